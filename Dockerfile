@@ -1,0 +1,19 @@
+# One image for every service of docker-compose.yml; each names its own command.
+FROM python:3.12-slim
+
+# The folders that the program writes belong to its user: a named volume that is mounted there takes that over.
+RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin backup \
+    && install -d -o backup -g backup -m 0700 /app /app/var /app/backups /spool
+WORKDIR /app
+
+# Packages before the code: a change of the code does not install them anew.
+COPY requirements.txt ./
+RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+COPY celeryconfig.py ./
+COPY worker ./worker/
+RUN python -m compileall -q celeryconfig.py worker
+
+# TMPDIR: artifacts are spooled on disk, not in a tmpfs.
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TMPDIR=/spool
+USER 10001:10001
+CMD ["celery", "-q", "-A", "worker", "worker", "--queues", "jobs,quick", "--concurrency", "2", "--without-gossip", "--without-mingle"]

@@ -1,0 +1,50 @@
+# The first of these that runs, is 3.11 to 3.13 and can make a venv is taken; 3.13 after the others, because the
+# redis-server that comes as a wheel exists for 3.11 and 3.12 only. To choose yourself: make install PYTHONS=/path/to/python
+PYTHONS ?= python3.12 python3.11 python3.13 python3 python
+# `make test TEST_ARGS=` runs the slow sweeps too, `make test TEST_ARGS='-k restore'` a part.
+TEST_ARGS ?= -m "not slow"
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+
+.DELETE_ON_ERROR:
+.PHONY: help run test install lint
+
+help:
+	@echo "make run      everything on this machine: broker, workers, beat and a demo Redis; Ctrl-C stops it"
+	@echo "make test     the tests"
+	@echo "make lint     ruff and mypy"
+	@echo "make install  only make $(VENV) ready"
+
+run: install
+	@exec $(PYTHON) -m local
+
+test: install
+	@exec $(PYTHON) -m pytest $(TEST_ARGS)
+
+lint: install
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.txt requirements-dev.txt $(PYTHON)
+	@echo "Installing packages into $(VENV) (a minute or two the first time) ..."
+	@PIP_USER=0 $(PYTHON) -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+	@echo "$(VENV) is ready."
+
+# A version manager's shim may be on PATH and refuse to run, so each candidate is tried, not only looked up.
+$(PYTHON):
+	@for python in $(PYTHONS); do \
+	    $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
+	    if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then without="$$python"; continue; fi; \
+	    echo "Making $(VENV) with $$($$python --version) ..."; \
+	    $$python -m venv --clear $(VENV); exit; \
+	done; \
+	if [ -n "$${without-}" ]; then \
+	    echo "$$without cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv) and try again." >&2; \
+	else \
+	    echo "Python 3.11, 3.12 or 3.13 is needed, and none of these is one: $(PYTHONS)." >&2; \
+	fi; \
+	exit 1

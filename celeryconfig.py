@@ -1,0 +1,60 @@
+"""How tasks travel, and when they are due. What each choice is for was found by breaking it: docs/deployment.md."""
+
+from datetime import timedelta
+
+from celery.schedules import crontab
+from kombu import Queue
+
+from worker.config import load
+
+_settings = load()
+
+broker_url = _settings.celery_broker_url
+result_backend = _settings.celery_result_backend
+include = ["worker.tasks"]
+
+task_default_queue = "jobs"
+task_queues = [Queue("jobs"), Queue("quick")]
+# A dashboard never waits behind an hour of backup. By name, so that `celery call` is routed as well.
+task_routes = {f"worker.tasks.{name}": {"queue": "quick"} for name in ("stats", "ping", "prune", "delete")}
+
+# JSON only: whoever reaches the broker must not be able to hand us objects.
+task_serializer = result_serializer = "json"
+accept_content = result_accept_content = ["json"]
+worker_enable_remote_control = False
+
+# Taken off the queue when it starts, one at a time: a long job is then never handed out twice.
+task_acks_late = False
+worker_disable_prefetch = True
+worker_prefetch_multiplier = 1
+task_track_started = True
+broker_connection_retry_on_startup = True
+worker_max_tasks_per_child = 20
+
+_timeouts = {"socket_connect_timeout": 3, "socket_timeout": 5}
+broker_transport_options = {"visibility_timeout": 86400, **_timeouts}
+result_backend_transport_options = {"retry_policy": {"timeout": 5.0}, **_timeouts}
+redis_socket_connect_timeout, redis_socket_timeout = 3, 5
+result_backend_always_retry = True
+result_backend_max_retries = 10
+result_expires = timedelta(days=7)
+task_publish_retry_policy = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
+
+task_soft_time_limit = timedelta(hours=12).total_seconds()
+task_time_limit = task_soft_time_limit + 300
+
+worker_hijack_root_logger = False
+timezone = _settings.tz
+
+beat_schedule = {
+    "daily": {
+        "task": "worker.tasks.backup",
+        "schedule": crontab(hour=_settings.backup_daily_at.hour, minute=_settings.backup_daily_at.minute),
+    },
+    # A promise of freshness: it does nothing while a younger backup exists.
+    "interval": {
+        "task": "worker.tasks.backup",
+        "schedule": timedelta(hours=_settings.backup_every_hours),
+        "kwargs": {"unless_younger_than_hours": _settings.backup_every_hours},
+    },
+}

@@ -1,0 +1,92 @@
+"""`python -m local`: start everything, say what to do next, stop everything."""
+
+import contextlib
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from local import demo, options
+from local.children import Screen
+from local.house import House, Stopped
+from worker import config
+from worker.errors import BackupSystemError, UsageError
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _next_steps(chosen: options.Options, demo_keys: int | None) -> str:
+    programs = Path(sys.executable).parent
+    programs = programs.relative_to(ROOT) if programs.is_relative_to(ROOT) else programs
+    storage = config.load().backup_storage
+    source = "the one that REDIS_URL names"
+    if demo_keys is not None:
+        source = f"a demo on port {chosen.source_port} with {demo_keys:,} keys, kept in var/demo"
+    lines = ["", "All is up. In a second terminal, in this folder:", ""]
+    if not chosen.usual_ports:
+        lines += [f"  export {name}={url}" for name, url in chosen.settings.items()]
+    if demo_keys is None:
+        lines += ["  (set REDIS_URL there as you did here)"]
+    lines += [
+        f"  {programs}/python -m worker backup                      make a backup",
+        f"  {programs}/celery -A worker call worker.tasks.backup    the same, as a task",
+        f"  {programs}/python -m worker list                        what there is",
+        f"  {programs}/python -m worker restore latest              put back what is missing",
+        "",
+        f"Source:  {source}",
+        f"Backups: {storage if '://' in storage else (ROOT / storage).resolve()}",
+        "Ctrl-C stops everything; the data stays for the next time.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Hold `var/`: two servers must never write into one folder."""
+    folder = ROOT / "var"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError("Another `make run` is running in this folder: stop that one first.") from None
+        yield
+
+
+def _run(house: House) -> int:
+    try:
+        house.screen.say("Starting ...")
+        house.start_servers()
+        keys = demo.fill(house.options.source_port, int(time.time())) if house.options.own_source else None
+        house.start_processes()
+        missing = house.wait_until_up()
+        if missing:
+            house.screen.say(f"No sign of life from {', '.join(missing)} so far: see what was said above.")
+        house.screen.say(_next_steps(house.options, keys))
+        while True:
+            house.watch()
+    except Stopped as stopped:
+        return stopped.code
+    finally:
+        house.stop()
+
+
+def main() -> int:
+    """Run until Ctrl-C or SIGTERM (exit code 0), or until a child ends (its exit code)."""
+    chosen = options.read()
+    os.chdir(ROOT)
+    try:
+        config.load()
+        with _alone():
+            return _run(House(ROOT, chosen, Screen()))
+    except BackupSystemError as error:
+        print(error, file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

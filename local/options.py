@@ -1,0 +1,47 @@
+"""What the person asked for: ports on the command line, servers of their own in the environment."""
+
+import argparse
+import os
+from dataclasses import dataclass
+
+from worker import config
+
+
+@dataclass(frozen=True)
+class Options:
+    """The ports of our own servers, and which of them are needed."""
+
+    broker_port: int
+    source_port: int
+    own_broker: bool
+    own_source: bool
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings that point to our own servers, where the person has not said otherwise."""
+        broker, source = f"redis://127.0.0.1:{self.broker_port}", f"redis://127.0.0.1:{self.source_port}"
+        ours = {"CELERY_BROKER_URL": f"{broker}/0", "CELERY_RESULT_BACKEND": f"{broker}/1", "REDIS_URL": f"{source}/0"}
+        return {name: url for name, url in ours.items() if not _given(name)}
+
+    @property
+    def usual_ports(self) -> bool:
+        """Whether another terminal finds our servers without being told."""
+        return (self.broker_port, self.source_port) == (config.LOCAL_BROKER_PORT, config.LOCAL_SOURCE_PORT)
+
+
+def _given(name: str) -> bool:
+    return bool(os.environ.get(name) or os.environ.get(f"{name}_FILE"))
+
+
+def read() -> Options:
+    """The options of this run; argparse ends the process with 2 on a wrong one."""
+    parser = argparse.ArgumentParser(
+        prog="python -m local",
+        description="Run everything on this machine: broker, workers, beat, and a demo Redis unless REDIS_URL is set. "
+        "With CELERY_BROKER_URL and CELERY_RESULT_BACKEND set, no broker is started.",
+    )
+    for name, port in (("broker", config.LOCAL_BROKER_PORT), ("source", config.LOCAL_SOURCE_PORT)):
+        parser.add_argument(f"--{name}-port", type=int, default=port, metavar="PORT", help="default: %(default)s")
+    chosen = parser.parse_args()
+    own_broker = not (_given("CELERY_BROKER_URL") and _given("CELERY_RESULT_BACKEND"))
+    return Options(chosen.broker_port, chosen.source_port, own_broker, not _given("REDIS_URL"))

@@ -1,0 +1,126 @@
+"""Real redis-server processes on free ports: every binary that the machine has."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import redis
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A redis-server (or valkey-server) of this machine, and what it says of itself."""
+
+    path: str
+    name: str
+    version: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}-{'.'.join(map(str, self.version))}"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _describe(path: str) -> Binary:
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"v=(\d+)\.(\d+)\.(\d+)", said)
+    assert version, f"{path} does not say its version: {said}"
+    name = "valkey" if said.lower().startswith("valkey") else "redis"
+    return Binary(path, name, tuple(map(int, version.groups())))
+
+
+@cache
+def binaries() -> list[Binary]:
+    """Every server on PATH, in the venv, and in REDIS_SERVERS (paths with colons between), one per version, oldest first."""
+    folders = [*os.environ.get("PATH", "").split(":"), str(Path(sys.executable).parent), "/usr/bin"]
+    candidates = [found for name in ("redis-server", "valkey-server") for folder in folders if (found := shutil.which(name, path=folder))]
+    candidates += [path for path in os.environ.get("REDIS_SERVERS", "").split(":") if path]
+    found: dict[tuple[str, tuple[int, ...]], Binary] = {}
+    for path in candidates:
+        binary = _describe(path)
+        found.setdefault((binary.name, binary.version), binary)
+    return sorted(found.values(), key=lambda binary: (binary.name, binary.version))
+
+
+class Server:
+    """One running redis-server that belongs to a test."""
+
+    def __init__(self, binary: Binary, folder: Path, *options: str, password: str = "", tls: dict[str, str] | None = None) -> None:
+        self.binary, self.folder, self.options, self.password, self.tls = binary, folder, options, password, tls
+        folder.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        # A socket's path is at most 107 bytes long, which pytest's folders can exceed.
+        self.socket = f"/tmp/rb-{self.port}.sock"
+        self.start()
+
+    def start(self) -> None:
+        listen = ["--port", "0", "--tls-port", str(self.port)] if self.tls else ["--port", str(self.port)]
+        command = [self.binary.path, *listen, "--bind", "127.0.0.1", "--unixsocket", self.socket, "--dir", str(self.folder)]
+        command += ["--save", "", "--repl-diskless-sync-delay", "0", *self.options]
+        if self.password:
+            command += ["--requirepass", self.password]
+        if self.binary.version >= (7, 0):
+            command += ["--enable-debug-command", "local"]
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        self._wait()
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                self.client().ping()
+                return
+            except redis.BusyLoadingError:
+                return
+            except (redis.ConnectionError, redis.TimeoutError):
+                assert self.process.poll() is None, f"{self.binary} ended: {(self.folder / 'server.log').read_text()}"
+                assert time.monotonic() < deadline, f"{self.binary} does not answer"
+                time.sleep(0.01)
+
+    @property
+    def url(self) -> str:
+        scheme, login = ("rediss" if self.tls else "redis"), (f":{self.password}@" if self.password else "")
+        return f"{scheme}://{login}127.0.0.1:{self.port}/0" + (f"?ssl_ca_certs={self.tls['ca']}" if self.tls else "")
+
+    def client(self, db: int = 0, **options: Any) -> "redis.Redis":
+        """A client with plain replies: bytes, and RESP2 shapes on every server."""
+        return redis.Redis(unix_socket_path=self.socket, db=db, password=self.password or None, protocol=2, **options)
+
+    def digest(self) -> bytes:
+        """DEBUG DIGEST: equal on two servers exactly when their data is."""
+        return bytes(self.client().execute_command("DEBUG", "DIGEST"))
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.socket)
+
+
+@contextlib.contextmanager
+def running(binary: Binary, folder: Path, *options: str, **more: Any) -> Iterator[Server]:
+    server = Server(binary, folder, *options, **more)
+    try:
+        yield server
+    finally:
+        server.stop()

@@ -1,0 +1,218 @@
+"""`make run`, as a process: what it starts, says, keeps, refuses and leaves behind."""
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import redis
+
+from local import servers
+from tests.conftest import StartServer
+from tests.programs import program
+from tests.servers import Binary, free_port
+from worker.errors import UsageError
+
+ROOT = Path(__file__).parent.parent
+SERVERS = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "REDIS_URL")
+
+
+@dataclass
+class Run:
+    """One `python -m local` in a copy of the project, on free ports."""
+
+    folder: Path
+    env: dict[str, str] = field(default_factory=dict)
+    broker_port: int = field(default_factory=free_port)
+    source_port: int = field(default_factory=free_port)
+
+    def __post_init__(self) -> None:
+        ports = ["--broker-port", str(self.broker_port), "--source-port", str(self.source_port)]
+        with (self.folder / "said").open("wb") as said:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "local", *ports],
+                cwd=self.folder,
+                env=clean_environment() | self.env,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said").read_text()
+
+    def wait_until_up(self) -> None:
+        deadline = time.monotonic() + 60
+        while "All is up" not in self.said:
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+        assert "No sign of life" not in self.said, self.said
+
+    def interrupt(self) -> int:
+        """Ctrl-C: the terminal sends SIGINT to the whole group. The exit code."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.process.wait(60)
+
+    def celery(self, *arguments: str) -> str:
+        """The celery command in a second terminal, after the `export` lines that were shown."""
+        command = [str(Path(sys.executable).parent / "celery"), "-A", "worker", *arguments]
+        env = clean_environment() | self.env | dict(re.findall(r"export (\w+)=(\S+)", self.said))
+        done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def source(self, db: int = 0) -> "redis.Redis":
+        return redis.Redis(port=self.source_port, db=db)
+
+
+def clean_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name not in SERVERS}
+
+
+def processes_in(folder: Path) -> dict[int, str]:
+    """Every process that works in the folder or below, with its command line: all that a run started does."""
+    found = {}
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and Path(os.readlink(entry / "cwd")).is_relative_to(folder):
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+    return found
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Iterator[Path]:
+    """A copy of all that runs; whatever a failed test left running in it is ended."""
+    folder = tmp_path / "project"
+    for name in ("local", "worker"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Procfile", "celeryconfig.py"):
+        shutil.copy(ROOT / name, folder)
+    yield folder
+    for pid in processes_in(folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def wait_for_success(run: Run, result_id: str) -> str:
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return run.celery("result", result_id)
+        except subprocess.CalledProcessError:
+            assert time.monotonic() < deadline, run.said
+            time.sleep(0.2)
+
+
+def test_a_backup_of_the_demo_is_a_call_away_and_the_next_run_finds_it_all_again(project: Path) -> None:
+    run = Run(project)
+    run.wait_until_up()
+    assert stat.S_IMODE((project / "var").stat().st_mode) == 0o700
+    assert [run.source(db).dbsize() > 0 for db in range(4)] == [True, True, True, False]
+    result_id = run.celery("call", "worker.tasks.backup")
+    answer = wait_for_success(run, result_id)
+    assert "redis_backup_" in answer
+    assert list((project / "backups").glob("redis_backup_*.manifest.json"))
+    assert "Another `make run` is running" in refused(project)
+    run.source().set("mark", "kept")
+    run.source().delete("settings:bot")
+    assert run.interrupt() == 0, run.said
+    assert processes_in(project) == {}
+
+    again = Run(project, broker_port=run.broker_port, source_port=run.source_port)
+    again.wait_until_up()
+    assert again.source().get("mark") == b"kept"
+    assert not again.source().exists("settings:bot")
+    assert again.celery("result", result_id) == answer
+    worker = next(pid for pid, line in processes_in(project).items() if "--queues jobs" in line)
+    os.kill(os.getpgid(worker), signal.SIGKILL)
+    assert again.process.wait(60) == 137
+    assert "worker has ended (exit code 137)" in again.said
+    assert processes_in(project) == {}
+
+
+def refused(project: Path) -> str:
+    ports = ["--broker-port", str(free_port()), "--source-port", str(free_port())]
+    ended = subprocess.run(
+        [sys.executable, "-m", "local", *ports],
+        cwd=project, env=clean_environment(), capture_output=True, text=True, check=False, timeout=30,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    return ended.stderr
+
+
+def test_a_source_of_ones_own_is_only_read(project: Path, newest: Binary, start_server: StartServer) -> None:
+    source = start_server(newest)
+    source.client().set("mine", 1)
+    before = source.digest()
+    run = Run(project, {"REDIS_URL": source.url})
+    run.wait_until_up()
+    assert not (project / "var" / "demo").exists()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", run.source_port)) != 0
+    wait_for_success(run, run.celery("call", "worker.tasks.backup"))
+    assert source.digest() == before
+    run.process.terminate()
+    assert run.process.wait(60) == 0
+    assert processes_in(project) == {}
+
+
+@pytest.mark.parametrize("taken", ["broker_port", "source_port"])
+def test_a_taken_port_is_one_sentence_and_whoever_has_it_hears_nothing(project: Path, taken: str) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        listener.settimeout(0.2)
+        run = Run(project, **{taken: listener.getsockname()[1]})
+        assert run.process.wait(30) == 1
+        assert re.search(r"^Port \d+ is taken: is another `make run` running\?.*-port NUMBER$", run.said, re.MULTILINE)
+        assert "Traceback" not in run.said
+        with pytest.raises(TimeoutError):
+            listener.accept()
+    assert not (project / "var" / "broker").exists()
+    assert processes_in(project) == {}
+
+
+def test_a_wrong_setting_is_one_sentence(project: Path) -> None:
+    run = Run(project, {"REDIS_URL": "http://user:canary@host"})
+    assert run.process.wait(30) == 1
+    assert run.said.startswith("The setting REDIS_URL is wrong")
+    assert "canary" not in run.said
+
+
+def test_help_says_how_to_choose_the_ports() -> None:
+    said = subprocess.check_output([sys.executable, "-m", "local", "--help"], cwd=ROOT, text=True)
+    assert "--broker-port" in said
+    assert "--source-port" in said
+
+
+def test_the_systems_redis_server_comes_before_the_one_in_the_venv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = program(tmp_path / "venv/bin/redis-server", "echo Redis server v=6.2.14 sha=0")
+    monkeypatch.setattr(sys, "executable", str(ours.parent / "python"))
+    old = program(tmp_path / "old/redis-server", "echo Redis server v=5.0.3 sha=0")
+    broken = program(tmp_path / "broken/redis-server", "echo not installed >&2; exit 127")
+    monkeypatch.setenv("PATH", f"{ours.parent}:{broken.parent}:{old.parent}")
+    assert servers.find() == str(ours)
+    system = program(tmp_path / "system/valkey-server", "echo Valkey server v=8.0.1 sha=0")
+    monkeypatch.setenv("PATH", f"{ours.parent}:{broken.parent}:{old.parent}:{system.parent}")
+    assert servers.find() == str(system)
+
+
+def test_without_any_redis_server_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match="apt install redis-server"):
+        servers.find()

@@ -1,0 +1,182 @@
+"""The same verbs from a shell, without a queue: what works when the broker is what died."""
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import BaseModel, ValidationError
+
+from worker import __version__, console, logs
+from worker import adopt as adoption
+from worker import backup as backups
+from worker import catalogue as catalogues
+from worker import export as exports
+from worker import ping as pings
+from worker import prune as prunes
+from worker import restore as restores
+from worker import stats as numbers
+from worker import verify as verifies
+from worker.config import first_fault, load
+from worker.entries import TYPES
+from worker.errors import BackupSystemError, UsageError
+from worker.storage import open_storage
+
+FAILED, MISUSED = 1, 2
+
+Arguments = TypeVar("Arguments", bound=BaseModel)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="redis-backup")
+def cli() -> None:
+    """Back up a Redis, and restore it.
+
+    The source is the setting REDIS_URL, the backups lie in BACKUP_STORAGE. Exit codes: 0 done, 1 failed, 2 misused.
+    """
+
+
+def verb(command: Callable[..., Any]) -> click.Command:
+    """A command with --json: data on standard output and nothing else there."""
+    return cli.command()(click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")(command))
+
+
+def checked(model: type[Arguments], **arguments: Any) -> Arguments:
+    """The arguments of a verb, checked by the same model as the task's; what was not given is left to its default."""
+    try:
+        return model.model_validate({name: value for name, value in arguments.items() if value not in (None, ())})
+    except ValidationError as error:
+        raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
+
+
+@verb
+@click.option("--format", "data_format", type=click.Choice(["rdb", "json"]), help="What to write (default: rdb).")
+@click.option("--compression", type=click.Choice(["zstd", "gzip", "none"]), help="Default: zstd for rdb, gzip for json.")
+@click.option("--engine", type=click.Choice(["auto", "replication", "scan", "typed"]), help="How to read the source (default: auto).")
+@click.option("--db", "databases", metavar="0,3", help="Only these databases.")
+def backup(as_json: bool, data_format: str | None, **options: Any) -> None:
+    """Make a backup now."""
+    arguments = checked(backups.BackupArguments, format=data_format, **options)
+    with console.progress() as progress:
+        result = backups.backup(load(), arguments, progress)
+    console.show(result, as_json=as_json, view=console.backup)
+
+
+@verb
+def list(as_json: bool) -> None:  # noqa: A001 - the verb's own name
+    """Show the backups, newest first."""
+    found = catalogues.read(open_storage(load().backup_storage))
+    data = {"backups": [one.model_dump(mode="json") for one in found.backups], "problems": found.problems}
+    console.show(data, as_json=as_json, view=console.backups)
+
+
+@verb
+@click.argument("name")
+@click.option("--mode", type=click.Choice(["skip", "overwrite"]), default="skip", show_default=True, help="What becomes of keys that exist.")
+@click.option("--match", metavar="GLOB", help="Only keys that fit, such as 'user:*'.")
+@click.option("--type", "types", multiple=True, type=click.Choice(TYPES), help="Only keys of this type; may be given again.")
+@click.option("--db", "databases", metavar="0,3", help="Only these databases.")
+@click.option("--yes", is_flag=True, help="Do not ask before overwriting.")
+def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> int:
+    """Restore the backup NAME (`latest`: the newest) into REDIS_URL.
+
+    Existing keys are left alone, unless --mode overwrite. The backup is verified whole before the first key is written.
+    """
+    arguments = checked(restores.RestoreArguments, name=name, mode=mode, **options)
+    settings = load()
+    if mode == "overwrite" and not yes:
+        manifest = catalogues.get(open_storage(settings.backup_storage), name)
+        arguments = arguments.model_copy(update={"name": manifest.name})
+        click.confirm(f"Overwrite keys of the source with {manifest.name} ({console.number(manifest.keys)} keys)?", abort=True, err=True)
+    with console.progress() as progress:
+        report = restores.restore(settings, arguments, progress)
+    console.show(report, as_json=as_json, view=console.restored)
+    return FAILED if report["failed"] else 0
+
+
+@verb
+@click.argument("name")
+def verify(as_json: bool, name: str) -> None:
+    """Read the backup NAME to its end and compare it with its manifest."""
+    arguments = checked(verifies.VerifyArguments, name=name)
+    with console.progress() as progress:
+        result = verifies.verify(load(), arguments, progress)
+    console.show(result, as_json=as_json, view=console.verified)
+
+
+@verb
+@click.option("--keep", type=click.IntRange(min=1), help="How many to keep (default: BACKUP_KEEP, 7).")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+def prune(as_json: bool, keep: int | None, dry_run: bool) -> None:
+    """Delete the oldest backups, and what killed runs left behind."""
+    arguments = checked(prunes.PruneArguments, keep=keep, dry_run=dry_run)
+    with console.progress() as progress:
+        result = prunes.prune(load(), arguments, progress)
+    console.show(result, as_json=as_json, view=console.pruned)
+
+
+@verb
+def stats(as_json: bool) -> None:
+    """Show the numbers: backups, source, and what comes next."""
+    console.show(numbers.stats(load()), as_json=as_json, view=console.stats)
+
+
+@verb
+@click.argument("file", type=click.Path(path_type=Path))
+def adopt(as_json: bool, file: Path) -> None:
+    """Take FILE in as a backup: a dump.rdb or a portable JSON, plain, .gz or .zst."""
+    with console.progress() as progress:
+        result = adoption.adopt(load(), file, progress)
+    console.show(result, as_json=as_json, view=console.backup)
+
+
+@verb
+@click.argument("what", metavar="NAME-or-FILE")
+@click.option("-o", "out", type=click.Path(path_type=Path), help="Where to (- is standard output; .gz and .zst compress).")
+def export(as_json: bool, what: str, out: Path | None) -> None:
+    """Write a backup, or any RDB file, as portable JSON: for people, jq, and other or older servers."""
+    if as_json and out == exports.STDOUT:
+        raise UsageError("--json and -o - both want standard output: leave one of them out.")
+    with console.progress() as progress:
+        result = exports.export(load(), what, out, progress)
+    if out != exports.STDOUT:
+        console.show(result, as_json=as_json, view=console.exported)
+
+
+@verb
+@click.argument("name")
+def delete(as_json: bool, name: str) -> None:
+    """Delete the backup NAME, for good."""
+    console.show(prunes.delete(load(), checked(prunes.DeleteArguments, name=name)), as_json=as_json, view=console.deleted)
+
+
+@verb
+def ping(as_json: bool) -> None:
+    """Reach the source: what it is, what we may do there, which engine would be used."""
+    console.show(pings.ping(load()), as_json=as_json, view=console.pinged)
+
+
+def main() -> int:
+    """Run one command: its exit code. Errors become one sentence on standard error, in this one place."""
+    try:
+        # Events are for machines: in a shell they come only when LOG_LEVEL asks for them.
+        logs.configure(load().log_level if "LOG_LEVEL" in os.environ else "CRITICAL")
+        return cli(standalone_mode=False) or 0
+    except click.UsageError as error:
+        error.show()
+        return MISUSED
+    except click.ClickException as error:
+        error.show()
+        return FAILED
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Stopped.", err=True)
+        return FAILED
+    except BackupSystemError as error:
+        click.echo(f"Error: {error}", err=True)
+        return MISUSED if isinstance(error, UsageError) else FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""A foreign dump.rdb or portable JSON becomes a backup: walked to its end, copied, given a manifest."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import structlog
+
+from worker import __version__, artifact, catalogue
+from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION
+from worker.config import CompressionName, FormatName, Settings
+from worker.errors import ArtifactError, NotFoundError
+from worker.manifest import Manifest, Origin, Size, free_names
+from worker.meter import Meter
+from worker.progress import Progress, reported
+from worker.storage import Draft, chunks_of, open_storage
+from worker.tally import Tally
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file that the user names. NotFoundError, or ArtifactError, with the reason in words."""
+    try:
+        with path.open("rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise NotFoundError(f"There is no file {path}.") from None
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+@dataclass(frozen=True)
+class _Walked:
+    """What one walk over a foreign file found; sizes in bytes."""
+
+    data_format: FormatName
+    compression: CompressionName
+    tally: Tally
+    reader: artifact.Reader
+    raw_bytes: int
+    sha256: str
+
+
+def adopt(settings: Settings, path: Path, progress: Progress) -> dict[str, Any]:
+    """Take a file in as a backup: its manifest as a dict. It is pinned: its age is its data's, and may be great.
+
+    ArtifactError says what is wrong with the file; then nothing is left in storage.
+    """
+    clock = time.monotonic()
+    storage = open_storage(settings.backup_storage)
+    with opened(path) as file:
+        walked = _walk(file, progress)
+        created = _created(walked.reader.facts, file)
+        compression = walked.compression if walked.compression != "none" else DEFAULT_COMPRESSION[walked.data_format]
+        with storage.draft(free_names(created, walked.data_format, COMPRESSIONS[compression].suffix)) as draft:
+            stored = _copy(draft, file, walked, compression)
+            described = _described(walked, stored, path) | {"name": draft.name, "created_at": created, "compression": compression}
+            manifest = Manifest(**described, duration_seconds=round(time.monotonic() - clock, 3))
+            draft.publish()
+            catalogue.add(storage, manifest)
+    log.info("backup_adopted", name=manifest.name, keys=manifest.keys, bytes=manifest.bytes.stored, seconds=manifest.duration_seconds)
+    return manifest.model_dump(mode="json")
+
+
+def _walk(file: BinaryIO, progress: Progress) -> _Walked:
+    data_format, compression = artifact.sniff(file)
+    size = file.seek(0, 2)
+    file.seek(0)
+    stored, raw, tally = Meter(), Meter(hashed=False), Tally()
+    dump = COMPRESSIONS[compression].decompress(stored.watch(reported(chunks_of(file), progress, "walking", size)))
+    reader = artifact.reader(raw.watch(artifact.bounded(dump, artifact.foreign_limit(size))), data_format, values=False)
+    for batch in reader.batches():
+        tally.add(batch)
+    if unreadable := getattr(reader, "unreadable", None):
+        raise ArtifactError(f"The file cannot be taken in: {unreadable}. A redis-server of its own version can still load it.")
+    return _Walked(data_format, compression, tally, reader, raw.bytes, stored.sha256)
+
+
+def _created(facts: dict[str, str], file: BinaryIO) -> datetime:
+    """When the data was saved: an RDB file says so since 3.2; of others the file's own time is all there is."""
+    seconds = int(facts["ctime"]) if facts.get("ctime", "").isdigit() else int(os.fstat(file.fileno()).st_mtime)
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _copy(draft: Draft, file: BinaryIO, walked: _Walked, compression: CompressionName) -> Meter:
+    """The file as it is, or compressed if it was plain. ArtifactError where it is no longer what was walked."""
+    file.seek(0)
+    read, stored = Meter(), Meter()
+    chunks = read.watch(chunks_of(file))
+    for chunk in stored.watch(COMPRESSIONS[compression].compress(chunks) if walked.compression == "none" else chunks):
+        draft.write(chunk)
+    if read.sha256 != walked.sha256:
+        raise ArtifactError("The file was changed while it was being read: adopt a copy that nobody writes to.")
+    return stored
+
+
+def _described(walked: _Walked, stored: Meter, path: Path) -> dict[str, Any]:
+    facts = walked.reader.facts
+    return {
+        "kind": "adopted",
+        "data_format": walked.data_format,
+        "rdb_version": walked.reader.rdb_version,
+        "consistency": "unknown",
+        "engine": "none",
+        "engine_reason": f"adopted from {path.name}",
+        "source": Origin(version=facts.get("redis-ver") or facts.get("valkey-ver")),
+        "keys": walked.tally.keys,
+        "keys_by_db": walked.tally.by_db,
+        "expiring": walked.tally.expiring,
+        "functions": len(walked.reader.libraries),
+        "bytes": Size(raw=walked.raw_bytes, stored=stored.bytes),
+        "sha256": stored.sha256,
+        "tool_version": __version__,
+        "pinned": True,
+    }

@@ -1,0 +1,83 @@
+"""The stored file of a backup, read back: whole or not, of which format, and what is in it."""
+
+import hashlib
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from worker.compression import COMPRESSIONS, detect
+from worker.config import CompressionName, FormatName
+from worker.errors import ArtifactError
+from worker.formats import portable, rdb
+from worker.manifest import Manifest
+from worker.progress import Progress, reported
+from worker.storage import chunks_of
+
+Reader = rdb.Reader | portable.Reader
+
+_HEAD_BYTES = 64
+# A foreign file may expand this much, or to this size; more is a bomb: no Redis compresses so well.
+_FOREIGN_RATIO = 1000
+_FOREIGN_BYTES = 1 << 30
+
+
+def check_bytes(file: BinaryIO, manifest: Manifest, progress: Progress) -> None:
+    """Whether the stored bytes are the ones that were written: their number and sha256. Leaves `file` at its start.
+
+    ArtifactError says whether it is short, longer than it was, or changed.
+    """
+    size = file.seek(0, 2)
+    file.seek(0)
+    if size != manifest.bytes.stored:
+        what = "cut short" if size < manifest.bytes.stored else "longer than it was"
+        raise ArtifactError(f"{manifest.name} is {what}: {size:,} bytes and not {manifest.bytes.stored:,}. Use another backup.")
+    digest = hashlib.sha256()
+    for chunk in reported(chunks_of(file), progress, "checking", size):
+        digest.update(chunk)
+    if digest.hexdigest() != manifest.sha256:
+        raise ArtifactError(f"{manifest.name} has changed since it was written: its sha256 differs. Use another backup.")
+    file.seek(0)
+
+
+def raw_chunks(file: BinaryIO, compression: CompressionName) -> Iterator[bytes]:
+    """The dump itself, decompressed, from where `file` stands."""
+    return COMPRESSIONS[compression].decompress(chunks_of(file))
+
+
+def bounded(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
+    """The same chunks. ArtifactError once they are more than `limit` bytes in all."""
+    passed = 0
+    for chunk in chunks:
+        passed += len(chunk)
+        if passed > limit:
+            raise ArtifactError(f"The data is larger than the {limit:,} bytes it can be: it was made to fill a disk or a memory.")
+        yield chunk
+
+
+def foreign_limit(stored: int) -> int:
+    """How many bytes a foreign file of `stored` bytes may expand to."""
+    return max(_FOREIGN_BYTES, stored * _FOREIGN_RATIO)
+
+
+def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
+    """What reads entries out of these chunks; without `values` payloads are passed over unheld where that can be."""
+    return rdb.Reader(chunks, values=values) if data_format == "rdb" else portable.Reader(chunks)
+
+
+def sniff(file: BinaryIO) -> tuple[FormatName, CompressionName]:
+    """What a foreign file is, by its first bytes. ArtifactError where it is nothing we can read."""
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    if not head:
+        raise ArtifactError("The file is empty.")
+    compression = detect(head)
+    head = b""
+    for chunk in raw_chunks(file, compression.name):
+        head += chunk
+        if len(head) >= _HEAD_BYTES:
+            break
+    file.seek(0)
+    if head.startswith((b"REDIS", b"VALKEY")):
+        return "rdb", compression.name
+    if head.lstrip().startswith(b"{"):
+        return "json", compression.name
+    raise ArtifactError("The file is neither an RDB dump nor a portable JSON backup, plain or with gzip or zstd.")

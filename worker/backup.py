@@ -1,0 +1,175 @@
+"""Source to storage: read, format, compress, store; the manifest last."""
+
+import time
+from collections.abc import Generator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker import __version__, catalogue, sources
+from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
+from worker.config import CompressionName, Databases, EngineName, FormatName, Settings
+from worker.connection import BROKER, SOURCE, Endpoint
+from worker.entries import EntryStream
+from worker.errors import BackupSystemError, SourceUnavailableError, StorageError
+from worker.facts import Facts, read_facts
+from worker.formats import portable, rdb
+from worker.manifest import Manifest, Origin, Size, free_names
+from worker.meter import Meter
+from worker.progress import Progress
+from worker.sources.replication import Replication
+from worker.storage import Draft, Folder, open_storage
+from worker.tally import Counted, Tally, Walk
+
+log = structlog.get_logger()
+
+# A run that comes this much before the end of the interval still counts as being on time: schedules jitter.
+FRESHNESS_TOLERANCE = 0.1
+
+
+class BackupArguments(BaseModel):
+    """What a backup may be told; what is left out comes from the settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: FormatName | None = None
+    compression: CompressionName | None = None
+    engine: EngineName | None = None
+    databases: Databases = None
+    unless_younger_than_hours: float | None = Field(default=None, gt=0)
+    """Do nothing while a backup younger than this exists."""
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that is decided before the first byte."""
+
+    endpoint: Endpoint
+    facts: Facts
+    format: FormatName
+    compression: Compression
+    databases: frozenset[int] | None
+    choice: sources.Choice
+
+
+def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -> dict[str, Any]:
+    """Back the source up: the new manifest as a dict, or `{"skipped": why}` while a young enough backup exists.
+
+    Raises UsageError, SourceError, StorageError or FormatError; then nothing is left in storage.
+    """
+    storage = open_storage(settings.backup_storage)
+    if (young := _young_enough(storage, arguments.unless_younger_than_hours)) is not None:
+        return {"skipped": f"{young.name} is younger than {arguments.unless_younger_than_hours:g} hours"}
+    began, clock = datetime.now(UTC).replace(microsecond=0), time.monotonic()
+    plan = _plan(settings, arguments)
+    _check_room(storage, plan)
+    with storage.draft(free_names(began, plan.format, plan.compression.suffix)) as draft:
+        described = _fill(draft, plan, progress)
+        described["warnings"] += _warnings(plan, settings.celery_broker_url)
+        seconds = round(time.monotonic() - clock, 3)
+        manifest = Manifest(**described, name=draft.name, created_at=began, duration_seconds=seconds)
+        draft.publish()
+        catalogue.add(storage, manifest)
+    log.info("backup_created", name=manifest.name, keys=manifest.keys, bytes=manifest.bytes.stored, seconds=manifest.duration_seconds)
+    return manifest.model_dump(mode="json")
+
+
+def _young_enough(storage: Folder, hours: float | None) -> Manifest | None:
+    backups = catalogue.read(storage).backups if hours is not None else []
+    if hours is None or not backups:
+        return None
+    limit = hours * 3600 * (1 - FRESHNESS_TOLERANCE)
+    return backups[0] if 0 <= backups[0].age_seconds(datetime.now(UTC)) < limit else None
+
+
+def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
+    endpoint = Endpoint(settings.redis_url, SOURCE)
+    facts = read_facts(endpoint)
+    if facts.loading:
+        raise SourceUnavailableError(f"The source at {endpoint.address} is still loading its data: try again when it is done.")
+    data_format = arguments.format or settings.backup_format
+    chosen = arguments.compression or settings.backup_compression or DEFAULT_COMPRESSION[data_format]
+    databases = arguments.databases if arguments.databases is not None else settings.backup_databases
+    numbers = [db for db in facts.keys if databases is None or db in databases]
+    choice = sources.choose(endpoint, arguments.engine or settings.backup_engine, data_format, numbers)
+    return _Plan(endpoint, facts, data_format, COMPRESSIONS[chosen], databases, choice)
+
+
+def _check_room(storage: Folder, plan: _Plan) -> None:
+    """Refuse at once what would plainly not fit: the last backup of the same kind tells how much this one needs."""
+    alike = (one for one in catalogue.read(storage).backups if (one.data_format, one.compression) == (plan.format, plan.compression.name))
+    last, free = next(alike, None), storage.free_bytes()
+    if last is not None and free < last.bytes.stored:
+        raise StorageError(
+            f"The storage {storage} has {free:,} bytes free, and the last backup took {last.bytes.stored:,}: "
+            "free some space, or keep fewer backups."
+        )
+
+
+def _fill(draft: Draft, plan: _Plan, progress: Progress) -> dict[str, Any]:
+    """Write the whole dump into the draft; what the manifest has to say of it."""
+    tally, raw, stored = Tally(), Meter(hashed=False), Meter()
+    stream, dump = _dump(plan, tally)
+    total = sum(number for db, number in plan.facts.keys.items() if plan.databases is None or db in plan.databases)
+    with closing(dump):
+        for chunk in stored.watch(plan.compression.compress(raw.watch(dump))):
+            draft.write(chunk)
+            progress("reading", tally.keys, total, "keys")
+    unreadable = getattr(stream, "unreadable", None)
+    return {
+        "data_format": plan.format,
+        "rdb_version": stream.rdb_version if plan.format == "rdb" else None,
+        "consistency": plan.choice.source.consistency,
+        "engine": plan.choice.source.engine,
+        "engine_reason": plan.choice.reason,
+        "source": _origin(plan),
+        "keys": None if unreadable else tally.keys,
+        "keys_by_db": tally.by_db,
+        "expiring": tally.expiring,
+        "functions": len(stream.libraries),
+        "bytes": Size(raw=raw.bytes, stored=stored.bytes),
+        "sha256": stored.sha256,
+        "compression": plan.compression.name,
+        "tool_version": __version__,
+        "warnings": [f"Its keys could not be counted: {unreadable}."] if unreadable else [],
+    }
+
+
+def _dump(plan: _Plan, tally: Tally) -> tuple[EntryStream, Generator[bytes]]:
+    """The bytes of the dump, and the stream that they come from: what it knows is complete once they have passed."""
+    source = plan.choice.source
+    if plan.format == "rdb" and isinstance(source, Replication) and plan.databases is None:
+        walk = Walk(source.chunks(), tally)
+        return walk.reader, walk.chunks()
+    read = rdb.Reader(source.chunks(), values=True) if isinstance(source, Replication) else source
+    stream = Counted(read, tally, plan.databases)
+    if plan.format == "rdb":
+        return stream, rdb.write(stream, {"redis-ver": plan.facts.version, "redis-bits": "64"})
+    return stream, portable.write(stream, {"source": _origin(plan).model_dump(exclude_none=True)})
+
+
+def _origin(plan: _Plan) -> Origin:
+    replicated: dict[str, Any] = plan.choice.source.facts if isinstance(plan.choice.source, Replication) else {}
+    return Origin(
+        address=plan.endpoint.address,
+        server=plan.facts.server,
+        version=plan.facts.version,
+        run_id=plan.facts.run_id,
+        databases=sorted(plan.databases) if plan.databases is not None else None,
+        **replicated,
+    )
+
+
+def _warnings(plan: _Plan, broker_url: str) -> list[str]:
+    found = list(getattr(plan.choice.source, "warnings", []))
+    if plan.facts.cluster:
+        found.append("The source is one node of a cluster: only the keys of its own slots are in this backup.")
+    # A broker that is away is no reason to fail: the shell works without one.
+    with suppress(BackupSystemError):
+        if read_facts(Endpoint(broker_url, BROKER)).run_id == plan.facts.run_id:
+            found.append("The broker runs on the source: when that Redis is lost, so is the queue that should restore it.")
+    return found

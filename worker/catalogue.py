@@ -1,0 +1,82 @@
+"""All manifests in one storage: add, get, list, remove."""
+
+from dataclasses import dataclass
+
+from worker.errors import ArtifactError, NotFoundError
+from worker.manifest import MANIFEST_SUFFIX, NAME, Manifest, from_json, to_json
+from worker.storage import Folder, StoredFile
+
+LATEST = "latest"
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is in storage: the backups, newest first, and what is wrong with the rest, in sentences."""
+
+    backups: list[Manifest]
+    problems: list[str]
+
+
+def add(storage: Folder, manifest: Manifest) -> None:
+    """Write the manifest beside its artifact: now the backup exists."""
+    storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest))
+
+
+def update(storage: Folder, manifest: Manifest) -> None:
+    """Write the manifest anew, in one step."""
+    storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), replace=True)
+
+
+def get(storage: Folder, name: str) -> Manifest:
+    """The backup of that name; `latest` is the newest. NotFoundError, or ArtifactError where its manifest is damaged."""
+    if name == LATEST:
+        backups = read(storage).backups
+        if not backups:
+            raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
+        return backups[0]
+    if not NAME.fullmatch(name):
+        raise NotFoundError(f"There is no backup of the name {name[:130]!r}: `python -m worker list` shows them.")
+    try:
+        text = storage.read(name + MANIFEST_SUFFIX)
+    except NotFoundError:
+        raise NotFoundError(_missing(storage, name)) from None
+    return from_json(name, text)
+
+
+def _missing(storage: Folder, name: str) -> str:
+    if any(file.name == name for file in storage.files()):
+        return f"{name} has no manifest, so it is no backup: take it in with `python -m worker adopt {storage}/{name}`."
+    return f"There is no backup of the name {name!r} in {storage}: `python -m worker list` shows them."
+
+
+def read(storage: Folder) -> Catalogue:
+    """Every manifest whose artifact is there with the right size, newest first; the rest become problems."""
+    files = {file.name: file for file in storage.files()}
+    backups: list[Manifest] = []
+    problems = []
+    for name in files:
+        if name.endswith(MANIFEST_SUFFIX):
+            try:
+                backups.append(_whole(storage, name.removesuffix(MANIFEST_SUFFIX), files))
+            except NotFoundError:
+                continue  # deleted between the listing and now
+            except ArtifactError as error:
+                problems.append(str(error))
+        elif NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in files:
+            problems.append(_missing(storage, name))
+    backups.sort(key=lambda manifest: (manifest.created_at, manifest.name), reverse=True)
+    return Catalogue(backups, problems)
+
+
+def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> Manifest:
+    manifest = from_json(name, storage.read(name + MANIFEST_SUFFIX))
+    if name not in files:
+        raise ArtifactError(f"The artifact {name} is missing, only its manifest is there.")
+    if files[name].size != manifest.bytes.stored:
+        raise ArtifactError(f"The artifact {name} has {files[name].size:,} bytes and not {manifest.bytes.stored:,}: it is not whole.")
+    return manifest
+
+
+def remove(storage: Folder, name: str) -> None:
+    """Delete the backup: its manifest first, so that nothing half-deleted is ever listed."""
+    storage.delete(name + MANIFEST_SUFFIX, [name])

@@ -1,0 +1,121 @@
+"""One Redis by its URL: how to reach it, and what its errors mean in plain words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import AbstractConnection, Connection, UnixDomainSocketConnection, parse_url
+from redis.exceptions import AuthenticationError, BusyLoadingError, MasterDownError, NoPermissionError, RedisError, ResponseError
+from redis.retry import Retry
+
+from worker.errors import (
+    BackupSystemError,
+    SourceError,
+    SourceUnavailableError,
+    TargetError,
+    TargetUnavailableError,
+    TemporaryError,
+    UsageError,
+)
+
+ANSWER_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Role:
+    """What a Redis is to us: its name in sentences, its setting, and the errors that it raises."""
+
+    name: str
+    setting: str
+    error: type[BackupSystemError]
+    unavailable: type[BackupSystemError]
+    connect_seconds: float = 10
+
+
+SOURCE = Role("source", "REDIS_URL", SourceError, SourceUnavailableError)
+TARGET = Role("target", "REDIS_URL", TargetError, TargetUnavailableError)
+BROKER = Role("broker", "CELERY_BROKER_URL", BackupSystemError, TemporaryError, connect_seconds=1)
+
+
+class Endpoint:
+    """A Redis that we connect to. Its URL holds a password and leaves this class in no way."""
+
+    def __init__(self, url: str, role: Role) -> None:
+        self.role = role
+        try:
+            self._options = dict(parse_url(url))
+        except ValueError:
+            raise UsageError(f"The setting {role.setting} is no address of a Redis: see docs/guide.md.") from None
+        self._class: type[AbstractConnection] = self._options.pop("connection_class", Connection)
+        if "path" in self._options:
+            self._class = UnixDomainSocketConnection
+
+    @property
+    def address(self) -> str:
+        """Where it is, without user or password."""
+        if "path" in self._options:
+            return str(self._options["path"])
+        return f"{self._options.get('host', 'localhost')}:{self._options.get('port', 6379)}"
+
+    @property
+    def default_db(self) -> int:
+        """The database that the URL names."""
+        return int(self._options.get("db") or 0)
+
+    def connect(self, db: int = 0) -> AbstractConnection:
+        """A bare connection to one database, for commands in bulk. Raises redis errors: use within `translated`."""
+        connection = self._class(**self._settings(db))
+        connection.connect()
+        return connection
+
+    def client(self, db: int = 0) -> "redis.Redis":
+        """A client of one database: bytes in and out, RESP2, no silent retries."""
+        pool = redis.ConnectionPool(self._class, **self._settings(db))
+        return redis.Redis.from_pool(pool)
+
+    def _settings(self, db: int) -> dict[str, Any]:
+        defaults = {"socket_connect_timeout": self.role.connect_seconds, "socket_timeout": ANSWER_SECONDS}
+        fixed = {"db": db, "protocol": 2, "retry": Retry(NoBackoff(), 0), "decode_responses": False, "driver_info": None}
+        return {**defaults, **self._options, **fixed}
+
+    @contextmanager
+    def translated(self, doing: str) -> Iterator[None]:
+        """Turn a redis error raised within into one of ours: a sentence that says what to do, and no secret."""
+        try:
+            yield
+        except RedisError as error:
+            raise self._translate(error, doing) from None
+        except OSError as error:
+            raise self.role.unavailable(f"{self._the_redis} broke the connection while {doing}: {error.strerror or error}.") from None
+
+    @property
+    def _the_redis(self) -> str:
+        return f"The {self.role.name} at {self.address}"
+
+    def _translate(self, error: RedisError, doing: str) -> BackupSystemError:
+        the_redis, setting, words = self._the_redis, self.role.setting, str(error)
+        if isinstance(error, AuthenticationError) or words.startswith(("WRONGPASS", "NOAUTH", "invalid username-password")):
+            return self.role.error(f"{the_redis} refuses the user name or password: check {setting}.")
+        if isinstance(error, NoPermissionError):
+            return self.role.error(f"{the_redis} does not allow {doing}: {words}. `python -m worker ping` shows the ACL line it needs.")
+        if isinstance(error, BusyLoadingError):
+            return self.role.unavailable(f"{the_redis} is still loading its data: try again when it is done.")
+        if isinstance(error, MasterDownError) or "NOMASTERLINK" in words:
+            return self.role.unavailable(f"{the_redis} is a replica without a link to its primary: mend that link, or name the primary.")
+        if isinstance(error, redis.TimeoutError):
+            return self.role.unavailable(f"{the_redis} did not answer in time while {doing}: is it overloaded, or the network slow?")
+        if isinstance(error, ResponseError):
+            return self.role.error(f"{the_redis} answered {words!r} while {doing}.")
+        if isinstance(error, redis.ConnectionError):
+            return self.role.unavailable(f"{the_redis} cannot be reached ({_cause(words)}): is it running, and is {setting} right?")
+        return self.role.error(f"{the_redis} failed while {doing}: {type(error).__name__}.")
+
+
+def _cause(words: str) -> str:
+    """The reason in a redis-py sentence such as `Error 111 connecting to host:1. Connection refused.`"""
+    if "SSL" in words or "certificate" in words:
+        return "TLS: " + words.split("] ")[-1].split(" (_ssl")[0].strip(". ")
+    return words.rsplit("connecting to", 1)[-1].split(". ", 1)[-1].strip(". ") or "no connection"

@@ -1,0 +1,198 @@
+"""What people see in a shell: tables, sizes and a progress bar; data goes to standard output, progress to the other."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from worker.manifest import Manifest
+from worker.progress import Progress, silent
+
+Data = dict[str, Any]
+
+
+def show(data: Data, *, as_json: bool, view: Callable[[Data], None]) -> None:
+    """Print the data itself, or what a person wants to see of it."""
+    if as_json:
+        click.echo(json.dumps(data, indent=2, default=str))
+    else:
+        view(data)
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A bar on standard error while it is a terminal, else nothing."""
+    if not sys.stderr.isatty():
+        yield silent
+        return
+    # rich is 100 ms to import: only who sees the bar pays for it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+    from rich.progress import Progress as Bar  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[done]}"), TimeRemainingColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("starting", total=None, done="")
+
+        def report(phase: str, current: int, total: int | None, unit: str) -> None:
+            done = size(current) if unit == "bytes" else f"{current:,} {unit}"
+            bar.update(task, description=phase, completed=current, total=total, done=done)
+
+        yield report
+
+
+def size(count: float) -> str:
+    """Bytes for people: 1,234,567 is `1.2 MB`."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def age(seconds: float) -> str:
+    """A span of time for people: the two largest units."""
+    whole = int(abs(seconds))
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    shown = [f"{number} {unit}" for number, unit in parts if number][:2] or ["0 s"]
+    return " ".join(shown) + (" in the future" if seconds < 0 else "")
+
+
+def number(count: int | None) -> str:
+    """A count, or a dash where it is not known."""
+    return "-" if count is None else f"{count:,}"
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Columns as wide as they must be; numbers stand to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, *rows):
+        cells = (cell.rjust(width) if _is_number(cell) else cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(cells).rstrip())
+
+
+def _is_number(cell: str) -> bool:
+    return cell[:1].isdigit() and not cell[:4].isdigit()
+
+
+def facts(rows: list[tuple[str, str]]) -> None:
+    """Names and what they stand for, one to a line."""
+    width = max(len(name) for name, _ in rows)
+    for name, value in rows:
+        click.echo(f"{name.ljust(width)}  {value}")
+
+
+def notes(lines: list[str]) -> None:
+    """What a person should know besides, on standard error."""
+    for line in lines:
+        click.echo(f"Note: {line}", err=True)
+
+
+def backup(data: Data) -> None:
+    """One new backup."""
+    if "skipped" in data:
+        click.echo(f"No backup was needed: {data['skipped']}.")
+        return
+    click.echo(
+        f"{data['name']}: {number(data['keys'])} keys, {size(data['bytes']['stored'])} "
+        f"({size(data['bytes']['raw'])} before compression), {data['duration_seconds']:.1f} s, "
+        f"{data['consistency']} by {data['engine']} ({data['engine_reason']})"
+    )
+    notes(data["warnings"])
+
+
+def backups(data: Data) -> None:
+    """The catalogue."""
+    found = [Manifest.model_validate(one) for one in data["backups"]]
+    if not found:
+        click.echo("There is no backup yet. Make the first: python -m worker backup")
+    else:
+        now = datetime.now(UTC)
+        rows = [
+            (one.name, age(one.age_seconds(now)), number(one.keys), size(one.bytes.stored), one.consistency, "yes" if one.verified_at else "no")
+            for one in found
+        ]
+        table(("NAME", "AGE", "KEYS", "SIZE", "CONSISTENCY", "VERIFIED"), rows)
+    notes(data["problems"])
+
+
+def restored(data: Data) -> None:
+    """What a restore did."""
+    click.echo(
+        f"{data['name']} to {data['target']}: {data['restored']:,} restored, {data['skipped']:,} skipped, "
+        f"{data['expired']:,} expired, {data['failed']:,} failed, {data['seconds']:.1f} s"
+    )
+    for one in data["failures"]:
+        click.echo(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
+    notes(data["warnings"])
+
+
+def verified(data: Data) -> None:
+    """A backup that is whole."""
+    click.echo(f"{data['name']} is whole: {data['keys']:,} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
+
+
+def pruned(data: Data) -> None:
+    """What retention did, or would do."""
+    would = "would be " if data["dry_run"] else ""
+    for one in data["deleted"]:
+        click.echo(f"{would}deleted: {one['name']} ({one['reason']})")
+    for name in data["swept"]:
+        click.echo(f"{would}swept: {name} (left by a run that was killed)")
+    click.echo(f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed")
+    notes(data["problems"])
+
+
+def stats(data: Data) -> None:
+    """The numbers, in words."""
+    source = data["source"]
+    rows = [
+        ("Backups", f"{data['count']} ({size(data['bytes'])}, compressed {data['compression_ratio'] or '-'} times)"),
+        ("Newest", f"{data['newest']} ({age(data['last_good_age_seconds'])} old)" if data["newest"] else "none yet"),
+        ("Oldest", data["oldest"] or "none yet"),
+        ("Next daily", data["next_runs"]["daily"]),
+        ("Next by age", data["next_runs"]["interval"]),
+        ("Storage", f"{data['storage']['where']} ({size(data['storage']['free_bytes'])} free)"),
+    ]
+    if source["reachable"]:
+        keys = ", ".join(f"db{db}: {count:,}" for db, count in source["keys"].items()) or "none"
+        rows += [
+            ("Source", f"{source['server']} {source['version']} at {source['address']}, {source['role']}"),
+            ("Its keys", keys),
+            ("Its memory", size(source["used_memory"])),
+            ("Its last save", "ok" if source["last_save_ok"] else "failed"),
+        ]
+    else:
+        rows.append(("Source", source["error"]))
+    facts(rows)
+    notes(data["problems"])
+
+
+def exported(data: Data) -> None:
+    """What was written where."""
+    click.echo(f"{data['file']}: {data['keys']:,} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
+
+
+def deleted(data: Data) -> None:
+    """What is gone."""
+    click.echo(f"{data['deleted']} is deleted")
+
+
+def pinged(data: Data) -> None:
+    """What we may do at the source."""
+    told = data["facts"]
+    rows = [
+        ("Source", f"{told['server']} {told['version']} at {data['address']}, {told['role']}"),
+        ("Keys", ", ".join(f"db{db}: {count:,}" for db, count in told["keys"].items()) or "none"),
+        ("Memory", size(told["used_memory"])),
+        ("Engine", f"{data['engine']['name']} ({data['engine']['reason']})"),
+        ("Backup", "allowed" if data["may_backup"] else "not everything is allowed"),
+        ("Restore", "allowed" if data["may_restore"] else "not allowed"),
+    ]
+    if data["missing_acl"]:
+        rows.append(("Missing rights", f"ACL SETUSER <user> {data['missing_acl']}"))
+    facts(rows)

@@ -1,0 +1,61 @@
+"""Everything that can go wrong, drawn once: each error is one plain sentence that says what to do next.
+
+Foreign errors (redis, the file system, decoders) are translated where they are met; none of these carries a secret.
+Each takes one message, because Celery's JSON results can carry no more than that.
+"""
+
+
+class BackupSystemError(Exception):
+    """Any failure that this product understands; `str()` of it is fit for a person to read."""
+
+
+class UsageError(BackupSystemError):
+    """The caller asked for something that cannot be: a wrong argument, a wrong setting."""
+
+
+class NotFoundError(BackupSystemError):
+    """There is no backup of that name."""
+
+
+class BusyError(BackupSystemError):
+    """Somebody else is at work on the same thing."""
+
+
+class RefusedError(BackupSystemError):
+    """A check said no before anything was written."""
+
+
+class TemporaryError(BackupSystemError):
+    """Trying again later can help: a server that is away, loading, or full."""
+
+
+class SourceError(BackupSystemError):
+    """The source cannot be read."""
+
+
+class SourceUnavailableError(TemporaryError, SourceError):
+    """The source cannot be reached at the moment."""
+
+
+class TargetError(BackupSystemError):
+    """The target cannot be written."""
+
+
+class IncompleteError(TargetError):
+    """A restore ran to its end, and some keys could not be written."""
+
+
+class TargetUnavailableError(TemporaryError, TargetError):
+    """The target cannot be reached at the moment."""
+
+
+class StorageError(BackupSystemError):
+    """The storage cannot be read or written."""
+
+
+class ArtifactError(BackupSystemError):
+    """The bytes of an artifact are not what they must be: missing, short, changed, extra or foreign."""
+
+
+class FormatError(ArtifactError):
+    """The bytes do not follow the format that they claim."""

@@ -1,0 +1,1 @@
+"""Chunks to entries and back: `rdb`, the server's own file, and `portable`, a JSON document for people."""

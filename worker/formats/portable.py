@@ -1,0 +1,224 @@
+"""The portable JSON document: for people, `jq`, and servers of another make or an older version.
+
+One valid JSON document with one entry per line, so that it streams in both directions at flat memory:
+
+    {"format":"redis-backup","version":1, ...header..., "keys":[
+    {"db":0,"key":"user:1","type":"hash","expires_at":1701787822123,"value":[["name","Ann"]]},
+    {"db":0,"key":"greeting","type":"string","value":"hello"}
+    ],
+    "functions":["#!lua name=lib ..."],"count":2}
+
+The values' shapes are in shapes.py. A value that nobody could decode has "dump" (what DUMP answers) for "value".
+`count` comes last: a document that was cut off lacks it, compressed or not.
+"""
+
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
+
+import orjson
+
+from worker.entries import TYPES, Entry, EntryStream, Opaque
+from worker.errors import FormatError
+from worker.formats import shapes
+from worker.formats.values import decode
+
+FORMAT = "redis-backup"
+VERSION = 1
+MAX_LINE = 1 << 30
+"""Bytes of one entry: a longer line is neither written nor read."""
+MAX_HEADER = 1 << 20
+
+_CHUNK = 256 << 10
+_BATCH_ENTRIES = 500
+_BATCH_BYTES = 1 << 20
+_OWN_WORDS = {"format", "version", "keys", "functions", "count"}
+_KEYS_OPEN = (b'"keys":[', b'"keys": [')
+_KEYS_CLOSE = b"],"
+
+
+def write(stream: EntryStream, header: dict[str, object]) -> Generator[bytes]:
+    """Yield the document in chunks of about 256 KiB, or of one entry where that is longer.
+
+    `header` is JSON-able and stands before the keys; the document's own words cannot be in it. Raises FormatError for
+    an entry that cannot be written: a type that nobody can decode, or more than MAX_LINE bytes.
+    """
+    facts = {name: fact for name, fact in header.items() if name not in _OWN_WORDS}
+    opening = orjson.dumps({"format": FORMAT, "version": VERSION, **facts})
+    yield opening[:-1] + b"," + _KEYS_OPEN[0] + b"\n"
+    count, size = 0, 0
+    lines: list[bytes] = []
+    for batch in stream.batches():
+        for entry in batch:
+            line = _line(entry, stream.rdb_version)
+            lines.append(line)
+            size += len(line)
+            if size >= _CHUNK:
+                yield b",\n".join(lines)
+                # An empty line before the next chunk's first stands for the comma between the two.
+                lines, size = [b""], 0
+        count += len(batch)
+    yield b",\n".join(lines) + (b"\n" if count else b"") + _KEYS_CLOSE + b"\n"
+    functions = [shapes.text(library) for library in stream.libraries]
+    yield orjson.dumps({"functions": functions, "count": count})[1:] + b"\n"
+
+
+def _line(entry: Entry, rdb_version: int | None) -> bytes:
+    db, key, expires_at, kind, payload, value = entry
+    row: dict[str, Any] = {"db": db, "key": shapes.text(key), "type": kind}
+    if expires_at is not None:
+        row["expires_at"] = expires_at
+    try:
+        if value is None:
+            if payload is None or rdb_version is None:
+                raise FormatError("It came without its value.")
+            value = decode(payload, rdb_version)
+        if isinstance(value, Opaque):
+            row["dump"] = shapes.text(value.dump)
+        else:
+            row["value"] = shapes.show(kind, value)
+        line = orjson.dumps(row)
+        if len(line) > MAX_LINE:
+            raise FormatError("It is too long for the portable format: back it up as rdb.")
+    except FormatError as error:
+        raise FormatError(f"The {kind} {_named(key)} in database {db} cannot be written as JSON: {error}") from error
+    return line
+
+
+def _named(key: bytes) -> str:
+    return repr(key[:80])[1:] + ("..." if len(key) > 80 else "")
+
+
+class Reader:
+    """Reads the document line by line, never holding more than one line and one chunk.
+
+    It is an EntryStream. `facts` is what the header says, as text, once the first line has passed.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.rdb_version: int | None = None
+        self.libraries: list[bytes] = []
+        self.facts: dict[str, str] = {}
+        self._chunks = chunks
+        self._number = 0
+        self._count = 0
+        self._last_seen = False
+        self._limit = MAX_HEADER
+        # What the next line must be; none of it is there after the last one.
+        self._next: Callable[[bytes], Entry | None] | None = self._header
+
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield the entries, at most 500 or about 1 MB of lines at a time, and at least one batch for each chunk.
+
+        Raises FormatError, with the number of the line, for whatever is not exactly this format.
+        """
+        # The parts of a long line are joined once, when it ends: adding each to the rest would be quadratic.
+        parts: list[bytes] = []
+        held = 0
+        for chunk in self._chunks:
+            lines = chunk.split(b"\n")
+            parts.append(lines[0])
+            held += len(lines[0])
+            if held > self._limit:
+                self._number += 1
+                raise self._wrong("is longer than this format allows; each entry must be on a line of its own")
+            if len(lines) == 1:
+                yield []
+                continue
+            lines[0] = b"".join(parts)
+            parts, held = [lines[-1]], len(lines[-1])
+            del lines[-1]
+            yield from self._read(lines)
+        if self._next is not None:
+            raise FormatError(f"The JSON document is cut off after line {self._number}.")
+        if held:
+            self._number += 1
+            raise self._wrong("follows the end of the document")
+
+    def _read(self, lines: list[bytes]) -> Iterator[list[Entry]]:
+        batch: list[Entry] = []
+        size = 0
+        for line in lines:
+            self._number += 1
+            if self._next is None:
+                raise self._wrong("follows the end of the document")
+            try:
+                entry = self._next(line)
+            except orjson.JSONDecodeError:
+                raise self._wrong("is not JSON as this format has it, one entry on each line") from None
+            except FormatError as error:
+                raise self._wrong(str(error)) from None
+            if entry is None:
+                continue
+            batch.append(entry)
+            size += len(line)
+            if len(batch) >= _BATCH_ENTRIES or size >= _BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        yield batch
+
+    def _header(self, line: bytes) -> None:
+        if not line.endswith(_KEYS_OPEN):
+            raise FormatError('must open the document and end in "keys":[ (or another tool has re-formatted it)')
+        header = orjson.loads(line + b"]}")
+        if header.get("format") != FORMAT:
+            raise FormatError(f'must say "format":"{FORMAT}"')
+        version = header.get("version")
+        if type(version) is not int or version != VERSION:
+            raise FormatError(f"is of version {shapes.brief(version)} of the format, and this program reads {VERSION}")
+        for name, fact in header.items():
+            if name not in _OWN_WORDS and fact is not None:
+                self.facts[name] = fact if type(fact) is str else orjson.dumps(fact).decode()
+        self._limit = MAX_LINE
+        self._next = self._entry
+
+    def _entry(self, line: bytes) -> Entry | None:
+        if line[-1:] != b",":
+            comma = False
+        elif line == _KEYS_CLOSE:
+            if self._count and not self._last_seen:
+                raise FormatError("closes the keys although the line before ends in a comma")
+            self._next = self._tail
+            return None
+        else:
+            comma, line = True, line[:-1]
+        if self._last_seen:
+            raise FormatError("is an entry although the line before does not end in a comma")
+        self._last_seen = not comma
+        self._count += 1
+        return _entry(orjson.loads(line))
+
+    def _tail(self, line: bytes) -> None:
+        tail = orjson.loads(b"{" + line)
+        if tail.keys() != {"functions", "count"} or type(tail["functions"]) is not list:
+            raise FormatError('must end the document with exactly "functions" and "count"')
+        if type(tail["count"]) is not int or tail["count"] != self._count:
+            raise FormatError(f"says that there are {shapes.brief(tail['count'])} entries, and there are {self._count}")
+        self.libraries.extend(map(shapes.data, tail["functions"]))
+        self._next = None
+
+    def _wrong(self, what: str) -> FormatError:
+        return FormatError(f"Line {self._number} of the JSON document {what}.")
+
+
+def _entry(row: Any) -> Entry:
+    if type(row) is not dict:
+        raise FormatError("must be an object")
+    try:
+        db, key, kind = row["db"], row["key"], row["type"]
+        shown_value = row["value"] if "value" in row else row["dump"]
+    except KeyError:
+        raise FormatError("must have db, key, type, and value or dump") from None
+    expires_at = row.get("expires_at")
+    # An unknown word may be a misspelt one, and a time of expiry that is passed over is a key that never dies.
+    if len(row) != (4 if expires_at is None else 5):
+        raise FormatError("must have db, key, type, value or dump, perhaps expires_at, and nothing else")
+    if type(db) is not int or not 0 <= db < 2**31:
+        raise FormatError("must have a database number that is not negative")
+    if expires_at is not None:
+        expires_at = shapes.integer(expires_at)
+    key = key.encode() if type(key) is str else shapes.data(key)
+    if "dump" not in row:
+        return Entry(db, key, expires_at, kind, None, shapes.read(kind, shown_value))
+    if kind not in TYPES and kind != "unknown":
+        raise FormatError(f'must have a "type" out of {", ".join(TYPES)}')
+    return Entry(db, key, expires_at, kind, None, Opaque(shapes.data(shown_value)))

@@ -1,0 +1,136 @@
+"""Where a value ends, without decoding it: every length in an RDB file is prefixed.
+
+Source of the layouts: rdb.c and t_stream.c of Redis 2.6 to 8 and of Valkey 9.
+"""
+
+from worker.errors import FormatError
+from worker.formats.strings import read_length
+
+# A shape is a tuple of steps; a tuple within it repeats as often as the length before it says.
+STRING, LENGTH, BYTES_4, BYTES_8, BYTES_16, ASCII_DOUBLE, MODULE = range(7)
+Shape = tuple["int | Shape", ...]
+
+
+def _stream(code: int) -> Shape:
+    """A stream: nodes, its length and ids, groups with their pending entries, and what later versions have added."""
+    consumer: Shape = (STRING, BYTES_8, *([BYTES_8] if code >= 21 else []), (BYTES_16,))
+    group: Shape = (STRING, LENGTH, LENGTH, *([LENGTH] if code >= 19 else []), (BYTES_16, BYTES_8, LENGTH), consumer)
+    ownerless: Shape = ((BYTES_16,),) if code >= 27 else ()
+    producers: Shape = (LENGTH, LENGTH, (STRING, (STRING, LENGTH, LENGTH)), LENGTH, LENGTH) if code >= 26 else ()
+    ids = (LENGTH,) * (8 if code >= 19 else 3)
+    return ((STRING, STRING), *ids, (*group, *ownerless), *producers)
+
+
+_SHAPES: dict[int, Shape] = {
+    **dict.fromkeys((0, 9, 10, 11, 12, 13, 16, 17, 20, 23), (STRING,)),
+    **dict.fromkeys((1, 2, 14), ((STRING,),)),
+    3: ((STRING, ASCII_DOUBLE),),
+    4: ((STRING, STRING),),
+    5: ((STRING, BYTES_8),),
+    7: (LENGTH, MODULE),
+    **{code: _stream(code) for code in (15, 19, 21, 26, 27)},
+    18: ((LENGTH, STRING),),
+    22: ((LENGTH, STRING, STRING),),
+    24: (BYTES_8, (LENGTH, STRING, STRING)),
+    25: (BYTES_8, STRING),
+}
+_VALKEY_SHAPES: dict[int, Shape] = _SHAPES | {22: ((STRING, STRING, BYTES_8),)}
+_FIRST_VALKEY_VERSION = 80
+
+def shape_of(code: int, rdb_version: int) -> Shape | None:
+    """The layout of RDB type `code` in a file of that version, None where this program does not know it."""
+    return (_VALKEY_SHAPES if rdb_version >= _FIRST_VALKEY_VERSION else _SHAPES).get(code)
+
+
+_FIXED = {BYTES_4: 4, BYTES_8: 8, BYTES_16: 16}
+_ENCODED_INT = {0xC0: 2, 0xC1: 3, 0xC2: 5}
+# Module values name the kind of each piece that follows (rdb.h, RDB_MODULE_OPCODE_*).
+_MODULE_END = 0
+_MODULE_STEPS = {1: LENGTH, 2: LENGTH, 3: BYTES_4, 4: BYTES_8, 5: STRING}
+
+
+def after_string(data: bytes, pos: int) -> int:
+    """Where the string at `pos` ends, perhaps beyond `data`. IndexError where its length is cut."""
+    first = data[pos]
+    if first < 0x40:
+        return pos + 1 + first
+    if first in _ENCODED_INT:
+        return pos + _ENCODED_INT[first]
+    if first == 0xC3:
+        compressed, pos = read_length(data, pos + 1)
+        _, pos = read_length(data, pos)
+        return pos + compressed
+    length, start = read_length(data, pos)
+    return start + length
+
+
+class _Frame:
+    """A shape that is being gone through: its next step, and how many more times it comes."""
+
+    __slots__ = ("index", "left", "shape")
+
+    def __init__(self, shape: Shape, times: int) -> None:
+        self.shape, self.index, self.left = shape, 0, times
+
+
+class Skipper:
+    """Moves past one value of a known shape, over as many windows as it takes, keeping nothing."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._frames = [_Frame(shape, 1)]
+
+    def skip(self, data: bytes, pos: int) -> tuple[int, bool]:
+        """Go on at `pos`: where it came to, and whether the value ends there.
+
+        A position beyond the data means that so many bytes of what comes next belong to this value.
+        FormatError where the bytes cannot be such a value.
+        """
+        size, frames = len(data), self._frames
+        try:
+            while frames:
+                if pos > size:
+                    return pos, False
+                pos = self._step(frames[-1], data, pos)
+        except IndexError:
+            return pos, False
+        return pos, True
+
+    def _step(self, frame: _Frame, data: bytes, pos: int) -> int:
+        """Go one step; the frame moves on only once all that the step reads was there."""
+        if frame.index == len(frame.shape):
+            frame.index = 0
+            frame.left -= 1
+            if not frame.left:
+                self._frames.pop()
+            return pos
+        step = frame.shape[frame.index]
+        if isinstance(step, tuple):
+            count, pos = read_length(data, pos)
+            frame.index += 1
+            if count:
+                self._frames.append(_Frame(step, count))
+            return pos
+        if step == MODULE:
+            kind, after = read_length(data, pos)
+            frame.index += kind == _MODULE_END
+            return after if kind == _MODULE_END else _after(_module_step(kind), data, after)
+        pos = _after(step, data, pos)
+        frame.index += 1
+        return pos
+
+
+def _after(step: int, data: bytes, pos: int) -> int:
+    if step == STRING:
+        return after_string(data, pos)
+    if step == LENGTH:
+        return read_length(data, pos)[1]
+    if step == ASCII_DOUBLE:
+        # 253 to 255 stand for not-a-number and the infinities, and no text follows.
+        return pos + 1 + (data[pos] if data[pos] < 253 else 0)
+    return pos + _FIXED[step]
+
+
+def _module_step(kind: int) -> int:
+    if kind not in _MODULE_STEPS:
+        raise FormatError(f"A module's value cannot hold a piece of kind {kind}.")
+    return _MODULE_STEPS[kind]

@@ -1,0 +1,104 @@
+"""One backup, described: what, when, from where, how many keys, and the sha256 of its bytes."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from worker.config import CompressionName, FormatName
+from worker.errors import ArtifactError
+
+NAMES_TRIED = 600
+MANIFEST_SUFFIX = ".manifest.json"
+NAME = re.compile(r"redis_backup_(\d{8}_\d{6})\.(rdb|json)(\.zst|\.gz)?(\.age)?")
+
+
+class Origin(BaseModel):
+    """The server that the data came from; for an adopted file, what the file says of it."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    address: str | None = None
+    server: str | None = None
+    version: str | None = None
+    run_id: str | None = None
+    replication_id: str | None = None
+    replication_offset: int | None = None
+    databases: list[int] | None = None
+    """The databases that were asked for; None for all."""
+
+
+class Size(BaseModel):
+    """Bytes: of the dump itself, and of the file in storage."""
+
+    model_config = ConfigDict(frozen=True)
+
+    raw: int
+    stored: int
+
+
+class Manifest(BaseModel):
+    """One backup. It exists once its manifest is in storage, and no longer than that."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    format: Literal[1] = 1
+    name: str
+    created_at: datetime
+    kind: Literal["backup", "adopted"] = "backup"
+    data_format: FormatName
+    rdb_version: int | None = None
+    consistency: Literal["point-in-time", "per-key", "unknown"]
+    engine: Literal["replication", "scan", "typed", "none"]
+    engine_reason: str = ""
+    source: Origin
+    keys: int | None
+    """None where the walk could not follow the file to its end; `warnings` then says why."""
+    keys_by_db: dict[int, dict[str, int]]
+    """Keys by database and type."""
+    expiring: int
+    functions: int = 0
+    bytes: Size
+    sha256: str
+    """Of the stored file, in hexadecimal: what `sha256sum` prints."""
+    compression: CompressionName
+    encryption: Literal["none"] = "none"
+    duration_seconds: float
+    tool_version: str
+    verified_at: datetime | None = None
+    drilled_at: datetime | None = None
+    pinned: bool = False
+    warnings: list[str] = []
+
+    def age_seconds(self, now: datetime) -> float:
+        """Seconds from the start of the backup to `now`; negative when it lies in the future."""
+        return (now - self.created_at).total_seconds()
+
+
+def artifact_name(at: datetime, data_format: FormatName, suffix: str) -> str:
+    """The name of a backup begun at that moment, written in UTC, such as `redis_backup_20231205_143022.rdb.zst`."""
+    return f"redis_backup_{at.astimezone(UTC):%Y%m%d_%H%M%S}.{data_format}{suffix}"
+
+
+def free_names(at: datetime, data_format: FormatName, suffix: str) -> Iterator[str]:
+    """The name of that second and, should it be taken, those of the next ones."""
+    for later in range(NAMES_TRIED):
+        yield artifact_name(at + timedelta(seconds=later), data_format, suffix)
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """The bytes of a manifest file."""
+    return manifest.model_dump_json(indent=2).encode() + b"\n"
+
+
+def from_json(name: str, text: bytes) -> Manifest:
+    """Read a manifest file of the artifact `name`. ArtifactError where it is damaged or speaks of another."""
+    try:
+        manifest = Manifest.model_validate_json(text)
+    except ValidationError:
+        raise ArtifactError(f"The manifest of {name} is damaged: restore it from a copy, or adopt the artifact anew.") from None
+    if manifest.name != name:
+        raise ArtifactError(f"The manifest of {name} describes another backup: it was renamed or swapped.")
+    return manifest

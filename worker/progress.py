@@ -1,0 +1,25 @@
+"""How far a run has come: said by the verbs, shown by whoever called them."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Takes what was done so far; called often, so it must be quick and never fail."""
+
+    def __call__(self, phase: str, current: int, total: int | None, unit: str) -> None:
+        """`current` of `total` (None: not known) in `unit`, within `phase`."""
+        ...
+
+
+def silent(phase: str, current: int, total: int | None, unit: str) -> None:
+    """Shows nothing."""
+
+
+def reported(chunks: Iterator[bytes], progress: Progress, phase: str, total: int | None) -> Iterator[bytes]:
+    """The same chunks; the bytes that passed are reported."""
+    passed = 0
+    for chunk in chunks:
+        yield chunk
+        passed += len(chunk)
+        progress(phase, passed, total, "bytes")

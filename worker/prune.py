@@ -1,0 +1,84 @@
+"""Delete what retention gives up, and what killed runs left behind."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker import artifact, catalogue, retention
+from worker.config import Settings
+from worker.errors import NotFoundError
+from worker.manifest import MANIFEST_SUFFIX, NAME
+from worker.progress import Progress
+from worker.storage import Folder, open_storage
+
+log = structlog.get_logger()
+
+
+class PruneArguments(BaseModel):
+    """How many backups to keep (default: the setting BACKUP_KEEP), and whether only to say what would go."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: int | None = Field(default=None, ge=1)
+    dry_run: bool = False
+
+
+class DeleteArguments(BaseModel):
+    """Which backup to delete."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=NAME.pattern)
+
+
+def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> dict[str, Any]:
+    """Keep the newest backups: what was (with `dry_run`: would be) deleted and kept, each with the reason.
+
+    Only files that a manifest stands for are deleted, and leftovers that carry a dead run's mark. The newest backup is
+    read back whole before anything older goes. Raises RefusedError and ArtifactError, then nothing was deleted.
+    """
+    storage = open_storage(settings.backup_storage)
+    found = catalogue.read(storage)
+    decisions = retention.decide(found.backups, arguments.keep or settings.backup_keep, datetime.now(UTC))
+    doomed = [decision for decision in decisions if not decision.keep]
+    if doomed and not arguments.dry_run:
+        _read_back(storage, decisions, progress)
+        for decision in doomed:
+            _remove(storage, decision.manifest.name)
+    owned = {name for file in storage.files() if file.name.endswith(MANIFEST_SUFFIX) for name in (file.name, file.name.removesuffix(MANIFEST_SUFFIX))}
+    swept = storage.sweep(owned, dry_run=arguments.dry_run)
+    freed = sum(decision.manifest.bytes.stored for decision in doomed)
+    if not arguments.dry_run:
+        log.info("backup_pruned", deleted=len(doomed), kept=len(decisions) - len(doomed), swept=len(swept), bytes=freed)
+    return {
+        "dry_run": arguments.dry_run,
+        "deleted": [{"name": one.manifest.name, "reason": one.reason} for one in doomed],
+        "kept": [{"name": one.manifest.name, "reason": one.reason} for one in decisions if one.keep],
+        "swept": swept,
+        "freed_bytes": freed,
+        "problems": found.problems,
+    }
+
+
+def _read_back(storage: Folder, decisions: list[retention.Decision], progress: Progress) -> None:
+    """Nothing is deleted before its replacement is verified: the newest backup must still be the bytes that were written."""
+    newest = decisions[0].manifest
+    with storage.open(newest.name) as file:
+        artifact.check_bytes(file, newest, progress)
+
+
+def _remove(storage: Folder, name: str) -> None:
+    try:
+        catalogue.remove(storage, name)
+    except NotFoundError:
+        log.debug("backup_gone", name=name)  # another prune was here first
+
+
+def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
+    """Delete one backup by name. NotFoundError where there is none, which is so after the first of two."""
+    storage = open_storage(settings.backup_storage)
+    catalogue.remove(storage, arguments.name)
+    log.info("backup_deleted", name=arguments.name)
+    return {"deleted": arguments.name}

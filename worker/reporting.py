@@ -1,0 +1,54 @@
+"""Progress of a task, as its Celery state: never in the way of the job, whatever becomes of the result backend."""
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Self
+
+EVERY_SECONDS = 1.0
+JOIN_SECONDS = 2.0
+
+Meta = dict[str, Any]
+
+
+class Reporter:
+    """A Progress that stores the latest word once a second, from a thread of its own with a client of its own."""
+
+    def __init__(self, store: Callable[[Meta], None]) -> None:
+        self._store = store
+        self._latest: Meta | None = None
+        self._began: tuple[str, float, int] = ("", 0.0, 0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __call__(self, phase: str, current: int, total: int | None, unit: str) -> None:
+        """Remember; the thread tells."""
+        self._latest = {"phase": phase, "current": current, "total": total, "unit": unit}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join(JOIN_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stop.wait(EVERY_SECONDS):
+            latest = self._latest
+            if latest is None:
+                continue
+            # The job is what matters: a result backend that blinks must neither fail nor slow it.
+            with suppress(Exception):
+                self._store({**latest, "rate": self._rate(latest)})
+
+    def _rate(self, latest: Meta) -> float | None:
+        """Units a second since this phase was first told of; None until a second telling."""
+        phase, since, count = self._began
+        now = time.monotonic()
+        if phase != latest["phase"]:
+            self._began = (latest["phase"], now, latest["current"])
+            return None
+        return round((latest["current"] - count) / max(now - since, 1e-3), 1)

@@ -1,0 +1,75 @@
+"""Many commands in one go, and what their answers mean to a reader of keys."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from worker.wire import Wire, pack, raised
+
+Command = tuple[bytes, ...]
+
+_NO_TIME, _NO_KEY = -1, -2
+
+
+class GoneError(Exception):
+    """The key has gone, or has become one of another type, since SCAN named it."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a server knows of expiry: found by asking, as servers of another make give any version number."""
+
+    absolute: bool
+    """PEXPIRETIME: Redis 7.0 and newer."""
+    fields: bool
+    """HPEXPIRETIME: Redis 7.4, Valkey 9, and newer."""
+
+
+def ask_all(wire: Wire, commands: Iterable[Command]) -> list[Any]:
+    """Send all commands, then read all replies; an error reply is returned in its place."""
+    packed = [pack(*command) for command in commands]
+    wire.send(b"".join(packed))
+    return list(wire.replies(len(packed)))
+
+
+def checked(reply: Any) -> Any:
+    """The reply; an error is raised, as GoneError where it means that the key is not what it was."""
+    if isinstance(reply, ResponseError) and str(reply).startswith(("WRONGTYPE", "ERR no such key")):
+        raise GoneError
+    return raised(reply)
+
+
+def ask(wire: Wire, *command: bytes) -> Any:
+    """One command's reply, `checked`."""
+    return checked(ask_all(wire, [command])[0])
+
+
+def abilities(wire: Wire) -> Abilities:
+    """What the server knows. Raises redis errors."""
+    absolute, fields = ask_all(wire, [(b"PEXPIRETIME", b"-"), (b"HPEXPIRETIME", b"-", b"FIELDS", b"1", b"-")])
+    # A server that knows HPEXPIRETIME and forbids it must not lose the fields' expiry in silence.
+    unknown = isinstance(fields, ResponseError) and not str(fields).startswith(("WRONGTYPE", "NOPERM"))
+    return Abilities(absolute=not isinstance(absolute, ResponseError), fields=not unknown)
+
+
+def expiry_commands(key: bytes, able: Abilities) -> list[Command]:
+    """What to ask for a key's expiry. TIME comes right behind PTTL: together they are exact to a millisecond."""
+    return [(b"PEXPIRETIME", key)] if able.absolute else [(b"PTTL", key), (b"TIME",)]
+
+
+def expiry(replies: list[Any]) -> int | None:
+    """Milliseconds since the epoch, or None, out of the replies to `expiry_commands`. Raises GoneError."""
+    left = checked(replies[0])
+    if left == _NO_KEY:
+        raise GoneError
+    if left == _NO_TIME:
+        return None
+    return int(left) if len(replies) == 1 else int(left) + milliseconds(replies[1])
+
+
+def milliseconds(time: Any) -> int:
+    """The reply to TIME, in milliseconds since the epoch. Raises redis errors."""
+    seconds, microseconds = raised(time)
+    return int(seconds) * 1000 + int(microseconds) // 1000

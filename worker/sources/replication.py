@@ -1,0 +1,160 @@
+"""A point in time: the server's own snapshot, taken as a replica takes it.
+
+Source of the protocol: replication.c of Redis (SYNC, PSYNC, REPLCONF) and its `$EOF:` form for diskless transfers.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import NoReturn
+
+from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from worker.connection import Endpoint
+from worker.errors import SourceUnavailableError
+from worker.wire import Wire, pack, raised
+
+MARK_BYTES = 40
+# A server that is slower than this over a whole minute is as good as gone; the slowest link worth having does more.
+LEAST_BYTES_A_MINUTE = 64 * 1024
+
+_ACKNOWLEDGE = pack(b"REPLCONF", b"ACK", b"0")
+_ACKNOWLEDGE_SECONDS = 0.2
+_ACKNOWLEDGEMENTS = 50
+
+
+class Replication:
+    """Reads what SYNC sends: an RDB file, made by the server at one instant."""
+
+    engine = "replication"
+    consistency = "point-in-time"
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+        self._received = b""
+        self.facts: dict[str, str | int] = {}
+        """`replication_id` and `replication_offset`, once the first chunk is there."""
+
+    def refusal(self) -> str | None:
+        """Why the server would not do it, in its own words; None when it would. Starts no snapshot.
+
+        A PSYNC sent while another reply is still unsent is turned down by the server, but only after it has checked
+        everything else: the command is known, this user may use it, a replica has its primary.
+        """
+        with self._endpoint.translated("asking for a snapshot"), Wire(self._endpoint) as wire:
+            wire.send(pack(b"PING") + pack(b"PSYNC", b"?", b"-1"))
+            answers = list(wire.replies(2))
+        words = str(answers[1])
+        return None if "pending output" in words else words
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the RDB file. SourceUnavailableError when the connection ends, or stalls, before the file does."""
+        with self._endpoint.translated("sending its snapshot"), Wire(self._endpoint) as wire:
+            only_snapshot = self._introduce(wire)
+            length, mark = self._begin(wire)
+            if mark:
+                yield from self._until_mark(wire, mark, closes=only_snapshot)
+            else:
+                yield from self._exactly(wire, length)
+
+    def _introduce(self, wire: Wire) -> bool:
+        """Say what we are; whether the server will send the snapshot alone and then hang up (6.2 and newer)."""
+        # Never `listening-port`: Sentinel would take us for a replica. A refusal of either is not fatal.
+        wire.send(pack(b"REPLCONF", b"capa", b"eof"))
+        wire.reply()
+        wire.send(pack(b"REPLCONF", b"rdb-only", b"1"))
+        return bool(wire.reply() == b"OK")
+
+    def _begin(self, wire: Wire) -> tuple[int, bytes]:
+        """Ask for the snapshot: its length, or the mark that ends it."""
+        wire.send(pack(b"PSYNC", b"?", b"-1"))
+        answer = self._line(wire)
+        if answer.startswith(b"-"):
+            raised(ResponseError(answer[1:].decode("utf-8", "replace")))
+        parts = answer.split()
+        if parts[0] != b"+FULLRESYNC" or len(parts) < 3:
+            raise ResponseError(f"an unexpected reply to PSYNC: {answer[:80]!r}")
+        self.facts = {"replication_id": parts[1].decode(), "replication_offset": int(parts[2])}
+        header = self._line(wire)
+        if header.startswith(b"$EOF:") and len(header) == 5 + MARK_BYTES:
+            return 0, header[5:]
+        if header.startswith(b"$") and header[1:].isdigit():
+            return int(header[1:]), b""
+        raise ResponseError(header[1:200].decode("utf-8", "replace"))
+
+    def _line(self, wire: Wire) -> bytes:
+        """The next line that is not empty: bare newlines are how the server says that it is still at work."""
+        while True:
+            line, found, rest = self._received.partition(b"\n")
+            if found:
+                self._received = rest
+                if line.strip():
+                    return line.strip()
+            else:
+                self._received += self._receive(wire)
+
+    def _receive(self, wire: Wire) -> bytes:
+        chunk = wire.receive()
+        if not chunk:
+            self._cut_short()
+        return chunk
+
+    def _payload(self, wire: Wire) -> Iterator[bytes]:
+        """What was received behind the header, then whatever comes, as long as it comes fast enough."""
+        if self._received:
+            yield self._received
+        self._received = b""
+        since, count = time.monotonic(), 0
+        while True:
+            chunk = wire.receive()
+            yield chunk
+            count += len(chunk)
+            now = time.monotonic()
+            if now - since >= 60:
+                if count < LEAST_BYTES_A_MINUTE:
+                    raise RedisTimeoutError("too slow")
+                since, count = now, 0
+
+    def _exactly(self, wire: Wire, length: int) -> Iterator[bytes]:
+        for chunk in self._payload(wire):
+            if not chunk:
+                self._cut_short()
+            yield chunk[:length]
+            length -= len(chunk)
+            if length <= 0:
+                return
+
+    def _until_mark(self, wire: Wire, mark: bytes, *, closes: bool) -> Iterator[bytes]:
+        """Hold back the last 40 bytes: only at the very end they are the mark, which a value may hold as well."""
+        held = b""
+        payload = self._payload(wire)
+        while not held.endswith(mark) or closes:
+            chunk = self._after_mark(wire) if held.endswith(mark) else next(payload)
+            if not chunk:
+                break
+            held += chunk
+            yield held[:-MARK_BYTES]
+            held = held[-MARK_BYTES:]
+        if not held.endswith(mark):
+            self._cut_short()
+
+    def _after_mark(self, wire: Wire) -> bytes:
+        """What follows the mark: nothing when it was the end, for then the server hangs up.
+
+        6.2 does so only once the snapshot is acknowledged after it has noticed its own child's end, so it is told again.
+        """
+        for _ in range(_ACKNOWLEDGEMENTS):
+            try:
+                wire.send(_ACKNOWLEDGE)
+                return wire.receive(seconds=_ACKNOWLEDGE_SECONDS)
+            except RedisTimeoutError:
+                continue
+            except OSError:
+                return b""
+        return b""
+
+    def _cut_short(self) -> NoReturn:
+        raise SourceUnavailableError(
+            f"The source at {self._endpoint.address} ended the connection before its snapshot was whole; "
+            "nothing of it was kept. Its own log says why."
+        )

@@ -1,0 +1,71 @@
+"""The numbers on the dashboard: the backups, the source, and what comes next."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from worker import catalogue, schedule
+from worker.config import Settings
+from worker.connection import SOURCE, Endpoint
+from worker.errors import BackupSystemError
+from worker.facts import read_facts
+from worker.manifest import Manifest
+from worker.storage import open_storage
+
+
+class StatsArguments(BaseModel):
+    """Nothing to tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def stats(settings: Settings) -> dict[str, Any]:
+    """Count, bytes, ages, history, next runs and the source's facts. A source that is away is told, and no error."""
+    now = datetime.now(UTC)
+    storage = open_storage(settings.backup_storage)
+    found = catalogue.read(storage)
+    backups = found.backups
+    newest = backups[0] if backups else None
+    raw, stored = sum(one.bytes.raw for one in backups), sum(one.bytes.stored for one in backups)
+    return {
+        "count": len(backups),
+        "bytes": stored,
+        "newest": newest.name if newest else None,
+        "oldest": backups[-1].name if backups else None,
+        "last_good_at": newest.created_at.isoformat() if newest else None,
+        "last_good_age_seconds": round(newest.age_seconds(now), 1) if newest else None,
+        "compression_ratio": round(raw / stored, 2) if stored else None,
+        "history": [_point(one) for one in reversed(backups)],
+        "next_runs": _next_runs(settings, newest, now),
+        "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
+        "problems": found.problems,
+        "source": _source(settings),
+    }
+
+
+def _point(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "created_at": manifest.created_at.isoformat(),
+        "bytes": manifest.bytes.stored,
+        "raw_bytes": manifest.bytes.raw,
+        "keys": manifest.keys,
+        "seconds": manifest.duration_seconds,
+    }
+
+
+def _next_runs(settings: Settings, newest: Manifest | None, now: datetime) -> dict[str, str]:
+    return {
+        "daily": schedule.next_daily(settings, now).isoformat(),
+        "interval": schedule.next_interval(settings, newest.created_at if newest else None, now).isoformat(),
+    }
+
+
+def _source(settings: Settings) -> dict[str, Any]:
+    endpoint = Endpoint(settings.redis_url, SOURCE)
+    try:
+        return {"address": endpoint.address, "reachable": True, **asdict(read_facts(endpoint))}
+    except BackupSystemError as error:
+        return {"address": endpoint.address, "reachable": False, "error": str(error)}

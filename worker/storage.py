@@ -1,0 +1,263 @@
+"""Where backups lie: a folder that never shows a file before it is whole and on disk.
+
+A library's folder store would do, were it not that none of them syncs: after a power cut a manifest could stand beside
+an artifact of zeros. What follows is write beside, sync, link.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from worker.errors import NotFoundError, StorageError, UsageError
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+READ_BYTES = 256 * 1024
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.partial")
+_DELETING = re.compile(r"\.(?P<name>.+)\.deleting")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in storage; its size in bytes."""
+
+    name: str
+    size: int
+
+
+class Folder:
+    """A folder of backups: files 0600, the folder 0700, no link is followed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @contextmanager
+    def draft(self, names: Iterable[str]) -> Iterator["Draft"]:
+        """Begin a file under the first of `names` that is free. It is gone afterwards unless it was published and kept.
+
+        The draft holds a lock while its process lives: a draft without one was left behind by a killed run.
+        """
+        with _translated(self.path, "written"):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = next((draft for name in names if (draft := self._begin(name))), None)
+            if draft is None:
+                raise StorageError("No free name was found for a new file.")
+            try:
+                yield draft
+            except BaseException:
+                draft.withdraw()
+                raise
+            finally:
+                draft.close()
+
+    def _begin(self, name: str) -> "Draft | None":
+        partial = self.path / f".{name}.partial"
+        try:
+            descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+        except FileExistsError:
+            return None
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        draft = Draft(self, name, descriptor)
+        # A sweep that came between those two lines has taken the draft for an abandoned one.
+        if os.path.lexists(self.path / name) or not _same_file(partial, descriptor):
+            draft.close()
+            return None
+        return draft
+
+    def put(self, name: str, content: bytes, *, replace: bool = False) -> None:
+        """Write a small file at once. StorageError where it exists and is not to be replaced."""
+        with self.draft([name] if not replace else [f"{name}.new"]) as draft:
+            draft.write(content)
+            if replace:
+                draft.replace(name)
+            else:
+                draft.publish()
+
+    def open(self, name: str) -> BinaryIO:
+        """The file, for reading and seeking; it stays readable even when it is deleted meanwhile."""
+        _check(name)
+        with _translated(self.path, "read"):
+            try:
+                descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                raise NotFoundError(f"There is no file {name} in {self.path}.") from None
+            return os.fdopen(descriptor, "rb")
+
+    def read(self, name: str, limit: int = 64 << 20) -> bytes:
+        """A small file whole. StorageError where it is larger than `limit` bytes."""
+        with self.open(name) as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise StorageError(f"The file {name} in {self.path} is larger than any of its kind can be.")
+        return content
+
+    def files(self) -> list[StoredFile]:
+        """Every finished file, by name; drafts, links and folders are none."""
+        with _translated(self.path, "listed"):
+            try:
+                entries = list(os.scandir(self.path))
+            except FileNotFoundError:
+                return []
+            files = [entry for entry in entries if NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
+            return sorted((StoredFile(file.name, file.stat().st_size) for file in files), key=lambda file: file.name)
+
+    def delete(self, record: str, files: list[str]) -> None:
+        """Delete `record` and then the `files` it stands for. Killed in between, `sweep` ends it."""
+        for name in (record, *files):
+            _check(name)
+        with _translated(self.path, "changed"):
+            marker = self.path / f".{files[0]}.deleting" if files else self.path / f".{record}.deleting"
+            try:
+                os.rename(self.path / record, marker)
+            except FileNotFoundError:
+                raise NotFoundError(f"There is no file {record} in {self.path}.") from None
+            self.sync()
+            for name in files:
+                (self.path / name).unlink(missing_ok=True)
+            marker.unlink()
+            self.sync()
+
+    def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:
+        """Remove what killed runs left: drafts, what they published without keeping, deletions begun. Gives the names.
+
+        `owned` are the files that a manifest stands for: of those only the draft goes, never the file.
+        """
+        swept = []
+        with _translated(self.path, "swept"):
+            for entry in sorted(os.listdir(self.path)) if self.path.is_dir() else []:
+                match = _PARTIAL.fullmatch(entry) or _DELETING.fullmatch(entry)
+                if match is None:
+                    continue
+                with _held(self.path / entry) as abandoned:
+                    if abandoned and not dry_run:
+                        self._clear(entry, match["name"], owned)
+                    swept += [entry] if abandoned else []
+            if swept and not dry_run:
+                self.sync()
+        return swept
+
+    def _clear(self, entry: str, name: str, owned: set[str]) -> None:
+        finished, left = self.path / name, self.path / entry
+        if name not in owned and (entry.endswith(".deleting") or _same_file(finished, left)):
+            finished.unlink(missing_ok=True)
+        left.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """What the file system still takes."""
+        existing = next(folder for folder in (self.path.absolute(), *self.path.absolute().parents) if folder.exists())
+        return shutil.disk_usage(existing).free
+
+    def sync(self) -> None:
+        """Bring the folder itself to disk: names that were added or removed."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+class Draft:
+    """A file that is being written and that nobody sees yet."""
+
+    def __init__(self, folder: Folder, name: str, descriptor: int) -> None:
+        self.name = name
+        self._folder, self._descriptor = folder, descriptor
+        self._partial, self._final = folder.path / f".{name}.partial", folder.path / name
+        self._published = False
+
+    def write(self, chunk: bytes) -> None:
+        """Append to the draft."""
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def publish(self) -> None:
+        """Show the file under its name, whole and on disk; the draft stays until `close`, so that a kill leaves a trace."""
+        os.fsync(self._descriptor)
+        os.link(self._partial, self._final)
+        self._published = True
+        self._folder.sync()
+
+    def replace(self, name: str) -> None:
+        """Take the place of the file `name`, whole and on disk, in one step."""
+        os.fsync(self._descriptor)
+        os.rename(self._partial, self._folder.path / name)
+        self._folder.sync()
+
+    def withdraw(self) -> None:
+        """Take back what was published: the work it belonged to has failed."""
+        if self._published:
+            with suppress(OSError):
+                self._final.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End the draft; only what was published and not withdrawn remains."""
+        with suppress(OSError):
+            self._partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.close(self._descriptor)
+
+
+def open_storage(url: str) -> Folder:
+    """The storage that `BACKUP_STORAGE` names: a folder, plain or as file://."""
+    if "://" in url and not url.startswith("file://"):
+        raise UsageError("The setting BACKUP_STORAGE is wrong: must be a folder, such as backups or /var/backups/redis.")
+    return Folder(Path(url.removeprefix("file://")))
+
+
+def chunks_of(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file in pieces of READ_BYTES."""
+    try:
+        while chunk := file.read(READ_BYTES):
+            yield chunk
+    except OSError as error:
+        raise StorageError(f"The storage cannot be read: {error.strerror}.") from None
+
+
+def _check(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise NotFoundError(f"There is no backup of the name {name[:130]!r}.")
+
+
+def _same_file(one: Path, other: Path | int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(one), os.fstat(other) if isinstance(other, int) else os.lstat(other))
+    except OSError:
+        return False
+
+
+@contextmanager
+def _held(left: Path) -> Iterator[bool]:
+    """Whether the process that held this file is gone, and its lock with it; while we look, it is ours."""
+    try:
+        descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _translated(path: Path, done: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageError(f"The storage {path} is full ({error.strerror}): free some space, or keep fewer backups.") from None
+        raise StorageError(f"The storage {path} cannot be {done} ({error.strerror}): check the folder and its rights.") from None

@@ -1,0 +1,91 @@
+"""A Redis that a restore writes into: checked before the first key, counted to the last."""
+
+from collections.abc import Iterator
+
+from redis.exceptions import ResponseError
+
+from worker.connection import Endpoint
+from worker.entries import EntryStream
+from worker.errors import BackupSystemError, RefusedError, TargetError
+from worker.facts import read_facts
+from worker.formats.values import seal
+from worker.wire import Wire, raised
+from worker.writing import Mode, Report, Writing, temporary_key
+
+# No RDB type has this number, so a payload that begins with it is examined to its end and never written.
+_NO_TYPE = b"\xfe"
+
+class Target:
+    """A Redis that a restore writes into."""
+
+    def __init__(self, endpoint: Endpoint, mode: Mode) -> None:
+        self._endpoint, self._mode = endpoint, mode
+        self.report = Report()
+        self._version: tuple[int, ...] = ()
+        self._evicted = 0
+
+    def check(self, rdb_version: int | None, databases: list[int], raw_bytes: int) -> None:
+        """Whether the target would take it all, found out without writing anything. RefusedError says why not."""
+        facts = read_facts(self._endpoint)
+        self._version, self._evicted = facts.redis_version, facts.evicted
+        if facts.cluster:
+            raise RefusedError("The target is a node of a cluster: name a server that holds all the keys itself.")
+        if facts.role != "master":
+            raise RefusedError("The target is a replica, which takes no writes: name its primary.")
+        if facts.max_memory and facts.used_memory + raw_bytes > facts.max_memory:
+            raise RefusedError(
+                f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in use, "
+                f"and the backup needs about {raw_bytes:,}. Raise maxmemory, or restore less of it."
+            )
+        with self._endpoint.translated("being checked"), Wire(self._endpoint) as wire:
+            for db in databases:
+                if isinstance(wire.try_(b"SELECT", b"%d" % db), ResponseError):
+                    raise RefusedError(f"The target has no database {db}: raise `databases` in its configuration, or leave it out with --db.")
+            wire.ask(b"SELECT", b"0")
+            self._check_payloads(wire, rdb_version)
+
+    def _check_payloads(self, wire: Wire, rdb_version: int | None) -> None:
+        """RESTORE of a payload with an impossible type: everything is checked by the server, and nothing is written."""
+        payload = seal(_NO_TYPE, rdb_version or 1)
+        answer = wire.try_(b"RESTORE", temporary_key(), b"0", payload)
+        words = str(answer)
+        if rdb_version is None and "unknown command" in words.lower():
+            return
+        if "version or checksum" in words:
+            raise RefusedError(
+                f"The target is too old for this backup: it does not load RDB version {rdb_version}. Export the backup as json "
+                "(`python -m worker export NAME -o copy.json.gz`), adopt that file, and restore it."
+            )
+        if "Bad data format" not in words:
+            raised(answer)
+
+    def restore(self, stream: EntryStream) -> Iterator[int]:
+        """Write every entry; yields the number of keys done, batch by batch. `report` is right at any moment.
+
+        Raises TargetError, with the counts so far, when the target goes away or no longer takes writes.
+        """
+        try:
+            with self._endpoint.translated("taking the backup"), Wire(self._endpoint) as wire:
+                yield from Writing(wire, self._mode, self.report, self._version).run(stream)
+        except BackupSystemError as error:
+            if not isinstance(error, TargetError):
+                raise
+            raise type(error)(f"{error} Until then: {self.report.written}. Run the restore again to complete it.") from None
+
+    def restore_functions(self, libraries: list[bytes]) -> None:
+        """Load function libraries: in mode `skip` those that exist stay as they are."""
+        options = (b"REPLACE",) if self._mode == "overwrite" else ()
+        with self._endpoint.translated("loading functions"), Wire(self._endpoint) as wire:
+            for library in libraries:
+                answer = wire.try_(b"FUNCTION", b"LOAD", *options, library)
+                if not isinstance(answer, ResponseError):
+                    self.report.functions += 1
+                elif "already exists" not in str(answer):
+                    self.report.warnings.append(f"A function library could not be loaded: {answer}.")
+
+    def count_evicted(self) -> None:
+        """Whether the target threw keys out meanwhile: RESTORE answers OK, and a key vanishes all the same."""
+        evicted = read_facts(self._endpoint).evicted - self._evicted
+        if evicted > 0:
+            self.report.warnings.append(f"The target evicted {evicted:,} keys for want of memory while this ran: raise maxmemory.")
+            self.report.failed += evicted

@@ -1,0 +1,134 @@
+"""The doors for the queue: each task checks its arguments, calls one verb, and returns a plain dict."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import structlog
+from celery import Task, signals
+from pydantic import BaseModel, ValidationError
+
+from worker import backup as backups
+from worker import heartbeat, logs
+from worker import ping as pings
+from worker import prune as prunes
+from worker import restore as restores
+from worker import stats as numbers
+from worker import verify as verifies
+from worker.celery import app
+from worker.config import first_fault, load
+from worker.errors import BackupSystemError, IncompleteError, TemporaryError, UsageError
+from worker.reporting import Reporter
+
+log = structlog.get_logger()
+Arguments = TypeVar("Arguments", bound=BaseModel)
+
+RETRIES, RETRY_SECONDS = 2, 10
+
+
+@app.task(bind=True, max_retries=RETRIES, task_retry_on_worker_lost=True)
+def backup(self: Task, **arguments: Any) -> dict[str, Any]:
+    """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
+    with _running(self, "backup", retried=True) as progress:
+        result = backups.backup(load(), _checked(backups.BackupArguments, arguments), progress)
+    if "skipped" not in result:
+        _follow_up(prune)
+    return result
+
+
+@app.task(bind=True)
+def restore(self: Task, **arguments: Any) -> dict[str, Any]:
+    """Restore a backup. Arguments: name, mode, match, types, databases."""
+    with _running(self, "restore") as progress:
+        report = restores.restore(load(), _checked(restores.RestoreArguments, arguments), progress)
+        if report["failed"]:
+            raise IncompleteError(restores.shortfall(report))
+    return report
+
+
+@app.task(bind=True)
+def verify(self: Task, **arguments: Any) -> dict[str, Any]:
+    """Read a backup to its end and compare it with its manifest. Arguments: name."""
+    with _running(self, "verify") as progress:
+        return verifies.verify(load(), _checked(verifies.VerifyArguments, arguments), progress)
+
+
+@app.task(bind=True)
+def prune(self: Task, **arguments: Any) -> dict[str, Any]:
+    """Delete what retention gives up. Arguments: keep, dry_run."""
+    with _running(self, "prune") as progress:
+        return prunes.prune(load(), _checked(prunes.PruneArguments, arguments), progress)
+
+
+@app.task(bind=True)
+def delete(self: Task, **arguments: Any) -> dict[str, Any]:
+    """Delete one backup. Arguments: name."""
+    with _running(self, "delete"):
+        return prunes.delete(load(), _checked(prunes.DeleteArguments, arguments))
+
+
+@app.task(bind=True)
+def stats(self: Task, **arguments: Any) -> dict[str, Any]:
+    """Count backups, bytes and ages, and ask the source for its facts."""
+    with _running(self, "stats"):
+        _checked(numbers.StatsArguments, arguments)
+        return numbers.stats(load())
+
+
+@app.task(bind=True)
+def ping(self: Task, **arguments: Any) -> dict[str, Any]:
+    """Reach the source, and find out what is allowed there."""
+    with _running(self, "ping"):
+        _checked(pings.PingArguments, arguments)
+        return pings.ping(load())
+
+
+def _checked(model: type[Arguments], arguments: dict[str, Any]) -> Arguments:
+    try:
+        return model.model_validate(arguments)
+    except ValidationError as error:
+        raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
+
+
+@contextmanager
+def _running(task: Task, name: str, *, retried: bool = False) -> Iterator[Reporter]:
+    """What every task does around its verb: progress out, failures logged and told in one sentence without secrets."""
+    request = task.request
+    store: Callable[[dict[str, Any]], None] = lambda meta: task.update_state(request.id, "PROGRESS", meta)  # noqa: E731
+    with structlog.contextvars.bound_contextvars(run=request.id):
+        try:
+            with Reporter(store) as progress:
+                yield progress
+        except BackupSystemError as error:
+            log.error(f"{name}_failed", error=str(error), kind=type(error).__name__)  # noqa: TRY400
+            if retried and isinstance(error, TemporaryError) and request.retries < RETRIES:
+                raise task.retry(exc=error, countdown=RETRY_SECONDS) from None
+            raise
+        except Exception as error:
+            log.exception(f"{name}_failed", kind=type(error).__name__)
+            # An unforeseen exception may carry anything in its text, a password too: the result gets only its name.
+            raise BackupSystemError(f"An unexpected {type(error).__name__}: the worker's log has the details.") from None
+
+
+def _follow_up(task: Task, **arguments: Any) -> None:
+    try:
+        task.delay(**arguments)
+    except Exception as error:  # noqa: BLE001 - a broker that is away: what was done stands, and the next one follows
+        log.warning("not_queued", task=task.name, kind=type(error).__name__)
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: Any) -> None:
+    logs.configure(load().log_level)
+
+
+@signals.worker_ready.connect
+def _worker_is_alive(sender: Any, **_: Any) -> None:
+    heartbeat.start(str(sender.hostname).partition("@")[0])
+
+
+@signals.beat_init.connect
+def _beat_is_alive(**_: Any) -> None:
+    heartbeat.start("beat")
+    # A slot that was missed while no beat was there is made up for, whether or not its memory of it survived.
+    _follow_up(backup, unless_younger_than_hours=load().backup_every_hours)

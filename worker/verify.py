@@ -1,0 +1,57 @@
+"""Is this artifact whole, and is it what its manifest says."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker import artifact, catalogue
+from worker.config import Settings
+from worker.errors import ArtifactError
+from worker.manifest import Manifest
+from worker.progress import Progress, reported
+from worker.storage import open_storage
+from worker.tally import Tally
+
+log = structlog.get_logger()
+
+
+class VerifyArguments(BaseModel):
+    """Which backup to verify."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -> dict[str, Any]:
+    """Read the whole artifact: bytes, sha256, compression, structure, checksum, number of keys. Notes the time on success.
+
+    ArtifactError names what is wrong: missing, short, changed, extra or foreign.
+    """
+    clock = time.monotonic()
+    storage = open_storage(settings.backup_storage)
+    manifest = catalogue.get(storage, arguments.name)
+    with storage.open(manifest.name) as file:
+        artifact.check_bytes(file, manifest, progress)
+        raw = artifact.bounded(artifact.raw_chunks(file, manifest.compression), manifest.bytes.raw)
+        tally = count(reported(raw, progress, "walking", manifest.bytes.raw), manifest)
+    if manifest.keys is not None and (tally.keys, tally.by_db) != (manifest.keys, manifest.keys_by_db):
+        raise ArtifactError(
+            f"{manifest.name} holds {tally.keys:,} keys where its manifest says {manifest.keys:,}: the manifest is not its own."
+        )
+    catalogue.update(storage, manifest.model_copy(update={"verified_at": datetime.now(UTC).replace(microsecond=0)}))
+    seconds = round(time.monotonic() - clock, 3)
+    log.info("backup_verified", name=manifest.name, keys=tally.keys, bytes=manifest.bytes.stored, seconds=seconds)
+    return {"name": manifest.name, "keys": tally.keys, "bytes": manifest.bytes.stored, "sha256": manifest.sha256, "seconds": seconds}
+
+
+def count(chunks: Iterator[bytes], manifest: Manifest) -> Tally:
+    """Walk a dump to its end. ArtifactError where its structure is broken."""
+    tally = Tally()
+    for batch in artifact.reader(chunks, manifest.data_format, values=False).batches():
+        tally.add(batch)
+    return tally

@@ -1,0 +1,223 @@
+"""One pass of entries into a server: RESTORE for payloads, the ordinary commands for values."""
+
+import secrets
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from typing import Any, Literal
+
+from worker import commands
+from worker.entries import Entry, EntryStream
+from worker.formats.values import seal
+from worker.sources.asking import abilities
+from worker.wire import Wire, pack
+
+Mode = Literal["skip", "overwrite"]
+
+BATCH_KEYS = 500
+BATCH_BYTES = 1 << 20
+FAILURES_SHOWN = 20
+TEMPORARY_SECONDS = 3600
+# What no further key can escape: going on would fail millions of times over.
+_FATAL = ("OOM", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF", "MOVED", "CLUSTERDOWN", "NOAUTH", "NOPERM")
+
+_RUN = secrets.token_hex(4)
+_numbers = count()
+
+
+def temporary_key() -> bytes:
+    """A key that nobody else has: a value is built under it before it takes its own name."""
+    return b"redis_backup:%b:%d" % (_RUN.encode(), next(_numbers))
+
+
+@dataclass
+class Report:
+    """What a restore did, in numbers of keys; `failures` are the first ones, each with db, key, type and error."""
+
+    restored: int = 0
+    skipped: int = 0
+    expired: int = 0
+    failed: int = 0
+    functions: int = 0
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def written(self) -> str:
+        """The counts as half a sentence."""
+        return f"{self.restored:,} restored, {self.skipped:,} skipped, {self.expired:,} expired, {self.failed:,} failed"
+
+    def fail(self, entry: Entry, error: object) -> None:
+        """Count a key that could not be written."""
+        self.failed += 1
+        if len(self.failures) < FAILURES_SHOWN:
+            shown = entry.key[:200].decode("utf-8", "backslashreplace")
+            self.failures.append({"db": entry.db, "key": shown, "type": entry.type, "error": _explained(str(error))})
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results and logs."""
+        return asdict(self)
+
+
+def _explained(words: str) -> str:
+    if "Bad data format" in words:
+        return f"{words}: the target does not know this encoding, or the value is damaged; a json backup may go in"
+    return words
+
+
+@dataclass(slots=True)
+class _Sent:
+    """Commands on their way: how many replies they will have, the entry they write, and the key it is built under."""
+
+    replies: int = 0
+    entry: Entry | None = None
+    temporary: bytes = b""
+
+
+class Writing:
+    """Writes a stream of entries: while the server works on one batch, the next is being packed."""
+
+    def __init__(self, wire: Wire, mode: Mode, report: Report, version: tuple[int, ...]) -> None:
+        self._wire, self._mode, self._report, self._version = wire, mode, report, version
+        self._field_expiry = abilities(wire).fields
+        seconds, microseconds = wire.ask(b"TIME")
+        # Whether a key has expired is for the target's clock to say.
+        self._clock_offset = int(seconds) + int(microseconds) / 1e6 - time.time()
+        self._db = -1
+        self._packed: list[bytes] = []
+        self._size = 0
+        self._sent: list[_Sent] = []
+        self._awaited: list[_Sent] = []
+        self._fatal: Exception | None = None
+
+    def run(self, stream: EntryStream) -> Iterator[int]:
+        """Write everything; yields how many entries were taken from the stream since the last yield.
+
+        Raises the server's error when it is one that every further key would meet.
+        """
+        for batch in stream.batches():
+            now = (time.time() + self._clock_offset) * 1000
+            for start in range(0, len(batch), BATCH_KEYS):
+                entries = batch[start : start + BATCH_KEYS]
+                self._write(entries, now, stream.rdb_version)
+                self._flush()
+                yield len(entries)
+        while self._packed or self._awaited:
+            self._flush()
+
+    def _write(self, entries: list[Entry], now: float, rdb_version: int | None) -> None:
+        existing = self._existing(entries)
+        for entry in entries:
+            if entry.expires_at is not None and entry.expires_at <= now:
+                # Never sent: RESTORE with a time that has passed deletes the live key and answers OK.
+                self._report.expired += 1
+            elif (entry.db, entry.key) in existing:
+                self._report.skipped += 1
+            else:
+                self._select(entry.db)
+                if entry.payload is not None and rdb_version is not None:
+                    self._restore(entry, entry.payload, rdb_version)
+                else:
+                    self._build(entry)
+
+    def _existing(self, entries: list[Entry]) -> set[tuple[int, bytes]]:
+        """Of the keys that would have to be built from values, those that are there and are to be left alone."""
+        values = [entry for entry in entries if entry.payload is None] if self._mode == "skip" else []
+        if not values:
+            return set()
+        self._flush()
+        self._settle()
+        asked = [(pack(b"SELECT", b"%d" % entry.db), pack(b"EXISTS", entry.key)) for entry in values]
+        self._wire.send(b"".join(part for pair in asked for part in pair))
+        replies = list(self._wire.replies(2 * len(values)))
+        self._db = -1
+        return {(entry.db, entry.key) for entry, found in zip(values, replies[1::2], strict=True) if found == 1}
+
+    def _select(self, db: int) -> None:
+        if db != self._db:
+            self._db = db
+            self._add(_Sent(), pack(b"SELECT", b"%d" % db))
+
+    def _add(self, sent: _Sent, packed: bytes) -> None:
+        self._sent.append(sent)
+        self._push(sent, packed)
+
+    def _push(self, sent: _Sent, packed: bytes) -> None:
+        self._packed.append(packed)
+        self._size += len(packed)
+        sent.replies += 1
+        if self._size >= BATCH_BYTES:
+            self._send()
+
+    def _send(self) -> None:
+        self._wire.send(b"".join(self._packed))
+        self._packed, self._size = [], 0
+
+    def _flush(self) -> None:
+        """Send what is packed, and only then read what the batch before it was answered."""
+        self._send()
+        self._settle()
+        self._awaited, self._sent = self._sent, []
+
+    def _settle(self) -> None:
+        awaited, self._awaited = self._awaited, []
+        for sent in awaited:
+            self._count(sent, list(self._wire.replies(sent.replies)))
+        if self._fatal:
+            fatal, self._fatal = self._fatal, None
+            # What is still on its way is counted before the end is told.
+            self._awaited, self._sent = self._sent, []
+            self._settle()
+            raise fatal
+
+    def _count(self, sent: _Sent, replies: list[Any]) -> None:
+        error = next((reply for reply in replies if isinstance(reply, Exception)), None)
+        if error is not None and str(error).startswith(_FATAL):
+            self._fatal = error
+        if sent.entry is None:
+            self._fatal = self._fatal or error
+            return
+        if error is None and replies[-1] != 0:
+            self._report.restored += 1
+            return
+        if error is None or str(error).startswith("BUSYKEY"):
+            self._report.skipped += 1
+        elif self._fatal is None:
+            self._report.fail(sent.entry, error)
+        if sent.temporary:
+            self._select(sent.entry.db)
+            self._add(_Sent(), pack(b"DEL", sent.temporary))
+
+    def _restore(self, entry: Entry, payload: bytes, rdb_version: int) -> None:
+        until = b"%d" % (entry.expires_at or 0)
+        how = (b"REPLACE", b"ABSTTL") if self._mode == "overwrite" else (b"ABSTTL",)
+        self._add(_Sent(entry=entry), pack(b"RESTORE", entry.key, until, seal(payload, rdb_version), *how))
+
+    def _build(self, entry: Entry) -> None:
+        """Build the value under a key of its own, and only when it is whole let it take its name."""
+        key = temporary_key()
+        sent = _Sent(entry=entry, temporary=key)
+        if lost := commands.losses(entry, self._version, field_expiry=self._field_expiry):
+            self._warn(f"This target cannot be told {lost}.")
+        for command in commands.build(entry._replace(key=key), self._version, field_expiry=self._field_expiry):
+            self._push(sent, _encoded(command))
+            if sent.replies == 1:
+                # Should this run be killed, what it was building goes away by itself.
+                self._push(sent, pack(b"EXPIRE", key, b"%d" % TEMPORARY_SECONDS))
+        if not sent.replies:
+            # A collection whose members have all expired since: no server holds an empty one.
+            self._report.expired += 1
+            return
+        until = pack(b"PERSIST", key) if entry.expires_at is None else pack(b"PEXPIREAT", key, b"%d" % entry.expires_at)
+        self._push(sent, until)
+        self._push(sent, pack(b"RENAME" if self._mode == "overwrite" else b"RENAMENX", key, entry.key))
+        self._sent.append(sent)
+
+    def _warn(self, what: str) -> None:
+        if what not in self._report.warnings:
+            self._report.warnings.append(what)
+
+
+def _encoded(command: commands.Command) -> bytes:
+    return pack(*(part if isinstance(part, bytes) else str(part).encode() for part in command))
