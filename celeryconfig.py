@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from celery.schedules import crontab
-from kombu import Queue
+from kombu.entity import Exchange, Queue
 
 from worker.config import load
 
@@ -13,8 +13,11 @@ broker_url = _settings.celery_broker_url
 result_backend = _settings.celery_result_backend
 include = ["worker.tasks"]
 
-task_default_queue = "jobs"
-task_queues = [Queue("jobs"), Queue("quick")]
+# Each queue is bound by its own name: with Celery's default of one shared key, both would get every message.
+_exchange = Exchange("redis_backup")  # type: ignore[no-untyped-call]
+task_queues = [Queue(name, _exchange, routing_key=name) for name in ("jobs", "quick")]  # type: ignore[no-untyped-call]
+task_default_queue = task_default_routing_key = "jobs"
+task_default_exchange = "redis_backup"
 # A dashboard never waits behind an hour of backup. By name, so that `celery call` is routed as well.
 task_routes = {f"worker.tasks.{name}": {"queue": "quick"} for name in ("stats", "ping", "prune", "delete")}
 

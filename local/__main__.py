@@ -79,6 +79,7 @@ def main() -> int:
     """Run until Ctrl-C or SIGTERM (exit code 0), or until a child ends (its exit code)."""
     chosen = options.read()
     os.chdir(ROOT)
+    os.environ |= chosen.settings
     try:
         config.load()
         with _alone():

@@ -2,19 +2,21 @@
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
+import redis
 from honcho.environ import parse_procfile
 
 from local import servers
 from local.children import POLL_SECONDS, Child, Screen, stop
 from local.options import Options
+from worker import heartbeat
 
 UP_SECONDS = 60
 # A job that runs may finish: a worker that is asked to end takes no new one.
@@ -85,11 +87,14 @@ class House:
             self.servers.append(child)
         while not all(server.ready.is_set() for server in self.servers):
             self.watch()
+        if self.options.own_broker:
+            # The signs of life of a run that has just ended would be taken for those of this one.
+            with redis.Redis(port=self.options.broker_port, socket_timeout=30) as broker:
+                broker.delete(*map(heartbeat.key, _ROLES.values()))
 
     def start_processes(self) -> None:
         """Start what the Procfile names, with this venv's programs before all others."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
-        env |= self.options.settings
         env |= {"PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1"}
         for name, line in parse_procfile((self.root / "Procfile").read_text()).processes.items():
             # exec: what we ask to end is then the program itself, not a shell around it.
@@ -101,17 +106,9 @@ class House:
         deadline = time.monotonic() + UP_SECONDS
         while missing and time.monotonic() < deadline:
             self.watch()
-            if self._lives(missing[0]):
-                missing.pop(0)
+            with suppress(redis.RedisError):
+                missing = [name for name in missing if not heartbeat.alive(_ROLES[name])]
         return missing
-
-    def _lives(self, name: str) -> bool:
-        command = [sys.executable, "-m", "worker.heartbeat", _ROLES[name]]
-        env = os.environ | self.options.settings
-        try:
-            return not subprocess.run(command, env=env, capture_output=True, check=False, timeout=10).returncode
-        except subprocess.TimeoutExpired:
-            return False
 
     def stop(self) -> None:
         """End all. The servers go last, so that nobody misses them, and always have the time to save."""

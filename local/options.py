@@ -15,13 +15,8 @@ class Options:
     source_port: int
     own_broker: bool
     own_source: bool
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """The settings that point to our own servers, where the person has not said otherwise."""
-        broker, source = f"redis://127.0.0.1:{self.broker_port}", f"redis://127.0.0.1:{self.source_port}"
-        ours = {"CELERY_BROKER_URL": f"{broker}/0", "CELERY_RESULT_BACKEND": f"{broker}/1", "REDIS_URL": f"{source}/0"}
-        return {name: url for name, url in ours.items() if not _given(name)}
+    settings: dict[str, str]
+    """The settings that point to our own servers, where the person has not said otherwise."""
 
     @property
     def usual_ports(self) -> bool:
@@ -43,5 +38,8 @@ def read() -> Options:
     for name, port in (("broker", config.LOCAL_BROKER_PORT), ("source", config.LOCAL_SOURCE_PORT)):
         parser.add_argument(f"--{name}-port", type=int, default=port, metavar="PORT", help="default: %(default)s")
     chosen = parser.parse_args()
-    own_broker = not (_given("CELERY_BROKER_URL") and _given("CELERY_RESULT_BACKEND"))
-    return Options(chosen.broker_port, chosen.source_port, own_broker, not _given("REDIS_URL"))
+    broker, source = f"redis://127.0.0.1:{chosen.broker_port}", f"redis://127.0.0.1:{chosen.source_port}"
+    ours = {"CELERY_BROKER_URL": f"{broker}/0", "CELERY_RESULT_BACKEND": f"{broker}/1", "REDIS_URL": f"{source}/0"}
+    settings = {name: url for name, url in ours.items() if not _given(name)}
+    own_broker = bool({"CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"} & set(settings))
+    return Options(chosen.broker_port, chosen.source_port, own_broker, "REDIS_URL" in settings, settings)

@@ -14,8 +14,8 @@ from worker.errors import UsageError
 READY_WORDS = "Ready to accept connections"
 # No message is lost over a restart, and none is evicted.
 BROKER = ("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction")
-# With a save point set, redis-server also saves when it is asked to end.
-DEMO = ("--save", "60", "1")
+# With a save point set, redis-server also saves when it is asked to end. And it need not wait 5 s for more replicas.
+DEMO = ("--save", "60", "1", "--repl-diskless-sync-delay", "0")
 _OLDEST = (6, 2)
 
 

@@ -40,7 +40,9 @@ def cli() -> None:
 
 def verb(command: Callable[..., Any]) -> click.Command:
     """A command with --json: data on standard output and nothing else there."""
-    return cli.command()(click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")(command))
+    return cli.command()(
+        click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")(command)
+    )
 
 
 def checked(model: type[Arguments], **arguments: Any) -> Arguments:
@@ -53,8 +55,14 @@ def checked(model: type[Arguments], **arguments: Any) -> Arguments:
 
 @verb
 @click.option("--format", "data_format", type=click.Choice(["rdb", "json"]), help="What to write (default: rdb).")
-@click.option("--compression", type=click.Choice(["zstd", "gzip", "none"]), help="Default: zstd for rdb, gzip for json.")
-@click.option("--engine", type=click.Choice(["auto", "replication", "scan", "typed"]), help="How to read the source (default: auto).")
+@click.option(
+    "--compression", type=click.Choice(["zstd", "gzip", "none"]), help="Default: zstd for rdb, gzip for json."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "replication", "scan", "typed"]),
+    help="How to read the source (default: auto).",
+)
 @click.option("--db", "databases", metavar="0,3", help="Only these databases.")
 def backup(as_json: bool, data_format: str | None, **options: Any) -> None:
     """Make a backup now."""
@@ -74,9 +82,17 @@ def list(as_json: bool) -> None:  # noqa: A001 - the verb's own name
 
 @verb
 @click.argument("name")
-@click.option("--mode", type=click.Choice(["skip", "overwrite"]), default="skip", show_default=True, help="What becomes of keys that exist.")
+@click.option(
+    "--mode",
+    type=click.Choice(["skip", "overwrite"]),
+    default="skip",
+    show_default=True,
+    help="What becomes of keys that exist.",
+)
 @click.option("--match", metavar="GLOB", help="Only keys that fit, such as 'user:*'.")
-@click.option("--type", "types", multiple=True, type=click.Choice(TYPES), help="Only keys of this type; may be given again.")
+@click.option(
+    "--type", "types", multiple=True, type=click.Choice(TYPES), help="Only keys of this type; may be given again."
+)
 @click.option("--db", "databases", metavar="0,3", help="Only these databases.")
 @click.option("--yes", is_flag=True, help="Do not ask before overwriting.")
 def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> int:
@@ -89,7 +105,11 @@ def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> i
     if mode == "overwrite" and not yes:
         manifest = catalogues.get(open_storage(settings.backup_storage), name)
         arguments = arguments.model_copy(update={"name": manifest.name})
-        click.confirm(f"Overwrite keys of the source with {manifest.name} ({console.number(manifest.keys)} keys)?", abort=True, err=True)
+        click.confirm(
+            f"Overwrite keys of the source with {manifest.name} ({console.number(manifest.keys)} keys)?",
+            abort=True,
+            err=True,
+        )
     with console.progress() as progress:
         report = restores.restore(settings, arguments, progress)
     console.show(report, as_json=as_json, view=console.restored)
@@ -134,7 +154,9 @@ def adopt(as_json: bool, file: Path) -> None:
 
 @verb
 @click.argument("what", metavar="NAME-or-FILE")
-@click.option("-o", "out", type=click.Path(path_type=Path), help="Where to (- is standard output; .gz and .zst compress).")
+@click.option(
+    "-o", "out", type=click.Path(path_type=Path), help="Where to (- is standard output; .gz and .zst compress)."
+)
 def export(as_json: bool, what: str, out: Path | None) -> None:
     """Write a backup, or any RDB file, as portable JSON: for people, jq, and other or older servers."""
     if as_json and out == exports.STDOUT:
@@ -149,7 +171,9 @@ def export(as_json: bool, what: str, out: Path | None) -> None:
 @click.argument("name")
 def delete(as_json: bool, name: str) -> None:
     """Delete the backup NAME, for good."""
-    console.show(prunes.delete(load(), checked(prunes.DeleteArguments, name=name)), as_json=as_json, view=console.deleted)
+    console.show(
+        prunes.delete(load(), checked(prunes.DeleteArguments, name=name)), as_json=as_json, view=console.deleted
+    )
 
 
 @verb

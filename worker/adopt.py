@@ -61,11 +61,21 @@ def adopt(settings: Settings, path: Path, progress: Progress) -> dict[str, Any]:
         compression = walked.compression if walked.compression != "none" else DEFAULT_COMPRESSION[walked.data_format]
         with storage.draft(free_names(created, walked.data_format, COMPRESSIONS[compression].suffix)) as draft:
             stored = _copy(draft, file, walked, compression)
-            described = _described(walked, stored, path) | {"name": draft.name, "created_at": created, "compression": compression}
+            described = _described(walked, stored, path) | {
+                "name": draft.name,
+                "created_at": created,
+                "compression": compression,
+            }
             manifest = Manifest(**described, duration_seconds=round(time.monotonic() - clock, 3))
             draft.publish()
             catalogue.add(storage, manifest)
-    log.info("backup_adopted", name=manifest.name, keys=manifest.keys, bytes=manifest.bytes.stored, seconds=manifest.duration_seconds)
+    log.info(
+        "backup_adopted",
+        name=manifest.name,
+        keys=manifest.keys,
+        bytes=manifest.bytes.stored,
+        seconds=manifest.duration_seconds,
+    )
     return manifest.model_dump(mode="json")
 
 
@@ -79,7 +89,9 @@ def _walk(file: BinaryIO, progress: Progress) -> _Walked:
     for batch in reader.batches():
         tally.add(batch)
     if unreadable := getattr(reader, "unreadable", None):
-        raise ArtifactError(f"The file cannot be taken in: {unreadable}. A redis-server of its own version can still load it.")
+        raise ArtifactError(
+            f"The file cannot be taken in: {unreadable}. A redis-server of its own version can still load it."
+        )
     return _Walked(data_format, compression, tally, reader, raw.bytes, stored.sha256)
 
 

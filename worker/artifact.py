@@ -29,12 +29,16 @@ def check_bytes(file: BinaryIO, manifest: Manifest, progress: Progress) -> None:
     file.seek(0)
     if size != manifest.bytes.stored:
         what = "cut short" if size < manifest.bytes.stored else "longer than it was"
-        raise ArtifactError(f"{manifest.name} is {what}: {size:,} bytes and not {manifest.bytes.stored:,}. Use another backup.")
+        raise ArtifactError(
+            f"{manifest.name} is {what}: {size:,} bytes and not {manifest.bytes.stored:,}. Use another backup."
+        )
     digest = hashlib.sha256()
     for chunk in reported(chunks_of(file), progress, "checking", size):
         digest.update(chunk)
     if digest.hexdigest() != manifest.sha256:
-        raise ArtifactError(f"{manifest.name} has changed since it was written: its sha256 differs. Use another backup.")
+        raise ArtifactError(
+            f"{manifest.name} has changed since it was written: its sha256 differs. Use another backup."
+        )
     file.seek(0)
 
 
@@ -49,7 +53,9 @@ def bounded(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
     for chunk in chunks:
         passed += len(chunk)
         if passed > limit:
-            raise ArtifactError(f"The data is larger than the {limit:,} bytes it can be: it was made to fill a disk or a memory.")
+            raise ArtifactError(
+                f"The data is larger than the {limit:,} bytes it can be: it was made to fill a disk or a memory."
+            )
         yield chunk
 
 

@@ -74,7 +74,13 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
         manifest = Manifest(**described, name=draft.name, created_at=began, duration_seconds=seconds)
         draft.publish()
         catalogue.add(storage, manifest)
-    log.info("backup_created", name=manifest.name, keys=manifest.keys, bytes=manifest.bytes.stored, seconds=manifest.duration_seconds)
+    log.info(
+        "backup_created",
+        name=manifest.name,
+        keys=manifest.keys,
+        bytes=manifest.bytes.stored,
+        seconds=manifest.duration_seconds,
+    )
     return manifest.model_dump(mode="json")
 
 
@@ -90,7 +96,9 @@ def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
     endpoint = Endpoint(settings.redis_url, SOURCE)
     facts = read_facts(endpoint)
     if facts.loading:
-        raise SourceUnavailableError(f"The source at {endpoint.address} is still loading its data: try again when it is done.")
+        raise SourceUnavailableError(
+            f"The source at {endpoint.address} is still loading its data: try again when it is done."
+        )
     data_format = arguments.format or settings.backup_format
     chosen = arguments.compression or settings.backup_compression or DEFAULT_COMPRESSION[data_format]
     databases = arguments.databases if arguments.databases is not None else settings.backup_databases
@@ -101,7 +109,11 @@ def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
 
 def _check_room(storage: Folder, plan: _Plan) -> None:
     """Refuse at once what would plainly not fit: the last backup of the same kind tells how much this one needs."""
-    alike = (one for one in catalogue.read(storage).backups if (one.data_format, one.compression) == (plan.format, plan.compression.name))
+    alike = (
+        one
+        for one in catalogue.read(storage).backups
+        if (one.data_format, one.compression) == (plan.format, plan.compression.name)
+    )
     last, free = next(alike, None), storage.free_bytes()
     if last is not None and free < last.bytes.stored:
         raise StorageError(
@@ -171,5 +183,7 @@ def _warnings(plan: _Plan, broker_url: str) -> list[str]:
     # A broker that is away is no reason to fail: the shell works without one.
     with suppress(BackupSystemError):
         if read_facts(Endpoint(broker_url, BROKER)).run_id == plan.facts.run_id:
-            found.append("The broker runs on the source: when that Redis is lost, so is the queue that should restore it.")
+            found.append(
+                "The broker runs on the source: when that Redis is lost, so is the queue that should restore it."
+            )
     return found

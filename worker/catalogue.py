@@ -73,7 +73,9 @@ def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> Manifest
     if name not in files:
         raise ArtifactError(f"The artifact {name} is missing, only its manifest is there.")
     if files[name].size != manifest.bytes.stored:
-        raise ArtifactError(f"The artifact {name} has {files[name].size:,} bytes and not {manifest.bytes.stored:,}: it is not whole.")
+        raise ArtifactError(
+            f"The artifact {name} has {files[name].size:,} bytes and not {manifest.bytes.stored:,}: it is not whole."
+        )
     return manifest
 
 

@@ -20,6 +20,7 @@ GZIP_LEVEL = 2
 PIECE_BYTES = 256 * 1024
 """What is handed on at once, however far a chunk expands."""
 
+_DAMAGED: Any = (zstd.ZstdError, igzip_lib.IsalError)
 _GZIP = 31
 """zlib's window bits for a gzip header and trailer."""
 
@@ -37,7 +38,11 @@ class Compression:
 
 def _zstd_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
     parameter = zstd.CompressionParameter
-    options: dict[int, int] = {parameter.compression_level: ZSTD_LEVEL, parameter.checksum_flag: 1, parameter.nb_workers: 2}
+    options: dict[int, int] = {
+        parameter.compression_level: ZSTD_LEVEL,
+        parameter.checksum_flag: 1,
+        parameter.nb_workers: 2,
+    }
     yield from _compressed(zstd.ZstdCompressor(options=options), chunks)
 
 
@@ -89,8 +94,10 @@ def _members(
                     decompressor, begun = new(), False
             # An empty piece for each chunk: whoever meters what passes hears of it.
             yield b""
-    except (zstd.ZstdError, igzip_lib.IsalError) as error:
-        raise ArtifactError(f"The {name} data is damaged: it was changed, or something follows its end ({error}).") from None
+    except _DAMAGED as error:
+        raise ArtifactError(
+            f"The {name} data is damaged: it was changed, or something follows its end ({error})."
+        ) from None
     if begun:
         raise ArtifactError(f"The {name} data is cut short.")
 
@@ -111,4 +118,6 @@ DEFAULT_COMPRESSION: dict[FormatName, CompressionName] = {"rdb": "zstd", "json":
 
 def detect(head: bytes) -> Compression:
     """The compression whose magic number the first bytes are; `none` where they are no one's."""
-    return next((each for each in COMPRESSIONS.values() if each.magic and head.startswith(each.magic)), COMPRESSIONS["none"])
+    return next(
+        (each for each in COMPRESSIONS.values() if each.magic and head.startswith(each.magic)), COMPRESSIONS["none"]
+    )

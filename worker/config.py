@@ -66,7 +66,7 @@ RedisURL = Annotated[str, BeforeValidator(_redis_url)]
 class _SecretFiles(PydanticBaseSettingsSource):
     """`NAME_FILE` holds the path of a file with the value: how Docker and systemd hand over secrets."""
 
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's signature
         path = os.environ.get(f"{field_name.upper()}_FILE", "")
         if not path:
             return None, field_name, False
@@ -83,7 +83,9 @@ class _SecretFiles(PydanticBaseSettingsSource):
 class Settings(BaseSettings):
     """The settings of one process; each field is the environment variable of the same name in capitals."""
 
-    model_config = SettingsConfigDict(hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore", enable_decoding=False)
+    model_config = SettingsConfigDict(
+        hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore", enable_decoding=False
+    )
 
     redis_url: RedisURL = f"redis://127.0.0.1:{LOCAL_SOURCE_PORT}/0"
     celery_broker_url: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/0"
@@ -106,8 +108,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment, and behind it the files that NAME_FILE names."""
         return init_settings, env_settings, _SecretFiles(settings_cls)

@@ -7,8 +7,15 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import AbstractConnection, Connection, UnixDomainSocketConnection, parse_url
-from redis.exceptions import AuthenticationError, BusyLoadingError, MasterDownError, NoPermissionError, RedisError, ResponseError
+from redis.connection import Connection, parse_url
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    MasterDownError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 from redis.retry import Retry
 
 from worker.errors import (
@@ -46,12 +53,10 @@ class Endpoint:
     def __init__(self, url: str, role: Role) -> None:
         self.role = role
         try:
-            self._options = dict(parse_url(url))
+            self._options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
         except ValueError:
             raise UsageError(f"The setting {role.setting} is no address of a Redis: see docs/guide.md.") from None
-        self._class: type[AbstractConnection] = self._options.pop("connection_class", Connection)
-        if "path" in self._options:
-            self._class = UnixDomainSocketConnection
+        self._class: Any = self._options.pop("connection_class", Connection)
 
     @property
     def address(self) -> str:
@@ -65,7 +70,7 @@ class Endpoint:
         """The database that the URL names."""
         return int(self._options.get("db") or 0)
 
-    def connect(self, db: int = 0) -> AbstractConnection:
+    def connect(self, db: int = 0) -> Any:
         """A bare connection to one database, for commands in bulk. Raises redis errors: use within `translated`."""
         connection = self._class(**self._settings(db))
         connection.connect()
@@ -78,7 +83,13 @@ class Endpoint:
 
     def _settings(self, db: int) -> dict[str, Any]:
         defaults = {"socket_connect_timeout": self.role.connect_seconds, "socket_timeout": ANSWER_SECONDS}
-        fixed = {"db": db, "protocol": 2, "retry": Retry(NoBackoff(), 0), "decode_responses": False, "driver_info": None}
+        fixed = {
+            "db": db,
+            "protocol": 2,
+            "retry": Retry(NoBackoff(), 0),
+            "decode_responses": False,
+            "driver_info": None,
+        }
         return {**defaults, **self._options, **fixed}
 
     @contextmanager
@@ -89,7 +100,9 @@ class Endpoint:
         except RedisError as error:
             raise self._translate(error, doing) from None
         except OSError as error:
-            raise self.role.unavailable(f"{self._the_redis} broke the connection while {doing}: {error.strerror or error}.") from None
+            raise self.role.unavailable(
+                f"{self._the_redis} broke the connection while {doing}: {error.strerror or error}."
+            ) from None
 
     @property
     def _the_redis(self) -> str:
@@ -97,25 +110,35 @@ class Endpoint:
 
     def _translate(self, error: RedisError, doing: str) -> BackupSystemError:
         the_redis, setting, words = self._the_redis, self.role.setting, str(error)
-        if isinstance(error, AuthenticationError) or words.startswith(("WRONGPASS", "NOAUTH", "invalid username-password")):
+        if isinstance(error, AuthenticationError) or words.startswith(
+            ("WRONGPASS", "NOAUTH", "invalid username-password")
+        ):
             return self.role.error(f"{the_redis} refuses the user name or password: check {setting}.")
         if isinstance(error, NoPermissionError):
-            return self.role.error(f"{the_redis} does not allow {doing}: {words}. `python -m worker ping` shows the ACL line it needs.")
+            return self.role.error(
+                f"{the_redis} does not allow {doing}: {words}. `python -m worker ping` shows the ACL line it needs."
+            )
         if isinstance(error, BusyLoadingError):
             return self.role.unavailable(f"{the_redis} is still loading its data: try again when it is done.")
         if isinstance(error, MasterDownError) or "NOMASTERLINK" in words:
-            return self.role.unavailable(f"{the_redis} is a replica without a link to its primary: mend that link, or name the primary.")
+            return self.role.unavailable(
+                f"{the_redis} is a replica without a link to its primary: mend that link, or name the primary."
+            )
         if isinstance(error, redis.TimeoutError):
-            return self.role.unavailable(f"{the_redis} did not answer in time while {doing}: is it overloaded, or the network slow?")
+            return self.role.unavailable(
+                f"{the_redis} did not answer in time while {doing}: is it overloaded, or the network slow?"
+            )
         if isinstance(error, ResponseError):
             return self.role.error(f"{the_redis} answered {words!r} while {doing}.")
         if isinstance(error, redis.ConnectionError):
-            return self.role.unavailable(f"{the_redis} cannot be reached ({_cause(words)}): is it running, and is {setting} right?")
+            return self.role.unavailable(
+                f"{the_redis} cannot be reached ({_cause(words)}): is it running, and is {setting} right?"
+            )
         return self.role.error(f"{the_redis} failed while {doing}: {type(error).__name__}.")
 
 
 def _cause(words: str) -> str:
     """The reason in a redis-py sentence such as `Error 111 connecting to host:1. Connection refused.`"""
     if "SSL" in words or "certificate" in words:
-        return "TLS: " + words.split("] ")[-1].split(" (_ssl")[0].strip(". ")
+        return "TLS: " + words.rsplit("] ", maxsplit=1)[-1].split(" (_ssl", maxsplit=1)[0].strip(". ")
     return words.rsplit("connecting to", 1)[-1].split(". ", 1)[-1].strip(". ") or "no connection"

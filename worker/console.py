@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -34,7 +34,13 @@ def progress() -> Iterator[Progress]:
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
     from rich.progress import Progress as Bar  # noqa: PLC0415
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[done]}"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[done]}"),
+        TimeRemainingColumn(),
+    )
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None, done="")
 
@@ -67,11 +73,14 @@ def number(count: int | None) -> str:
     return "-" if count is None else f"{count:,}"
 
 
-def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
     """Columns as wide as they must be; numbers stand to the right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     for row in (header, *rows):
-        cells = (cell.rjust(width) if _is_number(cell) else cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        cells = (
+            cell.rjust(width) if _is_number(cell) else cell.ljust(width)
+            for cell, width in zip(row, widths, strict=True)
+        )
         click.echo("  ".join(cells).rstrip())
 
 
@@ -113,7 +122,14 @@ def backups(data: Data) -> None:
     else:
         now = datetime.now(UTC)
         rows = [
-            (one.name, age(one.age_seconds(now)), number(one.keys), size(one.bytes.stored), one.consistency, "yes" if one.verified_at else "no")
+            (
+                one.name,
+                age(one.age_seconds(now)),
+                number(one.keys),
+                size(one.bytes.stored),
+                one.consistency,
+                "yes" if one.verified_at else "no",
+            )
             for one in found
         ]
         table(("NAME", "AGE", "KEYS", "SIZE", "CONSISTENCY", "VERIFIED"), rows)
@@ -143,7 +159,9 @@ def pruned(data: Data) -> None:
         click.echo(f"{would}deleted: {one['name']} ({one['reason']})")
     for name in data["swept"]:
         click.echo(f"{would}swept: {name} (left by a run that was killed)")
-    click.echo(f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed")
+    click.echo(
+        f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed"
+    )
     notes(data["problems"])
 
 

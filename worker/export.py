@@ -54,7 +54,10 @@ def _found(settings: Settings, what: str, progress: Progress) -> Iterator[tuple[
 
 
 def _compression(target: Path) -> Compression:
-    return next((each for each in COMPRESSIONS.values() if each.suffix and target.name.endswith(each.suffix)), COMPRESSIONS["none"])
+    return next(
+        (each for each in COMPRESSIONS.values() if each.suffix and target.name.endswith(each.suffix)),
+        COMPRESSIONS["none"],
+    )
 
 
 def _write(chunks: Iterator[bytes], target: Path) -> None:

@@ -98,7 +98,9 @@ def from_json(name: str, text: bytes) -> Manifest:
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError:
-        raise ArtifactError(f"The manifest of {name} is damaged: restore it from a copy, or adopt the artifact anew.") from None
+        raise ArtifactError(
+            f"The manifest of {name} is damaged: restore it from a copy, or adopt the artifact anew."
+        ) from None
     if manifest.name != name:
         raise ArtifactError(f"The manifest of {name} describes another backup: it was renamed or swapped.")
     return manifest

@@ -31,7 +31,10 @@ _PROBES: dict[str, dict[str, tuple[bytes, ...]]] = {
         "function|dump": (b"FUNCTION", b"DUMP"),
         "replconf": (b"REPLCONF", b"capa", b"eof"),
     },
-    "restore": {"restore": (b"RESTORE", b"redis_backup", b"0", seal(b"\xfe", 1)), "function|load": (b"FUNCTION", b"LOAD", b"")},
+    "restore": {
+        "restore": (b"RESTORE", b"redis_backup", b"0", seal(b"\xfe", 1)),
+        "function|load": (b"FUNCTION", b"LOAD", b""),
+    },
 }
 
 
@@ -67,7 +70,9 @@ def _refused(endpoint: Endpoint) -> dict[str, list[str]]:
         for purpose, probes in _PROBES.items():
             wire.send(b"".join(pack(*probe) for probe in probes.values()))
             answers = list(wire.replies(len(probes)))
-            found[purpose] = [name for name, answer in zip(probes, answers, strict=True) if isinstance(answer, NoPermissionError)]
+            found[purpose] = [
+                name for name, answer in zip(probes, answers, strict=True) if isinstance(answer, NoPermissionError)
+            ]
         return found
 
 

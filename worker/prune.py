@@ -47,7 +47,12 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
         _read_back(storage, decisions, progress)
         for decision in doomed:
             _remove(storage, decision.manifest.name)
-    owned = {name for file in storage.files() if file.name.endswith(MANIFEST_SUFFIX) for name in (file.name, file.name.removesuffix(MANIFEST_SUFFIX))}
+    owned = {
+        name
+        for file in storage.files()
+        if file.name.endswith(MANIFEST_SUFFIX)
+        for name in (file.name, file.name.removesuffix(MANIFEST_SUFFIX))
+    }
     swept = storage.sweep(owned, dry_run=arguments.dry_run)
     freed = sum(decision.manifest.bytes.stored for decision in doomed)
     if not arguments.dry_run:

@@ -31,7 +31,9 @@ class Reporter:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         self._thread.join(JOIN_SECONDS)
 
@@ -51,4 +53,5 @@ class Reporter:
         if phase != latest["phase"]:
             self._began = (latest["phase"], now, latest["current"])
             return None
-        return round((latest["current"] - count) / max(now - since, 1e-3), 1)
+        done: int = latest["current"] - count
+        return round(done / max(now - since, 1e-3), 1)

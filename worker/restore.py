@@ -64,8 +64,24 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
         _apply(file, manifest, arguments, target, progress)
     report = target.report
     seconds = round(time.monotonic() - clock, 3)
-    log.info("backup_restored", name=manifest.name, mode=arguments.mode, keys=report.restored, bytes=manifest.bytes.raw, seconds=seconds, skipped=report.skipped, expired=report.expired, failed=report.failed)
-    return {"name": manifest.name, "mode": arguments.mode, "target": endpoint.address, **report.as_dict(), "seconds": seconds}
+    log.info(
+        "backup_restored",
+        name=manifest.name,
+        mode=arguments.mode,
+        keys=report.restored,
+        bytes=manifest.bytes.raw,
+        seconds=seconds,
+        skipped=report.skipped,
+        expired=report.expired,
+        failed=report.failed,
+    )
+    return {
+        "name": manifest.name,
+        "mode": arguments.mode,
+        "target": endpoint.address,
+        **report.as_dict(),
+        "seconds": seconds,
+    }
 
 
 def shortfall(report: dict[str, Any]) -> str:

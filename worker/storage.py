@@ -210,7 +210,9 @@ class Draft:
 def open_storage(url: str) -> Folder:
     """The storage that `BACKUP_STORAGE` names: a folder, plain or as file://."""
     if "://" in url and not url.startswith("file://"):
-        raise UsageError("The setting BACKUP_STORAGE is wrong: must be a folder, such as backups or /var/backups/redis.")
+        raise UsageError(
+            "The setting BACKUP_STORAGE is wrong: must be a folder, such as backups or /var/backups/redis."
+        )
     return Folder(Path(url.removeprefix("file://")))
 
 
@@ -259,5 +261,9 @@ def _translated(path: Path, done: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise StorageError(f"The storage {path} is full ({error.strerror}): free some space, or keep fewer backups.") from None
-        raise StorageError(f"The storage {path} cannot be {done} ({error.strerror}): check the folder and its rights.") from None
+            raise StorageError(
+                f"The storage {path} is full ({error.strerror}): free some space, or keep fewer backups."
+            ) from None
+        raise StorageError(
+            f"The storage {path} cannot be {done} ({error.strerror}): check the folder and its rights."
+        ) from None

@@ -15,6 +15,7 @@ from worker.writing import Mode, Report, Writing, temporary_key
 # No RDB type has this number, so a payload that begins with it is examined to its end and never written.
 _NO_TYPE = b"\xfe"
 
+
 class Target:
     """A Redis that a restore writes into."""
 
@@ -40,7 +41,9 @@ class Target:
         with self._endpoint.translated("being checked"), Wire(self._endpoint) as wire:
             for db in databases:
                 if isinstance(wire.try_(b"SELECT", b"%d" % db), ResponseError):
-                    raise RefusedError(f"The target has no database {db}: raise `databases` in its configuration, or leave it out with --db.")
+                    raise RefusedError(
+                        f"The target has no database {db}: raise `databases` in its configuration, or leave it out with --db."
+                    )
             wire.ask(b"SELECT", b"0")
             self._check_payloads(wire, rdb_version)
 
@@ -70,7 +73,9 @@ class Target:
         except BackupSystemError as error:
             if not isinstance(error, TargetError):
                 raise
-            raise type(error)(f"{error} Until then: {self.report.written}. Run the restore again to complete it.") from None
+            raise type(error)(
+                f"{error} Until then: {self.report.written}. Run the restore again to complete it."
+            ) from None
 
     def restore_functions(self, libraries: list[bytes]) -> None:
         """Load function libraries: in mode `skip` those that exist stay as they are."""
@@ -87,5 +92,7 @@ class Target:
         """Whether the target threw keys out meanwhile: RESTORE answers OK, and a key vanishes all the same."""
         evicted = read_facts(self._endpoint).evicted - self._evicted
         if evicted > 0:
-            self.report.warnings.append(f"The target evicted {evicted:,} keys for want of memory while this ran: raise maxmemory.")
+            self.report.warnings.append(
+                f"The target evicted {evicted:,} keys for want of memory while this ran: raise maxmemory."
+            )
             self.report.failed += evicted

@@ -26,7 +26,7 @@ Arguments = TypeVar("Arguments", bound=BaseModel)
 RETRIES, RETRY_SECONDS = 2, 10
 
 
-@app.task(bind=True, max_retries=RETRIES, task_retry_on_worker_lost=True)
+@app.task(bind=True, throws=BackupSystemError, max_retries=RETRIES, retry_on_worker_lost=True)
 def backup(self: Task, **arguments: Any) -> dict[str, Any]:
     """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
     with _running(self, "backup", retried=True) as progress:
@@ -36,7 +36,7 @@ def backup(self: Task, **arguments: Any) -> dict[str, Any]:
     return result
 
 
-@app.task(bind=True)
+@app.task(bind=True, throws=BackupSystemError)
 def restore(self: Task, **arguments: Any) -> dict[str, Any]:
     """Restore a backup. Arguments: name, mode, match, types, databases."""
     with _running(self, "restore") as progress:
@@ -46,28 +46,28 @@ def restore(self: Task, **arguments: Any) -> dict[str, Any]:
     return report
 
 
-@app.task(bind=True)
+@app.task(bind=True, throws=BackupSystemError)
 def verify(self: Task, **arguments: Any) -> dict[str, Any]:
     """Read a backup to its end and compare it with its manifest. Arguments: name."""
     with _running(self, "verify") as progress:
         return verifies.verify(load(), _checked(verifies.VerifyArguments, arguments), progress)
 
 
-@app.task(bind=True)
+@app.task(bind=True, throws=BackupSystemError)
 def prune(self: Task, **arguments: Any) -> dict[str, Any]:
     """Delete what retention gives up. Arguments: keep, dry_run."""
     with _running(self, "prune") as progress:
         return prunes.prune(load(), _checked(prunes.PruneArguments, arguments), progress)
 
 
-@app.task(bind=True)
+@app.task(bind=True, throws=BackupSystemError)
 def delete(self: Task, **arguments: Any) -> dict[str, Any]:
     """Delete one backup. Arguments: name."""
     with _running(self, "delete"):
         return prunes.delete(load(), _checked(prunes.DeleteArguments, arguments))
 
 
-@app.task(bind=True)
+@app.task(bind=True, throws=BackupSystemError)
 def stats(self: Task, **arguments: Any) -> dict[str, Any]:
     """Count backups, bytes and ages, and ask the source for its facts."""
     with _running(self, "stats"):
@@ -75,7 +75,7 @@ def stats(self: Task, **arguments: Any) -> dict[str, Any]:
         return numbers.stats(load())
 
 
-@app.task(bind=True)
+@app.task(bind=True, throws=BackupSystemError)
 def ping(self: Task, **arguments: Any) -> dict[str, Any]:
     """Reach the source, and find out what is allowed there."""
     with _running(self, "ping"):
@@ -100,20 +100,22 @@ def _running(task: Task, name: str, *, retried: bool = False) -> Iterator[Report
             with Reporter(store) as progress:
                 yield progress
         except BackupSystemError as error:
-            log.error(f"{name}_failed", error=str(error), kind=type(error).__name__)  # noqa: TRY400
+            log.error(f"{name}_failed", error=str(error), kind=type(error).__name__)
             if retried and isinstance(error, TemporaryError) and request.retries < RETRIES:
                 raise task.retry(exc=error, countdown=RETRY_SECONDS) from None
             raise
         except Exception as error:
             log.exception(f"{name}_failed", kind=type(error).__name__)
             # An unforeseen exception may carry anything in its text, a password too: the result gets only its name.
-            raise BackupSystemError(f"An unexpected {type(error).__name__}: the worker's log has the details.") from None
+            raise BackupSystemError(
+                f"An unexpected {type(error).__name__}: the worker's log has the details."
+            ) from None
 
 
 def _follow_up(task: Task, **arguments: Any) -> None:
     try:
         task.delay(**arguments)
-    except Exception as error:  # noqa: BLE001 - a broker that is away: what was done stands, and the next one follows
+    except Exception as error:
         log.warning("not_queued", task=task.name, kind=type(error).__name__)
 
 

@@ -9,8 +9,15 @@ from types import TracebackType
 from typing import Any, Self
 
 import hiredis
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    MasterDownError,
+    NoPermissionError,
+    RedisError,
+    ResponseError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import AuthenticationError, BusyLoadingError, MasterDownError, NoPermissionError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.connection import ANSWER_SECONDS, Endpoint
@@ -20,14 +27,16 @@ READ_BYTES = 256 * 1024
 
 def pack(*arguments: bytes) -> bytes:
     """One command as the server reads it (RESP array of bulk strings)."""
-    return b"*%d\r\n" % len(arguments) + b"".join(b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments)
+    return b"*%d\r\n" % len(arguments) + b"".join(
+        b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments
+    )
 
 
 class Wire:
     """A connection for packed commands. Raises redis errors: use within `Endpoint.translated`."""
 
     def __init__(self, endpoint: Endpoint, db: int = 0) -> None:
-        self._connection: Any = endpoint.connect(db)
+        self._connection = endpoint.connect(db)
         # redis-py offers no public way to the socket of a connection that it has logged in.
         self._socket: socket.socket = self._connection._sock
         self._reader = hiredis.Reader(replyError=_reply_error)
@@ -35,7 +44,9 @@ class Wire:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._connection.disconnect()
 
     def send(self, packed: bytes) -> None:
@@ -83,10 +94,13 @@ def raised(reply: Any) -> Any:
     return reply
 
 
-
-
 # The replies that redis-py tells apart by class, so that `Endpoint.translated` does too.
-_ERRORS: dict[str, type[RedisError]] = {"NOPERM": NoPermissionError, "LOADING": BusyLoadingError, "MASTERDOWN": MasterDownError, "NOAUTH": AuthenticationError}
+_ERRORS: dict[str, type[RedisError]] = {
+    "NOPERM": NoPermissionError,
+    "LOADING": BusyLoadingError,
+    "MASTERDOWN": MasterDownError,
+    "NOAUTH": AuthenticationError,
+}
 
 
 def _reply_error(words: str) -> RedisError:

@@ -20,7 +20,18 @@ BATCH_BYTES = 1 << 20
 FAILURES_SHOWN = 20
 TEMPORARY_SECONDS = 3600
 # What no further key can escape: going on would fail millions of times over.
-_FATAL = ("OOM", "READONLY", "LOADING", "MASTERDOWN", "NOREPLICAS", "MISCONF", "MOVED", "CLUSTERDOWN", "NOAUTH", "NOPERM")
+_FATAL = (
+    "OOM",
+    "READONLY",
+    "LOADING",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "MISCONF",
+    "MOVED",
+    "CLUSTERDOWN",
+    "NOAUTH",
+    "NOPERM",
+)
 
 _RUN = secrets.token_hex(4)
 _numbers = count()

@@ -19,7 +19,9 @@ from worker.formats.skipping import LENGTH, MODULE, Skipper, after_string, shape
 from worker.formats.strings import read_length, read_string
 from worker.formats.values import TYPE_OF
 
-SLOT_INFO, FUNCTION, FUNCTION_PRE_GA, MODULE_AUX, IDLE, FREQ, AUX, RESIZE_DB, EXPIRE_MS, EXPIRE_S, SELECT_DB, END = range(244, 256)
+SLOT_INFO, FUNCTION, FUNCTION_PRE_GA, MODULE_AUX, IDLE, FREQ, AUX, RESIZE_DB, EXPIRE_MS, EXPIRE_S, SELECT_DB, END = (
+    range(244, 256)
+)
 FIRST_OPCODE = SLOT_INFO
 FIRST_VALKEY_VERSION = 80
 
@@ -202,7 +204,9 @@ class Reader:
 
     def _unknown(self, code: int, key: bytes) -> None:
         shown = key[:64].decode("utf-8", "backslashreplace")
-        self.unreadable = f"the key {shown!r} of database {self._db} has the RDB type {code}, which this program does not know"
+        self.unreadable = (
+            f"the key {shown!r} of database {self._db} has the RDB type {code}, which this program does not know"
+        )
 
     def _opcode(self, code: int, pos: int) -> int:
         """What stands between keys. IndexError or StructError, and nothing changed, where it is cut."""

@@ -37,6 +37,7 @@ _SHAPES: dict[int, Shape] = {
 _VALKEY_SHAPES: dict[int, Shape] = _SHAPES | {22: ((STRING, STRING, BYTES_8),)}
 _FIRST_VALKEY_VERSION = 80
 
+
 def shape_of(code: int, rdb_version: int) -> Shape | None:
     """The layout of RDB type `code` in a file of that version, None where this program does not know it."""
     return (_VALKEY_SHAPES if rdb_version >= _FIRST_VALKEY_VERSION else _SHAPES).get(code)

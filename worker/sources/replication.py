@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from typing import NoReturn
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.connection import Endpoint

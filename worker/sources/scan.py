@@ -63,7 +63,9 @@ class Scan:
         dump = wire.reply()
         if isinstance(dump, ResponseError):
             if str(dump).startswith("NOPERM"):
-                self.warnings.append("The function libraries are not in this backup: FUNCTION DUMP is not allowed to this user.")
+                self.warnings.append(
+                    "The function libraries are not in this backup: FUNCTION DUMP is not allowed to this user."
+                )
             return
         self.rdb_version = _version(dump)
         pos, end = 0, len(dump) - FOOTER_BYTES
