@@ -63,19 +63,20 @@ class Wire:
 
     def reply(self) -> Any:
         """The next reply; an error reply is returned and not raised."""
-        answer = self._reader.gets()
-        while answer is False:
-            received = self.receive()
-            if not received:
-                raise RedisConnectionError("the server closed the connection")
-            self._reader.feed(received)
-            answer = self._reader.gets()
-        return answer
+        return next(self.replies(1))
 
     def replies(self, count: int) -> Iterator[Any]:
-        """The next `count` replies, each as it comes."""
+        """The next `count` replies, each as it comes; error replies are yielded and not raised."""
+        gets = self._reader.gets
         for _ in range(count):
-            yield self.reply()
+            answer = gets()
+            while answer is False:
+                received = self.receive()
+                if not received:
+                    raise RedisConnectionError("the server closed the connection")
+                self._reader.feed(received)
+                answer = gets()
+            yield answer
 
     def ask(self, *arguments: bytes) -> Any:
         """Send one command and return its reply; an error reply is raised."""

@@ -4,7 +4,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import count
+from itertools import count, islice
 from typing import Any, Literal
 
 from worker import commands
@@ -78,7 +78,7 @@ def _explained(words: str) -> str:
 
 
 @dataclass(slots=True)
-class _Sent:
+class _Commands:
     """Commands on their way: how many replies they will have, the entry they write, and the key it is built under."""
 
     replies: int = 0
@@ -98,8 +98,11 @@ class Writing:
         self._db = -1
         self._packed: list[bytes] = []
         self._size = 0
-        self._sent: list[_Sent] = []
-        self._awaited: list[_Sent] = []
+        # What was packed since the last flush, and what was sent before it; an Entry stands for its one RESTORE.
+        self._sent: list[_Commands | Entry] = []
+        self._awaited: list[_Commands | Entry] = []
+        self._how = b"$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n" if mode == "overwrite" else b"$6\r\nABSTTL\r\n"
+        self._arguments = 6 if mode == "overwrite" else 5
         self._fatal: Exception | None = None
 
     def run(self, stream: EntryStream) -> Iterator[int]:
@@ -119,16 +122,19 @@ class Writing:
 
     def _write(self, entries: list[Entry], now: float, rdb_version: int | None) -> None:
         existing = self._existing(entries)
+        report = self._report
         for entry in entries:
-            if entry.expires_at is not None and entry.expires_at <= now:
+            expires_at = entry.expires_at
+            if expires_at is not None and expires_at <= now:
                 # Never sent: RESTORE with a time that has passed deletes the live key and answers OK.
-                self._report.expired += 1
-            elif (entry.db, entry.key) in existing:
-                self._report.skipped += 1
+                report.expired += 1
+            elif existing and (entry.db, entry.key) in existing:
+                report.skipped += 1
             else:
-                self._select(entry.db)
+                if entry.db != self._db:
+                    self._select(entry.db)
                 if entry.payload is not None and rdb_version is not None:
-                    self._restore(entry, entry.payload, rdb_version)
+                    self._restore(entry, seal(entry.payload, rdb_version))
                 else:
                     self._build(entry)
 
@@ -148,13 +154,13 @@ class Writing:
     def _select(self, db: int) -> None:
         if db != self._db:
             self._db = db
-            self._add(_Sent(), pack(b"SELECT", b"%d" % db))
+            self._add(_Commands(), pack(b"SELECT", b"%d" % db))
 
-    def _add(self, sent: _Sent, packed: bytes) -> None:
+    def _add(self, sent: _Commands, packed: bytes) -> None:
         self._sent.append(sent)
         self._push(sent, packed)
 
-    def _push(self, sent: _Sent, packed: bytes) -> None:
+    def _push(self, sent: _Commands, packed: bytes) -> None:
         self._packed.append(packed)
         self._size += len(packed)
         sent.replies += 1
@@ -173,8 +179,17 @@ class Writing:
 
     def _settle(self) -> None:
         awaited, self._awaited = self._awaited, []
+        restored = 0
+        replies = self._wire.replies(sum(1 if isinstance(sent, Entry) else sent.replies for sent in awaited))
         for sent in awaited:
-            self._count(sent, list(self._wire.replies(sent.replies)))
+            if isinstance(sent, Entry):
+                if (reply := next(replies)) == b"OK":
+                    restored += 1
+                else:
+                    self._refused(sent, reply)
+            else:
+                self._count(sent, list(islice(replies, sent.replies)))
+        self._report.restored += restored
         if self._fatal:
             fatal, self._fatal = self._fatal, None
             # What is still on its way is counted before the end is told.
@@ -182,33 +197,43 @@ class Writing:
             self._settle()
             raise fatal
 
-    def _count(self, sent: _Sent, replies: list[Any]) -> None:
+    def _count(self, sent: _Commands, replies: list[Any]) -> None:
+        """The outcome of a value that was built, or of a SELECT."""
         error = next((reply for reply in replies if isinstance(reply, Exception)), None)
-        if error is not None and str(error).startswith(_FATAL):
-            self._fatal = error
         if sent.entry is None:
             self._fatal = self._fatal or error
-            return
-        if error is None and replies[-1] != 0:
+        elif error is None and replies[-1] != 0:
             self._report.restored += 1
-            return
-        if error is None or str(error).startswith("BUSYKEY"):
-            self._report.skipped += 1
-        elif self._fatal is None:
-            self._report.fail(sent.entry, error)
-        if sent.temporary:
+        else:
+            self._refused(sent.entry, error)
             self._select(sent.entry.db)
-            self._add(_Sent(), pack(b"DEL", sent.temporary))
+            self._add(_Commands(), pack(b"DEL", sent.temporary))
 
-    def _restore(self, entry: Entry, payload: bytes, rdb_version: int) -> None:
-        until = b"%d" % (entry.expires_at or 0)
-        how = (b"REPLACE", b"ABSTTL") if self._mode == "overwrite" else (b"ABSTTL",)
-        self._add(_Sent(entry=entry), pack(b"RESTORE", entry.key, until, seal(payload, rdb_version), *how))
+    def _refused(self, entry: Entry, error: Exception | None) -> None:
+        """A key that was not written: it exists (RENAMENX says so without an error), or the server says why not."""
+        words = str(error)
+        if words.startswith(_FATAL):
+            self._fatal = error
+        elif error is None or words.startswith("BUSYKEY"):
+            self._report.skipped += 1
+        else:
+            self._report.fail(entry, words)
+
+    def _restore(self, entry: Entry, payload: bytes) -> None:
+        # Spelt out, for it is done for every key: `pack` takes four times as long.
+        key, until = entry.key, b"%d" % (entry.expires_at or 0)
+        sizes = (self._arguments, len(key), key, len(until), until, len(payload), payload, self._how)
+        packed = b"*%d\r\n$7\r\nRESTORE\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n%b" % sizes
+        self._packed.append(packed)
+        self._sent.append(entry)
+        self._size += len(packed)
+        if self._size >= BATCH_BYTES:
+            self._send()
 
     def _build(self, entry: Entry) -> None:
         """Build the value under a key of its own, and only when it is whole let it take its name."""
         key = temporary_key()
-        sent = _Sent(entry=entry, temporary=key)
+        sent = _Commands(entry=entry, temporary=key)
         if lost := commands.losses(entry, self._version, field_expiry=self._field_expiry):
             self._warn(f"This target cannot be told {lost}.")
         for command in commands.build(entry._replace(key=key), self._version, field_expiry=self._field_expiry):

@@ -1,0 +1,172 @@
+"""Backups in tests: taken, brought back, and all that a server can be asked of its data."""
+
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.data import fill
+from tests.reading import raw, read
+from tests.servers import Server
+from worker.backup import BackupArguments, backup
+from worker.config import Settings
+from worker.connection import SOURCE, Endpoint
+from worker.entries import Entry, Stream, Value
+from worker.progress import silent
+from worker.restore import RestoreArguments, restore
+
+DATABASES = (0, 3)
+
+# PTTL, before there was PEXPIRETIME, is a difference of two clocks.
+_TOLERANCE = 10
+
+
+def settings_for(server: Server, storage: Path, **more: Any) -> Settings:
+    """The settings of a product whose source and target is this server."""
+    return Settings(**{"redis_url": server.url, "backup_storage": str(storage), **more})
+
+
+def take(server: Server, storage: Path, **arguments: Any) -> dict[str, Any]:
+    """Back the server up; the manifest."""
+    return backup(settings_for(server, storage), BackupArguments(**arguments), silent)
+
+
+def bring_back(server: Server, storage: Path, name: str = "latest", **arguments: Any) -> dict[str, Any]:
+    """Restore into the server; the report."""
+    return restore(settings_for(server, storage), RestoreArguments(name=name, **arguments), silent)
+
+
+def endpoint(server: Server) -> Endpoint:
+    return Endpoint(server.url, SOURCE)
+
+
+def fill_all(server: Server) -> Server:
+    """Data of every type in two databases; the server itself."""
+    for db in DATABASES:
+        fill(server.client(db), server.binary.version)
+    return server
+
+
+def wipe(server: Server) -> None:
+    server.client().flushall()
+    if server.binary.version >= (7, 0):
+        server.client().execute_command("FUNCTION", "FLUSH")
+
+
+def files(storage: Path) -> list[str]:
+    """All that lies in a folder, hidden files too."""
+    return sorted(os.listdir(storage)) if storage.exists() else []
+
+
+def eventually(true: Callable[[], bool]) -> bool:
+    """Whether it becomes true within ten seconds."""
+    deadline = time.monotonic() + 10
+    while not true():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def killed(work: Callable[[], object]) -> bool:
+    """Run `work` in a process of its own; whether that process was killed on the way."""
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+    return child.exitcode == -signal.SIGKILL
+
+
+def kill_myself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass
+class Given:
+    """Entries of a test, as an EntryStream."""
+
+    entries: list[Entry]
+    libraries: list[bytes] = field(default_factory=list)
+    rdb_version: int | None = 11
+
+    def batches(self) -> Iterator[list[Entry]]:
+        yield []
+        for start in range(0, len(self.entries), 4):
+            yield self.entries[start : start + 4]
+
+
+@dataclass(frozen=True)
+class State:
+    """All that must survive a backup and a restore."""
+
+    digest: bytes
+    values: dict[tuple[int, bytes], Value]
+    expiries: dict[tuple[int, bytes], int]
+    functions: list[Any]
+
+
+def state(server: Server, *, times: bool = True, like: tuple[int, ...] = ()) -> State:
+    """What the server holds; streams without the times of consumers where `times` says so, which no command can set.
+
+    `like` is the version of an older server: what that one does not keep is left out, for a comparison with it.
+    """
+    version = min(server.binary.version, like or server.binary.version)
+    values: dict[tuple[int, bytes], Value] = {}
+    expiries: dict[tuple[int, bytes], int] = {}
+    for db in DATABASES:
+        for key, kind in _types(server, db):
+            # The digest compares the rest.
+            if kind == "stream" or (kind == "hash" and version >= (7, 4)) or like:
+                values[db, key] = _less(read(raw(server, db), kind, key, version), times=times, version=version)
+        expiries |= _expiries(server, db)
+    listed = server.binary.version >= (7, 0) <= version
+    functions = raw(server).execute_command("FUNCTION", "LIST", "WITHCODE") if listed else []
+    return State(b"" if like else server.digest(), values, expiries, sorted(functions))
+
+
+def _types(server: Server, db: int) -> Iterator[tuple[bytes, str]]:
+    client = raw(server, db)
+    keys = client.execute_command("KEYS", "*")
+    pipe = client.pipeline(transaction=False)
+    for key in keys:
+        pipe.execute_command("TYPE", key)
+    return zip(keys, (kind.decode() for kind in pipe.execute()), strict=True)
+
+
+def _less(value: Value, *, times: bool, version: tuple[int, ...]) -> Value:
+    if isinstance(value, Stream):
+        if version < (7, 0):
+            value.max_deleted_id = value.entries_added = None
+        for group in value.groups:
+            if version < (7, 0):
+                group.entries_read = None
+            for consumer in group.consumers:
+                if not times:
+                    consumer.seen_at = consumer.active_at = None
+    return value
+
+
+def _expiries(server: Server, db: int) -> dict[tuple[int, bytes], int]:
+    """Milliseconds since the epoch."""
+    client, absolute = raw(server, db), server.binary.version >= (7, 0)
+    keys = client.execute_command("KEYS", "*")
+    pipe = client.pipeline(transaction=True)
+    pipe.execute_command("TIME")
+    for key in keys:
+        pipe.execute_command("PEXPIRETIME" if absolute else "PTTL", key)
+    (seconds, microseconds), *told = pipe.execute()
+    now = 0 if absolute else int(seconds) * 1000 + int(microseconds) // 1000
+    return {(db, key): now + left for key, left in zip(keys, told, strict=True) if left >= 0}
+
+
+def assert_same(before: State, after: State, *, exact: bool) -> None:
+    """`exact` says whether both servers tell expiry to the millisecond."""
+    assert after.digest == before.digest
+    assert after.values == before.values
+    assert after.functions == before.functions
+    assert after.expiries.keys() == before.expiries.keys()
+    tolerance = 0 if exact else _TOLERANCE
+    assert all(abs(at - before.expiries[key]) <= tolerance for key, at in after.expiries.items())
