@@ -3,7 +3,7 @@ FROM python:3.12-slim
 
 # The folders that the program writes belong to its user: a named volume that is mounted there takes that over.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin backup \
-    && install -d -o backup -g backup -m 0700 /app /app/var /app/backups /spool
+    && install -d -o backup -g backup -m 0700 /app /app/var /app/backups
 WORKDIR /app
 
 # Packages before the code: a change of the code does not install them anew.
@@ -13,7 +13,6 @@ COPY celeryconfig.py ./
 COPY worker ./worker/
 RUN python -m compileall -q celeryconfig.py worker
 
-# TMPDIR: artifacts are spooled on disk, not in a tmpfs.
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 TMPDIR=/spool
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
 CMD ["celery", "-q", "-A", "worker", "worker", "--queues", "jobs,quick", "--concurrency", "2", "--without-gossip", "--without-mingle"]

@@ -61,7 +61,7 @@ class Stack:
 
     def build(self) -> None:
         """Do what the Dockerfile does: its folders, its COPY lines, and nothing else."""
-        for path in re.findall(r"(?<= )/(?:app|spool)\S*", dockerfile("RUN")[0]):
+        for path in re.findall(r"(?<= )/(?:app)\S*", dockerfile("RUN")[0]):
             (self.folder / path[1:]).mkdir(parents=True, exist_ok=True)
         for line in dockerfile("COPY"):
             *sources, to = line.split()
@@ -81,7 +81,7 @@ class Stack:
 
     def _here(self, text: str) -> str:
         text = text.replace("broker:6379", f"127.0.0.1:{self.port}")
-        return re.sub(r"(?<![\w/])/(app|data|spool)\b", lambda match: f"{self.folder}/{match[1]}", text)
+        return re.sub(r"(?<![\w/])/(app|data)\b", lambda match: f"{self.folder}/{match[1]}", text)
 
     def env(self, name: str) -> dict[str, str]:
         """What a container of the service would see: compose's environment and the image's, none of this machine's."""

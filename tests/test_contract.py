@@ -1,11 +1,15 @@
 """Every way to take a backup, with every server: what was there before is there afterwards."""
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tests.backups import (
     assert_same,
@@ -209,8 +213,10 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(encrypted: Server, tmp
     assert files(tmp_path / "none") == []
 
 
-def replica_of(port: int, binary: Binary, start_server: StartServer, *options: str) -> Server:
-    return start_server(binary, "--replicaof", f"127.0.0.1 {port}", *options)
+def replica_of(port: int, binary: Binary, start_server: StartServer) -> Server:
+    replica = start_server(binary, "--repl-timeout", "5")
+    replica.client().replicaof("127.0.0.1", str(port))
+    return replica
 
 
 def link(replica: Server) -> Any:
@@ -234,23 +240,37 @@ def test_a_replica_is_a_source_too(engine: str, source: Server, start_server: St
 def test_a_replica_that_has_lost_its_primary_is_refused(
     engine: str, stale: str, binary: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
-    replica = replica_of(free_port(), binary, start_server, "--replica-serve-stale-data", stale)
+    replica = replica_of(free_port(), binary, start_server)
+    replica.client().config_set("replica-serve-stale-data", stale)
     with pytest.raises(SourceUnavailableError, match="without a link to its primary"):
         take(replica, tmp_path / "none", engine=engine)
     assert files(tmp_path / "none") == []
 
 
-def test_a_source_that_is_still_loading_is_refused(
-    binary: Binary, start_server: StartServer, tmp_path: Path
-) -> None:
-    server = start_server(binary)
+class SlowToLoad(Server):
+    """A server that takes two seconds for 200 keys, and looks up from that work every 2 MB."""
+
+    def start(self) -> None:
+        self.options = ("--key-load-delay", "10000")
+        super().start()
+
+    def _wait(self) -> None:
+        assert eventually(self._loading)
+
+    def _loading(self) -> bool:
+        with contextlib.suppress(redis.ConnectionError):
+            return self.client(retry=Retry(NoBackoff(), 0)).info("persistence")["loading"] == 1
+        return False
+
+
+def test_a_source_that_is_still_loading_is_refused(source: Server, tmp_path: Path) -> None:
     for number in range(200):
-        server.client().set(f"key:{number}", os.urandom(100_000))
-    server.client().save()
-    server.kill()
-    # It sleeps 10 ms on every key, and looks up from that work every 2 MB.
-    server.options = ("--key-load-delay", "10000")
-    server.start()
-    with pytest.raises(SourceUnavailableError, match="still loading its data"):
-        take(server, tmp_path / "none")
+        source.client().set(f"key:{number}", os.urandom(100_000))
+    source.client().save()
+    slow = SlowToLoad(source.binary, source.folder)
+    try:
+        with pytest.raises(SourceUnavailableError, match="still loading its data"):
+            take(slow, tmp_path / "none")
+    finally:
+        slow.stop()
     assert files(tmp_path / "none") == []

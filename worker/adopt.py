@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -96,9 +96,12 @@ def _walk(file: BinaryIO, progress: Progress) -> _Walked:
 
 
 def _created(facts: dict[str, str], file: BinaryIO) -> datetime:
-    """When the data was saved: an RDB file says so since 3.2; of others the file's own time is all there is."""
-    seconds = int(facts["ctime"]) if facts.get("ctime", "").isdigit() else int(os.fstat(file.fileno()).st_mtime)
-    return datetime.fromtimestamp(seconds, UTC)
+    """When the data was saved, as the file says; of others (RDB before 3.2) the file's own time is all there is."""
+    if facts.get("ctime", "").isdigit():
+        return datetime.fromtimestamp(int(facts["ctime"]), UTC)
+    with suppress(KeyError, ValueError):
+        return datetime.fromisoformat(facts["created_at"]).astimezone(UTC).replace(microsecond=0)
+    return datetime.fromtimestamp(int(os.fstat(file.fileno()).st_mtime), UTC)
 
 
 def _copy(draft: Draft, file: BinaryIO, walked: _Walked, compression: CompressionName) -> Meter:

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator
+from datetime import datetime
 from typing import BinaryIO
 
 from worker.compression import COMPRESSIONS, detect
 from worker.config import CompressionName, FormatName
 from worker.errors import ArtifactError
 from worker.formats import portable, rdb
-from worker.manifest import Manifest
+from worker.manifest import Manifest, Origin
 from worker.progress import Progress, reported
 from worker.storage import chunks_of
 
@@ -67,6 +68,11 @@ def foreign_limit(stored: int) -> int:
 def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
     """What reads entries out of these chunks; without `values` payloads are passed over unheld where that can be."""
     return rdb.Reader(chunks, values=values) if data_format == "rdb" else portable.Reader(chunks)
+
+
+def header(created_at: datetime, source: Origin) -> dict[str, object]:
+    """What a portable document says of itself besides its keys."""
+    return {"created_at": created_at.isoformat(), "source": source.model_dump(exclude_none=True)}
 
 
 def sniff(file: BinaryIO) -> tuple[FormatName, CompressionName]:

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker import __version__, catalogue, sources
+from worker import __version__, artifact, catalogue, sources
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
 from worker.config import CompressionName, Databases, EngineName, FormatName, Settings
 from worker.connection import BROKER, SOURCE, Endpoint
@@ -68,7 +68,7 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
     plan = _plan(settings, arguments)
     _check_room(storage, plan)
     with storage.draft(free_names(began, plan.format, plan.compression.suffix)) as draft:
-        described = _fill(draft, plan, progress)
+        described = _fill(draft, plan, began, progress)
         described["warnings"] += _warnings(plan, settings.celery_broker_url)
         seconds = round(time.monotonic() - clock, 3)
         manifest = Manifest(**described, name=draft.name, created_at=began, duration_seconds=seconds)
@@ -122,10 +122,10 @@ def _check_room(storage: Folder, plan: _Plan) -> None:
         )
 
 
-def _fill(draft: Draft, plan: _Plan, progress: Progress) -> dict[str, Any]:
+def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dict[str, Any]:
     """Write the whole dump into the draft; what the manifest has to say of it."""
     tally, raw, stored = Tally(), Meter(hashed=False), Meter()
-    stream, dump = _dump(plan, tally)
+    stream, dump = _dump(plan, began, tally)
     total = sum(number for db, number in plan.facts.keys.items() if plan.databases is None or db in plan.databases)
     with closing(dump):
         for chunk in stored.watch(plan.compression.compress(raw.watch(dump))):
@@ -151,7 +151,7 @@ def _fill(draft: Draft, plan: _Plan, progress: Progress) -> dict[str, Any]:
     }
 
 
-def _dump(plan: _Plan, tally: Tally) -> tuple[EntryStream, Generator[bytes]]:
+def _dump(plan: _Plan, began: datetime, tally: Tally) -> tuple[EntryStream, Generator[bytes]]:
     """The bytes of the dump, and the stream that they come from: what it knows is complete once they have passed."""
     source = plan.choice.source
     if plan.format == "rdb" and isinstance(source, Replication) and plan.databases is None:
@@ -161,7 +161,7 @@ def _dump(plan: _Plan, tally: Tally) -> tuple[EntryStream, Generator[bytes]]:
     stream = Counted(read, tally, plan.databases)
     if plan.format == "rdb":
         return stream, rdb.write(stream, {"redis-ver": plan.facts.version, "redis-bits": "64"})
-    return stream, portable.write(stream, {"source": _origin(plan).model_dump(exclude_none=True)})
+    return stream, portable.write(stream, artifact.header(began, _origin(plan)))
 
 
 def _origin(plan: _Plan) -> Origin:

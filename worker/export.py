@@ -25,7 +25,7 @@ def export(settings: Settings, what: str, out: Path | None, progress: Progress) 
 
     The default is `<name>.json.gz` in the current folder. Never overwrites. Raises ArtifactError, NotFoundError, UsageError.
     """
-    with _found(settings, what, progress) as (file, name):
+    with _found(settings, what, progress) as (file, name, header):
         target = out or Path(name.partition(".")[0] + ".json.gz")
         data_format, compression = artifact.sniff(file)
         size = file.seek(0, 2)
@@ -33,24 +33,24 @@ def export(settings: Settings, what: str, out: Path | None, progress: Progress) 
         dump = COMPRESSIONS[compression].decompress(reported(chunks_of(file), progress, "exporting", size))
         tally, stored = Tally(), Meter()
         reader = artifact.reader(artifact.bounded(dump, artifact.foreign_limit(size)), data_format, values=True)
-        document = portable.write(Counted(reader, tally), {})
+        document = portable.write(Counted(reader, tally), header)
         _write(stored.watch(_compression(target).compress(document)), target)
     return {"file": str(target), "keys": tally.keys, "bytes": stored.bytes, "sha256": stored.sha256}
 
 
 @contextmanager
-def _found(settings: Settings, what: str, progress: Progress) -> Iterator[tuple[BinaryIO, str]]:
-    """The file that `what` names, and its name: a path where there is one, else a backup, which is verified first."""
+def _found(settings: Settings, what: str, progress: Progress) -> Iterator[tuple[BinaryIO, str, dict[str, object]]]:
+    """The file that `what` names, its name, and a header: a path where there is one, else a backup, verified first."""
     path = Path(what)
     if path.is_file():
         with opened(path) as file:
-            yield file, path.name
+            yield file, path.name, {}
         return
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, what)
     with storage.open(manifest.name) as file:
         artifact.check_bytes(file, manifest, progress)
-        yield file, manifest.name
+        yield file, manifest.name, artifact.header(manifest.created_at, manifest.source)
 
 
 def _compression(target: Path) -> Compression:
