@@ -29,6 +29,12 @@ def start(role: str) -> None:
     threading.Thread(target=_beat, args=(role,), name="heartbeat", daemon=True).start()
 
 
+def stop(role: str) -> None:
+    """Say at once that this role is going, instead of letting the key run out."""
+    with suppress(redis.RedisError, OSError):
+        _client().delete(key(role))
+
+
 def _client() -> "redis.Redis":
     url = load().celery_broker_url
     return redis.Redis.from_url(url, socket_connect_timeout=_TIMEOUT_SECONDS, socket_timeout=_TIMEOUT_SECONDS)

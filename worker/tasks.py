@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -125,12 +126,24 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @signals.worker_ready.connect
-def _worker_is_alive(sender: Any, **_: Any) -> None:
-    heartbeat.start(str(sender.hostname).partition("@")[0])
+def _worker_begins(sender: Any, **_: Any) -> None:
+    heartbeat.start(_role(sender))
+
+
+@signals.worker_shutting_down.connect
+def _worker_ends(sender: Any, **_: Any) -> None:
+    heartbeat.stop(_role(sender))
+
+
+def _role(node: Any) -> str:
+    """`jobs` of `jobs@host`: what a worker is for is the first part of its name."""
+    return str(getattr(node, "hostname", node)).partition("@")[0]
 
 
 @signals.beat_init.connect
-def _beat_is_alive(**_: Any) -> None:
+def _beat_begins(sender: Any, **_: Any) -> None:
+    # Beat writes its memory there, and would end if it could not.
+    Path(sender.schedule_filename).absolute().parent.mkdir(parents=True, exist_ok=True)
     heartbeat.start("beat")
     # A slot that was missed while no beat was there is made up for, whether or not its memory of it survived.
     _follow_up(backup, unless_younger_than_hours=load().backup_every_hours)

@@ -11,7 +11,7 @@ from worker import commands
 from worker.entries import Entry, EntryStream
 from worker.formats.values import seal
 from worker.sources.asking import abilities
-from worker.wire import Wire, pack
+from worker.wire import Wire, pack, raised
 
 Mode = Literal["skip", "overwrite"]
 
@@ -32,6 +32,7 @@ _FATAL = (
     "NOAUTH",
     "NOPERM",
 )
+_FIRST_VERSION_WITH_PXAT = (6, 2)
 
 _RUN = secrets.token_hex(4)
 _numbers = count()
@@ -135,21 +136,28 @@ class Writing:
                     self._select(entry.db)
                 if entry.payload is not None and rdb_version is not None:
                     self._restore(entry, seal(entry.payload, rdb_version))
+                elif self._fits_set(entry):
+                    self._set(entry)
                 else:
                     self._build(entry)
 
+    def _fits_set(self, entry: Entry) -> bool:
+        """Whether one SET writes the key with its expiry and heeds the mode: most keys of most servers."""
+        short = isinstance(entry.value, bytes) and len(entry.value) <= commands.LONGEST_SET
+        return short and (entry.expires_at is None or self._version >= _FIRST_VERSION_WITH_PXAT)
+
     def _existing(self, entries: list[Entry]) -> set[tuple[int, bytes]]:
         """Of the keys that would have to be built from values, those that are there and are to be left alone."""
-        values = [entry for entry in entries if entry.payload is None] if self._mode == "skip" else []
-        if not values:
+        built = [entry for entry in entries if entry.payload is None and not self._fits_set(entry)]
+        if self._mode != "skip" or not built:
             return set()
         self._flush()
         self._settle()
-        asked = [(pack(b"SELECT", b"%d" % entry.db), pack(b"EXISTS", entry.key)) for entry in values]
-        self._wire.send(b"".join(part for pair in asked for part in pair))
-        replies = list(self._wire.replies(2 * len(values)))
-        self._db = -1
-        return {(entry.db, entry.key) for entry, found in zip(values, replies[1::2], strict=True) if found == 1}
+        asked = [pack(b"SELECT", b"%d" % entry.db) + pack(b"EXISTS", entry.key) for entry in built]
+        self._wire.send(b"".join(asked))
+        replies = [raised(reply) for reply in self._wire.replies(2 * len(built))]
+        self._db = built[-1].db
+        return {(entry.db, entry.key) for entry, found in zip(built, replies[1::2], strict=True) if found == 1}
 
     def _select(self, db: int) -> None:
         if db != self._db:
@@ -202,15 +210,16 @@ class Writing:
         error = next((reply for reply in replies if isinstance(reply, Exception)), None)
         if sent.entry is None:
             self._fatal = self._fatal or error
-        elif error is None and replies[-1] != 0:
+        elif error is None and replies[-1]:
             self._report.restored += 1
         else:
             self._refused(sent.entry, error)
-            self._select(sent.entry.db)
-            self._add(_Commands(), pack(b"DEL", sent.temporary))
+            if sent.temporary:
+                self._select(sent.entry.db)
+                self._add(_Commands(), pack(b"DEL", sent.temporary))
 
     def _refused(self, entry: Entry, error: Exception | None) -> None:
-        """A key that was not written: it exists (RENAMENX says so without an error), or the server says why not."""
+        """A key that was not written: it exists (SET NX and RENAMENX say so without an error), or the server says why not."""
         words = str(error)
         if words.startswith(_FATAL):
             self._fatal = error
@@ -229,6 +238,11 @@ class Writing:
         self._size += len(packed)
         if self._size >= BATCH_BYTES:
             self._send()
+
+    def _set(self, entry: Entry) -> None:
+        until = (b"PXAT", b"%d" % entry.expires_at) if entry.expires_at is not None else ()
+        how = (b"NX",) if self._mode == "skip" else ()
+        self._add(_Commands(entry=entry), pack(b"SET", entry.key, entry.value, *until, *how))  # type: ignore[arg-type]
 
     def _build(self, entry: Entry) -> None:
         """Build the value under a key of its own, and only when it is whole let it take its name."""

@@ -122,7 +122,12 @@ class _Database:
         if self._able.absolute:
             # Spelt out, for it is done for every key: `pack` takes four times as long.
             size = len(key)
-            return b"*2\r\n$4\r\nDUMP\r\n$%d\r\n%b\r\n*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n" % (size, key, size, key)
+            return b"*2\r\n$4\r\nDUMP\r\n$%d\r\n%b\r\n*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n" % (
+                size,
+                key,
+                size,
+                key,
+            )
         return pack(b"DUMP", key) + b"".join(pack(*command) for command in expiry_commands(key, self._able))
 
     def _read(self, keys: list[bytes]) -> Iterator[list[Entry]]:

@@ -1,0 +1,196 @@
+"""The product's own programs as real processes: what they print, how they end, and what they leave behind."""
+
+import contextlib
+import hashlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from tests.servers import Server
+from worker.config import Settings, load
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+PYTHON = (sys.executable, "-m", "worker")
+CELERY = (str(BIN / "celery"), "-A", "worker")
+CANARY = "canary-5e1f7"
+"""The password in every URL: wherever it turns up, a secret got out."""
+
+WAIT_SECONDS = 60
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This machine's environment with these settings of ours and no others; the code is found from any folder."""
+    ours = {name.upper() for name in Settings.model_fields}
+    kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
+    return kept | {"PYTHONPATH": str(ROOT), "PATH": f"{BIN}:{kept.get('PATH', os.defpath)}"} | settings
+
+
+def with_password(server: Server, password: str = CANARY, user: str = "", scheme: str = "redis") -> str:
+    return f"{scheme}://{user}:{password}@127.0.0.1:{server.port}/0"
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that came to its end."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def data(self) -> Any:
+        """Standard output, which must be one JSON document and nothing else."""
+        return json.loads(self.out)
+
+
+def run(
+    *command: str, env: dict[str, str], cwd: Path, answer: str = "", preexec: Callable[[], None] | None = None
+) -> Ended:
+    """Run a command to its end; `answer` is all that it reads from standard input."""
+    done = subprocess.run(  # noqa: PLW1509 - the limits of a child are set in the child
+        command, env=env, cwd=cwd, input=answer, capture_output=True, text=True, check=False, preexec_fn=preexec
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass
+class Shell:
+    """`python -m worker` with a source and a storage, and by default with no broker at all."""
+
+    source: str
+    storage: Path
+    folder: Path
+    nowhere: str = f"redis://:{CANARY}@127.0.0.1:1/0"
+
+    def __call__(
+        self, *arguments: str, answer: str = "", preexec: Callable[[], None] | None = None, **settings: str
+    ) -> Ended:
+        env = environment(REDIS_URL=self.source, BACKUP_STORAGE=str(self.storage), CELERY_BROKER_URL=self.nowhere)
+        return run(*PYTHON, *arguments, env=env | settings, cwd=self.folder, answer=answer, preexec=preexec)
+
+
+def listing(folder: Path) -> dict[str, str]:
+    """Every file in a folder, hidden ones too, with the sha256 of its bytes."""
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def eventually(found: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
+    """The first true answer of `found`, asked again and again."""
+    deadline = time.monotonic() + seconds
+    while not (answer := found()):
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.02)
+    return answer
+
+
+class Background:
+    """A long-running process of ours and its children; what it says goes to files."""
+
+    def __init__(self, *command: str, env: dict[str, str], cwd: Path, name: str = "process") -> None:
+        self._out, self._err = cwd / f"{name}.out", cwd / f"{name}.err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = subprocess.Popen(
+                command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
+            )
+
+    @property
+    def said(self) -> str:
+        """All of it, standard error first."""
+        return self._err.read_text() + self._out.read_text()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The structured log lines, which must all be JSON."""
+        return [json.loads(line) for line in self._err.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def event(self, name: str, **having: Any) -> dict[str, Any]:
+        """The first event of that name with those values, waited for."""
+
+        def found() -> Any:
+            return [one for one in self.events if one.get("event") == name and having.items() <= one.items()]
+
+        first: dict[str, Any] = eventually(found, f"{name} {having} in the log:\n{self.said}")[0]
+        return first
+
+    def wait_until_it_says(self, words: str) -> None:
+        def said() -> bool:
+            assert self.process.poll() is None, f"it has ended:\n{self.said}"
+            return words in self.said
+
+        eventually(said, f"{words!r} in:\n{self.said}")
+
+    def pids(self) -> list[int]:
+        """The process and its children."""
+        return [pid for pid in _pids() if _session(pid) == self.process.pid]
+
+    def command_lines(self) -> str:
+        """What `ps` shows of them, their environment not included."""
+        lines = []
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                lines.append(Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode())
+        return "\n".join(lines)
+
+    def stop(self) -> None:
+        """Kill all of it."""
+        for pid in self.pids():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+def _pids() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _session(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0
+
+
+def holder(pids: list[int], pattern: str) -> int | None:
+    """Which of these processes has a file open whose name fits the pattern."""
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if Path(os.readlink(descriptor)).match(pattern):
+                        return pid
+    return None
+
+
+def client(env: dict[str, str]) -> Celery:
+    """Somebody who sends tasks and looks at results, with the product's own celeryconfig.py read in that environment."""
+    before = dict(os.environ)
+    load.cache_clear()
+    try:
+        os.environ.update(env)
+        spec = importlib.util.spec_from_file_location("celeryconfig_of_a_test", ROOT / "celeryconfig.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        load.cache_clear()
+    app = Celery("client", set_as_current=False)
+    app.config_from_object(module)
+    return app
