@@ -321,6 +321,7 @@ ENTRIES = st.lists(
             st.none() | st.integers(-(2**63), 2**63 - 1),
             st.just(kind),
             PAYLOADS[kind],
+            st.none(),
         )
     ),
     max_size=8,

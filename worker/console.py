@@ -74,18 +74,16 @@ def number(count: int | None) -> str:
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns as wide as they must be; numbers stand to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    """Columns as wide as they must be; those of numbers and sizes stand to the right."""
+    columns = [list(column) for column in zip(header, *rows, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    right = [all(cell[:1].isdigit() or cell == "-" for cell in column[1:]) for column in columns]
     for row in (header, *rows):
-        cells = (
-            cell.rjust(width) if _is_number(cell) else cell.ljust(width)
-            for cell, width in zip(row, widths, strict=True)
-        )
+        cells = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
         click.echo("  ".join(cells).rstrip())
-
-
-def _is_number(cell: str) -> bool:
-    return cell[:1].isdigit() and not cell[:4].isdigit()
 
 
 def facts(rows: list[tuple[str, str]]) -> None:

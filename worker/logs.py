@@ -35,6 +35,8 @@ def configure(level: str) -> None:
                 }
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+            # Celery writes a line with the whole result for every task that ends well: our own events say it shorter.
+            "loggers": {"celery.app.trace": {"level": "WARNING" if level == "INFO" else level}},
             "root": {"handlers": ["stderr"], "level": level},
         }
     )

@@ -16,14 +16,16 @@ import anycrc
 
 from worker.entries import Entry, EntryStream
 from worker.errors import FormatError
-from worker.formats.skipping import FLAT, LENGTH, MODULE, Skipper, after_flat, after_string, shape_of
+from worker.formats.skipping import FLAT, LENGTH, MODULE, STRING, Shape, Skipper, after_flat, after_string, shape_of
 from worker.formats.strings import read_length, read_string
 from worker.formats.values import TYPE_OF
 
 SLOT_INFO, FUNCTION, FUNCTION_PRE_GA, MODULE_AUX, IDLE, FREQ, AUX, RESIZE_DB, EXPIRE_MS, EXPIRE_S, SELECT_DB, END = (
     range(244, 256)
 )
-FIRST_OPCODE = SLOT_INFO
+# Below them: 243 is Valkey's; 242 and 243 of Redis 8.6 and newer are not known here.
+SLOT_IMPORT = 243
+FIRST_OPCODE = 242
 FIRST_VALKEY_VERSION = 80
 
 _crc64 = anycrc.Model("CRC64-REDIS").calc
@@ -39,12 +41,13 @@ _new = tuple.__new__
 _TYPE_BYTE = [bytes([code]) for code in range(256)]
 _EXPIRE_MS_BYTE = _TYPE_BYTE[EXPIRE_MS]
 # What follows an opcode that is passed over.
-_PASSED_OVER = {
+_PASSED_OVER: dict[int, Shape] = {
     SLOT_INFO: (LENGTH, LENGTH, LENGTH),
     MODULE_AUX: (LENGTH, LENGTH, LENGTH, MODULE),
     RESIZE_DB: (LENGTH, LENGTH),
     IDLE: (LENGTH,),
 }
+_PASSED_OVER_IN_VALKEY = _PASSED_OVER | {SLOT_IMPORT: (STRING, (LENGTH, LENGTH))}
 # Types whose value is one string: most keys of most servers, so the walk below spells their skipping out.
 _ONE_STRING = frozenset((0, 9, 10, 11, 12, 13, 16, 17, 20))
 
@@ -244,10 +247,11 @@ class Reader:
         return self._pass_over(code, pos)
 
     def _pass_over(self, code: int, pos: int) -> int:
-        if code not in _PASSED_OVER:
+        known = _PASSED_OVER_IN_VALKEY if (self.rdb_version or 0) >= FIRST_VALKEY_VERSION else _PASSED_OVER
+        if code not in known:
             self.unreadable = f"it has a part of kind {code}, which this program does not know"
             return pos
-        pos, whole = Skipper(_PASSED_OVER[code]).skip(self._data, pos)
+        pos, whole = Skipper(known[code]).skip(self._data, pos)
         if not whole or pos > len(self._data):
             raise IndexError
         return pos
