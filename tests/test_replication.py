@@ -162,8 +162,9 @@ def test_a_value_that_holds_the_servers_own_mark_comes_back_whole(
 def mark_of(server: Server) -> bytes:
     """What ends a diskless transfer: the same for all of one server process."""
     with socket.create_connection(("127.0.0.1", server.port)) as replica:
-        replica.sendall(b"REPLCONF capa eof\r\nPSYNC ? -1\r\n")
-        received = b""
+        replica.sendall(b"REPLCONF capa eof\r\n")
+        received = replica.recv(100)
+        replica.sendall(b"PSYNC ? -1\r\n")
         while b"$EOF:" not in received or len(received.partition(b"$EOF:")[2]) < 40:
             received += replica.recv(1 << 16)
     return received.partition(b"$EOF:")[2][:40]
@@ -217,7 +218,7 @@ WHOLE: dict[str, list[bytes]] = {
     "all at once": [RESYNC + EOF_LINE + DUMP + MARK],
     "one by one": [RESYNC, EOF_LINE, DUMP, MARK],
     "a mark in two": [RESYNC + EOF_LINE + DUMP + MARK[:17], MARK[17:]],
-    "a mark in forty": [RESYNC + EOF_LINE + DUMP, *(MARK[place : place + 1] for place in range(40))],
+    "a mark in eight": [RESYNC + EOF_LINE + DUMP, *(MARK[place : place + 5] for place in range(0, 40, 5))],
     "lines in pieces": [RESYNC[:20], RESYNC[20:] + EOF_LINE[:9], EOF_LINE[9:] + DUMP + MARK],
     "newlines before each line": [b"\n", b"\n\n", RESYNC + b"\n", b"\n\n", EOF_LINE + DUMP + MARK],
     "newlines and a length": [b"\n\n" + RESYNC, b"\n", b"\n" + LENGTH_LINE, DUMP],
@@ -279,6 +280,7 @@ REFUSED: list[tuple[bytes, type[BackupSystemError], str]] = [
     (b"HTTP/1.1 400 Bad Request\r\n", SourceError, "unexpected reply to PSYNC"),
     (RESYNC + b"-ERR Background saving error\r\n", SourceError, "Background saving error"),
     (RESYNC + b"$EOF:short\r\n", SourceError, "EOF:short"),
+    (b"+FULLRESYNC \xff\xfe 1\r\n" + EOF_LINE + DUMP + MARK, SourceError, "unexpected reply to PSYNC"),
     (b"+FULLRESYNC abc notanumber\r\n" + EOF_LINE + DUMP + MARK, SourceError, "unexpected reply to PSYNC"),
 ]
 

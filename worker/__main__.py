@@ -2,7 +2,9 @@
 
 import os
 import sys
+import uuid
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +23,7 @@ from worker import stats as numbers
 from worker import verify as verifies
 from worker.config import first_fault, load
 from worker.entries import TYPES
-from worker.errors import BackupSystemError, UsageError
+from worker.errors import BackupSystemError, RefusedError, UsageError
 from worker.storage import open_storage
 
 FAILED, MISUSED = 1, 2
@@ -39,10 +41,14 @@ def cli() -> None:
 
 
 def verb(command: Callable[..., Any]) -> click.Command:
-    """A command with --json: data on standard output and nothing else there."""
-    return cli.command()(
-        click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")(command)
-    )
+    """A command with --json (data on standard output and nothing else there) that is one run in the log."""
+
+    @wraps(command)
+    def run(**options: Any) -> Any:
+        with logs.run(str(uuid.uuid4()), command.__name__, options.get("name")):
+            return command(**options)
+
+    return cli.command()(click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")(run))
 
 
 def checked(model: type[Arguments], **arguments: Any) -> Arguments:
@@ -51,6 +57,17 @@ def checked(model: type[Arguments], **arguments: Any) -> Arguments:
         return model.model_validate({name: value for name, value in arguments.items() if value not in (None, ())})
     except ValidationError as error:
         raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
+
+
+def confirm(question: str) -> None:
+    """Go on only after a yes. RefusedError after anything else, or when nobody is there to answer."""
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        raise RefusedError("Nobody answered, so nothing was changed: --yes goes on without asking.") from None
+    if not agreed:
+        raise RefusedError("Nothing was changed.")
 
 
 @verb
@@ -95,7 +112,7 @@ def list(as_json: bool) -> None:  # noqa: A001 - the verb's own name
 )
 @click.option("--db", "databases", metavar="0,3", help="Only these databases.")
 @click.option("--yes", is_flag=True, help="Do not ask before overwriting.")
-def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> int:
+def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> None:
     """Restore the backup NAME (`latest`: the newest) into REDIS_URL.
 
     Existing keys are left alone, unless --mode overwrite. The backup is verified whole before the first key is written.
@@ -105,15 +122,11 @@ def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> i
     if mode == "overwrite" and not yes:
         manifest = catalogues.get(open_storage(settings.backup_storage), name)
         arguments = arguments.model_copy(update={"name": manifest.name})
-        click.confirm(
-            f"Overwrite keys of the source with {manifest.name} ({console.number(manifest.keys)} keys)?",
-            abort=True,
-            err=True,
-        )
+        confirm(f"Overwrite keys of the source with {manifest.name} ({console.number(manifest.keys)} keys)?")
     with console.progress() as progress:
         report = restores.restore(settings, arguments, progress)
     console.show(report, as_json=as_json, view=console.restored)
-    return FAILED if report["failed"] else 0
+    restores.check_complete(report)
 
 
 @verb
@@ -187,7 +200,7 @@ def main() -> int:
     try:
         # Events are for machines: in a shell they come only when LOG_LEVEL asks for them.
         logs.configure(load().log_level if "LOG_LEVEL" in os.environ else "CRITICAL")
-        return cli(standalone_mode=False) or 0
+        cli(standalone_mode=False)
     except click.UsageError as error:
         error.show()
         return MISUSED
@@ -200,6 +213,7 @@ def main() -> int:
     except BackupSystemError as error:
         click.echo(f"Error: {error}", err=True)
         return MISUSED if isinstance(error, UsageError) else FAILED
+    return 0
 
 
 if __name__ == "__main__":

@@ -2,8 +2,15 @@
 
 import logging
 import logging.config
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
+
+from worker.errors import BackupSystemError
+
+log = structlog.get_logger()
 
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -40,3 +47,25 @@ def configure(level: str) -> None:
             "root": {"handlers": ["stderr"], "level": level},
         }
     )
+
+
+@contextmanager
+def run(identity: str, operation: str, name: str | None = None) -> Iterator[None]:
+    """Every event within carries the run's id; a failure is told as `<operation>_failed`, and goes on up.
+
+    `name` is the backup that the run is about. An exception that nobody foresaw may carry anything in its text, a
+    password too: it becomes a BackupSystemError that only gives its kind, and the log has its traceback.
+    """
+    clock = time.monotonic()
+    with structlog.contextvars.bound_contextvars(run=identity):
+        try:
+            yield
+        except BackupSystemError as error:
+            about = {"name": name, "seconds": round(time.monotonic() - clock, 3), "kind": type(error).__name__}
+            log.error(f"{operation}_failed", error=str(error), **about)
+            raise
+        except Exception as error:
+            log.exception(f"{operation}_failed", name=name, kind=type(error).__name__)
+            raise BackupSystemError(
+                f"An unexpected {type(error).__name__} in {operation}: the log has the details."
+            ) from None

@@ -1,5 +1,6 @@
 """Delete what retention gives up, and what killed runs left behind."""
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -39,6 +40,7 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     Only files that a manifest stands for are deleted, and leftovers that carry a dead run's mark. The newest backup is
     read back whole before anything older goes. Raises RefusedError and ArtifactError, then nothing was deleted.
     """
+    clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
     found = catalogue.read(storage)
     decisions = retention.decide(found.backups, arguments.keep or settings.backup_keep, datetime.now(UTC))
@@ -56,7 +58,9 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     swept = storage.sweep(owned, dry_run=arguments.dry_run)
     freed = sum(decision.manifest.bytes.stored for decision in doomed)
     if not arguments.dry_run:
-        log.info("backup_pruned", deleted=len(doomed), kept=len(decisions) - len(doomed), swept=len(swept), bytes=freed)
+        names, keys = [one.manifest.name for one in doomed], sum(one.manifest.keys or 0 for one in doomed)
+        seconds = round(time.monotonic() - clock, 3)
+        log.info("backup_pruned", name=names, keys=keys, bytes=freed, seconds=seconds, swept=swept)
     return {
         "dry_run": arguments.dry_run,
         "deleted": [{"name": one.manifest.name, "reason": one.reason} for one in doomed],

@@ -11,7 +11,7 @@ from worker import artifact, catalogue, globs
 from worker.config import Databases, Settings
 from worker.connection import TARGET, Endpoint
 from worker.entries import Entry, EntryStream
-from worker.errors import RefusedError
+from worker.errors import IncompleteError, RefusedError
 from worker.manifest import Manifest
 from worker.progress import Progress
 from worker.storage import open_storage
@@ -43,7 +43,7 @@ class RestoreArguments(BaseModel):
 
 
 def restore(settings: Settings, arguments: RestoreArguments, progress: Progress) -> dict[str, Any]:
-    """Restore a backup: the report as a dict. A report with failed keys is no success: the caller says so.
+    """Restore a backup: the report as a dict. One with failed keys is no success: `check_complete` says so.
 
     Nothing is written before the artifact was verified and the target has passed every check. Raises NotFoundError,
     ArtifactError, RefusedError, and TargetError with the counts so far when the target gives up on the way.
@@ -62,19 +62,10 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
         target = Target(endpoint, arguments.mode)
         target.check(manifest.rdb_version, _databases(manifest, arguments), _expected_bytes(manifest, arguments))
         _apply(file, manifest, arguments, target, progress)
-    report = target.report
-    seconds = round(time.monotonic() - clock, 3)
-    log.info(
-        "backup_restored",
-        name=manifest.name,
-        mode=arguments.mode,
-        keys=report.restored,
-        bytes=manifest.bytes.raw,
-        seconds=seconds,
-        skipped=report.skipped,
-        expired=report.expired,
-        failed=report.failed,
-    )
+    report, seconds = target.report, round(time.monotonic() - clock, 3)
+    if not report.failed:
+        about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw, "seconds": seconds}
+        log.info("backup_restored", **about, mode=arguments.mode, skipped=report.skipped, expired=report.expired)
     return {
         "name": manifest.name,
         "mode": arguments.mode,
@@ -84,12 +75,14 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
     }
 
 
-def shortfall(report: dict[str, Any]) -> str:
-    """What went wrong in a restore that ran to its end, as one sentence."""
+def check_complete(report: dict[str, Any]) -> None:
+    """Raise IncompleteError, with the counts and the first key, when a restore ran to its end without all its keys."""
+    if not report["failed"]:
+        return
     first = next(iter(report["failures"]), None)
     example = f" The first: {first['key']!r} of database {first['db']}: {first['error']}." if first else ""
     counts = ", ".join(f"{report[what]:,} {what}" for what in ("restored", "skipped", "expired", "failed"))
-    return f"Not every key could be restored: {counts}.{example}"
+    raise IncompleteError(f"Not every key could be restored: {counts}.{example}")
 
 
 def _databases(manifest: Manifest, arguments: RestoreArguments) -> list[int]:

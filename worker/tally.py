@@ -2,9 +2,13 @@
 
 from collections import Counter, deque
 from collections.abc import Generator, Iterator
+from operator import attrgetter
 
 from worker.entries import Entry, EntryStream
 from worker.formats.rdb import Reader
+
+_DB_AND_TYPE = attrgetter("db", "type")
+_EXPIRES_AT = attrgetter("expires_at")
 
 
 class Tally:
@@ -18,8 +22,9 @@ class Tally:
     def add(self, batch: list[Entry]) -> None:
         """Count a batch."""
         self.keys += len(batch)
-        self._counts.update((entry.db, entry.type) for entry in batch)
-        self.expiring += sum(entry.expires_at is not None for entry in batch)
+        # No Python code runs for a single key here: it is done for every one of millions.
+        self._counts.update(map(_DB_AND_TYPE, batch))
+        self.expiring += len(batch) - list(map(_EXPIRES_AT, batch)).count(None)
 
     @property
     def by_db(self) -> dict[int, dict[str, int]]:

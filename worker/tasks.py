@@ -1,6 +1,6 @@
 """The doors for the queue: each task checks its arguments, calls one verb, and returns a plain dict."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,7 @@ from worker import stats as numbers
 from worker import verify as verifies
 from worker.celery import app
 from worker.config import first_fault, load
-from worker.errors import BackupSystemError, IncompleteError, TemporaryError, UsageError
+from worker.errors import BackupSystemError, TemporaryError, UsageError
 from worker.reporting import Reporter
 
 log = structlog.get_logger()
@@ -30,56 +30,55 @@ RETRIES, RETRY_SECONDS = 2, 10
 @app.task(bind=True, throws=BackupSystemError, max_retries=RETRIES, retry_on_worker_lost=True)
 def backup(self: Task, **arguments: Any) -> dict[str, Any]:
     """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
-    with _running(self, "backup", retried=True) as progress:
+    with _running(self, "backup", arguments) as progress:
         result = backups.backup(load(), _checked(backups.BackupArguments, arguments), progress)
     if "skipped" not in result:
         _follow_up(prune)
     return result
 
 
-@app.task(bind=True, throws=BackupSystemError)
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def restore(self: Task, **arguments: Any) -> dict[str, Any]:
     """Restore a backup. Arguments: name, mode, match, types, databases."""
-    with _running(self, "restore") as progress:
+    with _running(self, "restore", arguments) as progress:
         report = restores.restore(load(), _checked(restores.RestoreArguments, arguments), progress)
-        if report["failed"]:
-            raise IncompleteError(restores.shortfall(report))
+        restores.check_complete(report)
     return report
 
 
-@app.task(bind=True, throws=BackupSystemError)
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def verify(self: Task, **arguments: Any) -> dict[str, Any]:
     """Read a backup to its end and compare it with its manifest. Arguments: name."""
-    with _running(self, "verify") as progress:
+    with _running(self, "verify", arguments) as progress:
         return verifies.verify(load(), _checked(verifies.VerifyArguments, arguments), progress)
 
 
-@app.task(bind=True, throws=BackupSystemError)
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def prune(self: Task, **arguments: Any) -> dict[str, Any]:
     """Delete what retention gives up. Arguments: keep, dry_run."""
-    with _running(self, "prune") as progress:
+    with _running(self, "prune", arguments) as progress:
         return prunes.prune(load(), _checked(prunes.PruneArguments, arguments), progress)
 
 
-@app.task(bind=True, throws=BackupSystemError)
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def delete(self: Task, **arguments: Any) -> dict[str, Any]:
     """Delete one backup. Arguments: name."""
-    with _running(self, "delete"):
+    with _running(self, "delete", arguments):
         return prunes.delete(load(), _checked(prunes.DeleteArguments, arguments))
 
 
-@app.task(bind=True, throws=BackupSystemError)
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def stats(self: Task, **arguments: Any) -> dict[str, Any]:
     """Count backups, bytes and ages, and ask the source for its facts."""
-    with _running(self, "stats"):
+    with _running(self, "stats", arguments):
         _checked(numbers.StatsArguments, arguments)
         return numbers.stats(load())
 
 
-@app.task(bind=True, throws=BackupSystemError)
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def ping(self: Task, **arguments: Any) -> dict[str, Any]:
     """Reach the source, and find out what is allowed there."""
-    with _running(self, "ping"):
+    with _running(self, "ping", arguments):
         _checked(pings.PingArguments, arguments)
         return pings.ping(load())
 
@@ -92,25 +91,20 @@ def _checked(model: type[Arguments], arguments: dict[str, Any]) -> Arguments:
 
 
 @contextmanager
-def _running(task: Task, name: str, *, retried: bool = False) -> Iterator[Reporter]:
+def _running(task: Task, operation: str, arguments: dict[str, Any]) -> Iterator[Reporter]:
     """What every task does around its verb: progress out, failures logged and told in one sentence without secrets."""
-    request = task.request
-    store: Callable[[dict[str, Any]], None] = lambda meta: task.update_state(request.id, "PROGRESS", meta)  # noqa: E731
-    with structlog.contextvars.bound_contextvars(run=request.id):
-        try:
-            with Reporter(store) as progress:
-                yield progress
-        except BackupSystemError as error:
-            log.error(f"{name}_failed", error=str(error), kind=type(error).__name__)
-            if retried and isinstance(error, TemporaryError) and request.retries < RETRIES:
-                raise task.retry(exc=error, countdown=RETRY_SECONDS) from None
-            raise
-        except Exception as error:
-            log.exception(f"{name}_failed", kind=type(error).__name__)
-            # An unforeseen exception may carry anything in its text, a password too: the result gets only its name.
-            raise BackupSystemError(
-                f"An unexpected {type(error).__name__}: the worker's log has the details."
-            ) from None
+    identity = task.request.id
+
+    def store(meta: dict[str, Any]) -> None:
+        task.update_state(identity, "PROGRESS", meta)
+
+    try:
+        with logs.run(identity, operation, arguments.get("name")), Reporter(store) as progress:
+            yield progress
+    except TemporaryError as error:
+        if task.max_retries and task.request.retries < task.max_retries:
+            raise task.retry(exc=error, countdown=RETRY_SECONDS) from None
+        raise
 
 
 def _follow_up(task: Task, **arguments: Any) -> None:
