@@ -17,7 +17,7 @@ from worker.connection import BROKER, SOURCE, Endpoint
 from worker.entries import EntryStream
 from worker.errors import BackupSystemError, SourceUnavailableError, StorageError
 from worker.facts import Facts, read_facts
-from worker.formats import portable, rdb
+from worker.formats import portable, rdb, rdb_writing
 from worker.manifest import Manifest, Origin, Size, free_names
 from worker.meter import Meter
 from worker.progress import Progress
@@ -160,7 +160,7 @@ def _dump(plan: _Plan, began: datetime, tally: Tally) -> tuple[EntryStream, Gene
     read = rdb.Reader(source.chunks(), values=True) if isinstance(source, Replication) else source
     stream = Counted(read, tally, plan.databases)
     if plan.format == "rdb":
-        return stream, rdb.write(stream, {"redis-ver": plan.facts.version, "redis-bits": "64"})
+        return stream, rdb_writing.write(stream, {"redis-ver": plan.facts.version, "redis-bits": "64"})
     return stream, portable.write(stream, artifact.header(began, _origin(plan)))
 
 

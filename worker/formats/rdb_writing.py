@@ -1,0 +1,65 @@
+"""The server's own file, written: an RDB dump put together from payloads.
+
+Source of the format: rdb.c of Redis (rdbSaveRio) and of Valkey 9.
+"""
+
+from collections.abc import Generator, Iterator
+from itertools import chain
+from struct import Struct
+
+from worker.entries import EntryStream
+from worker.errors import FormatError
+from worker.formats.rdb import AUX, END, EXPIRE_MS, FIRST_VALKEY_VERSION, FUNCTION, SELECT_DB
+from worker.formats.windows import CHECKSUM_BYTES, crc64
+
+_pack_i64 = Struct("<q").pack
+_AUX, _END, _EXPIRE_MS, _FUNCTION, _SELECT_DB = (bytes([code]) for code in (AUX, END, EXPIRE_MS, FUNCTION, SELECT_DB))
+
+
+def write(stream: EntryStream, facts: dict[str, str]) -> Generator[bytes]:
+    """Yield an RDB file of the stream's own version; every entry must have a payload. `facts` become AUX fields."""
+    crc = 0
+    for chunk in _body(stream, facts):
+        crc = crc64(chunk, crc)
+        yield chunk
+    yield crc.to_bytes(CHECKSUM_BYTES, "little")
+
+
+def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
+    batches = stream.batches()
+    first = next(batches, [])
+    aux = [_AUX + _written(name.encode()) + _written(value.encode()) for name, value in facts.items()]
+    yield _header(stream.rdb_version) + b"".join(aux)
+    db = None
+    for batch in chain([first], batches):
+        parts: list[bytes] = []
+        for entry in batch:
+            if entry.db != db:
+                db = entry.db
+                parts.append(_SELECT_DB + _length(db))
+            if entry.expires_at is not None:
+                parts.append(_EXPIRE_MS + _pack_i64(entry.expires_at))
+            payload = entry.payload or b""
+            parts += (payload[:1], _written(entry.key), payload[1:])
+        yield b"".join(parts)
+    yield b"".join(_FUNCTION + _written(library) for library in stream.libraries) + _END
+
+
+def _header(version: int | None) -> bytes:
+    if version is None:
+        raise FormatError("An RDB file can only be written from a server's own payloads.")
+    return b"VALKEY%03d" % version if version >= FIRST_VALKEY_VERSION else b"REDIS%04d" % version
+
+
+def _length(value: int) -> bytes:
+    if value < 0x40:
+        return value.to_bytes(1, "big")
+    if value < 0x4000:
+        return bytes((0x40 | value >> 8, value & 0xFF))
+    if value < 1 << 32:
+        return b"\x80" + value.to_bytes(4, "big")
+    return b"\x81" + value.to_bytes(8, "big")
+
+
+def _written(string: bytes) -> bytes:
+    return _length(len(string)) + string

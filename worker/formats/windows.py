@@ -1,0 +1,85 @@
+"""The bytes of a file, a window at a time: where we are, and the CRC64 of all that has passed."""
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+import anycrc
+
+from worker.errors import FormatError
+
+CHECKSUM_BYTES = 8
+
+crc64 = anycrc.Model("CRC64-REDIS").calc
+
+
+class Window:
+    """A part of a file that is held: `data`, of which everything before `pos` has been dealt with."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self.data, self.pos = b"", 0
+        self._chunks = chunks
+        self._offset, self._crc = 0, 0
+
+    def fail(self, what: str) -> NoReturn:
+        """Raise FormatError with the place."""
+        raise FormatError(f"This is not a whole RDB file: {what}, at byte {self._offset + self.pos:,}.")
+
+    def refill(self, wanted: int = 0) -> int:
+        """Drop what was dealt with and read on; how many bytes were dropped, by which all positions have moved.
+
+        At least one chunk is read, `wanted` bytes where there are so many, and no less than what is held over: so a
+        record that is larger than any window costs time in proportion to its size. FormatError at the end of the file.
+        """
+        rest = [self.data[self.pos :]]
+        dropped = self._drop(self.pos)
+        wanted = max(1, wanted, len(rest[0]))
+        while wanted > 0:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            rest.append(chunk)
+            wanted -= max(len(chunk), 1)
+        if len(rest) == 1:
+            self.fail("it is cut short")
+        self.data = b"".join(rest)
+        return dropped
+
+    def _drop(self, count: int) -> int:
+        self._crc = crc64(self.data[:count], self._crc)
+        self._offset += count
+        self.pos = 0
+        return count
+
+    def end(self, checksum_bytes: int) -> Iterator[None]:
+        """Behind the end mark: the checksum, and then nothing. Yields for each chunk that is read."""
+        rest = self.data[self.pos :]
+        self._drop(self.pos)
+        for chunk in self._chunks:
+            rest += chunk
+            if len(rest) > checksum_bytes:
+                break
+            yield
+        if len(rest) < checksum_bytes:
+            self.fail("it is cut short")
+        if len(rest) > checksum_bytes:
+            self.fail("something follows its end")
+        self._check(rest)
+
+    def drain(self) -> Iterator[None]:
+        """Past something unreadable only the checksum, which needs no understanding, is still followed to the end."""
+        while True:
+            self.pos = max(0, len(self.data) - CHECKSUM_BYTES)
+            tail = self.data[self.pos :]
+            self._drop(self.pos)
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                break
+            self.data = tail + chunk
+            yield
+        self._check(tail)
+
+    def _check(self, checksum: bytes) -> None:
+        found = int.from_bytes(checksum, "little")
+        # Zero means that the server was told not to compute it (`rdbchecksum no`).
+        if found and found != self._crc:
+            self.fail("its checksum does not match, so some byte before has changed")
