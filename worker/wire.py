@@ -39,7 +39,7 @@ class Wire:
         self._connection = endpoint.connect(db)
         # redis-py offers no public way to the socket of a connection that it has logged in.
         self._socket: socket.socket = self._connection._sock
-        self._reader = hiredis.Reader(replyError=_reply_error)
+        self._reader = hiredis.Reader(replyError=reply_error)
 
     def __enter__(self) -> Self:
         return self
@@ -104,5 +104,6 @@ _ERRORS: dict[str, type[RedisError]] = {
 }
 
 
-def _reply_error(words: str) -> RedisError:
+def reply_error(words: str) -> RedisError:
+    """The error that a reply of these words (`NOPERM ...`) means."""
     return _ERRORS.get(words.partition(" ")[0], ResponseError)(words)

@@ -91,7 +91,7 @@ class Reader:
         if self.unreadable and self._values:
             window.fail(self.unreadable)
         checksum = CHECKSUM_BYTES if (self.rdb_version or 0) >= _FIRST_VERSION_WITH_CHECKSUM else 0
-        for _ in window.drain() if self.unreadable else window.end(checksum):
+        for _ in window.drain(END) if self.unreadable else window.end(checksum):
             yield []
 
     def _read_header(self) -> None:

@@ -65,10 +65,11 @@ class Window:
             self.fail("something follows its end")
         self._check(rest)
 
-    def drain(self) -> Iterator[None]:
-        """Past something unreadable only the checksum, which needs no understanding, is still followed to the end."""
+    def drain(self, end_mark: int) -> Iterator[None]:
+        """Past something unreadable only the end is still checked, for which nothing must be understood."""
+        held = 1 + CHECKSUM_BYTES
         while True:
-            self.pos = max(0, len(self.data) - CHECKSUM_BYTES)
+            self.pos = max(0, len(self.data) - held)
             tail = self.data[self.pos :]
             self._drop(self.pos)
             chunk = next(self._chunks, None)
@@ -76,7 +77,10 @@ class Window:
                 break
             self.data = tail + chunk
             yield
-        self._check(tail)
+        self._crc = crc64(tail[:1], self._crc)
+        self._check(tail[1:])
+        if len(tail) < held or tail[0] != end_mark:
+            self.fail("it is cut short")
 
     def _check(self, checksum: bytes) -> None:
         found = int.from_bytes(checksum, "little")

@@ -3,21 +3,24 @@
 Source of the protocol: replication.c of Redis (SYNC, PSYNC, REPLCONF) and its `$EOF:` form for diskless transfers.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from typing import NoReturn
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.connection import Endpoint
 from worker.errors import SourceUnavailableError
-from worker.wire import Wire, pack, raised
+from worker.wire import Wire, pack, reply_error
 
 MARK_BYTES = 40
 # A server that is slower than this over a whole minute is as good as gone; the slowest link worth having does more.
 LEAST_BYTES_A_MINUTE = 64 * 1024
 
+LONGEST_LINE = 64 * 1024
+_RESYNC = re.compile(rb"\+FULLRESYNC ([0-9A-Za-z?]+) (\d+)")
 _ACKNOWLEDGE = pack(b"REPLCONF", b"ACK", b"0")
 _ACKNOWLEDGE_SECONDS = 0.2
 _ACKNOWLEDGEMENTS = 50
@@ -70,17 +73,16 @@ class Replication:
         wire.send(pack(b"PSYNC", b"?", b"-1"))
         answer = self._line(wire)
         if answer.startswith(b"-"):
-            raised(ResponseError(answer[1:].decode("utf-8", "replace")))
-        parts = answer.split()
-        if parts[0] != b"+FULLRESYNC" or len(parts) < 3:
+            raise _refusal(answer)
+        if (resync := _RESYNC.fullmatch(answer)) is None:
             raise ResponseError(f"an unexpected reply to PSYNC: {answer[:80]!r}")
-        self.facts = {"replication_id": parts[1].decode(), "replication_offset": int(parts[2])}
+        self.facts = {"replication_id": resync[1].decode(), "replication_offset": int(resync[2])}
         header = self._line(wire)
-        if header.startswith(b"$EOF:") and len(header) == 5 + MARK_BYTES:
-            return 0, header[5:]
+        if header.startswith(b"$EOF:") and len(header) == len(b"$EOF:") + MARK_BYTES:
+            return 0, header.removeprefix(b"$EOF:")
         if header.startswith(b"$") and header[1:].isdigit():
             return int(header[1:]), b""
-        raise ResponseError(header[1:200].decode("utf-8", "replace"))
+        raise _refusal(header)
 
     def _line(self, wire: Wire) -> bytes:
         """The next line that is not empty: bare newlines are how the server says that it is still at work."""
@@ -91,6 +93,8 @@ class Replication:
                 if line.strip():
                     return line.strip()
             else:
+                if len(self._received) > LONGEST_LINE:
+                    raise ResponseError("a line without an end")
                 self._received += self._receive(wire)
 
     def _receive(self, wire: Wire) -> bytes:
@@ -158,3 +162,8 @@ class Replication:
             f"The source at {self._endpoint.address} ended the connection before its snapshot was whole; "
             "nothing of it was kept. Its own log says why."
         )
+
+
+def _refusal(line: bytes) -> RedisError:
+    """What a line that is no snapshot says, as the error it stands for."""
+    return reply_error(line[1:200].decode("utf-8", "backslashreplace"))
