@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import structlog
 from celery import Task, signals
+from celery.exceptions import SoftTimeLimitExceeded
 from pydantic import BaseModel, ValidationError
 
 from worker import backup as backups
@@ -99,12 +100,21 @@ def _running(task: Task, operation: str, arguments: dict[str, Any]) -> Iterator[
         task.update_state(identity, "PROGRESS", meta)
 
     try:
-        with logs.run(identity, operation, arguments.get("name")), Reporter(store) as progress:
+        with logs.run(identity, operation, arguments.get("name")), Reporter(store) as progress, _in_time(task):
             yield progress
     except TemporaryError as error:
         if task.max_retries and task.request.retries < task.max_retries:
             raise task.retry(exc=error, countdown=RETRY_SECONDS) from None
         raise
+
+
+@contextmanager
+def _in_time(task: Task) -> Iterator[None]:
+    try:
+        yield
+    except SoftTimeLimitExceeded:
+        hours = task.app.conf.task_soft_time_limit / 3600
+        raise BackupSystemError(f"Stopped, for it took longer than {hours:g} hours; nothing unfinished was kept.") from None
 
 
 def _follow_up(task: Task, **arguments: Any) -> None:
