@@ -131,7 +131,7 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
         for chunk in stored.watch(plan.compression.compress(raw.watch(dump))):
             draft.write(chunk)
             progress("reading", tally.keys, total, "keys")
-    unreadable = getattr(stream, "unreadable", None)
+    unreadable = getattr(stream, "unreadable", None) or _unknown_types(tally)
     return {
         "data_format": plan.format,
         "rdb_version": stream.rdb_version if plan.format == "rdb" else None,
@@ -149,6 +149,12 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
         "tool_version": __version__,
         "warnings": [f"Its keys could not be counted: {unreadable}."] if unreadable else [],
     }
+
+
+def _unknown_types(tally: Tally) -> str | None:
+    """Keys that DUMP gave us and that no reader of ours could walk past: kept, and not for us to restore."""
+    number = sum(kinds.get("unknown", 0) for kinds in tally.by_db.values())
+    return f"{number:,} of them are of a type that this program does not know" if number else None
 
 
 def _dump(plan: _Plan, began: datetime, tally: Tally) -> tuple[EntryStream, Generator[bytes]]:

@@ -147,7 +147,7 @@ def restored(data: Data) -> None:
 
 def verified(data: Data) -> None:
     """A backup that is whole."""
-    click.echo(f"{data['name']} is whole: {data['keys']:,} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
+    click.echo(f"{data['name']} is whole: {number(data['keys'])} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
 
 
 def pruned(data: Data) -> None:

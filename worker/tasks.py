@@ -114,7 +114,9 @@ def _in_time(task: Task) -> Iterator[None]:
         yield
     except SoftTimeLimitExceeded:
         hours = task.app.conf.task_soft_time_limit / 3600
-        raise BackupSystemError(f"Stopped, for it took longer than {hours:g} hours; nothing unfinished was kept.") from None
+        raise BackupSystemError(
+            f"Stopped, for it took longer than {hours:g} hours; nothing unfinished was kept."
+        ) from None
 
 
 def _follow_up(task: Task, **arguments: Any) -> None:

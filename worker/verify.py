@@ -45,10 +45,10 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
         )
     catalogue.update(storage, manifest.model_copy(update={"verified_at": datetime.now(UTC).replace(microsecond=0)}))
     seconds = round(time.monotonic() - clock, 3)
-    log.info("backup_verified", name=manifest.name, keys=tally.keys, bytes=manifest.bytes.stored, seconds=seconds)
+    log.info("backup_verified", name=manifest.name, keys=manifest.keys, bytes=manifest.bytes.stored, seconds=seconds)
     return {
         "name": manifest.name,
-        "keys": tally.keys,
+        "keys": manifest.keys,
         "bytes": manifest.bytes.stored,
         "sha256": manifest.sha256,
         "seconds": seconds,

@@ -89,7 +89,7 @@ class Reader:
             if not self._ended:
                 self._refill()
         if self.unreadable and self._values:
-            window.fail(self.unreadable)
+            window.fail(self.unreadable, "This RDB file cannot be read to its end")
         checksum = CHECKSUM_BYTES if (self.rdb_version or 0) >= _FIRST_VERSION_WITH_CHECKSUM else 0
         for _ in window.drain(END) if self.unreadable else window.end(checksum):
             yield []

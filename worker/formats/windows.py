@@ -20,9 +20,9 @@ class Window:
         self._chunks = chunks
         self._offset, self._crc = 0, 0
 
-    def fail(self, what: str) -> NoReturn:
-        """Raise FormatError with the place."""
-        raise FormatError(f"This is not a whole RDB file: {what}, at byte {self._offset + self.pos:,}.")
+    def fail(self, what: str, whole: str = "This is not a whole RDB file") -> NoReturn:
+        """Raise FormatError with the place; `whole` says what that means for the file."""
+        raise FormatError(f"{whole}: {what}, at byte {self._offset + self.pos:,}.")
 
     def refill(self, wanted: int = 0) -> int:
         """Drop what was dealt with and read on; how many bytes were dropped, by which all positions have moved.
