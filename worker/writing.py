@@ -18,7 +18,7 @@ Mode = Literal["skip", "overwrite"]
 BATCH_KEYS = 500
 BATCH_BYTES = 1 << 20
 FAILURES_SHOWN = 20
-TEMPORARY_SECONDS = 3600
+_TEMPORARY = b"3600"  # seconds
 # What no further key can escape: going on would fail millions of times over.
 _FATAL = (
     "OOM",
@@ -85,6 +85,8 @@ class _Commands:
     replies: int = 0
     entry: Entry | None = None
     temporary: bytes = b""
+    naming: bool = False
+    """Whether these give the finished value its name."""
 
 
 class Writing:
@@ -105,6 +107,7 @@ class Writing:
         self._how = b"$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n" if mode == "overwrite" else b"$6\r\nABSTTL\r\n"
         self._arguments = 6 if mode == "overwrite" else 5
         self._fatal: Exception | None = None
+        self._ending = False
 
     def run(self, stream: EntryStream) -> Iterator[int]:
         """Write everything; yields how many entries were taken from the stream since the last yield.
@@ -118,8 +121,7 @@ class Writing:
                 self._write(entries, now, stream.rdb_version)
                 self._flush()
                 yield len(entries)
-        while self._packed or self._awaited:
-            self._flush()
+        self._finish()
 
     def _write(self, entries: list[Entry], now: float, rdb_version: int | None) -> None:
         existing = self._existing(entries)
@@ -151,8 +153,7 @@ class Writing:
         built = [entry for entry in entries if entry.payload is None and not self._fits_set(entry)]
         if self._mode != "skip" or not built:
             return set()
-        self._flush()
-        self._settle()
+        self._finish()
         asked = [pack(b"SELECT", b"%d" % entry.db) + pack(b"EXISTS", entry.key) for entry in built]
         self._wire.send(b"".join(asked))
         replies = [raised(reply) for reply in self._wire.replies(2 * len(built))]
@@ -182,11 +183,19 @@ class Writing:
     def _flush(self) -> None:
         """Send what is packed, and only then read what the batch before it was answered."""
         self._send()
-        self._settle()
-        self._awaited, self._sent = self._sent, []
+        awaited, self._awaited, self._sent = self._awaited, self._sent, []
+        self._settle(awaited)
+        if self._fatal and not self._ending:
+            # What is still on its way is counted, and what was half built is taken away, before the end is told.
+            self._ending = True
+            self._finish()
+            raise self._fatal
 
-    def _settle(self) -> None:
-        awaited, self._awaited = self._awaited, []
+    def _finish(self) -> None:
+        while self._sent or self._awaited:
+            self._flush()
+
+    def _settle(self, awaited: list[_Commands | Entry]) -> None:
         restored = 0
         replies = self._wire.replies(sum(1 if isinstance(sent, Entry) else sent.replies for sent in awaited))
         for sent in awaited:
@@ -198,18 +207,16 @@ class Writing:
             else:
                 self._count(sent, list(islice(replies, sent.replies)))
         self._report.restored += restored
-        if self._fatal:
-            fatal, self._fatal = self._fatal, None
-            # What is still on its way is counted before the end is told.
-            self._awaited, self._sent = self._sent, []
-            self._settle()
-            raise fatal
 
     def _count(self, sent: _Commands, replies: list[Any]) -> None:
-        """The outcome of a value that was built, or of a SELECT."""
+        """The outcome of a SELECT or DEL, of a value that was built, or of the name it was then given."""
+        if sent.naming and isinstance(replies[-1], list):
+            replies = replies[-1][:2]
         error = next((reply for reply in replies if isinstance(reply, Exception)), None)
         if sent.entry is None:
             self._fatal = self._fatal or error
+        elif error is None and sent.temporary and not sent.naming:
+            self._name(sent.entry, sent.temporary)
         elif error is None and replies[-1]:
             self._report.restored += 1
         else:
@@ -254,15 +261,33 @@ class Writing:
             self._push(sent, _encoded(command))
             if sent.replies == 1:
                 # Should this run be killed, what it was building goes away by itself.
-                self._push(sent, pack(b"EXPIRE", key, b"%d" % TEMPORARY_SECONDS))
+                self._push(sent, pack(b"EXPIRE", key, _TEMPORARY))
         if not sent.replies:
             # A collection whose members have all expired since: no server holds an empty one.
             self._report.expired += 1
             return
-        until = pack(b"PERSIST", key) if entry.expires_at is None else pack(b"PEXPIREAT", key, b"%d" % entry.expires_at)
-        self._push(sent, until)
-        self._push(sent, pack(b"RENAME" if self._mode == "overwrite" else b"RENAMENX", key, entry.key))
         self._sent.append(sent)
+
+    def _name(self, entry: Entry, temporary: bytes) -> None:
+        """Give a value that was built whole its expiry and its name, in one step: no kill can come in between.
+
+        Should RENAMENX find the name taken, what was built goes back to being temporary.
+        """
+        self._select(entry.db)
+        until = (b"PERSIST", temporary)
+        if entry.expires_at is not None:
+            until = (b"PEXPIREAT", temporary, b"%d" % entry.expires_at)  # type: ignore[assignment]
+        rename = b"RENAME" if self._mode == "overwrite" else b"RENAMENX"
+        named = _Commands(entry=entry, temporary=temporary, naming=True)
+        self._sent.append(named)
+        for command in (
+            (b"MULTI",),
+            until,
+            (rename, temporary, entry.key),
+            (b"EXPIRE", temporary, _TEMPORARY),
+            (b"EXEC",),
+        ):
+            self._push(named, pack(*command))
 
     def _warn(self, what: str) -> None:
         if what not in self._report.warnings:
