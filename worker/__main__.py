@@ -21,9 +21,10 @@ from worker import prune as prunes
 from worker import restore as restores
 from worker import stats as numbers
 from worker import verify as verifies
-from worker.config import first_fault, load
+from worker.config import Settings, first_fault, load
 from worker.entries import TYPES
 from worker.errors import BackupSystemError, RefusedError, UsageError
+from worker.manifest import Manifest
 from worker.storage import open_storage
 
 FAILED, MISUSED = 1, 2
@@ -57,6 +58,13 @@ def checked(model: type[Arguments], **arguments: Any) -> Arguments:
         return model.model_validate({name: value for name, value in arguments.items() if value not in (None, ())})
     except ValidationError as error:
         raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
+
+
+def question(manifest: Manifest, settings: Settings) -> str:
+    """What an overwriting restore is about to do, with the addresses it may be wrong about."""
+    target = catalogues.scope_of(settings).address
+    origin = f" of {manifest.source.address}" if manifest.source.address else ""
+    return f"Overwrite keys of {target} with {manifest.name}{origin} ({console.number(manifest.keys)} keys)?"
 
 
 def confirm(question: str) -> None:
@@ -120,9 +128,9 @@ def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
     arguments = checked(restores.RestoreArguments, name=name, mode=mode, **options)
     settings = load()
     if mode == "overwrite" and not yes:
-        manifest = catalogues.get(open_storage(settings.backup_storage), name)
+        manifest = catalogues.get(open_storage(settings.backup_storage), name, catalogues.scope_of(settings))
         arguments = arguments.model_copy(update={"name": manifest.name})
-        confirm(f"Overwrite keys of the source with {manifest.name} ({console.number(manifest.keys)} keys)?")
+        confirm(question(manifest, settings))
     with console.progress() as progress:
         report = restores.restore(settings, arguments, progress)
     console.show(report, as_json=as_json, view=console.restored)
@@ -182,8 +190,11 @@ def export(as_json: bool, what: str, out: Path | None) -> None:
 
 @verb
 @click.argument("name")
-def delete(as_json: bool, name: str) -> None:
+@click.option("--yes", is_flag=True, help="Do not ask; nobody is asked either when standard input is no terminal.")
+def delete(as_json: bool, name: str, yes: bool) -> None:
     """Delete the backup NAME, for good."""
+    if not yes and sys.stdin.isatty():
+        confirm(f"Delete {name} for good?")
     console.show(
         prunes.delete(load(), checked(prunes.DeleteArguments, name=name)), as_json=as_json, view=console.deleted
     )
@@ -211,7 +222,7 @@ def main() -> int:
         click.echo("Stopped.", err=True)
         return FAILED
     except BackupSystemError as error:
-        click.echo(f"Error: {error}", err=True)
+        console.say(f"Error: {error}", err=True)
         return MISUSED if isinstance(error, UsageError) else FAILED
     return 0
 

@@ -9,21 +9,23 @@ from typing import Any
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
+from redis.exceptions import ResponseError
 
 from worker import __version__, artifact, catalogue, sources
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
 from worker.config import CompressionName, Databases, EngineName, FormatName, Settings
 from worker.connection import BROKER, SOURCE, Endpoint
 from worker.entries import EntryStream
-from worker.errors import BackupSystemError, SourceUnavailableError, StorageError
+from worker.errors import BackupSystemError, SourceUnavailableError, StorageError, UsageError
 from worker.facts import Facts, read_facts
 from worker.formats import portable, rdb, rdb_writing
-from worker.manifest import Manifest, Origin, Size, free_names
+from worker.manifest import Manifest, Origin, Scope, Size, free_names
 from worker.meter import Meter
 from worker.progress import Progress
 from worker.sources.replication import Replication
 from worker.storage import Draft, Folder, open_storage
 from worker.tally import Counted, Tally, Walk
+from worker.wire import Wire
 
 log = structlog.get_logger()
 
@@ -62,7 +64,7 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
     Raises UsageError, SourceError, StorageError or FormatError; then nothing is left in storage.
     """
     storage = open_storage(settings.backup_storage)
-    if (young := _young_enough(storage, arguments.unless_younger_than_hours)) is not None:
+    if (young := _young_enough(storage, catalogue.scope_of(settings), arguments.unless_younger_than_hours)) is not None:
         return {"skipped": f"{young.name} is younger than {arguments.unless_younger_than_hours:g} hours"}
     began, clock = datetime.now(UTC).replace(microsecond=0), time.monotonic()
     plan = _plan(settings, arguments)
@@ -84,12 +86,13 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
     return manifest.model_dump(mode="json")
 
 
-def _young_enough(storage: Folder, hours: float | None) -> Manifest | None:
-    backups = catalogue.read(storage).backups if hours is not None else []
-    if hours is None or not backups:
+def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifest | None:
+    """A backup of the same scope that keeps the promise of freshness; adopted ones promise nothing."""
+    if hours is None:
         return None
+    alike = [one for one in catalogue.read(storage).backups if one.kind == "backup" and one.scope == scope]
     limit = hours * 3600 * (1 - FRESHNESS_TOLERANCE)
-    return backups[0] if 0 <= backups[0].age_seconds(datetime.now(UTC)) < limit else None
+    return alike[0] if alike and 0 <= alike[0].age_seconds(datetime.now(UTC)) < limit else None
 
 
 def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
@@ -102,9 +105,18 @@ def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
     data_format = arguments.format or settings.backup_format
     chosen = arguments.compression or settings.backup_compression or DEFAULT_COMPRESSION[data_format]
     databases = arguments.databases if arguments.databases is not None else settings.backup_databases
+    _check_databases(endpoint, databases)
     numbers = [db for db in facts.keys if databases is None or db in databases]
     choice = sources.choose(endpoint, arguments.engine or settings.backup_engine, data_format, numbers)
     return _Plan(endpoint, facts, data_format, COMPRESSIONS[chosen], databases, choice)
+
+
+def _check_databases(endpoint: Endpoint, databases: frozenset[int] | None) -> None:
+    """UsageError for a database that the source does not have: an empty backup would look like a good one."""
+    with endpoint.translated("choosing databases"), Wire(endpoint) as wire:
+        for db in sorted(databases or ()):
+            if isinstance(answer := wire.try_(b"SELECT", b"%d" % db), ResponseError):
+                raise UsageError(f"The source has no database {db} for us: {answer}.")
 
 
 def _check_room(storage: Folder, plan: _Plan) -> None:
@@ -184,6 +196,8 @@ def _origin(plan: _Plan) -> Origin:
 
 def _warnings(plan: _Plan, broker_url: str) -> list[str]:
     found = list(getattr(plan.choice.source, "warnings", []))
+    if not sum(plan.facts.keys.values()):
+        found.append("The source held no key at all.")
     if plan.facts.cluster:
         found.append("The source is one node of a cluster: only the keys of its own slots are in this backup.")
     # A broker that is away is no reason to fail: the shell works without one.

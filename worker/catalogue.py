@@ -1,9 +1,12 @@
 """All manifests in one storage: add, get, list, remove."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from worker.config import Settings
+from worker.connection import SOURCE, Endpoint
 from worker.errors import ArtifactError, NotFoundError
-from worker.manifest import MANIFEST_SUFFIX, NAME, Manifest, from_json, to_json
+from worker.manifest import MANIFEST_SUFFIX, NAME, Manifest, Scope, from_json, to_json
 from worker.storage import Folder, StoredFile
 
 LATEST = "latest"
@@ -27,13 +30,16 @@ def update(storage: Folder, manifest: Manifest) -> None:
     storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), replace=True)
 
 
-def get(storage: Folder, name: str) -> Manifest:
-    """The backup of that name; `latest` is the newest. NotFoundError, or ArtifactError where its manifest is damaged."""
+def get(storage: Folder, name: str, scope: Scope) -> Manifest:
+    """The backup of that name; `latest` is the newest one, of that scope if there is any.
+
+    NotFoundError, or ArtifactError where its manifest is damaged.
+    """
     if name == LATEST:
-        backups = read(storage).backups
-        if not backups:
+        found = newest(read(storage).backups, scope)
+        if found is None:
             raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
-        return backups[0]
+        return found
     if not NAME.fullmatch(name):
         raise NotFoundError(f"There is no backup of the name {name[:130]!r}: `python -m worker list` shows them.")
     try:
@@ -41,6 +47,23 @@ def get(storage: Folder, name: str) -> Manifest:
     except NotFoundError:
         raise NotFoundError(_missing(storage, name)) from None
     return from_json(name, text)
+
+
+def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
+    """The newest backup of that scope; where there is none, of the same databases of another server, then any."""
+
+    def rank(one: Manifest) -> tuple[bool, bool, bool, datetime, str]:
+        same_databases, same_server = one.scope.databases == scope.databases, one.scope.address == scope.address
+        return one.kind == "backup", same_databases, same_server, one.created_at, one.name
+
+    return max(backups, key=rank, default=None)
+
+
+def scope_of(settings: Settings) -> Scope:
+    """What the settings say is to be backed up."""
+    databases = settings.backup_databases
+    address = Endpoint(settings.redis_url, SOURCE).address
+    return Scope(address, None if databases is None else tuple(sorted(databases)))
 
 
 def _missing(storage: Folder, name: str) -> str:

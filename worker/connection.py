@@ -1,5 +1,6 @@
 """One Redis by its URL: how to reach it, and what its errors mean in plain words."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,19 @@ class Endpoint:
         except ValueError:
             raise UsageError(f"The setting {role.setting} is no address of a Redis: see docs/guide.md.") from None
         self._class: Any = self._options.pop("connection_class", Connection)
+
+        self._check_options()
+
+    def _check_options(self) -> None:
+        """Options of the URL that no connection takes, and files that are not there, are faults of the setting."""
+        try:
+            self._class(**self._settings(0))
+        except (TypeError, ValueError, redis.RedisError):
+            raise UsageError(f"The setting {self.role.setting} has an option that is unknown or wrong.") from None
+        for option in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+            path = self._options.get(option)
+            if path and not os.access(str(path), os.R_OK):
+                raise UsageError(f"The setting {self.role.setting} names a file that cannot be read: {option}={path}.")
 
     @property
     def address(self) -> str:
@@ -125,9 +139,9 @@ class Endpoint:
                 f"{the_redis} is a replica without a link to its primary: mend that link, or name the primary."
             )
         if isinstance(error, redis.TimeoutError):
-            return self.role.unavailable(
-                f"{the_redis} did not answer in time while {doing}: is it overloaded, or the network slow?"
-            )
+            tls = "SSL" in self._class.__name__
+            hint = "does it speak TLS there, as rediss:// says?" if tls else "is it overloaded, or the network slow?"
+            return self.role.unavailable(f"{the_redis} did not answer in time while {doing}: {hint}")
         if isinstance(error, ResponseError):
             return self.role.error(f"{the_redis} answered {words!r} while {doing}.")
         if isinstance(error, redis.ConnectionError):

@@ -1,6 +1,7 @@
 """What people see in a shell: tables, sizes and a progress bar; data goes to standard output, progress to the other."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,12 @@ from worker.manifest import Manifest
 from worker.progress import Progress, silent
 
 Data = dict[str, Any]
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+def say(line: str, *, err: bool = False) -> None:
+    """Print a line; what could steer a terminal in it (a key's or a file's name may) is shown as an escape."""
+    click.echo(_CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), line), err=err)
 
 
 def show(data: Data, *, as_json: bool, view: Callable[[Data], None]) -> None:
@@ -83,28 +90,28 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
             cell.rjust(width) if to_right else cell.ljust(width)
             for cell, width, to_right in zip(row, widths, right, strict=True)
         ]
-        click.echo("  ".join(cells).rstrip())
+        say("  ".join(cells).rstrip())
 
 
 def facts(rows: list[tuple[str, str]]) -> None:
     """Names and what they stand for, one to a line."""
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
-        click.echo(f"{name.ljust(width)}  {value}")
+        say(f"{name.ljust(width)}  {value}")
 
 
 def notes(lines: list[str]) -> None:
     """What a person should know besides, on standard error."""
     for line in lines:
-        click.echo(f"Note: {line}", err=True)
+        say(f"Note: {line}", err=True)
 
 
 def backup(data: Data) -> None:
     """One new backup."""
     if "skipped" in data:
-        click.echo(f"No backup was needed: {data['skipped']}.")
+        say(f"No backup was needed: {data['skipped']}.")
         return
-    click.echo(
+    say(
         f"{data['name']}: {number(data['keys'])} keys, {size(data['bytes']['stored'])} "
         f"({size(data['bytes']['raw'])} before compression), {data['duration_seconds']:.1f} s, "
         f"{data['consistency']} by {data['engine']} ({data['engine_reason']})"
@@ -116,48 +123,54 @@ def backups(data: Data) -> None:
     """The catalogue."""
     found = [Manifest.model_validate(one) for one in data["backups"]]
     if not found:
-        click.echo("There is no backup yet. Make the first: python -m worker backup")
+        say("There is no backup yet. Make the first: python -m worker backup")
     else:
         now = datetime.now(UTC)
-        rows = [
-            (
-                one.name,
-                age(one.age_seconds(now)),
-                number(one.keys),
-                size(one.bytes.stored),
-                one.consistency,
-                "yes" if one.verified_at else "no",
-            )
-            for one in found
-        ]
-        table(("NAME", "AGE", "KEYS", "SIZE", "CONSISTENCY", "VERIFIED"), rows)
+        rows = [_row(one, now) for one in found]
+        table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "VERIFIED"), rows)
     notes(data["problems"])
+
+
+def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
+    databases = one.source.databases
+    part = "" if databases is None else f" db {','.join(map(str, databases))}"
+    origin = f"{one.source.address}{part}" if one.kind == "backup" else one.kind
+    verified = "yes" if one.verified_at else "no"
+    return (
+        one.name,
+        age(one.age_seconds(now)),
+        number(one.keys),
+        size(one.bytes.stored),
+        origin,
+        one.consistency,
+        verified,
+    )
 
 
 def restored(data: Data) -> None:
     """What a restore did."""
-    click.echo(
+    say(
         f"{data['name']} to {data['target']}: {data['restored']:,} restored, {data['skipped']:,} skipped, "
         f"{data['expired']:,} expired, {data['failed']:,} failed, {data['seconds']:.1f} s"
     )
     for one in data["failures"]:
-        click.echo(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
+        say(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
     notes(data["warnings"])
 
 
 def verified(data: Data) -> None:
     """A backup that is whole."""
-    click.echo(f"{data['name']} is whole: {number(data['keys'])} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
+    say(f"{data['name']} is whole: {number(data['keys'])} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
 
 
 def pruned(data: Data) -> None:
     """What retention did, or would do."""
     would = "would be " if data["dry_run"] else ""
     for one in data["deleted"]:
-        click.echo(f"{would}deleted: {one['name']} ({one['reason']})")
+        say(f"{would}deleted: {one['name']} ({one['reason']})")
     for name in data["swept"]:
-        click.echo(f"{would}swept: {name} (left by a run that was killed)")
-    click.echo(
+        say(f"{would}swept: {name} (left by a run that was killed)")
+    say(
         f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed"
     )
     notes(data["problems"])
@@ -190,12 +203,12 @@ def stats(data: Data) -> None:
 
 def exported(data: Data) -> None:
     """What was written where."""
-    click.echo(f"{data['file']}: {data['keys']:,} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
+    say(f"{data['file']}: {data['keys']:,} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
 
 
 def deleted(data: Data) -> None:
     """What is gone."""
-    click.echo(f"{data['deleted']} is deleted")
+    say(f"{data['deleted']} is deleted")
 
 
 def pinged(data: Data) -> None:
@@ -206,9 +219,9 @@ def pinged(data: Data) -> None:
         ("Keys", ", ".join(f"db{db}: {count:,}" for db, count in told["keys"].items()) or "none"),
         ("Memory", size(told["used_memory"])),
         ("Engine", f"{data['engine']['name']} ({data['engine']['reason']})"),
-        ("Backup", "allowed" if data["may_backup"] else "not everything is allowed"),
+        ("Backup", "allowed" if data["may_backup"] else "not allowed"),
         ("Restore", "allowed" if data["may_restore"] else "not allowed"),
     ]
-    if data["missing_acl"]:
-        rows.append(("Missing rights", f"ACL SETUSER <user> {data['missing_acl']}"))
+    for purpose, words in data["missing_acl"].items():
+        rows.append((f"For {purpose}", f"ACL SETUSER <user> {words}"))
     facts(rows)

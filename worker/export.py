@@ -1,5 +1,6 @@
 """A backup, or any RDB file, as the portable JSON document: for people, `jq`, and other servers."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from worker import artifact, catalogue
 from worker.adopt import opened
 from worker.compression import COMPRESSIONS, Compression
 from worker.config import Settings
-from worker.errors import UsageError
+from worker.errors import StorageError, UsageError
 from worker.formats import portable
 from worker.meter import Meter
 from worker.progress import Progress, reported
@@ -47,10 +48,21 @@ def _found(settings: Settings, what: str, progress: Progress) -> Iterator[tuple[
             yield file, path.name, {}
         return
     storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, what)
+    manifest = catalogue.get(storage, what, catalogue.scope_of(settings))
     with storage.open(manifest.name) as file:
         artifact.check_bytes(file, manifest, progress)
         yield file, manifest.name, artifact.header(manifest.created_at, manifest.source)
+
+
+def _print(chunks: Iterator[bytes]) -> None:
+    try:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # What is still buffered has nowhere to go, and would be complained about once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise StorageError(f"Standard output takes no more ({error.strerror}): the document is not whole.") from None
 
 
 def _compression(target: Path) -> Compression:
@@ -62,10 +74,10 @@ def _compression(target: Path) -> Compression:
 
 def _write(chunks: Iterator[bytes], target: Path) -> None:
     if target == STDOUT:
-        for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+        _print(chunks)
         return
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}: make it first, or name another file with -o.")
     if target.exists():
         raise UsageError(f"{target} exists already: name another file with -o, or move it away.")
     with Folder(target.parent).draft([target.name]) as draft:

@@ -67,5 +67,5 @@ def run(identity: str, operation: str, name: str | None = None) -> Iterator[None
         except Exception as error:
             log.exception(f"{operation}_failed", name=name, kind=type(error).__name__)
             raise BackupSystemError(
-                f"An unexpected {type(error).__name__} in {operation}: the log has the details."
+                f"An unexpected {type(error).__name__} in {operation}: please report it; LOG_LEVEL=ERROR shows the details."
             ) from None

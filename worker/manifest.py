@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -28,6 +28,13 @@ class Origin(BaseModel):
     replication_offset: int | None = None
     databases: list[int] | None = None
     """The databases that were asked for; None for all."""
+
+
+class Scope(NamedTuple):
+    """What a backup is a backup of: which server, and which of its databases (None for all)."""
+
+    address: str | None
+    databases: tuple[int, ...] | None
 
 
 class Size(BaseModel):
@@ -71,6 +78,12 @@ class Manifest(BaseModel):
     drilled_at: datetime | None = None
     pinned: bool = False
     warnings: list[str] = []
+
+    @property
+    def scope(self) -> Scope:
+        """Backups of one scope can stand for each other."""
+        databases = self.source.databases
+        return Scope(self.source.address, None if databases is None else tuple(sorted(databases)))
 
     def age_seconds(self, now: datetime) -> float:
         """Seconds from the start of the backup to `now`; negative when it lies in the future."""

@@ -15,24 +15,24 @@ from worker.formats.values import seal
 from worker.sources.replication import Replication
 from worker.wire import Wire, pack
 
-# Each command in a form that changes nothing, by what needs it. RESTORE carries a value of a type that cannot be:
-# the server examines the payload to its end and writes nothing.
+# Each command in a form that changes nothing, by what needs it. RESTORE carries a value of a type that cannot be: the
+# server examines the payload to its end and writes nothing.
+_KEY = b"redis_backup"
 _PROBES: dict[str, dict[str, tuple[bytes, ...]]] = {
-    "backup": {
-        "ping": (b"PING",),
-        "info": (b"INFO", b"server"),
+    "replication": {"replconf": (b"REPLCONF", b"capa", b"eof")},
+    "scan": {
         "select": (b"SELECT", b"0"),
-        "time": (b"TIME",),
         "scan": (b"SCAN", b"0", b"COUNT", b"1"),
-        "dump": (b"DUMP", b"redis_backup"),
-        "pttl": (b"PTTL", b"redis_backup"),
-        "pexpiretime": (b"PEXPIRETIME", b"redis_backup"),
-        "type": (b"TYPE", b"redis_backup"),
+        "dump": (b"DUMP", _KEY),
+        "pttl": (b"PTTL", _KEY),
+        "time": (b"TIME",),
+        "pexpiretime": (b"PEXPIRETIME", _KEY),
         "function|dump": (b"FUNCTION", b"DUMP"),
-        "replconf": (b"REPLCONF", b"capa", b"eof"),
     },
     "restore": {
-        "restore": (b"RESTORE", b"redis_backup", b"0", seal(b"\xfe", 1)),
+        "select": (b"SELECT", b"0"),
+        "time": (b"TIME",),
+        "restore": (b"RESTORE", _KEY, b"0", seal(b"\xfe", 1)),
         "function|load": (b"FUNCTION", b"LOAD", b""),
     },
 }
@@ -45,35 +45,43 @@ class PingArguments(BaseModel):
 
 
 def ping(settings: Settings) -> dict[str, Any]:
-    """Facts, rights and the engine of choice, as a dict. Raises SourceError where the source cannot be reached."""
+    """Facts, the engine of choice and rights, as a dict. Raises SourceError where the source cannot be reached.
+
+    `missing_acl` names, for each engine and for a restore (of an rdb backup), what an ACL line would have to add.
+    """
     endpoint = Endpoint(settings.redis_url, SOURCE)
     facts = read_facts(endpoint)
-    refused = _refused(endpoint)
-    replication = Replication(endpoint).refusal()
-    if replication is not None and "NOPERM" in replication:
-        refused["backup"].append("psync")
+    missing = _missing(endpoint)
+    refusal = Replication(endpoint).refusal()
+    if refusal is not None and refusal.startswith("NOPERM"):
+        missing["replication"].append("+psync")
+    engine = _engine(settings, endpoint)
     return {
         "address": endpoint.address,
         "facts": asdict(facts),
-        "engine": _engine(settings, endpoint),
-        "replication": "allowed" if replication is None else replication,
-        "may_backup": not refused["backup"],
-        "may_restore": not refused["restore"] and facts.role == "master",
-        "missing_acl": " ".join(f"+{command}" for commands in refused.values() for command in commands),
+        "engine": engine,
+        "replication": "allowed" if refusal is None else refusal,
+        "may_backup": engine["name"] != "none",
+        "may_restore": not missing["restore"] and facts.role == "master",
+        "missing_acl": {purpose: " ".join(words) for purpose, words in missing.items() if words},
     }
 
 
-def _refused(endpoint: Endpoint) -> dict[str, list[str]]:
-    """The commands that this user may not give, by what needs them."""
+def _missing(endpoint: Endpoint) -> dict[str, list[str]]:
+    """What this user may not do, as words of an ACL line, by what needs it."""
     with endpoint.translated("asking what is allowed"), Wire(endpoint) as wire:
         found: dict[str, list[str]] = {}
         for purpose, probes in _PROBES.items():
             wire.send(b"".join(pack(*probe) for probe in probes.values()))
-            answers = list(wire.replies(len(probes)))
-            found[purpose] = [
-                name for name, answer in zip(probes, answers, strict=True) if isinstance(answer, NoPermissionError)
-            ]
+            answers = zip(probes, list(wire.replies(len(probes))), strict=True)
+            refused = ((name, str(answer)) for name, answer in answers if isinstance(answer, NoPermissionError))
+            # Dict, for its order: a key that is out of bounds is said once, whichever command ran into it.
+            found[purpose] = list(dict.fromkeys("~*" if _names_a_key(words) else f"+{name}" for name, words in refused))
         return found
+
+
+def _names_a_key(words: str) -> bool:
+    return "access a key" in words or "access one of the keys" in words
 
 
 def _engine(settings: Settings, endpoint: Endpoint) -> dict[str, str]:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker import artifact, catalogue, retention
 from worker.config import Settings
-from worker.errors import NotFoundError
+from worker.errors import NotFoundError, UsageError
 from worker.manifest import MANIFEST_SUFFIX, NAME
 from worker.progress import Progress
 from worker.storage import Folder, open_storage
@@ -31,7 +31,7 @@ class DeleteArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=NAME.pattern)
+    name: str = Field(min_length=1, max_length=200)
 
 
 def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> dict[str, Any]:
@@ -88,6 +88,12 @@ def _remove(storage: Folder, name: str) -> None:
 def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
     """Delete one backup by name. NotFoundError where there is none, which is so after the first of two."""
     storage = open_storage(settings.backup_storage)
+    if arguments.name == catalogue.LATEST:
+        raise UsageError("What is deleted must be named in full: `python -m worker list` shows the names.")
+    if not NAME.fullmatch(arguments.name):
+        raise NotFoundError(
+            f"There is no backup of the name {arguments.name[:130]!r}: `python -m worker list` shows them."
+        )
     catalogue.remove(storage, arguments.name)
     log.info("backup_deleted", name=arguments.name)
     return {"deleted": arguments.name}

@@ -50,7 +50,7 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
     """
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, arguments.name)
+    manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
     if manifest.keys is None:
         raise RefusedError(
             f"{manifest.name} holds something that this program cannot read ({' '.join(manifest.warnings)}) "
@@ -62,6 +62,8 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
         target = Target(endpoint, arguments.mode)
         target.check(manifest.rdb_version, _databases(manifest, arguments), _expected_bytes(manifest, arguments))
         _apply(file, manifest, arguments, target, progress)
+    if manifest.source.address not in (None, endpoint.address):
+        target.report.warnings.append(f"This backup is of {manifest.source.address}, and went to {endpoint.address}.")
     report, seconds = target.report, round(time.monotonic() - clock, 3)
     if not report.failed:
         about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw, "seconds": seconds}

@@ -1,4 +1,7 @@
-"""The numbers on the dashboard: the backups, the source, and what comes next."""
+"""The numbers on the dashboard: the backups, the source, and what comes next.
+
+Newest, oldest and age are those of this source's own backups; count, bytes and history are of all in storage.
+"""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -27,13 +30,15 @@ def stats(settings: Settings) -> dict[str, Any]:
     storage = open_storage(settings.backup_storage)
     found = catalogue.read(storage)
     backups = found.backups
-    newest = backups[0] if backups else None
+    scope = catalogue.scope_of(settings)
+    own = [one for one in backups if one.kind == "backup" and one.scope == scope]
+    newest, oldest = (own[0], own[-1]) if own else (None, None)
     raw, stored = sum(one.bytes.raw for one in backups), sum(one.bytes.stored for one in backups)
     return {
         "count": len(backups),
         "bytes": stored,
         "newest": newest.name if newest else None,
-        "oldest": backups[-1].name if backups else None,
+        "oldest": oldest.name if oldest else None,
         "last_good_at": newest.created_at.isoformat() if newest else None,
         "last_good_age_seconds": round(newest.age_seconds(now), 1) if newest else None,
         "compression_ratio": round(raw / stored, 2) if stored else None,
@@ -49,6 +54,7 @@ def _point(manifest: Manifest) -> dict[str, Any]:
     return {
         "name": manifest.name,
         "created_at": manifest.created_at.isoformat(),
+        "source": manifest.source.address,
         "bytes": manifest.bytes.stored,
         "raw_bytes": manifest.bytes.raw,
         "keys": manifest.keys,

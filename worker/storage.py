@@ -190,6 +190,8 @@ class Draft:
     def replace(self, name: str) -> None:
         """Take the place of the file `name`, whole and on disk, in one step."""
         os.fsync(self._descriptor)
+        if not os.path.lexists(self._folder.path / name):
+            raise NotFoundError(f"The file {name} was deleted meanwhile.")
         os.rename(self._partial, self._folder.path / name)
         self._folder.sync()
 

@@ -14,6 +14,10 @@ from worker.writing import Mode, Report, Writing, temporary_key
 
 # No RDB type has this number, so a payload that begins with it is examined to its end and never written.
 _NO_TYPE = b"\xfe"
+_FIRST_VERSION_WITH_ABSTTL = (5, 0)
+_OVER_JSON = (
+    "Export the backup as json (`python -m worker export NAME -o copy.json.gz`), adopt that file, and restore it."
+)
 
 
 class Target:
@@ -38,26 +42,34 @@ class Target:
                 f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in use, "
                 f"and the backup needs about {raw_bytes:,}. Raise maxmemory, or restore less of it."
             )
-        with self._endpoint.translated("being checked"), Wire(self._endpoint) as wire:
+        if rdb_version is not None and facts.redis_version < _FIRST_VERSION_WITH_ABSTTL:
+            raise RefusedError(f"The target is too old for this backup: it is Redis {facts.version}. {_OVER_JSON}")
+        with (
+            self._endpoint.translated("a restore (it was asked whether it would take one)"),
+            Wire(self._endpoint) as wire,
+        ):
             for db in databases:
                 if isinstance(wire.try_(b"SELECT", b"%d" % db), ResponseError):
                     raise RefusedError(
                         f"The target has no database {db}: raise `databases` in its configuration, or leave it out with --db."
                     )
             wire.ask(b"SELECT", b"0")
-            self._check_payloads(wire, rdb_version)
+            self._check_writes(wire, rdb_version)
 
-    def _check_payloads(self, wire: Wire, rdb_version: int | None) -> None:
-        """RESTORE of a payload with an impossible type: everything is checked by the server, and nothing is written."""
-        payload = seal(_NO_TYPE, rdb_version or 1)
-        answer = wire.try_(b"RESTORE", temporary_key(), b"0", payload)
-        words = str(answer)
-        if rdb_version is None and "unknown command" in words.lower():
+    def _check_writes(self, wire: Wire, rdb_version: int | None) -> None:
+        """Whether writing is allowed and possible, asked in ways that write nothing.
+
+        For payloads, RESTORE of one with an impossible type: the server checks everything else and turns it down. For
+        values, SET of a key that would have to exist.
+        """
+        if rdb_version is None:
+            wire.ask(b"SET", temporary_key(), b"", b"XX")
             return
+        answer = wire.try_(b"RESTORE", temporary_key(), b"0", seal(_NO_TYPE, rdb_version))
+        words = str(answer)
         if "version or checksum" in words:
             raise RefusedError(
-                f"The target is too old for this backup: it does not load RDB version {rdb_version}. Export the backup as json "
-                "(`python -m worker export NAME -o copy.json.gz`), adopt that file, and restore it."
+                f"The target is too old for this backup: it does not load RDB version {rdb_version}. {_OVER_JSON}"
             )
         if "Bad data format" not in words:
             raised(answer)
@@ -85,6 +97,9 @@ class Target:
                 answer = wire.try_(b"FUNCTION", b"LOAD", *options, library)
                 if not isinstance(answer, ResponseError):
                     self.report.functions += 1
+                elif "unknown command" in str(answer).lower():
+                    self.report.warnings.append("The target has no functions, so those of the backup are left out.")
+                    return
                 elif "already exists" not in str(answer):
                     self.report.warnings.append(f"A function library could not be loaded: {answer}.")
 

@@ -34,7 +34,7 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     """
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, arguments.name)
+    manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
     with storage.open(manifest.name) as file:
         artifact.check_bytes(file, manifest, progress)
         raw = artifact.bounded(artifact.raw_chunks(file, manifest.compression), manifest.bytes.raw)

@@ -219,6 +219,9 @@ class Writing:
             self._name(sent.entry, sent.temporary)
         elif error is None and replies[-1]:
             self._report.restored += 1
+        elif sent.naming and "no such key" in str(error):
+            # Its own expiry came between the last look at the clock and its name.
+            self._report.expired += 1
         else:
             self._refused(sent.entry, error)
             if sent.temporary:
