@@ -1,11 +1,13 @@
 """Backups in tests: taken, brought back, and all that a server can be asked of its data."""
 
+import hashlib
 import multiprocessing
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from worker.backup import BackupArguments, backup
 from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
 from worker.entries import Entry, Stream, Value
+from worker.manifest import NAME, Manifest, Origin, Scope, Size
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
 
 DATABASES = (0, 3)
+ANYWHERE = Scope(None, None)
 
 # PTTL, before there was PEXPIRETIME, is a difference of two clocks.
 _TOLERANCE = 10
@@ -51,10 +55,15 @@ def fill_all(server: Server) -> Server:
     return server
 
 
+def asking(server: Server, db: int = 0) -> Any:
+    """A client for any command, with the replies that the server sent."""
+    return raw(server, db)
+
+
 def wipe(server: Server) -> None:
     server.client().flushall()
     if server.binary.version >= (7, 0):
-        server.client().execute_command("FUNCTION", "FLUSH")
+        asking(server).execute_command("FUNCTION", "FLUSH")
 
 
 def files(storage: Path) -> list[str]:
@@ -82,6 +91,32 @@ def killed(work: Callable[[], object]) -> bool:
 
 def kill_myself() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def manifest_of(
+    name: str, content: bytes = b"", *, created_at: datetime | None = None, pinned: bool = False
+) -> Manifest:
+    """A manifest as a run writes it, of an artifact that holds this; begun when its name says, unless told otherwise."""
+    said = NAME.fullmatch(name)
+    assert said
+    return Manifest(
+        name=name,
+        created_at=created_at or datetime.strptime(said[1], "%Y%m%d_%H%M%S").replace(tzinfo=UTC),
+        data_format="rdb",
+        rdb_version=9,
+        consistency="point-in-time",
+        engine="replication",
+        source=Origin(),
+        keys=1,
+        keys_by_db={0: {"string": 1}},
+        expiring=0,
+        bytes=Size(raw=len(content), stored=len(content)),
+        sha256=hashlib.sha256(content).hexdigest(),
+        compression="none",
+        duration_seconds=0.1,
+        tool_version="0",
+        pinned=pinned,
+    )
 
 
 @dataclass
@@ -117,18 +152,18 @@ def state(server: Server, *, times: bool = True, like: tuple[int, ...] = ()) -> 
     values: dict[tuple[int, bytes], Value] = {}
     expiries: dict[tuple[int, bytes], int] = {}
     for db in DATABASES:
-        for key, kind in _types(server, db):
+        client = asking(server, db)
+        for key, kind in _types(client):
             # The digest compares the rest.
             if kind == "stream" or (kind == "hash" and version >= (7, 4)) or like:
-                values[db, key] = _less(read(raw(server, db), kind, key, version), times=times, version=version)
+                values[db, key] = _less(read(client, kind, key, version), times=times, version=version)
         expiries |= _expiries(server, db)
     listed = server.binary.version >= (7, 0) <= version
-    functions = raw(server).execute_command("FUNCTION", "LIST", "WITHCODE") if listed else []
+    functions = asking(server).execute_command("FUNCTION", "LIST", "WITHCODE") if listed else []
     return State(b"" if like else server.digest(), values, expiries, sorted(functions))
 
 
-def _types(server: Server, db: int) -> Iterator[tuple[bytes, str]]:
-    client = raw(server, db)
+def _types(client: Any) -> Iterator[tuple[bytes, str]]:
     keys = client.execute_command("KEYS", "*")
     pipe = client.pipeline(transaction=False)
     for key in keys:
@@ -151,7 +186,7 @@ def _less(value: Value, *, times: bool, version: tuple[int, ...]) -> Value:
 
 def _expiries(server: Server, db: int) -> dict[tuple[int, bytes], int]:
     """Milliseconds since the epoch."""
-    client, absolute = raw(server, db), server.binary.version >= (7, 0)
+    client, absolute = asking(server, db), server.binary.version >= (7, 0)
     keys = client.execute_command("KEYS", "*")
     pipe = client.pipeline(transaction=True)
     pipe.execute_command("TIME")

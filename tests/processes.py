@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import redis
 from celery import Celery
 
+from tests.backups import Given
 from tests.servers import Server
 from worker.config import Settings, load
+from worker.entries import Entry
+from worker.formats import rdb_writing
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -26,7 +30,7 @@ CELERY = (str(BIN / "celery"), "-A", "worker")
 CANARY = "canary-5e1f7"
 """The password in every URL: wherever it turns up, a secret got out."""
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 30
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -38,6 +42,13 @@ def environment(**settings: str) -> dict[str, str]:
 
 def with_password(server: Server, password: str = CANARY, user: str = "", scheme: str = "redis") -> str:
     return f"{scheme}://{user}:{password}@127.0.0.1:{server.port}/0"
+
+
+def command(server: Server, *words: str | int) -> Any:
+    """The reply to any command, as it is."""
+    client: Any = server.client()
+    client.response_callbacks.clear()
+    return client.execute_command(*words)
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ def run(
     *command: str, env: dict[str, str], cwd: Path, answer: str = "", preexec: Callable[[], None] | None = None
 ) -> Ended:
     """Run a command to its end; `answer` is all that it reads from standard input."""
-    done = subprocess.run(  # noqa: PLW1509 - the limits of a child are set in the child
+    done = subprocess.run(
         command, env=env, cwd=cwd, input=answer, capture_output=True, text=True, check=False, preexec_fn=preexec
     )
     return Ended(done.returncode, done.stdout, done.stderr)
@@ -89,6 +100,16 @@ def listing(folder: Path) -> dict[str, str]:
     }
 
 
+def damaged_dump() -> bytes:
+    """An RDB file with a good key and one that walks well and that no server takes: its listpack is no listpack."""
+    nonsense = b"this is no listpack"
+    entries = [
+        Entry(0, b"unharmed", None, "string", b"\x00\x01x"),
+        Entry(0, b"damaged", None, "hash", b"\x10" + bytes([len(nonsense)]) + nonsense),
+    ]
+    return b"".join(rdb_writing.write(Given(entries, rdb_version=9), {}))
+
+
 def eventually(found: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
     """The first true answer of `found`, asked again and again."""
     deadline = time.monotonic() + seconds
@@ -113,18 +134,28 @@ class Background:
         """All of it, standard error first."""
         return self._err.read_text() + self._out.read_text()
 
+    def _lines(self) -> list[str]:
+        """Standard error from its first structured line on: before it Celery may warn whoever runs it as root."""
+        _, brace, lines = ("\n" + self._err.read_text()).partition("\n{")
+        return [line for line in (brace + lines).splitlines(keepends=True) if line.strip() and line.endswith("\n")]
+
     @property
     def events(self) -> list[dict[str, Any]]:
-        """The structured log lines, which must all be JSON."""
-        return [json.loads(line) for line in self._err.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        """The structured log lines."""
+        return [json.loads(line) for line in self._lines() if line.startswith("{")]
 
-    def event(self, name: str, **having: Any) -> dict[str, Any]:
+    @property
+    def plain(self) -> list[str]:
+        """What stands between them and should not."""
+        return [line for line in self._lines() if not line.startswith("{")]
+
+    def event(self, event: str, /, **having: Any) -> dict[str, Any]:
         """The first event of that name with those values, waited for."""
 
         def found() -> Any:
-            return [one for one in self.events if one.get("event") == name and having.items() <= one.items()]
+            return [one for one in self.events if one.get("event") == event and having.items() <= one.items()]
 
-        first: dict[str, Any] = eventually(found, f"{name} {having} in the log:\n{self.said}")[0]
+        first: dict[str, Any] = eventually(found, f"{event} {having} in the log:\n{self.said}")[0]
         return first
 
     def wait_until_it_says(self, words: str) -> None:
@@ -176,8 +207,54 @@ def holder(pids: list[int], pattern: str) -> int | None:
     return None
 
 
-def client(env: dict[str, str]) -> Celery:
-    """Somebody who sends tasks and looks at results, with the product's own celeryconfig.py read in that environment."""
+@dataclass(frozen=True)
+class Sent:
+    """A task that was sent; its result is read where the worker writes it, so that no backend need be there to ask."""
+
+    id: str
+    backend: Server
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """State, result, and what else Celery stores; PENDING where it has stored nothing."""
+        try:
+            stored = self.backend.client().get(f"celery-task-meta-{self.id}")
+        except redis.ConnectionError:
+            stored = None
+        meta: dict[str, Any] = (
+            json.loads(stored) if isinstance(stored, bytes) else {"status": "PENDING", "result": None}
+        )
+        return meta
+
+    @property
+    def state(self) -> str:
+        """As Celery calls it."""
+        return str(self.meta["status"])
+
+    @property
+    def error(self) -> str:
+        """`Kind: sentence` of a task that failed, or that is tried again."""
+        told = self.meta["result"]
+        return f"{told['exc_type']}: {' '.join(told['exc_message'])}"
+
+    def wait_for(self, *states: str) -> str:
+        """The first of these states to come; another end is an error."""
+
+        def come() -> str:
+            meta = self.meta
+            assert meta["status"] in states or meta["status"] not in ("SUCCESS", "FAILURE"), meta
+            return meta["status"] if meta["status"] in states else ""
+
+        return str(eventually(come, f"{states} of task {self.id}"))
+
+    def result(self) -> Any:
+        """What the task returned, waited for."""
+        self.wait_for("SUCCESS")
+        return self.meta["result"]
+
+
+def sender(env: dict[str, str]) -> Celery:
+    """Somebody who sends tasks, by the product's own celeryconfig.py read in that environment, and hears no results."""
     before = dict(os.environ)
     load.cache_clear()
     try:
@@ -191,6 +268,7 @@ def client(env: dict[str, str]) -> Celery:
         os.environ.clear()
         os.environ.update(before)
         load.cache_clear()
-    app = Celery("client", set_as_current=False)
+    app = Celery("sender", set_as_current=False)
     app.config_from_object(module)
+    app.conf.result_backend = "disabled://"
     return app

@@ -20,12 +20,21 @@ from tests.payloads import length, string, strings
 from tests.servers import Binary, Server, running
 from worker.entries import Entry
 from worker.errors import FormatError
-from worker.formats.rdb import Reader, write
+from worker.formats.rdb import Reader
+from worker.formats.rdb_writing import write
 from worker.sources.replication import Replication
 
 CHUNK = 256 * 1024
 MILLISECONDS, SECONDS, SELECT, END = b"\xfc", b"\xfd", b"\xfe", b"\xff"
-AUX, RESIZE, FREQUENCY, IDLE, MODULE_AUX, FUNCTION, SLOT_INFO = b"\xfa", b"\xfb", b"\xf9", b"\xf8", b"\xf7", b"\xf5", b"\xf4"
+AUX, RESIZE, FREQUENCY, IDLE, MODULE_AUX, FUNCTION, SLOT_INFO = (
+    b"\xfa",
+    b"\xfb",
+    b"\xf9",
+    b"\xf8",
+    b"\xf7",
+    b"\xf5",
+    b"\xf4",
+)
 
 # Of each kind that the walk treats in a way of its own.
 SMALL = [
@@ -219,7 +228,9 @@ def test_an_unknown_part_between_keys_ends_the_walk_like_an_unknown_type() -> No
 
 @pytest.mark.parametrize("size", [1, 5, CHUNK])
 def test_what_stands_between_keys_is_understood_or_passed_over(size: int) -> None:
-    module = length(7) + length(2) + length(3) + length(5) + string(b"text" * 30) + length(2) + length(70_000) + length(4)
+    module = (
+        length(7) + length(2) + length(3) + length(5) + string(b"text" * 30) + length(2) + length(70_000) + length(4)
+    )
     data = file_of(
         AUX + string(b"redis-bits") + b"\xc0\x40",
         MODULE_AUX + module + bytes(8) + length(3) + bytes(4) + length(0),
@@ -306,10 +317,13 @@ def test_lengths_of_every_size_are_written_and_read(size: int) -> None:
 BYTES = st.binary(max_size=100)
 MEMBERS = st.lists(BYTES, min_size=1, max_size=5)
 PAYLOADS: dict[str, st.SearchStrategy[Any]] = {
-    "string": BYTES.map(lambda text: b"\x00" + string(text)) | st.integers(0, 255).map(lambda one: bytes((0, 0xC0, one))),
+    "string": BYTES.map(lambda text: b"\x00" + string(text))
+    | st.integers(0, 255).map(lambda one: bytes((0, 0xC0, one))),
     "list": MEMBERS.map(lambda members: b"\x01" + strings(*members)),
     "set": MEMBERS.map(lambda members: b"\x02" + strings(*members)),
-    "zset": MEMBERS.map(lambda members: b"\x05" + length(len(members)) + b"".join(string(one) + bytes(8) for one in members)),
+    "zset": MEMBERS.map(
+        lambda members: b"\x05" + length(len(members)) + b"".join(string(one) + bytes(8) for one in members)
+    ),
     "hash": MEMBERS.map(lambda fields: b"\x04" + length(len(fields)) + b"".join(string(one) * 2 for one in fields)),
 }
 ENTRIES = st.lists(
@@ -330,7 +344,9 @@ ENTRIES = st.lists(
 
 @settings(max_examples=60)
 @given(ENTRIES, st.lists(BYTES, max_size=2), st.lists(st.integers(1, 3000), min_size=1, max_size=5))
-def test_any_entries_that_are_written_are_read_again(entries: list[Entry], libraries: list[bytes], sizes: list[int]) -> None:
+def test_any_entries_that_are_written_are_read_again(
+    entries: list[Entry], libraries: list[bytes], sizes: list[int]
+) -> None:
     data = b"".join(write(Given(entries, libraries), {}))
     reader = Reader(cut(data, *sizes), values=True)
     assert [entry for batch in reader.batches() for entry in batch] == entries

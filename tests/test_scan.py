@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import bring_back, endpoint, eventually, files, fill_all, settings_for, state, take, wipe
+from tests.backups import asking, bring_back, endpoint, eventually, files, fill_all, settings_for, state, take, wipe
 from tests.conftest import StartServer
 from tests.servers import Server
 from worker.backup import BackupArguments, backup
 from worker.compression import COMPRESSIONS
 from worker.entries import Entry
 from worker.errors import SourceError, SourceUnavailableError
-from worker.formats.rdb import Reader, write
+from worker.formats.rdb import Reader
+from worker.formats.rdb_writing import write
 from worker.progress import silent
 from worker.sources.scan import Scan
 
@@ -93,7 +94,7 @@ def test_functions_are_kept(source: Server, tmp_path: Path) -> None:
         return
     fill_all(source)
     long = "#!lua name=long\n" + "-- " + "x" * 50_000 + "\nredis.register_function('g', function() return 2 end)"
-    source.client().execute_command("FUNCTION", "LOAD", long)
+    asking(source).execute_command("FUNCTION", "LOAD", long)
     before = state(source).functions
     assert take(source, tmp_path, engine="scan")["functions"] == len(before) == 3
     wipe(source)
@@ -104,7 +105,7 @@ def test_functions_are_kept(source: Server, tmp_path: Path) -> None:
 def test_functions_that_may_not_be_read_are_missed_aloud(source: Server, tmp_path: Path) -> None:
     fill_all(source)
     rules = ["on", ">pw", "~*", "+@all", "-psync", *(["-function|dump"] if source.binary.version >= (7, 0) else [])]
-    source.client().execute_command("ACL", "SETUSER", "careful", *rules)
+    asking(source).execute_command("ACL", "SETUSER", "careful", *rules)
     settings = settings_for(source, tmp_path, redis_url=source.url.replace("//", "//careful:pw@"))
     warnings = backup(settings, BackupArguments(engine="scan"), silent)["warnings"]
     assert ["FUNCTION DUMP is not allowed" in warning for warning in warnings] == [True] * (len(rules) - 5)
@@ -217,7 +218,7 @@ def test_a_server_that_is_killed_leaves_no_backup(source: Server, tmp_path: Path
 def test_a_key_that_may_not_be_read_ends_the_run_and_is_named(source: Server, tmp_path: Path) -> None:
     add(source, "mine", 10)
     add(source, "secret", 1)
-    source.client().execute_command("ACL", "SETUSER", "careful", "on", ">pw", "~mine:*", "+@all", "-psync")
+    asking(source).execute_command("ACL", "SETUSER", "careful", "on", ">pw", "~mine:*", "+@all", "-psync")
     settings = settings_for(source, tmp_path / "none", redis_url=source.url.replace("//", "//careful:pw@"))
     with pytest.raises(SourceError, match=r"'secret:0' of database 0.*NOPERM"):
         backup(settings, BackupArguments(engine="scan"), silent)

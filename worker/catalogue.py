@@ -10,6 +10,7 @@ from worker.manifest import MANIFEST_SUFFIX, NAME, Manifest, Scope, from_json, t
 from worker.storage import Folder, StoredFile
 
 LATEST = "latest"
+ANY = Scope(None, None)
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def update(storage: Folder, manifest: Manifest) -> None:
     storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), replace=True)
 
 
-def get(storage: Folder, name: str, scope: Scope) -> Manifest:
+def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
     """The backup of that name; `latest` is the newest one, of that scope if there is any.
 
     NotFoundError, or ArtifactError where its manifest is damaged.

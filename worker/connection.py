@@ -90,11 +90,6 @@ class Endpoint:
         connection.connect()
         return connection
 
-    def client(self, db: int = 0) -> "redis.Redis":
-        """A client of one database: bytes in and out, RESP2, no silent retries."""
-        pool = redis.ConnectionPool(self._class, **self._settings(db))
-        return redis.Redis.from_pool(pool)
-
     def _settings(self, db: int) -> dict[str, Any]:
         defaults = {"socket_connect_timeout": self.role.connect_seconds, "socket_timeout": ANSWER_SECONDS}
         fixed = {

@@ -149,8 +149,9 @@ def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
 
 def restored(data: Data) -> None:
     """What a restore did."""
+    origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
     say(
-        f"{data['name']} to {data['target']}: {data['restored']:,} restored, {data['skipped']:,} skipped, "
+        f"{data['name']}{origin} to {data['target']}: {data['restored']:,} restored, {data['skipped']:,} skipped, "
         f"{data['expired']:,} expired, {data['failed']:,} failed, {data['seconds']:.1f} s"
     )
     for one in data["failures"]:

@@ -1,9 +1,9 @@
 """What a server says of itself: INFO, read once, typed."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from worker.connection import Endpoint
+from worker.wire import Wire
 
 
 @dataclass(frozen=True)
@@ -37,34 +37,39 @@ class Facts:
 
 def read_facts(endpoint: Endpoint) -> Facts:
     """Ask the server for INFO. Raises the endpoint's errors."""
-    with endpoint.translated("asking for INFO"):
-        client = endpoint.client()
-        try:
-            return _facts(client.info())
-        finally:
-            client.close()
+    with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
+        lines = wire.ask(b"INFO").decode("utf-8", "replace").splitlines()
+    return _facts(dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#")))
 
 
-def _facts(info: dict[str, Any]) -> Facts:
-    databases = {int(name[2:]): value for name, value in info.items() if name.startswith("db") and name[2:].isdigit()}
+def _facts(info: dict[str, str]) -> Facts:
+    databases = {
+        int(name[2:]): _counts(text) for name, text in info.items() if name.startswith("db") and name[2:].isdigit()
+    }
     valkey = "valkey_version" in info
     return Facts(
         server="valkey" if valkey else "redis",
-        version=str(info["valkey_version"] if valkey else info.get("redis_version", "0")),
-        run_id=str(info.get("run_id", "")),
-        role=str(info.get("role", "master")),
+        version=info["valkey_version"] if valkey else info.get("redis_version", "0"),
+        run_id=info.get("run_id", ""),
+        role=info.get("role", "master"),
         primary_link_up=info.get("master_link_status", "up") == "up",
-        cluster=bool(info.get("cluster_enabled", 0)),
-        loading=bool(info.get("loading", 0)),
-        keys={db: int(value["keys"]) for db, value in sorted(databases.items())},
-        expiring={db: int(value["expires"]) for db, value in sorted(databases.items())},
+        cluster=info.get("cluster_enabled", "0") == "1",
+        loading=info.get("loading", "0") == "1",
+        keys={db: value["keys"] for db, value in sorted(databases.items())},
+        expiring={db: value["expires"] for db, value in sorted(databases.items())},
         used_memory=int(info.get("used_memory", 0)),
         max_memory=int(info.get("maxmemory", 0)),
-        eviction=str(info.get("maxmemory_policy", "noeviction")),
+        eviction=info.get("maxmemory_policy", "noeviction"),
         last_save_at=int(info.get("rdb_last_save_time", 0)),
         last_save_ok=info.get("rdb_last_bgsave_status", "ok") == "ok",
         changes_since_save=int(info.get("rdb_changes_since_last_save", 0)),
-        append_only=bool(info.get("aof_enabled", 0)),
+        append_only=info.get("aof_enabled", "0") == "1",
         evicted=int(info.get("evicted_keys", 0)),
-        redis_version=tuple(int(part) for part in str(info.get("redis_version", "0")).split(".")[:3] if part.isdigit()),
+        redis_version=tuple(int(part) for part in info.get("redis_version", "0").split(".")[:3] if part.isdigit()),
     )
+
+
+def _counts(text: str) -> dict[str, int]:
+    """The numbers of a keyspace line such as `keys=3,expires=1,avg_ttl=0`."""
+    pairs = (pair.partition("=") for pair in text.split(","))
+    return {name: int(number) for name, _, number in pairs if number.isdigit()}

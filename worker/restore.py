@@ -62,8 +62,6 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
         target = Target(endpoint, arguments.mode)
         target.check(manifest.rdb_version, _databases(manifest, arguments), _expected_bytes(manifest, arguments))
         _apply(file, manifest, arguments, target, progress)
-    if manifest.source.address not in (None, endpoint.address):
-        target.report.warnings.append(f"This backup is of {manifest.source.address}, and went to {endpoint.address}.")
     report, seconds = target.report, round(time.monotonic() - clock, 3)
     if not report.failed:
         about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw, "seconds": seconds}
@@ -71,6 +69,7 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
     return {
         "name": manifest.name,
         "mode": arguments.mode,
+        "source": manifest.source.address,
         "target": endpoint.address,
         **report.as_dict(),
         "seconds": seconds,

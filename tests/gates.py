@@ -1,0 +1,65 @@
+"""A way to a server that can be shut while bytes are passing: how a test gets a backup to wait half-way."""
+
+import contextlib
+import socket
+import threading
+from typing import Self
+
+READ_BYTES = 16 * 1024
+
+
+class Gate:
+    """A port that leads to another one. Once `shut`, each new connection gets that many bytes of answers and then waits."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._open = threading.Event()
+        self._open.set()
+        self._allowed = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def shut(self, after: int) -> None:
+        """From now on a connection waits once it has had `after` bytes."""
+        self._allowed = after
+        self._open.clear()
+
+    def open(self) -> None:
+        """Let everything pass."""
+        self._open.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.open()
+        # Closing alone does not wake whoever is waiting in accept().
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(near,), daemon=True).start()
+
+    def _serve(self, near: socket.socket) -> None:
+        with near, contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._to)) as far:
+            threading.Thread(target=_pass_on, args=(near, far), daemon=True).start()
+            passed = 0
+            while chunk := far.recv(READ_BYTES):
+                passed += len(chunk)
+                if passed > self._allowed:
+                    self._open.wait()
+                near.sendall(chunk)
+
+
+def _pass_on(near: socket.socket, far: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while chunk := near.recv(READ_BYTES):
+            far.sendall(chunk)
+    for end in (near, far):
+        with contextlib.suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,175 @@
+"""What is in storage: a backup is an artifact with its manifest, and everything else is a problem or none of ours."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.backups import ANYWHERE, files, manifest_of
+from worker import catalogue
+from worker.errors import ArtifactError, NotFoundError, StorageError
+from worker.manifest import MANIFEST_SUFFIX, Manifest, Origin, Scope, artifact_name, free_names, from_json, to_json
+from worker.storage import Folder
+
+NAMES = [f"redis_backup_20231205_14302{second}.rdb.zst" for second in range(3)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    return Folder(tmp_path)
+
+
+def stored(folder: Folder, name: str, content: bytes = b"content") -> Manifest:
+    manifest = manifest_of(name, content)
+    folder.put(name, content)
+    catalogue.add(folder, manifest)
+    return manifest
+
+
+def names(folder: Folder) -> list[str]:
+    return [manifest.name for manifest in catalogue.read(folder).backups]
+
+
+def problem(folder: Folder) -> str:
+    """The one thing that is wrong; what it is about is no backup."""
+    found = catalogue.read(folder)
+    assert (found.backups, len(found.problems)) == ([], 1)
+    return found.problems[0]
+
+
+def test_backups_are_listed_newest_first(folder: Folder) -> None:
+    for name in (NAMES[1], NAMES[2], NAMES[0]):
+        stored(folder, name)
+    assert names(folder) == NAMES[::-1]
+    assert catalogue.get(folder, "latest", ANYWHERE).name == NAMES[2]
+
+
+def test_latest_is_of_the_same_source_where_there_is_one(folder: Folder) -> None:
+    for name, address in zip(NAMES, ("a:1", "b:1", "b:1"), strict=True):
+        manifest = manifest_of(name, b"content").model_copy(update={"source": Origin(address=address)})
+        folder.put(name, b"content")
+        catalogue.add(folder, manifest)
+    assert catalogue.get(folder, "latest", Scope("a:1", None)).name == NAMES[0]
+    assert catalogue.get(folder, "latest", Scope("b:1", None)).name == NAMES[2]
+    assert catalogue.get(folder, "latest", Scope("c:1", None)).name == NAMES[2]
+
+
+def test_a_backup_comes_back_as_it_was_described(folder: Folder) -> None:
+    manifest = stored(folder, NAMES[0])
+    assert catalogue.get(folder, NAMES[0], ANYWHERE) == manifest
+    assert catalogue.read(folder).backups == [manifest]
+
+
+def test_a_manifest_is_written_once(folder: Folder) -> None:
+    manifest = stored(folder, NAMES[0])
+    with pytest.raises(StorageError):
+        catalogue.add(folder, manifest)
+    catalogue.update(folder, manifest.model_copy(update={"pinned": True}))
+    assert catalogue.get(folder, NAMES[0], ANYWHERE).pinned
+    assert files(folder.path) == [NAMES[0], NAMES[0] + MANIFEST_SUFFIX]
+
+
+def test_an_artifact_without_a_manifest_is_a_problem_and_no_backup(folder: Folder) -> None:
+    folder.put(NAMES[0], b"content")
+    assert "no manifest" in problem(folder)
+    with pytest.raises(NotFoundError, match=f"python -m worker adopt {folder}/{NAMES[0]}"):
+        catalogue.get(folder, NAMES[0], ANYWHERE)
+
+
+def test_a_manifest_without_its_artifact_is_a_problem_and_no_backup(folder: Folder) -> None:
+    catalogue.add(folder, manifest_of(NAMES[0]))
+    assert problem(folder) == f"The artifact {NAMES[0]} is missing, only its manifest is there."
+
+
+@pytest.mark.parametrize("content", [b"", b"conten", b"content+"])
+def test_an_artifact_of_another_size_is_a_problem_and_no_backup(content: bytes, folder: Folder) -> None:
+    stored(folder, NAMES[0])
+    (folder.path / NAMES[0]).write_bytes(content)
+    assert f"{len(content)} bytes and not 7" in problem(folder)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"null", b"[]", b"\xff", b'{"format":1}', b"{" * 100_000])
+def test_a_damaged_manifest_is_a_problem_and_no_backup(text: bytes, folder: Folder) -> None:
+    folder.put(NAMES[0], b"content")
+    folder.put(NAMES[0] + MANIFEST_SUFFIX, text)
+    assert "damaged" in problem(folder)
+    with pytest.raises(ArtifactError, match="damaged"):
+        catalogue.get(folder, NAMES[0], ANYWHERE)
+
+
+def test_a_manifest_of_a_format_to_come_is_not_taken_for_one_of_ours(folder: Folder) -> None:
+    folder.put(NAMES[0], b"content")
+    text = to_json(manifest_of(NAMES[0], b"content")).replace(b'"format": 1', b'"format": 2')
+    folder.put(NAMES[0] + MANIFEST_SUFFIX, text)
+    assert problem(folder)
+
+
+def test_what_a_later_version_adds_to_a_manifest_does_no_harm(folder: Folder) -> None:
+    folder.put(NAMES[0], b"content")
+    text = to_json(manifest_of(NAMES[0], b"content")).replace(b'"format": 1', b'"format": 1, "colour": "blue"')
+    folder.put(NAMES[0] + MANIFEST_SUFFIX, text)
+    assert names(folder) == NAMES[:1]
+
+
+def test_a_manifest_that_was_swapped_is_a_problem(folder: Folder) -> None:
+    stored(folder, NAMES[0])
+    (folder.path / NAMES[0]).rename(folder.path / NAMES[1])
+    (folder.path / (NAMES[0] + MANIFEST_SUFFIX)).rename(folder.path / (NAMES[1] + MANIFEST_SUFFIX))
+    assert "describes another backup" in problem(folder)
+
+
+def test_one_bad_backup_hides_no_good_one(folder: Folder) -> None:
+    for name in NAMES:
+        stored(folder, name)
+    (folder.path / NAMES[2]).unlink()
+    assert names(folder) == [NAMES[1], NAMES[0]]
+    assert catalogue.get(folder, "latest", ANYWHERE).name == NAMES[1]
+
+
+def test_other_files_are_neither_backups_nor_problems(folder: Folder) -> None:
+    for name in ("notes.txt", "dump.rdb", "redis_backup.rdb"):
+        (folder.path / name).write_bytes(b"x")
+    (folder.path / NAMES[0]).mkdir()
+    found = catalogue.read(folder)
+    assert (found.backups, found.problems) == ([], [])
+
+
+def test_a_storage_that_is_not_there_holds_no_backups(tmp_path: Path) -> None:
+    missing = Folder(tmp_path / "missing")
+    assert catalogue.read(missing).backups == []
+    with pytest.raises(NotFoundError, match=r"no backup in .* yet"):
+        catalogue.get(missing, "latest", ANYWHERE)
+    assert not missing.path.exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../etc/passwd", "", "x", NAMES[0] + "\n", "redis_backup_1.rdb", NAMES[0] + MANIFEST_SUFFIX]
+)
+def test_a_name_that_none_of_ours_can_be_is_not_found(name: str, folder: Folder) -> None:
+    stored(folder, NAMES[0])
+    with pytest.raises(NotFoundError, match="There is no backup"):
+        catalogue.get(folder, name, ANYWHERE)
+
+
+def test_removing_takes_the_backup_and_its_manifest(folder: Folder) -> None:
+    stored(folder, NAMES[0])
+    stored(folder, NAMES[1])
+    catalogue.remove(folder, NAMES[0])
+    assert files(folder.path) == [NAMES[1], NAMES[1] + MANIFEST_SUFFIX]
+    with pytest.raises(NotFoundError):
+        catalogue.remove(folder, NAMES[0])
+
+
+def test_a_manifest_is_text_that_people_read(folder: Folder) -> None:
+    manifest = stored(folder, NAMES[0])
+    text = folder.read(NAMES[0] + MANIFEST_SUFFIX)
+    assert text.startswith(b'{\n  "format": 1,\n')
+    assert from_json(NAMES[0], text) == manifest
+
+
+def test_names_are_in_utc_and_never_the_same() -> None:
+    at = datetime.fromisoformat("2023-12-31T23:59:59-02:00")
+    assert artifact_name(at, "json", ".gz") == "redis_backup_20240101_015959.json.gz"
+    several = list(free_names(at.astimezone(UTC), "rdb", ""))
+    assert several[:2] == ["redis_backup_20240101_015959.rdb", "redis_backup_20240101_020000.rdb"]
+    assert len(set(several)) == len(several)

@@ -1,0 +1,101 @@
+"""Which backups are kept, and why."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.backups import manifest_of
+from worker.errors import RefusedError
+from worker.manifest import Manifest, Origin, artifact_name
+from worker.retention import decide
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def old(hours: float, *, pinned: bool = False) -> Manifest:
+    created_at = NOW - timedelta(hours=hours)
+    return manifest_of(artifact_name(created_at, "rdb", ".zst"), created_at=created_at, pinned=pinned)
+
+
+def kept(backups: list[Manifest], keep: int) -> list[Manifest]:
+    return [decision.manifest for decision in decide(backups, keep, NOW) if decision.keep]
+
+
+def test_without_backups_nothing_is_decided() -> None:
+    assert decide([], 7, NOW) == []
+
+
+def test_the_newest_are_kept_and_the_rest_may_go_each_with_a_reason() -> None:
+    backups = [old(hours) for hours in (3, 1, 2)]
+    decisions = decide(backups, 2, NOW)
+    assert [decision.manifest for decision in decisions] == [backups[1], backups[2], backups[0]]
+    assert [decision.keep for decision in decisions] == [True, True, False]
+    assert [decision.reason for decision in decisions] == ["one of the 2 newest"] * 2 + ["older than the 2 newest"]
+
+
+def test_a_pinned_backup_is_kept_and_counts_for_no_other() -> None:
+    pinned, newest, older = old(1, pinned=True), old(2), old(3)
+    decisions = decide([newest, pinned, older], 1, NOW)
+    assert [(decision.manifest, decision.keep) for decision in decisions] == [
+        (pinned, True),
+        (newest, True),
+        (older, False),
+    ]
+    assert decisions[0].reason == "pinned"
+
+
+@pytest.mark.parametrize("keep", [0, -1, 1])
+def test_the_last_one_never_goes(keep: int) -> None:
+    assert kept([old(1)], keep) == [old(1)]
+    assert kept([old(1), old(2)], keep) == [old(1)]
+
+
+def test_of_two_of_one_second_the_later_name_is_the_newer() -> None:
+    first, second = (manifest_of(f"redis_backup_20260301_11000{second}.rdb", created_at=NOW) for second in (0, 1))
+    assert kept([first, second], 1) == [second]
+    assert kept([second, first], 1) == [second]
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_while_the_newest_lies_in_the_future_nothing_is_decided(pinned: bool) -> None:
+    with pytest.raises(RefusedError, match="dated in the future"):
+        decide([old(-1, pinned=pinned), *map(old, range(20))], 3, NOW)
+
+
+def test_a_backup_of_this_very_moment_is_not_in_the_future() -> None:
+    assert kept([old(0)], 1) == [old(0)]
+
+
+def of(address: str, hours: float, keys: int = 1, databases: list[int] | None = None) -> Manifest:
+    return old(hours).model_copy(update={"source": Origin(address=address, databases=databases), "keys": keys})
+
+
+def test_one_sources_backups_push_out_no_others() -> None:
+    backups = [of("a:1", 1), of("a:1", 2), of("b:1", 3), of("b:1", 4), of("a:1", 5, databases=[0])]
+    assert kept(backups, 1) == [backups[0], backups[2], backups[4]]
+
+
+def test_backups_of_an_emptied_server_do_not_push_out_the_last_that_holds_keys() -> None:
+    backups = [of("a:1", 1, keys=0), of("a:1", 2, keys=0), of("a:1", 3), of("a:1", 4)]
+    decisions = decide(backups, 1, NOW)
+    assert [decision.keep for decision in decisions] == [True, False, True, False]
+    assert decisions[2].reason == "the newest that holds keys"
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10_000), st.booleans()), max_size=30, unique_by=lambda one: one[0]),
+    st.integers(1, 12),
+)
+def test_whatever_there_is_the_newest_stay_and_the_pinned(ages: list[tuple[int, bool]], keep: int) -> None:
+    backups = [old(hours, pinned=pinned) for hours, pinned in ages]
+    decisions = decide(backups, keep, NOW)
+    assert sorted(decision.manifest.name for decision in decisions) == sorted(backup.name for backup in backups)
+    free = [decision for decision in decisions if not decision.manifest.pinned]
+    assert [decision.keep for decision in free] == [place < keep for place in range(len(free))]
+    assert all(decision.keep for decision in decisions if decision.manifest.pinned)
+    assert [decision.manifest.created_at for decision in decisions] == sorted(
+        (one.created_at for one in backups), reverse=True
+    )
+    assert all(decision.reason for decision in decisions)

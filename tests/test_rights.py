@@ -1,0 +1,99 @@
+"""Users of the source who may do little: what is enough, what is said to those who may not, in a shell and by ping."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.backups import bring_back, fill_all, take
+from tests.conftest import StartServer
+from tests.processes import CANARY, Shell, command, with_password
+from tests.servers import Binary, Server
+
+# ACL lines that are enough, each for one purpose (`ACL SETUSER name on >password ~* <line>`); a server that does not
+# know a command, such as PEXPIRETIME before 7.0, is not given it.
+LEAST_RIGHTS = {
+    "backup by replication": "+ping +info +replconf +psync",
+    "backup by scan": "+info +select +time +scan +dump +pttl +pexpiretime +function|dump",
+    "backup by typed": (
+        "+info +select +time +scan +type +pttl +pexpiretime +hpexpiretime +function|list "
+        "+strlen +get +getrange +llen +lrange +scard +smembers +sscan +zcard +zrange +zscan +hlen +hgetall +hscan "
+        "+xinfo +xrange +xpending"
+    ),
+    "restore rdb": "+info +select +time +restore +function|load",
+    "restore json": (
+        "+info +select +time +restore +function|load +exists +del +rename +renamenx +expire +pexpireat +persist "
+        "+hpexpireat +multi +exec +set +append +rpush +sadd +zadd +hset +xadd +xsetid +xgroup +xclaim"
+    ),
+}
+
+
+def let_in(server: Server, rights: str, user: str = "lean") -> str:
+    """Make a user with these rights and no others: the URL to come in by."""
+    words = [word for word in rights.split() if _knows(server, word[1:].partition("|")[0])]
+    command(server, "ACL", "SETUSER", user, "reset", "on", f">{CANARY}", "~*", *words)
+    return with_password(server, user=user)
+
+
+def _knows(server: Server, name: str) -> bool:
+    return bool(command(server, "COMMAND", "INFO", name) != [None])
+
+
+@pytest.mark.parametrize("purpose", [purpose for purpose in LEAST_RIGHTS if purpose.startswith("backup")])
+def test_the_least_rights_are_enough_for_a_backup(
+    purpose: str, binary: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    source, other = fill_all(start_server(binary)), start_server(binary)
+    engine = purpose.rsplit(maxsplit=1)[-1]
+    shell = Shell(let_in(source, LEAST_RIGHTS[purpose]), tmp_path / "backups", tmp_path)
+    made = shell("backup", "--json", "--engine", engine, "--format", "json" if engine == "typed" else "rdb")
+    assert (made.code, made.err) == (0, "")
+    assert made.data["warnings"] == []
+    bring_back(other, shell.storage)
+    assert other.digest() == source.digest()
+    refused = [entry for entry in source.client().acl_log() if entry["reason"] == "command"]
+    assert refused == []
+
+
+@pytest.mark.parametrize("data_format", ["rdb", "json"])
+@pytest.mark.parametrize("mode", ["skip", "overwrite"])
+def test_the_least_rights_are_enough_for_a_restore(
+    data_format: str, mode: str, binary: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    source, target = fill_all(start_server(binary)), start_server(binary)
+    take(source, tmp_path / "backups", format=data_format)
+    shell = Shell(let_in(target, LEAST_RIGHTS[f"restore {data_format}"]), tmp_path / "backups", tmp_path)
+    done = shell("restore", "latest", "--mode", mode, "--yes")
+    assert (done.code, done.err) == (0, "")
+    assert target.digest() == source.digest()
+
+
+def test_a_user_who_may_not_psync_gets_a_backup_by_scan_that_says_why(
+    newest: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    source = start_server(newest)
+    source.client().set("key", "value")
+    made = Shell(let_in(source, LEAST_RIGHTS["backup by scan"]), tmp_path / "backups", tmp_path)("backup", "--json")
+    assert made.code == 0
+    assert made.data["engine"] == "scan"
+    assert "PSYNC was refused: NOPERM" in made.data["engine_reason"]
+
+
+def test_ping_names_the_rights_that_are_missing_and_they_are_enough(
+    newest: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    source = start_server(newest)
+    shell = Shell(let_in(source, "+info +ping"), tmp_path / "backups", tmp_path)
+    told = shell("ping", "--json")
+    assert told.code == 0
+    assert (told.data["may_backup"], told.data["may_restore"]) == (False, False)
+    missing = told.data["missing_acl"]
+    assert "+psync" in missing["replication"].split()
+    assert {"+scan", "+dump"} <= set(missing["scan"].split())
+    assert "+restore" in missing["restore"].split()
+    people = shell("ping")
+    assert all(f"ACL SETUSER <user> {words}" in people.out for words in missing.values())
+    words = [word for line in missing.values() for word in line.split()]
+    command(source, "ACL", "SETUSER", "lean", *words)
+    again = shell("ping", "--json").data
+    assert (again["may_backup"], again["may_restore"], again["missing_acl"]) == (True, True, {})
+    assert shell("backup").code == 0
