@@ -1,4 +1,4 @@
-"""How tasks travel, and when they are due. What each choice is for was found by breaking it: docs/deployment.md."""
+"""How tasks travel, and when they are due. Each choice was found by breaking the others."""
 
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ from kombu.entity import Exchange, Queue
 from worker.config import load
 
 _settings = load()
+_every_hours = _settings.backup_every_hours
 
 broker_url = _settings.celery_broker_url
 result_backend = _settings.celery_result_backend
@@ -54,10 +55,11 @@ beat_schedule = {
         "task": "worker.tasks.backup",
         "schedule": crontab(hour=_settings.backup_daily_at.hour, minute=_settings.backup_daily_at.minute),
     },
-    # A promise of freshness: it does nothing while a younger backup exists.
+    # A promise of freshness: it looks often, and does nothing while a young enough backup exists.
     "interval": {
         "task": "worker.tasks.backup",
-        "schedule": timedelta(hours=_settings.backup_every_hours),
-        "kwargs": {"unless_younger_than_hours": _settings.backup_every_hours},
+        "schedule": timedelta(seconds=max(1, min(3600, _every_hours * 3600 / 24))),
+        # A little more than it says, so that it never races the daily backup of the same moment.
+        "kwargs": {"unless_younger_than_hours": _every_hours * 1.02},
     },
 }

@@ -97,10 +97,12 @@ def _walk(file: BinaryIO, progress: Progress) -> _Walked:
 
 def _created(facts: dict[str, str], file: BinaryIO) -> datetime:
     """When the data was saved, as the file says; of others (RDB before 3.2) the file's own time is all there is."""
-    if facts.get("ctime", "").isdigit():
-        return datetime.fromtimestamp(int(facts["ctime"]), UTC)
-    with suppress(KeyError, ValueError):
-        return datetime.fromisoformat(facts["created_at"]).astimezone(UTC).replace(microsecond=0)
+    with suppress(KeyError, ValueError, OverflowError, OSError):
+        said = datetime.fromtimestamp(int(facts["ctime"]), UTC)
+        return min(said, datetime.now(UTC).replace(microsecond=0))
+    with suppress(KeyError, ValueError, OverflowError):
+        said = datetime.fromisoformat(facts["created_at"]).astimezone(UTC).replace(microsecond=0)
+        return min(said, datetime.now(UTC).replace(microsecond=0))
     return datetime.fromtimestamp(int(os.fstat(file.fileno()).st_mtime), UTC)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Generator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,9 +28,6 @@ from worker.tally import Counted, Tally, Walk
 from worker.wire import Wire
 
 log = structlog.get_logger()
-
-# A run that comes this much before the end of the interval still counts as being on time: schedules jitter.
-FRESHNESS_TOLERANCE = 0.1
 
 
 class BackupArguments(BaseModel):
@@ -91,7 +88,7 @@ def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifes
     if hours is None:
         return None
     alike = [one for one in catalogue.read(storage).backups if one.kind == "backup" and one.scope == scope]
-    limit = hours * 3600 * (1 - FRESHNESS_TOLERANCE)
+    limit = hours * 3600
     return alike[0] if alike and 0 <= alike[0].age_seconds(datetime.now(UTC)) < limit else None
 
 
@@ -110,7 +107,8 @@ def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
     chosen = arguments.compression or settings.backup_compression or DEFAULT_COMPRESSION[data_format]
     databases = arguments.databases if arguments.databases is not None else settings.backup_databases
     _check_databases(endpoint, databases)
-    numbers = [db for db in facts.keys if databases is None or db in databases]
+    # A server that hides its keyspace in INFO has a database 0 all the same.
+    numbers = sorted(databases if databases is not None else {0, *facts.keys})
     choice = sources.choose(endpoint, arguments.engine or settings.backup_engine, data_format, numbers)
     return _Plan(endpoint, facts, data_format, COMPRESSIONS[chosen], databases, choice)
 
@@ -141,9 +139,11 @@ def _check_room(storage: Folder, plan: _Plan) -> None:
 def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dict[str, Any]:
     """Write the whole dump into the draft; what the manifest has to say of it."""
     tally, raw, stored = Tally(), Meter(hashed=False), Meter()
-    stream, dump = _dump(plan, began, tally)
+    stack = ExitStack()
+    stream, dump = _dump(plan, began, tally, stack)
+    stack.enter_context(closing(dump))
     total = sum(number for db, number in plan.facts.keys.items() if plan.databases is None or db in plan.databases)
-    with closing(dump):
+    with stack:
         for chunk in stored.watch(plan.compression.compress(raw.watch(dump))):
             draft.write(chunk)
             progress("reading", tally.keys, total, "keys")
@@ -173,17 +173,22 @@ def _unknown_types(tally: Tally) -> str | None:
     return f"{number:,} of them are of a type that this program does not know" if number else None
 
 
-def _dump(plan: _Plan, began: datetime, tally: Tally) -> tuple[EntryStream, Generator[bytes]]:
+def _dump(plan: _Plan, began: datetime, tally: Tally, stack: ExitStack) -> tuple[EntryStream, Generator[bytes]]:
     """The bytes of the dump, and the stream that they come from: what it knows is complete once they have passed."""
     source = plan.choice.source
     if plan.format == "rdb" and isinstance(source, Replication) and plan.databases is None:
-        walk = Walk(source.chunks(), tally)
+        walk = Walk(stack.enter_context(closing(source.chunks())), tally)
         return walk.reader, walk.chunks()
-    read = rdb.Reader(source.chunks(), values=True) if isinstance(source, Replication) else source
+    read: EntryStream = source if not isinstance(source, Replication) else _reader(source, stack)
     stream = Counted(read, tally, plan.databases)
     if plan.format == "rdb":
         return stream, rdb_writing.write(stream, {"redis-ver": plan.facts.version, "redis-bits": "64"})
     return stream, portable.write(stream, artifact.header(began, _origin(plan)))
+
+
+def _reader(source: Replication, stack: ExitStack) -> rdb.Reader:
+    # Closed with the backup, whatever still refers to it: a source's child must not outlive our failure.
+    return rdb.Reader(stack.enter_context(closing(source.chunks())), values=True)
 
 
 def _origin(plan: _Plan) -> Origin:

@@ -105,4 +105,7 @@ def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> Manifest
 
 def remove(storage: Folder, name: str) -> None:
     """Delete the backup: its manifest first, so that nothing half-deleted is ever listed."""
-    storage.delete(name + MANIFEST_SUFFIX, [name])
+    try:
+        storage.delete(name + MANIFEST_SUFFIX, [name])
+    except NotFoundError:
+        raise NotFoundError(_missing(storage, name)) from None

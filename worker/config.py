@@ -6,6 +6,7 @@ from datetime import time
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BeforeValidator, Field, ValidationError
@@ -25,7 +26,14 @@ EngineName = Literal["auto", "replication", "scan", "typed"]
 
 def _redis_url(value: str) -> str:
     if not re.match(r"(rediss?|unix)://[^\s]", value):
-        raise ValueError("must begin with redis://, rediss:// or unix://")
+        raise ValueError("must begin with redis://, rediss:// or unix://, and go on with a host or a path")
+    try:
+        parts = urlsplit(value)
+        parts.port, parts.hostname  # noqa: B018 - reading them is the check
+    except ValueError:
+        raise ValueError(
+            "cannot be taken apart; write #, /, ?, @ and : in a password as %23, %2F, %3F, %40 and %3A"
+        ) from None
     return value
 
 

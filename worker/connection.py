@@ -124,9 +124,7 @@ class Endpoint:
         ):
             return self.role.error(f"{the_redis} refuses the user name or password: check {setting}.")
         if isinstance(error, NoPermissionError):
-            return self.role.error(
-                f"{the_redis} does not allow {doing}: {words}. `python -m worker ping` shows the ACL line it needs."
-            )
+            return self.role.error(f"{the_redis} does not allow {doing}: {words}. {_way_out(words)}")
         if isinstance(error, BusyLoadingError):
             return self.role.unavailable(f"{the_redis} is still loading its data: try again when it is done.")
         if isinstance(error, MasterDownError) or "NOMASTERLINK" in words:
@@ -151,3 +149,10 @@ def _cause(words: str) -> str:
     if "SSL" in words or "certificate" in words:
         return "TLS: " + words.rsplit("] ", maxsplit=1)[-1].split(" (_ssl", maxsplit=1)[0].strip(". ")
     return words.rsplit("connecting to", 1)[-1].split(". ", 1)[-1].strip(". ") or "no connection"
+
+
+def _way_out(words: str) -> str:
+    """What helps against a refusal: `ping` tells, but for INFO, without which it cannot be asked."""
+    if "'info'" in words:
+        return "Give that user +info, then `python -m worker ping` shows what else it needs."
+    return "`python -m worker ping` shows the ACL line it needs."

@@ -3,14 +3,17 @@
 import re
 from re import Pattern
 
+_STAR = b"*"
+
 
 def compiled(pattern: bytes) -> Pattern[bytes]:
     """A pattern with `*`, `?`, `[a-z]`, `[^a]` and backslash escapes; use `fullmatch`."""
-    out, pos = [], 0
+    out: list[bytes] = []
+    pos = 0
     while pos < len(pattern):
         char = pattern[pos : pos + 1]
         if char == b"*":
-            out.append(b".*")
+            out += [_STAR] if out[-1:] != [_STAR] else []
         elif char == b"?":
             out.append(b".")
         elif char == b"[":
@@ -22,7 +25,23 @@ def compiled(pattern: bytes) -> Pattern[bytes]:
                 pos += 1
             out.append(re.escape(pattern[pos : pos + 1]))
         pos += 1
-    return re.compile(b"".join(out), re.DOTALL)
+    return re.compile(_joined(out), re.DOTALL)
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    """The parts as one expression. Between two stars the first place that fits is as good as any: atomic groups keep the
+    expression from trying all the others, which takes for ever on a pattern such as `a*a*a*a*b`.
+    """
+    pieces = [b""]
+    for part in parts:
+        if part is _STAR:
+            pieces.append(b"")
+        else:
+            pieces[-1] += part
+    if len(pieces) == 1:
+        return pieces[0]
+    middle = b"".join(b"(?>.*?%b)" % piece for piece in pieces[1:-1])
+    return pieces[0] + middle + b".*" + pieces[-1]
 
 
 def _class(pattern: bytes, pos: int) -> tuple[bytes, int]:

@@ -3,16 +3,16 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
 from worker.config import CompressionName, FormatName
 from worker.errors import ArtifactError
 
 NAMES_TRIED = 600
 MANIFEST_SUFFIX = ".manifest.json"
-NAME = re.compile(r"redis_backup_(\d{8}_\d{6})\.(rdb|json)(\.zst|\.gz)?(\.age)?")
+NAME = re.compile(r"redis_backup_([0-9]{8}_[0-9]{6})\.(rdb|json)(\.zst|\.gz)?(\.age)?")
 
 
 class Origin(BaseModel):
@@ -30,6 +30,15 @@ class Origin(BaseModel):
     """The databases that were asked for; None for all."""
 
 
+def _plausible(moment: datetime) -> datetime:
+    if not 1970 <= moment.year <= 3000:
+        raise ValueError("must be a date that a backup can have")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
+
+
 class Scope(NamedTuple):
     """What a backup is a backup of: which server, and which of its databases (None for all)."""
 
@@ -42,8 +51,8 @@ class Size(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    raw: int
-    stored: int
+    raw: NonNegativeInt
+    stored: NonNegativeInt
 
 
 class Manifest(BaseModel):
@@ -53,7 +62,7 @@ class Manifest(BaseModel):
 
     format: Literal[1] = 1
     name: str
-    created_at: datetime
+    created_at: Moment
     kind: Literal["backup", "adopted"] = "backup"
     data_format: FormatName
     rdb_version: int | None = None
@@ -61,7 +70,7 @@ class Manifest(BaseModel):
     engine: Literal["replication", "scan", "typed", "none"]
     engine_reason: str = ""
     source: Origin
-    keys: int | None
+    keys: NonNegativeInt | None
     """None where the walk could not follow the file to its end; `warnings` then says why."""
     keys_by_db: dict[int, dict[str, int]]
     """Keys by database and type."""
@@ -74,8 +83,8 @@ class Manifest(BaseModel):
     encryption: Literal["none"] = "none"
     duration_seconds: float
     tool_version: str
-    verified_at: datetime | None = None
-    drilled_at: datetime | None = None
+    verified_at: Moment | None = None
+    drilled_at: Moment | None = None
     pinned: bool = False
     warnings: list[str] = []
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker import artifact, catalogue, retention
 from worker.config import Settings
-from worker.errors import NotFoundError, UsageError
+from worker.errors import NotFoundError
 from worker.manifest import MANIFEST_SUFFIX, NAME
 from worker.progress import Progress
 from worker.storage import Folder, open_storage
@@ -89,7 +89,9 @@ def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
     """Delete one backup by name. NotFoundError where there is none, which is so after the first of two."""
     storage = open_storage(settings.backup_storage)
     if arguments.name == catalogue.LATEST:
-        raise UsageError("What is deleted must be named in full: `python -m worker list` shows the names.")
+        raise NotFoundError(
+            "There is no backup of the name 'latest' to delete: name it in full, as `python -m worker list` does."
+        )
     if not NAME.fullmatch(arguments.name):
         raise NotFoundError(
             f"There is no backup of the name {arguments.name[:130]!r}: `python -m worker list` shows them."

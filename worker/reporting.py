@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 EVERY_SECONDS = 1.0
-JOIN_SECONDS = 2.0
+JOIN_SECONDS = 10.0
 
 Meta = dict[str, Any]
 

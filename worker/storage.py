@@ -64,7 +64,14 @@ class Folder:
         try:
             descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
         except FileExistsError:
-            return None
+            with _held(partial) as abandoned:
+                # Of two files that are one a killed run has published the draft: only prune knows what to do with it.
+                if abandoned and not _same_file(partial, self.path / name):
+                    partial.unlink(missing_ok=True)
+                    again = True
+                else:
+                    again = False
+            return self._begin(name) if again else None
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         draft = Draft(self, name, descriptor)
         # A sweep that came between those two lines has taken the draft for an abandoned one.
@@ -107,8 +114,13 @@ class Folder:
                 entries = list(os.scandir(self.path))
             except FileNotFoundError:
                 return []
-            files = [entry for entry in entries if NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
-            return sorted((StoredFile(file.name, file.stat().st_size) for file in files), key=lambda file: file.name)
+            found = []
+            for entry in entries:
+                # A file may be deleted between the listing and the look at its size.
+                with suppress(FileNotFoundError):
+                    if NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                        found.append(StoredFile(entry.name, entry.stat(follow_symlinks=False).st_size))
+            return sorted(found, key=lambda file: file.name)
 
     def delete(self, record: str, files: list[str]) -> None:
         """Delete `record` and then the `files` it stands for. Killed in between, `sweep` ends it."""
@@ -116,15 +128,18 @@ class Folder:
             _check(name)
         with _translated(self.path, "changed"):
             marker = self.path / f".{files[0]}.deleting" if files else self.path / f".{record}.deleting"
-            try:
-                os.rename(self.path / record, marker)
-            except FileNotFoundError:
-                raise NotFoundError(f"There is no file {record} in {self.path}.") from None
-            self.sync()
-            for name in files:
-                (self.path / name).unlink(missing_ok=True)
-            marker.unlink()
-            self.sync()
+            # Held, so that a sweep does not take the marker for one that a killed run left.
+            with self.open(record) as held:
+                fcntl.flock(held, fcntl.LOCK_EX)
+                try:
+                    os.rename(self.path / record, marker)
+                except FileNotFoundError:
+                    raise NotFoundError(f"There is no file {record} in {self.path}.") from None
+                self.sync()
+                for name in files:
+                    (self.path / name).unlink(missing_ok=True)
+                marker.unlink(missing_ok=True)
+                self.sync()
 
     def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:
         """Remove what killed runs left: drafts, what they published without keeping, deletions begun. Gives the names.

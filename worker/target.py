@@ -6,7 +6,7 @@ from redis.exceptions import ResponseError
 
 from worker.connection import Endpoint
 from worker.entries import EntryStream
-from worker.errors import BackupSystemError, RefusedError, TargetError
+from worker.errors import ArtifactError, RefusedError, TargetError
 from worker.facts import read_facts
 from worker.formats.values import seal
 from worker.wire import Wire, raised
@@ -75,19 +75,19 @@ class Target:
             raised(answer)
 
     def restore(self, stream: EntryStream) -> Iterator[int]:
-        """Write every entry; yields the number of keys done, batch by batch. `report` is right at any moment.
+        """Write every entry; yields the number of keys done, batch by batch. `report` counts what the target has confirmed.
 
-        Raises TargetError, with the counts so far, when the target goes away or no longer takes writes.
+        Raises TargetError or ArtifactError, with the counts so far, when target or artifact give up on the way.
         """
         try:
             with self._endpoint.translated("taking the backup"), Wire(self._endpoint) as wire:
                 yield from Writing(wire, self._mode, self.report, self._version).run(stream)
-        except BackupSystemError as error:
-            if not isinstance(error, TargetError):
-                raise
+        except TargetError as error:
             raise type(error)(
                 f"{error} Until then: {self.report.written}. Run the restore again to complete it."
             ) from None
+        except ArtifactError as error:
+            raise type(error)(f"{error} Until then: {self.report.written}.") from None
 
     def restore_functions(self, libraries: list[bytes]) -> None:
         """Load function libraries: in mode `skip` those that exist stay as they are."""

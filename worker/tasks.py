@@ -2,13 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import redis
 import structlog
 from celery import Task, signals
 from celery.exceptions import SoftTimeLimitExceeded
 from pydantic import BaseModel, ValidationError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from worker import backup as backups
 from worker import heartbeat, logs
@@ -26,6 +30,7 @@ log = structlog.get_logger()
 Arguments = TypeVar("Arguments", bound=BaseModel)
 
 RETRIES, RETRY_SECONDS = 2, 10
+_IMPATIENT: dict[str, Any] = {"socket_connect_timeout": 1, "socket_timeout": 1, "retry": Retry(NoBackoff(), 0)}
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=RETRIES, retry_on_worker_lost=True)
@@ -95,10 +100,7 @@ def _checked(model: type[Arguments], arguments: dict[str, Any]) -> Arguments:
 def _running(task: Task, operation: str, arguments: dict[str, Any]) -> Iterator[Reporter]:
     """What every task does around its verb: progress out, failures logged and told in one sentence without secrets."""
     identity = task.request.id
-
-    def store(meta: dict[str, Any]) -> None:
-        task.update_state(identity, "PROGRESS", meta)
-
+    store = partial(_store_progress, task, identity)
     try:
         with logs.run(identity, operation, arguments.get("name")), Reporter(store) as progress, _in_time(task):
             yield progress
@@ -106,6 +108,21 @@ def _running(task: Task, operation: str, arguments: dict[str, Any]) -> Iterator[
         if task.max_retries and task.request.retries < task.max_retries:
             raise task.retry(exc=error, countdown=RETRY_SECONDS) from None
         raise
+
+
+def _store_progress(task: Task, identity: str, meta: dict[str, Any]) -> None:
+    """Write the state as Celery does, but with a client that gives up at once: its own would try again for a minute,
+    and could come after the end of the task.
+    """
+    state: dict[str, Any] = {
+        "status": "PROGRESS",
+        "result": meta,
+        "traceback": None,
+        "children": [],
+        "task_id": identity,
+    }
+    with redis.Redis.from_url(load().celery_result_backend, **_IMPATIENT) as client:
+        client.set(task.backend.get_key_for_task(identity), task.backend.encode(state), ex=task.backend.expires)
 
 
 @contextmanager

@@ -75,7 +75,10 @@ class Wire:
                 if not received:
                     raise RedisConnectionError("the server closed the connection")
                 self._reader.feed(received)
-                answer = gets()
+                try:
+                    answer = gets()
+                except hiredis.HiredisError:
+                    raise RedisConnectionError("its answer is not the protocol of Redis") from None
             yield answer
 
     def ask(self, *arguments: bytes) -> Any:

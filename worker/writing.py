@@ -4,12 +4,13 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from itertools import count, islice
+from itertools import islice
 from typing import Any, Literal
 
 from worker import commands
 from worker.entries import Entry, EntryStream
-from worker.formats.values import seal
+from worker.errors import ArtifactError
+from worker.formats.values import decode, seal
 from worker.sources.asking import abilities
 from worker.wire import Wire, pack, raised
 
@@ -34,13 +35,16 @@ _FATAL = (
 )
 _FIRST_VERSION_WITH_PXAT = (6, 2)
 
-_RUN = secrets.token_hex(4)
-_numbers = count()
+# A server takes 512 MB in one argument (proto-max-bulk-len): a larger value is built in pieces.
+LARGEST_PAYLOAD = 256 << 20
 
 
 def temporary_key() -> bytes:
-    """A key that nobody else has: a value is built under it before it takes its own name."""
-    return b"redis_backup:%b:%d" % (_RUN.encode(), next(_numbers))
+    """A key that nobody else has: a value is built under it before it takes its own name.
+
+    Random each time and no counter: forked workers would count alike, and add to each other's leftovers.
+    """
+    return b"redis_backup:" + secrets.token_hex(16).encode()
 
 
 @dataclass
@@ -114,7 +118,7 @@ class Writing:
 
         Raises the server's error when it is one that every further key would meet.
         """
-        for batch in stream.batches():
+        for batch in self._whole(stream):
             now = (time.time() + self._clock_offset) * 1000
             for start in range(0, len(batch), BATCH_KEYS):
                 entries = batch[start : start + BATCH_KEYS]
@@ -122,6 +126,15 @@ class Writing:
                 self._flush()
                 yield len(entries)
         self._finish()
+
+    def _whole(self, stream: EntryStream) -> Iterator[list[Entry]]:
+        """The stream's batches. Should it break off, what was sent is counted before that is told."""
+        try:
+            for batch in stream.batches():
+                yield [_buildable(entry, stream.rdb_version) for entry in batch] if _any_large(batch) else batch
+        except ArtifactError:
+            self._finish()
+            raise
 
     def _write(self, entries: list[Entry], now: float, rdb_version: int | None) -> None:
         existing = self._existing(entries)
@@ -198,20 +211,25 @@ class Writing:
     def _settle(self, awaited: list[_Commands | Entry]) -> None:
         restored = 0
         replies = self._wire.replies(sum(1 if isinstance(sent, Entry) else sent.replies for sent in awaited))
-        for sent in awaited:
-            if isinstance(sent, Entry):
-                if (reply := next(replies)) == b"OK":
-                    restored += 1
+        try:
+            for sent in awaited:
+                if isinstance(sent, Entry):
+                    if (reply := next(replies)) == b"OK":
+                        restored += 1
+                    else:
+                        self._refused(sent, reply)
                 else:
-                    self._refused(sent, reply)
-            else:
-                self._count(sent, list(islice(replies, sent.replies)))
-        self._report.restored += restored
+                    self._count(sent, list(islice(replies, sent.replies)))
+        finally:
+            self._report.restored += restored
 
     def _count(self, sent: _Commands, replies: list[Any]) -> None:
         """The outcome of a SELECT or DEL, of a value that was built, or of the name it was then given."""
         if sent.naming and isinstance(replies[-1], list):
             replies = replies[-1][:2]
+        elif sent.temporary:
+            # What EXEC answers is a list of replies, and any of them may be an error.
+            replies = [one for reply in replies for one in (reply if isinstance(reply, list) else [reply])]
         error = next((reply for reply in replies if isinstance(reply, Exception)), None)
         if sent.entry is None:
             self._fatal = self._fatal or error
@@ -261,10 +279,12 @@ class Writing:
         if lost := commands.losses(entry, self._version, field_expiry=self._field_expiry):
             self._warn(f"This target cannot be told {lost}.")
         for command in commands.build(entry._replace(key=key), self._version, field_expiry=self._field_expiry):
-            self._push(sent, _encoded(command))
-            if sent.replies == 1:
-                # Should this run be killed, what it was building goes away by itself.
-                self._push(sent, pack(b"EXPIRE", key, _TEMPORARY))
+            if sent.replies:
+                self._push(sent, _encoded(command))
+                continue
+            # In one step with its expiry: should this run be killed, what it was building goes away by itself.
+            for first in (pack(b"MULTI"), _encoded(command), pack(b"EXPIRE", key, _TEMPORARY), pack(b"EXEC")):
+                self._push(sent, first)
         if not sent.replies:
             # A collection whose members have all expired since: no server holds an empty one.
             self._report.expired += 1
@@ -295,6 +315,17 @@ class Writing:
     def _warn(self, what: str) -> None:
         if what not in self._report.warnings:
             self._report.warnings.append(what)
+
+
+def _any_large(batch: list[Entry]) -> bool:
+    return any(entry.payload is not None and len(entry.payload) > LARGEST_PAYLOAD for entry in batch)
+
+
+def _buildable(entry: Entry, rdb_version: int | None) -> Entry:
+    """An entry whose payload is too large for one RESTORE, with its value instead."""
+    if entry.payload is None or rdb_version is None or len(entry.payload) <= LARGEST_PAYLOAD:
+        return entry
+    return entry._replace(payload=None, value=decode(entry.payload, rdb_version))
 
 
 def _encoded(command: commands.Command) -> bytes:

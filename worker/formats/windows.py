@@ -8,6 +8,9 @@ import anycrc
 from worker.errors import FormatError
 
 CHECKSUM_BYTES = 8
+LARGEST_STEP = 64 << 20
+LONGEST_RECORD = 513 << 20
+"""Bytes of what must be held whole without having been asked for; a server takes 512 MB in one argument."""
 
 crc64 = anycrc.Model("CRC64-REDIS").calc
 
@@ -27,12 +30,15 @@ class Window:
     def refill(self, wanted: int = 0) -> int:
         """Drop what was dealt with and read on; how many bytes were dropped, by which all positions have moved.
 
-        At least one chunk is read, `wanted` bytes where there are so many, and no less than what is held over: so a
-        record that is larger than any window costs time in proportion to its size. FormatError at the end of the file.
+        At least one chunk is read, `wanted` bytes where there are so many, and about as much as is held over: a record
+        larger than any window must not be joined anew for each chunk. FormatError at the end of the file.
         """
         rest = [self.data[self.pos :]]
+        if not wanted and len(rest[0]) > LONGEST_RECORD:
+            self.fail("a key or a function in it is longer than any server takes")
         dropped = self._drop(self.pos)
-        wanted = max(1, wanted, len(rest[0]))
+        self.data = b""
+        wanted = max(1, wanted, min(len(rest[0]), LARGEST_STEP))
         while wanted > 0:
             chunk = next(self._chunks, None)
             if chunk is None:

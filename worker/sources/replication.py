@@ -5,7 +5,7 @@ Source of the protocol: replication.c of Redis (SYNC, PSYNC, REPLCONF) and its `
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import NoReturn
 
 from redis.exceptions import RedisError, ResponseError
@@ -50,7 +50,7 @@ class Replication:
         words = str(answers[1])
         return None if "pending output" in words else words
 
-    def chunks(self) -> Iterator[bytes]:
+    def chunks(self) -> Generator[bytes]:
         """Yield the RDB file. SourceUnavailableError when the connection ends, or stalls, before the file does."""
         with self._endpoint.translated("sending its snapshot"), Wire(self._endpoint) as wire:
             only_snapshot = self._introduce(wire)

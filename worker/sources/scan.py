@@ -16,7 +16,7 @@ from worker.wire import Wire, pack, raised
 
 # A batch is sized by what the last one took, so that live traffic between two of them does not feel it. 500 small keys
 # are served faster than 4,000 (caches), and a batch of large ones must fit the server's output buffer and our memory.
-MOST_KEYS = 500
+FIRST_KEYS, MOST_KEYS = 8, 500
 BATCH_SECONDS = 0.01
 BATCH_BYTES = 2 << 20
 
@@ -85,7 +85,7 @@ class _Database:
         self._wire, self._db, self._learn_version = wire, db, learn_version
         self._able = abilities(wire)
         self._repeats = Repeats()
-        self._count = MOST_KEYS // 10
+        self._count = FIRST_KEYS
         self._waiting: list[bytes] = []
         self._cursor = b""
 

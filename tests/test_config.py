@@ -1,0 +1,174 @@
+"""Settings: from the environment or a file, typed, and never printed when they are wrong."""
+
+import os
+from collections.abc import Iterator
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tests.processes import CANARY
+from worker.config import Settings, first_fault, load
+from worker.errors import UsageError
+
+NAMES = [name.upper() for name in Settings.model_fields]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An environment in which nothing of ours is set, and settings that are read anew."""
+    for name in list(os.environ):
+        if name.removesuffix("_FILE") in NAMES:
+            monkeypatch.delenv(name)
+    load.cache_clear()
+    yield
+    load.cache_clear()
+
+
+def test_nothing_need_be_set() -> None:
+    settings = load()
+    assert settings.redis_url == "redis://127.0.0.1:26391/0"
+    assert settings.celery_broker_url == "redis://127.0.0.1:26390/0"
+    assert settings.celery_result_backend == "redis://127.0.0.1:26390/1"
+    assert (settings.backup_storage, settings.backup_engine, settings.backup_format) == ("backups", "auto", "rdb")
+    assert (settings.backup_compression, settings.backup_databases) == (None, None)
+    assert (settings.backup_keep, settings.backup_daily_at, settings.backup_every_hours) == (7, time(3, 0), 24)
+    assert (settings.tz, settings.log_level) == ("UTC", "INFO")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "read"),
+    [
+        ("REDIS_URL", "rediss://user:password@host:6380/2?ssl_ca_certs=/ca.pem", None),
+        ("REDIS_URL", "unix:///run/redis.sock", None),
+        ("CELERY_BROKER_URL", "redis://broker:6379/0", None),
+        ("CELERY_RESULT_BACKEND", "redis://broker:6379/1", None),
+        ("BACKUP_STORAGE", "/var/backups/redis", None),
+        ("BACKUP_ENGINE", "scan", None),
+        ("BACKUP_FORMAT", "json", None),
+        ("BACKUP_COMPRESSION", "gzip", None),
+        ("BACKUP_DATABASES", "0, 3", frozenset({0, 3})),
+        ("BACKUP_DATABASES", "3", frozenset({3})),
+        ("BACKUP_KEEP", "30", 30),
+        ("BACKUP_DAILY_AT", "23:59", time(23, 59)),
+        ("BACKUP_DAILY_AT", "4:05", time(4, 5)),
+        ("BACKUP_EVERY_HOURS", "0.5", 0.5),
+        ("TZ", "Europe/Berlin", None),
+        ("LOG_LEVEL", "DEBUG", None),
+    ],
+)
+def test_a_setting_is_read(name: str, given: str, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, given)
+    assert getattr(load(), name.lower()) == (given if read is None else read)
+
+
+def test_every_setting_is_tried_above() -> None:
+    tried = {case[0] for case in test_a_setting_is_read.pytestmark[0].args[1]}
+    assert tried == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_empty_means_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = getattr(load(), name.lower())
+    load.cache_clear()
+    monkeypatch.setenv(name, "")
+    assert getattr(load(), name.lower()) == default
+
+
+@pytest.mark.parametrize("databases", ["all", " "])
+def test_all_databases_can_be_said(databases: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKUP_DATABASES", databases)
+    assert load().backup_databases is None
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        *((name, f"http://user:{CANARY}@host") for name in NAMES if name.endswith(("_URL", "_BACKEND"))),
+        ("REDIS_URL", CANARY),
+        *((name, CANARY) for name in NAMES if name != "BACKUP_STORAGE"),
+        ("BACKUP_KEEP", "0"),
+        ("BACKUP_KEEP", "-1"),
+        ("BACKUP_DAILY_AT", "24:00"),
+        ("BACKUP_DAILY_AT", "3"),
+        ("BACKUP_EVERY_HOURS", "0"),
+        ("BACKUP_EVERY_HOURS", "nan"),
+        ("BACKUP_EVERY_HOURS", "inf"),
+        ("BACKUP_DATABASES", "-1"),
+        ("BACKUP_DATABASES", "0;1"),
+        ("TZ", "../../etc/passwd"),
+        ("TZ", "/etc/localtime"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_wrong_value_is_named_and_not_printed(name: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, given)
+    with pytest.raises(UsageError) as caught:
+        load()
+    said = str(caught.value)
+    assert said.startswith(f"The setting {name} is wrong: ")
+    assert len(said) > len(f"The setting {name} is wrong: .")
+    assert CANARY not in said
+    assert caught.value.__cause__ is None, "the traceback must not show it either"
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_setting_may_come_from_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = next(case[1] for case in test_a_setting_is_read.pytestmark[0].args[1] if case[0] == name)
+    monkeypatch.setenv(name, given)
+    direct = getattr(load(), name.lower())
+    load.cache_clear()
+    monkeypatch.delenv(name)
+    (secret := tmp_path / "secret").write_text(f"{given}\n")
+    monkeypatch.setenv(f"{name}_FILE", str(secret))
+    assert getattr(load(), name.lower()) == direct
+
+
+def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secret := tmp_path / "secret").write_text("redis://from-the-file:6379/0")
+    monkeypatch.setenv("REDIS_URL_FILE", str(secret))
+    monkeypatch.setenv("REDIS_URL", "redis://from-the-environment:6379/0")
+    assert load().redis_url == "redis://from-the-environment:6379/0"
+
+
+def test_a_wrong_value_in_a_file_is_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secret := tmp_path / "secret").write_text(f"ftp://:{CANARY}@host")
+    monkeypatch.setenv("REDIS_URL_FILE", str(secret))
+    with pytest.raises(UsageError, match="The setting REDIS_URL is wrong: must begin with redis://") as caught:
+        load()
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_that_cannot_be_read_is_named(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("REDIS_URL_FILE", str(path))
+    with pytest.raises(UsageError, match=r"^REDIS_URL_FILE names a file that cannot be read: .*secret$"):
+        load()
+
+
+def test_an_empty_name_of_a_file_means_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL_FILE", "")
+    assert load().redis_url == "redis://127.0.0.1:26391/0"
+
+
+def test_settings_are_read_once_and_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load()
+    monkeypatch.setenv("BACKUP_KEEP", "3")
+    assert load() is settings
+    with pytest.raises(ValueError, match="frozen"):
+        settings.backup_keep = 3
+
+
+def test_a_fault_is_told_without_the_value() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(backup_keep=CANARY)  # type: ignore[arg-type]
+    assert CANARY not in str(caught.value)
+    assert first_fault(caught.value).startswith("backup_keep: input should be a valid integer")
