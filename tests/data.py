@@ -1,13 +1,12 @@
 """Data of every type and encoding, to be backed up and compared."""
 
 import time
-
-import redis
+from typing import Any
 
 BINARY = bytes(range(256))
 
 
-def fill(client: "redis.Redis", version: tuple[int, ...]) -> None:
+def fill(client: Any, version: tuple[int, ...]) -> None:
     """Fill one database: small and large encodings of each type, numeric edges, binary, TTLs, streams with groups."""
     now = int(time.time() * 1000)
     pipe = client.pipeline(transaction=False)
@@ -16,12 +15,14 @@ def fill(client: "redis.Redis", version: tuple[int, ...]) -> None:
     _streams(pipe, version)
     pipe.execute()
     if version >= (7, 0):
-        client.execute_command("FUNCTION", "LOAD", "REPLACE", "#!lua name=lib%d\nredis.register_function('f%d', function() return 1 end)" % ((client.connection_pool.connection_kwargs["db"],) * 2))
+        db = client.connection_pool.connection_kwargs["db"]
+        code = f"#!lua name=lib{db}\nredis.register_function('f{db}', function() return 1 end)"
+        client.execute_command("FUNCTION", "LOAD", "REPLACE", code)
     if version >= (7, 4):
         _field_expiry(client, now)
 
 
-def _strings(pipe: "redis.client.Pipeline", now: int) -> None:
+def _strings(pipe: Any, now: int) -> None:
     for number in (0, 1, -1, 63, 127, -128, 128, 32767, -32768, 2**31 - 1, -(2**31), 2**31, 2**63 - 1, -(2**63)):
         pipe.set(f"int:{number}", number)
     pipe.set("empty", b"")
@@ -38,7 +39,7 @@ def _strings(pipe: "redis.client.Pipeline", now: int) -> None:
     pipe.pfadd("hyperloglog", *(f"m{i}" for i in range(100)))
 
 
-def _collections(pipe: "redis.client.Pipeline") -> None:
+def _collections(pipe: Any) -> None:
     big = [b"element:%d" % i for i in range(10_000)]
     odd: list[bytes] = [b"", b"1", b"-1", b"123456789012", b"text", BINARY, b"x" * 300, b"y" * 5000]
     pipe.rpush("list:small", *odd[:5])
@@ -54,7 +55,16 @@ def _collections(pipe: "redis.client.Pipeline") -> None:
     pipe.hset("hash:small", mapping={b"name": b"Ann", b"age": b"31", BINARY: b"", b"": BINARY[:50]})
     pipe.hset("hash:odd", mapping={b"f%d" % i: member for i, member in enumerate(odd)})
     pipe.hset("hash:big", mapping={member: member for member in big})
-    scores = {b"inf": float("inf"), b"-inf": float("-inf"), b"pi": 3.141592653589793, b"tiny": 5e-324, b"max": 1.7976931348623157e308, b"neg0": -0.0, b"17": 0.1 + 0.2, b"int": 12345678}
+    scores = {
+        b"inf": float("inf"),
+        b"-inf": float("-inf"),
+        b"pi": 3.141592653589793,
+        b"tiny": 5e-324,
+        b"max": 1.7976931348623157e308,
+        b"neg0": -0.0,
+        b"17": 0.1 + 0.2,
+        b"int": 12345678,
+    }
     pipe.zadd("zset:small", scores)
     pipe.zadd("zset:odd", {member: index for index, member in enumerate(odd)})
     pipe.zadd("zset:big", {member: index / 3 for index, member in enumerate(big)})
@@ -62,7 +72,7 @@ def _collections(pipe: "redis.client.Pipeline") -> None:
     pipe.pexpire("hash:big", 7_200_001)
 
 
-def _streams(pipe: "redis.client.Pipeline", version: tuple[int, ...]) -> None:
+def _streams(pipe: Any, version: tuple[int, ...]) -> None:
     for i in range(1, 301):
         pipe.xadd("stream", {"n": i, "text": f"event {i}"}, id=f"1700000000000-{i}")
     pipe.xadd("stream", {b"other": BINARY, b"fields": b""}, id="1700000000005-0")
@@ -80,7 +90,7 @@ def _streams(pipe: "redis.client.Pipeline", version: tuple[int, ...]) -> None:
     pipe.xadd("stream:one", {"a": 1}, id="1-0")
 
 
-def _field_expiry(client: "redis.Redis", now: int) -> None:
+def _field_expiry(client: Any, now: int) -> None:
     client.hset("hfe:small", mapping={"keeps": "1", "expires": "2", "later": "3"})
     client.execute_command("HPEXPIREAT", "hfe:small", now + 5_000_123, "FIELDS", 1, "expires")
     client.execute_command("HPEXPIREAT", "hfe:small", now + 9_000_456, "FIELDS", 1, "later")

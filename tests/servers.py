@@ -48,19 +48,26 @@ def _describe(path: str) -> Binary:
 def binaries() -> list[Binary]:
     """Every server on PATH, in the venv, and in REDIS_SERVERS (paths with colons between), one per version, oldest first."""
     folders = [*os.environ.get("PATH", "").split(":"), str(Path(sys.executable).parent), "/usr/bin"]
-    candidates = [found for name in ("redis-server", "valkey-server") for folder in folders if (found := shutil.which(name, path=folder))]
+    candidates = [
+        found
+        for name in ("redis-server", "valkey-server")
+        for folder in folders
+        if (found := shutil.which(name, path=folder))
+    ]
     candidates += [path for path in os.environ.get("REDIS_SERVERS", "").split(":") if path]
-    found: dict[tuple[str, tuple[int, ...]], Binary] = {}
+    distinct: dict[tuple[str, tuple[int, ...]], Binary] = {}
     for path in candidates:
         binary = _describe(path)
-        found.setdefault((binary.name, binary.version), binary)
-    return sorted(found.values(), key=lambda binary: (binary.name, binary.version))
+        distinct.setdefault((binary.name, binary.version), binary)
+    return sorted(distinct.values(), key=lambda binary: (binary.name, binary.version))
 
 
 class Server:
     """One running redis-server that belongs to a test."""
 
-    def __init__(self, binary: Binary, folder: Path, *options: str, password: str = "", tls: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, binary: Binary, folder: Path, *options: str, password: str = "", tls: dict[str, str] | None = None
+    ) -> None:
         self.binary, self.folder, self.options, self.password, self.tls = binary, folder, options, password, tls
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -70,7 +77,16 @@ class Server:
 
     def start(self) -> None:
         listen = ["--port", "0", "--tls-port", str(self.port)] if self.tls else ["--port", str(self.port)]
-        command = [self.binary.path, *listen, "--bind", "127.0.0.1", "--unixsocket", self.socket, "--dir", str(self.folder)]
+        command = [
+            self.binary.path,
+            *listen,
+            "--bind",
+            "127.0.0.1",
+            "--unixsocket",
+            self.socket,
+            "--dir",
+            str(self.folder),
+        ]
         command += ["--save", "", "--repl-diskless-sync-delay", "0", *self.options]
         if self.password:
             command += ["--requirepass", self.password]
@@ -104,7 +120,8 @@ class Server:
 
     def digest(self) -> bytes:
         """DEBUG DIGEST: equal on two servers exactly when their data is."""
-        return bytes(self.client().execute_command("DEBUG", "DIGEST"))
+        client: Any = self.client()
+        return bytes(client.execute_command("DEBUG", "DIGEST"))
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

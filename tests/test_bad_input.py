@@ -82,7 +82,7 @@ def house(newest: Binary, start_server: StartServer, tmp_path: Path) -> House:
     for number in range(50):
         source.client().set(f"key:{number}", urandom(100))
     name = take(source, tmp_path / "backups")["name"]
-    return House(source, Shell(source.url, tmp_path / "backups", tmp_path), name, start_server)
+    return House(source, Shell(source.url, tmp_path / "backups", tmp_path, forked=True), name, start_server)
 
 
 def _nobody_there(house: House) -> None:
@@ -123,10 +123,10 @@ def _no_rights_at_all(house: House) -> None:
 def _loading(house: House) -> None:
     """A server that needs minutes to load, and answers in between."""
     saved = house.start_server(house.source.binary)
-    command(saved, "DEBUG", "POPULATE", 100_000)
+    command(saved, "DEBUG", "POPULATE", 500_000)
     saved.client().save()
     saved.kill()
-    slow = ("--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")
+    slow = ("--key-load-delay", "100", "--loading-process-events-interval-bytes", "1024")
     house.settings["REDIS_URL"] = house.start_server(
         house.source.binary, "--dir", str(saved.folder), *slow, password=CANARY
     ).url
@@ -338,6 +338,14 @@ def _without_roots_privilege() -> None:
     ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)
 
 
+@pytest.fixture
+def unprivileged(house: House) -> House:
+    """A house whose commands are not root's."""
+    house.shell.forked = False
+    house.preexec = _without_roots_privilege
+    return house
+
+
 @contextlib.contextmanager
 def _read_only(folder: Path) -> Iterator[None]:
     folder.chmod(0o555)
@@ -351,18 +359,18 @@ READ_ONLY = [("backup",), ("prune", "--keep", "1"), ("delete", "{}"), ("verify",
 
 
 @pytest.mark.parametrize("command", READ_ONLY, ids=lambda command: str(command[0]))
-def test_a_read_only_folder_stays_as_it_is(command: tuple[str, ...], house: House) -> None:
+def test_a_read_only_folder_stays_as_it_is(command: tuple[str, ...], unprivileged: House) -> None:
+    house = unprivileged
     take(house.source, house.shell.storage)
     house.source.client().save()
     (house.folder / "dump.rdb").write_bytes((house.source.folder / "dump.rdb").read_bytes())
-    house.preexec = _without_roots_privilege
     with _read_only(house.shell.storage):
         arguments = [word.format(house.name) for word in command]
         house.refuses(*arguments, words=r"cannot be (written|changed) \(Permission denied\): check the folder")
 
 
-def test_a_restore_needs_no_right_to_write_in_the_storage(house: House) -> None:
-    house.preexec = _without_roots_privilege
+def test_a_restore_needs_no_right_to_write_in_the_storage(unprivileged: House) -> None:
+    house = unprivileged
     house.source.client().delete("key:7")
     with _read_only(house.shell.storage):
         assert house.run("restore", "latest", "--json").data["restored"] == 1

@@ -111,7 +111,7 @@ def test_a_reader_who_leaves_leaves_no_replica_behind(diskless: str, binary: Bin
     chunks = Replication(endpoint(server)).chunks()
     assert next(chunks)
     assert replicas(server) == 1
-    chunks.close()  # type: ignore[attr-defined]
+    chunks.close()
     assert gone(server)
 
 

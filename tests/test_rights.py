@@ -44,7 +44,7 @@ def test_the_least_rights_are_enough_for_a_backup(
 ) -> None:
     source, other = fill_all(start_server(binary)), start_server(binary)
     engine = purpose.rsplit(maxsplit=1)[-1]
-    shell = Shell(let_in(source, LEAST_RIGHTS[purpose]), tmp_path / "backups", tmp_path)
+    shell = Shell(let_in(source, LEAST_RIGHTS[purpose]), tmp_path / "backups", tmp_path, forked=True)
     made = shell("backup", "--json", "--engine", engine, "--format", "json" if engine == "typed" else "rdb")
     assert (made.code, made.err) == (0, "")
     assert made.data["warnings"] == []
@@ -61,7 +61,7 @@ def test_the_least_rights_are_enough_for_a_restore(
 ) -> None:
     source, target = fill_all(start_server(binary)), start_server(binary)
     take(source, tmp_path / "backups", format=data_format)
-    shell = Shell(let_in(target, LEAST_RIGHTS[f"restore {data_format}"]), tmp_path / "backups", tmp_path)
+    shell = Shell(let_in(target, LEAST_RIGHTS[f"restore {data_format}"]), tmp_path / "backups", tmp_path, forked=True)
     done = shell("restore", "latest", "--mode", mode, "--yes")
     assert (done.code, done.err) == (0, "")
     assert target.digest() == source.digest()
@@ -72,7 +72,9 @@ def test_a_user_who_may_not_psync_gets_a_backup_by_scan_that_says_why(
 ) -> None:
     source = start_server(newest)
     source.client().set("key", "value")
-    made = Shell(let_in(source, LEAST_RIGHTS["backup by scan"]), tmp_path / "backups", tmp_path)("backup", "--json")
+    made = Shell(let_in(source, LEAST_RIGHTS["backup by scan"]), tmp_path / "backups", tmp_path, forked=True)(
+        "backup", "--json"
+    )
     assert made.code == 0
     assert made.data["engine"] == "scan"
     assert "PSYNC was refused: NOPERM" in made.data["engine_reason"]
@@ -82,7 +84,7 @@ def test_ping_names_the_rights_that_are_missing_and_they_are_enough(
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
     source = start_server(newest)
-    shell = Shell(let_in(source, "+info +ping"), tmp_path / "backups", tmp_path)
+    shell = Shell(let_in(source, "+info +ping"), tmp_path / "backups", tmp_path, forked=True)
     told = shell("ping", "--json")
     assert told.code == 0
     assert (told.data["may_backup"], told.data["may_restore"]) == (False, False)

@@ -43,7 +43,11 @@ def configure(level: str) -> None:
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
             # Celery writes a line with the whole result for every task that ends well: our own events say it shorter.
-            "loggers": {"celery.app.trace": {"level": "WARNING" if level == "INFO" else level}},
+            # The pool tells of children that were killed through a logger that hands nothing on.
+            "loggers": {
+                "celery.app.trace": {"level": "WARNING" if level == "INFO" else level},
+                "multiprocessing": {"handlers": ["stderr"], "level": level},
+            },
             "root": {"handlers": ["stderr"], "level": level},
         }
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from worker.config import EngineName, FormatName
 from worker.connection import Endpoint
-from worker.errors import UsageError
+from worker.errors import SourceError, UsageError
 from worker.sources.replication import Replication
 from worker.sources.scan import Scan
 from worker.sources.typed import Typed
@@ -44,7 +44,7 @@ def _best(endpoint: Endpoint, format_name: FormatName, databases: list[int]) -> 
     if (scan_refusal := scan.refusal()) is None:
         return Choice(scan, f"PSYNC was refused: {refusal}")
     if format_name == "rdb":
-        raise UsageError(
+        raise SourceError(
             f"The source allows neither PSYNC ({refusal}) nor SCAN and DUMP ({scan_refusal}), which an rdb backup needs: "
             "use --format json, or give the user the rights that `python -m worker ping` shows."
         )
