@@ -33,7 +33,13 @@ RETRIES, RETRY_SECONDS = 2, 10
 _IMPATIENT: dict[str, Any] = {"socket_connect_timeout": 1, "socket_timeout": 1, "retry": Retry(NoBackoff(), 0)}
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=RETRIES, retry_on_worker_lost=True)
+@app.task(
+    bind=True,
+    throws=BackupSystemError,
+    max_retries=RETRIES,
+    default_retry_delay=RETRY_SECONDS,
+    retry_on_worker_lost=True,
+)
 def backup(self: Task, **arguments: Any) -> dict[str, Any]:
     """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
     with _running(self, "backup", arguments) as progress:
