@@ -107,8 +107,8 @@ def _become(
 ) -> NoReturn:
     code = 70
     try:
-        for number, stream in enumerate(streams):
-            os.dup2(stream, number)
+        for number, descriptor in enumerate(streams):
+            os.dup2(descriptor, number)
         sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
         os.chdir(cwd)
         os.environ.clear()

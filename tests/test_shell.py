@@ -40,33 +40,39 @@ def source(newest: Binary, start_server: StartServer) -> Server:
 @pytest.fixture
 def shell(source: Server, tmp_path: Path) -> Shell:
     """A shell at that source, with a storage where nothing lies yet."""
-    return Shell(source.url, tmp_path / "backups", tmp_path)
+    return Shell(source.url, tmp_path / "backups", tmp_path, forked=True)
 
 
-def test_a_session_ends_with_the_lost_data_back_and_needs_no_broker(shell: Shell, source: Server) -> None:
+@pytest.fixture
+def fresh(shell: Shell) -> Shell:
+    """The same, where each command is a new interpreter."""
+    return replace(shell, forked=False)
+
+
+def test_a_session_ends_with_the_lost_data_back_and_needs_no_broker(fresh: Shell, source: Server) -> None:
     before = source.digest()
-    made = shell("backup")
+    made = fresh("backup")
     assert (made.code, made.err) == (0, "")
     assert "100 keys" in made.out
     assert "point-in-time by replication" in made.out
     client = source.client()
     client.delete(*(f"user:{number}" for number in range(50)))
     client.set("user:99", "spoilt")
-    kept = shell("restore", "latest")
+    kept = fresh("restore", "latest")
     assert kept.code == 0
     assert "50 restored, 50 skipped, 0 expired, 0 failed" in kept.out
     assert client.get("user:99") == b"spoilt"
-    replaced = shell("restore", "latest", "--mode", "overwrite", "--yes")
+    replaced = fresh("restore", "latest", "--mode", "overwrite", "--yes")
     assert replaced.code == 0
     assert "100 restored, 0 skipped" in replaced.out
     assert source.digest() == before
 
 
-def test_with_json_every_verb_prints_one_document_and_nothing_else(shell: Shell, tmp_path: Path) -> None:
+def test_with_json_every_verb_prints_one_document_and_nothing_else(fresh: Shell, tmp_path: Path) -> None:
     out = tmp_path / "copy.json.gz"
 
     def data(*arguments: str) -> Any:
-        ended = shell(*arguments, "--json")
+        ended = fresh(*arguments, "--json")
         assert (ended.code, ended.err) == (0, ""), arguments
         return ended.data
 
@@ -114,14 +120,14 @@ def test_for_people_every_verb_prints_lines_that_name_what_matters(shell: Shell,
     assert f"{name} is deleted" in told("delete", name)
 
 
-def test_an_empty_catalogue_says_how_to_make_the_first_backup(shell: Shell) -> None:
-    listed = shell("list")
+def test_an_empty_catalogue_says_how_to_make_the_first_backup(fresh: Shell) -> None:
+    listed = fresh("list")
     assert (listed.code, listed.err) == (0, "")
     assert listed.out == "There is no backup yet. Make the first: python -m worker backup\n"
-    nothing = shell("restore", "latest")
+    nothing = fresh("restore", "latest")
     assert nothing.code == 1
     assert "python -m worker backup" in nothing.err
-    assert not shell.storage.exists()
+    assert not fresh.storage.exists()
 
 
 def test_the_default_storage_is_the_folder_backups_where_one_stands(shell: Shell, tmp_path: Path) -> None:
@@ -151,10 +157,10 @@ def test_help_lists_every_verb_and_the_exit_codes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, b"name 1"), ("n\n", 1, b"new"), ("", 1, b"new")])
-def test_overwrite_asks_first(shell: Shell, source: Server, answer: str, code: int, left: bytes) -> None:
-    name = take(source, shell.storage)["name"]
+def test_overwrite_asks_first(fresh: Shell, source: Server, answer: str, code: int, left: bytes) -> None:
+    name = take(source, fresh.storage)["name"]
     source.client().set("user:1", "new")
-    ended = shell("restore", "latest", "--mode", "overwrite", "--json", answer=answer)
+    ended = fresh("restore", "latest", "--mode", "overwrite", "--json", answer=answer)
     assert ended.code == code
     address = f"127.0.0.1:{source.port}"
     assert f"Overwrite keys of {address} with {name} of {address} (100 keys)? [y/N]" in ended.err
