@@ -1,7 +1,7 @@
 """Source to storage: read, format, compress, store; the manifest last."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
     storage = open_storage(settings.backup_storage)
     if (young := _young_enough(storage, catalogue.scope_of(settings), arguments.unless_younger_than_hours)) is not None:
         return {"skipped": f"{young.name} is younger than {arguments.unless_younger_than_hours:g} hours"}
-    began, clock = datetime.now(UTC).replace(microsecond=0), time.monotonic()
+    began, clock = datetime.now(UTC), time.monotonic()
     plan = _plan(settings, arguments)
     _check_room(storage, plan)
     with storage.draft(free_names(began, plan.format, plan.compression.suffix)) as draft:
@@ -143,10 +143,16 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
     stream, dump = _dump(plan, began, tally, stack)
     stack.enter_context(closing(dump))
     total = sum(number for db, number in plan.facts.keys.items() if plan.databases is None or db in plan.databases)
-    with stack:
-        for chunk in stored.watch(plan.compression.compress(raw.watch(dump))):
-            draft.write(chunk)
+
+    def told(chunks: Iterator[bytes]) -> Iterator[bytes]:
+        # Told as it is read: a compressor may hold back megabytes before it gives anything.
+        for chunk in chunks:
+            yield chunk
             progress("reading", tally.keys, total, "keys")
+
+    with stack:
+        for chunk in stored.watch(plan.compression.compress(told(raw.watch(dump)))):
+            draft.write(chunk)
     unreadable = getattr(stream, "unreadable", None) or _unknown_types(tally)
     return {
         "data_format": plan.format,

@@ -41,6 +41,7 @@ class Typed:
     def __init__(self, endpoint: Endpoint, databases: list[int]) -> None:
         self.rdb_version: int | None = None
         self.libraries: list[bytes] = []
+        self.warnings: list[str] = []
         self._endpoint = endpoint
         self._databases = databases
 
@@ -52,18 +53,21 @@ class Typed:
         with self._endpoint.translated("reading keys"):
             for db in self._databases:
                 with Wire(self._endpoint, db) as wire:
-                    self.libraries = _libraries(wire)
+                    self.libraries = self._read_libraries(wire)
                     database = _Database(wire, db, abilities(wire))
                     for keys in scan_keys(wire, KEYS):
                         yield from database.read(keys)
 
-
-def _libraries(wire: Wire) -> list[bytes]:
-    """The source texts of the server's functions; none where it has no functions, or does not let us see them."""
-    told = ask_all(wire, [(b"FUNCTION", b"LIST", b"WITHCODE")])[0]
-    if isinstance(told, ResponseError):
+    def _read_libraries(self, wire: Wire) -> list[bytes]:
+        """The source texts of the server's functions; none where it has no functions, or does not let us see them."""
+        told = ask_all(wire, [(b"FUNCTION", b"LIST", b"WITHCODE")])[0]
+        if not isinstance(told, ResponseError):
+            return [dict(zip(one[::2], one[1::2], strict=True))[b"library_code"] for one in told]
+        if str(told).startswith("NOPERM"):
+            self.warnings = [
+                "The function libraries are not in this backup: FUNCTION LIST is not allowed to this user."
+            ]
         return []
-    return [dict(zip(library[::2], library[1::2], strict=True))[b"library_code"] for library in told]
 
 
 class _Database:
