@@ -5,11 +5,11 @@ import re
 from datetime import time
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -123,6 +123,27 @@ class Settings(BaseSettings):
         return init_settings, env_settings, _SecretFiles(settings_cls)
 
 
+class WebSettings(Settings):
+    """What only the dashboard needs to know. There is no default for a secret, so none can be forgotten."""
+
+    session_secret: str = Field(min_length=32)
+    """Signs sessions; at least 32 characters."""
+    admin_password: str | None = Field(default=None, min_length=8)
+    admin_password_hash: str | None = None
+    """As werkzeug's generate_password_hash writes it; instead of the password."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    web_bind: str = "127.0.0.1"
+    """The address to listen on: 0.0.0.0 for every network of this machine."""
+    web_proxies: int = Field(default=0, ge=0, le=9)
+    """How many proxies stand before the dashboard and tell of the client in X-Forwarded-For and -Proto."""
+
+    @model_validator(mode="after")
+    def _has_a_password(self) -> Self:
+        if not (self.admin_password or self.admin_password_hash):
+            raise ValueError("ADMIN_PASSWORD must be set, or ADMIN_PASSWORD_HASH")
+        return self
+
+
 def first_fault(error: ValidationError) -> str:
     """The first thing that is wrong, as `name: what it must be`, without the value that was given."""
     fault = error.errors(include_input=False, include_url=False)[0]
@@ -134,8 +155,21 @@ def first_fault(error: ValidationError) -> str:
 @cache
 def load() -> Settings:
     """The settings of this process. UsageError names the first one that is wrong."""
+    return _read(Settings)
+
+
+@cache
+def load_web() -> WebSettings:
+    """The same for the dashboard, with what only it needs."""
+    return _read(WebSettings)
+
+
+Kind = TypeVar("Kind", bound=Settings)
+
+
+def _read(kind: type[Kind]) -> Kind:
     try:
-        return Settings()
+        return kind()
     except ValidationError as error:
         name, _, what = first_fault(error).partition(": ")
         raise UsageError(f"The setting {name.upper()} is wrong: {what}.") from None

@@ -29,6 +29,10 @@ class TemporaryError(BackupSystemError):
     """Trying again later can help: a server that is away, loading, or full."""
 
 
+class BrokerUnavailableError(TemporaryError):
+    """The broker cannot be reached at the moment."""
+
+
 class SourceError(BackupSystemError):
     """The source cannot be read."""
 

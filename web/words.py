@@ -1,0 +1,1 @@
+"""Numbers, times and arguments in words, for templates and messages."""

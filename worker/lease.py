@@ -1,0 +1,79 @@
+"""A key that is ours for as long as we renew it: how a run shows that it lives, and how two runs stay out of each other's way."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from worker import broker
+from worker.config import Settings
+from worker.errors import BrokerUnavailableError, BusyError
+
+LEASE_SECONDS, EVERY_SECONDS = 60, 15
+POLL_SECONDS = 0.5
+
+# A key that has vanished, with a broker that lost its memory, is taken again; one that somebody else holds is lost.
+_RENEW = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return holder end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return ARGV[1]
+"""
+_GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+
+
+class Lease:
+    """One key, held by `owner`."""
+
+    def __init__(self, settings: Settings, key: str, owner: str) -> None:
+        self._settings, self._key, self._owner = settings, key, owner
+        self._renewed = 0.0
+
+    def holder(self) -> str:
+        """Take or renew it, and say who holds it now. Raises BrokerUnavailableError."""
+        with broker.translated(), broker.client(self._settings) as client:
+            found: Any = client.eval(_RENEW, 1, self._key, self._owner, str(LEASE_SECONDS * 1000))
+        holder: str = found.decode()
+        if holder == self._owner:
+            self._renewed = time.monotonic()
+        return holder
+
+    def check(self) -> None:
+        """BusyError when somebody else has taken it, while this process stood still.
+
+        A broker that is away has no answer: then it counts as ours, for nobody else can take it either.
+        """
+        if time.monotonic() - self._renewed < EVERY_SECONDS / 3:
+            return
+        with suppress(BrokerUnavailableError):
+            holder = self.holder()
+            if holder != self._owner:
+                raise BusyError(
+                    f"This run stood still for so long that run {holder} has taken its place: nothing more was done."
+                )
+
+    def give_back(self) -> None:
+        """Let others have it."""
+        with suppress(BrokerUnavailableError), broker.translated(), broker.client(self._settings) as client:
+            client.eval(_GIVE_BACK, 1, self._key, self._owner)
+
+
+@contextmanager
+def renewed(lease: Lease) -> Iterator[None]:
+    """Renew the lease in a thread, and give it back at the end."""
+    end = threading.Event()
+
+    def renew() -> None:
+        while not end.wait(EVERY_SECONDS):
+            with suppress(BrokerUnavailableError):
+                lease.holder()
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join(EVERY_SECONDS)
+        lease.give_back()

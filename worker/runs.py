@@ -1,0 +1,226 @@
+"""Every run from queued to its end: what Celery forgets, kept in the broker's Redis under the task's id.
+
+A run is claimed once for each attempt, so that a message that is delivered twice starts it once. While it lives it holds
+a lease; one that has lost its lease has been killed, and `lost` finds it.
+"""
+
+import getpass
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import redis
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from worker import broker
+from worker.config import Settings
+
+State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
+"""Celery's words, and INTERRUPTED: killed, so that nobody was left to tell how it ended."""
+FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
+
+LONG = ("backup", "restore", "verify", "prune", "delete")
+"""Operations whose history is kept long; the others are questions that are asked every few minutes."""
+KEPT_LONG, KEPT = 1000, 50
+"""Runs of one operation that are remembered."""
+PAGE = 200
+CLAIM_SECONDS = int(timedelta(days=8).total_seconds())
+
+_ID = re.compile(r'"id": "([^"]+)"')
+_RUNS = broker.PREFIX + "runs"
+_UNFINISHED = broker.PREFIX + "runs:unfinished"
+
+
+class Run(BaseModel):
+    """One run of one operation; its times are in UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    operation: str
+    """backup, restore, verify, prune, delete, stats, ping."""
+    arguments: dict[str, Any] = {}
+    asked_by: str = "unknown"
+    """Such as `admin`, `token ci`, `beat daily`, `shell root@host`."""
+    state: State = "PENDING"
+    attempt: int = 0
+    """How many times it was tried again."""
+    worker: str | None = None
+    queued_at: AwareDatetime
+    due_at: AwareDatetime
+    """When it is to begin: at once, or later when it is tried again."""
+    started_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    progress: dict[str, Any] | None = None
+    """`{phase, current, total, unit, rate}`; `total` and `rate` may be None."""
+    value: Any = None
+    """What the operation returned."""
+    error: str | None = None
+    """One sentence, without secrets."""
+    log: list[dict[str, Any]] = []
+    """Its structured log lines, the last ones."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will come."""
+        return self.state in FINAL
+
+    @property
+    def skipped(self) -> bool:
+        """Whether it found that there was nothing to do."""
+        return self.state == "SUCCESS" and isinstance(self.value, dict) and "skipped" in self.value
+
+    @property
+    def seconds(self) -> float | None:
+        """From its start to its end; None before that."""
+        if self.started_at is None or self.ended_at is None:
+            return None
+        return (self.ended_at - self.started_at).total_seconds()
+
+
+def here() -> str:
+    """Who runs this process, as `user@host`."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "somebody"  # a container may run under a number without a name
+    return f"{user}@{socket.gethostname()}"
+
+
+def new(identity: str, operation: str, arguments: dict[str, Any], asked_by: str) -> Run:
+    """A run that is about to be queued."""
+    now = datetime.now(UTC)
+    return Run(id=identity, operation=operation, arguments=arguments, asked_by=asked_by, queued_at=now, due_at=now)
+
+
+@contextmanager
+def open_runs(settings: Settings, seconds: float = 3) -> Iterator["Runs"]:
+    """The memory of runs; every call on it raises BrokerUnavailableError when the broker takes longer than that."""
+    with broker.client(settings, seconds) as client:
+        yield Runs(client)
+
+
+class Runs:
+    """All runs that are remembered."""
+
+    def __init__(self, client: "redis.Redis") -> None:
+        self._client: Any = client
+
+    def add(self, run: Run) -> bool:
+        """Remember a run, unless it is remembered already. Whether it was new."""
+        with broker.translated():
+            new: bool = bool(self._client.set(_key(run.id), _dump(run), nx=True))
+            if new:
+                self._index(run)
+            return new
+
+    def put(self, run: Run) -> None:
+        """Remember it as it is now, and give up its lease when it has ended."""
+        with broker.translated():
+            self._client.set(_key(run.id), _dump(run))
+            self._index(run)
+
+    def _index(self, run: Run) -> None:
+        mine, at = f"{_RUNS}:{run.operation}", run.queued_at.timestamp()
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.zadd(_RUNS, {run.id: at})
+            pipe.zadd(mine, {run.id: at})
+            pipe.srem(_UNFINISHED, run.id) if run.ended else pipe.sadd(_UNFINISHED, run.id)
+            if run.ended:
+                pipe.delete(lease_key(run.id))
+            pipe.zrange(mine, 0, -1 - (KEPT_LONG if run.operation in LONG else KEPT))
+            forgotten = pipe.execute()[-1]
+            if forgotten:
+                pipe.delete(*(_key(one.decode()) for one in forgotten))
+                for index in (_RUNS, mine):
+                    pipe.zrem(index, *forgotten)
+                pipe.srem(_UNFINISHED, *forgotten)
+                pipe.execute()
+
+    def get(self, identity: str) -> Run | None:
+        """The run of that id; None for an id that was never issued, or long forgotten."""
+        with broker.translated():
+            return _load(self._client.get(_key(identity)))
+
+    def forget(self, identity: str) -> None:
+        """A run that could not be queued after all leaves no trace."""
+        with broker.translated():
+            run = self.get(identity)
+            with self._client.pipeline(transaction=True) as pipe:
+                pipe.delete(_key(identity))
+                pipe.zrem(_RUNS, identity)
+                pipe.srem(_UNFINISHED, identity)
+                if run is not None:
+                    pipe.zrem(f"{_RUNS}:{run.operation}", identity)
+                pipe.execute()
+
+    def each(self, operation: str | None = None) -> Iterator[Run]:
+        """All runs, of one operation if that is said, newest first; read from the broker as they are taken."""
+        index = f"{_RUNS}:{operation}" if operation else _RUNS
+        start = 0
+        while True:
+            with broker.translated():
+                ids = self._client.zrevrange(index, start, start + PAGE - 1)
+                found = self._client.mget([_key(one.decode()) for one in ids]) if ids else []
+            yield from (run for text in found if (run := _load(text)) is not None)
+            if len(ids) < PAGE:
+                return
+            start += PAGE
+
+    def latest(self, operation: str, *, state: State | None = None) -> Run | None:
+        """The newest run of that operation, in that state if one is said."""
+        return next((run for run in self.each(operation) if state in (None, run.state)), None)
+
+    def unfinished(self) -> list[Run]:
+        """What waits or runs, oldest first."""
+        with broker.translated():
+            ids = sorted(self._client.smembers(_UNFINISHED))
+            found = self._client.mget([_key(one.decode()) for one in ids]) if ids else []
+        runs = [run for text in found if (run := _load(text)) is not None and not run.ended]
+        return sorted(runs, key=lambda run: run.queued_at)
+
+    def claim(self, identity: str, attempt: int) -> bool:
+        """Whether this attempt is ours: true for the first who asks."""
+        with broker.translated():
+            return bool(self._client.set(f"{broker.PREFIX}claim:{identity}:{attempt}", 1, nx=True, ex=CLAIM_SECONDS))
+
+    def claim_slot(self, slot: str, identity: str) -> bool:
+        """Whether a planned moment of the schedule is this run's: true for the first, and for it again."""
+        key = f"{broker.PREFIX}slot:{slot}"
+        with broker.translated():
+            self._client.set(key, identity, nx=True, ex=CLAIM_SECONDS)
+            return bool(self._client.get(key) == identity.encode())
+
+    def alive(self, identity: str) -> bool:
+        """Whether the process of this run has been heard of lately."""
+        with broker.translated():
+            return bool(self._client.exists(lease_key(identity)))
+
+    def waiting(self, queues: list[str]) -> set[str]:
+        """The ids of the messages that wait in the broker's queues, as kombu writes them."""
+        with broker.translated():
+            texts = [text for queue in queues for text in self._client.lrange(queue, 0, -1)]
+        return {identity for text in texts for identity in _ID.findall(text.decode(errors="replace"))}
+
+
+def lease_key(identity: str) -> str:
+    """Where a run shows that it lives."""
+    return f"{broker.PREFIX}lease:{identity}"
+
+
+def _key(identity: str) -> str:
+    return f"{broker.PREFIX}run:{identity}"
+
+
+def _dump(run: Run) -> bytes:
+    return run.model_dump_json().encode()
+
+
+def _load(text: bytes | None) -> Run | None:
+    try:
+        return None if text is None else Run.model_validate_json(text)
+    except ValidationError:
+        return None
