@@ -11,7 +11,8 @@ COPY requirements.txt ./
 RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
 COPY celeryconfig.py ./
 COPY worker ./worker/
-RUN python -m compileall -q celeryconfig.py worker
+COPY web ./web/
+RUN python -m compileall -q celeryconfig.py worker web
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001

@@ -10,7 +10,7 @@ PYTHON := $(VENV)/bin/python
 .PHONY: help run test install lint
 
 help:
-	@echo "make run      everything on this machine: broker, workers, beat and a demo Redis; Ctrl-C stops it"
+	@echo "make run      everything on this machine: dashboard, broker, workers, beat and a demo Redis; Ctrl-C stops it"
 	@echo "make test     the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make install  only make $(VENV) ready"

@@ -20,7 +20,7 @@ task_queues = [Queue(name, _exchange, routing_key=name) for name in ("jobs", "qu
 task_default_queue = task_default_routing_key = "jobs"
 task_default_exchange = "redis_backup"
 # A dashboard never waits behind an hour of backup. By name, so that `celery call` is routed as well.
-task_routes = {f"worker.tasks.{name}": {"queue": "quick"} for name in ("stats", "ping", "prune", "delete")}
+task_routes = {f"worker.tasks.{name}": {"queue": "quick"} for name in ("stats", "ping", "prune", "delete", "reap")}
 
 # JSON only: whoever reaches the broker must not be able to hand us objects.
 task_serializer = result_serializer = "json"
@@ -54,6 +54,7 @@ beat_schedule = {
     "daily": {
         "task": "worker.tasks.backup",
         "schedule": crontab(hour=_settings.backup_daily_at.hour, minute=_settings.backup_daily_at.minute),
+        "options": {"headers": {"asked_by": "beat daily"}},
     },
     # A promise of freshness: it looks often, and does nothing while a young enough backup exists.
     "interval": {
@@ -61,5 +62,14 @@ beat_schedule = {
         "schedule": timedelta(seconds=max(1, min(3600, _every_hours * 3600 / 24))),
         # A little more than it says, so that it never races the daily backup of the same moment.
         "kwargs": {"unless_younger_than_hours": _every_hours * 1.02},
+        "options": {"headers": {"asked_by": "beat interval"}},
     },
+    # So that the dashboard knows whether the source can be reached.
+    "stats": {
+        "task": "worker.tasks.stats",
+        "schedule": timedelta(minutes=5),
+        "options": {"headers": {"asked_by": "beat stats"}},
+    },
+    # A run that was killed is known as such within 90 seconds: its lease runs out after 60.
+    "reap": {"task": "worker.tasks.reap", "schedule": timedelta(seconds=20), "options": {"expires": 20}},
 }

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from local import demo, options
+from local import dashboard, demo, options
 from local.children import Screen
 from local.house import House, Stopped
 from worker import config
@@ -17,14 +17,24 @@ from worker.errors import BackupSystemError, UsageError
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def _next_steps(chosen: options.Options, demo_keys: int | None) -> str:
+def _entrance(own_password: str | None) -> list[str]:
+    address = dashboard.url(config.load_web())
+    if own_password is None:
+        return [f"Dashboard: {address}    the password is the one that you set"]
+    return [
+        f"Dashboard: {address}    password: {own_password}",
+        "           (for this run; set ADMIN_PASSWORD to choose one)",
+    ]
+
+
+def _next_steps(chosen: options.Options, demo_keys: int | None, own_password: str | None) -> str:
     programs = Path(sys.executable).parent
     programs = programs.relative_to(ROOT) if programs.is_relative_to(ROOT) else programs
     storage = config.load().backup_storage
     source = "the one that REDIS_URL names"
     if demo_keys is not None:
         source = f"a demo on port {chosen.source_port} with {demo_keys:,} keys, kept in var/demo"
-    lines = ["", "All is up. In a second terminal, in this folder:", ""]
+    lines = ["", "All is up.", "", *_entrance(own_password), "", "Or, in a second terminal, in this folder:", ""]
     if not chosen.usual_ports:
         lines += [f"  export {name}={url}" for name, url in chosen.settings.items()]
     if demo_keys is None:
@@ -35,8 +45,8 @@ def _next_steps(chosen: options.Options, demo_keys: int | None) -> str:
         f"  {programs}/python -m worker list                        what there is",
         f"  {programs}/python -m worker restore latest              put back what is missing",
         "",
-        f"Source:  {source}",
-        f"Backups: {storage if '://' in storage else (ROOT / storage).resolve()}",
+        f"Source:    {source}",
+        f"Backups:   {storage if '://' in storage else (ROOT / storage).resolve()}",
         "Ctrl-C stops everything; the data stays for the next time.",
         "",
     ]
@@ -57,7 +67,7 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _run(house: House) -> int:
+def _run(house: House, own_password: str | None) -> int:
     try:
         house.screen.say("Starting ...")
         house.start_servers()
@@ -66,7 +76,7 @@ def _run(house: House) -> int:
         missing = house.wait_until_up()
         if missing:
             house.screen.say(f"No sign of life from {', '.join(missing)} so far: see what was said above.")
-        house.screen.say(_next_steps(house.options, keys))
+        house.screen.say(_next_steps(house.options, keys, own_password))
         while True:
             house.watch()
     except Stopped as stopped:
@@ -79,11 +89,14 @@ def main() -> int:
     """Run until Ctrl-C or SIGTERM (exit code 0), or until a child ends (its exit code)."""
     chosen = options.read()
     os.chdir(ROOT)
-    os.environ |= chosen.settings
+    os.environ |= chosen.settings | ({} if chosen.port is None else {"PORT": str(chosen.port)})
     try:
         config.load()
         with _alone():
-            return _run(House(ROOT, chosen, Screen()))
+            password = dashboard.password()
+            os.environ |= dashboard.session_secret(ROOT / "var") | password
+            config.load_web()
+            return _run(House(ROOT, chosen, Screen()), password.get("ADMIN_PASSWORD"))
     except BackupSystemError as error:
         print(error, file=sys.stderr)
         return 1

@@ -13,10 +13,11 @@ from types import FrameType
 import redis
 from honcho.environ import parse_procfile
 
-from local import servers
+from local import dashboard, servers
 from local.children import POLL_SECONDS, Child, Screen, stop
 from local.options import Options
-from worker import heartbeat
+from worker import config, heartbeat
+from worker.errors import BrokerUnavailableError
 
 UP_SECONDS = 60
 # A job that runs may finish: a worker that is asked to end takes no new one.
@@ -73,6 +74,8 @@ class House:
 
     def start_servers(self) -> None:
         """Start what the person did not bring along. UsageError when a port is taken or no server is installed."""
+        web = config.load_web()
+        servers.check_free(web.port, "--port", dashboard.host(web))
         wanted: list[tuple[str, int, Sequence[str]]] = []
         if self.options.own_broker:
             servers.check_free(self.options.broker_port, "--broker-port")
@@ -98,17 +101,23 @@ class House:
         env |= {"PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1"}
         for name, line in parse_procfile((self.root / "Procfile").read_text()).processes.items():
             # exec: what we ask to end is then the program itself, not a shell around it.
-            self.processes.append(Child(name, ["/bin/sh", "-c", f"exec {line}"], env, self.screen))
+            command = ["/bin/sh", "-c", f"exec {line}"]
+            self.processes.append(Child(name, command, dashboard.told(name, env), self.screen))
 
     def wait_until_up(self) -> list[str]:
         """Wait for a sign of life of each process; the names of those that gave none in time."""
-        missing = [child.name for child in self.processes if child.name in _ROLES]
+        missing = [child.name for child in self.processes]
         deadline = time.monotonic() + UP_SECONDS
         while missing and time.monotonic() < deadline:
             self.watch()
-            with suppress(redis.RedisError):
-                missing = [name for name in missing if not heartbeat.alive(_ROLES[name])]
+            with suppress(BrokerUnavailableError):
+                missing = [name for name in missing if not self._lives(name)]
         return missing
+
+    def _lives(self, name: str) -> bool:
+        if name == "web":
+            return dashboard.answers(config.load_web())
+        return heartbeat.alive(_ROLES[name])
 
     def stop(self) -> None:
         """End all. The servers go last, so that nobody misses them, and always have the time to save."""

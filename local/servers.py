@@ -1,5 +1,6 @@
 """Which redis-server runs here, on which port, with which data folder."""
 
+import errno
 import os
 import re
 import shutil
@@ -43,14 +44,16 @@ def _version(path: str) -> tuple[int, ...]:
     return tuple(map(int, match.groups())) if match else ()
 
 
-def check_free(port: int, option: str) -> None:
+def check_free(port: int, option: str, host: str = "127.0.0.1") -> None:
     """UsageError when somebody listens on `port` of this machine. Nothing is said to whoever that is."""
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         # Without this, the connections of a run that has just ended would count as somebody.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise UsageError(f"Nobody can listen on port {port} of {host}: {error.strerror}.") from None
             raise UsageError(
                 f"Port {port} is taken: is another `make run` running? "
                 f"If it is something else, choose another port: python -m local {option} NUMBER"

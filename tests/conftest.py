@@ -8,6 +8,8 @@ import pytest
 
 from tests.servers import Binary, Server, binaries
 
+pytest_plugins = ["tests.web", "tests.works"]
+
 StartServer = Callable[..., Server]
 
 

@@ -23,7 +23,7 @@ from celery import Celery
 from tests.backups import Given
 from tests.servers import Server
 from worker.__main__ import main
-from worker.config import Settings, load
+from worker.config import WebSettings, load
 from worker.entries import Entry
 from worker.formats import rdb_writing
 
@@ -39,7 +39,7 @@ WAIT_SECONDS = 30
 
 def environment(**settings: str) -> dict[str, str]:
     """This machine's environment with these settings of ours and no others; the code is found from any folder."""
-    ours = {name.upper() for name in Settings.model_fields}
+    ours = {name.upper() for name in WebSettings.model_fields}
     kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
     return kept | {"PYTHONPATH": str(ROOT), "PATH": f"{BIN}:{kept.get('PATH', os.defpath)}"} | settings
 
@@ -153,21 +153,21 @@ def listing(folder: Path) -> dict[str, str]:
     }
 
 
-def damaged_dump() -> bytes:
+def damaged_dump(key: bytes = b"damaged") -> bytes:
     """An RDB file with a good key and one that walks well and that no server takes: its listpack is no listpack."""
     nonsense = b"this is no listpack"
     entries = [
         Entry(0, b"unharmed", None, "string", b"\x00\x01x"),
-        Entry(0, b"damaged", None, "hash", b"\x10" + bytes([len(nonsense)]) + nonsense),
+        Entry(0, key, None, "hash", b"\x10" + bytes([len(nonsense)]) + nonsense),
     ]
     return b"".join(rdb_writing.write(Given(entries, rdb_version=9), {}))
 
 
-def eventually(found: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> Any:
-    """The first true answer of `found`, asked again and again."""
+def eventually(found: Callable[[], Any], what: str | Callable[[], str], seconds: float = WAIT_SECONDS) -> Any:
+    """The first true answer of `found`, asked again and again; `what` may be found out when it was in vain."""
     deadline = time.monotonic() + seconds
     while not (answer := found()):
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        assert time.monotonic() < deadline, f"waited in vain for {what if isinstance(what, str) else what()}"
         time.sleep(0.02)
     return answer
 

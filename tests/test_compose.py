@@ -22,13 +22,14 @@ from honcho.environ import parse_procfile
 
 from tests.programs import program
 from tests.servers import Binary, Server, free_port
-from worker.config import Settings
+from worker.config import Settings, WebSettings
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 UP_SECONDS = 60
+SECRETS = {"SESSION_SECRET": "s" * 32, "ADMIN_PASSWORD": "long enough"}
 
 
 def dockerfile(instruction: str) -> list[str]:
@@ -38,15 +39,16 @@ def dockerfile(instruction: str) -> list[str]:
 
 
 def interpolate(text: str, env: Mapping[str, str]) -> str:
-    """`${NAME}`, `${NAME:-otherwise}` and `${NAME:?complaint}`, as docker compose reads them."""
+    """`${NAME}`, `${NAME:-otherwise}`, `${NAME:?complaint}` and `${NAME?complaint}`, as docker compose reads them."""
 
     def value(match: re.Match[str]) -> str:
         name, kind, words = match.groups()
-        if not env.get(name) and kind == "?":
+        missing = name not in env if kind == "?" else not env.get(name)
+        if missing and kind in ("?", ":?"):
             raise LookupError(words)
-        return env.get(name) or words or ""
+        return words if missing and kind == ":-" else env.get(name, "")
 
-    return re.sub(r"\$\{(\w+)(?::([-?])([^}]*))?\}", value, text)
+    return re.sub(r"\$\{(\w+)(?:(:-|:\?|\?)([^}]*))?\}", value, text)
 
 
 @dataclass
@@ -57,6 +59,7 @@ class Stack:
     binary: Binary
     redis_url: str
     port: int = field(default_factory=free_port)
+    web_port: int = field(default_factory=free_port)
     running: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
 
     def build(self) -> None:
@@ -80,13 +83,14 @@ class Stack:
         return f"{Path(sys.executable).parent}:{Path(self.binary.path).parent}:{os.defpath}"
 
     def _here(self, text: str) -> str:
-        text = text.replace("broker:6379", f"127.0.0.1:{self.port}")
+        text = text.replace("broker:6379", f"127.0.0.1:{self.port}").replace(":8000", f":{self.web_port}")
         return re.sub(r"(?<![\w/])/(app|data)\b", lambda match: f"{self.folder}/{match[1]}", text)
 
     def env(self, name: str) -> dict[str, str]:
         """What a container of the service would see: compose's environment and the image's, none of this machine's."""
         given = SERVICES[name].get("environment", {})
-        env = {key: self._here(interpolate(value, {"REDIS_URL": self.redis_url})) for key, value in given.items()}
+        chosen = SECRETS | {"REDIS_URL": self.redis_url}
+        env = {key: self._here(interpolate(value, chosen)) for key, value in given.items()}
         env |= dict(word.split("=", 1) for line in dockerfile("ENV") for word in self._here(line).split())
         return env | {"PATH": f"{self.folder / 'bin'}:{self._path()}", "LANG": "C.UTF-8"}
 
@@ -98,7 +102,7 @@ class Stack:
             )
 
     def healthy(self, name: str) -> bool:
-        kind, *test = SERVICES[name]["healthcheck"]["test"]
+        kind, *test = map(self._here, SERVICES[name]["healthcheck"]["test"])
         command = {"CMD": test, "CMD-SHELL": ["/bin/sh", "-c", *test]}[kind]
         where = self.folder / "app"
         return subprocess.run(command, cwd=where, env=self.env(name), capture_output=True, check=False).returncode == 0
@@ -142,21 +146,63 @@ def test_every_service_starts_becomes_healthy_and_ends_when_it_is_asked_to(stack
         assert stack.terminate(name) == 0, f"{name} did not end well:\n{stack.log(name)}"
 
 
-def test_the_commands_are_those_of_the_procfile() -> None:
+def test_the_commands_are_those_of_the_procfile_but_for_the_web() -> None:
+    """There waitress serves, wherever Python runs and on the port of the settings; here gunicorn, on the image's own."""
     processes = parse_procfile((ROOT / "Procfile").read_text()).processes
-    assert {name: SERVICES[name]["command"] for name in OURS} == {
-        name: shlex.split(line) for name, line in processes.items()
-    }
+    assert set(processes) == set(OURS)
+    for name in set(OURS) - {"web"}:
+        assert SERVICES[name]["command"] == shlex.split(processes[name])
+    assert processes["web"] == "python -m web"
 
 
-def test_it_does_not_start_without_the_redis_to_protect() -> None:
-    with pytest.raises(LookupError, match="set it to the Redis to protect"):
-        interpolate(SERVICES["worker"]["environment"]["REDIS_URL"], {})
+def test_the_dashboard_is_one_process_with_threads() -> None:
+    command = SERVICES["web"]["command"]
+    assert command[command.index("--workers") + 1] == "1"
+    assert int(command[command.index("--threads") + 1]) > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "given", "said"),
+    [
+        ("worker", "REDIS_URL", {}, "set it to the Redis to protect"),
+        ("web", "SESSION_SECRET", {"SESSION_SECRET": ""}, "set it to 32 random characters or more"),
+        ("web", "ADMIN_PASSWORD", {}, "set it to the password of the dashboard"),
+    ],
+)
+def test_it_does_not_start_without_what_it_needs(name: str, setting: str, given: dict[str, str], said: str) -> None:
+    with pytest.raises(LookupError, match=said):
+        interpolate(SERVICES[name]["environment"][setting], given)
+
+
+def test_a_hash_may_stand_for_the_password() -> None:
+    environment = SERVICES["web"]["environment"]
+    given = {"ADMIN_PASSWORD": "", "ADMIN_PASSWORD_HASH": "scrypt:..."}
+    assert interpolate(environment["ADMIN_PASSWORD"], given) == ""
+    assert interpolate(environment["ADMIN_PASSWORD_HASH"], given) == "scrypt:..."
 
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_setting_can_be_given(name: str) -> None:
     assert {setting.upper() for setting in Settings.model_fields} <= set(SERVICES[name]["environment"])
+
+
+def test_every_setting_of_the_dashboard_can_be_given_and_reaches_nobody_else() -> None:
+    its_own = {setting.upper() for setting in set(WebSettings.model_fields) - set(Settings.model_fields)}
+    published = set(re.findall(r"\$\{(\w+)", "".join(SERVICES["web"]["ports"])))
+    assert its_own <= set(SERVICES["web"]["environment"]) | published
+    for name in set(SERVICES) - {"web"}:
+        assert not its_own & set(SERVICES[name].get("environment", {}))
+
+
+def test_the_dashboard_is_reached_from_this_machine_only_unless_told_otherwise() -> None:
+    (port,) = SERVICES["web"]["ports"]
+    assert interpolate(port, {}) == "127.0.0.1:8000:8000"
+    assert interpolate(port, {"WEB_BIND": "0.0.0.0", "PORT": "80"}) == "0.0.0.0:80:8000"
+    assert [name for name in SERVICES if "ports" in SERVICES[name]] == ["web"]
+
+
+def test_the_dashboard_cannot_write_where_the_backups_lie() -> None:
+    assert SERVICES["web"]["volumes"] == ["backups:/app/backups:ro"]
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -188,7 +234,7 @@ def test_a_worker_has_longer_to_stop_than_anybody_else_and_beat_is_alone() -> No
 @pytest.mark.parametrize("name", OURS)
 def test_volumes_are_declared_and_mounted_where_the_image_has_a_folder_of_its_user(name: str) -> None:
     for volume in SERVICES[name]["volumes"]:
-        declared, where = volume.split(":")
+        declared, where, *_ = volume.split(":")
         assert declared in COMPOSE["volumes"]
         assert where in dockerfile("RUN")[0].split()
 
@@ -217,14 +263,16 @@ def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
 
 def test_the_image_has_every_package_that_the_code_imports() -> None:
     lines = (ROOT / "requirements.txt").read_text().splitlines()
-    # redis[hiredis]==8.1.0 brings both; kombu and billiard come with Celery.
+    # redis[hiredis]==8.1.0 brings both; the others come with Celery, Flask and flask-limiter.
     pinned = [line.split("==")[0].lower() for line in lines if not line.startswith("#")]
-    installed = {name for line in pinned for name in re.findall(r"[\w.-]+", line)} | {"kombu", "billiard"}
+    installed = {name for line in pinned for name in re.findall(r"[\w.-]+", line)}
+    installed |= {"kombu", "billiard", "werkzeug", "markupsafe", "limits"}
     homes = importlib.metadata.packages_distributions()
-    for path in [*(ROOT / "worker").rglob("*.py"), ROOT / "celeryconfig.py"]:
+    ours = {"worker", "web", "compression"}
+    for path in [*(ROOT / "worker").rglob("*.py"), *(ROOT / "web").rglob("*.py"), ROOT / "celeryconfig.py"]:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             # `compression` is in Python 3.14 itself.
-            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"worker", "compression"}:
+            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - ours:
                 assert {home.lower() for home in homes[name]} & installed, f"{path}: {name}"

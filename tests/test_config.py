@@ -1,17 +1,21 @@
 """Settings: from the environment or a file, typed, and never printed when they are wrong."""
 
+import math
 import os
 from collections.abc import Iterator
-from datetime import time
+from datetime import datetime, time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tests.processes import CANARY
+from worker.backup import BackupArguments
 from worker.config import Settings, first_fault, load
 from worker.errors import UsageError
+from worker.prune import PruneArguments
+from worker.restore import RestoreArguments
 
 NAMES = [name.upper() for name in Settings.model_fields]
 
@@ -171,4 +175,51 @@ def test_a_fault_is_told_without_the_value() -> None:
     with pytest.raises(ValidationError) as caught:
         Settings(backup_keep=CANARY)  # type: ignore[arg-type]
     assert CANARY not in str(caught.value)
-    assert first_fault(caught.value).startswith("backup_keep: input should be a valid integer")
+    assert first_fault(caught.value) == "backup_keep: must be a whole number"
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "said"),
+    [
+        (BackupArguments, {"format": "xml"}, "format: must be 'rdb' or 'json'"),
+        (BackupArguments, {"fromat": "rdb"}, "fromat: is not known here"),
+        (BackupArguments, {"databases": {"0": 1}}, "databases: must be a list"),
+        (BackupArguments, {"databases": ["x"]}, "databases.0: must be a whole number"),
+        (BackupArguments, {"databases": -1}, "databases.0: must be at least 0"),
+        (BackupArguments, {"unless_younger_than_hours": 0}, "unless_younger_than_hours: must be more than 0"),
+        (BackupArguments, {"unless_younger_than_hours": "x"}, "unless_younger_than_hours: must be a number"),
+        (
+            BackupArguments,
+            {"unless_younger_than_hours": math.inf},
+            "unless_younger_than_hours: must be a finite number",
+        ),
+        (BackupArguments, [], "arguments: must be names with values"),
+        (RestoreArguments, {}, "name: must be given"),
+        (RestoreArguments, {"name": 1}, "name: must be text"),
+        (RestoreArguments, {"name": ""}, "name: must have at least 1 character"),
+        (RestoreArguments, {"name": "x" * 201}, "name: must have at most 200 characters"),
+        (RestoreArguments, {"name": "x", "types": "set"}, "types: must be a list"),
+        (PruneArguments, {"keep": 0}, "keep: must be at least 1"),
+        (PruneArguments, {"keep": 1.5}, "keep: must be a whole number"),
+        (PruneArguments, {"keep": "9" * 5000}, "keep: must be a whole number"),
+        (PruneArguments, {"dry_run": "perhaps"}, "dry_run: must be true or false"),
+        (Settings, {"backup_keep": 100_001}, "backup_keep: must be at most 100000"),
+        (Settings, {"log_level": "LOUD"}, "log_level: must be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
+    ],
+)
+def test_a_fault_is_told_in_plain_words(model: type[BaseModel], given: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(given)
+    assert first_fault(caught.value) == said
+
+
+def test_what_no_word_was_found_for_is_told_in_the_words_of_pydantic() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(datetime).validate_python("x")
+    assert first_fault(caught.value).startswith("arguments: must be a valid datetime")
+
+
+@pytest.mark.parametrize("level", ["info", "Info", "INFO"])
+def test_the_log_level_may_be_written_in_any_case(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", level)
+    assert load().log_level == "INFO"

@@ -12,7 +12,10 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar
 from pathlib import Path
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPCookieProcessor, ProxyHandler, build_opener
 
 import pytest
 import redis
@@ -21,6 +24,7 @@ from local import servers
 from tests.conftest import StartServer
 from tests.programs import program
 from tests.servers import Binary, free_port
+from worker.config import WebSettings
 from worker.errors import UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -35,9 +39,11 @@ class Run:
     env: dict[str, str] = field(default_factory=dict)
     broker_port: int = field(default_factory=free_port)
     source_port: int = field(default_factory=free_port)
+    port: int = field(default_factory=free_port)
 
     def __post_init__(self) -> None:
         ports = ["--broker-port", str(self.broker_port), "--source-port", str(self.source_port)]
+        ports += ["--port", str(self.port)]
         with (self.folder / "said").open("wb") as said:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "local", *ports],
@@ -76,9 +82,39 @@ class Run:
     def source(self, db: int = 0) -> "redis.Redis":
         return redis.Redis(port=self.source_port, db=db)
 
+    @property
+    def password(self) -> str:
+        """The one that was printed."""
+        (said,) = re.findall(
+            rf"^Dashboard: http://127\.0\.0\.1:{self.port}    password: (\S+)$", self.said, re.MULTILINE
+        )
+        return str(said)
+
+    def browser(self) -> "Browser":
+        return Browser(f"http://127.0.0.1:{self.port}")
+
+
+class Browser:
+    """Somebody with cookies, who sees where he ends."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.jar = url, CookieJar()
+        self._opener = build_opener(ProxyHandler({}), HTTPCookieProcessor(self.jar))
+
+    def opens(self, path: str, **form: str) -> tuple[str, str]:
+        """The path of the page that came in the end, and its text; a form is posted."""
+        with self._opener.open(self.url + path, urlencode(form).encode() if form else None) as answer:
+            return str(urlsplit(answer.url).path), answer.read().decode()
+
+    def logs_in(self, password: str) -> str:
+        _, page = self.opens("/login")
+        hidden = dict(re.findall(r'name="(csrf_token|next)"[^>]*value="([^"]*)"', page))
+        return self.opens("/login", password=password, **hidden)[0]
+
 
 def clean_environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in SERVERS}
+    ours = {*SERVERS, *(name.upper() for name in WebSettings.model_fields)}
+    return {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
 
 
 def processes_in(folder: Path) -> dict[int, str]:
@@ -95,7 +131,7 @@ def processes_in(folder: Path) -> dict[int, str]:
 def project(tmp_path: Path) -> Iterator[Path]:
     """A copy of all that runs; whatever a failed test left running in it is ended."""
     folder = tmp_path / "project"
-    for name in ("local", "worker"):
+    for name in ("local", "worker", "web"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("Procfile", "celeryconfig.py"):
         shutil.copy(ROOT / name, folder)
@@ -115,9 +151,13 @@ def wait_for_success(run: Run, result_id: str) -> str:
             time.sleep(0.2)
 
 
-def test_a_backup_of_the_demo_is_a_call_away_and_the_next_run_finds_it_all_again(project: Path) -> None:
-    run = Run(project)
+def test_a_backup_of_the_demo_is_a_call_away_and_the_next_run_finds_it_all_again(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("canary-of-my-own\n")
+    env = {"ADMIN_PASSWORD_FILE": str(tmp_path / "password")}
+    run = Run(project, env)
     run.wait_until_up()
+    visitor = run.browser()
+    assert visitor.logs_in("canary-of-my-own") == "/"
     assert stat.S_IMODE((project / "var").stat().st_mode) == 0o700
     assert [run.source(db).dbsize() > 0 for db in range(4)] == [True, True, True, False]
     result_id = run.celery("call", "worker.tasks.backup")
@@ -129,9 +169,11 @@ def test_a_backup_of_the_demo_is_a_call_away_and_the_next_run_finds_it_all_again
     run.source().delete("settings:bot")
     assert run.interrupt() == 0, run.said
     assert processes_in(project) == {}
+    assert "canary" not in run.said
 
-    again = Run(project, broker_port=run.broker_port, source_port=run.source_port)
+    again = Run(project, env, broker_port=run.broker_port, source_port=run.source_port, port=run.port)
     again.wait_until_up()
+    assert visitor.opens("/")[0] == "/", "whoever was logged in still is"
     assert again.source().get("mark") == b"kept"
     assert not again.source().exists("settings:bot")
     assert again.celery("result", result_id) == answer
@@ -143,7 +185,7 @@ def test_a_backup_of_the_demo_is_a_call_away_and_the_next_run_finds_it_all_again
 
 
 def refused(project: Path) -> str:
-    ports = ["--broker-port", str(free_port()), "--source-port", str(free_port())]
+    ports = ["--broker-port", str(free_port()), "--source-port", str(free_port()), "--port", str(free_port())]
     ended = subprocess.run(
         [sys.executable, "-m", "local", *ports],
         cwd=project, env=clean_environment(), capture_output=True, text=True, check=False, timeout=30,
@@ -152,12 +194,25 @@ def refused(project: Path) -> str:
     return ended.stderr
 
 
+def opens_with_a_password_that_nobody_else_is_told(run: Run) -> None:
+    visitor, password = run.browser(), run.password
+    assert visitor.opens("/")[0] == "/login"
+    assert visitor.logs_in(password) == "/"
+    secret = run.folder / "var/session-secret"
+    assert (stat.S_IMODE(secret.stat().st_mode), len(secret.read_text()) > 40) == (0o600, True)
+    lines = processes_in(run.folder)
+    assert password not in "".join(lines.values())
+    told = [line for pid, line in lines.items() if password.encode() in Path(f"/proc/{pid}/environ").read_bytes()]
+    assert [line.split()[1:] for line in told] == [["-m", "web"]]
+
+
 def test_a_source_of_ones_own_is_only_read(project: Path, newest: Binary, start_server: StartServer) -> None:
     source = start_server(newest)
     source.client().set("mine", 1)
     before = source.digest()
     run = Run(project, {"REDIS_URL": source.url})
     run.wait_until_up()
+    opens_with_a_password_that_nobody_else_is_told(run)
     assert not (project / "var" / "demo").exists()
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", run.source_port)) != 0
@@ -168,7 +223,27 @@ def test_a_source_of_ones_own_is_only_read(project: Path, newest: Binary, start_
     assert processes_in(project) == {}
 
 
-@pytest.mark.parametrize("taken", ["broker_port", "source_port"])
+def test_an_address_that_is_not_of_this_machine_is_one_sentence(project: Path) -> None:
+    run = Run(project, {"WEB_BIND": "192.0.2.1"})
+    assert run.process.wait(30) == 1
+    assert (
+        run.said
+        == f"Starting ...\nNobody can listen on port {run.port} of 192.0.2.1: Cannot assign requested address.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("REDIS_URL", "http://user:canary@host"), ("ADMIN_PASSWORD", "canary"), ("WEB_PROXIES", "canary")],
+)
+def test_a_wrong_setting_is_one_sentence(project: Path, name: str, value: str) -> None:
+    run = Run(project, {name: value})
+    assert run.process.wait(30) == 1
+    assert run.said.startswith(f"The setting {name} is wrong")
+    assert "canary" not in run.said
+
+
+@pytest.mark.parametrize("taken", ["broker_port", "source_port", "port"])
 def test_a_taken_port_is_one_sentence_and_whoever_has_it_hears_nothing(project: Path, taken: str) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -176,7 +251,7 @@ def test_a_taken_port_is_one_sentence_and_whoever_has_it_hears_nothing(project: 
         listener.settimeout(0.2)
         run = Run(project, **{taken: listener.getsockname()[1]})
         assert run.process.wait(30) == 1
-        assert re.search(r"^Port \d+ is taken: is another `make run` running\?.*-port NUMBER$", run.said, re.MULTILINE)
+        assert re.search(r"^Port \d+ is taken: is another `make run` running\?.*port NUMBER$", run.said, re.MULTILINE)
         assert "Traceback" not in run.said
         with pytest.raises(TimeoutError):
             listener.accept()
@@ -184,17 +259,9 @@ def test_a_taken_port_is_one_sentence_and_whoever_has_it_hears_nothing(project: 
     assert processes_in(project) == {}
 
 
-def test_a_wrong_setting_is_one_sentence(project: Path) -> None:
-    run = Run(project, {"REDIS_URL": "http://user:canary@host"})
-    assert run.process.wait(30) == 1
-    assert run.said.startswith("The setting REDIS_URL is wrong")
-    assert "canary" not in run.said
-
-
 def test_help_says_how_to_choose_the_ports() -> None:
     said = subprocess.check_output([sys.executable, "-m", "local", "--help"], cwd=ROOT, text=True)
-    assert "--broker-port" in said
-    assert "--source-port" in said
+    assert [name for name in ("--port", "--broker-port", "--source-port") if f"{name} PORT" not in said] == []
 
 
 def test_the_systems_redis_server_comes_before_the_one_in_the_venv(

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from werkzeug.security import check_password_hash
 
 from local import demo
 from tests.processes import BIN, CELERY, ROOT, Background, Ended, environment, run
-from tests.servers import Server, binaries, running
-from worker.config import LOCAL_BROKER_PORT, LOCAL_SOURCE_PORT
+from tests.servers import Server, binaries, free_port, running
+from tests.web import Web
+from web.auth import need_of
+from worker.config import LOCAL_BROKER_PORT, LOCAL_SOURCE_PORT, WebSettings
 
-README = ROOT / "README.md"
+README, GUIDE = ROOT / "README.md", ROOT / "docs/guide.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 # What other tests start for real, and what would start itself here.
@@ -27,6 +30,7 @@ ELSEWHERE = {
     "docker compose": "tests/test_compose.py",
     "git clone": "tests/test_make.py",
 }
+WEB_PORT = 8000
 LONG = re.compile(r"celery( -q)? -A worker (worker|beat)\b")
 
 
@@ -56,6 +60,7 @@ class Desk:
     env: dict[str, str]
     broker: Server
     source: Server
+    web_port: int
     started: list[Background]
 
     def do(self, commands: list[str]) -> Ended:
@@ -72,15 +77,16 @@ class Desk:
             elif not elsewhere(command):
                 script.append(command)
         text = "\n".join(script)
-        for local, here in ((LOCAL_BROKER_PORT, self.broker.port), (LOCAL_SOURCE_PORT, self.source.port)):
-            text = re.sub(rf"\b{local}\b", str(here), text)
+        here = {LOCAL_BROKER_PORT: self.broker.port, LOCAL_SOURCE_PORT: self.source.port, WEB_PORT: self.web_port}
+        for port, mine in here.items():
+            text = re.sub(rf":{port}\b", f":{mine}", text)
         return run("bash", "-c", text, env=self.env, cwd=self.folder)
 
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
     folder, binary = tmp_path / "clone", binaries()[-1]
-    for name in ("worker", "local"):
+    for name in ("worker", "web", "local"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "celeryconfig.py", folder)
     (folder / ".venv/bin").mkdir(parents=True)
@@ -94,10 +100,14 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             CELERY_RESULT_BACKEND=broker.url[:-1] + "1",
             BACKUP_STORAGE=str(folder / "backups"),
         )
-        desk = Desk(folder, env | {"PYTHONPATH": str(folder)}, broker, source, [])
+        desk = Desk(folder, env | {"PYTHONPATH": str(folder)}, broker, source, free_port(), [])
+        secrets = {"PORT": str(desk.web_port), "SESSION_SECRET": "s" * 32, "ADMIN_PASSWORD": "long enough"}
+        web = (sys.executable, "-m", "web")
         desk.started.append(Background(*CELERY, "worker", env=desk.env, cwd=folder, name="worker"))
+        desk.started.append(Background(*web, env=desk.env | secrets, cwd=folder, name="web"))
         try:
             desk.started[0].wait_until_it_says("ready.")
+            desk.started[1].wait_until_it_says(f":{desk.web_port}")
             yield desk
         finally:
             for process in desk.started:
@@ -143,6 +153,36 @@ def test_every_task_that_is_named_exists() -> None:
     tasks = set(re.findall(r"^def ([a-z]+)\(self: Task", (ROOT / "worker/tasks.py").read_text(), re.MULTILINE))
     assert "backup" in named
     assert named - tasks == set()
+
+
+def test_the_guide_names_every_setting_and_no_other() -> None:
+    named = set(re.findall(r"^\| `([A-Z_]+)` \|", GUIDE.read_text(), re.MULTILINE))
+    assert named == {name.upper() for name in WebSettings.model_fields}
+
+
+def test_the_guide_names_every_call_of_the_api_with_its_scope(web_app: Web) -> None:
+    named = re.findall(r"^\| `([A-Z]+) (/api/\S+)` \| (\w+) \|", GUIDE.read_text(), re.MULTILINE)
+    with web_app.app.app_context():
+        calls = {
+            (method, str(rule), need_of(rule.endpoint, method))
+            for rule in web_app.app.url_map.iter_rules()
+            if rule.endpoint.startswith("api.")
+            for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        }
+    assert set(named) == calls
+
+
+def test_every_metric_that_the_guide_names_exists() -> None:
+    named = set(re.findall(r"redis_backup_([a-z_]+)(?=[`{, ])", GUIDE.read_text()))
+    defined = set(re.findall(r'_(?:gauge|labelled)\(\s*"([a-z_]+)"', (ROOT / "web/metrics.py").read_text()))
+    assert len(defined) > 5
+    assert named == defined | {"storage_up", "broker_up"}
+
+
+def test_the_hash_that_the_guide_makes_is_one_of_the_password(tmp_path: Path) -> None:
+    (line,) = re.findall(r'^python (-c ".*generate_password_hash.*")$', GUIDE.read_text(), re.MULTILINE)
+    made = run("bash", "-c", f"{sys.executable} {line}", env=environment(), cwd=tmp_path, answer="correct horse\n")
+    assert check_password_hash(made.out.strip(), "correct horse")
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

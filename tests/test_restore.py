@@ -183,7 +183,14 @@ def test_a_part_of_a_backup_can_be_restored(
         assert {db: set(varied.client(db).keys()) for db in (0, 3)} == expected
         assert counts(report) == ({"restored": sum(map(len, expected.values()))} if any(expected.values()) else {})
         assert report["functions"] == 0
+        said = [] if any(expected.values()) else ["No key of the backup fits: nothing was restored."]
+        assert report["warnings"] == said
         wipe(varied)
+
+
+def test_a_backup_without_keys_is_restored_and_says_so(source: Server, tmp_path: Path) -> None:
+    take(source, tmp_path)
+    assert bring_back(source, tmp_path)["warnings"] == ["The backup holds no key."]
 
 
 def test_functions_that_exist_stay_or_are_replaced(source: Server, tmp_path: Path) -> None:
@@ -397,8 +404,11 @@ def test_a_target_that_evicts_is_no_success(source: Server, target: Server, tmp_
     client.config_set("maxmemory-policy", "allkeys-random")
     client.config_set("maxmemory", client.info("memory")["used_memory"] + 15_000_000)
     report = bring_back(target, tmp_path)
-    assert report["failed"] == 3000 - client.dbsize() > 0
-    assert "evicted" in " ".join(report["warnings"])
+    assert report["evicted"] == 3000 - client.dbsize() > 0
+    assert counts(report) == {"restored": 3000}
+    assert f"The target evicted {report['evicted']:,} keys" in " ".join(report["warnings"])
+    with pytest.raises(IncompleteError, match=rf"3,000 restored.* {report['evicted']:,} evicted.*raise maxmemory"):
+        check_complete(report)
 
 
 def test_a_read_only_replica_is_refused(source: Server, target: Server, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.config import Settings
-from worker.schedule import next_daily, next_interval
+from worker.schedule import next_daily, next_interval, slot
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING, AUTUMN = datetime(2024, 3, 31).date(), datetime(2024, 10, 27).date()
@@ -83,3 +83,18 @@ def test_an_interval_is_counted_from_the_newest_backup() -> None:
     assert next_interval(settings, None, now) == now
     assert next_interval(settings, now - timedelta(hours=2), now) == now + timedelta(hours=4)
     assert next_interval(settings, now - timedelta(hours=20), now) == now
+
+
+def test_the_slot_of_a_moment_is_the_last_planned_one() -> None:
+    settings = at("03:00", "UTC")
+    three = datetime(2024, 5, 2, 3, tzinfo=UTC)
+    assert slot(settings, three) == three
+    assert slot(settings, three + timedelta(hours=23, minutes=59)) == three
+    assert slot(settings, three - timedelta(seconds=1)) == three - timedelta(days=1)
+
+
+@given(st.datetimes(datetime(2024, 1, 1), datetime(2025, 1, 1)), st.sampled_from(["00:00", "02:30", "23:59"]))
+def test_no_planned_moment_lies_between_a_slot_and_its_moment(naive: datetime, time_of_day: str) -> None:
+    settings, now = at(time_of_day), naive.replace(tzinfo=UTC)
+    planned = slot(settings, now)
+    assert planned <= now < next_daily(settings, planned)

@@ -246,9 +246,10 @@ def _shown(terminal: int) -> Iterator[bytes]:
 
 def test_a_log_level_brings_the_events_as_json_on_standard_error(shell: Shell) -> None:
     made = shell("backup", "--json", LOG_LEVEL="INFO")
-    event = json.loads(made.err.splitlines()[-1])
-    assert event["event"] == "backup_created"
-    assert event["name"] == made.data["name"]
+    created, audit = map(json.loads, made.err.splitlines()[-2:])
+    assert (created["event"], audit["event"]) == ("backup_created", "audit")
+    assert created["name"] == made.data["name"]
+    assert (audit["what"], audit["outcome"]) == ("backup", "SUCCESS")
 
 
 def test_a_url_may_come_from_a_file(shell: Shell, source: Server, tmp_path: Path) -> None:

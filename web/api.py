@@ -1,5 +1,218 @@
 """What a script uses: tasks are asked for with 202 and a result id, and looked up by it."""
 
-from flask_openapi3 import APIBlueprint
+from contextlib import suppress
+from itertools import islice
+from typing import Any
 
-api = APIBlueprint("api", __name__, url_prefix="/api")
+from flask import Response, g, url_for
+from flask_openapi3 import APIBlueprint, Tag
+
+from web import jobs
+from web.answers import Problem
+from web.auth import needs
+from web.downloads import stored_file
+from web.shapes import (
+    BackupBody,
+    BackupList,
+    Issued,
+    Named,
+    Outcome,
+    Page,
+    PruneBody,
+    Queued,
+    RunList,
+    RunsPage,
+    told,
+)
+from worker import catalogue, tasks
+from worker.config import load_web
+from worker.errors import ArtifactError, BackupSystemError, UsageError
+from worker.manifest import Manifest
+from worker.runs import Run, open_runs
+from worker.storage import Folder, open_storage
+
+SECURITY: dict[str, Any] = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "Made on the System page, or by `python -m worker token`.",
+    },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": "redis_backup_session",
+        "description": "Of somebody who has logged in; whatever is no GET needs the header X-CSRFToken as well.",
+    },
+}
+STATS_SECONDS = 5
+"""How long the numbers are waited for."""
+
+Answer = tuple[dict[str, Any], int, dict[str, str]]
+
+
+def _faults(*statuses: int) -> dict[Any, Any]:
+    return dict.fromkeys(statuses, Problem)
+
+
+_CALLS = Tag(
+    name="calls",
+    description="What takes a worker is answered with 202 and a result id; GET /api/result/{result_id} tells the rest.",
+)
+api = APIBlueprint(
+    "api",
+    __name__,
+    url_prefix="/api",
+    abp_tags=[_CALLS],
+    abp_security=[{"token": []}, {"session": []}],
+    abp_responses=_faults(400, 401, 403, 429, 500),
+)
+_QUEUED: dict[Any, Any] = {202: Queued, **_faults(413, 415, 503)}
+
+
+def _storage() -> Folder:
+    return open_storage(load_web().backup_storage)
+
+
+def _manifest(name: str) -> Manifest:
+    """The backup of that name. Raises NotFoundError, or ArtifactError where its manifest is damaged."""
+    return catalogue.get(_storage(), name, catalogue.scope_of(load_web()))
+
+
+def _check_there(name: str) -> None:
+    """NotFoundError now instead of a task that fails in a minute; what else is wrong, the task tells."""
+    with suppress(ArtifactError):
+        _manifest(name)
+
+
+def _in_full(name: str, what: str) -> None:
+    if name == catalogue.LATEST:
+        raise UsageError(f"Name the backup in full to {what}: which one is the latest may have changed meanwhile.")
+
+
+def _queued(identity: str) -> Answer:
+    return {"result_id": identity}, 202, {"Location": url_for("api.result", result_id=identity)}
+
+
+@api.post("/backup/create", responses={**_QUEUED, **_faults(409)})
+@needs("backup")
+def create(body: BackupBody) -> Answer:
+    """Back the source up."""
+    return _queued(jobs.ask(tasks.backup, body, g.identity.name))
+
+
+@api.post("/backup/restore", responses={**_QUEUED, **_faults(404, 409)})
+@needs("restore")
+def restore(body: tasks.RestoreArguments) -> Answer:
+    """Restore a backup.
+
+    With the mode `overwrite` the name must be given in full; with `skip`, `latest` will do.
+    """
+    if body.mode != "skip":
+        _in_full(body.name, "overwrite with it")
+    _check_there(body.name)
+    return _queued(jobs.ask(tasks.restore, body, g.identity.name))
+
+
+@api.post("/backup/verify", responses={**_QUEUED, **_faults(404)})
+@needs("backup")
+def verify(body: tasks.VerifyArguments) -> Answer:
+    """Read a backup to its end and compare it with its manifest."""
+    _check_there(body.name)
+    return _queued(jobs.ask(tasks.verify, body, g.identity.name))
+
+
+@api.post("/backup/prune", responses=_QUEUED)
+@needs("restore")
+def prune(body: PruneBody) -> Answer:
+    """Delete what retention gives up, or with `dry_run` say what that is."""
+    return _queued(jobs.ask(tasks.prune, body, g.identity.name))
+
+
+@api.delete("/backup/delete/<name>", responses={**_QUEUED, **_faults(404)})
+@needs("restore")
+def delete(path: Named) -> Answer:
+    """Delete one backup, named in full."""
+    _in_full(path.name, "delete it")
+    _check_there(path.name)
+    return _queued(jobs.ask(tasks.delete, tasks.DeleteArguments(name=path.name), g.identity.name))
+
+
+@api.get("/backup/list", responses={200: BackupList})
+@needs("read")
+def backups(query: Page) -> dict[str, Any]:
+    """The catalogue, newest first; read from storage, whatever has become of the broker."""
+    found = catalogue.read(_storage())
+    shown = found.backups[slice(*query.bounds)]
+    listed = BackupList(backups=shown, total=len(found.backups), problems=found.problems, **query.model_dump())
+    return listed.model_dump(mode="json")
+
+
+@api.get("/backup/manifest/<name>", responses={200: Manifest, **_faults(404)})
+@needs("read")
+def manifest(path: Named) -> dict[str, Any]:
+    """One backup, described; `latest` is the newest."""
+    return _manifest(path.name).model_dump(mode="json")
+
+
+_FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+
+@api.get(
+    "/backup/download/<name>",
+    responses={
+        200: {"description": "The stored file", "content": _FILE},
+        206: {"description": "The part of it that the header Range asks for", "content": _FILE},
+        304: {"description": "It is the one that the header If-None-Match names"},
+        412: {"description": "It is not the one that the header If-Match names"},
+        **_faults(404, 416),
+    },
+)
+@needs("read")
+def download(path: Named) -> Response:
+    """The stored file, as it is; its ETag is its sha256. `latest` is the newest."""
+    return stored_file(_storage(), _manifest(path.name))
+
+
+@api.get("/backup/stats", responses={200: {"description": "The numbers"}, 202: Queued, **_faults(503)})
+@needs("read")
+def stats() -> dict[str, Any] | Answer:
+    """The numbers on the dashboard; a result id where a worker needs longer than five seconds for them."""
+    identity = jobs.ask_once(tasks.stats, tasks.StatsArguments(), g.identity.name)
+    run = jobs.outcome(identity, STATS_SECONDS)
+    if run.ended and run.state != "SUCCESS":
+        raise BackupSystemError(run.error or "The numbers could not be had: try again.")
+    return dict(run.value) if run.ended else _queued(identity)
+
+
+@api.post("/ping", responses={202: Queued, **_faults(503)})
+@needs("read")
+def ping() -> Answer:
+    """Have a worker reach the source, and find out what is allowed there."""
+    return _queued(jobs.ask_once(tasks.ping, tasks.PingArguments(), g.identity.name))
+
+
+@api.get("/result/<result_id>", responses={200: Outcome, **_faults(404, 503)})
+@needs("read")
+def result(path: Issued) -> dict[str, Any]:
+    """What became of a task."""
+    return told(jobs.outcome(path.result_id))
+
+
+@api.get("/runs", responses={200: RunList, **_faults(503)})
+@needs("read")
+def runs(query: RunsPage) -> dict[str, Any]:
+    """What was done, is being done and waits, newest first."""
+    start, end = query.bounds
+    with open_runs(load_web(), jobs.BROKER_SECONDS) as memory:
+        fitting = (run for run in memory.each(query.operation) if query.state in (None, run.state))
+        found = list(islice(fitting, start, end + 1))
+    shown = [run.model_copy(update={"log": []}) for run in found[: query.per_page]]
+    more = len(found) > query.per_page
+    return RunList(runs=shown, page=query.page, per_page=query.per_page, more=more).model_dump(mode="json")
+
+
+@api.get("/runs/<result_id>", responses={200: Run, **_faults(404, 503)})
+@needs("read")
+def run(path: Issued) -> dict[str, Any]:
+    """All that is known of one run, with its log."""
+    return jobs.outcome(path.result_id).model_dump(mode="json")

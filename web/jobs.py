@@ -1,9 +1,20 @@
 """Asking a worker to do something, and what came of it."""
 
-from celery import Task
+import time
+from contextlib import suppress
+
+from celery import Task, uuid
+from celery.exceptions import OperationalError
 from pydantic import BaseModel
 
-from worker.runs import Run
+from worker.config import load_web
+from worker.errors import BrokerUnavailableError, BusyError, NotFoundError
+from worker.runs import Run, Runs, open_runs
+
+ALONE = frozenset({"backup", "restore"})
+"""Of these one at a time: a second one could only wait for the first."""
+BROKER_SECONDS, LAST_WORD_SECONDS = 2, 0.5
+POLL_SECONDS = 0.1
 
 
 def ask(task: Task, arguments: BaseModel, asked_by: str) -> str:
@@ -11,9 +22,62 @@ def ask(task: Task, arguments: BaseModel, asked_by: str) -> str:
 
     Raises BrokerUnavailableError within 8 seconds where nobody can be asked; then nothing was queued.
     """
-    raise NotImplementedError
+    with open_runs(load_web(), BROKER_SECONDS) as runs:
+        # Asked even where nothing need be alone: this client finds out sooner than Celery's that nobody answers.
+        _refuse_a_second(runs, _operation(task))
+    identity: str = uuid()
+    try:
+        _send(task, arguments, asked_by, identity)
+    except BrokerUnavailableError:
+        with suppress(BrokerUnavailableError), open_runs(load_web(), LAST_WORD_SECONDS) as runs:
+            runs.forget(identity)
+        raise
+    return identity
+
+
+def ask_once(task: Task, arguments: BaseModel, asked_by: str) -> str:
+    """The same, for a question without arguments: one that waits for its answer already need not be asked again."""
+    with open_runs(load_web(), BROKER_SECONDS) as runs:
+        waiting = [run.id for run in runs.unfinished() if run.operation == _operation(task)]
+    return waiting[0] if waiting else ask(task, arguments, asked_by)
+
+
+def _operation(task: Task) -> str:
+    return str(task.name).rpartition(".")[2]
+
+
+def _refuse_a_second(runs: Runs, operation: str) -> None:
+    for run in runs.unfinished():
+        if run.operation == operation and operation in ALONE:
+            doing = "running" if run.state == "STARTED" else "waiting"
+            raise BusyError(
+                f"A {operation} is {doing} already, run {run.id}, asked for by {run.asked_by}: "
+                "wait for its end, then try again."
+            )
+
+
+def _send(task: Task, arguments: BaseModel, asked_by: str, identity: str) -> None:
+    """Publish once. Celery would otherwise try for 19 seconds, and subscribe to a result that nobody here waits for:
+    told twice, that we ignore the result and that the worker must not.
+    """
+    headers = {"asked_by": asked_by, "ignore_result": False}
+    given = arguments.model_dump(mode="json", exclude_unset=True)
+    try:
+        task.apply_async(kwargs=given, task_id=identity, headers=headers, ignore_result=True, retry=False)
+    except (OperationalError, RuntimeError, OSError) as error:
+        raise BrokerUnavailableError(
+            f"The broker does not take the task ({type(error).__name__}): is it running, and has it memory left?"
+        ) from None
 
 
 def outcome(identity: str, wait_seconds: float = 0) -> Run:
     """The run of that id, waited for if it has not ended yet. NotFoundError for an id that was never issued."""
-    raise NotImplementedError
+    deadline = time.monotonic() + wait_seconds
+    with open_runs(load_web(), BROKER_SECONDS) as runs:
+        while True:
+            run = runs.get(identity)
+            if run is None:
+                raise NotFoundError("There is no run of that id: it was never asked for, or it is long forgotten.")
+            if run.ended or time.monotonic() > deadline:
+                return run
+            time.sleep(POLL_SECONDS)

@@ -1,1 +1,89 @@
-"""Numbers, times and arguments in words, for templates and messages."""
+"""Numbers, times and sizes in words, for templates and messages: pure."""
+
+from datetime import UTC, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+NOTHING = "\u2013"
+"""What stands where there is no number."""
+_SPANS = (("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+def size(count: float | None) -> str:
+    """Bytes for people: 1,234,567 is `1.2 MB`."""
+    if count is None:
+        return NOTHING
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def number(count: float | None) -> str:
+    """A count with its thousands apart, or a dash where it is not known."""
+    return NOTHING if count is None else f"{count:,.0f}"
+
+
+def counted(count: int | None, word: str) -> str:
+    """`1 key`, `2 keys`; of an unknown number `keys not counted`."""
+    if count is None:
+        return f"{word}s not counted"
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def span(seconds: float) -> str:
+    """About how long, in its largest unit: `3 hours`; two of the small days, so that 36 hours are no `2 days`."""
+    whole = abs(seconds)
+    for word, length in _SPANS:
+        if whole >= length * (2 if word == "day" else 1):
+            return counted(int(whole // length), word)
+    return "less than a minute"
+
+
+def age(at: datetime, now: datetime) -> str:
+    """`3 hours ago`, `in 5 minutes`, `just now`."""
+    seconds = (now - at).total_seconds()
+    if abs(seconds) < 60:
+        return "just now" if seconds >= 0 else "in a moment"
+    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(seconds)}"
+
+
+def duration(seconds: float | None) -> str:
+    """How long exactly: `0.8 s`, `3 min 5 s`, `1 h 2 min`."""
+    if seconds is None:
+        return NOTHING
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s")]
+    return " ".join([f"{count} {unit}" for count, unit in parts if count][:2])
+
+
+def moment(at: datetime, zone: str) -> str:
+    """`Mon 3 Nov 2025, 03:00:07 CET`."""
+    local = at.astimezone(ZoneInfo(zone))
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
+
+
+def when(told: datetime | str | float | None) -> datetime | None:
+    """A moment that a result tells as text or as seconds since the epoch; None where it tells none."""
+    if isinstance(told, str):
+        try:
+            told = datetime.fromisoformat(told)
+        except ValueError:
+            return None
+    if isinstance(told, (int, float)):
+        return datetime.fromtimestamp(told, UTC) if told > 0 else None
+    return told if told is None or told.tzinfo else told.replace(tzinfo=UTC)
+
+
+def amount(count: float | None, unit: str) -> str:
+    """So much of a run's unit, which is bytes or keys."""
+    return size(count) if unit == "bytes" else f"{number(count)} {unit}"
+
+
+def listed(items: Any, word: str = "and") -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    texts = [str(item) for item in items]
+    return f" {word} ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)

@@ -3,15 +3,15 @@
 import os
 import sys
 import uuid
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from pydantic import BaseModel, ValidationError
 
-from worker import __version__, console, logs
+from worker import __version__, access, audit, console, logs
 from worker import adopt as adoption
 from worker import backup as backups
 from worker import catalogue as catalogues
@@ -25,11 +25,15 @@ from worker.config import Settings, first_fault, load
 from worker.entries import TYPES
 from worker.errors import BackupSystemError, RefusedError, UsageError
 from worker.manifest import Manifest
+from worker.progress import Progress, both
+from worker.recording import Check, Recording, accepted, perform
+from worker.runs import here, new
 from worker.storage import open_storage
 
 FAILED, MISUSED = 1, 2
 
 Arguments = TypeVar("Arguments", bound=BaseModel)
+Data = dict[str, Any]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -41,15 +45,27 @@ def cli() -> None:
     """
 
 
+with_json = click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")
+
+
 def verb(command: Callable[..., Any]) -> click.Command:
-    """A command with --json (data on standard output and nothing else there) that is one run in the log."""
+    """A command with --json: data on standard output and nothing else there."""
+    return cli.command()(with_json(command))
 
-    @wraps(command)
-    def run(**options: Any) -> Any:
-        with logs.run(str(uuid.uuid4()), command.__name__, options.get("name")):
-            return command(**options)
 
-    return cli.command()(click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")(run))
+def performed(operation: str, arguments: BaseModel, verb: Callable[[Progress], Data], check: Check = accepted) -> Data:
+    """One run with a bar on a terminal, remembered where there is a broker. `check` is told what came of it."""
+    given = arguments.model_dump(mode="json", exclude_unset=True)
+    run = new(str(uuid.uuid4()), operation, given, f"shell {here()}")
+    with console.progress() as bar:
+        return perform(Recording(load(), run, patience=1), lambda told: verb(both(bar, told)), check)
+
+
+@contextmanager
+def looked_up(operation: str) -> Iterator[Progress]:
+    """A run that changes nothing: in the log, with a bar on a terminal, and remembered nowhere."""
+    with logs.run(str(uuid.uuid4()), operation), console.progress() as progress:
+        yield progress
 
 
 def checked(model: type[Arguments], **arguments: Any) -> Arguments:
@@ -92,15 +108,15 @@ def confirm(question: str) -> None:
 def backup(as_json: bool, data_format: str | None, **options: Any) -> None:
     """Make a backup now."""
     arguments = checked(backups.BackupArguments, format=data_format, **options)
-    with console.progress() as progress:
-        result = backups.backup(load(), arguments, progress)
+    result = performed("backup", arguments, lambda progress: backups.backup(load(), arguments, progress))
     console.show(result, as_json=as_json, view=console.backup)
 
 
 @verb
 def list(as_json: bool) -> None:  # noqa: A001 - the verb's own name
     """Show the backups, newest first."""
-    found = catalogues.read(open_storage(load().backup_storage))
+    with looked_up("list"):
+        found = catalogues.read(open_storage(load().backup_storage))
     data = {"backups": [one.model_dump(mode="json") for one in found.backups], "problems": found.problems}
     console.show(data, as_json=as_json, view=console.backups)
 
@@ -131,10 +147,12 @@ def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
         manifest = catalogues.get(open_storage(settings.backup_storage), name, catalogues.scope_of(settings))
         arguments = arguments.model_copy(update={"name": manifest.name})
         confirm(question(manifest, settings))
-    with console.progress() as progress:
-        report = restores.restore(settings, arguments, progress)
-    console.show(report, as_json=as_json, view=console.restored)
-    restores.check_complete(report)
+
+    def show_and_check(report: Data) -> None:
+        console.show(report, as_json=as_json, view=console.restored)
+        restores.check_complete(report)
+
+    performed("restore", arguments, lambda progress: restores.restore(settings, arguments, progress), show_and_check)
 
 
 @verb
@@ -142,8 +160,7 @@ def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
 def verify(as_json: bool, name: str) -> None:
     """Read the backup NAME to its end and compare it with its manifest."""
     arguments = checked(verifies.VerifyArguments, name=name)
-    with console.progress() as progress:
-        result = verifies.verify(load(), arguments, progress)
+    result = performed("verify", arguments, lambda progress: verifies.verify(load(), arguments, progress))
     console.show(result, as_json=as_json, view=console.verified)
 
 
@@ -153,23 +170,24 @@ def verify(as_json: bool, name: str) -> None:
 def prune(as_json: bool, keep: int | None, dry_run: bool) -> None:
     """Delete the oldest backups, and what killed runs left behind."""
     arguments = checked(prunes.PruneArguments, keep=keep, dry_run=dry_run)
-    with console.progress() as progress:
-        result = prunes.prune(load(), arguments, progress)
+    result = performed("prune", arguments, lambda progress: prunes.prune(load(), arguments, progress))
     console.show(result, as_json=as_json, view=console.pruned)
 
 
 @verb
 def stats(as_json: bool) -> None:
     """Show the numbers: backups, source, and what comes next."""
-    console.show(numbers.stats(load()), as_json=as_json, view=console.stats)
+    with looked_up("stats"):
+        result = numbers.stats(load())
+    console.show(result, as_json=as_json, view=console.stats)
 
 
 @verb
 @click.argument("file", type=click.Path(path_type=Path))
 def adopt(as_json: bool, file: Path) -> None:
     """Take FILE in as a backup: a dump.rdb or a portable JSON, plain, .gz or .zst."""
-    with console.progress() as progress:
-        result = adoption.adopt(load(), file, progress)
+    arguments = adoption.AdoptArguments(file=file)
+    result = performed("adopt", arguments, lambda progress: adoption.adopt(load(), file, progress))
     console.show(result, as_json=as_json, view=console.backup)
 
 
@@ -182,7 +200,7 @@ def export(as_json: bool, what: str, out: Path | None) -> None:
     """Write a backup, or any RDB file, as portable JSON: for people, jq, and other or older servers."""
     if as_json and out == exports.STDOUT:
         raise UsageError("--json and -o - both want standard output: leave one of them out.")
-    with console.progress() as progress:
+    with looked_up("export") as progress:
         result = exports.export(load(), what, out, progress)
     if out != exports.STDOUT:
         console.show(result, as_json=as_json, view=console.exported)
@@ -195,15 +213,60 @@ def delete(as_json: bool, name: str, yes: bool) -> None:
     """Delete the backup NAME, for good."""
     if not yes and sys.stdin.isatty():
         confirm(f"Delete {name} for good?")
-    console.show(
-        prunes.delete(load(), checked(prunes.DeleteArguments, name=name)), as_json=as_json, view=console.deleted
-    )
+    arguments = checked(prunes.DeleteArguments, name=name)
+    result = performed("delete", arguments, lambda _: prunes.delete(load(), arguments))
+    console.show(result, as_json=as_json, view=console.deleted)
 
 
 @verb
 def ping(as_json: bool) -> None:
     """Reach the source: what it is, what we may do there, which engine would be used."""
-    console.show(pings.ping(load()), as_json=as_json, view=console.pinged)
+    with looked_up("ping"):
+        result = pings.ping(load())
+    console.show(result, as_json=as_json, view=console.pinged)
+
+
+@cli.group()
+def token() -> None:
+    """Make, list and revoke tokens, with which a script may use the API. They are kept in the broker's Redis."""
+
+
+@token.command("create")
+@with_json
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(access.SCOPES),
+    help="read: look and download; backup: make and verify; restore: whatever can lose data. May be given again.",
+)
+def create_token(as_json: bool, name: str, scopes: tuple[str, ...]) -> None:
+    """Make the token NAME. Its secret is shown this once."""
+    settings, who = load(), f"shell {here()}"
+    secret = access.create(settings, name, [*scopes], who)
+    audit.record(settings, who, "token created", "ok", name=name, scopes=scopes)
+    console.show({"name": name, "scopes": scopes, "secret": secret}, as_json=as_json, view=console.token_created)
+
+
+@token.command("list")
+@with_json
+def list_tokens(as_json: bool) -> None:
+    """Show the tokens, without their secrets."""
+    data = {"tokens": [one.model_dump(mode="json") for one in access.tokens(load())]}
+    console.show(data, as_json=as_json, view=console.tokens)
+
+
+@token.command("revoke")
+@with_json
+@click.argument("name")
+def revoke_token(as_json: bool, name: str) -> None:
+    """Make the token NAME worth nothing from now on."""
+    settings = load()
+    access.revoke(settings, name)
+    audit.record(settings, f"shell {here()}", "token revoked", "ok", name=name)
+    console.show({"revoked": name}, as_json=as_json, view=console.token_revoked)
 
 
 def main() -> int:

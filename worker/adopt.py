@@ -9,19 +9,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import structlog
+from pydantic import BaseModel, ConfigDict
 
 from worker import __version__, artifact, catalogue
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.config import CompressionName, FormatName, Settings
+from worker.draft import Draft
 from worker.errors import ArtifactError, NotFoundError
 from worker.manifest import Manifest, Origin, Size, free_names
 from worker.meter import Meter
 from worker.progress import Progress, reported
-from worker.storage import Draft, chunks_of, open_storage
+from worker.storage import chunks_of, open_storage
 from worker.tally import Tally
-
-log = structlog.get_logger()
 
 
 @contextmanager
@@ -48,6 +47,14 @@ class _Walked:
     sha256: str
 
 
+class AdoptArguments(BaseModel):
+    """Which file of this machine to take in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Path
+
+
 def adopt(settings: Settings, path: Path, progress: Progress) -> dict[str, Any]:
     """Take a file in as a backup: its manifest as a dict. It is pinned: its age is its data's, and may be great.
 
@@ -67,16 +74,7 @@ def adopt(settings: Settings, path: Path, progress: Progress) -> dict[str, Any]:
                 "compression": compression,
             }
             manifest = Manifest(**described, duration_seconds=round(time.monotonic() - clock, 3))
-            draft.publish()
-            catalogue.add(storage, manifest)
-    log.info(
-        "backup_adopted",
-        name=manifest.name,
-        keys=manifest.keys,
-        bytes=manifest.bytes.stored,
-        seconds=manifest.duration_seconds,
-    )
-    return manifest.model_dump(mode="json")
+            return catalogue.commit(storage, draft, manifest, "backup_adopted")
 
 
 def _walk(file: BinaryIO, progress: Progress) -> _Walked:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import ResponseError
 
-from worker import __version__, artifact, catalogue, sources
+from worker import __version__, artifact, catalogue, lock, sources
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
 from worker.config import CompressionName, Databases, EngineName, FormatName, Settings
 from worker.connection import BROKER, SOURCE, Endpoint
+from worker.draft import Draft
 from worker.entries import EntryStream
 from worker.errors import BackupSystemError, SourceUnavailableError, StorageError, UsageError
 from worker.facts import Facts, read_facts
@@ -23,11 +23,9 @@ from worker.manifest import Manifest, Origin, Scope, Size, free_names
 from worker.meter import Meter
 from worker.progress import Progress
 from worker.sources.replication import Replication
-from worker.storage import Draft, Folder, open_storage
+from worker.storage import Folder, open_storage
 from worker.tally import Counted, Tally, Walk
 from worker.wire import Wire
-
-log = structlog.get_logger()
 
 
 class BackupArguments(BaseModel):
@@ -39,7 +37,7 @@ class BackupArguments(BaseModel):
     compression: CompressionName | None = None
     engine: EngineName | None = None
     databases: Databases = None
-    unless_younger_than_hours: float | None = Field(default=None, gt=0)
+    unless_younger_than_hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     """Do nothing while a backup younger than this exists."""
 
 
@@ -58,8 +56,16 @@ class _Plan:
 def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -> dict[str, Any]:
     """Back the source up: the new manifest as a dict, or `{"skipped": why}` while a young enough backup exists.
 
-    Raises UsageError, SourceError, StorageError or FormatError; then nothing is left in storage.
+    Raises UsageError, SourceError, StorageError or FormatError, and BusyError while another is being made; then nothing
+    is left in storage.
     """
+    with lock.held(settings, f"source {catalogue.scope_of(settings).address}") as still_ours:
+        return _backup(settings, arguments, progress, still_ours)
+
+
+def _backup(
+    settings: Settings, arguments: BackupArguments, progress: Progress, still_ours: lock.Check
+) -> dict[str, Any]:
     storage = open_storage(settings.backup_storage)
     if (young := _young_enough(storage, catalogue.scope_of(settings), arguments.unless_younger_than_hours)) is not None:
         return {"skipped": f"{young.name} is younger than {arguments.unless_younger_than_hours:g} hours"}
@@ -71,16 +77,8 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
         described["warnings"] += _warnings(plan, settings.celery_broker_url)
         seconds = round(time.monotonic() - clock, 3)
         manifest = Manifest(**described, name=draft.name, created_at=began, duration_seconds=seconds)
-        draft.publish()
-        catalogue.add(storage, manifest)
-    log.info(
-        "backup_created",
-        name=manifest.name,
-        keys=manifest.keys,
-        bytes=manifest.bytes.stored,
-        seconds=manifest.duration_seconds,
-    )
-    return manifest.model_dump(mode="json")
+        still_ours()
+        return catalogue.commit(storage, draft, manifest, "backup_created")
 
 
 def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifest | None:

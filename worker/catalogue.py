@@ -1,13 +1,21 @@
 """All manifests in one storage: add, get, list, remove."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+import structlog
 
 from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
+from worker.draft import Draft
 from worker.errors import ArtifactError, NotFoundError
 from worker.manifest import MANIFEST_SUFFIX, NAME, Manifest, Scope, from_json, to_json
 from worker.storage import Folder, StoredFile
+
+log = structlog.get_logger()
 
 LATEST = "latest"
 ANY = Scope(None, None)
@@ -19,6 +27,15 @@ class Catalogue:
 
     backups: list[Manifest]
     problems: list[str]
+
+
+def commit(storage: Folder, draft: Draft, manifest: Manifest, event: str) -> dict[str, Any]:
+    """How every new backup ends: its artifact is shown, then its manifest written, and that is logged. It as a dict."""
+    draft.publish()
+    add(storage, manifest)
+    about = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
+    log.info(event, name=manifest.name, **about)
+    return manifest.model_dump(mode="json")
 
 
 def add(storage: Folder, manifest: Manifest) -> None:
@@ -41,13 +58,8 @@ def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
         if found is None:
             raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
         return found
-    if not NAME.fullmatch(name):
-        raise NotFoundError(f"There is no backup of the name {name[:130]!r}: `python -m worker list` shows them.")
-    try:
-        text = storage.read(name + MANIFEST_SUFFIX)
-    except NotFoundError:
-        raise NotFoundError(_missing(storage, name)) from None
-    return from_json(name, text)
+    with _named(storage, name):
+        return from_json(name, storage.read(name + MANIFEST_SUFFIX))
 
 
 def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
@@ -65,6 +77,17 @@ def scope_of(settings: Settings) -> Scope:
     databases = settings.backup_databases
     address = Endpoint(settings.redis_url, SOURCE).address
     return Scope(address, None if databases is None else tuple(sorted(databases)))
+
+
+@contextmanager
+def _named(storage: Folder, name: str) -> Iterator[None]:
+    """NotFoundError in the words of a backup, where its files are not found or no backup can have that name."""
+    if not NAME.fullmatch(name):
+        raise NotFoundError(f"There is no backup of the name {name[:130]!r}: `python -m worker list` shows them.")
+    try:
+        yield
+    except NotFoundError:
+        raise NotFoundError(_missing(storage, name)) from None
 
 
 def _missing(storage: Folder, name: str) -> str:
@@ -105,7 +128,5 @@ def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> Manifest
 
 def remove(storage: Folder, name: str) -> None:
     """Delete the backup: its manifest first, so that nothing half-deleted is ever listed."""
-    try:
+    with _named(storage, name):
         storage.delete(name + MANIFEST_SUFFIX, [name])
-    except NotFoundError:
-        raise NotFoundError(_missing(storage, name)) from None

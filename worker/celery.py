@@ -1,6 +1,39 @@
-"""The Celery app."""
+"""The Celery app; and whoever sends a task, leaves word of it before it is sent."""
 
-from celery import Celery
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from celery import Celery, signals
+
+from worker.config import load
+from worker.errors import BrokerUnavailableError
+from worker.runs import here, new, open_runs
+from worker.schedule import slot
 
 app = Celery("worker")
 app.config_from_object("celeryconfig")
+
+UNRECORDED = "reap"
+"""The task that looks after the runs is none itself."""
+
+
+@signals.before_task_publish.connect
+def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
+    """Write the run down before its message is on its way: also for `celery call`, beat, and a task that is tried again."""
+    package, _, operation = headers["task"].rpartition(".")
+    if package != "worker.tasks" or operation == UNRECORDED:
+        return
+    asked_by = headers.setdefault("asked_by", f"celery {here()}")
+    if asked_by == "beat daily":
+        headers["slot"] = f"daily {slot(load(), datetime.now(UTC)).isoformat()}"
+    arguments = body[1] if isinstance(body, (tuple, list)) else {}
+    run = new(headers["id"], operation, arguments, asked_by)
+    due = {"due_at": datetime.fromisoformat(headers["eta"])} if headers.get("eta") else {}
+    # Should the broker be away, the message will not get there either.
+    with suppress(BrokerUnavailableError), open_runs(load(), seconds=1) as runs:
+        if headers.get("retries"):
+            again = {"state": "RETRY", "attempt": headers["retries"], **due}
+            runs.put((runs.get(run.id) or run).model_copy(update=again))
+        else:
+            runs.add(run.model_copy(update=due))

@@ -5,11 +5,19 @@ import re
 from datetime import time
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -46,6 +54,13 @@ def _time_of_day(value: str | time) -> time:
     return time(int(match[1]), int(match[2]))
 
 
+def _password_hash(value: str) -> str:
+    # A $ that a shell or docker compose took for the name of a variable leaves half a hash, with which nobody gets in.
+    if not re.fullmatch(r"(scrypt|pbkdf2)(:\w+)+\$[^$]+\$[0-9a-f]{32,}", value):
+        raise ValueError("must be what werkzeug's generate_password_hash wrote, with every $ that is in it")
+    return value
+
+
 def _time_zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -54,9 +69,15 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 def _databases(value: object) -> object:
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
         return frozenset([value])
+    if isinstance(value, list) and any(isinstance(one, bool) for one in value):
+        raise ValueError("must be a list of numbers, such as [0, 3]")
     if not isinstance(value, str):
         return value
     if not value.strip() or value.strip() == "all":
@@ -66,7 +87,16 @@ def _databases(value: object) -> object:
     return frozenset(map(int, value.split(",")))
 
 
-Databases = Annotated[frozenset[int] | None, BeforeValidator(_databases)]
+# The document of the API must say all that the validator takes.
+_DATABASES_SCHEMA = {
+    "anyOf": [
+        {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        {"type": "integer", "minimum": 0},
+        {"type": "string", "pattern": r"^\s*(all|[0-9]+\s*(,\s*[0-9]+\s*)*)?\s*$"},
+        {"type": "null"},
+    ]
+}
+Databases = Annotated[frozenset[NonNegativeInt] | None, BeforeValidator(_databases), WithJsonSchema(_DATABASES_SCHEMA)]
 """Database numbers, None for all; read from text such as `0,3`."""
 RedisURL = Annotated[str, BeforeValidator(_redis_url)]
 
@@ -108,7 +138,7 @@ class Settings(BaseSettings):
     backup_daily_at: Annotated[time, BeforeValidator(_time_of_day)] = time(3, 0)
     backup_every_hours: float = Field(default=24, gt=0, le=24 * 365)
     tz: Annotated[str, BeforeValidator(_time_zone)] = "UTC"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] = "INFO"
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = "INFO"
 
     @classmethod
     def settings_customise_sources(
@@ -128,28 +158,54 @@ class WebSettings(Settings):
 
     session_secret: str = Field(min_length=32)
     """Signs sessions; at least 32 characters."""
-    admin_password: str | None = Field(default=None, min_length=8)
-    admin_password_hash: str | None = None
+    admin_password_hash: Annotated[str, BeforeValidator(_password_hash)] | None = None
     """As werkzeug's generate_password_hash writes it; instead of the password."""
+    admin_password: str | None = Field(default=None, min_length=8, validate_default=True)
     port: int = Field(default=8000, ge=1, le=65535)
     web_bind: str = "127.0.0.1"
     """The address to listen on: 0.0.0.0 for every network of this machine."""
     web_proxies: int = Field(default=0, ge=0, le=9)
     """How many proxies stand before the dashboard and tell of the client in X-Forwarded-For and -Proto."""
 
-    @model_validator(mode="after")
-    def _has_a_password(self) -> Self:
-        if not (self.admin_password or self.admin_password_hash):
-            raise ValueError("ADMIN_PASSWORD must be set, or ADMIN_PASSWORD_HASH")
-        return self
+    @field_validator("admin_password")
+    @classmethod
+    def _is_there(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is None and others.data.get("admin_password_hash") is None:
+            raise ValueError("must be set, or ADMIN_PASSWORD_HASH in its place")
+        return value
 
 
 def first_fault(error: ValidationError) -> str:
     """The first thing that is wrong, as `name: what it must be`, without the value that was given."""
     fault = error.errors(include_input=False, include_url=False)[0]
     name = ".".join(map(str, fault["loc"])) or "arguments"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{name}: {message[:1].lower()}{message[1:]}"
+    return f"{name}: {_in_words(fault['type'], fault['msg'], fault.get('ctx', {}))}"
+
+
+_WORDS = {
+    "missing": "must be given",
+    "extra_forbidden": "is not known here",
+    "literal_error": "must be {expected}",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "finite_number": "must be a finite number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("string_type", "string_unicode"), "must be text"),
+    **dict.fromkeys(("list_type", "set_type", "frozen_set_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be names with values"),
+}
+"""What people are told of each kind of fault that pydantic finds; it says the rest well enough itself."""
+
+
+def _in_words(kind: str, message: str, context: dict[str, Any]) -> str:
+    if kind in _WORDS:
+        return _WORDS[kind].format(**context)
+    words = re.sub(r"^(Input|String|List|Frozenset) should ", "must ", message.removeprefix("Value error, "))
+    return words[:1].lower() + words[1:]
 
 
 @cache

@@ -12,6 +12,7 @@ import click
 
 from worker.manifest import Manifest
 from worker.progress import Progress, silent
+from worker.report import counts
 
 Data = dict[str, Any]
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -150,10 +151,7 @@ def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
 def restored(data: Data) -> None:
     """What a restore did."""
     origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
-    say(
-        f"{data['name']}{origin} to {data['target']}: {data['restored']:,} restored, {data['skipped']:,} skipped, "
-        f"{data['expired']:,} expired, {data['failed']:,} failed, {data['seconds']:.1f} s"
-    )
+    say(f"{data['name']}{origin} to {data['target']}: {counts(data)}, {data['seconds']:.1f} s")
     for one in data["failures"]:
         say(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
     notes(data["warnings"])
@@ -226,3 +224,30 @@ def pinged(data: Data) -> None:
     for purpose, words in data["missing_acl"].items():
         rows.append((f"For {purpose}", f"ACL SETUSER <user> {words}"))
     facts(rows)
+
+
+def token_created(data: Data) -> None:
+    """A new token: its secret alone on standard output, so that a script can catch it."""
+    say(data["secret"])
+    notes([f"This is the secret of the token {data['name']}; it is shown this once."])
+
+
+def tokens(data: Data) -> None:
+    """All tokens."""
+    if not data["tokens"]:
+        say("There is no token yet. Make one: python -m worker token create ci --scope read")
+        return
+    rows = [
+        (one["name"], ",".join(one["scopes"]), one["created_by"], _day(one["created_at"]), _day(one["last_used_at"]))
+        for one in data["tokens"]
+    ]
+    table(("NAME", "SCOPES", "MADE BY", "MADE", "LAST USED"), rows)
+
+
+def _day(moment: str | None) -> str:
+    return "never" if moment is None else f"{datetime.fromisoformat(moment):%Y-%m-%d %H:%M} UTC"
+
+
+def token_revoked(data: Data) -> None:
+    """A token that is gone."""
+    say(f"The token {data['revoked']} is revoked")

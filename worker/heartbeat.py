@@ -1,4 +1,4 @@
-"""Who is alive: each worker and beat renews a key with a time to live, and a health check looks for it.
+"""Who is alive: each worker and beat renews a key with a time to live, and whoever wants to know looks for it.
 
 `python -m worker.heartbeat jobs` exits with 0 when that role of this host has been heard of lately.
 """
@@ -8,20 +8,22 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
-import redis
-
-from worker.config import load
-from worker.errors import BackupSystemError
+from worker import broker
+from worker.config import Settings, load
+from worker.errors import BackupSystemError, BrokerUnavailableError
 
 EVERY_SECONDS = 10
 TIME_TO_LIVE_SECONDS = 45
-_TIMEOUT_SECONDS = 3
+LOOK_SECONDS = 2
+"""How long the broker is searched at most: one that holds other people's keys as well can be large."""
+_PREFIX = broker.PREFIX + "alive:"
 
 
 def key(role: str) -> str:
     """Where this host's `role` (jobs, quick, beat, celery) is heard of."""
-    return f"redis_backup:alive:{role}:{socket.gethostname()}"
+    return f"{_PREFIX}{role}:{socket.gethostname()}"
 
 
 def start(role: str) -> None:
@@ -31,26 +33,42 @@ def start(role: str) -> None:
 
 def stop(role: str) -> None:
     """Say at once that this role is going, instead of letting the key run out."""
-    with suppress(redis.RedisError, OSError):
-        _client().delete(key(role))
-
-
-def _client() -> "redis.Redis":
-    url = load().celery_broker_url
-    return redis.Redis.from_url(url, socket_connect_timeout=_TIMEOUT_SECONDS, socket_timeout=_TIMEOUT_SECONDS)
+    with suppress(BrokerUnavailableError), broker.translated(), broker.client(load()) as client:
+        client.delete(key(role))
 
 
 def _beat(role: str) -> None:
-    client = _client()
+    client = broker.client(load())
     while True:
-        with suppress(redis.RedisError, OSError):
+        with suppress(BrokerUnavailableError), broker.translated():
             client.set(key(role), int(time.time()), ex=TIME_TO_LIVE_SECONDS)
         time.sleep(EVERY_SECONDS)
 
 
 def alive(role: str) -> bool:
-    """Whether the role has been heard of within TIME_TO_LIVE_SECONDS. Raises redis errors."""
-    return bool(_client().exists(key(role)))
+    """Whether this host's role has been heard of within TIME_TO_LIVE_SECONDS. Raises BrokerUnavailableError."""
+    with broker.translated(), broker.client(load()) as client:
+        return bool(client.exists(key(role)))
+
+
+def seen(settings: Settings) -> dict[str, list[str]]:
+    """The hosts where each role has been heard of lately, by role. Raises BrokerUnavailableError."""
+    hosts: dict[str, list[str]] = {}
+    for found in sorted(_keys(settings)):
+        role, _, host = found.removeprefix(_PREFIX).partition(":")
+        hosts.setdefault(role, []).append(host)
+    return hosts
+
+
+def _keys(settings: Settings) -> set[str]:
+    deadline, cursor, found = time.monotonic() + LOOK_SECONDS, 0, set()
+    with broker.translated(), broker.client(settings, LOOK_SECONDS) as client:
+        while True:
+            answer: Any = client.scan(cursor, match=_PREFIX + "*", count=1000)
+            cursor, names = answer
+            found |= {name.decode("utf-8", "replace") for name in names}
+            if not cursor or time.monotonic() > deadline:
+                return found
 
 
 def main(arguments: list[str]) -> int:
@@ -62,7 +80,7 @@ def main(arguments: list[str]) -> int:
         if alive(arguments[0]):
             return 0
         print(f"{arguments[0]} has not been heard of for {TIME_TO_LIVE_SECONDS} seconds.", file=sys.stderr)
-    except redis.RedisError:
+    except BrokerUnavailableError:
         print("The broker does not answer.", file=sys.stderr)
     except BackupSystemError as error:
         print(error, file=sys.stderr)

@@ -10,8 +10,10 @@ from worker import broker
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError, BusyError
 
-LEASE_SECONDS, EVERY_SECONDS = 60, 15
-POLL_SECONDS = 0.5
+LEASE_SECONDS = 60.0
+RENEWALS = 4
+"""Times that a lease is renewed while it would last."""
+JOIN_SECONDS = 10
 
 # A key that has vanished, with a broker that lost its memory, is taken again; one that somebody else holds is lost.
 _RENEW = """
@@ -26,32 +28,35 @@ _GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('D
 class Lease:
     """One key, held by `owner`."""
 
-    def __init__(self, settings: Settings, key: str, owner: str) -> None:
-        self._settings, self._key, self._owner = settings, key, owner
-        self._renewed = 0.0
+    def __init__(self, settings: Settings, key: str, owner: str, seconds: float = LEASE_SECONDS) -> None:
+        self.every_seconds = seconds / RENEWALS
+        self._settings, self._key, self._owner, self._seconds = settings, key, owner, seconds
+        # Moments on the monotonic clock: of the last renewal, and of the last doubt.
+        self._renewed = self._asked = time.monotonic() - seconds
 
     def holder(self) -> str:
         """Take or renew it, and say who holds it now. Raises BrokerUnavailableError."""
+        began = time.monotonic()
         with broker.translated(), broker.client(self._settings) as client:
-            found: Any = client.eval(_RENEW, 1, self._key, self._owner, str(LEASE_SECONDS * 1000))
+            found: Any = client.eval(_RENEW, 1, self._key, self._owner, str(round(self._seconds * 1000)))
         holder: str = found.decode()
         if holder == self._owner:
-            self._renewed = time.monotonic()
+            self._renewed = began
         return holder
 
     def check(self) -> None:
-        """BusyError when somebody else has taken it, while this process stood still.
+        """BusyError when somebody else has taken it, while this process stood still. Quick: it asks only when in doubt.
 
         A broker that is away has no answer: then it counts as ours, for nobody else can take it either.
         """
-        if time.monotonic() - self._renewed < EVERY_SECONDS / 3:
+        now = time.monotonic()
+        if now - self._renewed < self._seconds / 2 or now - self._asked < self.every_seconds:
             return
+        self._asked = now
         with suppress(BrokerUnavailableError):
             holder = self.holder()
             if holder != self._owner:
-                raise BusyError(
-                    f"This run stood still for so long that run {holder} has taken its place: nothing more was done."
-                )
+                raise BusyError(f"This run stood still for so long that run {holder} has taken its place.")
 
     def give_back(self) -> None:
         """Let others have it."""
@@ -65,7 +70,7 @@ def renewed(lease: Lease) -> Iterator[None]:
     end = threading.Event()
 
     def renew() -> None:
-        while not end.wait(EVERY_SECONDS):
+        while not end.wait(lease.every_seconds):
             with suppress(BrokerUnavailableError):
                 lease.holder()
 
@@ -75,5 +80,5 @@ def renewed(lease: Lease) -> Iterator[None]:
         yield
     finally:
         end.set()
-        thread.join(EVERY_SECONDS)
+        thread.join(JOIN_SECONDS)
         lease.give_back()

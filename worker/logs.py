@@ -2,9 +2,13 @@
 
 import logging
 import logging.config
+import re
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
 import structlog
 
@@ -12,10 +16,31 @@ from worker.errors import BackupSystemError
 
 log = structlog.get_logger()
 
+Lines = deque[dict[str, Any]]
+LINES_KEPT = 200
+
+_CREDENTIALS = re.compile(r"://[^/\s\"]*@")
+_lines: ContextVar[Lines | None] = ContextVar("lines", default=None)
+
+
+def _keep(_logger: Any, level: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A run's own events stay with it, whatever level the log is at."""
+    lines = _lines.get()
+    if lines is not None and level != "debug":
+        lines.append({"level": level, **{name: value for name, value in event.items() if name != "exc_info"}})
+    return event
+
+
+def _redacted(_logger: Any, _level: str, line: Any) -> str:
+    """The last word before a line is written: a traceback may quote any text, an address with a password too."""
+    return _CREDENTIALS.sub("://***@", line)
+
+
+_STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
-    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _STAMP,
     structlog.processors.format_exc_info,
 ]
 
@@ -23,7 +48,13 @@ _SHARED: list[structlog.typing.Processor] = [
 def configure(level: str) -> None:
     """Send every library's log lines, and our own events, through one formatter."""
     structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, *_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            _STAMP,
+            _keep,
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )
@@ -38,6 +69,7 @@ def configure(level: str) -> None:
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                         structlog.processors.JSONRenderer(),
+                        _redacted,
                     ],
                 }
             },
@@ -54,16 +86,19 @@ def configure(level: str) -> None:
 
 
 @contextmanager
-def run(identity: str, operation: str, name: str | None = None) -> Iterator[None]:
+def run(identity: str, operation: str, name: str | None = None) -> Iterator[Lines]:
     """Every event within carries the run's id; a failure is told as `<operation>_failed`, and goes on up.
+
+    The last LINES_KEPT events are kept in what it gives.
 
     `name` is the backup that the run is about. An exception that nobody foresaw may carry anything in its text, a
     password too: it becomes a BackupSystemError that only gives its kind, and the log has its traceback.
     """
-    clock = time.monotonic()
+    clock, lines = time.monotonic(), Lines(maxlen=LINES_KEPT)
+    token = _lines.set(lines)
     with structlog.contextvars.bound_contextvars(run=identity):
         try:
-            yield
+            yield lines
         except BackupSystemError as error:
             about = {"name": name, "seconds": round(time.monotonic() - clock, 3), "kind": type(error).__name__}
             log.error(f"{operation}_failed", error=str(error), **about)
@@ -73,3 +108,11 @@ def run(identity: str, operation: str, name: str | None = None) -> Iterator[None
             raise BackupSystemError(
                 f"An unexpected {type(error).__name__} in {operation}: please report it; LOG_LEVEL=ERROR shows the details."
             ) from None
+        finally:
+            _lines.reset(token)
+
+
+def current_run() -> str | None:
+    """The id of the run that this is part of."""
+    run: str | None = structlog.contextvars.get_contextvars().get("run")
+    return run

@@ -16,6 +16,16 @@ def silent(phase: str, current: int, total: int | None, unit: str) -> None:
     """Shows nothing."""
 
 
+def both(one: Progress, other: Progress) -> Progress:
+    """Tells two."""
+
+    def tell(phase: str, current: int, total: int | None, unit: str) -> None:
+        one(phase, current, total, unit)
+        other(phase, current, total, unit)
+
+    return tell
+
+
 def reported(chunks: Iterator[bytes], progress: Progress, phase: str, total: int | None) -> Iterator[bytes]:
     """The same chunks; the bytes that passed are reported."""
     passed = 0

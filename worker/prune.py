@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from worker import artifact, catalogue, retention
 from worker.config import Settings
 from worker.errors import NotFoundError
-from worker.manifest import MANIFEST_SUFFIX, NAME
+from worker.manifest import MANIFEST_SUFFIX
 from worker.progress import Progress
 from worker.storage import Folder, open_storage
 
@@ -23,7 +23,7 @@ class PruneArguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keep: int | None = Field(default=None, ge=1)
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
 
 class DeleteArguments(BaseModel):
@@ -91,10 +91,6 @@ def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
     if arguments.name == catalogue.LATEST:
         raise NotFoundError(
             "There is no backup of the name 'latest' to delete: name it in full, as `python -m worker list` does."
-        )
-    if not NAME.fullmatch(arguments.name):
-        raise NotFoundError(
-            f"There is no backup of the name {arguments.name[:130]!r}: `python -m worker list` shows them."
         )
     catalogue.remove(storage, arguments.name)
     log.info("backup_deleted", name=arguments.name)

@@ -7,13 +7,14 @@ from typing import Any, BinaryIO, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from worker import artifact, catalogue, globs
+from worker import artifact, catalogue, globs, lock
 from worker.config import Databases, Settings
 from worker.connection import TARGET, Endpoint
 from worker.entries import Entry, EntryStream
-from worker.errors import IncompleteError, RefusedError
+from worker.errors import BusyError, IncompleteError, RefusedError
 from worker.manifest import Manifest
 from worker.progress import Progress
+from worker.report import counts
 from worker.storage import open_storage
 from worker.target import Target
 from worker.writing import Mode
@@ -46,8 +47,16 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
     """Restore a backup: the report as a dict. One with failed keys is no success: `check_complete` says so.
 
     Nothing is written before the artifact was verified and the target has passed every check. Raises NotFoundError,
-    ArtifactError, RefusedError, and TargetError with the counts so far when the target gives up on the way.
+    ArtifactError, RefusedError, BusyError while another restore writes there, and TargetError with the counts so far
+    when the target gives up on the way.
     """
+    with lock.held(settings, f"target {Endpoint(settings.redis_url, TARGET).address}") as still_ours:
+        return _restore(settings, arguments, progress, still_ours)
+
+
+def _restore(
+    settings: Settings, arguments: RestoreArguments, progress: Progress, still_ours: lock.Check
+) -> dict[str, Any]:
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
@@ -61,11 +70,19 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
         artifact.check_bytes(file, manifest, progress)
         target = Target(endpoint, arguments.mode)
         target.check(manifest.rdb_version, _databases(manifest, arguments), _expected_bytes(manifest, arguments))
-        _apply(file, manifest, arguments, target, progress)
+        try:
+            for done in _apply(file, manifest, arguments, target):
+                progress("restoring", done, manifest.keys, "keys")
+                still_ours()
+        except BusyError as error:
+            raise BusyError(f"{error} Until then: {target.report.written}.") from None
     report, seconds = target.report, round(time.monotonic() - clock, 3)
-    if not report.failed:
+    if not report.keys:
+        report.warn(_nothing(arguments))
+    if report.complete:
         about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw, "seconds": seconds}
-        log.info("backup_restored", **about, mode=arguments.mode, skipped=report.skipped, expired=report.expired)
+        told = {"skipped": report.skipped, "expired": report.expired, "warnings": report.warnings}
+        log.info("backup_restored", **about, mode=arguments.mode, **told)
     return {
         "name": manifest.name,
         "mode": arguments.mode,
@@ -78,12 +95,20 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
 
 def check_complete(report: dict[str, Any]) -> None:
     """Raise IncompleteError, with the counts and the first key, when a restore ran to its end without all its keys."""
-    if not report["failed"]:
-        return
-    first = next(iter(report["failures"]), None)
-    example = f" The first: {first['key']!r} of database {first['db']}: {first['error']}." if first else ""
-    counts = ", ".join(f"{report[what]:,} {what}" for what in ("restored", "skipped", "expired", "failed"))
-    raise IncompleteError(f"Not every key could be restored: {counts}.{example}")
+    if report["failed"]:
+        first = next(iter(report["failures"]), None)
+        example = f" The first: {first['key']!r} of database {first['db']}: {first['error']}." if first else ""
+        raise IncompleteError(f"Not every key could be restored: {counts(report)}.{example}")
+    if report["evicted"]:
+        raise IncompleteError(
+            f"Not every key is there: {counts(report)}. The target threw keys out for want of memory while this ran: "
+            "raise maxmemory, and run the restore again."
+        )
+
+
+def _nothing(arguments: RestoreArguments) -> str:
+    """Why there was no key to restore: a wrong pattern must not look like a good restore."""
+    return "No key of the backup fits: nothing was restored." if arguments.narrowed else "The backup holds no key."
 
 
 def _databases(manifest: Manifest, arguments: RestoreArguments) -> list[int]:
@@ -95,13 +120,14 @@ def _expected_bytes(manifest: Manifest, arguments: RestoreArguments) -> int:
     return 0 if arguments.narrowed else manifest.bytes.raw
 
 
-def _apply(file: BinaryIO, manifest: Manifest, arguments: RestoreArguments, target: Target, progress: Progress) -> None:
+def _apply(file: BinaryIO, manifest: Manifest, arguments: RestoreArguments, target: Target) -> Iterator[int]:
+    """Write, and yield how many keys of the backup have been dealt with so far."""
     chunks = artifact.raw_chunks(file, manifest.compression)
     stream = Narrowed(artifact.reader(chunks, manifest.data_format, values=True), arguments)
     done = 0
     for count in target.restore(stream):
         done += count
-        progress("restoring", done, manifest.keys, "keys")
+        yield done
     target.restore_functions(stream.libraries)
     target.count_evicted()
 

@@ -70,8 +70,9 @@ class Run(BaseModel):
 
     @property
     def skipped(self) -> bool:
-        """Whether it found that there was nothing to do."""
-        return self.state == "SUCCESS" and isinstance(self.value, dict) and "skipped" in self.value
+        """Whether it found that there was nothing to do, and says why; a restore counts what it skipped."""
+        why = self.value.get("skipped") if isinstance(self.value, dict) else None
+        return self.state == "SUCCESS" and isinstance(why, str)
 
     @property
     def seconds(self) -> float | None:

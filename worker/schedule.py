@@ -20,6 +20,14 @@ def next_daily(settings: Settings, now: datetime) -> datetime:
         day += timedelta(days=1)
 
 
+def slot(settings: Settings, now: datetime) -> datetime:
+    """The last planned moment of the daily backup at or before `now`, in UTC; a beat is a little late, never early."""
+    planned = next_daily(settings, now - timedelta(days=2))
+    while (later := next_daily(settings, planned)) <= now:
+        planned = later
+    return planned
+
+
 def next_interval(settings: Settings, newest: datetime | None, now: datetime) -> datetime:
     """When the newest backup becomes older than BACKUP_EVERY_HOURS; now, when it is already or there is none."""
     return now if newest is None else max(now, newest + timedelta(hours=settings.backup_every_hours))

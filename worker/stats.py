@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from worker import catalogue, schedule
 from worker.config import Settings
-from worker.connection import SOURCE, Endpoint
+from worker.connection import BROKER, SOURCE, Endpoint
 from worker.errors import BackupSystemError
 from worker.facts import read_facts
 from worker.manifest import Manifest
@@ -46,7 +46,8 @@ def stats(settings: Settings) -> dict[str, Any]:
         "next_runs": _next_runs(settings, newest, now),
         "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
         "problems": found.problems,
-        "source": _source(settings),
+        "source": (source := _source(settings)),
+        "broker": _broker(settings, source.get("run_id")),
     }
 
 
@@ -67,6 +68,17 @@ def _next_runs(settings: Settings, newest: Manifest | None, now: datetime) -> di
         "daily": schedule.next_daily(settings, now).isoformat(),
         "interval": schedule.next_interval(settings, newest.created_at if newest else None, now).isoformat(),
     }
+
+
+def _broker(settings: Settings, source_run_id: str | None) -> dict[str, Any]:
+    """What makes a broker a bad one: that it throws jobs out when memory is short, or that it is the source."""
+    endpoint = Endpoint(settings.celery_broker_url, BROKER)
+    try:
+        facts = read_facts(endpoint)
+    except BackupSystemError as error:
+        return {"address": endpoint.address, "reachable": False, "error": str(error)}
+    same = bool(facts.run_id) and facts.run_id == source_run_id
+    return {"address": endpoint.address, "reachable": True, "eviction": facts.eviction, "is_source": same}
 
 
 def _source(settings: Settings) -> dict[str, Any]:

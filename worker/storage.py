@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from worker.draft import Draft, begin, held, same_file, sync
 from worker.errors import NotFoundError, StorageError, UsageError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
@@ -41,14 +42,14 @@ class Folder:
         return str(self.path)
 
     @contextmanager
-    def draft(self, names: Iterable[str]) -> Iterator["Draft"]:
+    def draft(self, names: Iterable[str]) -> Iterator[Draft]:
         """Begin a file under the first of `names` that is free. It is gone afterwards unless it was published and kept.
 
         The draft holds a lock while its process lives: a draft without one was left behind by a killed run.
         """
         with _translated(self.path, "written"):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft = next((draft for name in names if (draft := self._begin(name))), None)
+            draft = next((draft for name in names if (draft := begin(self.path, name))), None)
             if draft is None:
                 raise StorageError("No free name was found for a new file.")
             try:
@@ -58,27 +59,6 @@ class Folder:
                 raise
             finally:
                 draft.close()
-
-    def _begin(self, name: str) -> "Draft | None":
-        partial = self.path / f".{name}.partial"
-        try:
-            descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
-        except FileExistsError:
-            with _held(partial) as abandoned:
-                # Of two files that are one a killed run has published the draft: only prune knows what to do with it.
-                if abandoned and not _same_file(partial, self.path / name):
-                    partial.unlink(missing_ok=True)
-                    again = True
-                else:
-                    again = False
-            return self._begin(name) if again else None
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        draft = Draft(self, name, descriptor)
-        # A sweep that came between those two lines has taken the draft for an abandoned one.
-        if os.path.lexists(self.path / name) or not _same_file(partial, descriptor):
-            draft.close()
-            return None
-        return draft
 
     def put(self, name: str, content: bytes, *, replace: bool = False) -> None:
         """Write a small file at once. StorageError where it exists and is not to be replaced."""
@@ -135,11 +115,11 @@ class Folder:
                     os.rename(self.path / record, marker)
                 except FileNotFoundError:
                     raise NotFoundError(f"There is no file {record} in {self.path}.") from None
-                self.sync()
+                sync(self.path)
                 for name in files:
                     (self.path / name).unlink(missing_ok=True)
                 marker.unlink(missing_ok=True)
-                self.sync()
+                sync(self.path)
 
     def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:
         """Remove what killed runs left: drafts, what they published without keeping, deletions begun. Gives the names.
@@ -152,17 +132,17 @@ class Folder:
                 match = _PARTIAL.fullmatch(entry) or _DELETING.fullmatch(entry)
                 if match is None:
                     continue
-                with _held(self.path / entry) as abandoned:
+                with held(self.path / entry) as abandoned:
                     if abandoned and not dry_run:
                         self._clear(entry, match["name"], owned)
                     swept += [entry] if abandoned else []
             if swept and not dry_run:
-                self.sync()
+                sync(self.path)
         return swept
 
     def _clear(self, entry: str, name: str, owned: set[str]) -> None:
         finished, left = self.path / name, self.path / entry
-        if name not in owned and (entry.endswith(".deleting") or _same_file(finished, left)):
+        if name not in owned and (entry.endswith(".deleting") or same_file(finished, left)):
             finished.unlink(missing_ok=True)
         left.unlink(missing_ok=True)
 
@@ -170,58 +150,6 @@ class Folder:
         """What the file system still takes."""
         existing = next(folder for folder in (self.path.absolute(), *self.path.absolute().parents) if folder.exists())
         return shutil.disk_usage(existing).free
-
-    def sync(self) -> None:
-        """Bring the folder itself to disk: names that were added or removed."""
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-class Draft:
-    """A file that is being written and that nobody sees yet."""
-
-    def __init__(self, folder: Folder, name: str, descriptor: int) -> None:
-        self.name = name
-        self._folder, self._descriptor = folder, descriptor
-        self._partial, self._final = folder.path / f".{name}.partial", folder.path / name
-        self._published = False
-
-    def write(self, chunk: bytes) -> None:
-        """Append to the draft."""
-        view = memoryview(chunk)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-
-    def publish(self) -> None:
-        """Show the file under its name, whole and on disk; the draft stays until `close`, so that a kill leaves a trace."""
-        os.fsync(self._descriptor)
-        os.link(self._partial, self._final)
-        self._published = True
-        self._folder.sync()
-
-    def replace(self, name: str) -> None:
-        """Take the place of the file `name`, whole and on disk, in one step."""
-        os.fsync(self._descriptor)
-        if not os.path.lexists(self._folder.path / name):
-            raise NotFoundError(f"The file {name} was deleted meanwhile.")
-        os.rename(self._partial, self._folder.path / name)
-        self._folder.sync()
-
-    def withdraw(self) -> None:
-        """Take back what was published: the work it belonged to has failed."""
-        if self._published:
-            with suppress(OSError):
-                self._final.unlink(missing_ok=True)
-
-    def close(self) -> None:
-        """End the draft; only what was published and not withdrawn remains."""
-        with suppress(OSError):
-            self._partial.unlink(missing_ok=True)
-        with suppress(OSError):
-            os.close(self._descriptor)
 
 
 def open_storage(url: str) -> Folder:
@@ -244,32 +172,7 @@ def chunks_of(file: BinaryIO) -> Iterator[bytes]:
 
 def _check(name: str) -> None:
     if not NAME.fullmatch(name):
-        raise NotFoundError(f"There is no backup of the name {name[:130]!r}.")
-
-
-def _same_file(one: Path, other: Path | int) -> bool:
-    try:
-        return os.path.samestat(os.lstat(one), os.fstat(other) if isinstance(other, int) else os.lstat(other))
-    except OSError:
-        return False
-
-
-@contextmanager
-def _held(left: Path) -> Iterator[bool]:
-    """Whether the process that held this file is gone, and its lock with it; while we look, it is ours."""
-    try:
-        descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        yield False
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
-    finally:
-        os.close(descriptor)
+        raise NotFoundError(f"There is no file of the name {name[:130]!r}.")
 
 
 @contextmanager

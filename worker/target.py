@@ -9,8 +9,9 @@ from worker.entries import EntryStream
 from worker.errors import ArtifactError, RefusedError, TargetError
 from worker.facts import read_facts
 from worker.formats.values import seal
+from worker.report import Report
 from worker.wire import Wire, raised
-from worker.writing import Mode, Report, Writing, temporary_key
+from worker.writing import Mode, Writing, temporary_key
 
 # No RDB type has this number, so a payload that begins with it is examined to its end and never written.
 _NO_TYPE = b"\xfe"
@@ -107,7 +108,8 @@ class Target:
         """Whether the target threw keys out meanwhile: RESTORE answers OK, and a key vanishes all the same."""
         evicted = read_facts(self._endpoint).evicted - self._evicted
         if evicted > 0:
-            self.report.warnings.append(
-                f"The target evicted {evicted:,} keys for want of memory while this ran: raise maxmemory."
+            self.report.evicted = evicted
+            self.report.warn(
+                f"The target evicted {evicted:,} keys for want of memory while this ran, of the backup or others: raise "
+                "maxmemory, and run the restore again."
             )
-            self.report.failed += evicted

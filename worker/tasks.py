@@ -1,36 +1,48 @@
 """The doors for the queue: each task checks its arguments, calls one verb, and returns a plain dict."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import redis
 import structlog
 from celery import Task, signals
-from celery.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import Ignore, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 from pydantic import BaseModel, ValidationError
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from worker import backup as backups
-from worker import heartbeat, logs
+from worker import broker, heartbeat, logs, reaper
 from worker import ping as pings
 from worker import prune as prunes
 from worker import restore as restores
 from worker import stats as numbers
 from worker import verify as verifies
 from worker.celery import app
-from worker.config import first_fault, load
-from worker.errors import BackupSystemError, TemporaryError, UsageError
-from worker.reporting import Reporter
+from worker.config import Settings, first_fault, load
+from worker.errors import BackupSystemError, BrokerUnavailableError, TemporaryError, UsageError
+from worker.progress import Progress
+from worker.recording import Check, Recording, accepted, perform
+from worker.reporting import Meta
+from worker.runs import Run, new, open_runs
 
 log = structlog.get_logger()
 Arguments = TypeVar("Arguments", bound=BaseModel)
+Data = dict[str, Any]
+Verb = Callable[[Settings, Arguments, Progress], Data]
+
+# What each task takes; whoever asks for one can check it by the same model.
+BackupArguments = backups.BackupArguments
+RestoreArguments = restores.RestoreArguments
+VerifyArguments = verifies.VerifyArguments
+PruneArguments = prunes.PruneArguments
+DeleteArguments = prunes.DeleteArguments
+StatsArguments = numbers.StatsArguments
+PingArguments = pings.PingArguments
 
 RETRIES, RETRY_SECONDS = 2, 10
-_IMPATIENT: dict[str, Any] = {"socket_connect_timeout": 1, "socket_timeout": 1, "retry": Retry(NoBackoff(), 0)}
+CLAIM_TRIES = 10
 
 
 @app.task(
@@ -40,94 +52,127 @@ _IMPATIENT: dict[str, Any] = {"socket_connect_timeout": 1, "socket_timeout": 1, 
     default_retry_delay=RETRY_SECONDS,
     retry_on_worker_lost=True,
 )
-def backup(self: Task, **arguments: Any) -> dict[str, Any]:
+def backup(self: Task, **arguments: Any) -> Data:
     """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
-    with _running(self, "backup", arguments) as progress:
-        result = backups.backup(load(), _checked(backups.BackupArguments, arguments), progress)
+    result = _run(self, arguments, backups.BackupArguments, backups.backup)
     if "skipped" not in result:
-        _follow_up(prune)
+        _send(prune, f"{self.request.get('asked_by') or 'unknown'}, after the backup")
     return result
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
-def restore(self: Task, **arguments: Any) -> dict[str, Any]:
+def restore(self: Task, **arguments: Any) -> Data:
     """Restore a backup. Arguments: name, mode, match, types, databases."""
-    with _running(self, "restore", arguments) as progress:
-        report = restores.restore(load(), _checked(restores.RestoreArguments, arguments), progress)
-        restores.check_complete(report)
-    return report
+    return _run(self, arguments, restores.RestoreArguments, restores.restore, restores.check_complete)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
-def verify(self: Task, **arguments: Any) -> dict[str, Any]:
+def verify(self: Task, **arguments: Any) -> Data:
     """Read a backup to its end and compare it with its manifest. Arguments: name."""
-    with _running(self, "verify", arguments) as progress:
-        return verifies.verify(load(), _checked(verifies.VerifyArguments, arguments), progress)
+    return _run(self, arguments, verifies.VerifyArguments, verifies.verify)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
-def prune(self: Task, **arguments: Any) -> dict[str, Any]:
+def prune(self: Task, **arguments: Any) -> Data:
     """Delete what retention gives up. Arguments: keep, dry_run."""
-    with _running(self, "prune", arguments) as progress:
-        return prunes.prune(load(), _checked(prunes.PruneArguments, arguments), progress)
+    return _run(self, arguments, prunes.PruneArguments, prunes.prune)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
-def delete(self: Task, **arguments: Any) -> dict[str, Any]:
+def delete(self: Task, **arguments: Any) -> Data:
     """Delete one backup. Arguments: name."""
-    with _running(self, "delete", arguments):
-        return prunes.delete(load(), _checked(prunes.DeleteArguments, arguments))
+    return _run(self, arguments, prunes.DeleteArguments, lambda settings, given, _: prunes.delete(settings, given))
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
-def stats(self: Task, **arguments: Any) -> dict[str, Any]:
+def stats(self: Task, **arguments: Any) -> Data:
     """Count backups, bytes and ages, and ask the source for its facts."""
-    with _running(self, "stats", arguments):
-        _checked(numbers.StatsArguments, arguments)
-        return numbers.stats(load())
+    return _run(self, arguments, numbers.StatsArguments, lambda settings, *_: numbers.stats(settings))
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
-def ping(self: Task, **arguments: Any) -> dict[str, Any]:
+def ping(self: Task, **arguments: Any) -> Data:
     """Reach the source, and find out what is allowed there."""
-    with _running(self, "ping", arguments):
-        _checked(pings.PingArguments, arguments)
-        return pings.ping(load())
+    return _run(self, arguments, pings.PingArguments, lambda settings, *_: pings.ping(settings))
 
 
-def _checked(model: type[Arguments], arguments: dict[str, Any]) -> Arguments:
+@app.task(ignore_result=True)
+def reap() -> None:
+    """End runs whose process was killed, and ask again for backups that were lost before they began."""
+    with suppress(BrokerUnavailableError):
+        queues = [queue.name for queue in app.conf.task_queues]
+        for run in reaper.reap(load(), queues, _send_again):
+            log.warning("run_interrupted", run=run.id, operation=run.operation, error=run.error)
+            with suppress(Exception):
+                app.backend.mark_as_failure(run.id, BackupSystemError(run.error))
+
+
+def _run(task: Task, given: Data, model: type[Arguments], verb: Verb[Arguments], check: Check = accepted) -> Data:
+    """What every task does around its verb: claimed once, remembered, progress told, failures in one sentence."""
+    settings, request = load(), task.request
+    run = _claimed(settings, task, given)
+    again, also = partial(_is_tried_again, task), partial(_tell_celery, task, run.id)
+    recording = Recording(settings, run, tried_again=again, also=also)
+
+    def work(progress: Progress) -> Data:
+        if not _slot_is_ours(settings, request.get("slot"), run):
+            return {"skipped": f"another run has the slot {request.get('slot')}"}
+        with _in_time(task):
+            return verb(settings, _checked(model, given), progress)
+
+    try:
+        return perform(recording, work, check)
+    except BackupSystemError as error:
+        if _is_tried_again(task, error):
+            raise task.retry(exc=error, countdown=RETRY_SECONDS) from None
+        raise
+
+
+def _claimed(settings: Settings, task: Task, given: Data) -> Run:
+    """This attempt of this run, which nobody else is to begin. Raises Ignore where somebody has.
+
+    A broker that is away right after it sent the message is waited for, and then we go on without it.
+    """
+    request = task.request
+    fresh = new(request.id, task.name.rpartition(".")[2], given, request.get("asked_by") or "unknown")
+    fresh = fresh.model_copy(update={"attempt": request.retries})
+    for _ in range(CLAIM_TRIES):
+        with suppress(BrokerUnavailableError), open_runs(settings) as runs:
+            run = runs.get(request.id) or fresh
+            if run.ended or run.attempt > request.retries or not runs.claim(run.id, request.retries):
+                log.warning("delivered_again", run=run.id, operation=run.operation)
+                raise Ignore
+            return run.model_copy(update={"attempt": request.retries})
+        time.sleep(1)
+    return fresh
+
+
+def _slot_is_ours(settings: Settings, slot: str | None, run: Run) -> bool:
+    """Whether this run is the one for a planned moment of the schedule: of two beats, one makes the backup."""
+    if slot is None:
+        return True
+    with suppress(BrokerUnavailableError), open_runs(settings) as runs:
+        return runs.claim_slot(slot, run.id)
+    return True
+
+
+def _checked(model: type[Arguments], arguments: Data) -> Arguments:
     try:
         return model.model_validate(arguments)
     except ValidationError as error:
         raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
 
 
-@contextmanager
-def _running(task: Task, operation: str, arguments: dict[str, Any]) -> Iterator[Reporter]:
-    """What every task does around its verb: progress out, failures logged and told in one sentence without secrets."""
-    identity = task.request.id
-    store = partial(_store_progress, task, identity)
-    try:
-        with logs.run(identity, operation, arguments.get("name")), Reporter(store) as progress, _in_time(task):
-            yield progress
-    except TemporaryError as error:
-        if task.max_retries and task.request.retries < task.max_retries:
-            raise task.retry(exc=error, countdown=RETRY_SECONDS) from None
-        raise
+def _is_tried_again(task: Task, error: BackupSystemError) -> bool:
+    return isinstance(error, TemporaryError) and task.request.retries < (task.max_retries or 0)
 
 
-def _store_progress(task: Task, identity: str, meta: dict[str, Any]) -> None:
-    """Write the state as Celery does, but with a client that gives up at once: its own would try again for a minute,
-    and could come after the end of the task.
+def _tell_celery(task: Task, identity: str, meta: Meta) -> None:
+    """Progress as Celery's state, with a client that gives up at once: Celery's own would try again for a minute, and
+    could come after the end of the task.
     """
-    state: dict[str, Any] = {
-        "status": "PROGRESS",
-        "result": meta,
-        "traceback": None,
-        "children": [],
-        "task_id": identity,
-    }
-    with redis.Redis.from_url(load().celery_result_backend, **_IMPATIENT) as client:
+    state: Data = {"status": "PROGRESS", "result": meta, "traceback": None, "children": [], "task_id": identity}
+    with broker.result_client(load()) as client:
         client.set(task.backend.get_key_for_task(identity), task.backend.encode(state), ex=task.backend.expires)
 
 
@@ -142,11 +187,29 @@ def _in_time(task: Task) -> Iterator[None]:
         ) from None
 
 
-def _follow_up(task: Task, **arguments: Any) -> None:
+def _send(task: Task, asked_by: str, **arguments: Any) -> None:
     try:
-        task.delay(**arguments)
+        task.apply_async(kwargs=arguments, headers={"asked_by": asked_by})
     except Exception as error:
         log.warning("not_queued", task=task.name, kind=type(error).__name__)
+
+
+def _send_again(run: Run) -> None:
+    """As one more attempt, so that the message that got lost finds nothing to do should it turn up after all."""
+    name = f"{__name__}.{run.operation}"
+    headers = {"asked_by": run.asked_by}
+    app.send_task(name, kwargs=run.arguments, task_id=run.id, retries=run.attempt + 1, headers=headers)
+
+
+@signals.task_failure.connect
+def _task_failed(task_id: str, exception: BaseException, **_: Any) -> None:
+    """In the worker's main process, when a process of its pool was killed: the run can no longer tell how it ended."""
+    if isinstance(exception, (WorkerLostError, TimeLimitExceeded)):
+        with suppress(BrokerUnavailableError):
+            with open_runs(load()) as runs:
+                run = runs.get(task_id)
+            if run is not None and not run.ended:
+                reaper.interrupt(load(), run, reaper.killed(run))
 
 
 @signals.setup_logging.connect
@@ -157,6 +220,7 @@ def _set_up_logging(**_: Any) -> None:
 @signals.worker_ready.connect
 def _worker_begins(sender: Any, **_: Any) -> None:
     heartbeat.start(_role(sender))
+    reap()
 
 
 @signals.worker_shutting_down.connect
@@ -175,4 +239,4 @@ def _beat_begins(sender: Any, **_: Any) -> None:
     Path(sender.schedule_filename).absolute().parent.mkdir(parents=True, exist_ok=True)
     heartbeat.start("beat")
     # A slot that was missed while no beat was there is made up for, whether or not its memory of it survived.
-    _follow_up(backup, unless_younger_than_hours=load().backup_every_hours)
+    _send(backup, "beat, at its start", unless_younger_than_hours=load().backup_every_hours)

@@ -3,7 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ from worker import commands
 from worker.entries import Entry, EntryStream
 from worker.errors import ArtifactError
 from worker.formats.values import decode, seal
+from worker.report import Report
 from worker.sources.asking import abilities
 from worker.wire import Wire, pack, raised
 
@@ -18,7 +19,6 @@ Mode = Literal["skip", "overwrite"]
 
 BATCH_KEYS = 500
 BATCH_BYTES = 1 << 20
-FAILURES_SHOWN = 20
 _TEMPORARY = b"3600"  # seconds
 # What no further key can escape: going on would fail millions of times over.
 _FATAL = (
@@ -45,41 +45,6 @@ def temporary_key() -> bytes:
     Random each time and no counter: forked workers would count alike, and add to each other's leftovers.
     """
     return b"redis_backup:" + secrets.token_hex(16).encode()
-
-
-@dataclass
-class Report:
-    """What a restore did, in numbers of keys; `failures` are the first ones, each with db, key, type and error."""
-
-    restored: int = 0
-    skipped: int = 0
-    expired: int = 0
-    failed: int = 0
-    functions: int = 0
-    failures: list[dict[str, Any]] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def written(self) -> str:
-        """The counts as half a sentence."""
-        return f"{self.restored:,} restored, {self.skipped:,} skipped, {self.expired:,} expired, {self.failed:,} failed"
-
-    def fail(self, entry: Entry, error: object) -> None:
-        """Count a key that could not be written."""
-        self.failed += 1
-        if len(self.failures) < FAILURES_SHOWN:
-            shown = entry.key[:200].decode("utf-8", "backslashreplace")
-            self.failures.append({"db": entry.db, "key": shown, "type": entry.type, "error": _explained(str(error))})
-
-    def as_dict(self) -> dict[str, Any]:
-        """For results and logs."""
-        return asdict(self)
-
-
-def _explained(words: str) -> str:
-    if "Bad data format" in words:
-        return f"{words}: the target does not know this encoding, or the value is damaged; a json backup may go in"
-    return words
 
 
 @dataclass(slots=True)
@@ -277,7 +242,7 @@ class Writing:
         key = temporary_key()
         sent = _Commands(entry=entry, temporary=key)
         if lost := commands.losses(entry, self._version, field_expiry=self._field_expiry):
-            self._warn(f"This target cannot be told {lost}.")
+            self._report.warn(f"This target cannot be told {lost}.")
         for command in commands.build(entry._replace(key=key), self._version, field_expiry=self._field_expiry):
             if sent.replies:
                 self._push(sent, _encoded(command))
@@ -311,10 +276,6 @@ class Writing:
             (b"EXEC",),
         ):
             self._push(named, pack(*command))
-
-    def _warn(self, what: str) -> None:
-        if what not in self._report.warnings:
-            self._report.warnings.append(what)
 
 
 def _any_large(batch: list[Entry]) -> bool:

@@ -10,8 +10,6 @@ from worker.wire import Wire, pack, raised
 
 Command = tuple[bytes, ...]
 
-_NO_TIME, _NO_KEY = -1, -2
-
 
 class GoneError(Exception):
     """The key has gone, or has become one of another type, since SCAN named it."""
@@ -52,21 +50,6 @@ def abilities(wire: Wire) -> Abilities:
     # A server that knows HPEXPIRETIME and forbids it must not lose the fields' expiry in silence.
     unknown = isinstance(fields, ResponseError) and not str(fields).startswith(("WRONGTYPE", "NOPERM"))
     return Abilities(absolute=not isinstance(absolute, ResponseError), fields=not unknown)
-
-
-def expiry_commands(key: bytes, able: Abilities) -> list[Command]:
-    """What to ask for a key's expiry. TIME comes right behind PTTL: together they are exact to a millisecond."""
-    return [(b"PEXPIRETIME", key)] if able.absolute else [(b"PTTL", key), (b"TIME",)]
-
-
-def expiry(replies: list[Any]) -> int | None:
-    """Milliseconds since the epoch, or None, out of the replies to `expiry_commands`. Raises GoneError."""
-    left = checked(replies[0])
-    if left == _NO_KEY:
-        raise GoneError
-    if left == _NO_TIME:
-        return None
-    return int(left) if len(replies) == 1 else int(left) + milliseconds(replies[1])
 
 
 def milliseconds(time: Any) -> int:

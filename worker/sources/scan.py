@@ -10,7 +10,8 @@ from worker.entries import Entry
 from worker.errors import SourceError
 from worker.formats.strings import read_string
 from worker.formats.values import TYPE_OF
-from worker.sources.asking import abilities, expiry, expiry_commands
+from worker.sources.asking import abilities
+from worker.sources.expiry import Window, exact, expiry, expiry_commands
 from worker.sources.scanning import Repeats
 from worker.wire import Wire, pack, raised
 
@@ -88,9 +89,11 @@ class _Database:
         self._count = FIRST_KEYS
         self._waiting: list[bytes] = []
         self._cursor = b""
+        self._unsure: list[tuple[Entry, Window]] = []
 
     def batches(self) -> Iterator[list[Entry]]:
         self._wire.send(self._scan(b"0"))
+        self._find_more()
         keys = self._ask_for_next()
         while keys:
             last: list[Entry] = []
@@ -98,19 +101,30 @@ class _Database:
                 if last:
                     yield last
                 last = batch
+            self._find_more()
+            last += self._asked_again()
             keys = self._ask_for_next()
             yield last
 
     def _scan(self, cursor: bytes) -> bytes:
         return pack(b"SCAN", cursor, b"COUNT", b"%d" % self._count)
 
-    def _ask_for_next(self) -> list[bytes]:
-        """The keys of the next batch, whose commands are then on their way; none at the end."""
+    def _find_more(self) -> None:
+        """Read what SCAN was answered, until there are keys or no more to come; no reply is on its way then."""
         while not self._waiting and self._cursor != b"0":
             self._cursor, found = raised(self._wire.reply())
             self._waiting = self._repeats.fresh(found)
             if not self._waiting and self._cursor != b"0":
                 self._wire.send(self._scan(self._cursor))
+
+    def _asked_again(self) -> list[Entry]:
+        """The entries whose expiry was told too vaguely, now that the wire is free to ask for it again."""
+        unsure, self._unsure = self._unsure, []
+        moments = exact(self._wire, ((entry.key, window) for entry, window in unsure), self._able)
+        return [entry._replace(expires_at=moments[entry.key]) for entry, _ in unsure]
+
+    def _ask_for_next(self) -> list[bytes]:
+        """The keys of the next batch, whose commands are then on their way; none at the end."""
         keys, self._waiting = self._waiting[: self._count], self._waiting[self._count :]
         commands = [self._commands(key) for key in keys]
         if keys and not self._waiting and self._cursor != b"0":
@@ -134,20 +148,26 @@ class _Database:
         """The answers for these keys; a batch is given away early when large values fill it."""
         since, total, held = time.perf_counter(), 0, 0
         batch: list[Entry] = []
-        db, answers = self._db, 1 if self._able.absolute else 2
-        replies = self._wire.replies(len(keys) * (1 + answers))
+        db, absolute = self._db, self._able.absolute
+        replies = self._wire.replies(len(keys) * (2 if absolute else 4))
         for key in keys:
             dump = next(replies)
-            expires = [next(replies) for _ in range(answers)]
+            times = [next(replies)] if absolute else [next(replies) for _ in range(3)]
+            left = times[len(times) // 2]
             # A nil means that the key has gone since SCAN named it, and -2 that it went a moment later.
-            if dump is None or expires[0] == _GONE:
+            if dump is None or left == _GONE:
                 continue
             if isinstance(dump, Exception):
                 raise self._refused(key, dump)
-            expires_at = None if expires[0] == _NEVER else expiry(expires)
             if not batch:
                 self._learn_version(dump)
-            batch.append(Entry(db, key, expires_at, TYPE_OF.get(dump[0], "unknown"), dump[:-FOOTER_BYTES]))
+            window = None if absolute or left == _NEVER else expiry(times)
+            expires_at = raised(left) if absolute and left != _NEVER else window and window.latest
+            entry = Entry(db, key, expires_at, TYPE_OF.get(dump[0], "unknown"), dump[:-FOOTER_BYTES])
+            if window is not None and window.wide:
+                self._unsure.append((entry, window))
+                continue
+            batch.append(entry)
             held += len(dump)
             if held > BATCH_BYTES:
                 yield batch

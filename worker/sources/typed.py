@@ -9,7 +9,8 @@ from worker.connection import Endpoint
 from worker.entries import TYPES, Entry, Opaque, Value
 from worker.errors import SourceError
 from worker.sources import pieces
-from worker.sources.asking import Abilities, Command, GoneError, abilities, ask_all, checked, expiry, expiry_commands
+from worker.sources.asking import Abilities, Command, GoneError, abilities, ask_all, checked
+from worker.sources.expiry import Window, exact, expiry, expiry_commands
 from worker.sources.scanning import scan_keys
 from worker.sources.streams import read_stream
 from worker.wire import Wire
@@ -110,24 +111,24 @@ class _Database:
             commands += (_whole(found), *expiry_commands(found.key, self._able))
         replies = ask_all(self._wire, commands)
         width = len(replies) // len(group)
-        entries = []
+        read: list[tuple[_Found, Value, Window | None]] = []
         for index, found in enumerate(group):
             value, *times = replies[index * width : (index + 1) * width]
             try:
-                entries.append(self._entry(found, self._value(found, value), expiry(times)))
+                read.append((found, self._value(found, value), expiry(times)))
             except GoneError:
                 changed.append(found.key)
-        return self._with_field_expiry(entries)
+        return self._entries(read)
 
     def _read_alone(self, found: _Found, changed: list[bytes]) -> list[Entry]:
         """A value that takes several commands."""
         try:
             value = self._value_alone(found)
-            expires_at = expiry(ask_all(self._wire, expiry_commands(found.key, self._able)))
+            window = expiry(ask_all(self._wire, expiry_commands(found.key, self._able)))
         except GoneError:
             changed.append(found.key)
             return []
-        return self._with_field_expiry([self._entry(found, value, expires_at)])
+        return self._entries([(found, value, window)])
 
     def _value_alone(self, found: _Found) -> Value:
         if found.kind != "stream":
@@ -150,9 +151,15 @@ class _Database:
         make = _VALUE.get(found.kind, Opaque)
         return make(reply)
 
-    def _entry(self, found: _Found, value: Value, expires_at: int | None) -> Entry:
-        kind = found.kind if found.kind in TYPES else "module"
-        return Entry(self._db, found.key, expires_at, kind, None, value)
+    def _entries(self, read: list[tuple[_Found, Value, Window | None]]) -> list[Entry]:
+        """What was read, with every expiry as exact as this server allows."""
+        moments = exact(self._wire, ((found.key, window) for found, _, window in read), self._able)
+        return self._with_field_expiry(
+            [
+                Entry(self._db, key, moments[key], kind if kind in TYPES else "module", None, value)
+                for (key, kind, _), value, _ in read
+            ]
+        )
 
     def _with_field_expiry(self, entries: list[Entry]) -> list[Entry]:
         """The entries, with hashes as their fields' expiry makes them; one whose fields have all gone is left out."""

@@ -1,0 +1,71 @@
+"""Structured logs: one JSON line per event, kept with its run, and no password in any."""
+
+import json
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from tests.processes import CANARY, ROOT, environment
+from worker import logs
+from worker.errors import BackupSystemError, UsageError
+
+TALKATIVE = f"""
+import logging, structlog
+from worker import logs
+logs.configure("INFO")
+log = structlog.get_logger()
+log.info("greeting", url="redis://:{CANARY}@host:1/0")
+logging.getLogger("somebody.else").warning("cannot reach redis://user:{CANARY}@host")
+try:
+    with logs.run("one", "backup"):
+        raise ValueError("rediss://:with@{CANARY}@host:1/0")
+except Exception as error:
+    print(error)
+"""
+
+
+def said(script: str) -> tuple[str, list[dict[str, Any]]]:
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment(), cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return done.stdout, [json.loads(line) for line in done.stderr.splitlines()]
+
+
+def test_every_line_is_json_and_an_address_in_it_has_lost_its_password() -> None:
+    out, (greeting, foreign, failed) = said(TALKATIVE)
+    assert greeting["url"] == "redis://***@host:1/0"
+    assert foreign["event"] == "cannot reach redis://***@host"
+    assert (failed["event"], failed["run"]) == ("backup_failed", "one")
+    assert "ValueError: rediss://***@host" in failed["exception"]
+    assert CANARY not in f"{greeting}{foreign}{failed}{out}"
+
+
+def failing_run() -> logs.Lines:
+    """The lines of a run that says something and fails."""
+    with suppress(UsageError), logs.run("one", "backup", "some.name") as lines:
+        logs.log.info("step", number=1)
+        logs.log.debug("detail")
+        raise UsageError("That cannot be.")
+    return lines
+
+
+def test_a_run_keeps_its_own_events_whatever_the_level_of_the_log() -> None:
+    logs.configure("CRITICAL")
+    lines = failing_run()
+    logs.log.info("afterwards")
+    assert [(line["event"], line["level"]) for line in lines] == [("step", "info"), ("backup_failed", "error")]
+    assert lines[-1]["error"] == "That cannot be."
+    assert all(line["timestamp"] for line in lines)
+
+
+def test_what_nobody_foresaw_is_told_by_its_kind_only() -> None:
+    logs.configure("CRITICAL")
+    with (
+        pytest.raises(BackupSystemError, match="An unexpected KeyError in backup") as caught,
+        logs.run("one", "backup"),
+    ):
+        raise KeyError(CANARY)
+    assert CANARY not in str(caught.value)

@@ -1,0 +1,408 @@
+"""Runs from queued to their end: remembered, begun once, and not forgotten when their process is killed."""
+
+import json
+import os
+import re
+import signal
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StartServer
+from tests.gates import Gate
+from tests.processes import (
+    CANARY,
+    CELERY,
+    PYTHON,
+    Background,
+    command,
+    environment,
+    eventually,
+    holder,
+    run,
+    with_password,
+)
+from tests.servers import Binary, Server, binaries, running
+from worker import reaper, runs
+from worker.config import Settings
+from worker.errors import BrokerUnavailableError
+from worker.runs import Run, Runs, lease_key, open_runs
+
+VALUE_BYTES, VALUES, KEYS = 1 << 20, 24, 30_000
+HALF_WAY = 14 << 20
+# More than INFO answers, less than what all keys are answered with.
+SOME_REPLIES = 48 << 10
+
+
+@pytest.fixture
+def memory(newest: Binary, start_server: StartServer) -> Iterator[Runs]:
+    with open_runs(Settings(celery_broker_url=start_server(newest).url)) as memory:
+        yield memory
+
+
+def a_run(operation: str = "backup", **changes: Any) -> Run:
+    return runs.new(str(uuid.uuid4()), operation, {}, "admin").model_copy(update=changes)
+
+
+def test_a_run_is_remembered_as_it_is_and_only_once(memory: Runs) -> None:
+    one = a_run(arguments={"name": "latest"})
+    assert memory.add(one)
+    assert not memory.add(one.model_copy(update={"asked_by": "somebody else"}))
+    assert memory.get(one.id) == one
+    ended = one.model_copy(update={"state": "SUCCESS", "value": {"keys": 3}})
+    memory.put(ended)
+    assert memory.get(one.id) == ended
+    assert memory.get("never issued") is None
+
+
+def test_runs_are_listed_newest_first_by_kind_and_by_state(memory: Runs) -> None:
+    now = datetime.now(UTC)
+    old = a_run(queued_at=now - timedelta(hours=1), state="FAILURE")
+    new, other = a_run(queued_at=now), a_run("restore", queued_at=now - timedelta(minutes=1))
+    for one in (old, new, other):
+        memory.put(one)
+    assert list(memory.each()) == [new, other, old]
+    assert list(memory.each("backup")) == [new, old]
+    assert memory.latest("backup", state="FAILURE") == old
+    assert memory.latest("verify") is None
+    assert memory.unfinished() == [other, new]
+
+
+def test_only_a_reason_in_words_makes_a_run_one_that_did_nothing() -> None:
+    assert a_run(state="SUCCESS", value={"skipped": "there is a younger one"}).skipped
+    assert not a_run(state="SUCCESS", value={"skipped": 3, "restored": 7}).skipped
+    assert not a_run(state="FAILURE", value={"skipped": "there is a younger one"}).skipped
+
+
+def test_more_than_a_page_of_runs_is_listed_whole(memory: Runs) -> None:
+    now = datetime.now(UTC)
+    made = [a_run(queued_at=now - timedelta(seconds=second), state="SUCCESS") for second in range(runs.PAGE + 5)]
+    for one in made:
+        memory.put(one)
+    assert [one.id for one in memory.each()] == [one.id for one in made]
+
+
+def test_questions_are_forgotten_sooner_than_what_changes_something(memory: Runs) -> None:
+    now = datetime.now(UTC)
+    for number in range(runs.KEPT + 5):
+        for operation in ("stats", "backup"):
+            memory.put(a_run(operation, queued_at=now + timedelta(seconds=number), state="SUCCESS"))
+    assert len(list(memory.each("stats"))) == runs.KEPT
+    assert len(list(memory.each("backup"))) == runs.KEPT + 5
+    assert len(list(memory.each())) == 2 * runs.KEPT + 5
+
+
+def test_a_run_that_is_forgotten_leaves_nothing(memory: Runs) -> None:
+    one = a_run()
+    memory.add(one)
+    memory.forget(one.id)
+    assert memory.get(one.id) is None
+    assert list(memory.each()) == list(memory.each("backup")) == memory.unfinished() == []
+
+
+def test_an_attempt_and_a_slot_are_claimed_by_the_first_who_asks(memory: Runs) -> None:
+    assert [memory.claim("one", 0), memory.claim("one", 0), memory.claim("one", 1)] == [True, False, True]
+    assert memory.claim_slot("daily 03:00", "one")
+    assert not memory.claim_slot("daily 03:00", "two")
+    assert memory.claim_slot("daily 03:00", "one"), "it may be tried again"
+
+
+def test_a_broker_that_is_away_is_told_without_its_address(newest: Binary) -> None:
+    url = f"redis://:{CANARY}@127.0.0.1:1/0"
+    with open_runs(Settings(celery_broker_url=url)) as memory, pytest.raises(BrokerUnavailableError) as caught:
+        memory.get("one")
+    assert CANARY not in str(caught.value)
+    assert "CELERY_BROKER_URL" in str(caught.value)
+
+
+def _nobody(run: Run) -> None:
+    pytest.fail(f"{run} was asked for again")
+
+
+@pytest.mark.parametrize(
+    ("operation", "progress", "words"),
+    [
+        ("restore", {"phase": "restoring", "current": 1234}, "At least 1,234 keys"),
+        ("restore", {"phase": "verifying", "current": 99}, "At least 0 keys"),
+        ("backup", None, "nothing of it is listed"),
+        ("prune", None, "start it again"),
+    ],
+)
+def test_a_run_whose_lease_ran_out_is_ended_with_what_is_known(
+    memory: Runs, operation: str, progress: Any, words: str, broker_settings: Settings
+) -> None:
+    run = a_run(operation, state="STARTED", progress=progress)
+    memory.put(run)
+    (ended,) = reaper.reap(broker_settings, ["jobs"], _nobody)
+    assert (ended.id, ended.state) == (run.id, "INTERRUPTED")
+    assert words in str(ended.error)
+    assert memory.get(run.id) == ended
+    assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+
+
+@pytest.fixture
+def broker_settings(memory: Runs) -> Settings:
+    options = memory._client.connection_pool.connection_kwargs
+    return Settings(celery_broker_url=f"redis://127.0.0.1:{options['port']}/0")
+
+
+def test_a_run_that_lives_is_left_alone(memory: Runs, broker_settings: Settings) -> None:
+    run = a_run(state="STARTED")
+    memory.put(run)
+    memory._client.set(lease_key(run.id), run.id)
+    assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+
+
+def test_what_was_lost_before_it_began_is_asked_for_again_or_told(memory: Runs, broker_settings: Settings) -> None:
+    long_ago = datetime.now(UTC) - timedelta(minutes=5)
+    lost, waits, young = a_run(due_at=long_ago), a_run(due_at=long_ago), a_run()
+    restore, hopeless = a_run("restore", due_at=long_ago), a_run(due_at=long_ago, attempt=reaper.ATTEMPTS)
+    for one in (lost, waits, young, restore, hopeless):
+        memory.put(one)
+    memory._client.lpush("jobs", json.dumps({"headers": {"id": waits.id}}))
+    published: list[Run] = []
+    ended = reaper.reap(broker_settings, ["jobs", "quick"], published.append)
+    assert published == [lost]
+    assert {one.id for one in ended} == {restore.id, hopeless.id}
+    assert "nothing was done" in str(ended[0].error)
+
+
+@dataclass
+class Office:
+    """A broker that keeps its data, a source behind a gate; workers come and go."""
+
+    folder: Path
+    broker: Server
+    source: Server
+    gate: Gate
+    env: dict[str, str]
+    workers: list[Background] = field(default_factory=list)
+
+    def call(self, task: str, **arguments: Any) -> str:
+        """What an operations shell does; the id of the run."""
+        called = run(
+            *CELERY, "call", f"worker.tasks.{task}", "--kwargs", json.dumps(arguments), env=self.env, cwd=self.folder
+        )
+        assert called.code == 0, called.err
+        return called.out.strip()
+
+    @contextmanager
+    def worker(self) -> Iterator[Background]:
+        name = f"worker-{len(self.workers)}"
+        process = Background(*CELERY, "worker", "--concurrency", "1", env=self.env, cwd=self.folder, name=name)
+        self.workers.append(process)
+        try:
+            process.wait_until_it_says("ready.")
+            yield process
+        finally:
+            process.stop()
+
+    def run(self, identity: str) -> Run | None:
+        with open_runs(Settings(celery_broker_url=self.broker.url)) as memory:
+            return memory.get(identity)
+
+    def wait_for(self, identity: str, *states: str) -> Run:
+        def come() -> Run | None:
+            found = self.run(identity)
+            return found if found is not None and found.state in states else None
+
+        found: Run = eventually(come, f"{states} of {identity}: {self.run(identity)}")
+        return found
+
+    @property
+    def manifests(self) -> set[str]:
+        return {path.name for path in (self.folder / "backups").glob("*.manifest.json")}
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
+    folder, binary = tmp_path_factory.mktemp("office"), binaries()[-1]
+    with (
+        running(binary, folder / "broker", "--appendonly", "yes") as broker,
+        running(binary, folder / "source", password=CANARY) as source,
+        Gate(source.port) as gate,
+    ):
+        command(source, "DEBUG", "POPULATE", KEYS - VALUES, "key", 16)
+        for number in range(VALUES):
+            source.client().set(f"big:{number}", os.urandom(VALUE_BYTES))
+        env = environment(
+            REDIS_URL=f"redis://:{CANARY}@127.0.0.1:{gate.port}/0",
+            CELERY_BROKER_URL=broker.url,
+            CELERY_RESULT_BACKEND=broker.url[:-1] + "1",
+            BACKUP_STORAGE=str(folder / "backups"),
+        )
+        yield Office(folder, broker, source, gate, env)
+
+
+@pytest.fixture
+def office(rooms: Office) -> Iterator[Office]:
+    rooms.broker.client().flushall()
+    yield rooms
+    rooms.gate.open()
+
+
+def test_a_call_is_remembered_from_the_queue_to_its_end(office: Office) -> None:
+    identity = office.call("backup", format="json")
+    queued = office.wait_for(identity, "PENDING")
+    assert (queued.operation, queued.arguments) == ("backup", {"format": "json"})
+    assert queued.asked_by == f"celery {runs.here()}"
+    assert queued.started_at is None
+    with office.worker():
+        ended = office.wait_for(identity, "SUCCESS")
+        pruned = eventually(lambda: [one for one in _all(office) if one.operation == "prune" and one.ended], "a prune")
+    assert ended.value["keys"] == KEYS
+    assert ended.queued_at <= ended.started_at <= ended.ended_at  # type: ignore[operator]
+    assert [line["event"] for line in ended.log] == ["backup_created"]
+    assert pruned[0].asked_by == f"celery {runs.here()}, after the backup"
+    assert not office.broker.client().exists(lease_key(identity))
+
+
+def _all(office: Office) -> list[Run]:
+    with open_runs(Settings(celery_broker_url=office.broker.url)) as memory:
+        return list(memory.each())
+
+
+def test_a_failure_is_remembered_with_its_sentence(office: Office) -> None:
+    with office.worker():
+        ended = office.wait_for(office.call("verify", name="latest.of.all"), "FAILURE")
+    assert str(ended.error).startswith("There is no backup of the name")
+    assert [line["event"] for line in ended.log] == ["verify_failed"]
+
+
+def test_a_message_that_is_delivered_three_times_makes_one_backup(office: Office) -> None:
+    identity, broker, before = office.call("backup"), office.broker.client(), office.manifests
+    (message,) = broker.lrange("jobs", 0, -1)
+    broker.lpush("jobs", message, message)
+    with office.worker() as worker:
+        office.wait_for(identity, "SUCCESS")
+        eventually(lambda: len(_events(worker, "delivered_again")) == 2, "both others to leave")
+    assert len(office.manifests - before) == 1
+
+
+def _events(worker: Background, name: str) -> list[dict[str, Any]]:
+    return [event for event in worker.events if event.get("event") == name]
+
+
+def _messages(office: Office) -> list[str]:
+    return [bytes(message).decode() for message in office.broker.client().lrange("jobs", 0, -1)]  # type: ignore[arg-type]
+
+
+def test_of_two_beats_one_makes_the_backup(office: Office) -> None:
+    identity, broker, before = office.call("backup"), office.broker.client(), office.manifests
+    (message,) = _messages(office)
+    broker.delete("jobs")
+    others = [str(uuid.uuid4()) for _ in range(2)]
+    for other in others:
+        mine = json.loads(message.replace(identity, other))
+        mine["headers"] |= {"asked_by": "beat daily", "slot": "daily 2026-01-01T03:00:00+00:00"}
+        broker.lpush("jobs", json.dumps(mine))
+    with office.worker() as worker:
+        office.wait_for(others[0], "SUCCESS")
+        eventually(lambda: len(_events(worker, "backup_pruned")) == 1, "the prune, which comes behind both")
+    assert len(office.manifests - before) == 1
+    assert office.run(others[1]) is None, "that there was nothing to do is not worth remembering"
+
+
+def test_a_restore_whose_process_is_killed_is_interrupted_and_says_how_far_it_came(office: Office) -> None:
+    with office.worker() as worker:
+        name = office.wait_for(office.call("backup"), "SUCCESS").value["name"]
+        office.source.client().flushall()
+        office.gate.shut(SOME_REPLIES)
+        identity = office.call("restore", name=name)
+        told = eventually(
+            lambda: (office.wait_for(identity, "STARTED").progress or {}).get("phase") == "restoring", "keys"
+        )
+        assert told
+        os.kill(next(pid for pid in worker.pids() if pid != worker.process.pid), signal.SIGKILL)
+        ended = office.wait_for(identity, "INTERRUPTED")
+        office.gate.open()
+        found = re.search(r"At least ([\d,]+) keys", str(ended.error))
+        assert found
+        assert 0 < int(found[1].replace(",", "")) < KEYS
+        again = office.wait_for(office.call("restore", name=name), "SUCCESS", "FAILURE")
+    assert again.state == "SUCCESS", again.error
+    assert office.source.client().dbsize() == KEYS
+
+
+def test_a_worker_that_is_killed_outright_is_noticed(office: Office) -> None:
+    before = office.manifests
+    office.gate.shut(HALF_WAY)
+    with office.worker():
+        identity = office.call("backup")
+        office.wait_for(identity, "STARTED")
+        eventually(lambda: office.broker.client().exists(lease_key(identity)), "the lease")
+        assert 0 < office.broker.client().ttl(lease_key(identity)) <= 60
+    office.gate.open()
+    assert office.wait_for(identity, "STARTED").ended_at is None
+    # The rest of its minute is not worth waiting for.
+    office.broker.client().delete(lease_key(identity))
+    with office.worker() as worker:
+        ended = office.wait_for(identity, "INTERRUPTED")
+        assert "make another one" in str(ended.error)
+        assert not list(office.broker.client().scan_iter("redis_backup:lock:*")), "what it held is free again"
+        assert worker.event("run_interrupted", run=identity)
+        shown = run(*CELERY, "result", identity, env=office.env, cwd=office.folder)
+        assert "killed" in shown.out + shown.err
+    assert office.manifests == before
+
+
+def test_a_backup_goes_on_while_the_broker_is_away_and_its_end_is_told(office: Office) -> None:
+    office.gate.shut(HALF_WAY)
+    with office.worker():
+        identity = office.call("backup")
+        office.wait_for(identity, "STARTED")
+        eventually(lambda: holder(_here(office), "*.partial"), "the backup to begin")
+        office.broker.kill()
+        office.gate.open()
+        before = office.manifests
+        eventually(lambda: office.manifests - before or len(office.manifests), "the backup to be there")
+        office.broker.start()
+        ended = office.wait_for(identity, "SUCCESS")
+    assert ended.value["keys"] == KEYS
+
+
+def _here(office: Office) -> list[int]:
+    return [pid for worker in office.workers for pid in worker.pids()]
+
+
+def test_a_verb_of_the_shell_is_a_run_as_well(office: Office) -> None:
+    shown = run(*PYTHON, "backup", "--json", env=office.env, cwd=office.folder)
+    assert shown.code == 0, shown.err
+    failed = run(*PYTHON, "verify", "redis_backup_20010203_040506.rdb", env=office.env, cwd=office.folder)
+    assert failed.code == 1
+    one, other = _all(office)
+    assert (one.operation, one.state, one.arguments) == (
+        "verify",
+        "FAILURE",
+        {"name": "redis_backup_20010203_040506.rdb"},
+    )
+    assert (other.operation, other.state, other.asked_by) == ("backup", "SUCCESS", f"shell {runs.here()}")
+    assert other.value["name"] == shown.data["name"]
+
+
+def test_a_shell_without_a_broker_works_and_says_nothing_of_it(office: Office) -> None:
+    env = office.env | {"CELERY_BROKER_URL": f"redis://:{CANARY}@127.0.0.1:1/0"}
+    since = time.monotonic()
+    shown = run(*PYTHON, "backup", env=env, cwd=office.folder)
+    assert shown.code == 0, shown.err
+    assert "broker" not in (shown.out + shown.err).lower()
+    assert time.monotonic() - since < 20
+    assert _all(office) == []
+
+
+def test_no_run_tells_a_password(office: Office) -> None:
+    with office.worker():
+        office.wait_for(office.call("ping"), "SUCCESS")
+        office.wait_for(office.call("stats"), "SUCCESS")
+        office.wait_for(office.call("restore", name="no.such"), "FAILURE")
+    content = [run.model_dump_json() for run in _all(office)]
+    assert len(content) == 3
+    assert not [text for text in content if CANARY in text]
+    assert with_password(office.source).count(CANARY) == 1

@@ -1,0 +1,48 @@
+"""`python -m web`: the dashboard in one process with threads, as `make run` starts it. In production gunicorn takes its place."""
+
+import signal
+import sys
+
+import waitress
+
+from web import create_app
+from worker.config import WebSettings, load_web
+from worker.errors import BackupSystemError
+
+THREADS = 8
+LARGEST_REQUEST_BYTES = 1 << 20
+"""More than the application takes, so that it is the one that says no."""
+
+
+def main() -> int:
+    """Serve until told to stop: the exit code. What is wrong with the settings is one sentence on standard error."""
+    try:
+        settings = load_web()
+        server = waitress.create_server(
+            create_app(),
+            host=settings.web_bind,
+            port=settings.port,
+            threads=THREADS,
+            ident=None,
+            max_request_body_size=LARGEST_REQUEST_BYTES,
+            clear_untrusted_proxy_headers=settings.web_proxies == 0,
+        )
+    except BackupSystemError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"Error: The dashboard cannot listen on port {settings.port}: {error.strerror}.", file=sys.stderr)
+        return 1
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    print(f"The dashboard is at {_url(settings)}", flush=True)
+    server.run()
+    return 0
+
+
+def _url(settings: WebSettings) -> str:
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.web_bind, settings.web_bind)  # noqa: S104
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

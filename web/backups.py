@@ -1,0 +1,87 @@
+"""The backups as pages: all of them, one with everything that is known of it, and a restore before it is asked for."""
+
+from flask import render_template, request
+
+from web import byhand, consequences, forms, picture, telling
+from web.auth import needs
+from web.memory import remember
+from web.pages import Answer, pages, part, stored
+from worker import catalogue
+from worker.config import load_web
+from worker.errors import UsageError
+from worker.storage import open_storage
+from worker.tasks import RestoreArguments
+
+
+@pages.get("/backups")
+@needs("read")
+def backups() -> str:
+    """All backups."""
+    return show_backups()[0]
+
+
+def show_backups(error: str | None = None, status: int = 200) -> Answer:
+    """The list, and the form for a new one; with what was typed, should that be wrong."""
+    settings = load_web()
+    found = stored(settings)
+    return render_template(
+        "backups.html",
+        found=found,
+        part=part(found.backups),
+        memory=remember(settings),
+        settings=settings,
+        error=error,
+        form=request.form,
+    ), status
+
+
+@pages.get("/backups/<name>")
+@needs("read")
+def backup(name: str) -> str:
+    """One backup."""
+    return show_backup(name)[0]
+
+
+def show_backup(name: str, error: str | None = None, status: int = 200) -> Answer:
+    """All that is known of a backup, and what can be done with it. NotFoundError where there is none."""
+    settings = load_web()
+    manifest = catalogue.get(open_storage(settings.backup_storage), name)
+    return render_template(
+        "backup.html",
+        one=manifest,
+        bars=picture.bars(manifest.keys_by_db),
+        types=sorted({kind for kinds in manifest.keys_by_db.values() for kind in kinds} - {"unknown"}),
+        steps=byhand.steps(manifest),
+        memory=remember(settings),
+        error=error,
+        form=request.form or request.args,
+    ), status
+
+
+@pages.get("/backups/<name>/restore")
+@needs("read")
+def review(name: str) -> Answer:
+    """What a restore is going to do, to be read before it is asked for."""
+    try:
+        return show_review(name, forms.arguments(RestoreArguments, request.args, name=name))
+    except UsageError as error:
+        return show_backup(name, str(error), 400)
+
+
+def show_review(name: str, told: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:
+    """The words, and the form that starts it."""
+    settings = load_web()
+    manifest = catalogue.get(open_storage(settings.backup_storage), name)
+    arguments = told.model_dump()
+    target = catalogue.scope_of(settings).address
+    return render_template(
+        "restore.html",
+        one=manifest,
+        told=told,
+        target=target,
+        narrowing=telling.narrowing(arguments),
+        sentences=list(consequences.of_restore(manifest, arguments, target)),
+        memory=remember(settings),
+        error=error,
+        form=request.form,
+    ), status

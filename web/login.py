@@ -1,0 +1,98 @@
+"""The doors of the dashboard: logging in and out, and tokens for scripts."""
+
+import hashlib
+import hmac
+import re
+
+from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
+from werkzeug.security import check_password_hash
+from werkzeug.wrappers import Response
+
+from web import tries
+from web.auth import ADMIN, begin_session, needs, public
+from worker import access, audit
+from worker.config import WebSettings, load_web
+from worker.errors import BrokerUnavailableError
+
+auth = Blueprint("auth", __name__)
+
+# A browser drops tabs and line breaks, and reads \ as /: what is left must not name another host.
+_LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+
+
+@auth.get("/login")
+@public
+def login() -> str:
+    """The form."""
+    return _form(request.args.get("next", ""))
+
+
+@auth.post("/login")
+@public
+def log_in() -> Response | tuple[str, int]:
+    """The one password, and a new session."""
+    tries.password()
+    settings, wanted = load_web(), request.form.get("next", "")
+    if not _is_the_password(settings, request.form.get("password", "")):
+        audit.record(settings, audit.STRANGER, "login", "failed", address=request.remote_addr)
+        return _form(wanted, "That is not the password."), 401
+    begin_session()
+    audit.record(settings, ADMIN, "login", "ok", address=request.remote_addr)
+    return redirect(_local(wanted), 303)
+
+
+@auth.post("/logout")
+@needs("admin")
+def logout() -> Response:
+    """End this session and every other: a cookie that somebody copied is worth nothing afterwards."""
+    settings = load_web()
+    session.clear()
+    try:
+        access.end_sessions(settings)
+    except BrokerUnavailableError:
+        audit.record(settings, g.identity.name, "logout", "failed", address=request.remote_addr)
+        raise BrokerUnavailableError(
+            "You are logged out in this browser only, because the broker does not answer: log in and out again later."
+        ) from None
+    audit.record(settings, g.identity.name, "logout", "ok", address=request.remote_addr)
+    return redirect(url_for("auth.login"), 303)
+
+
+@auth.post("/tokens")
+@needs("admin")
+def create_token() -> str:
+    """A new token, whose secret is shown this once."""
+    settings, name, scopes = load_web(), request.form.get("name", "").strip(), request.form.getlist("scopes")
+    secret = access.create(settings, name, scopes, g.identity.name)
+    audit.record(settings, g.identity.name, "token created", "ok", name=name, scopes=scopes)
+    return render_template("token.html", name=name, scopes=scopes, secret=secret)
+
+
+@auth.post("/tokens/<name>/revoke")
+@needs("admin")
+def revoke_token(name: str) -> Response:
+    """A token that opens nothing any more."""
+    access.revoke(load_web(), name)
+    audit.record(load_web(), g.identity.name, "token revoked", "ok", name=name)
+    flash(f"The token {name} is revoked.")
+    return redirect(url_for("pages.machinery"), 303)
+
+
+def _form(wanted: str, error: str | None = None) -> str:
+    return render_template("login.html", error=error, next=_local(wanted))
+
+
+def _local(wanted: str) -> str:
+    """The page that was asked for before the login, if it is one of ours."""
+    return wanted if _LOCAL.fullmatch(wanted) else "/"
+
+
+def _is_the_password(settings: WebSettings, given: str) -> bool:
+    if settings.admin_password_hash:
+        return check_password_hash(settings.admin_password_hash, given)
+    return hmac.compare_digest(_hashed(given), _hashed(settings.admin_password or ""))
+
+
+def _hashed(password: str) -> bytes:
+    """Of one length, whatever the password's: that must not show in the time that a comparison takes."""
+    return hashlib.sha256(password.encode(errors="replace")).digest()

@@ -1,0 +1,65 @@
+"""How pages look: Bootstrap from its wheel, words and times for templates, light or dark."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, request
+from flask_bootstrap import Bootstrap5
+from markupsafe import Markup, escape
+
+from web import telling, words
+from worker import __version__
+from worker.config import load_web
+
+THEMES = {"auto": "As the system", "light": "Light", "dark": "Dark"}
+COOKIE = "theme"
+
+
+def install(app: Flask) -> None:
+    """Give templates what they need."""
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    app.config.setdefault("SEND_FILE_MAX_AGE_DEFAULT", 3600)
+    Bootstrap5(app)
+    for function in (words.size, words.number, words.counted, words.duration, words.listed, ago, at, prose):
+        app.jinja_env.filters[function.__name__] = function
+    app.jinja_env.globals["telling"] = telling
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(_everywhere)
+
+
+def theme() -> str:
+    """What this browser has chosen."""
+    chosen = request.cookies.get(COOKIE, "auto")
+    return chosen if chosen in THEMES else "auto"
+
+
+def _everywhere() -> dict[str, Any]:
+    return {"theme": theme(), "themes": THEMES, "zone": load_web().tz, "version": __version__}
+
+
+def ago(told: datetime | str | float | None) -> str:
+    """`3 hours ago`, with the exact time for whoever points at it."""
+    return _time(told, 'data-ago="" ', lambda moment: words.age(moment, datetime.now(UTC)))
+
+
+def at(told: datetime | str | float | None) -> str:
+    """The exact time in the time zone of the settings."""
+    return _time(told, "", lambda moment: words.moment(moment, load_web().tz))
+
+
+def prose(sentence: str) -> Markup:
+    """A sentence in which what stands between backticks is something to type."""
+    parts = str(escape(sentence)).split("`")
+    if len(parts) % 2 == 0:
+        return escape(sentence)
+    typed = (f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+    return Markup("".join(typed))  # noqa: S704 - every part is escaped
+
+
+def _time(told: datetime | str | float | None, more: str, shown: Any) -> str:
+    moment = words.when(told)
+    if moment is None:
+        return words.NOTHING
+    exact = words.moment(moment, load_web().tz)
+    form = Markup(f'<time {more}datetime="{{}}" title="{{}}">{{}}</time>')  # noqa: S704 - what is filled in is escaped
+    return form.format(moment.isoformat(timespec="seconds"), exact, shown(moment))

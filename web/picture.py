@@ -1,0 +1,82 @@
+"""Numbers as pictures: where the lines and bars of a chart lie, for a Jinja macro to draw as SVG. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+WIDTH, HEIGHT = 600.0, 120.0
+_MARGIN = 8.0
+
+
+@dataclass(frozen=True)
+class Dot:
+    """One value in the picture, and its words."""
+
+    x: float
+    y: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line over time, as paths of an SVG of WIDTH by HEIGHT; `most` is what its top edge stands for."""
+
+    line: str
+    area: str
+    dots: list[Dot]
+    most: float
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
+class Share:
+    """A part of a bar: from `x`, `width` wide, of WIDTH in all."""
+
+    name: str
+    count: int
+    x: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    """All keys of one database, by type."""
+
+    db: int
+    total: int
+    shares: list[Share]
+
+
+def curve(points: Sequence[tuple[datetime, float]], words: Callable[[datetime, float], str]) -> Curve | None:
+    """A curve through points in order of time; None for fewer than two, of which there is nothing to see."""
+    if len(points) < 2:
+        return None
+    first, last = points[0][0], points[-1][0]
+    seconds, most = max((last - first).total_seconds(), 1.0), max(value for _, value in points) or 1.0
+    dots = [
+        Dot(
+            round(_MARGIN + (at - first).total_seconds() / seconds * (WIDTH - 2 * _MARGIN), 1),
+            round(HEIGHT - _MARGIN - value / most * (HEIGHT - 2 * _MARGIN), 1),
+            words(at, value),
+        )
+        for at, value in points
+    ]
+    line = "M" + " L".join(f"{dot.x} {dot.y}" for dot in dots)
+    return Curve(line, f"{line} L{dots[-1].x} {HEIGHT} L{dots[0].x} {HEIGHT} Z", dots, most, first, last)
+
+
+def bars(keys_by_db: dict[int, dict[str, int]]) -> list[Bar]:
+    """One bar for each database, as long as it has keys compared with the largest; most frequent type first."""
+    largest = max((sum(kinds.values()) for kinds in keys_by_db.values()), default=0) or 1
+    return [_bar(db, kinds, largest) for db, kinds in sorted(keys_by_db.items())]
+
+
+def _bar(db: int, kinds: dict[str, int], largest: int) -> Bar:
+    shares: list[Share] = []
+    x = 0.0
+    for name, count in sorted(kinds.items(), key=lambda one: (-one[1], one[0])):
+        width = round(count / largest * WIDTH, 2)
+        shares.append(Share(name, count, round(x, 2), width))
+        x += width
+    return Bar(db, sum(kinds.values()), shares)

@@ -1,0 +1,109 @@
+"""What the calls of the API take and answer, as its document describes them; a task's arguments are the task's own."""
+
+from typing import Any, Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.manifest import Manifest
+from worker.runs import Run, State
+from worker.tasks import BackupArguments, PruneArguments
+
+PER_PAGE, MOST_PER_PAGE = 50, 200
+# A key of flask-openapi3's own, that pydantic hands through: the body may be left out.
+_OPTIONAL = cast(ConfigDict, {"openapi_extra": {"required": False}})
+
+
+class Queued(BaseModel):
+    """A task was asked for; the header Location says where its outcome will be."""
+
+    result_id: str
+
+
+class BackupBody(BackupArguments):
+    """What a backup may be told; what is left out comes from the settings."""
+
+    model_config = _OPTIONAL
+
+
+class PruneBody(PruneArguments):
+    """How many backups to keep (default: the setting BACKUP_KEEP), and whether only to say what would go."""
+
+    # So that `"dry_run": 0` is an error and not a real run.
+    model_config = ConfigDict(**_OPTIONAL, strict=True)
+
+
+class Named(BaseModel):
+    """Of a backup."""
+
+    name: str = Field(max_length=200, description="In full, such as `redis_backup_20231205_143022.rdb.zst`.")
+
+
+class Issued(BaseModel):
+    """Of a run."""
+
+    result_id: str = Field(max_length=200, description="As it was told when the task was asked for.")
+
+
+class Page(BaseModel):
+    """Which part of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    page: int = Field(default=1, ge=1, le=1_000_000)
+    per_page: int = Field(default=PER_PAGE, ge=1, le=MOST_PER_PAGE)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first one, and the first of the next page."""
+        return (self.page - 1) * self.per_page, self.page * self.per_page
+
+
+class RunsPage(Page):
+    """Which runs."""
+
+    operation: Literal["backup", "restore", "verify", "prune", "delete", "stats", "ping"] | None = None
+    state: State | None = None
+
+
+class BackupList(BaseModel):
+    """Backups, newest first, and what is wrong in storage, in sentences."""
+
+    backups: list[Manifest]
+    page: int
+    per_page: int
+    total: int
+    problems: list[str]
+
+
+class RunList(BaseModel):
+    """Runs, newest first, without their logs."""
+
+    runs: list[Run]
+    page: int
+    per_page: int
+    more: bool = Field(description="Whether there is a next page.")
+
+
+class Outcome(BaseModel):
+    """How far a run has come. A failed one is told with its error, and is no error of the call."""
+
+    state: Literal["PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
+    ready: bool = Field(description="Whether it has ended.")
+    successful: bool
+    progress: dict[str, Any] | None = Field(description="`{phase, current, total, unit, rate}` of a run under way.")
+    value: Any = Field(description="What the task returned.")
+    error: str | None
+
+
+def told(run: Run) -> dict[str, Any]:
+    """A run as an Outcome."""
+    under_way = run.state == "STARTED" and run.progress is not None
+    outcome = Outcome(
+        state="PROGRESS" if under_way else run.state,
+        ready=run.ended,
+        successful=run.state == "SUCCESS",
+        progress=run.progress if under_way else None,
+        value=run.value,
+        error=run.error,
+    )
+    return outcome.model_dump(mode="json")

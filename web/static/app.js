@@ -1,0 +1,109 @@
+// What is nicer with JavaScript; nothing needs it. Text from the server is only ever set as text.
+"use strict";
+
+const POLL_MS = 1000;
+
+function size(bytes) {
+  const units = ["B", "KB", "MB", "GB", "TB"];
+  let step = 0;
+  while (bytes >= 1000 && step < units.length - 1) { bytes /= 1000; step += 1; }
+  return `${step ? bytes.toFixed(1) : Math.round(bytes)} ${units[step]}`;
+}
+
+function amount(count, unit) {
+  return unit === "bytes" ? size(count) : `${Math.round(count).toLocaleString("en")} ${unit}`;
+}
+
+function left(seconds) {
+  const whole = Math.max(1, Math.round(seconds));
+  const parts = [[Math.floor(whole / 3600), "h"], [Math.floor(whole / 60) % 60, "min"], [whole % 60, "s"]];
+  return parts.filter(([count]) => count).slice(0, 2).map(([count, unit]) => `${count} ${unit}`).join(" ");
+}
+
+function doing(told) {
+  const of = told.total ? ` of ${amount(told.total, told.unit)}` : "";
+  let words = `${told.phase}: ${amount(told.current, told.unit)}${of}`;
+  if (told.rate) {
+    words += `, ${amount(told.rate, told.unit)} a second`;
+    if (told.total > told.current) words += `, about ${left((told.total - told.current) / told.rate)} left`;
+  }
+  return words;
+}
+
+function show(live, told) {
+  const bar = live.querySelector("progress");
+  if (!told) return;
+  if (told.total) {
+    bar.max = told.total;
+    bar.value = Math.min(told.current, told.total);
+  } else {
+    bar.removeAttribute("value");
+  }
+  live.querySelector("[data-doing]").textContent = doing(told);
+}
+
+async function follow(live) {
+  const address = `/api/result/${encodeURIComponent(live.dataset.run)}`;
+  let state = null;
+  for (;;) {
+    await new Promise((wake) => setTimeout(wake, POLL_MS));
+    if (document.hidden) continue;
+    try {
+      const answer = await fetch(address, { headers: { Accept: "application/json" } });
+      if (answer.status === 401 || answer.status === 404) return location.reload();
+      if (!answer.ok) continue;
+      const run = await answer.json();
+      // What the page says besides has changed as well: it is drawn anew.
+      if (run.ready || (state !== null && run.state !== state && !run.progress)) return location.reload();
+      state = run.state;
+      show(live, run.progress);
+    } catch {
+      // The server is away for a moment: ask again.
+    }
+  }
+}
+
+function age(seconds) {
+  const past = Math.abs(seconds);
+  if (past < 60) return seconds >= 0 ? "just now" : "in a moment";
+  const [word, length] = past >= 172800 ? ["day", 86400] : past >= 3600 ? ["hour", 3600] : ["minute", 60];
+  const count = Math.floor(past / length);
+  const words = `${count} ${word}${count === 1 ? "" : "s"}`;
+  return seconds > 0 ? `${words} ago` : `in ${words}`;
+}
+
+function tick() {
+  for (const time of document.querySelectorAll("time[data-ago]")) {
+    time.textContent = age((Date.now() - Date.parse(time.dateTime)) / 1000);
+  }
+}
+
+function copier(code) {
+  const button = document.createElement("button");
+  const icon = document.createElement("i");
+  button.type = "button";
+  button.className = "copy";
+  button.title = "Copy";
+  button.setAttribute("aria-label", "Copy");
+  icon.className = "bi bi-copy";
+  button.append(icon);
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(code.textContent);
+    icon.className = "bi bi-check-lg";
+    setTimeout(() => { icon.className = "bi bi-copy"; }, 1500);
+  });
+  code.after(button);
+}
+
+for (const live of document.querySelectorAll("[data-run]")) follow(live);
+if (navigator.clipboard) for (const code of document.querySelectorAll("[data-copy]")) copier(code);
+setInterval(tick, 30000);
+
+// One click, one task: the button is off until the next page is there, or this one is shown again.
+document.addEventListener("submit", (event) => {
+  const button = event.submitter;
+  if (event.target.method === "post" && button) setTimeout(() => { button.disabled = true; });
+});
+addEventListener("pageshow", () => {
+  for (const button of document.querySelectorAll("button:disabled")) button.disabled = false;
+});

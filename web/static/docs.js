@@ -1,0 +1,14 @@
+// Draws the document of the API; what is tried out from there carries this session's CSRF token.
+const place = document.getElementById("docs");
+const csrfToken = document.querySelector("meta[name=csrf-token]").content;
+
+SwaggerUIBundle({
+  domNode: place,
+  url: place.dataset.document,
+  deepLinking: true,
+  validatorUrl: null,
+  requestInterceptor(request) {
+    request.headers["X-CSRFToken"] = csrfToken;
+    return request;
+  },
+});

@@ -1,0 +1,163 @@
+"""Whether all is well, in words: what a person should know first. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from web.memory import Memory
+from web.words import age, counted, listed, span
+from worker.manifest import Manifest
+from worker.runs import Run
+
+Level = Literal["good", "warning", "bad"]
+_LATE = 1.1
+_GRACE = timedelta(minutes=10)
+"""The schedule looks now and then, and a backup takes its time: only what is later than that is overdue."""
+_JOBS = ("jobs", "celery")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not as it should be."""
+
+    level: Level
+    headline: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that the verdict is drawn from; `newest` is the newest backup of this source."""
+
+    now: datetime
+    promise: timedelta
+    newest: Manifest | None
+    next_run: datetime
+    memory: Memory
+    problems: list[str]
+    names: frozenset[str]
+    """Of all backups in storage."""
+    fault: str | None = None
+    """Why storage cannot be looked into."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The banner: its colour, its headline, what is known to be fine, and everything that is not."""
+
+    level: Level
+    headline: str
+    last: str
+    next: str
+    findings: list[Finding]
+
+
+def promised(every_hours: float) -> timedelta:
+    """How old the newest backup may become before it is overdue."""
+    return timedelta(hours=every_hours) * _LATE + _GRACE
+
+
+def verdict(situation: Situation) -> Verdict:
+    """The words of the banner; its headline is that of the worst finding."""
+    findings = [
+        *_storage(situation),
+        *_backups(situation),
+        *_source(situation.memory),
+        *_machinery(situation.memory),
+    ]
+    worst = next((one for level in ("bad", "warning") for one in findings if one.level == level), None)
+    level: Level = worst.level if worst else "good"
+    headline = worst.headline if worst else "All is well"
+    return Verdict(level, headline, _last(situation), _next(situation), findings)
+
+
+def _last(situation: Situation) -> str:
+    newest = situation.newest
+    if newest is None:
+        return "There is no good backup of this source yet."
+    return f"Last good backup {age(newest.created_at, situation.now)}, with {counted(newest.keys, 'key')}."
+
+
+def _next(situation: Situation) -> str:
+    running = [run for run in situation.memory.unfinished if run.operation == "backup" and not run.ended]
+    if running:
+        return "A backup is under way." if running[0].state == "STARTED" else "A backup is waiting to begin."
+    if situation.memory.away is None and not situation.memory.alive.get("beat"):
+        return "No next one is planned, for no schedule is running."
+    if situation.next_run <= situation.now:
+        return "The next one is due now."
+    return f"The next one is planned {age(situation.next_run, situation.now)}."
+
+
+def _storage(situation: Situation) -> Iterator[Finding]:
+    if situation.fault is not None:
+        yield Finding("bad", "The storage cannot be read", situation.fault)
+    if situation.problems:
+        text = f"{counted(len(situation.problems), 'problem')} in storage, named on the Backups page."
+        yield Finding("warning", "Not everything in storage is a good backup", text)
+
+
+def _backups(situation: Situation) -> Iterator[Finding]:
+    newest, memory = situation.newest, situation.memory
+    failed = last_failure(memory.backups, newest)
+    if failed is not None:
+        words = "was interrupted" if failed.state == "INTERRUPTED" else "failed"
+        when = age(failed.ended_at or failed.queued_at, situation.now)
+        yield Finding("bad", f"The last backup {words}", f"The backup of {when} {words}: {failed.error or 'killed.'}")
+    if situation.fault is not None:
+        return
+    if newest is None:
+        if failed is None:
+            yield Finding("warning", "There is no backup yet", "Make the first one now: it takes one click.")
+    elif newest.created_at > situation.now + timedelta(minutes=5):
+        text = f"{newest.name} is dated {age(newest.created_at, situation.now)}: set this machine's clock right."
+        yield Finding("warning", "The newest backup is dated in the future", text)
+    elif situation.now - newest.created_at > situation.promise:
+        old = span((situation.now - newest.created_at).total_seconds())
+        text = f"The newest backup is {old} old, and none may be older than {span(situation.promise.total_seconds())}."
+        yield Finding("bad", "A backup is overdue", text)
+    damaged = sorted(set(memory.damaged) & situation.names)
+    for name in damaged:
+        yield Finding("bad", "A backup is damaged", f"{name}: {memory.damaged[name]}")
+
+
+def last_failure(backups: list[Run], newest: Manifest | None) -> Run | None:
+    """The latest backup run, if it failed and no good backup was made since. `backups` are newest first."""
+    ended = next((run for run in backups if run.ended), None)
+    if ended is None or ended.state == "SUCCESS":
+        return None
+    begun = ended.started_at or ended.queued_at
+    return None if newest is not None and newest.created_at > begun else ended
+
+
+def _source(memory: Memory) -> Iterator[Finding]:
+    source, broker = memory.facts.get("source", {}), memory.facts.get("broker", {})
+    if source.get("reachable") is False:
+        yield Finding("bad", "The source cannot be reached", str(source.get("error", "It does not answer.")))
+    if broker.get("is_source"):
+        text = "When that Redis is lost, so is the queue that should restore it: give CELERY_BROKER_URL another server."
+        yield Finding("warning", "The broker runs on the source", text)
+    eviction = broker.get("eviction", "noeviction")
+    if eviction not in ("noeviction", "", None):
+        text = f"Its maxmemory-policy is {eviction}, so queued tasks can vanish: set it to noeviction."
+        yield Finding("warning", "The broker may throw tasks away", text)
+
+
+def _machinery(memory: Memory) -> Iterator[Finding]:
+    if memory.away is not None:
+        yield Finding(
+            "warning", "Nothing can be started", f"{memory.away} Until then recent runs cannot be shown either."
+        )
+        return
+    missing = [role for role, roles in (("jobs", _JOBS), ("quick", ("quick", "celery"))) if not _any(memory, roles)]
+    if missing:
+        text = f"Nobody serves the {'queues' if len(missing) > 1 else 'queue'} {listed(missing)}: start it with `celery -A worker worker`."
+        yield Finding("bad" if "jobs" in missing else "warning", "No worker is running", text)
+    if not memory.alive.get("beat"):
+        text = "No backup is made by itself: start it with `celery -A worker beat`."
+        yield Finding("warning", "No schedule is running", text)
+
+
+def _any(memory: Memory, roles: tuple[str, ...]) -> bool:
+    return any(memory.alive.get(role) for role in roles)

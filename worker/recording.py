@@ -1,0 +1,125 @@
+"""One run as it goes: begun, alive, told of, ended; the same for a task and for a verb of the shell.
+
+What is remembered must never fail or slow the work: a broker that is away is waited for at the end only.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+
+from worker import audit, logs
+from worker.config import Settings
+from worker.errors import BackupSystemError, BrokerUnavailableError
+from worker.lease import Lease, renewed
+from worker.progress import Progress
+from worker.reporting import Meta, Reporter
+from worker.runs import Run, State, lease_key, open_runs
+
+PATIENCE_SECONDS = 60
+"""How long a broker that went away is waited for, to tell it how the run ended."""
+_CHANGES = frozenset({"backup", "restore", "prune", "delete", "adopt"})
+
+Verb = Callable[[Progress], dict[str, Any]]
+Check = Callable[[dict[str, Any]], None]
+
+
+def accepted(_: dict[str, Any]) -> None:
+    """Whatever came out is a success."""
+
+
+class Recording:
+    """What the broker is told of one run.
+
+    `tried_again` says of an error whether the run is to begin once more; `also` hears of the progress, once a second.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        run: Run,
+        *,
+        patience: float = PATIENCE_SECONDS,
+        tried_again: Callable[[BackupSystemError], bool] = lambda _: False,
+        also: Callable[[Meta], None] = lambda _: None,
+    ) -> None:
+        self.run, self.tried_again, self._also = run, tried_again, also
+        self._settings, self._patience = settings, patience
+        self._lines = logs.Lines()
+
+    @contextmanager
+    def alive(self, lines: logs.Lines) -> Iterator[None]:
+        """From now on it runs, here; `lines` are its events as they come."""
+        self._lines = lines
+        lease = Lease(self._settings, lease_key(self.run.id), self.run.id)
+        where = f"{socket.gethostname()}:{os.getpid()}"
+        self._change(state="STARTED", started_at=datetime.now(UTC), worker=where, progress=None, error=None)
+        with suppress(BrokerUnavailableError):
+            lease.holder()
+            self._store()
+        with renewed(lease):
+            yield
+
+    def tell(self, meta: Meta) -> None:
+        """How far it has come."""
+        self._change(progress=meta)
+        with suppress(BrokerUnavailableError):
+            self._store()
+        self._also(meta)
+
+    def end(self, state: State, *, value: Any = None, error: str | None = None) -> None:
+        """How it ended; the broker is waited for."""
+        self._change(state=state, value=value, error=error, ended_at=datetime.now(UTC))
+        self._store_patiently()
+        run = self.run
+        if run.operation in _CHANGES and not run.skipped:
+            audit.record(self._settings, run.asked_by, run.operation, state, run=run.id, arguments=run.arguments)
+
+    def _store_patiently(self) -> None:
+        deadline = time.monotonic() + self._patience
+        while True:
+            try:
+                return self._store()
+            except BrokerUnavailableError:
+                if time.monotonic() > deadline:
+                    return None
+                time.sleep(1)
+
+    def _change(self, **changes: Any) -> None:
+        self.run = self.run.model_copy(update={**changes, "log": list(self._lines)})
+
+    def _store(self) -> None:
+        with open_runs(self._settings, seconds=1) as runs:
+            # The clock of the schedule asks every hour whether there is anything to do: a no is not worth a line.
+            if self.run.skipped and self.run.asked_by.startswith("beat"):
+                runs.forget(self.run.id)
+            else:
+                runs.put(self.run)
+
+
+def perform(recording: Recording, verb: Verb, check: Check = accepted) -> dict[str, Any]:
+    """Do the work of one run: what `verb` returned, and `check` let pass. A failure is remembered, and goes on up.
+
+    `check` raises where a run that came to its end is no success all the same; its value is remembered then too.
+    """
+    value: dict[str, Any] | None = None
+    run = recording.run
+    try:
+        with (
+            logs.run(run.id, run.operation, run.arguments.get("name")) as lines,
+            recording.alive(lines),
+            Reporter(recording.tell) as progress,
+        ):
+            value = verb(progress)
+            check(value)
+    except BackupSystemError as error:
+        recording.end("RETRY" if recording.tried_again(error) else "FAILURE", value=value, error=str(error))
+        raise
+    except BaseException:
+        recording.end("INTERRUPTED", error="It was stopped before its end.")
+        raise
+    recording.end("SUCCESS", value=value)
+    return value

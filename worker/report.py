@@ -1,0 +1,66 @@
+"""What a restore did: counted key by key, and told in numbers and in half a sentence."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from worker.entries import Entry
+
+FAILURES_SHOWN = 20
+
+
+@dataclass
+class Report:
+    """What a restore did, in numbers of keys; `failures` are the first ones, each with db, key, type and error."""
+
+    restored: int = 0
+    skipped: int = 0
+    expired: int = 0
+    failed: int = 0
+    evicted: int = 0
+    """Keys that the target threw out meanwhile for want of memory: these or others, no server says which."""
+    functions: int = 0
+    failures: list[dict[str, Any]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def keys(self) -> int:
+        """All that were looked at."""
+        return self.restored + self.skipped + self.expired + self.failed
+
+    @property
+    def complete(self) -> bool:
+        """Whether every key is where it should be."""
+        return not (self.failed or self.evicted)
+
+    @property
+    def written(self) -> str:
+        """The counts as half a sentence."""
+        return counts(self.as_dict())
+
+    def fail(self, entry: Entry, error: object) -> None:
+        """Count a key that could not be written."""
+        self.failed += 1
+        if len(self.failures) < FAILURES_SHOWN:
+            shown = entry.key[:200].decode("utf-8", "backslashreplace")
+            self.failures.append({"db": entry.db, "key": shown, "type": entry.type, "error": _explained(str(error))})
+
+    def warn(self, what: str) -> None:
+        """Say something once, however often it happens."""
+        if what not in self.warnings:
+            self.warnings.append(what)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results and logs."""
+        return asdict(self)
+
+
+def counts(report: dict[str, Any]) -> str:
+    """How many keys of each kind, out of a report as a dict."""
+    told = ("restored", "skipped", "expired", "failed", *(["evicted"] if report["evicted"] else []))
+    return ", ".join(f"{report[what]:,} {what}" for what in told)
+
+
+def _explained(words: str) -> str:
+    if "Bad data format" in words:
+        return f"{words}: the target does not know this encoding, or the value is damaged; a json backup may go in"
+    return words
