@@ -21,6 +21,7 @@ LAYERS = {
     "verbs": (
         "worker.backup worker.restore worker.verify worker.adopt worker.export worker.prune worker.stats worker.ping"
     ),
+    "which keys, and where to": "worker.selection worker.redirection",
     "memory": (
         "worker.catalogue worker.retention worker.schedule worker.artifact worker.tally worker.runs worker.lock "
         "worker.access worker.audit"

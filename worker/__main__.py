@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 from pydantic import BaseModel, ValidationError
@@ -21,7 +21,7 @@ from worker import prune as prunes
 from worker import restore as restores
 from worker import stats as numbers
 from worker import verify as verifies
-from worker.config import Settings, first_fault, load
+from worker.config import first_fault, load
 from worker.entries import TYPES
 from worker.errors import BackupSystemError, RefusedError, UsageError
 from worker.manifest import Manifest
@@ -76,9 +76,21 @@ def checked(model: type[Arguments], **arguments: Any) -> Arguments:
         raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
 
 
-def question(manifest: Manifest, settings: Settings) -> str:
+def keys_of(_context: click.Context, _option: click.Parameter, file: TextIO | None) -> tuple[str, ...]:
+    """The keys in a file, one a line."""
+    if file is None:
+        return ()
+    try:
+        keys = tuple(filter(None, file.read().splitlines()))
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{file.name} cannot be read as UTF-8 text.") from None
+    if not keys:
+        raise UsageError(f"{file.name} holds no key.")
+    return keys
+
+
+def question(manifest: Manifest, target: str) -> str:
     """What an overwriting restore is about to do, with the addresses it may be wrong about."""
-    target = catalogues.scope_of(settings).address
     origin = f" of {manifest.source.address}" if manifest.source.address else ""
     return f"Overwrite keys of {target} with {manifest.name}{origin} ({console.number(manifest.keys)} keys)?"
 
@@ -121,6 +133,37 @@ def list(as_json: bool) -> None:  # noqa: A001 - the verb's own name
     console.show(data, as_json=as_json, view=console.backups)
 
 
+_PART_AND_PLACE = (
+    click.option(
+        "--match", multiple=True, metavar="GLOB", help="Only keys that fit, such as 'user:*'; may be repeated."
+    ),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="No keys that fit; may be repeated."),
+    click.option(
+        "--keys-from",
+        "keys",
+        type=click.File("r", encoding="utf-8", errors="strict"),
+        callback=keys_of,
+        help="Only the keys in this file, one a line; other bytes than text as \\xNN, a backslash as \\\\.",
+    ),
+    click.option("--type", "types", multiple=True, type=click.Choice(TYPES), help="Only this type; may be repeated."),
+    click.option("--db", "databases", metavar="0,3", help="Only these databases."),
+    click.option("--to", "target", metavar="NAME", help="Into this server of REDIS_TARGETS."),
+    click.option("--map-db", "map_databases", metavar="0:5", help="Keys of database 0 go to database 5."),
+    click.option("--prefix", help="Put before every key."),
+    click.option("--strip-prefix", help="Taken off every key; keys without it stay out."),
+    click.option(
+        "--expiry", metavar="POLICY", help="keep (default), shift (by the backup's age), persist, or floor:SECONDS."
+    ),
+)
+
+
+def part_and_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of whatever takes keys out of a backup: which ones, and where to."""
+    for option in reversed(_PART_AND_PLACE):
+        command = option(command)
+    return command
+
+
 @verb
 @click.argument("name")
 @click.option(
@@ -130,14 +173,10 @@ def list(as_json: bool) -> None:  # noqa: A001 - the verb's own name
     show_default=True,
     help="What becomes of keys that exist.",
 )
-@click.option("--match", metavar="GLOB", help="Only keys that fit, such as 'user:*'.")
-@click.option(
-    "--type", "types", multiple=True, type=click.Choice(TYPES), help="Only keys of this type; may be given again."
-)
-@click.option("--db", "databases", metavar="0,3", help="Only these databases.")
+@part_and_place
 @click.option("--yes", is_flag=True, help="Do not ask before overwriting.")
 def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> None:
-    """Restore the backup NAME (`latest`: the newest) into REDIS_URL.
+    """Restore the backup NAME (`latest`: the newest) into REDIS_URL, or with --to into another server.
 
     Existing keys are left alone, unless --mode overwrite. The backup is verified whole before the first key is written.
     """
@@ -146,7 +185,7 @@ def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
     if mode == "overwrite" and not yes:
         manifest = catalogues.get(open_storage(settings.backup_storage), name, catalogues.scope_of(settings))
         arguments = arguments.model_copy(update={"name": manifest.name})
-        confirm(question(manifest, settings))
+        confirm(question(manifest, arguments.endpoint(settings).address))
 
     def show_and_check(report: Data) -> None:
         console.show(report, as_json=as_json, view=console.restored)

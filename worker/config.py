@@ -101,6 +101,23 @@ Databases = Annotated[frozenset[NonNegativeInt] | None, BeforeValidator(_databas
 RedisURL = Annotated[str, BeforeValidator(_redis_url)]
 
 
+_TARGET = re.compile(r"([a-z0-9][a-z0-9_-]{0,63})=(\S+)")
+
+
+def _targets(value: object) -> object:
+    """`name=url name=url`, with blanks or line ends between."""
+    if not isinstance(value, str):
+        return value
+    found = [_TARGET.fullmatch(word) for word in value.split()]
+    if not all(found):
+        raise ValueError("must be names with addresses, such as staging=redis://host:6379, with blanks between")
+    return {match[1]: match[2] for match in found if match}
+
+
+RedisTargets = Annotated[dict[str, RedisURL], BeforeValidator(_targets)]
+"""Other servers that a restore may write into, by name; read from text such as `staging=redis://host:6379`."""
+
+
 class _SecretFiles(PydanticBaseSettingsSource):
     """`NAME_FILE` holds the path of a file with the value: how Docker and systemd hand over secrets."""
 
@@ -126,6 +143,7 @@ class Settings(BaseSettings):
     )
 
     redis_url: RedisURL = f"redis://127.0.0.1:{LOCAL_SOURCE_PORT}/0"
+    redis_targets: RedisTargets = {}
     celery_broker_url: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/0"
     celery_result_backend: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/1"
     backup_storage: str = "backups"

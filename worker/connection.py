@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import redis
@@ -46,6 +46,11 @@ class Role:
 SOURCE = Role("source", "REDIS_URL", SourceError, SourceUnavailableError)
 TARGET = Role("target", "REDIS_URL", TargetError, TargetUnavailableError)
 BROKER = Role("broker", "CELERY_BROKER_URL", BackupSystemError, TemporaryError, connect_seconds=1)
+
+
+def named_target(name: str) -> Role:
+    """The role of a target out of REDIS_TARGETS."""
+    return replace(TARGET, name=f"target {name}", setting="REDIS_TARGETS")
 
 
 class Endpoint:

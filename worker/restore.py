@@ -2,45 +2,32 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from worker import artifact, catalogue, globs, lock
-from worker.config import Databases, Settings
-from worker.connection import TARGET, Endpoint
-from worker.entries import Entry, EntryStream
+from worker import artifact, catalogue, lock
+from worker.config import Settings
 from worker.errors import BusyError, IncompleteError, RefusedError
 from worker.manifest import Manifest
 from worker.progress import Progress
+from worker.redirection import Redirected, Redirection
 from worker.report import counts
+from worker.selection import Selected, Selection
 from worker.storage import open_storage
 from worker.target import Target
 from worker.writing import Mode
 
 log = structlog.get_logger()
 
-TypeName = Literal["string", "list", "set", "zset", "hash", "stream", "module"]
 
-
-class RestoreArguments(BaseModel):
-    """Which backup, how, and how much of it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class RestoreArguments(Selection, Redirection):
+    """Which backup, how, how much of it, and where to."""
 
     name: str = Field(min_length=1, max_length=200)
     """Of the backup; `latest` is the newest."""
     mode: Mode = "skip"
-    match: str | None = Field(default=None, min_length=1)
-    """A glob on keys, as KEYS takes it: only what fits is restored."""
-    types: frozenset[TypeName] | None = None
-    databases: Databases = None
-
-    @property
-    def narrowed(self) -> bool:
-        """Whether only a part of the backup is meant."""
-        return self.match is not None or self.types is not None or self.databases is not None
 
 
 def restore(settings: Settings, arguments: RestoreArguments, progress: Progress) -> dict[str, Any]:
@@ -50,7 +37,8 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
     ArtifactError, RefusedError, BusyError while another restore writes there, and TargetError with the counts so far
     when the target gives up on the way.
     """
-    with lock.held(settings, f"target {Endpoint(settings.redis_url, TARGET).address}") as still_ours:
+    endpoint = arguments.endpoint(settings)
+    with lock.held(settings, f"target {endpoint.address}") as still_ours:
         return _restore(settings, arguments, progress, still_ours)
 
 
@@ -65,7 +53,7 @@ def _restore(
             f"{manifest.name} holds something that this program cannot read ({' '.join(manifest.warnings)}) "
             "It is a plain RDB file: a redis-server of the source's version loads it."
         )
-    endpoint = Endpoint(settings.redis_url, TARGET)
+    endpoint = arguments.endpoint(settings)
     with storage.open(manifest.name) as file:
         artifact.check_bytes(file, manifest, progress)
         target = Target(endpoint, arguments.mode)
@@ -108,56 +96,31 @@ def check_complete(report: dict[str, Any]) -> None:
 
 def _nothing(arguments: RestoreArguments) -> str:
     """Why there was no key to restore: a wrong pattern must not look like a good restore."""
-    return "No key of the backup fits: nothing was restored." if arguments.narrowed else "The backup holds no key."
+    return (
+        "No key of the backup fits: nothing was restored."
+        if arguments.narrowed or arguments.strip_prefix
+        else "The backup holds no key."
+    )
 
 
 def _databases(manifest: Manifest, arguments: RestoreArguments) -> list[int]:
-    return [db for db in manifest.keys_by_db if arguments.databases is None or db in arguments.databases]
+    wanted = [db for db in manifest.keys_by_db if arguments.databases is None or db in arguments.databases]
+    return arguments.mapped(wanted)
 
 
 def _expected_bytes(manifest: Manifest, arguments: RestoreArguments) -> int:
     """What the target needs at the least; of a part of a backup nothing is known beforehand."""
-    return 0 if arguments.narrowed else manifest.bytes.raw
+    return 0 if arguments.narrowed or arguments.strip_prefix else manifest.bytes.raw
 
 
 def _apply(file: BinaryIO, manifest: Manifest, arguments: RestoreArguments, target: Target) -> Iterator[int]:
     """Write, and yield how many keys of the backup have been dealt with so far."""
     chunks = artifact.raw_chunks(file, manifest.compression)
-    stream = Narrowed(artifact.reader(chunks, manifest.data_format, values=True), arguments)
+    selected = Selected(artifact.reader(chunks, manifest.data_format, values=True), arguments)
+    stream = Redirected(selected, arguments, manifest)
     done = 0
     for count in target.restore(stream):
         done += count
         yield done
     target.restore_functions(stream.libraries)
     target.count_evicted()
-
-
-class Narrowed:
-    """An EntryStream less the keys that were not asked for."""
-
-    def __init__(self, stream: EntryStream, arguments: RestoreArguments) -> None:
-        self._stream, self._arguments = stream, arguments
-        self._glob = globs.compiled(arguments.match.encode()) if arguments.match is not None else None
-
-    @property
-    def rdb_version(self) -> int | None:
-        """As the stream says."""
-        return self._stream.rdb_version
-
-    @property
-    def libraries(self) -> list[bytes]:
-        """As the stream says; none when only some keys are meant."""
-        return [] if self._arguments.narrowed else self._stream.libraries
-
-    def batches(self) -> Iterator[list[Entry]]:
-        """Yield the stream's batches, narrowed."""
-        for batch in self._stream.batches():
-            yield [entry for entry in batch if self._wanted(entry)] if self._arguments.narrowed else batch
-
-    def _wanted(self, entry: Entry) -> bool:
-        arguments = self._arguments
-        return (
-            (arguments.databases is None or entry.db in arguments.databases)
-            and (arguments.types is None or entry.type in arguments.types)
-            and (self._glob is None or self._glob.fullmatch(entry.key) is not None)
-        )
