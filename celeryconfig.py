@@ -20,7 +20,10 @@ task_queues = [Queue(name, _exchange, routing_key=name) for name in ("jobs", "qu
 task_default_queue = task_default_routing_key = "jobs"
 task_default_exchange = "redis_backup"
 # A dashboard never waits behind an hour of backup. By name, so that `celery call` is routed as well.
-task_routes = {f"worker.tasks.{name}": {"queue": "quick"} for name in ("stats", "ping", "prune", "delete", "reap")}
+task_routes = {
+    f"worker.tasks.{name}": {"queue": "quick"}
+    for name in ("stats", "ping", "preview", "search", "prune", "delete", "reap")
+}
 
 # JSON only: whoever reaches the broker must not be able to hand us objects.
 task_serializer = result_serializer = "json"

@@ -105,7 +105,7 @@ def test_where_nothing_need_be_said_an_empty_body_will_do(
 def test_what_needs_a_name_is_asked_for_with_one(web_app: Web, script: FlaskClient) -> None:
     keep(web_app)
     assert script.post("/api/backup/verify", json={"name": NAME}).status_code == 202
-    restored = {"name": NAME, "mode": "overwrite", "match": "user:*", "types": ["hash"]}
+    restored = {"name": NAME, "mode": "overwrite", "match": ["user:*"], "types": ["hash"]}
     assert script.post("/api/backup/restore", json=restored).status_code == 202
     assert script.delete(f"/api/backup/delete/{NAME}").status_code == 202
     assert queued(web_app) == [
@@ -113,6 +113,15 @@ def test_what_needs_a_name_is_asked_for_with_one(web_app: Web, script: FlaskClie
         ("worker.tasks.verify", {"name": NAME}),
         ("worker.tasks.delete", {"name": NAME}),
     ]
+
+
+def test_a_preview_takes_what_a_restore_takes(web_app: Web, script: FlaskClient) -> None:
+    keep(web_app)
+    body = {"name": "latest", "mode": "overwrite", "kinds": ["new"], "prefix": "restored:"}
+    assert script.post("/api/backup/preview", json=body).status_code == 202
+    assert queued(web_app) == [("worker.tasks.preview", body)]
+    unknown = script.post("/api/backup/preview", json={**body, "kinds": ["identical"]})
+    assert unknown.status_code == 400
 
 
 def test_the_latest_may_be_restored_beside_what_is_there(web_app: Web, script: FlaskClient) -> None:
@@ -136,6 +145,7 @@ def test_what_loses_data_needs_the_name_in_full(web_app: Web, script: FlaskClien
         ("POST", "/api/backup/restore", {"name": NAME}),
         ("POST", "/api/backup/restore", {"name": "latest"}),
         ("POST", "/api/backup/verify", {"name": NAME}),
+        ("POST", "/api/backup/preview", {"name": NAME}),
         ("DELETE", f"/api/backup/delete/{NAME}", None),
         ("GET", f"/api/backup/manifest/{NAME}", None),
         ("GET", f"/api/backup/download/{NAME}", None),
@@ -170,7 +180,7 @@ def test_what_is_not_there_is_told_at_once(
         ({"json": {"databases": [False]}}, 400, "Wrong argument: databases: must be a list of numbers"),
         ({"json": {"<b>": 1}}, 400, "Wrong argument: <b>: is not known here."),
         ({"data": "format=json", "content_type": "application/x-www-form-urlencoded"}, 415, "Send the body as JSON"),
-        ({"data": b"x" * 100_000, "content_type": "application/json"}, 413, "The request is larger"),
+        ({"data": b"x" * 2_000_000, "content_type": "application/json"}, 413, "The request is larger"),
     ],
 )
 def test_a_wrong_body_is_refused_in_one_sentence(
@@ -193,6 +203,7 @@ def test_zero_is_no_way_to_ask_for_a_real_run(web_app: Web, script: FlaskClient)
     [
         ("POST", "/api/backup/create", "backup"),
         ("POST", "/api/backup/verify", "backup"),
+        ("POST", "/api/backup/preview", "read"),
         ("POST", "/api/backup/restore", "restore"),
         ("POST", "/api/backup/prune", "restore"),
         ("DELETE", f"/api/backup/delete/{NAME}", "restore"),
@@ -441,7 +452,8 @@ def test_from_the_first_backup_to_its_end_by_script(web_app: Web, script: FlaskC
     assert (source.get("key:1"), source.get("key:2")) == (b"1", b"2")
 
     assert done(script.post("/api/backup/prune", json={"dry_run": True}))["deleted"] == []
-    assert done(script.delete(f"/api/backup/delete/{name}")) == {"deleted": name}
+    for one in (report["undo"]["name"], name):
+        assert done(script.delete(f"/api/backup/delete/{one}")) == {"deleted": one}
     assert script.get("/api/backup/list").get_json()["backups"] == []
     assert script.get(f"/api/backup/download/{name}").status_code == 404
 

@@ -15,23 +15,24 @@ LAYERS = {
     "the web": "web",
     "doors": "worker.tasks worker.__main__",
     "what the doors need": (
-        "worker.celery worker.console worker.heartbeat worker.recording worker.reaper worker.reporting"
+        "worker.celery worker.console worker.found worker.heartbeat worker.recording worker.reaper worker.reporting"
     ),
     "how tasks travel": "celeryconfig",
     "verbs": (
-        "worker.backup worker.restore worker.verify worker.adopt worker.export worker.prune worker.stats worker.ping"
+        "worker.backup worker.restore worker.before worker.present worker.undo worker.wayback worker.preview worker.freshness worker.search worker.verify worker.adopt worker.export worker.prune worker.stats worker.ping"
     ),
-    "which keys, and where to": "worker.selection worker.redirection",
+    "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.surplus",
+    "which keys, and where to": "worker.inquiry worker.history worker.places worker.request worker.findings worker.selection worker.redirection",
     "memory": (
-        "worker.catalogue worker.retention worker.schedule worker.artifact worker.tally worker.runs worker.lock "
+        "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.tally worker.runs worker.lock "
         "worker.access worker.audit"
     ),
     "one backup, described": "worker.manifest",
     "the ends of the pipe": (
-        "worker.sources worker.target worker.writing worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
+        "worker.sources worker.compare worker.differences worker.live worker.modules worker.primary worker.keyset worker.libraries worker.target worker.writing worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
     ),
     "a Redis": "worker.lease worker.broker worker.facts worker.wire worker.connection",
-    "ground": "worker.entries worker.meter worker.progress worker.globs worker.logs worker.config",
+    "ground": "worker.buckets worker.entries worker.meter worker.progress worker.globs worker.logs worker.config",
     "errors": "worker.errors",
     "the version": "worker",
 }
@@ -48,9 +49,10 @@ HOMES = {
     "waitress": "web.__main__",
     "werkzeug": "web",
     "redis": (
-        "worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.ping worker.backup"
+        "worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.ping worker.backup "
+        "worker.mirror worker.handover worker.primary worker.standins"
     ),
-    "hiredis": "worker.wire",
+    "hiredis": "worker.wire worker.primary",
     "click": "worker.__main__ worker.console",
     "rich": "worker.__main__ worker.console",
     "pydantic_settings": "worker.config",

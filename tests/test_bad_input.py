@@ -369,10 +369,13 @@ def test_a_read_only_folder_stays_as_it_is(command: tuple[str, ...], unprivilege
         house.refuses(*arguments, words=r"cannot be (written|changed) \(Permission denied\): check the folder")
 
 
-def test_a_restore_needs_no_right_to_write_in_the_storage(unprivileged: House) -> None:
+def test_a_restore_that_keeps_nothing_needs_no_right_to_write_in_the_storage(unprivileged: House) -> None:
     house = unprivileged
     house.source.client().delete("key:7")
     with _read_only(house.shell.storage):
+        house.refuses("restore", "latest", words="cannot be written .*Nothing was restored, .*BACKUP_UNDO_DAYS=0")
+        assert house.source.client().exists("key:7") == 0
+        house.settings["BACKUP_UNDO_DAYS"] = "0"
         assert house.run("restore", "latest", "--json").data["restored"] == 1
 
 
@@ -462,7 +465,7 @@ def test_a_target_that_fills_up_on_the_way_is_told_with_counts(data_format: str,
     kept = len(target.client().keys("[kl]*"))
     assert ended.code == 1
     assert ended.out == ""
-    assert re.search(rf"OOM .*Until then: {kept:,} restored, .*Run the restore again to complete it\.$", ended.err)
+    assert re.search(rf"OOM .*Until then: {kept:,} restored, .*Run the same again to complete it\.$", ended.err)
     assert 0 < kept < 2000
     assert "Traceback" not in ended.err
 

@@ -125,12 +125,33 @@ def loses_data_and_gets_it_back(house: House, visitor: Visitor, name: str) -> No
     before = source.get("settings:bot"), source.hgetall("user:7")
     source.set("settings:bot", "overwritten")
     source.delete("user:7")
-    page.get_by_label("Replace them").check()
+    page.locator("input[value=overwrite]").check()
+    page.get_by_role("button", name="Preview").click()
+    ends(visitor)
+    expect(page.locator("article.sample", has_text="settings:bot")).to_contain_text("overwritten")
+    page.get_by_label(f"Type {name} to overwrite").fill(name)
+    page.get_by_role("button", name="Restore exactly this").click()
+    ends(visitor)
+    assert (source.get("settings:bot"), source.hgetall("user:7")) == before
+    undoes_it_and_restores_once_more(house, visitor, name)
+    assert (source.get("settings:bot"), source.hgetall("user:7")) == before
+
+
+def undoes_it_and_restores_once_more(house: House, visitor: Visitor, name: str) -> None:
+    source, page = house.source.client(), visitor.page
+    page.get_by_role("link", name="Undo this restore").click()
+    page.get_by_role("button", name="Undo it now").click()
+    ends(visitor)
+    assert (source.get("settings:bot"), source.exists("user:7")) == (b"overwritten", 0)
+    visitor.opens("/search").get_by_label("Key or pattern").fill("settings:bot")
+    page.get_by_role("button", name="Search").click()
+    ends(visitor)
+    page.get_by_role("button", name="Restore this one").last.click()
+    page.get_by_label("Only these keys").fill("settings:bot\nuser:7")
     page.get_by_role("button", name="Show what it will do").click()
     page.get_by_label(f"Type {name} to overwrite").fill(name)
     page.get_by_role("button", name="Restore now").click()
     ends(visitor)
-    assert (source.get("settings:bot"), source.hgetall("user:7")) == before
 
 
 def verifies_it(house: House, visitor: Visitor, name: str) -> None:
@@ -140,10 +161,13 @@ def verifies_it(house: House, visitor: Visitor, name: str) -> None:
 
 
 def deletes_it(house: House, visitor: Visitor, name: str) -> None:
-    page = visitor.opens(f"/backups/{name}")
-    page.get_by_label(f"Type {name} to delete it").fill(name)
-    page.get_by_role("button", name="Delete").click()
-    ends(visitor)
+    undos = [one.name for one in house.manifests() if one.kind == "undo"]
+    assert len(undos) == 2
+    for one in (*undos, name):
+        page = visitor.opens(f"/backups/{one}")
+        page.get_by_label(f"Type {one} to delete it").fill(one)
+        page.get_by_role("button", name="Delete").click()
+        ends(visitor)
     assert list(house.storage.iterdir()) == []
     expect(visitor.opens("/backups").get_by_text("There is no backup yet")).to_be_visible()
 
@@ -164,10 +188,34 @@ def furnished(house: House) -> tuple[House, dict[str, Any], list[str]]:
     paths.append(visitor.path)
     visitor.opens("/system").get_by_role("button", name="Ask anew").click()
     ends(visitor)
-    paths.append(visitor.path)
+    paths += [visitor.path, *_of_restores(house, visitor, names["backup"])]
     state: dict[str, Any] = dict(visitor.context.storage_state())
     visitor.leaves()
     return house, state, paths
+
+
+def _of_restores(house: House, visitor: Visitor, name: str) -> Iterator[str]:
+    """The paths of a preview, a restore, its undo and searches, of keys with all that can make a page too wide."""
+    source: Any = house.source.client()
+    source.hset(HOSTILE, mapping={"field" * 30: "x" * 500})
+    source.set("settings:bot", bytes(range(256)))
+    page = visitor.opens(f"/backups/{name}")
+    page.locator("input[value=overwrite]").check()
+    page.get_by_role("button", name="Preview").click()
+    ends(visitor)
+    yield visitor.path
+    page.get_by_label(f"Type {name} to overwrite").fill(name)
+    page.get_by_role("button", name="Restore exactly this").click()
+    ends(visitor)
+    yield from (visitor.path, f"{visitor.path}/undo")
+    for text, how in ((HOSTILE, "key"), ("settings:bot", "key"), ("*", "match")):
+        page = visitor.opens("/search")
+        page.get_by_label("Key or pattern").fill(text)
+        page.locator(f"input[value={how}]").check()
+        page.get_by_role("button", name="Search").click()
+        ends(visitor)
+        yield visitor.path
+    yield "/search"
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -387,7 +387,7 @@ def test_a_target_that_runs_full_stops_with_exact_counts_and_the_next_run_comple
     def shrink(done: int) -> None:
         client.config_set("maxmemory", limit)
 
-    with pytest.raises(TargetError, match=r"OOM.*Until then:.*Run the restore again") as caught:
+    with pytest.raises(TargetError, match=r"OOM.*Until then:.*Run the same again") as caught:
         run(target, tmp_path, shrink)
     written = client.dbsize()
     assert 0 < written < 3000
@@ -484,7 +484,7 @@ def test_a_connection_that_breaks_midway_leaves_nothing_half_written(
         if done >= 1500:
             target.client().client_kill_filter(_type="normal", skipme=True)
 
-    with pytest.raises(TargetUnavailableError, match="Run the restore again") as caught:
+    with pytest.raises(TargetUnavailableError, match="Run the same again") as caught:
         run(target, tmp_path, disconnect)
     client: Any = target.client()
     there = {key for key in client.keys("*") if not key.startswith(b"redis_backup:")}
@@ -504,8 +504,12 @@ def test_a_dump_that_ends_midway_though_its_manifest_vouches_for_it_is_told_with
     content = b"".join(write(Given(entries, rdb_version=9), {}))[:-300_000]
     storage.put("redis_backup_20231205_143022.rdb", content)
     catalogue.add(storage, manifest_of("redis_backup_20231205_143022.rdb", content))
-    with pytest.raises(ArtifactError, match=r"cut short.*Until then: [\d,]+ restored") as caught:
+    # Whoever keeps what is there first, meets the end before the first key is written.
+    with pytest.raises(FormatError, match="cut short"):
         bring_back(target, storage.path)
+    assert target.client().dbsize() == 0
+    with pytest.raises(ArtifactError, match=r"cut short.*Until then: [\d,]+ restored") as caught:
+        restore(settings_for(target, storage.path, backup_undo_days=0), RestoreArguments(name="latest"), silent)
     assert told(caught.value)["restored"] == target.client().dbsize() > 0
 
 
@@ -543,11 +547,11 @@ def test_the_report_says_what_was_done_and_where(source: Server, tmp_path: Path)
     assert report["seconds"] >= 0
 
 
-def test_a_restore_changes_no_file(live: Server, tmp_path: Path) -> None:
+def test_a_restore_changes_no_file_that_was_there(live: Server, tmp_path: Path) -> None:
     storage = tmp_path / "backups"
     before = {name: (storage / name).read_bytes() for name in files(storage)}
     bring_back(live, storage, mode="overwrite")
-    assert {name: (storage / name).read_bytes() for name in files(storage)} == before
+    assert {name: (storage / name).read_bytes() for name in before} == before
 
 
 def test_a_target_that_is_away_is_said(live: Server, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.backups import manifest_of
 from worker.errors import RefusedError
 from worker.manifest import Manifest, Origin, artifact_name
-from worker.retention import decide
+from worker.retention import Undos, decide
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -99,3 +99,50 @@ def test_whatever_there_is_the_newest_stay_and_the_pinned(ages: list[tuple[int, 
         (one.created_at for one in backups), reverse=True
     )
     assert all(decision.reason for decision in decisions)
+
+
+def way_back(hours: float, restored: Manifest, *, pinned: bool = False) -> Manifest:
+    return old(hours, pinned=pinned).model_copy(update={"kind": "undo", "restored": restored.name})
+
+
+def why(backups: list[Manifest], undos: list[Manifest], days: int = 7) -> list[tuple[bool, str]]:
+    return [(one.keep, one.reason) for one in decide(backups, 1, NOW, Undos(undos, days))]
+
+
+def test_an_undo_is_kept_for_its_days_and_pushes_out_no_backup() -> None:
+    backup = old(300)
+    young, aged = way_back(7 * 24 - 1, backup), way_back(7 * 24, backup)
+    told = "a restore can be undone for 7 days"
+    assert why([backup], [aged, young]) == [(True, "one of the 1 newest"), (True, told), (False, told)]
+    assert why([backup], [young], days=0) == [
+        (True, "one of the 1 newest"),
+        (False, "a restore can be undone for 0 days"),
+    ]
+
+
+def test_a_backup_that_an_undo_needs_is_kept_with_that_reason_and_no_longer_than_the_undo() -> None:
+    newest, restored, other = old(1), old(200), old(300)
+    undo = way_back(2, restored)
+    decisions = why([newest, restored, other], [undo])
+    assert [keep for keep, _ in decisions] == [True, True, False, True]
+    assert decisions[1][1] == f"needed by {undo.name}, which can undo its restore"
+    assert [keep for keep, _ in why([newest, restored, other], [way_back(169, restored)])] == [
+        True,
+        False,
+        False,
+        False,
+    ]
+
+
+def test_an_undo_whose_own_restore_can_be_undone_is_kept_too() -> None:
+    backup = old(400)
+    first = way_back(200, backup)
+    second = way_back(1, first)
+    assert [keep for keep, _ in why([backup], [first, second])] == [True, True, True]
+    assert [keep for keep, _ in why([old(1), backup], [first, second])] == [True, True, True, True]
+
+
+def test_an_undo_from_the_future_means_that_the_clock_is_wrong() -> None:
+    with pytest.raises(RefusedError, match="dated in the future"):
+        why([old(1)], [way_back(-1, old(1))])
+    assert why([old(1)], [way_back(500, old(1), pinned=True)])[1] == (True, "pinned")

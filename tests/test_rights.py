@@ -9,6 +9,8 @@ from tests.conftest import StartServer
 from tests.processes import CANARY, Shell, command, with_password
 from tests.servers import Binary, Server
 
+# What a restore is about to touch is kept first, so that it can be undone.
+KEEPING = " +dump +pttl +pexpiretime +function|dump"
 # ACL lines that are enough, each for one purpose (`ACL SETUSER name on >password ~* <line>`); a server that does not
 # know a command, such as PEXPIRETIME before 7.0, is not given it.
 LEAST_RIGHTS = {
@@ -19,11 +21,12 @@ LEAST_RIGHTS = {
         "+strlen +get +getrange +llen +lrange +scard +smembers +sscan +zcard +zrange +zscan +hlen +hgetall +hscan "
         "+xinfo +xrange +xpending"
     ),
-    "restore rdb": "+info +select +time +restore +function|load",
+    "restore rdb": "+info +select +time +restore +function|load" + KEEPING,
     "restore json": (
         "+info +select +time +restore +function|load +exists +del +rename +renamenx +expire +pexpireat +persist "
-        "+hpexpireat +multi +exec +set +append +rpush +sadd +zadd +hset +xadd +xsetid +xgroup +xclaim"
+        "+hpexpireat +multi +exec +set +append +rpush +sadd +zadd +hset +xadd +xsetid +xgroup +xclaim" + KEEPING
     ),
+    "undo": "+info +select +time +restore +function|load +unlink +function|delete" + KEEPING,
 }
 
 
@@ -65,6 +68,18 @@ def test_the_least_rights_are_enough_for_a_restore(
     done = shell("restore", "latest", "--mode", mode, "--yes")
     assert (done.code, done.err) == (0, "")
     assert target.digest() == source.digest()
+
+
+def test_the_least_rights_are_enough_for_an_undo(binary: Binary, start_server: StartServer, tmp_path: Path) -> None:
+    source, target = fill_all(start_server(binary)), start_server(binary)
+    take(source, tmp_path / "backups")
+    target.client().set("text", "there before")
+    before = target.digest()
+    report = bring_back(target, tmp_path / "backups", mode="overwrite")
+    shell = Shell(let_in(target, LEAST_RIGHTS["undo"]), tmp_path / "backups", tmp_path, forked=True)
+    done = shell("undo", report["undo"]["name"], "--yes")
+    assert (done.code, done.err) == (0, "")
+    assert target.digest() == before
 
 
 def test_a_user_who_may_not_psync_gets_a_backup_by_scan_that_says_why(

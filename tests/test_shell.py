@@ -21,7 +21,21 @@ from tests.conftest import StartServer
 from tests.processes import CANARY, PYTHON, Ended, Shell, command, environment, listing, run
 from tests.servers import Binary, Server
 
-VERBS = ["backup", "list", "restore", "verify", "prune", "stats", "adopt", "export", "delete", "ping"]
+VERBS = [
+    "backup",
+    "list",
+    "restore",
+    "undo",
+    "preview",
+    "verify",
+    "prune",
+    "stats",
+    "adopt",
+    "export",
+    "delete",
+    "search",
+    "ping",
+]
 
 NAME = re.compile(r"redis_backup_\d{8}_\d{6}\.(rdb\.zst|json\.gz)")
 
@@ -82,6 +96,12 @@ def test_with_json_every_verb_prints_one_document_and_nothing_else(fresh: Shell,
     assert (made["keys"], made["engine"], made["consistency"]) == (100, "scan", "per-key")
     assert [one["name"] for one in data("list")["backups"]] == [name]
     assert data("restore", name)["skipped"] == 100
+    assert data("preview", name, "--mode", "overwrite", "--only", "new")["forecast"] == {
+        "restored": 0,
+        "skipped": 100,
+        "expired": 0,
+        "deleted": 0,
+    }
     assert data("verify", name)["sha256"] == made["sha256"]
     assert data("export", name, "-o", str(out))["keys"] == 100
     adopted = data("adopt", str(out))
@@ -89,7 +109,10 @@ def test_with_json_every_verb_prints_one_document_and_nothing_else(fresh: Shell,
     assert {one["name"] for one in data("prune", "--dry-run")["kept"]} == {adopted["name"], name}
     assert data("stats")["count"] == 2
     assert data("ping")["engine"]["name"] == "replication"
-    assert data("delete", name) == {"deleted": name}
+    (undo,) = data("list")["undos"]
+    assert data("undo", undo["name"], "--yes")["deleted"] == 0
+    for one in (name, undo["name"]):
+        assert data("delete", one) == {"deleted": one}
     assert [one["name"] for one in data("list")["backups"]] == [adopted["name"]]
 
 
@@ -108,7 +131,12 @@ def test_for_people_every_verb_prints_lines_that_name_what_matters(shell: Shell,
     assert re.search(r" 100 .* point-in-time +no$", row)
     assert f"{name} is whole: 100 keys" in told("verify", name)
     assert told("list").splitlines()[1].endswith("yes")
-    assert f"{name} to 127.0.0.1:" in told("restore", name)
+    restored = told("restore", name)
+    assert f"{name} to 127.0.0.1:" in restored
+    undo = restored.split()[-1]
+    seen = told("preview", name, "--match", "user:1*")
+    assert re.search(r"^  the same +11$", seen, re.MULTILINE)
+    assert re.search(r"^A restore would say: 0 restored, 11 skipped$", seen, re.MULTILINE)
     assert "copy.json: 100 keys" in told("export", name, "-o", "copy.json")
     assert json.loads((tmp_path / "copy.json").read_bytes())
     assert "100 keys" in told("adopt", "copy.json")
@@ -117,7 +145,9 @@ def test_for_people_every_verb_prints_lines_that_name_what_matters(shell: Shell,
     assert re.search(r"^Backups +2 ", stats, re.MULTILINE)
     assert re.search(r"^Its keys +db0: 100$", stats, re.MULTILINE)
     assert re.search(r"^Engine +replication ", told("ping"), re.MULTILINE)
-    assert f"{name} is deleted" in told("delete", name)
+    assert "0 put back, 0 deleted" in told("undo", undo, "--yes")
+    for one in (name, undo):
+        assert f"{one} is deleted" in told("delete", one)
 
 
 def test_an_empty_catalogue_says_how_to_make_the_first_backup(fresh: Shell) -> None:

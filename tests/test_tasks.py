@@ -38,12 +38,12 @@ def test_a_backup_is_a_call_away_and_its_result_can_be_asked_for(works: Works) -
 
 SESSION = """
 import json
-from worker.tasks import backup, delete, ping, prune, restore, stats, verify
+from worker.tasks import backup, delete, ping, preview, prune, restore, stats, verify
 said = {}
 for task, arguments in (
     (backup, {"engine": "scan"}), (verify, {"name": "latest"}),
     (restore, {"name": "latest", "match": "key:1", "mode": "overwrite"}),
-    (stats, {}), (ping, {}), (prune, {"keep": 5, "dry_run": True}),
+    (preview, {"name": "latest", "match": "key:1"}), (stats, {}), (ping, {}), (prune, {"keep": 5, "dry_run": True}),
 ):
     said[task.name.removeprefix("worker.tasks.")] = task.delay(**arguments).get(timeout=60)
 said["delete"] = delete.delay(name=said["backup"]["name"]).get(timeout=60)
@@ -57,6 +57,7 @@ def test_every_task_is_imported_delayed_and_answers(works: Works) -> None:
     said = ended.data
     name = said["backup"]["name"]
     assert (said["backup"]["keys"], said["backup"]["engine"]) == (KEYS, "scan")
+    assert said["preview"]["forecast"]["skipped"] == 1
     assert (said["verify"]["name"], said["verify"]["keys"]) == (name, KEYS)
     assert said["restore"] == said["restore"] | {"name": name, "restored": 1, "failed": 0}
     assert said["stats"]["newest"] == name
@@ -75,7 +76,7 @@ def test_every_task_is_imported_delayed_and_answers(works: Works) -> None:
         ("backup", {"fromat": "rdb"}, "fromat: is not known here"),
         ("backup", {"unless_younger_than_hours": -1}, "unless_younger_than_hours: "),
         ("restore", {}, "name: must be given"),
-        ("restore", {"name": "latest", "mode": "destroy"}, "mode: must be 'skip' or 'overwrite'"),
+        ("restore", {"name": "latest", "mode": "destroy"}, "mode: must be 'skip', 'overwrite' or 'mirror'"),
         ("prune", {"keep": 0}, "keep: "),
         ("stats", {"of": "all"}, "of: is not known here"),
     ],
@@ -241,9 +242,9 @@ def test_every_task_is_in_a_queue_and_the_long_ones_are_jobs(works: Works) -> No
     route = works.app.amqp.router.route
     queues = {
         name: route({}, f"worker.tasks.{name}")["queue"].name
-        for name in ("backup", "restore", "verify", "stats", "ping", "prune", "delete")
+        for name in ("backup", "restore", "undo", "preview", "verify", "stats", "ping", "prune", "delete")
     }
-    assert {name for name, queue in queues.items() if queue == "jobs"} == {"backup", "restore", "verify"}
+    assert {name for name, queue in queues.items() if queue == "jobs"} == {"backup", "restore", "undo", "verify"}
     assert set(queues.values()) == {"jobs", "quick"}
 
 

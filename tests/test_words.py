@@ -8,7 +8,7 @@ from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
 from tests.backups import manifest_of
-from web import consequences, forms, look, picture, telling, words
+from web import consequences, forms, look, outcomes, picture, telling, words
 from worker.errors import UsageError
 from worker.runs import Run
 from worker.tasks import BackupArguments, RestoreArguments
@@ -113,7 +113,7 @@ def test_every_state_has_its_word(given: Run, state: str) -> None:
     ],
 )
 def test_every_outcome_is_a_sentence(given: Run, said: str) -> None:
-    assert telling.outcome(given) == said
+    assert outcomes.outcome(given) == said
 
 
 def test_what_a_run_is_about() -> None:

@@ -1,8 +1,8 @@
 """The dashboard and its API: `create_app()` puts the rooms of this folder together.
 
 the API        api.py (the calls), shapes.py, bodies.py, downloads.py (what comes in and goes out), docs.py (in OpenAPI)
-the pages      pages.py, backups.py, history.py (what is shown), changes.py and forms.py (what is changed), memory.py (what they know)
-in words       words.py, telling.py, summary.py, consequences.py, byhand.py, system.py
+the pages      pages.py, backups.py, history.py, searching.py (what is shown), changes.py and forms.py (what is changed), memory.py (what they know)
+in words       words.py, telling.py, outcomes.py, meant.py, summary.py, consequences.py, byhand.py, system.py
 in pictures    look.py, strip.py, picture.py
 jobs           jobs.py: asking a worker to do something, and being told that it cannot be asked
 access         auth.py (identity, sessions, scopes, CSRF), login.py (the doors), tries.py (how often)
@@ -31,7 +31,8 @@ from web.bodies import JSONRequest
 from worker import __version__, logs
 from worker.config import WebSettings, load_web
 
-LARGEST_BODY_BYTES = 64 * 1024
+LARGEST_BODY_BYTES = 1 << 20
+"""A long list of keys to restore fits in."""
 LARGEST_FORM_PARTS = 200
 
 

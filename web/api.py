@@ -113,6 +113,29 @@ def restore(body: tasks.RestoreArguments) -> Answer:
     return _queued(jobs.ask(tasks.restore, body, g.identity.name))
 
 
+@api.post("/backup/preview", responses={**_QUEUED, **_faults(404)})
+@needs("read")
+def preview(body: tasks.PreviewArguments) -> Answer:
+    """Say what a restore would do to the target, key by key; nothing is written.
+
+    The id of this run can be given to the restore as `preview`: it is refused where the target has changed since.
+    """
+    _check_there(body.name)
+    return _queued(jobs.ask(tasks.preview, body, g.identity.name))
+
+
+@api.post("/backup/undo", responses={**_QUEUED, **_faults(404, 409)})
+@needs("restore")
+def undo(body: tasks.UndoArguments) -> Answer:
+    """Undo a restore: put back what it replaced, delete what it created.
+
+    `run` is the restore's result id, or the name of what it kept. Keys that others have changed since are left alone,
+    unless `force` says otherwise.
+    """
+    catalogue.undo_of(_storage(), body.run)
+    return _queued(jobs.ask(tasks.undo, body, g.identity.name))
+
+
 @api.post("/backup/verify", responses={**_QUEUED, **_faults(404)})
 @needs("backup")
 def verify(body: tasks.VerifyArguments) -> Answer:
@@ -182,6 +205,15 @@ def stats() -> dict[str, Any] | Answer:
     if run.ended and run.state != "SUCCESS":
         raise BackupSystemError(run.error or "The numbers could not be had: try again.")
     return dict(run.value) if run.ended else _queued(identity)
+
+
+@api.post("/backup/search", responses={**_QUEUED, **_faults(404)})
+@needs("read")
+def search(body: tasks.SearchArguments) -> Answer:
+    """Find a key, or all that fit a glob, in the backups and in the source; or show one version, or two side by side."""
+    for name in body.backups:
+        _check_there(name)
+    return _queued(jobs.ask(tasks.search, body, g.identity.name))
 
 
 @api.post("/ping", responses={202: Queued, **_faults(503)})

@@ -2,13 +2,14 @@
 
 from flask import render_template, request
 
-from web import byhand, consequences, forms, picture, telling
+from web import byhand, consequences, forms, meant, picture
 from web.auth import needs
 from web.memory import remember
 from web.pages import Answer, pages, part, stored
 from worker import catalogue
-from worker.config import load_web
-from worker.errors import UsageError
+from worker.config import WebSettings, load_web
+from worker.errors import RefusedError, UsageError
+from worker.manifest import Manifest
 from worker.storage import open_storage
 from worker.tasks import RestoreArguments
 
@@ -53,17 +54,38 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
         types=sorted({kind for kinds in manifest.keys_by_db.values() for kind in kinds} - {"unknown"}),
         steps=byhand.steps(manifest),
         memory=remember(settings),
+        kinds=meant.KINDS,
+        source=catalogue.scope_of(settings).address,
+        targets=_targets(settings),
         error=error,
         form=request.form or request.args,
     ), status
+
+
+def _targets(settings: WebSettings) -> dict[str, str | None]:
+    """Where else a restore may write: the address of each by its name."""
+    return {
+        name: RestoreArguments(name="any", target=name).endpoint(settings).address for name in settings.redis_targets
+    }
 
 
 @pages.get("/backups/<name>/restore")
 @needs("read")
 def review(name: str) -> Answer:
     """What a restore is going to do, to be read before it is asked for."""
+    return _review(name, request.args)
+
+
+@pages.post("/backups/<name>/review")
+@needs("read")
+def reviewed(name: str) -> Answer:
+    """The same from a form, which may be longer than an address; or that form once more, to be changed."""
+    return show_backup(name) if "change" in request.form else _review(name, request.form)
+
+
+def _review(name: str, form: forms.Form) -> Answer:
     try:
-        return show_review(name, forms.arguments(RestoreArguments, request.args, name=name))
+        return show_review(name, forms.arguments(RestoreArguments, form, name=name))
     except UsageError as error:
         return show_backup(name, str(error), 400)
 
@@ -72,16 +94,29 @@ def show_review(name: str, told: RestoreArguments, error: str | None = None, sta
     """The words, and the form that starts it."""
     settings = load_web()
     manifest = catalogue.get(open_storage(settings.backup_storage), name)
-    arguments = told.model_dump()
-    target = catalogue.scope_of(settings).address
+    arguments = told.model_dump(exclude_unset=True)
+    target = told.endpoint(settings).address
+    days = settings.backup_undo_days
     return render_template(
         "restore.html",
         one=manifest,
         told=told,
+        told_fields=forms.fields(arguments, without=("name", "force")),
         target=target,
-        narrowing=telling.narrowing(arguments),
-        sentences=list(consequences.of_restore(manifest, arguments, target)),
+        narrowing=meant.narrowing(arguments),
+        moving=meant.moving(arguments),
+        sentences=list(consequences.of_restore(manifest, arguments, target, days)),
+        undo_days=days,
         memory=remember(settings),
-        error=error,
+        error=error or _refusal(manifest, told),
         form=request.form,
     ), status
+
+
+def _refusal(manifest: Manifest, told: RestoreArguments) -> str | None:
+    """Why a worker would refuse it, as far as its arguments tell."""
+    try:
+        told.databases_of(manifest)
+    except RefusedError as error:
+        return str(error)
+    return None

@@ -11,7 +11,9 @@ from werkzeug.wrappers import Response
 from web import answers, forms, jobs, look
 from web.auth import needs
 from web.backups import show_backup, show_backups, show_review
+from web.history import show_undo
 from web.pages import Answer, pages, show_schedule, show_system
+from web.searching import asked_for, show_search
 from worker import catalogue, tasks
 from worker.config import load_web
 from worker.errors import BackupSystemError, NotFoundError, UsageError
@@ -65,6 +67,7 @@ def restore(name: str) -> Response | Answer:
     """Restore a backup; over live keys only when its name was typed in."""
     try:
         told = forms.arguments(tasks.RestoreArguments, request.form, name=name)
+        told.endpoint(load_web())
     except UsageError as error:
         return show_backup(name, str(error), 400)
 
@@ -74,6 +77,41 @@ def restore(name: str) -> Response | Answer:
         return jobs.ask(tasks.restore, told.model_copy(update={"name": _known(name)}), who)
 
     return _ask(ask, partial(show_review, name, told))
+
+
+@pages.post("/backups/<name>/preview")
+@needs("read")
+def preview(name: str) -> Response | Answer:
+    """Find out what a restore would do to what is there now."""
+
+    def ask(who: str) -> str:
+        told = forms.arguments(tasks.PreviewArguments, request.form, name=_known(name))
+        told.endpoint(load_web())
+        return jobs.ask(tasks.preview, told, who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/tasks/<identity>/undo")
+@needs("restore")
+def undo(identity: str) -> Response | Answer:
+    """Undo a restore."""
+
+    def ask(who: str) -> str:
+        return jobs.ask(tasks.undo, forms.arguments(tasks.UndoArguments, request.form, run=identity), who)
+
+    return _ask(ask, partial(show_undo, identity))
+
+
+@pages.post("/search")
+@needs("read")
+def look_for() -> Response | Answer:
+    """Look for a key in all backups and in the source."""
+
+    def ask(who: str) -> str:
+        return jobs.ask(tasks.search, asked_for(request.form), who)
+
+    return _ask(ask, show_search)
 
 
 @pages.post("/backups/<name>/delete")

@@ -3,43 +3,92 @@
 from collections.abc import Iterator
 from typing import Any
 
-from web.telling import narrowing
+from web import meant
 from web.words import counted, listed
 from worker.manifest import Manifest
+
+MODES = {
+    "skip": "A key that exists there is left exactly as it is.",
+    "overwrite": (
+        "A key that exists there is replaced by the one from the backup: what was written to it since then is lost."
+    ),
+    "mirror": (
+        "A key that exists there is replaced by the one from the backup, and a key that the backup does not have is "
+        "deleted: afterwards there is what the backup holds, and nothing else."
+    ),
+}
+MIRRORED_PART = (
+    "A key that exists there is replaced by the one from the backup. Of the keys there that belong to this part, those that "
+    "the backup does not have are deleted; all others stay as they are."
+)
 
 
 def at_most(manifest: Manifest, told: dict[str, Any]) -> int | None:
     """How many keys can be meant: all of the chosen databases and types; None where the backup was not counted."""
     if manifest.keys is None:
         return None
-    databases, types = told.get("databases"), told.get("types")
-    return sum(
-        number
+    databases, types, keys = told.get("databases"), told.get("types"), told.get("keys")
+    fitting = {
+        db: sum(number for kind, number in kinds.items() if types is None or kind in types)
         for db, kinds in manifest.keys_by_db.items()
         if databases is None or db in databases
-        for kind, number in kinds.items()
-        if types is None or kind in types
-    )
+    }
+    # A key that is named may be in each of the databases.
+    return sum(number if keys is None else min(number, len(keys)) for number in fitting.values())
 
 
-def of_restore(manifest: Manifest, told: dict[str, Any], target: str | None) -> Iterator[str]:
-    """Sentences; `told` are a restore's arguments, `target` is where it writes."""
-    keys = at_most(manifest, told)
-    narrowed = narrowing(told)
-    up_to = "up to " if told.get("match") else ""
-    part = f" ({narrowed})" if narrowed else ""
+def of_restore(manifest: Manifest, told: dict[str, Any], target: str | None, undo_days: int = 0) -> Iterator[str]:
+    """Sentences; `told` are a restore's arguments, `target` is where it writes, `undo_days` how long it can be undone."""
+    narrowed, mode = meant.narrowing(told), str(told.get("mode") or "skip")
     yield "It reads the whole file first, and stops before the first key if a single byte of it is wrong."
-    yield f"Then it writes {up_to}{counted(keys, 'key')}{part} into {target or 'the source'}."
-    if told.get("mode") == "overwrite":
-        yield (
-            "A key that exists there is replaced by the one from the backup: what was written to it since then is lost."
-        )
-    else:
-        yield "A key that exists there is left exactly as it is."
-    yield "Keys that the backup does not have stay as they are. Keys whose time has run out since are not brought back."
+    if told.get("preview"):
+        yield _since_the_preview(told)
+    if undo_days:
+        what = "all that is there" if mode == "mirror" else "what is there under those keys"
+        yield f"Then it keeps {what}, for {counted(undo_days, 'day')}, so that the restore can be undone."
+    up_to = "up to " if _vague(told) else ""
+    part = f" ({narrowed})" if narrowed else ""
+    yield f"Then it writes {up_to}{counted(at_most(manifest, told), 'key')}{part} into {target or 'the source'}."
+    yield MIRRORED_PART if mode == "mirror" and _is_a_part(told) else MODES.get(mode, MODES["skip"])
+    if mode != "mirror":
+        yield "Keys that the backup does not have stay as they are."
+    yield from meant.consequences(told)
+    yield from _notes(manifest, told, target)
+
+
+def of_undo(kept: Manifest) -> Iterator[str]:
+    """Sentences about what an undo is going to do with what was kept."""
+    what = "It reads both files first, the one that was restored and what was kept before it, and stops before the first key"
+    yield f"{what} if a single byte is wrong."
+    yield f"Then it puts up to {counted(kept.keys, 'key')} back as they were before the restore, expiry times included."
+    yield "Keys that the restore created are deleted."
+    yield "Keys that others have changed since are left alone and named in the report, unless you say otherwise below."
+    if kept.undone_at:
+        yield "This restore was undone already: there is nothing left to put back but what others have changed since."
+
+
+def _is_a_part(told: dict[str, Any]) -> bool:
+    return bool(meant.narrowing(told) or meant.pairs(told) or told.get("prefix"))
+
+
+def _vague(told: dict[str, Any]) -> bool:
+    return any(told.get(name) for name in ("match", "exclude", "keys", "kinds", "strip_prefix"))
+
+
+def _since_the_preview(told: dict[str, Any]) -> str:
+    if told.get("force"):
+        return "Then it goes on, also where the target has changed since the preview."
+    return "Then it looks whether the target has changed since the preview, and stops if it has."
+
+
+def _notes(manifest: Manifest, told: dict[str, Any], target: str | None) -> Iterator[str]:
+    part = meant.narrowing(told) or told.get("prefix") or told.get("strip_prefix")
     if manifest.functions:
-        what = "are left out, for only a part is restored" if narrowed else "are restored as well"
-        yield f"Its {counted(manifest.functions, 'function library').replace('librarys', 'libraries')} {what}."
+        several = manifest.functions > 1
+        libraries = f"{manifest.functions:,} function libraries" if several else "function library"
+        are = "are" if several else "is"
+        what = f"{are} left out, for only a part is restored" if part else f"{are} restored as well"
+        yield f"Its {libraries} {what}."
     if manifest.source.address and target and manifest.source.address != target:
         yield f"Mind that this backup is of another server, {manifest.source.address}."
     missing = sorted(set(told.get("databases") or ()) - set(manifest.keys_by_db))

@@ -1,17 +1,23 @@
-"""What a form says, as arguments that a task would take; an empty field is one that was not filled in."""
+"""What a form says, as arguments that a task would take, and the other way round; an empty field was not filled in."""
 
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import MultiDict
 
+from web import meant
 from worker.config import first_fault
 from worker.errors import UsageError
 
 Model = TypeVar("Model", bound=BaseModel)
 Form = MultiDict[str, str]
 
-_MANY = frozenset({"types", "databases"})
+_BOXES = frozenset({"types", "kinds"})
+_TICKS = frozenset({"force"})
+_LINES = frozenset({"match", "exclude", "keys"})
+# A blank can be meant there.
+_AS_TYPED = frozenset({"prefix", "strip_prefix"})
 
 
 def arguments(model: type[Model], form: Form, **given: Any) -> Model:
@@ -23,13 +29,49 @@ def arguments(model: type[Model], form: Form, **given: Any) -> Model:
         raise UsageError(f"Please correct this: {first_fault(error)}.") from None
 
 
+def fields(told: dict[str, Any], without: tuple[str, ...] = ()) -> Form:
+    """The form that would say this: what `arguments` reads back."""
+    said = {name: value for name, value in told.items() if name not in without}
+    return MultiDict(pair for name, value in said.items() for pair in _fields(told, name, value))
+
+
 def _value(form: Form, name: str) -> Any:
-    values = [value.strip() for value in form.getlist(name) if value.strip()]
-    if not values:
+    filled = [value for value in form.getlist(name) if value.strip()]
+    if not filled:
         return None
+    if name in _AS_TYPED:
+        return filled[-1]
+    if name in _TICKS:
+        return True
+    values = [value.strip() for value in filled]
+    if name in _LINES:
+        return [line.strip() for value in values for line in value.replace("\r", "\n").split("\n") if line.strip()]
+    if name in _BOXES:
+        return values
     if name == "databases":
         return ",".join(values)
-    return values if name in _MANY else values[-1]
+    if name == "expiry" and values[-1] == "floor":
+        return f"floor:{form.get('floor', '').strip()}"
+    return values[-1]
+
+
+def _fields(told: dict[str, Any], name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if name in ("match", "exclude"):
+        value = meant.patterns(told, name)
+    elif isinstance(value, (set, frozenset)):
+        value = sorted(value)
+    if value in (None, "", False, [], {}):
+        return
+    if name in _LINES:
+        yield name, "\n".join(value)
+    elif name == "map_databases":
+        yield name, ",".join(f"{one}:{other}" for one, other in meant.pairs(told))
+    elif name == "expiry" and (floor := meant.floor_seconds(told)):
+        yield from ((name, "floor"), ("floor", str(floor)))
+    elif isinstance(value, (list, tuple)):
+        yield from ((name, str(one)) for one in value)
+    else:
+        yield name, str(value)
 
 
 def confirm(form: Form, name: str, what: str) -> None:

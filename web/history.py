@@ -2,13 +2,15 @@
 
 from flask import render_template, request
 
-from web import telling
+from web import consequences, telling
 from web.auth import needs
-from web.memory import recall
+from web.memory import recall, remember
 from web.pages import Answer, Part, pages, part
+from worker import catalogue
 from worker.config import load_web
 from worker.errors import NotFoundError
 from worker.runs import Run, Runs
+from worker.storage import open_storage
 
 
 @pages.get("/restores")
@@ -48,4 +50,30 @@ def run(identity: str) -> Answer:
     found, away = recall(load_web(), lambda runs: runs.get(identity[:100]))
     if away is None and found is None:
         raise NotFoundError("There is no task of that id: the Tasks page shows those that are remembered.")
-    return render_template("run.html", run=found, away=away), 503 if away else 200
+    days = load_web().backup_undo_days
+    return render_template("run.html", run=found, away=away, undo_days=days), 503 if away else 200
+
+
+@pages.get("/tasks/<identity>/undo")
+@needs("read")
+def before_undo(identity: str) -> Answer:
+    """What an undo is going to do, to be read before it is asked for."""
+    return show_undo(identity)
+
+
+def show_undo(identity: str, error: str | None = None, status: int = 200) -> Answer:
+    """The words, and the form that starts it."""
+    settings = load_web()
+    try:
+        kept = catalogue.undo_of(open_storage(settings.backup_storage), identity)
+    except NotFoundError:
+        kept, status = None, status if error else 404
+    return render_template(
+        "undo.html",
+        identity=identity,
+        kept=kept,
+        sentences=list(consequences.of_undo(kept)) if kept else [],
+        memory=remember(settings),
+        error=error,
+        form=request.form,
+    ), status

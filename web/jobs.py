@@ -11,7 +11,7 @@ from worker.config import load_web
 from worker.errors import BrokerUnavailableError, BusyError, NotFoundError
 from worker.runs import Run, Runs, open_runs
 
-ALONE = frozenset({"backup", "restore"})
+ALONE = frozenset({"backup", "restore", "undo"})
 """Of these one at a time: a second one could only wait for the first."""
 BROKER_SECONDS, LAST_WORD_SECONDS = 2, 0.5
 POLL_SECONDS = 0.1

@@ -7,7 +7,7 @@ from flask import Flask, request
 from flask_bootstrap import Bootstrap5
 from markupsafe import Markup, escape
 
-from web import telling, words
+from web import forms, outcomes, telling, words
 from worker import __version__
 from worker.config import load_web
 
@@ -20,9 +20,9 @@ def install(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     app.config.setdefault("SEND_FILE_MAX_AGE_DEFAULT", 3600)
     Bootstrap5(app)
-    for function in (words.size, words.number, words.counted, words.duration, words.listed, ago, at, prose):
+    for function in (words.size, words.number, words.counted, words.duration, words.listed, ago, at, until, prose):
         app.jinja_env.filters[function.__name__] = function
-    app.jinja_env.globals["telling"] = telling
+    app.jinja_env.globals.update(telling=telling, outcomes=outcomes, forms=forms)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_everywhere)
 
@@ -45,6 +45,16 @@ def ago(told: datetime | str | float | None) -> str:
 def at(told: datetime | str | float | None) -> str:
     """The exact time in the time zone of the settings."""
     return _time(told, "", lambda moment: words.moment(moment, load_web().tz))
+
+
+def until(milliseconds: int | None) -> str:
+    """When a key expires, given in milliseconds since the epoch; None for one that never does."""
+    if milliseconds is None:
+        return "never"
+    try:
+        return at(milliseconds / 1000)
+    except (ValueError, OverflowError, OSError):
+        return f"{milliseconds:,} ms after 1970"
 
 
 def prose(sentence: str) -> Markup:

@@ -4,7 +4,7 @@ Here: whether all is well, the schedule, the machinery. backups.py and history.p
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -34,6 +34,8 @@ class Stored:
     backups: list[Manifest]
     problems: list[str]
     fault: str | None = None
+    undos: list[Manifest] = field(default_factory=list)
+    """What is kept to undo restores."""
 
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
@@ -56,7 +58,7 @@ def stored(settings: WebSettings) -> Stored:
         found = catalogue.read(open_storage(settings.backup_storage))
     except StorageError as error:
         return Stored([], [], str(error))
-    return Stored(found.backups, found.problems)
+    return Stored(found.backups, found.problems, undos=found.undos)
 
 
 def part(items: Iterable[Item]) -> Part:
@@ -143,7 +145,8 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     memory, found = remember(settings), stored(settings)
     own = found.own(settings)
     try:
-        decisions, refused = retention.decide(found.backups, settings.backup_keep, now), None
+        undos = retention.Undos(found.undos, settings.backup_undo_days)
+        decisions, refused = retention.decide(found.backups, settings.backup_keep, now, undos), None
     except BackupSystemError as problem:
         decisions, refused = [], str(problem)
     return render_template(

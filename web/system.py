@@ -11,8 +11,8 @@ from worker.errors import BrokerUnavailableError
 from worker.runs import Run
 
 ROLES = {
-    "jobs": "backups, restores, verifications",
-    "quick": "statistics, checks, pruning, deletions",
+    "jobs": "backups, restores, undos, verifications",
+    "quick": "statistics, checks, previews, searches, pruning, deletions",
     "celery": "everything",
     "beat": "the schedule",
 }
@@ -52,6 +52,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
     databases = settings.backup_databases
     return {
         "REDIS_URL": f"{catalogue.scope_of(settings).address} (user and password not shown)",
+        "REDIS_TARGETS": listed(sorted(settings.redis_targets)) or "none",
         "CELERY_BROKER_URL": f"{memory.facts.get('broker', {}).get('address', 'set')} (user and password not shown)",
         "BACKUP_STORAGE": settings.backup_storage,
         "BACKUP_ENGINE": settings.backup_engine,
@@ -59,8 +60,10 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_COMPRESSION": settings.backup_compression or "what suits the format",
         "BACKUP_DATABASES": "all" if databases is None else listed(sorted(databases)),
         "BACKUP_KEEP": str(settings.backup_keep),
+        "BACKUP_UNDO_DAYS": str(settings.backup_undo_days),
         "BACKUP_DAILY_AT": f"{settings.backup_daily_at:%H:%M}",
         "BACKUP_EVERY_HOURS": f"{settings.backup_every_hours:g}",
+        "MIRROR_BIND, MIRROR_PORT": f"{settings.mirror_bind or 'as the target sees us'}, {settings.mirror_port or 'any'}",
         "TZ": settings.tz,
         "LOG_LEVEL": settings.log_level,
         "WEB_BIND, PORT": f"{settings.web_bind}, {settings.port}",

@@ -1,14 +1,17 @@
-"""A run in words: what it is, how it stands, what came of it, and what to do next."""
+"""A run in words: what it is, how it stands, and how far it has come."""
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
-from web.words import amount, counted, duration, listed, number, size
+from web import meant
+from web.words import amount, duration, listed
 from worker.runs import Run
 
 KINDS = {
     "backup": "Backup",
+    "preview": "Preview",
     "restore": "Restore",
+    "undo": "Undo",
+    "search": "Search",
     "verify": "Verification",
     "prune": "Pruning",
     "delete": "Deletion",
@@ -18,6 +21,45 @@ KINDS = {
 }
 QUESTIONS = ("stats", "ping")
 """Kinds that only ask, and come every few minutes."""
+PREVIEWED = {
+    "new": "New",
+    "differs": "Different",
+    "expiry": "Another expiry",
+    "identical": "Identical",
+    "expired": "Expired since",
+    "deleted": "Only there",
+}
+"""What a preview calls a key of the backup beside the live one, as titles."""
+FORECAST = {
+    "restored": "Would be restored",
+    "skipped": "Left alone",
+    "expired": "Expired since",
+    "deleted": "Would be deleted",
+}
+RESTORED = {
+    "restored": "Restored",
+    "skipped": "Left alone",
+    "expired": "Expired since",
+    "deleted": "Deleted",
+    "failed": "Failed",
+}
+UNDONE = {
+    "put_back": "Put back",
+    "deleted": "Deleted",
+    "as_before": "Were as before",
+    "left_alone": "Left alone",
+    "failed": "Failed",
+}
+CHANGES = {
+    "first": "the oldest",
+    "new": "new",
+    "identical": "the same",
+    "expiry": "another expiry",
+    "differs": "changed",
+    "gone": "gone",
+    "absent": "not there",
+}
+"""A version of a key against the one before it."""
 STATES = {
     "waiting": "Waiting",
     "running": "Running",
@@ -34,6 +76,26 @@ _BY_STATE = {
     "FAILURE": "failed",
     "INTERRUPTED": "interrupted",
 }
+
+
+class Parts(NamedTuple):
+    """Parts of a preview's counts: those in which keys differ, and the names of those in which all are identical."""
+
+    differing: list[tuple[str, dict[str, int]]]
+    alike: list[str]
+
+
+def parts_that_differ(value: dict[str, Any]) -> list[tuple[str, Parts]]:
+    """A preview's counts by database, type and prefix, each with its title."""
+    found = []
+    for title, name in (("Database", "by_db"), ("Type", "by_type"), ("Prefix", "by_prefix")):
+        part: dict[str, dict[str, int]] = value.get(name) or {}
+        differing = [(one, kinds) for one, kinds in part.items() if set(kinds) - {"identical"}]
+        if part:
+            found.append(
+                (title, Parts(differing, [one for one, kinds in part.items() if not set(kinds) - {"identical"}]))
+            )
+    return found
 
 
 def kind(run: Run) -> str:
@@ -60,8 +122,14 @@ def described(operation: str, told: dict[str, Any]) -> str:
     """Arguments in words: a backup's name, or the options that were given."""
     if name := told.get("name"):
         return ", ".join([str(name), *_how(told)])
+    if operation == "search":
+        return _sought(told)
+    if operation == "undo":
+        return f"of run {told.get('run')}"
     if operation == "backup":
         return _options(told)
+    if operation == "search":
+        return str(told.get("key") or told.get("match") or "")
     if operation == "prune":
         kept = f"keeping {told['keep']}" if told.get("keep") else ""
         return listed([word for word in (kept, "only looking" if told.get("dry_run") else "") if word])
@@ -69,8 +137,14 @@ def described(operation: str, told: dict[str, Any]) -> str:
 
 
 def _how(told: dict[str, Any]) -> list[str]:
-    mode = ["overwriting"] if told.get("mode") == "overwrite" else []
-    return [*mode, narrowing(told)] if narrowing(told) else mode
+    mode = {"overwrite": "overwriting", "mirror": "mirrored"}.get(str(told.get("mode")), "")
+    return [words for words in (mode, meant.narrowing(told), meant.moving(told)) if words]
+
+
+def _sought(told: dict[str, Any]) -> str:
+    where = [str(told[name]) for name in ("show", "against") if told.get(name)]
+    what = str(told.get("key") or f"keys like {told.get('match')}")
+    return f"{what} in {listed(where)}" if where else what
 
 
 def _options(told: dict[str, Any]) -> str:
@@ -80,75 +154,6 @@ def _options(told: dict[str, Any]) -> str:
     if told.get("unless_younger_than_hours"):
         words.append(f"unless one is younger than {told['unless_younger_than_hours']:g} hours")
     return ", ".join(words)
-
-
-def narrowing(told: dict[str, Any]) -> str:
-    """What part of a backup a restore means; empty for all of it."""
-    words: list[str] = []
-    if told.get("match"):
-        words.append(f"keys like {told['match']}")
-    if told.get("types"):
-        words.append(f"type {listed(sorted(told['types']), 'or')}")
-    if told.get("databases") is not None:
-        words.append(f"database {listed(sorted(told['databases']), 'or')}")
-    return ", ".join(words)
-
-
-def outcome(run: Run) -> str:
-    """What came of it, in one sentence; empty while it has not ended."""
-    if run.error and run.state != "SUCCESS":
-        return run.error
-    if run.state == "INTERRUPTED":
-        return "It was killed before its end."
-    value = run.value if run.state == "SUCCESS" and isinstance(run.value, dict) else None
-    if value is None:
-        return ""
-    if run.skipped:
-        return f"Nothing to do: {value['skipped']}."
-    told = _OUTCOMES.get(run.operation)
-    return told(value) if told else ""
-
-
-def _backup(value: dict[str, Any]) -> str:
-    stored = value.get("bytes", {})
-    return (
-        f"{counted(value.get('keys'), 'key')} in {size(stored.get('stored'))} "
-        f"({size(stored.get('raw'))} before compression), {duration(value.get('duration_seconds'))}."
-    )
-
-
-def _restore(value: dict[str, Any]) -> str:
-    counts = [f"{number(value.get(what, 0))} {what}" for what in ("restored", "skipped", "expired", "failed")]
-    return f"{', '.join(counts)}, in {duration(value.get('seconds'))}."
-
-
-def _verify(value: dict[str, Any]) -> str:
-    return f"Whole, and what its manifest says: {counted(value.get('keys'), 'key')}, {size(value.get('bytes'))}."
-
-
-def _prune(value: dict[str, Any]) -> str:
-    verb = "Would delete" if value.get("dry_run") else "Deleted"
-    deleted, kept = len(value.get("deleted", [])), len(value.get("kept", []))
-    if not deleted:
-        return f"Nothing had to go: {counted(kept, 'backup')} kept."
-    return f"{verb} {counted(deleted, 'backup')} ({size(value.get('freed_bytes', 0))}), kept {kept}."
-
-
-def _stats(value: dict[str, Any]) -> str:
-    reachable = value.get("source", {}).get("reachable")
-    words = "the source answers" if reachable else "the source cannot be reached"
-    return f"{counted(value.get('count'), 'backup')}, {size(value.get('bytes'))}; {words}."
-
-
-_OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "backup": _backup,
-    "restore": _restore,
-    "verify": _verify,
-    "prune": _prune,
-    "delete": lambda value: f"{value.get('deleted')} is deleted.",
-    "stats": _stats,
-    "ping": lambda value: f"The source at {value.get('address')} answers.",
-}
 
 
 def doing(progress: dict[str, Any] | None) -> str:
@@ -164,27 +169,3 @@ def doing(progress: dict[str, Any] | None) -> str:
         if total and total > current:
             words += f", about {duration(max(1, round((total - current) / rate)))} left"
     return words
-
-
-def advice(run: Run) -> str:
-    """What to do next, now that it has ended."""
-    return _ADVICE.get((run.operation, state(run)), "")
-
-
-_ADVICE = {
-    ("backup", "done"): "Verify it now and then; the surest proof of a backup is a restore.",
-    ("backup", "failed"): "Earlier backups are untouched. Mend what the sentence names, and make the backup again.",
-    ("backup", "interrupted"): "Nothing unfinished was kept, and earlier backups are untouched. Make the backup again.",
-    ("restore", "done"): "Look at your application now. Keys that were skipped are in the live data as they were.",
-    ("restore", "failed"): (
-        "What was written before it failed stays written. Mend the cause, and restore again: that completes it."
-    ),
-    ("restore", "interrupted"): (
-        "Some keys may have been written. It is never run again by itself; restoring again is safe, and completes it."
-    ),
-    ("verify", "failed"): "Do not rely on this backup: make a new one now, then delete this one.",
-    ("verify", "interrupted"): "Nothing was changed. Verify it again.",
-    ("prune", "failed"): "No backup was lost. Mend what the sentence names, and prune again.",
-    ("prune", "interrupted"): "What was half deleted is cleared away by the next prune. Prune again.",
-    ("delete", "failed"): "The backup may still be there: look at the list of backups.",
-}

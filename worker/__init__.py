@@ -1,11 +1,16 @@
 """The map of this folder, from the top down; imports go down only.
 
 doors    celery.py, tasks.py (the queue), __main__.py (the shell)
-verbs    backup.py, restore.py, verify.py, adopt.py, export.py, prune.py, stats.py, ping.py: no Celery in them
-told     console.py (to people), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
+verbs    backup.py, restore.py, undo.py, preview.py, search.py, verify.py, adopt.py, export.py, prune.py, stats.py, ping.py: no Celery in them
+told     console.py, found.py (to people), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
 runs     recording.py (one run as it goes), reaper.py (runs that were killed), runs.py (all of them)
+search   inquiry.py (what is asked), places.py (where a key may be), history.py (what changed); index.py beside a backup, buckets.py (its records, sorted)
 memory   catalogue.py, manifest.py, retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
-choice   selection.py (which keys), redirection.py (where to)
+choice   request.py (what is asked), selection.py (which keys), redirection.py (where to)
+preview  live.py (the same keys, alive), compare.py, differences.py, modules.py, findings.py; freshness.py (is it still so)
+mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one file), surplus.py, keyset.py (what to delete);
+         standins.py, guardian.py (the target is a primary again, whatever happens)
+undo     before.py, present.py (what a restore will touch, kept), wayback.py (key by key), libraries.py (functions)
 pipe     tally.py, meter.py, compression.py, artifact.py, storage.py, draft.py
 Redis    sources/ and formats/ at one end, target.py, writing.py, report.py, commands.py, globs.py at the other
 ground   broker.py, connection.py, wire.py, facts.py, entries.py, progress.py, config.py, errors.py

@@ -11,15 +11,18 @@ from typing import Any, TextIO, TypeVar
 import click
 from pydantic import BaseModel, ValidationError
 
-from worker import __version__, access, audit, console, logs
+from worker import __version__, access, audit, console, found, inquiry, logs
 from worker import adopt as adoption
 from worker import backup as backups
 from worker import catalogue as catalogues
 from worker import export as exports
 from worker import ping as pings
+from worker import preview as previews
 from worker import prune as prunes
 from worker import restore as restores
+from worker import search as searches
 from worker import stats as numbers
+from worker import undo as undos
 from worker import verify as verifies
 from worker.config import first_fault, load
 from worker.entries import TYPES
@@ -81,18 +84,30 @@ def keys_of(_context: click.Context, _option: click.Parameter, file: TextIO | No
     if file is None:
         return ()
     try:
-        keys = tuple(filter(None, file.read().splitlines()))
+        keys = tuple(filter(None, file.read().split("\n")))
     except (OSError, UnicodeDecodeError):
-        raise UsageError(f"{file.name} cannot be read as UTF-8 text.") from None
+        raise UsageError(f"{file.name} is no UTF-8 text: write other bytes of a key as \\xNN.") from None
     if not keys:
-        raise UsageError(f"{file.name} holds no key.")
+        raise UsageError(f"{file.name} holds no key: write each on a line of its own.")
     return keys
 
 
-def question(manifest: Manifest, target: str) -> str:
-    """What an overwriting restore is about to do, with the addresses it may be wrong about."""
+def question(manifest: Manifest, mode: str, target: str) -> str:
+    """What a restore that takes something away is about to do, with the addresses it may be wrong about."""
     origin = f" of {manifest.source.address}" if manifest.source.address else ""
-    return f"Overwrite keys of {target} with {manifest.name}{origin} ({console.number(manifest.keys)} keys)?"
+    backup = f"{manifest.name}{origin} ({console.number(manifest.keys)} keys)"
+    if mode == "mirror":
+        return f"Overwrite keys of {target} with {backup}, and delete those that it does not have?"
+    return f"Overwrite keys of {target} with {backup}?"
+
+
+def back_question(kept: Manifest, *, force: bool) -> str:
+    """What an undo is about to do."""
+    others = "keys that others have changed since too" if force else "less those that others have changed since"
+    return (
+        f"Put {console.number(kept.keys)} keys of {kept.source.address} back as they were at "
+        f"{kept.created_at:%Y-%m-%d %H:%M:%S} UTC, and delete those that restoring {kept.restored} created, {others}?"
+    )
 
 
 def confirm(question: str) -> None:
@@ -129,7 +144,11 @@ def list(as_json: bool) -> None:  # noqa: A001 - the verb's own name
     """Show the backups, newest first."""
     with looked_up("list"):
         found = catalogues.read(open_storage(load().backup_storage))
-    data = {"backups": [one.model_dump(mode="json") for one in found.backups], "problems": found.problems}
+    data = {
+        "backups": [one.model_dump(mode="json") for one in found.backups],
+        "undos": [one.model_dump(mode="json") for one in found.undos],
+        "problems": found.problems,
+    }
     console.show(data, as_json=as_json, view=console.backups)
 
 
@@ -141,7 +160,7 @@ _PART_AND_PLACE = (
     click.option(
         "--keys-from",
         "keys",
-        type=click.File("r", encoding="utf-8", errors="strict"),
+        type=click.File("r", encoding="utf-8-sig", errors="strict"),
         callback=keys_of,
         help="Only the keys in this file, one a line; other bytes than text as \\xNN, a backslash as \\\\.",
     ),
@@ -154,6 +173,13 @@ _PART_AND_PLACE = (
     click.option(
         "--expiry", metavar="POLICY", help="keep (default), shift (by the backup's age), persist, or floor:SECONDS."
     ),
+    click.option(
+        "--only",
+        "kinds",
+        multiple=True,
+        type=click.Choice(["new", "differs", "expiry"]),
+        help="Only keys that are not there, of another value, or of another expiry only; may be repeated.",
+    ),
 )
 
 
@@ -164,34 +190,72 @@ def part_and_place(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@verb
-@click.argument("name")
-@click.option(
+with_mode = click.option(
     "--mode",
-    type=click.Choice(["skip", "overwrite"]),
+    type=click.Choice(["skip", "overwrite", "mirror"]),
     default="skip",
     show_default=True,
-    help="What becomes of keys that exist.",
+    help="What becomes of keys that exist: left alone, replaced, or (mirror) replaced and all others deleted.",
 )
+
+
+@verb
+@click.argument("name")
+@with_mode
 @part_and_place
-@click.option("--yes", is_flag=True, help="Do not ask before overwriting.")
+def preview(as_json: bool, name: str, mode: str, **options: Any) -> None:
+    """Say what a restore of NAME with the same options would do, key by key. Nothing is written."""
+    arguments = checked(previews.PreviewArguments, name=name, mode=mode, **options)
+    result = performed("preview", arguments, lambda progress: previews.preview(load(), arguments, progress))
+    console.show(result, as_json=as_json, view=console.previewed)
+
+
+@verb
+@click.argument("name")
+@with_mode
+@part_and_place
+@click.option("--preview", metavar="RUN", help="Only if the target is still as that preview saw it.")
+@click.option("--force", is_flag=True, default=None, help="Go on though it has changed since the preview, or has replicas that a mirror would fill as well.")
+@click.option("--yes", is_flag=True, help="Do not ask before overwriting or deleting.")
 def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> None:
     """Restore the backup NAME (`latest`: the newest) into REDIS_URL, or with --to into another server.
 
-    Existing keys are left alone, unless --mode overwrite. The backup is verified whole before the first key is written.
+    Existing keys are left alone, unless --mode says otherwise. The backup is verified whole before the first key is
+    written.
     """
     arguments = checked(restores.RestoreArguments, name=name, mode=mode, **options)
     settings = load()
-    if mode == "overwrite" and not yes:
+    if mode != "skip" and not yes:
         manifest = catalogues.get(open_storage(settings.backup_storage), name, catalogues.scope_of(settings))
         arguments = arguments.model_copy(update={"name": manifest.name})
-        confirm(question(manifest, arguments.endpoint(settings).address))
+        confirm(question(manifest, mode, arguments.endpoint(settings).address))
 
     def show_and_check(report: Data) -> None:
         console.show(report, as_json=as_json, view=console.restored)
         restores.check_complete(report)
 
     performed("restore", arguments, lambda progress: restores.restore(settings, arguments, progress), show_and_check)
+
+
+@verb
+@click.argument("run")
+@click.option("--force", is_flag=True, help="Also put back what others have changed since.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def undo(as_json: bool, run: str, force: bool, yes: bool) -> None:
+    """Undo the restore RUN: put back what it replaced, delete what it created.
+
+    RUN is the restore's run id, or the name of the undo that it kept, as `list` shows it. Keys that others have changed
+    since are left alone, unless --force.
+    """
+    arguments, settings = checked(undos.UndoArguments, run=run, force=force), load()
+    if not yes:
+        confirm(back_question(catalogues.undo_of(open_storage(settings.backup_storage), run), force=force))
+
+    def show_and_check(report: Data) -> None:
+        console.show(report, as_json=as_json, view=console.undone)
+        undos.check_complete(report)
+
+    performed("undo", arguments, lambda progress: undos.undo(settings, arguments, progress), show_and_check)
 
 
 @verb
@@ -251,10 +315,32 @@ def export(as_json: bool, what: str, out: Path | None) -> None:
 def delete(as_json: bool, name: str, yes: bool) -> None:
     """Delete the backup NAME, for good."""
     if not yes and sys.stdin.isatty():
-        confirm(f"Delete {name} for good?")
+        lost = catalogues.undos_with(open_storage(load().backup_storage), name)
+        confirm(f"Delete {name} for good?{' A restore of it can then no longer be undone.' if lost else ''}")
     arguments = checked(prunes.DeleteArguments, name=name)
     result = performed("delete", arguments, lambda _: prunes.delete(load(), arguments))
     console.show(result, as_json=as_json, view=console.deleted)
+
+
+@verb
+@click.argument("key", required=False)
+@click.option("--match", metavar="GLOB", help="All keys that fit, such as 'user:*', in place of one KEY.")
+@click.option("--in", "names", multiple=True, metavar="NAME", help="Only in this backup; may be repeated.")
+@click.option("--db", "databases", metavar="0,3", help="Only these databases.")
+@click.option("--live/--no-live", default=True, show_default=True, help="Whether to look in the source as well.")
+@click.option("--limit", type=int, help="How many keys a GLOB is to find (default: 100).")
+@click.option("--show", metavar="NAME", help="Show the version of this backup, or of `live`.")
+@click.option("--against", metavar="NAME", help="What differs between that version and this one.")
+def search(as_json: bool, **options: Any) -> None:
+    """Find KEY in all backups and in the source: where it is, and where it changed.
+
+    In KEY other bytes than text are written as \\xNN, and a backslash as \\\\. The first search of a backup makes its
+    index, which takes as long as reading it.
+    """
+    arguments = checked(inquiry.SearchArguments, **options)
+    with looked_up("search") as progress:
+        result = searches.search(load(), arguments, progress)
+    console.show(result, as_json=as_json, view=found.found)
 
 
 @verb

@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import chain
 from typing import BinaryIO
 
 from worker.compression import COMPRESSIONS, detect
 from worker.config import CompressionName, FormatName
 from worker.errors import ArtifactError
-from worker.formats import portable, rdb
+from worker.formats import portable, rdb, rdb_writing
 from worker.manifest import Manifest, Origin
 from worker.progress import Progress, reported
 from worker.storage import chunks_of
@@ -68,6 +69,25 @@ def foreign_limit(stored: int) -> int:
 def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
     """What reads entries out of these chunks; without `values` payloads are passed over unheld where that can be."""
     return rdb.Reader(chunks, values=values) if data_format == "rdb" else portable.Reader(chunks)
+
+
+def resumed(file: BinaryIO, manifest: Manifest, begins_at: int) -> Reader:
+    """What reads the entries, with their values, behind that byte of the dump: the `begins_at` of a reader of all of it.
+
+    The database of an entry is not to be relied on: it may have been said before.
+    """
+    rest = _behind(raw_chunks(file, manifest.compression), begins_at)
+    if manifest.data_format == "json":
+        return portable.Reader(chain([portable.OPENING], rest) if begins_at else rest, part=True)
+    opening = rdb_writing.header(manifest.rdb_version)
+    return rdb.Reader(chain([opening], rest) if begins_at else rest, values=True, part=True)
+
+
+def _behind(chunks: Iterator[bytes], begins_at: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        if begins_at < len(chunk):
+            yield chunk[begins_at:]
+        begins_at = max(0, begins_at - len(chunk))
 
 
 def header(created_at: datetime, source: Origin) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
 from worker.draft import Draft
 from worker.errors import ArtifactError, NotFoundError
-from worker.manifest import MANIFEST_SUFFIX, NAME, Manifest, Scope, from_json, to_json
+from worker.manifest import INDEX_SUFFIX, MANIFEST_SUFFIX, NAME, Manifest, Scope, from_json, to_json
 from worker.storage import Folder, StoredFile
 
 log = structlog.get_logger()
@@ -23,10 +23,14 @@ ANY = Scope(None, None)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is in storage: the backups, newest first, and what is wrong with the rest, in sentences."""
+    """What is in storage, newest first: the backups, and apart from them those of kind `undo`.
+
+    `problems` say what is wrong with the rest, in sentences.
+    """
 
     backups: list[Manifest]
     problems: list[str]
+    undos: list[Manifest] = field(default_factory=list)
 
 
 def commit(storage: Folder, draft: Draft, manifest: Manifest, event: str) -> dict[str, Any]:
@@ -60,6 +64,21 @@ def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
         return found
     with _named(storage, name):
         return from_json(name, storage.read(name + MANIFEST_SUFFIX))
+
+
+def undo_of(storage: Folder, run: str) -> Manifest:
+    """What can undo a restore; `run` is the restore's id, or the name of the undo itself. NotFoundError where nothing can."""
+    found = next((one for one in read(storage).undos if run in (one.undoes, one.name)), None)
+    if found is None:
+        raise NotFoundError(
+            f"Nothing is kept that could undo {run[:130]!r}: `python -m worker list` shows the undos that there are."
+        )
+    return found
+
+
+def undos_with(storage: Folder, name: str) -> list[Manifest]:
+    """What can undo restores of that backup, and not without it."""
+    return [one for one in read(storage).undos if one.restored == name and one.undone_at is None]
 
 
 def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
@@ -99,20 +118,21 @@ def _missing(storage: Folder, name: str) -> str:
 def read(storage: Folder) -> Catalogue:
     """Every manifest whose artifact is there with the right size, newest first; the rest become problems."""
     files = {file.name: file for file in storage.files()}
-    backups: list[Manifest] = []
+    found: list[Manifest] = []
     problems = []
     for name in files:
         if name.endswith(MANIFEST_SUFFIX):
             try:
-                backups.append(_whole(storage, name.removesuffix(MANIFEST_SUFFIX), files))
+                found.append(_whole(storage, name.removesuffix(MANIFEST_SUFFIX), files))
             except NotFoundError:
                 continue  # deleted between the listing and now
             except ArtifactError as error:
                 problems.append(str(error))
         elif NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in files:
             problems.append(_missing(storage, name))
-    backups.sort(key=lambda manifest: (manifest.created_at, manifest.name), reverse=True)
-    return Catalogue(backups, problems)
+    found.sort(key=lambda manifest: (manifest.created_at, manifest.name), reverse=True)
+    undos = [one for one in found if one.kind == "undo"]
+    return Catalogue([one for one in found if one.kind != "undo"], problems, undos)
 
 
 def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> Manifest:
@@ -129,4 +149,13 @@ def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> Manifest
 def remove(storage: Folder, name: str) -> None:
     """Delete the backup: its manifest first, so that nothing half-deleted is ever listed."""
     with _named(storage, name):
-        storage.delete(name + MANIFEST_SUFFIX, [name])
+        storage.delete(name + MANIFEST_SUFFIX, [name, name + INDEX_SUFFIX])
+
+
+def orphans(storage: Folder) -> list[str]:
+    """The indexes whose backup is gone: one may have been made while it was deleted."""
+    names = {file.name for file in storage.files()}
+    indexed = (name.removesuffix(INDEX_SUFFIX) for name in names if name.endswith(INDEX_SUFFIX))
+    return sorted(
+        name + INDEX_SUFFIX for name in indexed if NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in names
+    )

@@ -4,12 +4,14 @@ import os
 import re
 from datetime import time
 from functools import cache
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     NonNegativeInt,
@@ -69,6 +71,13 @@ def _time_zone(value: str) -> str:
     return value
 
 
+def _address(value: str) -> str:
+    try:
+        return str(ip_address(value))
+    except ValueError:
+        raise ValueError("must be an IP address of this machine such as 10.0.0.5, or 0.0.0.0 for all") from None
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -111,7 +120,10 @@ def _targets(value: object) -> object:
     found = [_TARGET.fullmatch(word) for word in value.split()]
     if not all(found):
         raise ValueError("must be names with addresses, such as staging=redis://host:6379, with blanks between")
-    return {match[1]: match[2] for match in found if match}
+    targets = {match[1]: match[2] for match in found if match}
+    if len(targets) < len(found):
+        raise ValueError("must give each name once")
+    return targets
 
 
 RedisTargets = Annotated[dict[str, RedisURL], BeforeValidator(_targets)]
@@ -153,8 +165,14 @@ class Settings(BaseSettings):
     """None: what suits the format, zstd for rdb and gzip for json."""
     backup_databases: Databases = None
     backup_keep: int = Field(default=7, ge=1, le=100_000)
+    backup_undo_days: int = Field(default=7, ge=0, le=3650)
+    """How long a restore can be undone; with 0 nothing is kept for that."""
     backup_daily_at: Annotated[time, BeforeValidator(_time_of_day)] = time(3, 0)
     backup_every_hours: float = Field(default=24, gt=0, le=24 * 365)
+    mirror_bind: Annotated[str, AfterValidator(_address)] | None = None
+    """The address where a mirror's target comes to fetch its data; None: where our own connection to it comes from."""
+    mirror_port: int = Field(default=0, ge=0, le=65535)
+    """The port for that, open only for that moment; 0: any free one."""
     tz: Annotated[str, BeforeValidator(_time_zone)] = "UTC"
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)] = "INFO"
 
@@ -214,6 +232,7 @@ _WORDS = {
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
     **dict.fromkeys(("string_type", "string_unicode"), "must be text"),
     **dict.fromkeys(("list_type", "set_type", "frozen_set_type"), "must be a list"),
+    "too_long": "must be at most {max_length:,} of them",
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be names with values"),
 }
 """What people are told of each kind of fault that pydantic finds; it says the rest well enough itself."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
-from redis.connection import Connection, parse_url
+from redis.connection import Connection, SSLConnection, parse_url
 from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
@@ -83,6 +83,11 @@ class Endpoint:
         if "path" in self._options:
             return str(self._options["path"])
         return f"{self._options.get('host', 'localhost')}:{self._options.get('port', 6379)}"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is TLS."""
+        return issubclass(self._class, SSLConnection)
 
     @property
     def default_db(self) -> int:

@@ -129,7 +129,30 @@ def backups(data: Data) -> None:
         now = datetime.now(UTC)
         rows = [_row(one, now) for one in found]
         table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "VERIFIED"), rows)
+    _undos([Manifest.model_validate(one) for one in data["undos"]])
     notes(data["problems"])
+
+
+def _undos(kept: list[Manifest]) -> None:
+    """What restores can be undone with; no backups, though they look like some."""
+    if not kept:
+        return
+    now = datetime.now(UTC)
+    rows = [
+        (
+            one.name,
+            age(one.age_seconds(now)),
+            number(one.keys),
+            size(one.bytes.stored),
+            str(one.source.address),
+            str(one.restored),
+            "yes" if one.undone_at else "no",
+        )
+        for one in kept
+    ]
+    say("")
+    say("To undo restores with (python -m worker undo NAME):")
+    table(("NAME", "AGE", "KEYS", "SIZE", "OF", "RESTORED", "UNDONE"), rows)
 
 
 def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
@@ -152,8 +175,29 @@ def restored(data: Data) -> None:
     """What a restore did."""
     origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
     say(f"{data['name']}{origin} to {data['target']}: {counts(data)}, {data['seconds']:.1f} s")
+    if data["way"]:
+        say(f"  mirrored by {data['way']}: {data['reason']}")
     for one in data["failures"]:
         say(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
+    notes(data["warnings"])
+    if kept := data["undo"]:
+        days = "1 day" if kept["days"] == 1 else f"{kept['days']} days"
+        say(f"It can be undone for {days}: python -m worker undo {kept['name']}")
+
+
+def undone(data: Data) -> None:
+    """What an undo did."""
+    did = f"{data['put_back']:,} put back, {data['deleted']:,} deleted, {data['as_before']:,} were as before"
+    failed = f", {data['failed']:,} failed" if data["failed"] else ""
+    say(f"{data['name']} to {data['target']}: {did}, {data['left_alone']:,} left alone{failed}, {data['seconds']:.1f} s")
+    for one in data["changed"]:
+        say(f"  left alone, for others have changed it since: database {one['db']}, {one['key']}")
+    if data["left_alone"] > len(data["changed"]):
+        say(f"  and {data['left_alone'] - len(data['changed']):,} more")
+    for one in data["failures"]:
+        say(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
+    if data["left_alone"]:
+        notes([f"To put those back too: python -m worker undo {data['name']} --force"])
     notes(data["warnings"])
 
 
@@ -180,6 +224,7 @@ def stats(data: Data) -> None:
     source = data["source"]
     rows = [
         ("Backups", f"{data['count']} ({size(data['bytes'])}, compressed {data['compression_ratio'] or '-'} times)"),
+        ("To undo", f"{data['undos']['count']} ({size(data['undos']['bytes'])})"),
         ("Newest", f"{data['newest']} ({age(data['last_good_age_seconds'])} old)" if data["newest"] else "none yet"),
         ("Oldest", data["oldest"] or "none yet"),
         ("Next daily", data["next_runs"]["daily"]),
@@ -251,3 +296,63 @@ def _day(moment: str | None) -> str:
 def token_revoked(data: Data) -> None:
     """A token that is gone."""
     say(f"The token {data['revoked']} is revoked")
+
+
+_KIND_WORDS = {
+    "new": "not there",
+    "identical": "the same",
+    "differs": "of another value",
+    "expiry": "of another expiry only",
+    "expired": "expired since",
+    "deleted": "only there",
+}
+
+_LONGEST_PREFIX = 40
+
+
+def previewed(data: Data) -> None:
+    """What a restore would do: what speaks against it, how many keys of which kind, and some of each."""
+    origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
+    say(f"{data['name']}{origin} beside {data['target']}, mode {data['mode']}, {data['seconds']:.1f} s")
+    facts([(f"  {_KIND_WORDS[kind]}", f"{count:>12,}") for kind, count in data["counts"].items() if count])
+    for group in ("by_db", "by_type", "by_prefix"):
+        _counted(data[group], {"by_db": "DATABASE", "by_type": "TYPE", "by_prefix": "PREFIX"}[group])
+    for kind in ("new", "differs", "expiry", "deleted"):
+        for one in data["samples"].get(kind, []):
+            _sample(kind, one)
+    memory = data["memory"]
+    limit = f" of at most {size(memory['max_bytes'])} ({memory['eviction']})" if memory["max_bytes"] else ""
+    say(f"Memory: about {size(memory['needed_bytes'])} more; {size(memory['used_bytes'])}{limit} are in use")
+    told = ", ".join(f"{count:,} {what}" for what, count in data["forecast"].items() if count or what == "restored")
+    say(f"It would be refused: {data['refusal']}" if data["refusal"] else f"A restore would say: {told}")
+    notes(data["warnings"])
+    if data["run"] and not data["refusal"]:
+        say(f"With --preview {data['run']} a restore goes on only if nothing has changed until then (where a broker runs)")
+
+
+def _counted(groups: dict[str, dict[str, int]], title: str) -> None:
+    """Kinds as columns, where there is more than one row to compare."""
+    if len(groups) < 2:
+        return
+    kinds = [kind for kind in _KIND_WORDS if any(kind in counts for counts in groups.values())]
+    say("")
+    table(
+        (title, *(_KIND_WORDS[kind].upper() for kind in kinds)),
+        [(_short(name), *(number(counts.get(kind)) for kind in kinds)) for name, counts in groups.items()],
+    )
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _LONGEST_PREFIX else f"{name[:_LONGEST_PREFIX]}…"
+
+
+def _sample(kind: str, one: Data) -> None:
+    say("")
+    say(f"{_KIND_WORDS[kind].capitalize()}: database {one['db']}, {one['type']} {one['key']}")
+    for row in one["rows"]:
+        say(f"  {row['part']}")
+        for side in ("backup", "live"):
+            if row[side] is not None:
+                say(f"    {side:6}  {row[side] or '(empty)'}")
+    if one["more"]:
+        say(f"  and {one['more']:,} more")

@@ -38,14 +38,23 @@ class Facts:
 def read_facts(endpoint: Endpoint) -> Facts:
     """Ask the server for INFO. Raises the endpoint's errors."""
     with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
-        lines = wire.ask(b"INFO").decode("utf-8", "replace").splitlines()
-    return _facts(dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#")))
+        return _facts(info(wire))
+
+
+def info(wire: Wire) -> dict[str, str]:
+    """All that INFO says, as it says it. Raises redis errors."""
+    lines = wire.ask(b"INFO").decode("utf-8", "replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
+
+
+def keyspace(info: dict[str, str]) -> dict[int, dict[str, int]]:
+    """Of each database that is not empty: `keys`, and of those `expires`."""
+    found = {int(name[2:]): text for name, text in info.items() if name.startswith("db") and name[2:].isdigit()}
+    return {db: _counts(text) for db, text in sorted(found.items())}
 
 
 def _facts(info: dict[str, str]) -> Facts:
-    databases = {
-        int(name[2:]): _counts(text) for name, text in info.items() if name.startswith("db") and name[2:].isdigit()
-    }
+    databases = keyspace(info)
     valkey = "valkey_version" in info
     return Facts(
         server="valkey" if valkey else "redis",
@@ -55,8 +64,8 @@ def _facts(info: dict[str, str]) -> Facts:
         primary_link_up=info.get("master_link_status", "up") == "up",
         cluster=info.get("cluster_enabled", "0") == "1",
         loading=info.get("loading", "0") == "1",
-        keys={db: value["keys"] for db, value in sorted(databases.items())},
-        expiring={db: value["expires"] for db, value in sorted(databases.items())},
+        keys={db: value["keys"] for db, value in databases.items()},
+        expiring={db: value["expires"] for db, value in databases.items()},
         used_memory=int(info.get("used_memory", 0)),
         max_memory=int(info.get("maxmemory", 0)),
         eviction=info.get("maxmemory_policy", "noeviction"),

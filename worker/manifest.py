@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
@@ -12,6 +12,8 @@ from worker.errors import ArtifactError
 
 NAMES_TRIED = 600
 MANIFEST_SUFFIX = ".manifest.json"
+INDEX_SUFFIX = ".index"
+"""Of what `search` makes beside an artifact, and can make anew."""
 NAME = re.compile(r"redis_backup_([0-9]{8}_[0-9]{6})\.(rdb|json)(\.zst|\.gz)?(\.age)?")
 
 
@@ -63,7 +65,8 @@ class Manifest(BaseModel):
     format: Literal[1] = 1
     name: str
     created_at: Moment
-    kind: Literal["backup", "adopted"] = "backup"
+    kind: Literal["backup", "adopted", "undo"] = "backup"
+    """`undo`: what a restore was about to touch, as it was before."""
     data_format: FormatName
     rdb_version: int | None = None
     consistency: Literal["point-in-time", "per-key", "unknown"]
@@ -87,6 +90,16 @@ class Manifest(BaseModel):
     drilled_at: Moment | None = None
     pinned: bool = False
     warnings: list[str] = []
+    undoes: str | None = None
+    """Of an undo: the run that restored."""
+    restored: str | None = None
+    """Of an undo: the backup that was restored; without it nobody can tell which keys that created."""
+    restored_at: Moment | None = None
+    """Of an undo: when, by the target's clock; what had expired by then was not restored."""
+    restore_arguments: dict[str, Any] = {}
+    """Of an undo: what the restore was told."""
+    undone_at: Moment | None = None
+    """Of an undo: when it was used."""
 
     @property
     def scope(self) -> Scope:

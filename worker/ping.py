@@ -34,6 +34,13 @@ _PROBES: dict[str, dict[str, tuple[bytes, ...]]] = {
         "time": (b"TIME",),
         "restore": (b"RESTORE", _KEY, b"0", seal(b"\xfe", 1)),
         "function|load": (b"FUNCTION", b"LOAD", b""),
+        # To keep what it replaces, and to undo it.
+        "dump": (b"DUMP", _KEY),
+        "pttl": (b"PTTL", _KEY),
+        "pexpiretime": (b"PEXPIRETIME", _KEY),
+        "function|dump": (b"FUNCTION", b"DUMP"),
+        "unlink": (b"UNLINK", b"redis_backup:no such key"),
+        "function|delete": (b"FUNCTION", b"DELETE", b""),
     },
 }
 

@@ -1,6 +1,7 @@
 """Delete what retention gives up, and what killed runs left behind."""
 
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -43,7 +44,8 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
     found = catalogue.read(storage)
-    decisions = retention.decide(found.backups, arguments.keep or settings.backup_keep, datetime.now(UTC))
+    undos = retention.Undos(found.undos, settings.backup_undo_days)
+    decisions = retention.decide(found.backups, arguments.keep or settings.backup_keep, datetime.now(UTC), undos)
     doomed = [decision for decision in decisions if not decision.keep]
     if doomed and not arguments.dry_run:
         _read_back(storage, decisions, progress)
@@ -55,7 +57,7 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
         if file.name.endswith(MANIFEST_SUFFIX)
         for name in (file.name, file.name.removesuffix(MANIFEST_SUFFIX))
     }
-    swept = storage.sweep(owned, dry_run=arguments.dry_run)
+    swept = storage.sweep(owned, dry_run=arguments.dry_run) + _sweep_indexes(storage, dry_run=arguments.dry_run)
     freed = sum(decision.manifest.bytes.stored for decision in doomed)
     if not arguments.dry_run:
         names, keys = [one.manifest.name for one in doomed], sum(one.manifest.keys or 0 for one in doomed)
@@ -63,19 +65,37 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
         log.info("backup_pruned", name=names, keys=keys, bytes=freed, seconds=seconds, swept=swept)
     return {
         "dry_run": arguments.dry_run,
-        "deleted": [{"name": one.manifest.name, "reason": one.reason} for one in doomed],
-        "kept": [{"name": one.manifest.name, "reason": one.reason} for one in decisions if one.keep],
+        "deleted": [_told(one) for one in doomed],
+        "kept": [_told(one) for one in decisions if one.keep and one.manifest.kind != "undo"],
+        "undos_kept": [_told(one) for one in decisions if one.keep and one.manifest.kind == "undo"],
         "swept": swept,
         "freed_bytes": freed,
         "problems": found.problems,
     }
 
 
+def _told(decision: retention.Decision) -> dict[str, str]:
+    return {"name": decision.manifest.name, "reason": decision.reason}
+
+
 def _read_back(storage: Folder, decisions: list[retention.Decision], progress: Progress) -> None:
-    """Nothing is deleted before its replacement is verified: the newest backup must still be the bytes that were written."""
+    """Nothing is deleted before its replacement is verified: the newest backup must still be the bytes that were written.
+
+    An undo has none: what it kept was to be kept for some days.
+    """
+    if all(one.keep for one in decisions if one.manifest.kind != "undo"):
+        return
     newest = decisions[0].manifest
     with storage.open(newest.name) as file:
         artifact.check_bytes(file, newest, progress)
+
+
+def _sweep_indexes(storage: Folder, *, dry_run: bool) -> list[str]:
+    orphans = catalogue.orphans(storage)
+    for name in () if dry_run else orphans:
+        with suppress(NotFoundError):  # another prune was here first
+            storage.delete(name, [])
+    return orphans
 
 
 def _remove(storage: Folder, name: str) -> None:
@@ -86,12 +106,16 @@ def _remove(storage: Folder, name: str) -> None:
 
 
 def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
-    """Delete one backup by name. NotFoundError where there is none, which is so after the first of two."""
+    """Delete one backup by name. NotFoundError where there is none, which is so after the first of two.
+
+    Restores of it can then no longer be undone: a prune keeps it for that, and whoever names it has the last word.
+    """
     storage = open_storage(settings.backup_storage)
     if arguments.name == catalogue.LATEST:
         raise NotFoundError(
             "There is no backup of the name 'latest' to delete: name it in full, as `python -m worker list` does."
         )
+    lost = [one.name for one in catalogue.undos_with(storage, arguments.name)]
     catalogue.remove(storage, arguments.name)
-    log.info("backup_deleted", name=arguments.name)
+    log.info("backup_deleted", name=arguments.name, no_longer_undone=lost)
     return {"deleted": arguments.name}

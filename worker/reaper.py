@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from worker import lock
+from worker import lock, standins
 from worker.config import Settings
 from worker.lease import LEASE_SECONDS
 from worker.runs import Run, Runs, open_runs
@@ -33,6 +33,8 @@ def reap(settings: Settings, queues: list[str], publish: Callable[[Run], None]) 
                     ended.append(
                         interrupt(settings, run, "It was lost before it began, so nothing was done: start it again.")
                     )
+    # Of those that were ended before, while their target did not answer.
+    standins.end_left(settings)
     return ended
 
 
@@ -53,6 +55,7 @@ def _is_lost(run: Run, runs: Runs, queues: list[str]) -> bool:
 
 def interrupt(settings: Settings, run: Run, error: str) -> Run:
     """Remember that it was interrupted, and free what it held; the run as it is now. Raises BrokerUnavailableError."""
+    error = " ".join([error, *standins.end_left(settings, run=run.id)])
     ended = run.model_copy(update={"state": "INTERRUPTED", "error": error, "ended_at": datetime.now(UTC)})
     with open_runs(settings) as runs:
         runs.put(ended)
@@ -68,6 +71,8 @@ def killed(run: Run) -> str:
             f"Its process was killed. At least {done:,} keys of the backup had been dealt with: "
             "run the same restore again to complete it, which is safe."
         )
+    if run.operation == "undo":
+        return "Its process was killed, and some keys may have been put back: run the same undo again to complete it."
     if run.operation == "backup":
         return "Its process was killed before the backup was finished, and nothing of it is listed: make another one."
     return "Its process was killed before its end: start it again."

@@ -21,7 +21,7 @@ from worker.runs import Run, State, lease_key, open_runs
 
 PATIENCE_SECONDS = 60
 """How long a broker that went away is waited for, to tell it how the run ended."""
-_CHANGES = frozenset({"backup", "restore", "prune", "delete", "adopt"})
+_CHANGES = frozenset({"backup", "restore", "undo", "prune", "delete", "adopt"})
 
 Verb = Callable[[Progress], dict[str, Any]]
 Check = Callable[[dict[str, Any]], None]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, NonNegativeInt, WithJsonSchema
 
 from worker.config import Settings
 from worker.connection import TARGET, Endpoint, named_target
@@ -24,8 +24,10 @@ def _pairs(value: object) -> object:
         return value
     if not re.fullmatch(r"\s*\d+\s*:\s*\d+\s*(,\s*\d+\s*:\s*\d+\s*)*", value):
         raise ValueError("must be pairs of database numbers, such as 0:5 or 0:5,1:6")
-    pairs = (pair.split(":") for pair in value.split(","))
-    return {int(one): int(other) for one, other in pairs}
+    pairs = [(int(one), int(other)) for one, other in (pair.split(":") for pair in value.split(","))]
+    if len({one for one, _ in pairs}) < len(pairs):
+        raise ValueError("must name each database of the backup once")
+    return dict(pairs)
 
 
 def _policy(value: str) -> str:
@@ -34,8 +36,20 @@ def _policy(value: str) -> str:
     return value
 
 
-DatabaseMap = Annotated[dict[int, int], BeforeValidator(_pairs)]
-Expiry = Annotated[str, AfterValidator(_policy)]
+# The document of the API must say all that the validators take.
+_PAIRS_SCHEMA = {
+    "anyOf": [
+        {
+            "type": "object",
+            "patternProperties": {r"^[0-9]{1,9}$": {"type": "integer", "minimum": 0}},
+            "additionalProperties": False,
+        },
+        {"type": "string", "pattern": r"^\s*[0-9]+\s*:\s*[0-9]+\s*(,\s*[0-9]+\s*:\s*[0-9]+\s*)*$"},
+    ]
+}
+_POLICY_SCHEMA = {"type": "string", "pattern": rf"^(keep|shift|persist|{_FLOOR.pattern})$"}
+DatabaseMap = Annotated[dict[NonNegativeInt, NonNegativeInt], BeforeValidator(_pairs), WithJsonSchema(_PAIRS_SCHEMA)]
+Expiry = Annotated[str, AfterValidator(_policy), WithJsonSchema(_POLICY_SCHEMA)]
 """What becomes of expiry times: `keep` them, `shift` them by the age of the backup, `persist` the keys, or leave each
 that expires at least that long (`floor:SECONDS`).
 """
@@ -62,13 +76,17 @@ class Redirection(BaseModel):
 
     def endpoint(self, settings: Settings) -> Endpoint:
         """The target. UsageError where REDIS_TARGETS has none of that name."""
+        return Endpoint(self.url(settings), TARGET if self.target is None else named_target(self.target))
+
+    def url(self, settings: Settings) -> str:
+        """The target's URL, which may hold a password. UsageError as `endpoint`."""
         if self.target is None:
-            return Endpoint(settings.redis_url, TARGET)
+            return settings.redis_url
         url = settings.redis_targets.get(self.target)
         if url is None:
             known = ", ".join(sorted(settings.redis_targets)) or "none"
             raise UsageError(f"There is no target of the name {self.target!r}: REDIS_TARGETS has {known}.")
-        return Endpoint(url, named_target(self.target))
+        return url
 
     def mapped(self, wanted: list[int]) -> list[int]:
         """Where these databases go. RefusedError where two would go to one, for then keys could collide."""
@@ -89,7 +107,8 @@ class Redirected:
     def __init__(self, stream: EntryStream, way: Redirection, manifest: Manifest, now: float | None = None) -> None:
         self._stream, self._way = stream, way
         self._now = round(time.time() * 1000 if now is None else now)
-        self._age = self._now - round(manifest.created_at.timestamp() * 1000)
+        # A clock that was set back since makes no backup younger than nothing.
+        self._age = max(0, self._now - round(manifest.created_at.timestamp() * 1000))
         floor = _FLOOR.fullmatch(way.expiry)
         self._floor = int(floor[1]) * 1000 if floor else 0
         self._prefix, self._strip = way.prefix.encode(), way.strip_prefix.encode()

@@ -1,7 +1,7 @@
 """What a restore did: counted key by key, and told in numbers and in half a sentence."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from worker.entries import Entry
 
@@ -19,6 +19,12 @@ class Report:
     evicted: int = 0
     """Keys that the target threw out meanwhile for want of memory: these or others, no server says which."""
     functions: int = 0
+    deleted: int = 0
+    """Keys of the target that the backup does not have: of these a mirror leaves none."""
+    way: Literal["replication", "keys"] | None = None
+    """How a mirror was made: the target loaded the backup as one file, or key by key."""
+    reason: str | None = None
+    """Why in that way."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -56,7 +62,7 @@ class Report:
 
 def counts(report: dict[str, Any]) -> str:
     """How many keys of each kind, out of a report as a dict."""
-    told = ("restored", "skipped", "expired", "failed", *(["evicted"] if report["evicted"] else []))
+    told = ["restored", "skipped", "expired", "failed", *(what for what in ("deleted", "evicted") if report.get(what))]
     return ", ".join(f"{report[what]:,} {what}" for what in told)
 
 

@@ -1,33 +1,38 @@
 """Storage to target: verified whole, then checked against the target, then written."""
 
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any, BinaryIO
 
 import structlog
-from pydantic import Field
+from pydantic import Field, StrictBool
 
-from worker import artifact, catalogue, lock
+from worker import artifact, before, catalogue, lock, mirror, standins
 from worker.config import Settings
-from worker.errors import BusyError, IncompleteError, RefusedError
+from worker.connection import Endpoint
+from worker.entries import EntryStream
+from worker.errors import BrokerUnavailableError, IncompleteError, RefusedError
+from worker.freshness import changes_since
+from worker.live import OfKinds
 from worker.manifest import Manifest
-from worker.progress import Progress
-from worker.redirection import Redirected, Redirection
+from worker.present import Plan
+from worker.progress import Progress, both
+from worker.replicating import Job
 from worker.report import counts
-from worker.selection import Selected, Selection
+from worker.request import Request, check_readable, stream_of
 from worker.storage import open_storage
 from worker.target import Target
-from worker.writing import Mode
 
 log = structlog.get_logger()
 
 
-class RestoreArguments(Selection, Redirection):
-    """Which backup, how, how much of it, and where to."""
+class RestoreArguments(Request):
+    """What is to be restored, and which preview of it somebody has seen."""
 
-    name: str = Field(min_length=1, max_length=200)
-    """Of the backup; `latest` is the newest."""
-    mode: Mode = "skip"
+    preview: str | None = Field(default=None, max_length=200)
+    """The id of a run: where the target has changed since that preview, the restore is refused."""
+    force: StrictBool = False
+    """Go on all the same."""
 
 
 def restore(settings: Settings, arguments: RestoreArguments, progress: Progress) -> dict[str, Any]:
@@ -48,35 +53,38 @@ def _restore(
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
-    if manifest.keys is None:
-        raise RefusedError(
-            f"{manifest.name} holds something that this program cannot read ({' '.join(manifest.warnings)}) "
-            "It is a plain RDB file: a redis-server of the source's version loads it."
-        )
+    check_readable(manifest)
     endpoint = arguments.endpoint(settings)
     with storage.open(manifest.name) as file:
         artifact.check_bytes(file, manifest, progress)
         target = Target(endpoint, arguments.mode)
-        target.check(manifest.rdb_version, _databases(manifest, arguments), _expected_bytes(manifest, arguments))
-        try:
-            for done in _apply(file, manifest, arguments, target):
-                progress("restoring", done, manifest.keys, "keys")
-                still_ours()
-        except BusyError as error:
-            raise BusyError(f"{error} Until then: {target.report.written}.") from None
+        _end_left(settings, endpoint, target)
+        target.check(manifest.rdb_version, arguments.databases_of(manifest), arguments.expected_bytes(manifest))
+        _check_fresh(settings, arguments, (file, manifest), target, progress)
+        at = before.clock_of(endpoint)
+        told = both(progress, lambda *_: still_ours())
+        job = Job(settings, arguments, manifest, file, target, at, told)
+        reason = mirror.choose(job, force=arguments.force) if arguments.mode == "mirror" else None
+        undo = before.take(settings, Plan(manifest, file, arguments, endpoint, at), told)
+        stream = _of_kinds(stream_of(file, manifest, arguments, at), arguments, endpoint, target)
+        if arguments.mode == "mirror":
+            mirror.run(job, stream, reason)
+        else:
+            _apply(job, stream)
     report, seconds = target.report, round(time.monotonic() - clock, 3)
     if not report.keys:
         report.warn(_nothing(arguments))
     if report.complete:
         about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw, "seconds": seconds}
-        told = {"skipped": report.skipped, "expired": report.expired, "warnings": report.warnings}
-        log.info("backup_restored", **about, mode=arguments.mode, **told)
+        besides = {"skipped": report.skipped, "expired": report.expired, "warnings": report.warnings}
+        log.info("backup_restored", **about, mode=arguments.mode, **besides)
     return {
         "name": manifest.name,
         "mode": arguments.mode,
         "source": manifest.source.address,
         "target": endpoint.address,
         **report.as_dict(),
+        "undo": undo,
         "seconds": seconds,
     }
 
@@ -103,24 +111,39 @@ def _nothing(arguments: RestoreArguments) -> str:
     )
 
 
-def _databases(manifest: Manifest, arguments: RestoreArguments) -> list[int]:
-    wanted = [db for db in manifest.keys_by_db if arguments.databases is None or db in arguments.databases]
-    return arguments.mapped(wanted)
+def _check_fresh(
+    settings: Settings,
+    arguments: RestoreArguments,
+    opened: tuple[BinaryIO, Manifest],
+    target: Target,
+    progress: Progress,
+) -> None:
+    """RefusedError where the target has changed since the preview that somebody saw; with `force` only a warning."""
+    if arguments.preview is None:
+        return
+    changed = changes_since(settings, arguments.preview, arguments, opened, progress)
+    if changed and not arguments.force:
+        raise RefusedError(
+            f"{changed} Preview the restore again, or go on all the same with --force (`force` in a call)."
+        )
+    if changed:
+        target.report.warn(changed)
 
 
-def _expected_bytes(manifest: Manifest, arguments: RestoreArguments) -> int:
-    """What the target needs at the least; of a part of a backup nothing is known beforehand."""
-    return 0 if arguments.narrowed or arguments.strip_prefix else manifest.bytes.raw
+def _of_kinds(stream: EntryStream, arguments: RestoreArguments, endpoint: Endpoint, target: Target) -> EntryStream:
+    """The stream, less what is of another kind than was asked for."""
+    return stream if arguments.kinds is None else OfKinds(stream, arguments.kinds, endpoint, target.report)
 
 
-def _apply(file: BinaryIO, manifest: Manifest, arguments: RestoreArguments, target: Target) -> Iterator[int]:
-    """Write, and yield how many keys of the backup have been dealt with so far."""
-    chunks = artifact.raw_chunks(file, manifest.compression)
-    selected = Selected(artifact.reader(chunks, manifest.data_format, values=True), arguments)
-    stream = Redirected(selected, arguments, manifest)
-    done = 0
-    for count in target.restore(stream):
-        done += count
-        yield done
-    target.restore_functions(stream.libraries)
-    target.count_evicted()
+def _apply(job: Job, stream: EntryStream) -> None:
+    """Write, and count in the target's report."""
+    job.write(stream)
+    job.target.restore_functions(stream.libraries)
+    job.target.count_evicted()
+
+
+def _end_left(settings: Settings, endpoint: Endpoint, target: Target) -> None:
+    """A mirror whose process was killed may have left the target a replica of ours; nobody else is at work there now."""
+    with suppress(BrokerUnavailableError):
+        for words in standins.end_left(settings, address=endpoint.address):
+            target.report.warn(f"A mirror that was killed is ended. {words}")

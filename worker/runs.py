@@ -22,7 +22,7 @@ State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTE
 """Celery's words, and INTERRUPTED: killed, so that nobody was left to tell how it ended."""
 FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
 
-LONG = ("backup", "restore", "verify", "prune", "delete")
+LONG = ("backup", "restore", "undo", "verify", "prune", "delete")
 """Operations whose history is kept long; the others are questions that are asked every few minutes."""
 KEPT_LONG, KEPT = 1000, 50
 """Runs of one operation that are remembered."""
@@ -41,7 +41,7 @@ class Run(BaseModel):
 
     id: str
     operation: str
-    """backup, restore, verify, prune, delete, stats, ping."""
+    """backup, restore, preview, undo, verify, prune, delete, stats, ping."""
     arguments: dict[str, Any] = {}
     asked_by: str = "unknown"
     """Such as `admin`, `token ci`, `beat daily`, `shell root@host`."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from re import Pattern
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from worker import globs
 from worker.config import Databases
@@ -17,12 +17,30 @@ MOST_KEYS = 100_000
 """Keys that may be named one by one; all of them are held in memory."""
 
 
+MOST_GLOBS, LONGEST_GLOB = 100, 4096
+LONGEST_KEY = 65_536
+"""Characters of a key that is named, as `key_text` writes it."""
+
+
 def _several(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return (value,)
+    if not isinstance(value, (list, tuple)):
+        raise ValueError("must be a pattern, or a list of patterns")
+    return value
 
 
-Globs = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=4096)], ...], BeforeValidator(_several)]
+_GLOB = {"type": "string", "minLength": 1, "maxLength": LONGEST_GLOB}
+# The document of the API must say all that the validator takes.
+_GLOBS_SCHEMA = {"anyOf": [_GLOB, {"type": "array", "maxItems": MOST_GLOBS, "items": _GLOB}]}
+Globs = Annotated[
+    tuple[Annotated[str, Field(min_length=1, max_length=LONGEST_GLOB)], ...],
+    Field(max_length=MOST_GLOBS),
+    BeforeValidator(_several),
+    WithJsonSchema(_GLOBS_SCHEMA),
+]
 """One glob or several, as KEYS takes them."""
+KeyText = Annotated[str, Field(max_length=LONGEST_KEY)]
 
 
 class Selection(BaseModel):
@@ -34,7 +52,7 @@ class Selection(BaseModel):
     """Only keys that fit one of these."""
     exclude: Globs = ()
     """No key that fits one of these."""
-    keys: Annotated[frozenset[str], Field(max_length=MOST_KEYS)] | None = None
+    keys: Annotated[frozenset[KeyText], Field(max_length=MOST_KEYS)] | None = None
     """Only these keys, each as `key_text` writes it."""
     types: frozenset[TypeName] | None = None
     databases: Databases = None
@@ -52,7 +70,7 @@ class Selected:
 
     def __init__(self, stream: EntryStream, selection: Selection) -> None:
         self._stream, self._narrowed = stream, selection.narrowed
-        self._wanted = _rule(selection)
+        self._wanted = rule(selection)
 
     @property
     def rdb_version(self) -> int | None:
@@ -70,7 +88,8 @@ class Selected:
             yield [entry for entry in batch if self._wanted(entry)] if self._narrowed else batch
 
 
-def _rule(selection: Selection) -> Callable[[Entry], bool]:
+def rule(selection: Selection) -> Callable[[Entry], bool]:
+    """What says of an entry, by its db, key and type, whether it is meant."""
     match, exclude = _compiled(selection.match), _compiled(selection.exclude)
     keys = None if selection.keys is None else frozenset(map(key_bytes, selection.keys))
     types, databases = selection.types, selection.databases
@@ -88,18 +107,28 @@ def _rule(selection: Selection) -> Callable[[Entry], bool]:
 
 
 def _compiled(patterns: tuple[str, ...]) -> list[Pattern[bytes]]:
-    return [globs.compiled(pattern.encode("utf-8", "surrogateescape")) for pattern in patterns]
+    return [globs.compiled(pattern.encode()) for pattern in patterns]
 
 
+# So that the empty key can stand on a line of its own; the key of two quotes is written in another way then.
+_EMPTY = {b"": '""', b'""': r"\x22\x22"}
+_END_BLANKS = re.compile(r"^ +| +$")
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(\\))")
 
 
 def key_text(key: bytes) -> str:
-    """A key as text that `key_bytes` reads back: UTF-8, with other bytes and controls as `\\xNN`, and `\\` as `\\\\`."""
+    """A key as text that `key_bytes` reads back: UTF-8, with other bytes, controls and blanks at its ends as `\\xNN`, and
+    `\\` as `\\\\`; `""` is the empty key. It has no line end in it, and loses nothing where somebody strips it.
+    """
+    if key in _EMPTY:
+        return _EMPTY[key]
     text = key.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else "".join(f"\\x{code:02x}" for code in char.encode()) for char in text)
+    text = "".join(char if char.isprintable() else "".join(f"\\x{code:02x}" for code in char.encode()) for char in text)
+    return _END_BLANKS.sub(lambda found: r"\x20" * len(found[0]), text)
 
 
 def key_bytes(text: str) -> bytes:
     """The key that `key_text` wrote."""
+    if text == _EMPTY[b""]:
+        return b""
     return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]) if found[1] else b"\\", text.encode())

@@ -1,6 +1,7 @@
 """The numbers on the dashboard: the backups, the source, and what comes next.
 
-Newest, oldest and age are those of this source's own backups; count, bytes and history are of all in storage.
+Newest, oldest and age are those of this source's own backups; count, bytes and history are of all in storage, but for
+what restores can be undone with: that is counted apart.
 """
 
 from dataclasses import asdict
@@ -37,6 +38,7 @@ def stats(settings: Settings) -> dict[str, Any]:
     return {
         "count": len(backups),
         "bytes": stored,
+        "undos": {"count": len(found.undos), "bytes": sum(one.bytes.stored for one in found.undos)},
         "newest": newest.name if newest else None,
         "oldest": oldest.name if oldest else None,
         "last_good_at": newest.created_at.isoformat() if newest else None,

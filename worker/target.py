@@ -1,12 +1,13 @@
 """A Redis that a restore writes into: checked before the first key, counted to the last."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from redis.exceptions import ResponseError
 
 from worker.connection import Endpoint
 from worker.entries import EntryStream
-from worker.errors import ArtifactError, RefusedError, TargetError
+from worker.errors import ArtifactError, BusyError, RefusedError, TargetError
 from worker.facts import read_facts
 from worker.formats.values import seal
 from worker.report import Report
@@ -15,9 +16,15 @@ from worker.writing import Mode, Writing, temporary_key
 
 # No RDB type has this number, so a payload that begins with it is examined to its end and never written.
 _NO_TYPE = b"\xfe"
-_FIRST_VERSION_WITH_ABSTTL = (5, 0)
+_TOO_NEW = "version or checksum"
+FIRST_VERSION_WITH_ABSTTL = (5, 0)
 _OVER_JSON = (
     "Export the backup as json (`python -m worker export NAME -o copy.json.gz`), adopt that file, and restore it."
+)
+
+# Where no broker remembered it, nobody can tell.
+_LEFT_ALONE = (
+    " Its link to that is down: should a mirror have been killed there, `REPLICAOF NO ONE` makes it a primary again."
 )
 
 
@@ -37,23 +44,25 @@ class Target:
         if facts.cluster:
             raise RefusedError("The target is a node of a cluster: name a server that holds all the keys itself.")
         if facts.role != "master":
-            raise RefusedError("The target is a replica, which takes no writes: name its primary.")
-        if facts.max_memory and facts.used_memory + raw_bytes > facts.max_memory:
+            left = "" if facts.primary_link_up else _LEFT_ALONE
+            raise RefusedError(f"The target is a replica, which takes no writes: name its primary.{left}")
+        # What a mirror replaces or deletes makes room.
+        kept = 0 if self._mode == "mirror" else facts.used_memory
+        if facts.max_memory and kept + raw_bytes > facts.max_memory:
             raise RefusedError(
                 f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in use, "
                 f"and the backup needs about {raw_bytes:,}. Raise maxmemory, or restore less of it."
             )
-        if rdb_version is not None and facts.redis_version < _FIRST_VERSION_WITH_ABSTTL:
+        if rdb_version is not None and facts.redis_version < FIRST_VERSION_WITH_ABSTTL:
             raise RefusedError(f"The target is too old for this backup: it is Redis {facts.version}. {_OVER_JSON}")
         with (
             self._endpoint.translated("a restore (it was asked whether it would take one)"),
             Wire(self._endpoint) as wire,
         ):
-            for db in databases:
-                if isinstance(wire.try_(b"SELECT", b"%d" % db), ResponseError):
-                    raise RefusedError(
-                        f"The target has no database {db}: raise `databases` in its configuration, or leave it out with --db."
-                    )
+            for db in _absent(wire, databases):
+                raise RefusedError(
+                    f"The target has no database {db}: raise `databases` in its configuration, or leave it out with --db."
+                )
             wire.ask(b"SELECT", b"0")
             self._check_writes(wire, rdb_version)
 
@@ -66,14 +75,24 @@ class Target:
         if rdb_version is None:
             wire.ask(b"SET", temporary_key(), b"", b"XX")
             return
-        answer = wire.try_(b"RESTORE", temporary_key(), b"0", seal(_NO_TYPE, rdb_version))
+        answer = _trial(wire, rdb_version)
         words = str(answer)
-        if "version or checksum" in words:
+        if _TOO_NEW in words:
             raise RefusedError(
                 f"The target is too old for this backup: it does not load RDB version {rdb_version}. {_OVER_JSON}"
             )
         if "Bad data format" not in words:
             raised(answer)
+
+    def absent(self, databases: list[int]) -> list[int]:
+        """Those of these databases that the target does not have."""
+        with self._endpoint.translated("choosing databases"), Wire(self._endpoint) as wire:
+            return _absent(wire, databases)
+
+    def loads(self, rdb_version: int) -> bool:
+        """Whether it takes payloads of that version; also true where it does not let itself be asked."""
+        with self._endpoint.translated("trying a RESTORE"), Wire(self._endpoint) as wire:
+            return _TOO_NEW not in str(_trial(wire, rdb_version))
 
     def restore(self, stream: EntryStream) -> Iterator[int]:
         """Write every entry; yields the number of keys done, batch by batch. `report` counts what the target has confirmed.
@@ -85,14 +104,22 @@ class Target:
                 yield from Writing(wire, self._mode, self.report, self._version).run(stream)
         except TargetError as error:
             raise type(error)(
-                f"{error} Until then: {self.report.written}. Run the restore again to complete it."
+                f"{error} Until then: {self.report.written}. Run the same again to complete it."
             ) from None
         except ArtifactError as error:
             raise type(error)(f"{error} Until then: {self.report.written}.") from None
 
+    @contextmanager
+    def counting(self) -> Iterator[None]:
+        """Somebody else's being at work here by now is told with the counts so far."""
+        try:
+            yield
+        except BusyError as error:
+            raise BusyError(f"{error} Until then: {self.report.written}.") from None
+
     def restore_functions(self, libraries: list[bytes]) -> None:
         """Load function libraries: in mode `skip` those that exist stay as they are."""
-        options = (b"REPLACE",) if self._mode == "overwrite" else ()
+        options = (b"REPLACE",) if self._mode != "skip" else ()
         with self._endpoint.translated("loading functions"), Wire(self._endpoint) as wire:
             for library in libraries:
                 answer = wire.try_(b"FUNCTION", b"LOAD", *options, library)
@@ -113,3 +140,12 @@ class Target:
                 f"The target evicted {evicted:,} keys for want of memory while this ran, of the backup or others: raise "
                 "maxmemory, and run the restore again."
             )
+
+
+def _absent(wire: Wire, databases: list[int]) -> list[int]:
+    return [db for db in databases if isinstance(wire.try_(b"SELECT", b"%d" % db), ResponseError)]
+
+
+def _trial(wire: Wire, rdb_version: int) -> object:
+    """What it answers to a payload that it examines and does not write."""
+    return wire.try_(b"RESTORE", temporary_key(), b"0", seal(_NO_TYPE, rdb_version))

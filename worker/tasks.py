@@ -13,11 +13,14 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded, TimeLimitExceeded, 
 from pydantic import BaseModel, ValidationError
 
 from worker import backup as backups
-from worker import broker, heartbeat, logs, reaper
+from worker import broker, heartbeat, inquiry, logs, reaper
 from worker import ping as pings
+from worker import preview as previews
 from worker import prune as prunes
 from worker import restore as restores
+from worker import search as searches
 from worker import stats as numbers
+from worker import undo as undos
 from worker import verify as verifies
 from worker.celery import app
 from worker.config import Settings, first_fault, load
@@ -35,10 +38,13 @@ Verb = Callable[[Settings, Arguments, Progress], Data]
 # What each task takes; whoever asks for one can check it by the same model.
 BackupArguments = backups.BackupArguments
 RestoreArguments = restores.RestoreArguments
+PreviewArguments = previews.PreviewArguments
+UndoArguments = undos.UndoArguments
 VerifyArguments = verifies.VerifyArguments
 PruneArguments = prunes.PruneArguments
 DeleteArguments = prunes.DeleteArguments
 StatsArguments = numbers.StatsArguments
+SearchArguments = inquiry.SearchArguments
 PingArguments = pings.PingArguments
 
 RETRIES, RETRY_SECONDS = 2, 10
@@ -62,8 +68,22 @@ def backup(self: Task, **arguments: Any) -> Data:
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def restore(self: Task, **arguments: Any) -> Data:
-    """Restore a backup. Arguments: name, mode, match, types, databases."""
+    """Restore a backup. Arguments: those of preview, and preview (the id of one), force."""
     return _run(self, arguments, restores.RestoreArguments, restores.restore, restores.check_complete)
+
+
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+def preview(self: Task, **arguments: Any) -> Data:
+    """Say what a restore would do. Arguments: name, mode, kinds, which keys (match, exclude, keys, types, databases),
+    and where to (target, map_databases, prefix, strip_prefix, expiry).
+    """
+    return _run(self, arguments, previews.PreviewArguments, previews.preview)
+
+
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+def undo(self: Task, **arguments: Any) -> Data:
+    """Undo a restore. Arguments: run (the restore's id, or the name of what it kept), force."""
+    return _run(self, arguments, undos.UndoArguments, undos.undo, undos.check_complete)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
@@ -82,6 +102,12 @@ def prune(self: Task, **arguments: Any) -> Data:
 def delete(self: Task, **arguments: Any) -> Data:
     """Delete one backup. Arguments: name."""
     return _run(self, arguments, prunes.DeleteArguments, lambda settings, given, _: prunes.delete(settings, given))
+
+
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+def search(self: Task, **arguments: Any) -> Data:
+    """Find a key in all backups and in the source. Arguments: key or match, names, databases, live, limit, show, against."""
+    return _run(self, arguments, inquiry.SearchArguments, searches.search)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)

@@ -49,6 +49,11 @@ class Wire:
     ) -> None:
         self._connection.disconnect()
 
+    @property
+    def local_address(self) -> str:
+        """Where we are on the network that leads to the server; of a Unix socket, this machine."""
+        return str(self._socket.getsockname()[0]) if self._socket.family != socket.AF_UNIX else "127.0.0.1"
+
     def send(self, packed: bytes) -> None:
         """Send packed commands. Does not wait for replies."""
         self._socket.sendall(packed)

@@ -15,7 +15,7 @@ from worker.report import Report
 from worker.sources.asking import abilities
 from worker.wire import Wire, pack, raised
 
-Mode = Literal["skip", "overwrite"]
+Mode = Literal["skip", "overwrite", "mirror"]
 
 BATCH_KEYS = 500
 BATCH_BYTES = 1 << 20
@@ -73,8 +73,8 @@ class Writing:
         # What was packed since the last flush, and what was sent before it; an Entry stands for its one RESTORE.
         self._sent: list[_Commands | Entry] = []
         self._awaited: list[_Commands | Entry] = []
-        self._how = b"$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n" if mode == "overwrite" else b"$6\r\nABSTTL\r\n"
-        self._arguments = 6 if mode == "overwrite" else 5
+        self._how = b"$7\r\nREPLACE\r\n$6\r\nABSTTL\r\n" if mode != "skip" else b"$6\r\nABSTTL\r\n"
+        self._arguments = 6 if mode != "skip" else 5
         self._fatal: Exception | None = None
         self._ending = False
 
@@ -265,7 +265,7 @@ class Writing:
         until = (b"PERSIST", temporary)
         if entry.expires_at is not None:
             until = (b"PEXPIREAT", temporary, b"%d" % entry.expires_at)  # type: ignore[assignment]
-        rename = b"RENAME" if self._mode == "overwrite" else b"RENAMENX"
+        rename = b"RENAMENX" if self._mode == "skip" else b"RENAME"
         named = _Commands(entry=entry, temporary=temporary, naming=True)
         self._sent.append(named)
         for command in (

@@ -27,6 +27,8 @@ VERSION = 1
 MAX_LINE = 1 << 30
 """Bytes of one entry: a longer line is neither written nor read."""
 MAX_HEADER = 1 << 20
+OPENING = b'{"format":"redis-backup","version":1,"keys":[\n'
+"""The least that can stand before entries."""
 
 _CHUNK = 256 << 10
 _BATCH_ENTRIES = 500
@@ -91,14 +93,17 @@ def _named(key: bytes) -> str:
 class Reader:
     """Reads the document line by line, never holding more than one line and one chunk.
 
-    It is an EntryStream. `facts` is what the header says, as text, once the first line has passed.
+    It is an EntryStream. `facts` is what the header says, as text, once the first line has passed. Of a `part`, which
+    lacks some keys at the beginning, the number of entries is not checked.
     """
 
-    def __init__(self, chunks: Iterator[bytes]) -> None:
+    def __init__(self, chunks: Iterator[bytes], *, part: bool = False) -> None:
         self.rdb_version: int | None = None
         self.libraries: list[bytes] = []
         self.facts: dict[str, str] = {}
-        self._chunks = chunks
+        self.begins_at = 0
+        """Behind which byte the entries of the last batch lie: `artifact.resumed` begins there."""
+        self._chunks, self._part = chunks, part
         self._number = 0
         self._count = 0
         self._last_seen = False
@@ -113,8 +118,9 @@ class Reader:
         """
         # The parts of a long line are joined once, when it ends: adding each to the rest would be quadratic.
         parts: list[bytes] = []
-        held = 0
+        passed = held = 0
         for chunk in self._chunks:
+            passed += len(chunk)
             lines = chunk.split(b"\n")
             parts.append(lines[0])
             held += len(lines[0])
@@ -128,6 +134,7 @@ class Reader:
             parts, held = [lines[-1]], len(lines[-1])
             del lines[-1]
             yield from self._read(lines)
+            self.begins_at = passed - held
         if self._next is not None:
             raise FormatError(f"The JSON document is cut off after line {self._number}.")
         if held:
@@ -191,7 +198,7 @@ class Reader:
         tail = orjson.loads(b"{" + line)
         if tail.keys() != {"functions", "count"} or type(tail["functions"]) is not list:
             raise FormatError('must end the document with exactly "functions" and "count"')
-        if type(tail["count"]) is not int or tail["count"] != self._count:
+        if type(tail["count"]) is not int or (tail["count"] != self._count and not self._part):
             raise FormatError(f"says that there are {shapes.brief(tail['count'])} entries, and there are {self._count}")
         self.libraries.extend(map(shapes.data, tail["functions"]))
         self._next = None

@@ -61,16 +61,22 @@ class Reader:
     """Walks an RDB file at flat memory; the one thing held whole is a value that was asked for.
 
     `values` says whether entries carry their payload; without, even a value of many gigabytes is passed over unheld.
+    Of a `part`, which lacks some keys at the beginning, the end is not checked.
     """
 
-    def __init__(self, chunks: Iterator[bytes], *, values: bool) -> None:
+    def __init__(self, chunks: Iterator[bytes], *, values: bool, part: bool = False) -> None:
         self.rdb_version: int | None = None
         self.libraries: list[bytes] = []
         self.facts: dict[str, str] = {}
         """The AUX fields, such as `redis-ver` and `repl-offset`."""
         self.unreadable: str | None = None
         """Without `values`: what ended the walk early, while the bytes went on to be checked to their end."""
-        self._window, self._values = Window(chunks), values
+        self.modules = False
+        """Whether a module has put something beside the keys, without which no server loads the file."""
+        self.begins_at = 0
+        """Behind which byte the entries of the last batch lie: `artifact.resumed` begins there."""
+        self._window, self._values, self._part = Window(chunks), values, part
+        self._read_to = 0
         self._db = 0
         self._expires_at: int | None = None
         self._open: _OpenValue | None = None
@@ -83,6 +89,7 @@ class Reader:
             window.refill()
         self._read_header()
         while not self._ended:
+            self.begins_at = self._read_to
             yield self._walk()
             if self.unreadable:
                 break
@@ -90,6 +97,8 @@ class Reader:
                 self._refill()
         if self.unreadable and self._values:
             window.fail(self.unreadable, "This RDB file cannot be read to its end")
+        if self._part:
+            return
         checksum = CHECKSUM_BYTES if (self.rdb_version or 0) >= _FIRST_VERSION_WITH_CHECKSUM else 0
         for _ in window.drain(END) if self.unreadable else window.end(checksum):
             yield []
@@ -117,6 +126,7 @@ class Reader:
         data, pos, size = window.data, window.pos, len(window.data)
         if self._open:
             pos = self._resume(self._open, batch)
+        whole = pos
         try:
             while not self._open:
                 window.pos = pos
@@ -144,11 +154,13 @@ class Reader:
                         break
                 payload = _TYPE_BYTE[code] + data[start:pos] if values else None
                 batch.append(_new(Entry, (self._db, key, self._expires_at, TYPE_OF[code], payload, None)))
-                self._expires_at = None
+                self._expires_at, whole = None, pos
         except (IndexError, StructError):
             pass
         except FormatError:
             window.fail("a length or a string begins with a byte that none can begin with")
+        if batch:
+            self._read_to = window.offset + whole
         return batch
 
     def _skip(self, code: int, key: bytes, start: int) -> int:
@@ -231,4 +243,5 @@ class Reader:
         pos, whole = Skipper(known[code]).skip(self._window.data, pos)
         if not whole or pos > len(self._window.data):
             raise IndexError
+        self.modules = self.modules or code == MODULE_AUX
         return pos

@@ -29,7 +29,7 @@ def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
     batches = stream.batches()
     first = next(batches, [])
     aux = [_AUX + _written(name.encode()) + _written(value.encode()) for name, value in facts.items()]
-    yield _header(stream.rdb_version) + b"".join(aux)
+    yield header(stream.rdb_version) + b"".join(aux)
     db = None
     for batch in chain([first], batches):
         parts: list[bytes] = []
@@ -45,7 +45,8 @@ def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
     yield b"".join(_FUNCTION + _written(library) for library in stream.libraries) + _END
 
 
-def _header(version: int | None) -> bytes:
+def header(version: int | None) -> bytes:
+    """How an RDB file of that version begins. FormatError where there is none."""
     if version is None:
         raise FormatError("An RDB file can only be written from a server's own payloads.")
     return b"VALKEY%03d" % version if version >= FIRST_VALKEY_VERSION else b"REDIS%04d" % version

@@ -56,6 +56,11 @@ def read(kind: str, shown: Json) -> Value:
     return reader(shown)
 
 
+def written(kind: str, value: Value) -> bytes:
+    """The JSON of a value, as it stands in the document."""
+    return orjson.dumps(show(kind, value))
+
+
 def brief(shown: Json) -> str:
     """A few characters of some JSON, to name it in an error."""
     told = orjson.dumps(shown).decode()

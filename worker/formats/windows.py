@@ -20,12 +20,14 @@ class Window:
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self.data, self.pos = b"", 0
+        self.offset = 0
+        """Where `data` begins in the file."""
         self._chunks = chunks
-        self._offset, self._crc = 0, 0
+        self._crc = 0
 
     def fail(self, what: str, whole: str = "This is not a whole RDB file") -> NoReturn:
         """Raise FormatError with the place; `whole` says what that means for the file."""
-        raise FormatError(f"{whole}: {what}, at byte {self._offset + self.pos:,}.")
+        raise FormatError(f"{whole}: {what}, at byte {self.offset + self.pos:,}.")
 
     def refill(self, wanted: int = 0) -> int:
         """Drop what was dealt with and read on; how many bytes were dropped, by which all positions have moved.
@@ -52,7 +54,7 @@ class Window:
 
     def _drop(self, count: int) -> int:
         self._crc = crc64(self.data[:count], self._crc)
-        self._offset += count
+        self.offset += count
         self.pos = 0
         return count
 

@@ -40,12 +40,16 @@ class Repeats:
         return fresh
 
 
-def scan_keys(wire: Wire, count: int) -> Iterator[list[bytes]]:
-    """Yield the keys of the wire's database, about `count` at a time (any number, none too). Raises redis errors."""
+def scan_keys(wire: Wire, count: int, match: bytes = b"*") -> Iterator[list[bytes]]:
+    """Yield the keys of the wire's database that fit a glob; of about `count` of them at a time (any number, none too).
+
+    Raises redis errors.
+    """
     repeats = Repeats()
     cursor = b"0"
+    fitting = () if match == b"*" else (b"MATCH", match)
     while True:
-        cursor, keys = wire.ask(b"SCAN", cursor, b"COUNT", b"%d" % count)
+        cursor, keys = wire.ask(b"SCAN", cursor, *fitting, b"COUNT", b"%d" % count)
         yield repeats.fresh(keys)
         if cursor == b"0":
             return

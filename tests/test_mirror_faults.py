@@ -1,0 +1,302 @@
+"""A mirror that is cut, at each step: the target is a primary again, whole, with the old data or the new, and we say which."""
+
+import os
+import re
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.backups import asking, eventually, kill_myself, killed, settings_for, take
+from tests.conftest import StartServer
+from tests.processes import CELERY, PYTHON, Background, Sent, environment, sender
+from tests.servers import Binary, Server
+from worker import broker, handover, reaper, replicating, standins
+from worker.config import Settings
+from worker.errors import BackupSystemError, BusyError, TargetError, TargetUnavailableError
+from worker.guardian import Guardian
+from worker.lease import Lease
+from worker.primary import Primary
+from worker.progress import silent
+from worker.restore import RestoreArguments, restore
+from worker.runs import lease_key, open_runs
+from worker.standins import Standin, remembered
+
+# So slow that loading is a step of its own, in which the server still answers.
+SLOWLY = ("--key-load-delay", "3000", "--loading-process-events-interval-bytes", "1024", "--hz", "100")
+STEPS = ["reading", "sending", "sent", "loading"]
+OLD_UNTIL = {"reading", "sending"}
+each_step = pytest.mark.parametrize("step", STEPS)
+
+
+@dataclass
+class Mirror:
+    """A target with data of its own, and a backup of another server that it is to become."""
+
+    target: Server
+    settings: Settings
+    old: bytes
+    new: bytes
+
+    @property
+    def role(self) -> str:
+        return str(self.target.client().info("replication")["role"])
+
+    def run(self, step: str, then: Callable[[], object]) -> dict[str, Any]:
+        """Restore, and do something once when it comes to that step."""
+        left = [then]
+
+        def progress(phase: str, current: int, total: int | None, unit: str) -> None:
+            if left and step in (phase, "sent" if phase == "sending" and current == total else phase):
+                left.pop()()
+
+        return restore(self.settings, RestoreArguments(name="latest", mode="mirror"), progress)
+
+    def fails(self, step: str, then: Callable[[], object]) -> BackupSystemError:
+        with pytest.raises(BackupSystemError) as caught:
+            self.run(step, then)
+        return caught.value
+
+    def check(self, told: str = "", *, still_old: bool = False) -> None:
+        """It is a primary, and holds the one or the other; what is told of it, if anything is, is true."""
+        assert eventually(lambda: not self.target.client().info("persistence")["loading"])
+        assert eventually(lambda: self.role == "master")
+        digest = self.target.digest()
+        assert digest in ((self.old,) if still_old else (self.old, self.new))
+        if "is a primary again" in told:
+            assert re.findall("holds (the backup|what it held before)", told) == [
+                "the backup" if digest == self.new else "what it held before"
+            ]
+        self.target.client().set("it takes writes", "x")
+
+    def completes(self) -> None:
+        """The same once more, undisturbed."""
+        self.settings = self.settings.model_copy(update={"redis_url": self.target.url})
+        report = self.run("", lambda: None)
+        assert (report["way"], self.target.digest(), self.role) == ("replication", self.new, "master")
+
+
+def made(binary: Binary, start_server: StartServer, folder: Path) -> Mirror:
+    source = start_server(binary)
+    source.client().mset({f"key:{number}": "x" for number in range(120)})
+    target = start_server(binary, *(SLOWLY if binary.version >= (7, 0) else SLOWLY[:2]))
+    source.client().mset({f"big:{number}": os.urandom(1 << 20) for number in range(3)})
+    take(source, folder / "backups", compression="none")
+    target.client().mset({f"old:{number}": "x" for number in range(300)})
+    target.client(5).set("text", "mine")
+    target.client().save()
+    settings = settings_for(target, folder / "backups", backup_undo_days=0)
+    return Mirror(target, settings, target.digest(), source.digest())
+
+
+@pytest.fixture
+def mirror(newest: Binary, start_server: StartServer, tmp_path: Path) -> Mirror:
+    return made(newest, start_server, tmp_path)
+
+
+@pytest.fixture
+def mirror_of_each(binary: Binary, start_server: StartServer, tmp_path: Path) -> Mirror:
+    return made(binary, start_server, tmp_path)
+
+
+@each_step
+def test_our_process_is_killed(step: str, mirror_of_each: Mirror) -> None:
+    mirror = mirror_of_each
+    assert killed(lambda: mirror.run(step, kill_myself))
+    mirror.check(still_old=step in OLD_UNTIL)
+    if step == "sending":
+        mirror.completes()
+
+
+@each_step
+def test_our_connection_to_the_target_is_cut(step: str, mirror: Mirror) -> None:
+    def cut() -> None:
+        asking(mirror.target).execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+    error = mirror.fails(step, cut)
+    assert isinstance(error, TargetUnavailableError)
+    assert ("is a primary again" in str(error)) == (step != "reading")
+    mirror.check(str(error), still_old=step in OLD_UNTIL)
+
+
+@pytest.mark.parametrize("step", ["sending", "sent", "loading"])
+def test_the_connection_of_the_target_to_us_is_cut(step: str, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    primaries: list[Primary] = []
+
+    class Watched(Primary):
+        def __init__(self, bind: str, port: int) -> None:
+            super().__init__(bind, port)
+            primaries.append(self)
+
+    monkeypatch.setattr(replicating, "Primary", Watched)
+    told = ""
+    try:
+        mirror.run(step, lambda: primaries[0].__exit__(None, None, None))
+    except TargetError as error:
+        told = str(error)
+    # A target that has the file may have loaded it before anybody noticed.
+    assert "is a primary again" in told or (step in ("sent", "loading") and mirror.target.digest() == mirror.new)
+    mirror.check(told, still_old=step in OLD_UNTIL)
+
+
+@each_step
+def test_the_target_is_killed(step: str, mirror_of_each: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = mirror_of_each
+    monkeypatch.setattr(handover, "AWAY_SECONDS", 0.3)
+    error = mirror.fails(step, mirror.target.kill)
+    assert isinstance(error, TargetUnavailableError)
+    assert ("It does not answer" in str(error)) == (step != "reading")
+    mirror.target.start()
+    mirror.check(still_old=step in OLD_UNTIL)
+    if step == "loading":
+        mirror.completes()
+
+
+@each_step
+def test_somebody_else_has_taken_our_place(step: str, mirror: Mirror) -> None:
+    def lost() -> None:
+        raise BusyError("Another run is at work there.")
+
+    error = mirror.fails(step, lost)
+    assert isinstance(error, BusyError)
+    assert str(error).startswith("Another run is at work there.")
+    mirror.check(str(error), still_old=step in OLD_UNTIL)
+
+
+def test_stopped_by_hand_is_no_way_to_leave_a_replica(mirror: Mirror) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        mirror.run("sending", interrupted)
+    mirror.check(still_old=True)
+
+
+class Nobody(Guardian):
+    """One that is killed together with what it watches over."""
+
+    def watch(self, url: str, standin: Standin) -> None:
+        super().watch(url, standin)
+        os.kill(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@pytest.fixture
+def abandoned(mirror: Mirror, start_server: StartServer, monkeypatch: pytest.MonkeyPatch) -> Mirror:
+    """A target that was left a replica: all that knows of it is the broker."""
+    memory = start_server(mirror.target.binary)
+    mirror.settings = mirror.settings.model_copy(update={"celery_broker_url": memory.url})
+    monkeypatch.setattr(replicating, "Guardian", Nobody)
+    assert killed(lambda: mirror.run("sending", kill_myself))
+    assert mirror.role == "slave"
+    (standin,) = remembered(mirror.settings)
+    assert standin.address == f"127.0.0.1:{mirror.target.port}"
+    return mirror
+
+
+def test_the_reaper_ends_what_was_left(abandoned: Mirror) -> None:
+    assert reaper.reap(abandoned.settings, [], lambda _: None) == []
+    abandoned.check()
+    assert remembered(abandoned.settings) == []
+
+
+def _a_minute_later(settings: Settings) -> None:
+    """Whatever the killed one held has run out."""
+    with broker.client(settings) as client:
+        client.delete(*client.keys(f"{broker.PREFIX}lock:*"))
+
+
+def test_the_next_restore_ends_what_was_left_and_says_so(abandoned: Mirror) -> None:
+    _a_minute_later(abandoned.settings)
+    report = restore(abandoned.settings, RestoreArguments(name="latest"), silent)
+    assert re.match("A mirror that was killed is ended. .* holds what it held before.", report["warnings"][0])
+    assert (abandoned.role, remembered(abandoned.settings)) == ("master", [])
+    assert report["restored"] > 0
+
+
+def test_a_target_that_is_away_is_ended_when_it_is_back(abandoned: Mirror) -> None:
+    target = abandoned.target
+    target.kill()
+    assert reaper.reap(abandoned.settings, [], lambda _: None) == []
+    assert len(remembered(abandoned.settings)) == 1
+    target.start()
+    # It came back as a primary; had it not, it would be one now.
+    target.client().replicaof("127.0.0.1", str(remembered(abandoned.settings)[0].port))
+    reaper.reap(abandoned.settings, [], lambda _: None)
+    abandoned.check()
+    assert remembered(abandoned.settings) == []
+
+
+def test_a_target_that_has_another_primary_by_now_is_not_ours_to_touch(
+    abandoned: Mirror, start_server: StartServer
+) -> None:
+    primary = start_server(abandoned.target.binary)
+    abandoned.target.client().replicaof("127.0.0.1", str(primary.port))
+    reaper.reap(abandoned.settings, [], lambda _: None)
+    assert (abandoned.role, remembered(abandoned.settings)) == ("slave", [])
+
+
+def test_a_mirror_that_is_alive_is_left_alone(abandoned: Mirror) -> None:
+    (standin,) = remembered(abandoned.settings)
+    standins.remember(abandoned.settings, standin.model_copy(update={"run": "alive"}))
+    lease = Lease(abandoned.settings, lease_key("alive"), "alive")
+    assert lease.holder() == "alive"
+    reaper.reap(abandoned.settings, [], lambda _: None)
+    assert abandoned.role == "slave"
+    lease.give_back()
+    reaper.reap(abandoned.settings, [], lambda _: None)
+    abandoned.check()
+
+
+def test_a_run_of_a_shell_that_was_killed_says_what_became_of_the_target(
+    mirror: Mirror, start_server: StartServer, tmp_path: Path
+) -> None:
+    broker_of_it = start_server(mirror.target.binary)
+    settings = mirror.settings.model_copy(update={"celery_broker_url": broker_of_it.url})
+    env = environment(
+        REDIS_URL=mirror.target.url,
+        BACKUP_STORAGE=settings.backup_storage,
+        CELERY_BROKER_URL=broker_of_it.url,
+        BACKUP_UNDO_DAYS="0",
+    )
+    process = Background(*PYTHON, "restore", "latest", "--mode", "mirror", "--yes", env=env, cwd=tmp_path)
+    try:
+        assert eventually(lambda: bool(mirror.target.client().info("persistence")["loading"]))
+        process.process.kill()
+        mirror.check()
+    finally:
+        process.stop()
+    with open_runs(settings) as known:
+        (run,) = known.unfinished()
+        broker_of_it.client().delete(lease_key(run.id))
+        (ended,) = reaper.reap(settings, [], lambda _: None)
+    assert ended.state == "INTERRUPTED"
+    assert "Its process was killed." in (ended.error or "")
+    assert (ended.error or "").endswith("is a primary again, and holds the backup.")
+
+
+def test_a_worker_makes_a_mirror_and_may_be_killed_in_the_next(
+    mirror: Mirror, start_server: StartServer, tmp_path: Path
+) -> None:
+    memory = start_server(mirror.target.binary)
+    env = environment(
+        REDIS_URL=mirror.target.url,
+        BACKUP_STORAGE=mirror.settings.backup_storage,
+        CELERY_BROKER_URL=memory.url,
+        CELERY_RESULT_BACKEND=memory.url,
+        BACKUP_UNDO_DAYS="0",
+    )
+    worker, app = Background(*CELERY, "worker", env=env, cwd=tmp_path), sender(env)
+    try:
+        worker.wait_until_it_says("ready.")
+        asked = {"name": "latest", "mode": "mirror"}
+        report = Sent(app.send_task("worker.tasks.restore", kwargs=asked).id, memory).result()
+        assert (report["way"], mirror.target.digest()) == ("replication", mirror.new)
+        app.send_task("worker.tasks.restore", kwargs=asked)
+        assert eventually(lambda: bool(mirror.target.client().info("persistence")["loading"]))
+    finally:
+        worker.stop()
+    mirror.check()

@@ -1,0 +1,130 @@
+"""What came of a run, in one sentence, and what to do next."""
+
+from collections.abc import Callable
+from typing import Any
+
+from web.telling import state
+from web.words import counted, duration, listed, number, size
+from worker.runs import Run
+
+
+def outcome(run: Run) -> str:
+    """What came of it, in one sentence; empty while it has not ended."""
+    if run.error and run.state != "SUCCESS":
+        return run.error
+    if run.state == "INTERRUPTED":
+        return "It was killed before its end."
+    value = run.value if run.state == "SUCCESS" and isinstance(run.value, dict) else None
+    if value is None:
+        return ""
+    if run.skipped:
+        return f"Nothing to do: {value['skipped']}."
+    told = _OUTCOMES.get(run.operation)
+    return told(value) if told else ""
+
+
+def _backup(value: dict[str, Any]) -> str:
+    stored = value.get("bytes", {})
+    return (
+        f"{counted(value.get('keys'), 'key')} in {size(stored.get('stored'))} "
+        f"({size(stored.get('raw'))} before compression), {duration(value.get('duration_seconds'))}."
+    )
+
+
+def _restore(value: dict[str, Any]) -> str:
+    told = ("restored", "skipped", "expired", "failed", *(["deleted"] if value.get("way") else []))
+    counts = [f"{number(value.get(what, 0))} {what}" for what in told]
+    return f"{', '.join(counts)}, in {duration(value.get('seconds'))}."
+
+
+def _preview(value: dict[str, Any]) -> str:
+    if value.get("refusal"):
+        return "It would be refused, and nothing would be written."
+    told = value.get("forecast", {})
+    words = [
+        f"restore {counted(told.get('restored', 0), 'key')}",
+        f"leave {number(told.get('skipped', 0))} alone",
+        *([f"delete {number(told['deleted'])}"] if told.get("deleted") else []),
+    ]
+    return f"It would {listed(words)}. Nothing was written."
+
+
+def _undo(value: dict[str, Any]) -> str:
+    left = value.get("left_alone", 0)
+    words = f"{number(value.get('put_back', 0))} put back, {number(value.get('deleted', 0))} deleted"
+    return f"{words}, {number(left)} left alone, for others have changed them since." if left else f"{words}."
+
+
+def _verify(value: dict[str, Any]) -> str:
+    return f"Whole, and what its manifest says: {counted(value.get('keys'), 'key')}, {size(value.get('bytes'))}."
+
+
+def _prune(value: dict[str, Any]) -> str:
+    verb = "Would delete" if value.get("dry_run") else "Deleted"
+    deleted, kept = len(value.get("deleted", [])), len(value.get("kept", []))
+    if not deleted:
+        return f"Nothing had to go: {counted(kept, 'backup')} kept."
+    return f"{verb} {counted(deleted, 'backup')} ({size(value.get('freed_bytes', 0))}), kept {kept}."
+
+
+def _search(value: dict[str, Any]) -> str:
+    if "rows" in value:
+        return f"{value.get('key')} as it is in {value.get('show', {}).get('where')}."
+    found = len(value.get("keys", ())) or sum(1 for one in value.get("found", ()))
+    what = counted(found, "key") if "match" in value else ("Found" if found else "Not found")
+    return f"{what} in {counted(len(value.get('looked_through', ())), 'place')} that were looked through."
+
+
+def _stats(value: dict[str, Any]) -> str:
+    reachable = value.get("source", {}).get("reachable")
+    words = "the source answers" if reachable else "the source cannot be reached"
+    return f"{counted(value.get('count'), 'backup')}, {size(value.get('bytes'))}; {words}."
+
+
+_OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "backup": _backup,
+    "preview": _preview,
+    "restore": _restore,
+    "undo": _undo,
+    "verify": _verify,
+    "prune": _prune,
+    "delete": lambda value: f"{value.get('deleted')} is deleted.",
+    "search": _search,
+    "stats": _stats,
+    "ping": lambda value: f"The source at {value.get('address')} answers.",
+}
+
+
+def advice(run: Run) -> str:
+    """What to do next, now that it has ended."""
+    return _ADVICE.get((run.operation, state(run)), "")
+
+
+_ADVICE = {
+    ("backup", "done"): "Verify it now and then; the surest proof of a backup is a restore.",
+    ("backup", "failed"): "Earlier backups are untouched. Mend what the sentence names, and make the backup again.",
+    ("backup", "interrupted"): "Nothing unfinished was kept, and earlier backups are untouched. Make the backup again.",
+    ("restore", "done"): "Look at your application now. Keys that were skipped are in the live data as they were.",
+    ("restore", "failed"): (
+        "What was written before it failed stays written. Mend the cause, and restore again: that completes it."
+    ),
+    ("restore", "interrupted"): (
+        "Some keys may have been written. It is never run again by itself; restoring again is safe, and completes it."
+    ),
+    ("preview", "failed"): "Nothing was written. Mend what the sentence names, and preview it again.",
+    ("preview", "interrupted"): "Nothing was written. Preview it again.",
+    ("undo", "done"): "Look at your application now.",
+    (
+        "undo",
+        "failed",
+    ): "What was put back before it failed stays so. Mend the cause, and undo again: that completes it.",
+    (
+        "undo",
+        "interrupted",
+    ): "Some keys may have been put back. It is never run again by itself; undo again to complete it.",
+    ("verify", "failed"): "Do not rely on this backup: make a new one now, then delete this one.",
+    ("verify", "interrupted"): "Nothing was changed. Verify it again.",
+    ("prune", "failed"): "No backup was lost. Mend what the sentence names, and prune again.",
+    ("prune", "interrupted"): "What was half deleted is cleared away by the next prune. Prune again.",
+    ("delete", "failed"): "The backup may still be there: look at the list of backups.",
+}

@@ -1,0 +1,142 @@
+"""What a restore is about to touch, kept as it is before: a backup of kind `undo`, so that there is a way back.
+
+It holds the keys of the restored backup in the order of that backup's own stream, less those that are not there: walked
+side by side, the two tell which keys the restore created, and no list of them is needed. A mirror deletes as well, so for
+one all other keys follow behind.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import UTC, datetime
+from typing import Any
+
+from worker import __version__, catalogue, logs
+from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION
+from worker.config import Settings
+from worker.connection import Endpoint
+from worker.errors import RefusedError, StorageError, TargetError, TemporaryError
+from worker.facts import Facts, read_facts
+from worker.formats import rdb_writing
+from worker.keyset import KeySet
+from worker.manifest import Manifest, Origin, Size, free_names
+from worker.meter import Meter
+from worker.present import Plan, Present
+from worker.progress import Progress
+from worker.sources.asking import milliseconds
+from worker.sources.keys import Keys
+from worker.storage import Folder, open_storage
+from worker.tally import Counted, Tally
+from worker.verify import VerifyArguments, verify
+from worker.wire import Wire
+
+
+def clock_of(endpoint: Endpoint) -> int:
+    """What time it is at a server, in milliseconds since the epoch."""
+    with endpoint.translated("asking for the time"), Wire(endpoint) as wire:
+        return milliseconds(wire.try_(b"TIME"))
+
+
+def take(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any] | None:
+    """Keep the present state of what the restore will touch, and read it back.
+
+    Its name, how many keys it holds, and for how many days; None where nothing will be touched, or nothing is to be kept.
+    Raises StorageError, TargetError, ArtifactError or RefusedError where that cannot be: the restore must not begin then.
+    """
+    if not settings.backup_undo_days:
+        return None
+    storage = open_storage(settings.backup_storage)
+    with _explained():
+        manifest = _write(settings, storage, plan, progress)
+        if manifest is None:
+            return None
+        verify(settings, VerifyArguments(name=manifest.name), progress)
+    # A prune that began before there was an undo did not know that somebody needs the backup.
+    catalogue.get(storage, plan.backup.name)
+    return {"name": manifest.name, "keys": manifest.keys, "days": settings.backup_undo_days}
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """A failure leaves the target as it is, and there is a way to do without."""
+    try:
+        yield
+    except TemporaryError:
+        raise
+    except (StorageError, TargetError) as error:
+        raise type(error)(
+            f"{error} Nothing was restored, for what that would change could not be kept first; "
+            "with the setting BACKUP_UNDO_DAYS=0 a restore keeps nothing."
+        ) from None
+
+
+def _write(settings: Settings, storage: Folder, plan: Plan, progress: Progress) -> Manifest | None:
+    began, clock = datetime.now(UTC), time.monotonic()
+    compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
+    facts = read_facts(plan.endpoint)
+    with (
+        storage.draft(free_names(began, "rdb", compression.suffix)) as draft,
+        KeySet() if plan.everything else nullcontext() as named,
+        Keys(plan.endpoint) as keys,
+    ):
+        present = Present(plan, sorted(facts.keys), keys, named)
+        tally, raw, stored = Tally(), Meter(hashed=False), Meter()
+        dump = rdb_writing.write(Counted(present, tally), {"redis-ver": facts.version, "redis-bits": "64"})
+
+        def told(chunks: Iterator[bytes]) -> Iterator[bytes]:
+            # Told as it is read: a compressor may hold back megabytes before it gives anything.
+            for chunk in chunks:
+                yield chunk
+                progress("keeping what is there", present.named, plan.backup.keys, "keys")
+
+        for chunk in stored.watch(compression.compress(told(raw.watch(dump)))):
+            draft.write(chunk)
+        if not (present.named or tally.keys or present.brought):
+            return None
+        _check_known(tally)
+        manifest = Manifest(
+            **_described(plan, facts, present, tally),
+            name=draft.name,
+            created_at=began,
+            bytes=Size(raw=raw.bytes, stored=stored.bytes),
+            sha256=stored.sha256,
+            compression=compression.name,
+            duration_seconds=round(time.monotonic() - clock, 3),
+        )
+        catalogue.commit(storage, draft, manifest, "undo_taken")
+        return manifest
+
+
+def _check_known(tally: Tally) -> None:
+    """What no reader of ours can walk past could not be put back."""
+    unknown = sum(kinds.get("unknown", 0) for kinds in tally.by_db.values())
+    if unknown:
+        raise RefusedError(
+            f"The restore would touch {unknown:,} keys of a type that this program does not know, and could not put them "
+            "back: nothing was restored. With the setting BACKUP_UNDO_DAYS=0 a restore keeps nothing."
+        )
+
+
+def _described(plan: Plan, facts: Facts, present: Present, tally: Tally) -> dict[str, Any]:
+    origin = Origin(
+        address=plan.endpoint.address, server=facts.server, version=facts.version, run_id=facts.run_id or None
+    )
+    return {
+        "kind": "undo",
+        "undoes": logs.current_run(),
+        "restored": plan.backup.name,
+        "restored_at": datetime.fromtimestamp(plan.at / 1000, UTC),
+        "restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.backup.name},
+        "data_format": "rdb",
+        "rdb_version": present.rdb_version,
+        "consistency": "per-key",
+        "engine": "scan",
+        "engine_reason": "the keys that a restore was about to touch, asked for one by one",
+        "source": origin,
+        "keys": tally.keys,
+        "keys_by_db": tally.by_db,
+        "expiring": tally.expiring,
+        "functions": len(present.libraries),
+        "tool_version": __version__,
+        "warnings": present.warnings,
+    }

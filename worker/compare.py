@@ -1,0 +1,129 @@
+"""One key on two sides, in a backup and alive: whether they are the same.
+
+Equal values may be encoded in different ways, so where payloads differ the values decide. A value is taken as its
+parts, a dict: what has no order has none there, and two values are the same when their parts are.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from worker.entries import Entry, Opaque, Stream, Value
+from worker.errors import FormatError
+from worker.formats.values import decode, seal
+
+Kind = Literal["new", "identical", "differs", "expiry", "expired", "deleted"]
+"""Not alive; the same in all; of another value; only its expiry differs; expired since; alive and not in the backup."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_CLOSE_MS = 10
+"""Before Redis 7.0 a server tells an expiry to within a few milliseconds only."""
+_FOOTER_BYTES = 10
+
+Part = tuple[str, Any]
+"""What it is in its value, and which one: `("field", b"name")`, `("position", 3)`."""
+Parts = dict[Part, Any]
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What both sides are read with: the RDB versions of their payloads, and the target's clock."""
+
+    backup: int | None
+    live: int | None
+    now: float
+    """Milliseconds since the epoch."""
+
+
+def judged(backup: Entry, live: Entry | None, sides: Sides) -> Kind:
+    """What a key of the backup is beside the live one: any of KINDS but `deleted`."""
+    if expired(backup, sides.now):
+        return "expired"
+    if live is None:
+        return "new"
+    if not same_value(backup, live, sides):
+        return "differs"
+    return "identical" if same_expiry(backup, live) else "expiry"
+
+
+def expired(entry: Entry, now: float) -> bool:
+    """Whether its time is over: judged before anything else, as a restore does."""
+    if entry.expires_at is not None and entry.expires_at <= now:
+        return True
+    if entry.payload is not None or entry.type != "hash" or not entry.value:
+        return False
+    # A hash that is built anew has nothing to hold when each of its fields has expired.
+    fields: Any = entry.value
+    return all(at is not None and at <= now for _, _, at in fields)
+
+
+def same_expiry(one: Entry, other: Entry) -> bool:
+    """Whether both expire at the same time, as far as servers tell."""
+    first, second = one.expires_at, other.expires_at
+    return first == second if first is None or second is None else abs(first - second) <= _CLOSE_MS
+
+
+def same_value(backup: Entry, live: Entry, sides: Sides) -> bool:
+    """Whether both hold the same, however it is encoded. When a stream's consumers were last seen does not count."""
+    if backup.payload is not None and backup.payload == live.payload:
+        return True
+    if backup.type != live.type:
+        return False
+    one, other = both(backup, live, sides)
+    return one == other
+
+
+def both(backup: Entry | None, live: Entry | None, sides: Sides) -> tuple[Parts, Parts]:
+    """The parts of both; those that one side does not know, for it comes from an older server, are left out."""
+    one = {} if backup is None else _parts(_value(backup, sides.backup), backup.type, sides.now)
+    other = {} if live is None else _parts(_value(live, sides.live), live.type, sides.now)
+    for part in [part for side in (one, other) for part, content in side.items() if content is None]:
+        one.pop(part, None)
+        other.pop(part, None)
+    return one, other
+
+
+def _value(entry: Entry, version: int | None) -> Value | None:
+    """The value; one that nobody can decode as its bytes."""
+    if entry.payload is None:
+        return entry.value
+    try:
+        return decode(entry.payload, version or 0)
+    except FormatError:
+        return Opaque(seal(entry.payload, version or 0))
+
+
+def _parts(value: Value | None, kind: str, now: float) -> Parts:
+    if value is None:
+        return {}
+    if isinstance(value, bytes):
+        return {("value", b""): value}
+    if isinstance(value, Opaque):
+        return {("payload", b""): value.dump[:-_FOOTER_BYTES]}
+    if isinstance(value, Stream):
+        return dict(_of_stream(value))
+    members: list[Any] = value
+    if kind == "list":
+        return {("position", index): element for index, element in enumerate(members)}
+    if kind == "zset":
+        # As text, in which every score equals itself, NaN too.
+        return {("score", member): repr(score) for member, score in members}
+    if kind == "hash":
+        return {("field", name): (text, at) for name, text, at in members if at is None or at > now}
+    return {("member", member): True for member in members}
+
+
+def _of_stream(stream: Stream) -> Iterator[tuple[Part, Any]]:
+    for one, fields in stream.entries:
+        yield ("entry", one), tuple(fields)
+    yield ("last id", b""), stream.last_id
+    yield ("largest deleted id", b""), stream.max_deleted_id
+    yield ("entries added", b""), stream.entries_added
+    for group in stream.groups:
+        yield ("group", group.name), group.last_id
+        yield ("entries read by", group.name), group.entries_read
+        for consumer in group.consumers:
+            yield ("consumer", (group.name, consumer.name)), True
+            for held in consumer.pending:
+                told = (held.delivered_at, held.deliveries)
+                yield ("pending", (group.name, consumer.name, held.id)), told

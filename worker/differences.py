@@ -1,0 +1,137 @@
+"""What differs between two values of one key, side by side and readable: a hash by field, a set by member, text as text."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.compare import Part, Sides, both, same_expiry
+from worker.entries import Entry
+
+ROWS = 10
+"""Differences of one key that are shown."""
+LONGEST, BEFORE = 200, 60
+"""Characters of one side that are shown, and of what is the same before the first difference."""
+
+Row = dict[str, str | None]
+
+
+def rows(backup: Entry | None, live: Entry | None, sides: Sides, most: int = ROWS) -> tuple[list[Row], int]:
+    """The first `most` differences, each `{part, backup, live}` with None where a side has no such part; and how many more."""
+    if backup is not None and live is not None and backup.type != live.type:
+        return _of_two_types(backup, live, sides, most)
+    parts, others = both(backup, live, sides)
+    differing = [part for part in {**parts, **others} if parts.get(part) != others.get(part)]
+    found = [*_expiries(backup, live), *(_shown(part, parts.get(part), others.get(part)) for part in differing[:most])]
+    return found, max(0, len(differing) - most)
+
+
+def _of_two_types(backup: Entry, live: Entry, sides: Sides, most: int) -> tuple[list[Row], int]:
+    """The types first, then what is in the one, then in the other."""
+    half = most // 2
+    (one, more), (other, also) = rows(backup, None, sides, half), rows(None, live, sides, half)
+    return [_row("type", backup.type, live.type), *_expiries(backup, live), *one, *other], more + also
+
+
+def _expiries(backup: Entry | None, live: Entry | None) -> Iterator[Row]:
+    if backup is not None and live is not None and not same_expiry(backup, live):
+        yield _row("expires", moment(backup.expires_at), moment(live.expires_at))
+
+
+def moment(expires_at: int | None) -> str:
+    """When a key expires, in words; milliseconds since the epoch."""
+    if expires_at is None:
+        return "never"
+    try:
+        return f"{datetime.fromtimestamp(expires_at / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return f"{expires_at:,} ms after 1970"
+
+
+def _row(part: str, backup: str | None, live: str | None) -> Row:
+    return {"part": part, "backup": backup, "live": live}
+
+
+def _shown(part: Part, one: Any, other: Any) -> Row:
+    if part[0] == "field":
+        (value, at), (other_value, other_at) = one or (None, None), other or (None, None)
+        first, second = _sides(value, other_value)
+        return _row(_label(part), _until(first, at), _until(second, other_at))
+    if isinstance(one, bytes) or isinstance(other, bytes):
+        return _row(_label(part), *_sides(one, other))
+    return _row(_label(part), _content(part[0], one), _content(part[0], other))
+
+
+def _until(value: str | None, at: int | None) -> str | None:
+    return value if value is None or at is None else f"{value} (expires {moment(at)})"
+
+
+def _label(part: Part) -> str:
+    name, which = part
+    words = "/".join(map(_word, which if isinstance(which, tuple) else (which,)))
+    return words if name in ("score", "field", "member") else f"{name} {words}".rstrip()
+
+
+def _word(which: bytes | str | int) -> str:
+    return text(which) if isinstance(which, bytes) else str(which)
+
+
+def _content(name: str, content: Any) -> str | None:
+    if content is None:
+        return None
+    if content is True:
+        return "there"
+    if name == "entry":
+        joined = ", ".join(f"{text(field)}: {text(value)}" for field, value in content[:ROWS])
+        return joined[:LONGEST] + ("…" if len(joined) > LONGEST or len(content) > ROWS else "")
+    if name == "pending":
+        return f"delivered {moment(content[0])}, {content[1]:,} times"
+    return str(content)
+
+
+def _sides(one: bytes | None, other: bytes | None) -> tuple[str | None, str | None]:
+    """Both as text; long ones from shortly before they begin to differ."""
+    start = 0
+    if one is not None and other is not None and max(len(one), len(other)) > LONGEST:
+        start = max(0, _in_common(one, other) - BEFORE)
+    return None if one is None else text(one, start), None if other is None else text(other, start)
+
+
+def _in_common(one: bytes, other: bytes) -> int:
+    """Bytes at the beginning that are the same."""
+    low, high = 0, min(len(one), len(other))
+    first, second = memoryview(one), memoryview(other)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if first[low:middle] == second[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def text(value: bytes, start: int = 0) -> str:
+    """At most LONGEST characters of it from about there on: as text where it is text, else as hexadecimal."""
+    start = _boundary(value, start)
+    end = _boundary(value, start + LONGEST)
+    shown = _printable(value[start:end])
+    if shown is None:
+        end = min(end, start + LONGEST // 2)
+        shown = f"0x{value[start:end].hex()}"
+    cut = start > 0 or end < len(value)
+    size = f" ({len(value):,} bytes)" if cut else ""
+    return f"{'…' if start else ''}{shown}{'…' if end < len(value) else ''}{size}"
+
+
+def _printable(piece: bytes) -> str | None:
+    try:
+        shown = piece.decode()
+    except UnicodeDecodeError:
+        return None
+    return shown if all(char.isprintable() or char in "\t\n\r" for char in shown) else None
+
+
+def _boundary(value: bytes, at: int) -> int:
+    """There, or where the character begins that is there (UTF-8)."""
+    if at >= len(value):
+        return len(value)
+    return next((one for one in range(at, max(at - 4, -1), -1) if value[one] & 0xC0 != 0x80), at)

@@ -1,0 +1,163 @@
+"""What a preview found: keys counted by kind in all and by db, type and prefix, with samples, and what a restore would do."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+from worker.compare import KINDS, Kind, Sides
+from worker.differences import rows
+from worker.entries import Entry, Opaque, Stream, Value
+from worker.live import Pair
+from worker.request import Request
+from worker.selection import key_text
+
+SAMPLES = 5
+"""Keys of each kind that are shown."""
+PREFIXES_SHOWN, PREFIXES_COUNTED, LONGEST_PREFIX = 20, 1000, 64
+NO_PREFIX, OTHERS = "(no prefix)", "(others)"
+KEY_BYTES = 70
+"""What a key costs a server besides its name and value, about: its place in the table, its object, its expiry."""
+
+Counts = Counter[Kind]
+
+
+class Findings:
+    """Counts and samples, growing while keys go by; flat, however many there are."""
+
+    def __init__(self, request: Request) -> None:
+        self.counts: Counts = Counter()
+        self.needed_bytes = 0
+        """What the target's memory has to grow by, about."""
+        self._mode, self._kinds = request.mode, request.kinds
+        self._prefixes: set[bytes] = set()
+        self._groups: Counter[tuple[int, str, bytes | None, Kind]] = Counter()
+        """By db, type, prefix (up to the first colon; None for those that are not told apart) and kind."""
+        self._samples: defaultdict[Kind, list[dict[str, Any]]] = defaultdict(list)
+
+    def add(self, pair: Pair) -> None:
+        """Count a key of the backup."""
+        backup, live, kind, sides = pair
+        self._count(kind, backup)
+        if self.writes(kind) and kind in ("new", "differs"):
+            self.needed_bytes += _growth(backup, live)
+        if len(self._samples[kind]) < SAMPLES:
+            self._sample(kind, backup, live, sides)
+
+    def add_deleted(self, live: Entry) -> bool:
+        """Count a live key that a mirror would delete; whether there is room for it among the samples."""
+        self._count("deleted", live)
+        return len(self._samples["deleted"]) < SAMPLES
+
+    def sample_deleted(self, live: Entry, sides: Sides) -> None:
+        """Show a live key that a mirror would delete, now with its value."""
+        self._sample("deleted", None, live, sides)
+
+    def writes(self, kind: Kind) -> bool:
+        """Whether keys of this kind would be written."""
+        if kind in ("expired", "deleted") or (self._kinds is not None and kind not in self._kinds):
+            return False
+        return kind == "new" or self._mode != "skip"
+
+    @property
+    def forecast(self) -> dict[str, int]:
+        """What the restore's report will say."""
+        of_backup = {kind: number for kind, number in self.counts.items() if kind not in ("expired", "deleted")}
+        restored = sum(number for kind, number in of_backup.items() if self.writes(kind))
+        return {
+            "restored": restored,
+            "skipped": sum(of_backup.values()) - restored,
+            "expired": self.counts["expired"],
+            "deleted": self.counts["deleted"],
+        }
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results."""
+        by_db, by_type, by_prefix = (self._grouped(place) for place in range(3))
+        return {
+            "counts": {kind: self.counts[kind] for kind in KINDS},
+            "by_db": {str(db): _told(counts) for db, counts in sorted(by_db.items())},
+            "by_type": {kind: _told(counts) for kind, counts in sorted(by_type.items())},
+            "by_prefix": _most(by_prefix),
+            "forecast": self.forecast,
+            "samples": {kind: self._samples[kind] for kind in KINDS if self._samples[kind]},
+        }
+
+    def _count(self, kind: Kind, entry: Entry) -> None:
+        self.counts[kind] += 1
+        key = entry.key
+        prefix = key[: key.find(b":", 0, LONGEST_PREFIX) + 1]
+        if len(self._prefixes) < PREFIXES_COUNTED:
+            self._prefixes.add(prefix)
+        # One counter for all three, for this is done for every key.
+        self._groups[entry.db, entry.type, prefix if prefix in self._prefixes else None, kind] += 1
+
+    def _grouped(self, place: int) -> dict[Any, Counts]:
+        """The counts by db, type or prefix, as `place` says."""
+        found: defaultdict[Any, Counts] = defaultdict(Counter)
+        for group, number in self._groups.items():
+            found[group[place]][group[3]] += number
+        return found
+
+    def _sample(self, kind: Kind, backup: Entry | None, live: Entry | None, sides: Sides) -> None:
+        entry = backup or live
+        if entry is None:
+            return
+        shown, more = ([], 0) if kind in ("identical", "expired") else rows(backup, live, sides)
+        self._samples[kind].append(
+            {
+                "db": entry.db,
+                "key": key_text(entry.key),
+                "type": entry.type,
+                "backup": _side(backup),
+                "live": _side(live),
+                "rows": shown,
+                "more": more,
+            }
+        )
+
+
+def _growth(backup: Entry, live: Entry | None) -> int:
+    if live is None:
+        return _bytes(backup) + len(backup.key) + KEY_BYTES
+    return max(0, _bytes(backup) - _bytes(live))
+
+
+def _side(entry: Entry | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    return {"type": entry.type, "expires_at": entry.expires_at, "bytes": _bytes(entry)}
+
+
+def _bytes(entry: Entry) -> int:
+    """The size of its value: as a server serializes it, or of what is in it."""
+    return len(entry.payload) if entry.payload is not None else _content(entry.value, entry.type)
+
+
+def _content(value: Value | None, kind: str) -> int:
+    if value is None:
+        return 0
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, Opaque):
+        return len(value.dump)
+    if isinstance(value, Stream):
+        return sum(len(one) + len(other) for _, fields in value.entries for one, other in fields)
+    members: list[Any] = value
+    if kind == "zset":
+        return sum(len(member) + 8 for member, _ in members)
+    if kind == "hash":
+        return sum(len(field) + len(text) for field, text, _ in members)
+    return sum(map(len, members))
+
+
+def _most(by_prefix: dict[bytes | None, Counts]) -> dict[str, dict[str, int]]:
+    """The prefixes with the most keys, as text; the rest in one sum."""
+    others = by_prefix.pop(None, Counter())
+    ordered = sorted(by_prefix.items(), key=lambda item: (-item[1].total(), item[0] or b""))
+    for _, counts in ordered[PREFIXES_SHOWN:]:
+        others.update(counts)
+    shown = {key_text(prefix) if prefix else NO_PREFIX: _told(counts) for prefix, counts in ordered[:PREFIXES_SHOWN]}
+    return shown | ({OTHERS: _told(others)} if others else {})
+
+
+def _told(counts: Counts) -> dict[str, int]:
+    return {kind: counts[kind] for kind in KINDS if counts[kind]}

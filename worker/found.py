@@ -1,0 +1,104 @@
+"""What people see of a search in a shell: a key's versions, the keys that fit, one version or two side by side."""
+
+import shlex
+from datetime import UTC, datetime
+from typing import Any
+
+from worker.console import age, facts, notes, number, say, size, table
+from worker.differences import moment
+
+Data = dict[str, Any]
+
+_CHANGES = {
+    "first": "",
+    "new": "new",
+    "identical": "same",
+    "expiry": "expiry changed",
+    "differs": "changed",
+    "gone": "gone",
+    "absent": "",
+}
+
+
+def found(data: Data) -> None:
+    """Whatever a search has found."""
+    if "rows" in data:
+        _version(data)
+    elif "match" in data:
+        _keys(data)
+    else:
+        _through_time(data)
+    notes(data.get("problems", []))
+
+
+def _through_time(data: Data) -> None:
+    for one in data["found"]:
+        say(f"{data['key']} in database {one['db']}, newest first:")
+        table(("WHERE", "AGE", "TYPE", "SIZE", "EXPIRES", "CHANGE"), [_row(row) for row in one["versions"]])
+    if not data["found"]:
+        say(f"{data['key']} is in none of {number(len(data['looked_through']))} places that were looked through.")
+    else:
+        key = shlex.quote(data["key"])
+        notes([f"`python -m worker search --show NAME -- {key}` shows a version, with --against NAME (or live) two."])
+
+
+def _row(row: Data) -> tuple[str, ...]:
+    when = age((datetime.now(UTC) - datetime.fromisoformat(row["at"])).total_seconds())
+    change = _CHANGES[row["change"]]
+    if row["type"] is None:
+        return row["where"], when, "-", "-", "", change
+    return row["where"], when, row["type"], size(row["bytes"]), _expiry(row), change
+
+
+def _keys(data: Data) -> None:
+    if data["keys"]:
+        table(("DB", "KEY", "NEWEST IN", "PLACES"), [_place(one) for one in data["keys"]])
+    more = ", and there are more: narrow the pattern, or raise --limit" if data["more"] else ""
+    looked = number(len(data["looked_through"]))
+    say(f"{number(len(data['keys']))} keys fit{more}; {looked} places were looked through to their end")
+
+
+def _place(one: Data) -> tuple[str, ...]:
+    return str(one["db"]), one["key"], one["in"][0], number(len(one["in"]))
+
+
+def _version(data: Data) -> None:
+    shown, against = data["show"], data["against"]
+    rows = [("Key", f"{data['key']} in database {data['db']}"), ("Shown", _in_words(shown))]
+    facts(rows if against is None else [*rows, ("Against", _in_words(against))])
+    if against is None:
+        table(("PART", "VALUE"), [(row["part"], row["show"] or "") for row in data["rows"]])
+    elif data["rows"]:
+        header = ("PART", shown["where"], against["where"])
+        table(header, [(row["part"], _side(row["show"]), _side(row["against"])) for row in data["rows"]])
+    else:
+        say("They are the same.")
+    if data["more"]:
+        say(f"... and {number(data['more'])} more")
+    if data["restore"] and data["key"]:
+        _say_the_way_back(data)
+
+
+def _side(text: str | None) -> str:
+    return "(not there)" if text is None else text
+
+
+def _in_words(row: Data) -> str:
+    if row["type"] is None:
+        return f"{row['where']}, where it is not"
+    return f"{row['type']} in {row['where']}, {size(row['bytes'])}, expires: {_expiry(row)}"
+
+
+def _expiry(row: Data) -> str:
+    at = row["expires_at"]
+    return moment(at) + (" (past)" if at is not None and at <= datetime.now(UTC).timestamp() * 1000 else "")
+
+
+def _say_the_way_back(data: Data) -> None:
+    restore = data["restore"]
+    expiry = f" --expiry {restore['expiry']}" if "expiry" in restore else ""
+    options = f"--mode {restore['mode']} --db {data['db']} --keys-from -{expiry} --yes"
+    key = shlex.quote(data["key"])
+    notes(
+        [f"This version comes back with: printf '%s\\n' {key} | python -m worker restore {restore['name']} {options}"]
+    )

@@ -1,0 +1,76 @@
+"""Whether a preview still tells what a restore would do: the target is compared anew, and what has changed is said."""
+
+from typing import Any, BinaryIO
+
+from worker.compare import KINDS
+from worker.config import Settings
+from worker.errors import NotFoundError, RefusedError, UsageError
+from worker.manifest import Manifest
+from worker.preview import Look, PreviewArguments
+from worker.progress import Progress
+from worker.request import Request
+from worker.runs import Run, open_runs
+
+# The preview counts all kinds, whichever of them are then written; and it may have been asked for the latest backup.
+_MAY_DIFFER = frozenset({"name", "kinds"})
+
+
+def changes_since(
+    settings: Settings, preview: str, request: Request, opened: tuple[BinaryIO, Manifest], progress: Progress
+) -> str | None:
+    """What has changed at the target since that preview, as a sentence; None where it is as it was.
+
+    Raises NotFoundError, UsageError for what is no preview, RefusedError for one of something else, and
+    BrokerUnavailableError, for there the preview is remembered.
+    """
+    file, manifest = opened
+    seen = _seen(settings, preview)
+    _check_fits(seen, request, manifest)
+    look = Look(settings, request, manifest, file)
+    look.compare(progress)
+    return _changes(seen.value["counts"], look.findings.as_dict()["counts"])
+
+
+def _seen(settings: Settings, preview: str) -> Run:
+    with open_runs(settings) as runs:
+        run = runs.get(preview)
+    if run is None:
+        raise NotFoundError(f"There is no run of the id {preview!r}: preview the restore again.")
+    if run.operation != "preview":
+        raise UsageError(f"Run {preview} is no preview: name one, or preview the restore first.")
+    if run.state != "SUCCESS" or not isinstance(run.value, dict):
+        raise RefusedError(f"The preview {preview} has not come to its end: preview the restore again.")
+    return run
+
+
+def _check_fits(seen: Run, request: Request, manifest: Manifest) -> None:
+    """RefusedError where the preview was of another backup, or of another part, way or place."""
+    if seen.value["name"] != manifest.name:
+        raise RefusedError(
+            f"The preview {seen.id} is one of {seen.value['name']} and not of {manifest.name}: preview the restore again."
+        )
+    told = PreviewArguments.model_validate(seen.arguments)
+    names = sorted(set(PreviewArguments.model_fields) - _MAY_DIFFER)
+    other = [name for name in names if getattr(told, name) != getattr(request, name)]
+    if other:
+        raise RefusedError(
+            f"The preview {seen.id} was asked for something else ({', '.join(other)}): preview the restore again."
+        )
+
+
+def _changes(before: dict[str, int], now: dict[str, int]) -> str | None:
+    """Of which kinds there are more now. That keys expire needs nobody's doing, so it is no change."""
+    grown = [kind for kind in KINDS if kind != "expired" and now[kind] > before[kind]]
+    if not grown:
+        return None
+    told = ", ".join(f"{_WORDS[kind]} {now[kind]:,} ({before[kind]:,} then)" for kind in grown)
+    return f"The target has changed since the preview: {told}."
+
+
+_WORDS: dict[Any, str] = {
+    "new": "new",
+    "identical": "identical",
+    "differs": "of another value",
+    "expiry": "of another expiry only",
+    "deleted": "to be deleted",
+}

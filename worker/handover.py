@@ -1,0 +1,119 @@
+"""The target as our replica for a moment: it loads one RDB file whole, and whatever happens it is a primary again.
+
+Until the file has arrived whole the target keeps its old data (one that is set to drop them first is not treated so). So a
+cut anywhere leaves the old data or the new, and `REPLICAOF NO ONE` on every path leaves a primary.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from worker import standins
+from worker.connection import Endpoint
+from worker.errors import ArtifactError, BackupSystemError, TargetError
+from worker.facts import info, keyspace
+from worker.primary import Primary
+from worker.progress import Progress
+from worker.standins import Standin
+from worker.wire import Wire
+
+COMING_SECONDS = 10
+"""How long the target may take to come to us. It takes no writes meanwhile."""
+STANDSTILL_SECONDS = 120
+"""How long it may do nothing with a file that it has."""
+AWAY_SECONDS = 10
+"""How long a target that does not answer is asked to be a primary again."""
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class File:
+    """An RDB file on its way to a target, and what must be there afterwards."""
+
+    length: int
+    """In bytes."""
+    chunks: Iterator[bytes]
+    keys: dict[int, int]
+    """By database."""
+    expired: dict[int, int]
+    """How many of those are there no more for anybody who asks."""
+
+
+class Handover:
+    """One target that is handed to a primary of ours, and back. `progress` may raise to stop it."""
+
+    def __init__(self, endpoint: Endpoint, standin: Standin, primary: Primary, progress: Progress) -> None:
+        self._endpoint, self._standin, self._primary, self._progress = endpoint, standin, primary, progress
+        self.ended = False
+        """Whether the target is known to be a primary again."""
+
+    def run(self, file: File) -> None:
+        """Let the target load the file. Raises NobodyCameError when it did not come to us: nothing was changed then.
+
+        Raises TargetError, ArtifactError, or what `progress` raised, with what the target holds then.
+        """
+        try:
+            with self._endpoint.translated("loading the backup as a replica of ours"), Wire(self._endpoint) as wire:
+                self._load(wire, file)
+                wire.ask(b"REPLICAOF", b"NO", b"ONE")
+                self.ended = True
+        except BackupSystemError as error:
+            raise type(error)(f"{error} {self._taken_back()}") from None
+        except BaseException:
+            self._taken_back()
+            raise
+
+    def _load(self, wire: Wire, file: File) -> None:
+        known_by = info(wire)["master_replid"]
+        wire.ask(b"REPLICAOF", self._standin.host.encode(), b"%d" % self._standin.port)
+        self._primary.let_in(known_by, COMING_SECONDS)
+        for sent in self._primary.send(file.length, _exactly(file)):
+            self._progress("sending", sent, file.length, "bytes")
+        self._wait(wire)
+        _prove(info(wire), file)
+
+    def _wait(self, wire: Wire) -> None:
+        """Until the target says that it has loaded the file."""
+        loaded, since = "0", time.monotonic()
+        while (said := info(wire)).get("loading") != "0" or said.get("master_link_status") != "up":
+            self._primary.keep()
+            if (now := said.get("loading_loaded_bytes", loaded)) != loaded:
+                loaded, since = now, time.monotonic()
+                self._progress("loading", int(loaded), int(said.get("loading_total_bytes", 0)) or None, "bytes")
+            if time.monotonic() - since > STANDSTILL_SECONDS:
+                raise RedisTimeoutError("it does not load the file")
+            time.sleep(POLL_SECONDS)
+
+    def _taken_back(self) -> str:
+        told = standins.end(self._endpoint, self._standin, AWAY_SECONDS)
+        self.ended = told is not None
+        return told or (
+            "It does not answer. When it starts again, it is a primary with what it last saved; "
+            "should it come back without a start, the next restore makes it one."
+        )
+
+
+def _exactly(file: File) -> Iterator[bytes]:
+    """The chunks, as long as they are what was announced: one byte more would be taken for a command."""
+    left = file.length
+    for chunk in file.chunks:
+        left -= len(chunk)
+        if left < 0:
+            break
+        yield chunk
+    if left:
+        raise ArtifactError("The backup has changed while it was read.")
+
+
+def _prove(said: dict[str, str], file: File) -> None:
+    """All keys are there, counted while nobody but us can write there: a replica takes no writes, and expires nothing."""
+    found = {db: counts["keys"] for db, counts in keyspace(said).items()}
+    for db in sorted(found.keys() | file.keys.keys()):
+        keys = file.keys.get(db, 0)
+        if not keys - file.expired.get(db, 0) <= found.get(db, 0) <= keys:
+            raise TargetError(
+                f"The target has loaded the backup and holds {found.get(db, 0):,} keys in database {db}, not {keys:,}: "
+                "its own log says why."
+            )

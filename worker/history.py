@@ -1,0 +1,82 @@
+"""The versions of one key in the order of time, and what changed from each to the next."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+from worker import compare, index
+from worker.entries import Entry
+from worker.errors import BackupSystemError
+from worker.places import Place, Version
+
+CHANGES = ("first", "new", "identical", "expiry", "differs", "gone", "absent")
+"""Against the place before: nothing to compare with; not there before; the same; the same but for its expiry; of another
+value; no longer there; not there either.
+"""
+
+_NO_CLOCK = float("-inf")
+"""By which nothing has expired: it is compared what was kept, not what would come back."""
+
+Row = dict[str, Any]
+
+
+class Held(NamedTuple):
+    """A version with its value."""
+
+    version: Version
+    entry: Entry
+
+
+def rows(db: int, looked: Iterable[tuple[Place, Version | None]], problems: list[str]) -> Iterator[Row]:
+    """Yield what each place has of the key, newest first: `{where, at, of, type, bytes, expires_at, change}`.
+
+    Values are read only where digests differ, and two at a time are held. What cannot be read becomes a problem.
+    """
+    later: tuple[Place, Held | None] | None = None
+    for place, version in looked:
+        try:
+            found = None if version is None else held(version, later[1] if later else None)
+        except BackupSystemError as error:
+            problems.append(problem(place, error))
+            continue
+        if found is None and not place.covers(db):
+            continue
+        if later is not None:
+            yield row(*later) | {"change": _change(found, later[1])}
+        later = place, found
+    if later is not None:
+        yield row(*later) | {"change": "first" if later[1] else "absent"}
+
+
+def held(version: Version, other: Held | None = None) -> Held | None:
+    """The version with its value, which is read unless the other one has the same; None where it is another key's."""
+    if other is not None and (other.version.form, other.version.digest) == (version.form, version.digest):
+        return Held(version, other.entry._replace(expires_at=version.expires_at))
+    entry = version.read()
+    return None if entry is None else Held(version, entry)
+
+
+def _change(before: Held | None, now: Held | None) -> str:
+    if now is None:
+        return "absent" if before is None else "gone"
+    if before is None:
+        return "new"
+    return compare.judged(now.entry, before.entry, sides(now.version, before.version))
+
+
+def problem(place: Place, error: BackupSystemError) -> str:
+    """What is wrong there, with the name of the place."""
+    return str(error) if place.name in str(error) else f"{place.name}: {error}"
+
+
+def sides(one: Version, other: Version | None) -> compare.Sides:
+    """With what two versions are compared."""
+    return compare.Sides(one.rdb_version, None if other is None else other.rdb_version, _NO_CLOCK)
+
+
+def row(place: Place, found: Held | None) -> Row:
+    """What one place has of the key; its size is in bytes, as it is stored."""
+    about = {"where": place.name, "at": place.at.isoformat(), "of": place.address}
+    if found is None:
+        return about | {"type": None, "bytes": None, "expires_at": None}
+    entry = found.entry
+    return about | {"type": entry.type, "bytes": len(index.content(entry)), "expires_at": entry.expires_at}

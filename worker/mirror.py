@@ -1,0 +1,169 @@
+"""Afterwards the target holds the backup and nothing else: loaded as one file where the target allows it, else key by key."""
+
+import re
+from contextlib import suppress
+
+from redis.exceptions import RedisError
+
+from worker.config import Settings
+from worker.connection import BROKER, Endpoint
+from worker.entries import EntryStream
+from worker.errors import BackupSystemError, RefusedError, TargetError, UsageError
+from worker.facts import Facts, info, read_facts
+from worker.keyset import KeySet
+from worker.manifest import Manifest
+from worker.replicating import Job, replicate
+from worker.request import Request
+from worker.surplus import Had, Surplus
+from worker.wire import Wire
+from worker.writing import temporary_key
+
+_LIBRARY_NAME = re.compile(rb"#!\S+[^\n]*\bname=(\S+)")
+# Of repl-diskless-load: with these a target keeps its old data until the new is there. Before 6.0 there was no other way.
+_KEEPS_ITS_DATA = ("disabled", "on-empty-db", "swapdb", None)
+
+
+def choose(job: Job, *, force: bool) -> str | None:
+    """Why it goes key by key; None where the target is to load the backup as one file. Writes nothing.
+
+    Raises RefusedError or UsageError where there is to be no mirror at all.
+    """
+    if job.request.kinds is not None:
+        raise UsageError("A mirror is of all keys: leave the kinds out, or choose the mode overwrite.")
+    facts = read_facts(job.endpoint)
+    _refuse_broker(job.settings, facts)
+    _check_deletes(job.endpoint)
+    reason = _because_of_request(job.request) or _because_of_backup(job.manifest, facts)
+    reason = reason or _because_of_target(job.endpoint)
+    if reason is None and not force and _replicas(job.endpoint):
+        raise RefusedError(
+            "The target has replicas, and all of them would load the whole backup too: say --force (`force` in a call) "
+            "if they may, or choose the mode overwrite."
+        )
+    return reason
+
+
+def run(job: Job, stream: EntryStream, reason: str | None) -> None:
+    """Write, and count in the target's report; `reason` is what `choose` said. Raises what Target.restore raises."""
+    report = job.target.report
+    reason = reason or replicate(job)
+    report.way, report.reason = "keys" if reason else "replication", reason or "the target allows it"
+    if reason:
+        _by_keys(job, stream)
+    job.target.count_evicted()
+
+
+def _refuse_broker(settings: Settings, facts: Facts) -> None:
+    for url in (settings.celery_broker_url, settings.celery_result_backend):
+        run_id = None
+        # A broker that is away is not on a target that answers.
+        with suppress(BackupSystemError):
+            run_id = read_facts(Endpoint(url, BROKER)).run_id
+        if run_id and run_id == facts.run_id:
+            raise RefusedError(
+                "The broker runs on the target, and a mirror would delete the queue it came by: give the broker a Redis "
+                "of its own, or choose the mode overwrite."
+            )
+
+
+def _check_deletes(endpoint: Endpoint) -> None:
+    """Whether looking for keys and deleting them is allowed, asked in ways that delete nothing."""
+    with (
+        endpoint.translated("a mirror (it was asked whether keys may be looked for and deleted)"),
+        Wire(endpoint) as wire,
+    ):
+        wire.ask(b"SCAN", b"0", b"COUNT", b"1")
+        wire.ask(b"UNLINK", temporary_key())
+
+
+def _because_of_request(request: Request) -> str | None:
+    if request.narrowed:
+        return "only a part of the backup is meant"
+    return "its keys go elsewhere, or expire at other times" if request.moved else None
+
+
+def _because_of_backup(manifest: Manifest, facts: Facts) -> str | None:
+    """A server that meets in a file what it cannot load has dropped its old data by then, and ends itself.
+
+    Tried on 6.2 to 8.10: nor does it start again with that file. So only what such a server wrote may go in whole.
+    """
+    origin, types = manifest.source, {kind for kinds in manifest.keys_by_db.values() for kind in kinds}
+    reasons = {
+        "the backup is no RDB file": manifest.data_format != "rdb",
+        "the backup is of some databases only": origin.databases is not None,
+        "the backup was adopted, so nobody knows whether a server wrote it": manifest.kind == "adopted",
+        "the backup holds values of modules": "module" in types,
+        "the backup is of a server of another make": origin.server != facts.server,
+        "the backup is of a newer server": _release(origin.version) > _release(facts.version),
+    }
+    return next((reason for reason, true in reasons.items() if true), None)
+
+
+def _release(version: str | None) -> list[int]:
+    """What must match for one server to load another's file: 7.0 of 7.0.15."""
+    return [int(part) for part in (version or "").split(".")[:2] if part.isdigit()]
+
+
+def _because_of_target(endpoint: Endpoint) -> str | None:
+    if endpoint.encrypted:
+        return "the connection to the target is encrypted, and replication would not be"
+    with endpoint.translated("asking whether it may become a replica of ours"), Wire(endpoint) as wire:
+        told: dict[bytes, str | None] = {}
+        for name in (b"repl-diskless-load", b"tls-replication"):
+            answer = wire.try_(b"CONFIG", b"GET", name)
+            if isinstance(answer, RedisError):
+                return f"the target does not say whether it would keep its data until the backup is there: {answer}"
+            told[name] = answer[1].decode() if answer else None
+        if told[b"repl-diskless-load"] not in _KEEPS_ITS_DATA:
+            return "the target would drop its data before the backup is there (repl-diskless-load)"
+        if told[b"tls-replication"] == "yes":
+            return "the target replicates over TLS only"
+        # Of a primary this asks nothing but whether it is allowed.
+        answer = wire.try_(b"REPLICAOF", b"NO", b"ONE")
+        return f"the target does not allow REPLICAOF: {answer}" if isinstance(answer, RedisError) else None
+
+
+def _replicas(endpoint: Endpoint) -> int:
+    with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
+        return int(info(wire).get("connected_slaves", 0))
+
+
+def _by_keys(job: Job, stream: EntryStream) -> None:
+    """Write all, and only then delete what the backup does not have."""
+    target = job.target
+    job.file.seek(0)
+    with KeySet() as names:
+        job.write(Had(stream, names, job.at))
+        target.restore_functions(stream.libraries)
+        try:
+            with target.counting():
+                _delete(job, names, whole=not (job.request.narrowed or job.request.moved), libraries=stream.libraries)
+        except TargetError as error:
+            raise type(error)(
+                f"{error} Until then: {target.report.written}. Run the restore again to complete it."
+            ) from None
+    target.report.warn("Key by key, a mirror is not all or nothing: had it been cut, the target would hold a mixture.")
+
+
+def _delete(job: Job, names: KeySet, *, whole: bool, libraries: list[bytes]) -> None:
+    report = job.target.report
+    databases = sorted({0, *read_facts(job.endpoint).keys})
+    with job.endpoint.translated("deleting what the backup does not have"), Wire(job.endpoint) as wire:
+        for _, keys in Surplus(job.request, job.manifest, names).batches(wire, databases):
+            report.deleted += wire.ask(b"UNLINK", *keys)
+            job.progress("deleting", report.deleted, None, "keys")
+        if whole:
+            _delete_functions(job, wire, {found[1] for one in libraries if (found := _LIBRARY_NAME.match(one))})
+
+
+def _delete_functions(job: Job, wire: Wire, kept: set[bytes]) -> None:
+    """Function libraries that the backup does not have; where there are none, or they are forbidden to us, that is that."""
+    listed = wire.try_(b"FUNCTION", b"LIST")
+    if isinstance(listed, RedisError):
+        if str(listed).startswith("NOPERM"):
+            job.target.report.warn(f"Functions that the backup does not have are still there: {listed}.")
+        return
+    for library in listed:
+        name = dict(zip(library[::2], library[1::2], strict=True))[b"library_name"]
+        if name not in kept:
+            wire.ask(b"FUNCTION", b"DELETE", name)

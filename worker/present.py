@@ -1,0 +1,115 @@
+"""The keys that a restore deals with, as they are now, in the order of the backup; for a mirror then all others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import BinaryIO
+
+from worker.connection import Endpoint
+from worker.entries import Entry
+from worker.keyset import KeySet
+from worker.manifest import Manifest
+from worker.request import Request, stream_of
+from worker.sources.keys import Keys
+from worker.sources.scan import OLDEST_VERSION, Scan
+from worker.surplus import Surplus
+from worker.wire import Wire
+
+BATCH_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A restore that is about to write, or has written."""
+
+    backup: Manifest
+    file: BinaryIO
+    request: Request
+    endpoint: Endpoint
+    at: int
+    """When it began, by the target's clock, in milliseconds since the epoch: what has expired by then is not written."""
+
+    @property
+    def everything(self) -> bool:
+        """Whether it deletes what the backup does not have."""
+        return self.request.mode == "mirror"
+
+
+class Present:
+    """The keys of a plan as they are now: an EntryStream, without those that are not there."""
+
+    def __init__(self, plan: Plan, databases: list[int], keys: Keys, names: KeySet | None) -> None:
+        self.named = 0
+        """Keys that the restore will deal with, as far as they have been read."""
+        self.libraries: list[bytes] = []
+        self.warnings: list[str] = []
+        self._plan, self._databases, self._keys, self._names = plan, databases, keys, names
+        self._stream = stream_of(plan.file, plan.backup, plan.request, plan.at, values=False)
+        self._empty: dict[int, bool] = {}
+
+    @property
+    def rdb_version(self) -> int:
+        """Of the payloads; known with the first one."""
+        return self._keys.rdb_version or OLDEST_VERSION
+
+    @property
+    def brought(self) -> bool:
+        """Whether the restore loads function libraries; known at the end."""
+        return bool(self._stream.libraries) and self._plan.request.kinds is None
+
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield what is there, in batches of a bounded size that are never empty."""
+        plan = self._plan
+        for batch in self._stream.batches():
+            touched = batch if plan.everything else [entry for entry in batch if self._is_written(entry)]
+            self.named += len(touched)
+            for db, entries in groupby(touched, attrgetter("db")):
+                names = [entry.key for entry in entries]
+                if self._names is not None:
+                    self._names.add(db, names)
+                yield from self._kept(db, names)
+        if self._names is not None:
+            yield from self._others(Surplus(plan.request, plan.backup, self._names))
+        if plan.everything or self.brought:
+            self._read_libraries()
+
+    def _is_written(self, entry: Entry) -> bool:
+        return entry.expires_at is None or entry.expires_at > self._plan.at
+
+    def _kept(self, db: int, names: list[bytes]) -> Iterator[list[Entry]]:
+        if self._is_empty(db):
+            return
+        held: list[Entry] = []
+        size = 0
+        for entry in self._keys.read(db, names):
+            if entry is not None:
+                held.append(entry)
+                size += len(entry.payload or b"")
+            if size > BATCH_BYTES:
+                yield held
+                held, size = [], 0
+        if held:
+            yield held
+
+    def _is_empty(self, db: int) -> bool:
+        """After a disaster there is nothing to keep, and then nothing is asked for."""
+        if db not in self._empty:
+            endpoint = self._plan.endpoint
+            with endpoint.translated("counting keys"), Wire(endpoint, db) as wire:
+                # A server that does not tell is asked for every key.
+                self._empty[db] = wire.try_(b"DBSIZE") == 0
+        return self._empty[db]
+
+    def _others(self, surplus: Surplus) -> Iterator[list[Entry]]:
+        """The keys that a mirror deletes."""
+        with self._plan.endpoint.translated("reading keys"), Wire(self._plan.endpoint) as wire:
+            for db, names in surplus.batches(wire, self._databases):
+                yield from self._kept(db, names)
+
+    def _read_libraries(self) -> None:
+        """Function libraries that a restore may replace; of no database, a scan reads nothing else."""
+        scan = Scan(self._plan.endpoint, [])
+        for _ in scan.batches():
+            pass
+        self.libraries, self.warnings = scan.libraries, scan.warnings

@@ -1,0 +1,189 @@
+"""What a restore would do to the live target, key by key, before anything is written."""
+
+import time
+from typing import Any, BinaryIO
+
+import structlog
+
+from worker import artifact, catalogue, logs, mirror
+from worker.compare import Sides
+from worker.config import Settings
+from worker.connection import Endpoint
+from worker.entries import TYPES, Entry
+from worker.errors import RefusedError, TargetError, TemporaryError
+from worker.facts import Facts, read_facts
+from worker.findings import Findings
+from worker.keyset import KeySet
+from worker.live import Live
+from worker.manifest import Manifest
+from worker.modules import Foreign
+from worker.progress import Progress, silent
+from worker.replicating import Job
+from worker.request import Request, check_readable, stream_of
+from worker.sources.asking import ask_all
+from worker.sources.keys import Keys
+from worker.storage import open_storage
+from worker.surplus import Surplus
+from worker.target import Target
+from worker.wire import Wire, raised
+
+log = structlog.get_logger()
+
+
+class PreviewArguments(Request):
+    """What the restore would be asked to do."""
+
+
+def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[str, Any]:
+    """Compare the backup with the target, which is only read: counts, samples, forecast, and what speaks against it.
+
+    Raises what a restore raises before it writes, but for a target's refusal, which is in the result as a sentence.
+    """
+    clock = time.monotonic()
+    storage = open_storage(settings.backup_storage)
+    manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
+    check_readable(manifest)
+    endpoint = arguments.endpoint(settings)
+    with storage.open(manifest.name) as file:
+        artifact.check_bytes(file, manifest, progress)
+        look = Look(settings, arguments, manifest, file)
+        look.compare(progress)
+    seconds = round(time.monotonic() - clock, 3)
+    log.info(
+        "restore_previewed", name=manifest.name, mode=arguments.mode, seconds=seconds, counts=dict(look.findings.counts)
+    )
+    return {
+        "run": logs.current_run(),
+        "name": manifest.name,
+        "mode": arguments.mode,
+        "source": manifest.source.address,
+        "target": endpoint.address,
+        **look.findings.as_dict(),
+        "memory": look.memory(),
+        "refusal": look.refusal,
+        "warnings": look.warnings(),
+        "seconds": seconds,
+    }
+
+
+class Look:
+    """One look at the target, with a backup in hand."""
+
+    def __init__(self, settings: Settings, request: Request, manifest: Manifest, file: BinaryIO) -> None:
+        self.findings = Findings(request)
+        self._request, self._manifest, self._file = request, manifest, file
+        self._endpoint: Endpoint = request.endpoint(settings)
+        self._facts: Facts = read_facts(self._endpoint)
+        self._foreign = Foreign()
+        self._target = Target(self._endpoint, request.mode)
+        self._absent: list[int] = []
+        self._piecemeal: str | None = None
+        self.refusal = self._refusal(settings)
+
+    def _refusal(self, settings: Settings) -> str | None:
+        """What a restore would refuse at once, as a sentence."""
+        request, manifest = self._request, self._manifest
+        try:
+            databases = request.databases_of(manifest)
+            self._absent = self._target.absent(databases)
+            self._target.check(manifest.rdb_version, databases, request.expected_bytes(manifest))
+            if request.deletes:
+                job = Job(settings, request, manifest, self._file, self._target, 0, silent)
+                self._piecemeal = mirror.choose(job, force=False)
+        except (RefusedError, TargetError) as error:
+            if isinstance(error, TemporaryError):
+                raise
+            return str(error)
+        return None
+
+    def compare(self, progress: Progress) -> None:
+        """Pass over the backup, each key beside the live one; for a mirror then over what it would delete."""
+        try:
+            with Keys(self._endpoint) as keys, KeySet() as kept:
+                self._compare(keys, kept, progress)
+                if self._request.deletes:
+                    self._find_deleted(keys, kept, progress)
+        except TargetError as error:
+            # A target that refuses the restore may refuse to be read as well, as a node of a cluster does.
+            if self.refusal is None or isinstance(error, TemporaryError):
+                raise
+
+    def _compare(self, keys: Keys, kept: KeySet, progress: Progress) -> None:
+        live = Live(keys, self._absent)
+        stream = stream_of(self._file, self._manifest, self._request, keys.now())
+        done = 0
+        for batch in stream.batches():
+            for pair in live.beside(batch, stream.rdb_version):
+                self.findings.add(pair)
+                if self.findings.writes(pair.kind):
+                    self._foreign.see(pair.backup)
+                if pair.kind != "expired" and self._request.deletes:
+                    kept.add(pair.backup.db, [pair.backup.key])
+            done += len(batch)
+            progress("comparing", done, self._manifest.keys, "keys")
+
+    def _find_deleted(self, keys: Keys, kept: KeySet, progress: Progress) -> None:
+        """The live keys that the backup does not have, as far as the request reaches."""
+        surplus = Surplus(self._request, self._manifest, kept)
+        with self._endpoint.translated("looking for other keys"), Wire(self._endpoint) as wire:
+            for db, names in surplus.batches(wire, self._facts.keys):
+                self._add_deleted(keys, wire, db, names)
+                progress("looking for others", self.findings.counts["deleted"], None, "keys")
+
+    def _add_deleted(self, keys: Keys, wire: Wire, db: int, names: list[bytes]) -> None:
+        for name, kind in zip(names, ask_all(wire, [(b"TYPE", name) for name in names]), strict=True):
+            # Gone since it was named, or expired.
+            if (type_name := _type_of(raised(kind))) is None:
+                continue
+            if self.findings.add_deleted(Entry(db, name, None, type_name)):
+                for live in keys.read(db, [name]):
+                    if live is not None:
+                        self.findings.sample_deleted(live, Sides(None, keys.rdb_version, keys.now()))
+
+    def memory(self) -> dict[str, Any]:
+        """What the target has, and will need."""
+        return {
+            "needed_bytes": self.findings.needed_bytes,
+            "used_bytes": self._facts.used_memory,
+            "max_bytes": self._facts.max_memory,
+            "eviction": self._facts.eviction,
+        }
+
+    def warnings(self) -> list[str]:
+        """What does not forbid the restore, and should be known before it."""
+        found = [*self._unloadable(), *self._foreign.missing(self._endpoint)]
+        if self._piecemeal:
+            found.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
+        if not self.findings.counts.total():
+            found.append("No key of the backup fits." if self._manifest.keys else "The backup holds no key.")
+        return found + _tight(self._facts, self.findings.needed_bytes)
+
+    def _unloadable(self) -> list[str]:
+        """Values that are another server's own bytes, of an RDB version that the target does not load."""
+        return [
+            f"{number:,} keys hold bytes that only their own server can read, of RDB version {version}, and the target "
+            "does not load that version: those keys will fail."
+            for version, number in sorted(self._foreign.by_version.items())
+            if not self._target.loads(version)
+        ]
+
+
+def _tight(facts: Facts, needed: int) -> list[str]:
+    """A sentence where the target's memory seems not to be enough."""
+    if not facts.max_memory or facts.used_memory + needed <= facts.max_memory:
+        return []
+    how = (
+        "would stop when it is full"
+        if facts.eviction == "noeviction"
+        else f"would make it throw keys out ({facts.eviction})"
+    )
+    return [
+        f"The target may have too little memory: of its {facts.max_memory:,} bytes {facts.used_memory:,} are in use, and "
+        f"about {needed:,} more are needed. The restore {how}: raise maxmemory, or restore less."
+    ]
+
+
+def _type_of(reply: bytes) -> str | None:
+    """What TYPE answers, as one of TYPES: a module's type has a name of its own; None for no key."""
+    name = reply.decode("utf-8", "replace")
+    return None if name == "none" else name if name in TYPES else "module"

@@ -1,0 +1,57 @@
+"""What a restore, or a preview of one, is asked to do, and what follows from that for a backup."""
+
+from typing import BinaryIO, Literal
+
+from pydantic import Field
+
+from worker import artifact
+from worker.errors import RefusedError
+from worker.manifest import Manifest
+from worker.redirection import Redirected, Redirection
+from worker.selection import Selected, Selection
+from worker.writing import Mode
+
+WrittenKind = Literal["new", "differs", "expiry"]
+
+
+class Request(Selection, Redirection):
+    """Which backup, how, how much of it, and where to."""
+
+    name: str = Field(min_length=1, max_length=200)
+    """Of the backup; `latest` is the newest."""
+    mode: Mode = "skip"
+    kinds: frozenset[WrittenKind] | None = None
+    """Only keys that are such beside the live ones: not there, of another value, or of another expiry only."""
+
+    @property
+    def deletes(self) -> bool:
+        """Whether live keys go that the backup does not have."""
+        return self.mode not in ("skip", "overwrite")
+
+    def databases_of(self, manifest: Manifest) -> list[int]:
+        """The target's databases that are written. RefusedError where two of the backup's would go to one."""
+        return self.mapped([db for db in manifest.keys_by_db if self.databases is None or db in self.databases])
+
+    def expected_bytes(self, manifest: Manifest) -> int:
+        """What the target needs at the least; of a part of a backup nothing is known beforehand."""
+        return 0 if self.narrowed or self.strip_prefix or self.kinds is not None else manifest.bytes.raw
+
+
+def stream_of(file: BinaryIO, manifest: Manifest, request: Request, at: float, *, values: bool = True) -> Redirected:
+    """The keys of a backup as a restore writes them that began `at` (milliseconds since the epoch, the target's clock).
+
+    Without `values` payloads are passed over where that can be. It reads `file` from its start.
+    """
+    file.seek(0)
+    chunks = artifact.raw_chunks(file, manifest.compression)
+    selected = Selected(artifact.reader(chunks, manifest.data_format, values=values), request)
+    return Redirected(selected, request, manifest, at)
+
+
+def check_readable(manifest: Manifest) -> None:
+    """RefusedError for a backup of which only its own server knows what is in it."""
+    if manifest.keys is None:
+        raise RefusedError(
+            f"{manifest.name} holds something that this program cannot read ({' '.join(manifest.warnings)}) "
+            "It is a plain RDB file: a redis-server of the source's version loads it."
+        )

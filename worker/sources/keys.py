@@ -1,0 +1,177 @@
+"""Given keys as they are now: each one's own serialization and expiry, in batches that live traffic does not feel."""
+
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from worker.connection import Endpoint, Role
+from worker.entries import Entry
+from worker.errors import BackupSystemError
+from worker.formats.values import TYPE_OF
+from worker.sources.asking import Abilities, abilities, milliseconds
+from worker.sources.expiry import Window, exact, expiry, expiry_commands
+from worker.wire import Wire, pack, raised
+
+# A batch is sized by what the last one took, so that live traffic between two of them does not feel it. 500 small keys
+# are served faster than 4,000 (caches), and a batch of large ones must fit the server's output buffer and our memory.
+FIRST_KEYS, MOST_KEYS = 8, 500
+BATCH_SECONDS = 0.01
+BATCH_BYTES = 2 << 20
+
+FOOTER_BYTES = 10
+_NEVER, _GONE = -1, -2
+
+
+class Dumps:
+    """DUMP and expiry of many keys of one database: the commands, and what their replies mean.
+
+    `count` is how many keys the next batch should have. `learn_version` is told the RDB version of payloads, now and
+    then.
+    """
+
+    def __init__(self, wire: Wire, db: int, role: Role, able: Abilities, learn_version: Callable[[int], None]) -> None:
+        self.count = FIRST_KEYS
+        self._wire, self._db, self._role, self._able = wire, db, role, able
+        self._learn_version = learn_version
+        self.unsure: list[tuple[Entry, Window]] = []
+        """What `asked_again` is to ask for."""
+
+    def commands(self, keys: list[bytes]) -> bytes:
+        """What to send for these keys."""
+        return b"".join(map(self._asked, keys))
+
+    def _asked(self, key: bytes) -> bytes:
+        if self._able.absolute:
+            # Spelt out, for it is done for every key: `pack` takes four times as long.
+            size = len(key)
+            return b"*2\r\n$4\r\nDUMP\r\n$%d\r\n%b\r\n*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n%b\r\n" % (
+                size,
+                key,
+                size,
+                key,
+            )
+        return pack(b"DUMP", key) + b"".join(pack(*command) for command in expiry_commands(key, self._able))
+
+    def answers(self, keys: list[bytes]) -> Iterator[list[Entry | None]]:
+        """Yield the answers for these keys, in their order; a batch is given away early when large values fill it.
+
+        None stands for a key that is not there, and for one that `asked_again` gives.
+        """
+        since, total, held = time.perf_counter(), 0, 0
+        batch: list[Entry | None] = []
+        db, absolute = self._db, self._able.absolute
+        replies = self._wire.replies(len(keys) * (2 if absolute else 4))
+        for key in keys:
+            dump = next(replies)
+            times = [next(replies)] if absolute else [next(replies) for _ in range(3)]
+            left = times[len(times) // 2]
+            # A nil means that there is no such key (any more), and -2 that it went a moment later.
+            if dump is None or left == _GONE:
+                batch.append(None)
+                continue
+            if isinstance(dump, Exception):
+                raise self._refused(key, dump)
+            if not held:
+                self._learn_version(version_of(dump))
+            window = None if absolute or left == _NEVER else expiry(times)
+            expires_at = raised(left) if absolute and left != _NEVER else window and window.latest
+            entry = Entry(db, key, expires_at, TYPE_OF.get(dump[0], "unknown"), dump[:-FOOTER_BYTES])
+            if window is not None and window.wide:
+                self.unsure.append((entry, window))
+                batch.append(None)
+                continue
+            batch.append(entry)
+            held += len(dump)
+            if held > BATCH_BYTES:
+                yield batch
+                batch, total, held = [], total + held, 0
+        self._adapt(len(keys), time.perf_counter() - since, total + held)
+        yield batch
+
+    def asked_again(self) -> list[Entry]:
+        """The entries whose expiry was told too vaguely, asked for again; no reply must be on its way then."""
+        unsure, self.unsure = self.unsure, []
+        moments = exact(self._wire, ((entry.key, window) for entry, window in unsure), self._able)
+        return [entry._replace(expires_at=moments[entry.key]) for entry, _ in unsure]
+
+    def _refused(self, key: bytes, error: Exception) -> BackupSystemError:
+        shown = key[:64].decode("utf-8", "backslashreplace")
+        return self._role.error(
+            f"The {self._role.name} does not give the key {shown!r} of database {self._db}: {error}."
+        )
+
+    def _adapt(self, keys: int, seconds: float, size: int) -> None:
+        fitting = keys * min(BATCH_SECONDS / max(seconds, 1e-6), BATCH_BYTES / max(size, 1))
+        self.count = max(1, min(MOST_KEYS, int(fitting), self.count * 2))
+
+
+class Keys:
+    """The present state of given keys of a server, over one connection that lives as long as the `with` block.
+
+    Every call raises the endpoint's errors.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.rdb_version: int | None = None
+        """Of the payloads; None until there was one."""
+        self._endpoint = endpoint
+        self._db = 0
+        self._count = FIRST_KEYS
+
+    def __enter__(self) -> Self:
+        with self._endpoint.translated("reading keys"):
+            self._wire = Wire(self._endpoint)
+            self._able = abilities(self._wire)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._wire.__exit__(kind, error, trace)
+
+    def read(self, db: int, keys: list[bytes]) -> Iterator[Entry | None]:
+        """Yield each key as it is now, None where it is not there, in the order of `keys`; to be read to the end.
+
+        The payload has no footer, the expiry is exact. However many keys and however large: of their values about
+        BATCH_BYTES are held at a time, or one that is larger.
+        """
+        with self._endpoint.translated("reading keys"):
+            if db != self._db:
+                self._wire.ask(b"SELECT", b"%d" % db)
+                self._db = db
+            dumps = Dumps(self._wire, db, self._endpoint.role, self._able, self._learn_version)
+            dumps.count = self._count
+            start = 0
+            while start < len(keys):
+                some = keys[start : start + dumps.count]
+                start += len(some)
+                self._wire.send(dumps.commands(some))
+                yield from _in_order(dumps, some)
+            self._count = dumps.count
+
+    def now(self) -> int:
+        """The server's clock, in milliseconds since the epoch."""
+        with self._endpoint.translated("asking for the time"):
+            return milliseconds(self._wire.ask(b"TIME"))
+
+    def _learn_version(self, version: int) -> None:
+        self.rdb_version = version
+
+
+def _in_order(dumps: Dumps, keys: list[bytes]) -> Iterator[Entry | None]:
+    """The answers for these keys; from the first that is not there they wait for those that are asked again."""
+    waiting: list[Entry | None] = []
+    for batch in dumps.answers(keys):
+        if waiting or dumps.unsure:
+            waiting += batch
+        else:
+            yield from batch
+    again = {entry.key: entry for entry in dumps.asked_again()}
+    first = len(keys) - len(waiting)
+    yield from (entry or again.get(key) for entry, key in zip(waiting, keys[first:], strict=True))
+
+
+def version_of(dump: bytes) -> int:
+    """The RDB version in the footer of a DUMP payload."""
+    return int.from_bytes(dump[-FOOTER_BYTES : 2 - FOOTER_BYTES], "little")

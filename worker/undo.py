@@ -1,0 +1,151 @@
+"""A restore undone: what it touched becomes what it was, and what others have changed since is left alone."""
+
+import time
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from worker import artifact, catalogue, libraries, lock
+from worker.config import Settings
+from worker.connection import Endpoint
+from worker.errors import IncompleteError, NotFoundError, RefusedError
+from worker.facts import read_facts
+from worker.manifest import Manifest
+from worker.present import Plan
+from worker.progress import Progress, both
+from worker.restore import RestoreArguments
+from worker.storage import Folder, open_storage
+from worker.target import Target
+from worker.wayback import Pairs, WayBack, takes_payloads
+
+log = structlog.get_logger()
+
+
+class UndoArguments(BaseModel):
+    """Which restore to undo."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str = Field(min_length=1, max_length=200)
+    """The id of the restore's run, or the name of the undo that it kept."""
+    force: StrictBool = False
+    """Also what others have changed since."""
+
+
+def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> dict[str, Any]:
+    """Put back what a restore replaced, delete what it created: the report as a dict. `check_complete` says if that is all.
+
+    Nothing is written before both artifacts were verified and the target has passed every check. A key is looked at right
+    before it is written: whoever writes to it in that very moment loses. Killed half-way, the same undo run again
+    completes it. Raises NotFoundError, ArtifactError, BusyError, RefusedError (undone already, or another server now), and
+    TargetError with the counts so far when the target gives up on the way.
+    """
+    storage = open_storage(settings.backup_storage)
+    kept = catalogue.undo_of(storage, arguments.run)
+    endpoint = told_of(kept).endpoint(settings)
+    if endpoint.address != kept.source.address:
+        raise RefusedError(
+            f"That restore wrote to {kept.source.address}, and by the settings its target is {endpoint.address} now: "
+            f"set {endpoint.role.setting} as it was."
+        )
+    with lock.held(settings, f"target {endpoint.address}") as still_ours:
+        kept = catalogue.get(storage, kept.name)
+        if kept.undone_at is not None and not arguments.force:
+            raise RefusedError(
+                f"That restore was undone already, on {kept.undone_at:%Y-%m-%d at %H:%M:%S} UTC, and nothing was changed "
+                "now: --force puts back also what others have changed since."
+            )
+        report = _undo(storage, kept, endpoint, both(progress, lambda *_: still_ours()), force=arguments.force)
+    if not (report["failed"] or report["evicted"]):
+        _mark(storage, kept)
+        numbers = {name: report[name] for name in ("deleted", "left_alone", "as_before", "seconds")}
+        log.info("restore_undone", name=kept.name, keys=report["put_back"], **numbers)
+    return report
+
+
+def told_of(kept: Manifest) -> RestoreArguments:
+    """What the restore was told that this can undo."""
+    return RestoreArguments.model_validate(kept.restore_arguments)
+
+
+def check_complete(report: dict[str, Any]) -> None:
+    """Raise IncompleteError, with the first key, when an undo ran to its end and could not put everything back."""
+    if report["failed"]:
+        first = next(iter(report["failures"]), None)
+        example = f" The first: {first['key']!r} of database {first['db']}: {first['error']}." if first else ""
+        raise IncompleteError(
+            f"{report['failed']:,} keys could not be put back.{example} Mend that, and run the same undo again."
+        )
+    if report["evicted"]:
+        raise IncompleteError(
+            "The target threw keys out for want of memory while this ran: raise maxmemory, and run the same undo again."
+        )
+
+
+def _undo(storage: Folder, kept: Manifest, endpoint: Endpoint, progress: Progress, *, force: bool) -> dict[str, Any]:
+    clock = time.monotonic()
+    told, backup, facts = told_of(kept), _restored(storage, kept), read_facts(endpoint)
+    at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
+    target = Target(endpoint, "overwrite")
+    with storage.open(backup.name) as restored, storage.open(kept.name) as file:
+        artifact.check_bytes(restored, backup, progress)
+        artifact.check_bytes(file, kept, progress)
+
+        plan = Plan(backup, restored, told, endpoint, at)
+
+        def pairs(*, values: bool) -> Pairs:
+            file.seek(0)
+            reader = artifact.reader(artifact.raw_chunks(file, kept.compression), kept.data_format, values=values)
+            return Pairs(plan, reader, values=values)
+
+        def tell(done: int) -> None:
+            progress("undoing", done, backup.keys, "keys")
+
+        target.check(kept.rdb_version if takes_payloads(facts) else None, sorted(kept.keys_by_db), 0)
+        pairs(values=False).check()
+        sides = pairs(values=True)
+        way = WayBack(sides, facts, force=force, tell=tell)
+        for _ in target.restore(way):
+            pass
+    # As restored, or kept, and for some keys only: then none were touched.
+    brought = sides.restored.libraries if told.kinds is None else []
+    change = libraries.Change(sides.kept.libraries, brought, told.mode)
+    functions, warnings = libraries.undo(endpoint, change, force=force)
+    target.count_evicted()
+    report = target.report
+    return {
+        "run": kept.undoes,
+        "name": kept.name,
+        "restored": kept.restored,
+        "target": endpoint.address,
+        "put_back": report.restored,
+        **asdict(way.outcome),
+        "functions": functions,
+        "failed": report.failed,
+        "failures": report.failures,
+        "evicted": report.evicted,
+        "warnings": report.warnings + warnings,
+        "seconds": round(time.monotonic() - clock, 3),
+    }
+
+
+def _restored(storage: Folder, kept: Manifest) -> Manifest:
+    """The backup that was restored."""
+    try:
+        return catalogue.get(storage, kept.restored or "")
+    except NotFoundError:
+        raise NotFoundError(
+            f"The backup {kept.restored}, which was restored, is gone, so nobody can tell which keys that created: "
+            f"restore {kept.name} with the mode overwrite instead; it holds what was replaced."
+        ) from None
+
+
+def _mark(storage: Folder, kept: Manifest) -> None:
+    """Remember that it was used. Should a prune have taken it meanwhile, there is nothing to remember."""
+    with suppress(NotFoundError):
+        now = datetime.now(UTC).replace(microsecond=0)
+        catalogue.update(storage, kept.model_copy(update={"undone_at": now}))
