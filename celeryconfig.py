@@ -33,7 +33,8 @@ worker_disable_prefetch = True
 worker_prefetch_multiplier = 1
 task_track_started = True
 broker_connection_retry_on_startup = True
-worker_max_tasks_per_child = 20
+# Not often: a task that is handed to a process which is just ending waits five seconds for the next one.
+worker_max_tasks_per_child = 500
 
 _timeouts = {"socket_connect_timeout": 3, "socket_timeout": 5}
 broker_transport_options = {"visibility_timeout": 86400, **_timeouts}

@@ -118,7 +118,8 @@ def _backup(value: dict[str, Any]) -> str:
 
 
 def _restore(value: dict[str, Any]) -> str:
-    counts = [f"{number(value.get(what, 0))} {what}" for what in ("restored", "skipped", "expired", "failed")]
+    told = ("restored", "skipped", "expired", "failed", *(["evicted"] if value.get("evicted") else []))
+    counts = [f"{number(value.get(what, 0))} {what}" for what in told]
     return f"{', '.join(counts)}, in {duration(value.get('seconds'))}."
 
 

@@ -58,7 +58,7 @@ def performed(operation: str, arguments: BaseModel, verb: Callable[[Progress], D
     given = arguments.model_dump(mode="json", exclude_unset=True)
     run = new(str(uuid.uuid4()), operation, given, f"shell {here()}")
     with console.progress() as bar:
-        return perform(Recording(load(), run, patience=1), lambda told: verb(both(bar, told)), check)
+        return perform(Recording(load(), run, patience=0), lambda told: verb(both(bar, told)), check)
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def _restore(
         target.check(manifest.rdb_version, _databases(manifest, arguments), _expected_bytes(manifest, arguments))
         try:
             for done in _apply(file, manifest, arguments, target):
-                progress("restoring", done, manifest.keys, "keys")
+                progress("restoring", done, None if arguments.narrowed else manifest.keys, "keys")
                 still_ours()
         except BusyError as error:
             raise BusyError(f"{error} Until then: {target.report.written}.") from None

@@ -161,8 +161,10 @@ class _Database:
                 raise self._refused(key, dump)
             if not batch:
                 self._learn_version(dump)
-            window = None if absolute or left == _NEVER else expiry(times)
-            expires_at = raised(left) if absolute and left != _NEVER else window and window.latest
+            expires_at, window = None, None
+            if left != _NEVER:
+                window = None if absolute else expiry(times)
+                expires_at = raised(left) if window is None else window.latest
             entry = Entry(db, key, expires_at, TYPE_OF.get(dump[0], "unknown"), dump[:-FOOTER_BYTES])
             if window is not None and window.wide:
                 self._unsure.append((entry, window))
