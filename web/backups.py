@@ -2,14 +2,13 @@
 
 from flask import render_template, request
 
-from web import byhand, consequences, forms, picture, telling
+from web import byhand, consequences, forms, known, picture, telling
 from web.auth import needs
 from web.memory import remember
 from web.pages import Answer, pages, part, stored
 from worker import catalogue
 from worker.config import load_web
 from worker.errors import UsageError
-from worker.storage import open_storage
 from worker.tasks import RestoreArguments
 
 
@@ -44,17 +43,20 @@ def backup(name: str) -> str:
 
 def show_backup(name: str, error: str | None = None, status: int = 200) -> Answer:
     """All that is known of a backup, and what can be done with it. NotFoundError where there is none."""
-    settings = load_web()
-    manifest = catalogue.get(open_storage(settings.backup_storage), name)
+    found, memory, form = known.look(name), remember(load_web()), request.form or request.args
+    if (manifest := found.manifest) is None:
+        told = {"name": name, "problem": found.problem, "memory": memory, "error": error, "form": form}
+        return render_template("damaged.html", **told), status
     return render_template(
         "backup.html",
         one=manifest,
+        problem=found.problem,
         bars=picture.bars(manifest.keys_by_db),
         types=sorted({kind for kinds in manifest.keys_by_db.values() for kind in kinds} - {"unknown"}),
         steps=byhand.steps(manifest),
-        memory=remember(settings),
+        memory=memory,
         error=error,
-        form=request.form or request.args,
+        form=form,
     ), status
 
 
@@ -70,13 +72,15 @@ def review(name: str) -> Answer:
 
 def show_review(name: str, told: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:
     """The words, and the form that starts it."""
-    settings = load_web()
-    manifest = catalogue.get(open_storage(settings.backup_storage), name)
+    settings, found = load_web(), known.look(name)
+    if (manifest := found.manifest) is None:
+        return show_backup(name, error, status)
     arguments = told.model_dump()
     target = catalogue.scope_of(settings).address
     return render_template(
         "restore.html",
         one=manifest,
+        problem=found.problem,
         told=told,
         target=target,
         narrowing=telling.narrowing(arguments),

@@ -1,10 +1,12 @@
 """A run in words: what it is, how it stands, what came of it, and what to do next."""
 
 from collections.abc import Callable
+from contextlib import suppress
+from math import inf
 from typing import Any
 
 from web.words import amount, counted, duration, listed, number, size
-from worker.runs import Run
+from worker.runs import QUESTIONS, Run
 
 KINDS = {
     "backup": "Backup",
@@ -16,8 +18,6 @@ KINDS = {
     "stats": "Statistics",
     "ping": "Check of the source",
 }
-QUESTIONS = ("stats", "ping")
-"""Kinds that only ask, and come every few minutes."""
 STATES = {
     "waiting": "Waiting",
     "running": "Running",
@@ -39,6 +39,11 @@ _BY_STATE = {
 def kind(run: Run) -> str:
     """What sort of run, as a title."""
     return KINDS.get(run.operation, run.operation.capitalize())
+
+
+def is_question(run: Run) -> bool:
+    """Whether it only asked for something."""
+    return run.operation in QUESTIONS
 
 
 def state(run: Run) -> str:
@@ -76,10 +81,16 @@ def _how(told: dict[str, Any]) -> list[str]:
 def _options(told: dict[str, Any]) -> str:
     words = [str(told[name]) for name in ("format", "compression", "engine") if told.get(name)]
     if told.get("databases") is not None:
-        words.append(f"db {listed(sorted(told['databases']))}")
-    if told.get("unless_younger_than_hours"):
-        words.append(f"unless one is younger than {told['unless_younger_than_hours']:g} hours")
+        words.append(f"db {listed(several(told['databases']))}")
+    if hours := told.get("unless_younger_than_hours"):
+        words.append(f"unless one is younger than {f'{hours:g}' if isinstance(hours, float) else hours} hours")
     return ", ".join(words)
+
+
+def several(told: Any) -> list[str]:
+    """One value or many, in order and as text. What was asked for may be anything: nobody has checked it yet."""
+    many = told if isinstance(told, (list, tuple, set, frozenset)) else [told]
+    return [str(one) for one in sorted(many, key=lambda one: (one if isinstance(one, int) else inf, str(one)))]
 
 
 def narrowing(told: dict[str, Any]) -> str:
@@ -88,9 +99,9 @@ def narrowing(told: dict[str, Any]) -> str:
     if told.get("match"):
         words.append(f"keys like {told['match']}")
     if told.get("types"):
-        words.append(f"type {listed(sorted(told['types']), 'or')}")
+        words.append(f"type {listed(several(told['types']), 'or')}")
     if told.get("databases") is not None:
-        words.append(f"database {listed(sorted(told['databases']), 'or')}")
+        words.append(f"database {listed(several(told['databases']), 'or')}")
     return ", ".join(words)
 
 
@@ -105,8 +116,10 @@ def outcome(run: Run) -> str:
         return ""
     if run.skipped:
         return f"Nothing to do: {value['skipped']}."
-    told = _OUTCOMES.get(run.operation)
-    return told(value) if told else ""
+    # Another version of this program may have returned something else.
+    with suppress(AttributeError, TypeError, ValueError):
+        return _OUTCOMES[run.operation](value) if run.operation in _OUTCOMES else ""
+    return ""
 
 
 def _backup(value: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Literal
+from typing import Annotated, Any, BinaryIO, Literal
 
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
@@ -34,7 +34,7 @@ class RestoreArguments(BaseModel):
     mode: Mode = "skip"
     match: str | None = Field(default=None, min_length=1)
     """A glob on keys, as KEYS takes it: only what fits is restored."""
-    types: frozenset[TypeName] | None = None
+    types: Annotated[frozenset[TypeName], Field(min_length=1)] | None = None
     databases: Databases = None
 
     @property
