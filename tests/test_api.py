@@ -183,6 +183,12 @@ def test_a_wrong_body_is_refused_in_one_sentence(
     assert queued(web_app) == []
 
 
+@pytest.mark.parametrize(("keep", "status"), [(3, 202), (3.0, 202), (3.5, 400), ("3", 400), (0, 400), (True, 400)])
+def test_a_number_is_whole_however_json_writes_it(web_app: Web, keep: object, status: int) -> None:
+    answer = web_app.with_token("restore").post("/api/backup/prune", json={"keep": keep})
+    assert answer.status_code == status, answer.get_json()
+
+
 def test_zero_is_no_way_to_ask_for_a_real_run(web_app: Web, script: FlaskClient) -> None:
     answer = script.post("/api/backup/prune", json={"dry_run": 0})
     assert answer.status_code == 400

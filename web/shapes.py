@@ -1,8 +1,8 @@
 """What the calls of the API take and answer, as its document describes them; a task's arguments are the task's own."""
 
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from worker.manifest import Manifest
 from worker.runs import Operation, Run, State
@@ -41,11 +41,17 @@ class BackupBody(BackupArguments):
     model_config = _OPTIONAL
 
 
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class PruneBody(PruneArguments):
     """How many backups to keep (default: the setting BACKUP_KEEP), and whether only to say what would go."""
 
-    # So that `"dry_run": 0` is an error and not a real run.
+    # So that `"dry_run": 0` is an error and not a real run; but JSON has one kind of numbers.
     model_config = ConfigDict(**_OPTIONAL, strict=True)
+
+    keep: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = None
 
 
 class Named(BaseModel):
