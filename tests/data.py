@@ -40,7 +40,7 @@ def _strings(pipe: Any, now: int) -> None:
 
 
 def _collections(pipe: Any) -> None:
-    big = [b"element:%d" % i for i in range(10_000)]
+    big = [b"element:%d" % i for i in range(3000)]
     odd: list[bytes] = [b"", b"1", b"-1", b"123456789012", b"text", BINARY, b"x" * 300, b"y" * 5000]
     pipe.rpush("list:small", *odd[:5])
     pipe.rpush("list:odd", *odd)

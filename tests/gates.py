@@ -3,16 +3,21 @@
 import contextlib
 import socket
 import threading
+import time
 from typing import Self
 
 READ_BYTES = 16 * 1024
 
 
 class Gate:
-    """A port that leads to another one. Once `shut`, each new connection gets that many bytes of answers and then waits."""
+    """A port that leads to another one. Once `shut`, each new connection gets that many bytes of answers and then waits.
+
+    Each piece of an answer takes `seconds` on its way.
+    """
 
     def __init__(self, port: int) -> None:
         self._to = port
+        self.seconds = 0.0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._open = threading.Event()
@@ -53,6 +58,7 @@ class Gate:
                 passed += len(chunk)
                 if passed > self._allowed:
                     self._open.wait()
+                time.sleep(self.seconds)
                 near.sendall(chunk)
 
 

@@ -7,6 +7,7 @@ import sys
 import time
 from base64 import b64decode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Timer
 from typing import Any
@@ -192,6 +193,12 @@ def test_a_wrong_body_is_refused_in_one_sentence(
     assert queued(web_app) == []
 
 
+@pytest.mark.parametrize(("keep", "status"), [(3, 202), (3.0, 202), (3.5, 400), ("3", 400), (0, 400), (True, 400)])
+def test_a_number_is_whole_however_json_writes_it(web_app: Web, keep: object, status: int) -> None:
+    answer = web_app.with_token("restore").post("/api/backup/prune", json={"keep": keep})
+    assert answer.status_code == status, answer.get_json()
+
+
 def test_zero_is_no_way_to_ask_for_a_real_run(web_app: Web, script: FlaskClient) -> None:
     answer = script.post("/api/backup/prune", json={"dry_run": 0})
     assert answer.status_code == 400
@@ -322,7 +329,7 @@ def test_a_backup_with_a_damaged_manifest_can_be_deleted_and_not_be_had(web_app:
     (web_app.storage / f"{NAME}.manifest.json").write_bytes(b"{")
     for call in ("manifest", "download"):
         answer = script.get(f"/api/backup/{call}/{NAME}")
-        assert answer.status_code == 500
+        assert answer.status_code == 409
         assert error(answer).startswith(f"The manifest of {NAME} is damaged")
     assert script.delete(f"/api/backup/delete/{NAME}").status_code == 202
 
@@ -360,6 +367,22 @@ def test_numbers_that_come_in_time_are_told_at_once(
     answer = script.get("/api/backup/stats")
     with_delay.join()
     assert (answer.status_code, answer.get_json()) == (status, told)
+
+
+def test_numbers_are_waited_for_by_a_few_only(web_app: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["web.api"], "STATS_SECONDS", 1.5)
+    scripts = [web_app.with_token("read") for _ in range(4)]
+
+    def ask(script: FlaskClient) -> tuple[int, float]:
+        began = time.monotonic()
+        return script.get("/api/backup/stats").status_code, time.monotonic() - began
+
+    with ThreadPoolExecutor(len(scripts)) as pool:
+        answers = list(pool.map(ask, scripts))
+    assert {status for status, _ in answers} == {202}
+    assert sum(seconds > 1.5 for _, seconds in answers) == 2
+    with ThreadPoolExecutor(2) as pool:
+        assert all(seconds > 1.5 for _, seconds in pool.map(ask, scripts[:2])), "who has waited waits no longer"
 
 
 def test_somebody_who_has_logged_in_may_use_it_too(web_app: Web, admin: Browser) -> None:

@@ -258,7 +258,7 @@ BROKEN: dict[str, tuple[Callable[[House], None], str]] = {
     "an artifact alone": (_artifact_alone, "has no manifest, so it is no backup: take it in with"),
     "of a broken manifest": (_broken_manifest, "manifest of .* is damaged"),
     "of another's manifest": (_manifest_of_another, "describes another backup"),
-    "a link": (_link, "cannot be read"),
+    "a link": (_link, "something else of that name"),
 }
 
 

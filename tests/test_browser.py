@@ -60,7 +60,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             CELERY_RESULT_BACKEND=broker.url[:-1] + "1",
             BACKUP_STORAGE=str(folder / "backups"),
         )
-        secrets = {"PORT": str(port), "SESSION_SECRET": "s" * 32, "ADMIN_PASSWORD": PASSWORD}
+        secrets = {"PORT": str(port), "SESSION_SECRET": "0123456789abcdef" * 2, "ADMIN_PASSWORD": PASSWORD}
         worker = Background(*CELERY, "worker", "--concurrency", "2", env=env, cwd=folder, name="worker")
         web = Background(sys.executable, "-m", "web", env=env | secrets, cwd=folder, name="web")
         try:

@@ -1,7 +1,10 @@
 """What is in storage: a backup is an artifact with its manifest, and everything else is a problem or none of ours."""
 
+import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -95,6 +98,54 @@ def test_a_damaged_manifest_is_a_problem_and_no_backup(text: bytes, folder: Fold
     assert "damaged" in problem(folder)
     with pytest.raises(ArtifactError, match="damaged"):
         catalogue.get(folder, NAMES[0], ANYWHERE)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"sha256": "$(touch /tmp/x)"},
+        {"sha256": "A" * 64},
+        {"sha256": "a" * 64 + "\n"},
+        {"duration_seconds": -1},
+        {"duration_seconds": float("inf")},
+        {"duration_seconds": float("nan")},
+        {"duration_seconds": 1e300},
+        {"keys": 10**400},
+        {"keys": -1},
+        {"expiring": -1},
+        {"functions": 2**63 + 1},
+        {"keys_by_db": {"0": {"string": -5}}},
+        {"keys_by_db": {"-1": {"string": 5}}},
+        {"bytes": {"raw": 10**30, "stored": 7}},
+    ],
+)
+def test_a_manifest_that_tells_what_cannot_be_is_damaged(told: dict[str, Any], folder: Folder) -> None:
+    folder.put(NAMES[0], b"content")
+    manifest = json.loads(to_json(manifest_of(NAMES[0], b"content"))) | told
+    folder.put(NAMES[0] + MANIFEST_SUFFIX, json.dumps(manifest).encode())
+    assert "damaged" in problem(folder)
+
+
+@pytest.mark.parametrize("name", ["evil", "latest", NAMES[0] + MANIFEST_SUFFIX])
+def test_what_cannot_be_asked_for_is_not_listed(name: str, folder: Folder) -> None:
+    folder.put(name, b"content")
+    folder.put(name + MANIFEST_SUFFIX, to_json(manifest_of(NAMES[0], b"content").model_copy(update={"name": name})))
+    assert (
+        f"The file {name}{MANIFEST_SUFFIX} is of no backup: none can have that name." in catalogue.read(folder).problems
+    )
+    assert names(folder) == []
+
+
+def test_a_manifest_that_cannot_be_read_is_a_problem_and_hides_no_other_backup(folder: Folder) -> None:
+    for name in NAMES:
+        stored(folder, name)
+    os.truncate(folder.path / (NAMES[1] + MANIFEST_SUFFIX), (64 << 20) + 1)
+    found = catalogue.read(folder)
+    assert [one.name for one in found.backups] == [NAMES[2], NAMES[0]]
+    assert found.problems == [
+        f"The file {NAMES[1]}{MANIFEST_SUFFIX} in {folder} is larger than any of its kind can be."
+    ]
+    assert catalogue.get(folder, "latest", ANYWHERE).name == NAMES[2]
 
 
 def test_a_manifest_of_a_format_to_come_is_not_taken_for_one_of_ours(folder: Folder) -> None:

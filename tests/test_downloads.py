@@ -28,7 +28,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 URL = f"/api/backup/download/{NAME}"
 MEGABYTE = 1 << 20
 LARGE = 48 * MEGABYTE
-AT_ONCE = 10
+AT_ONCE, SLOW = 10, 20
 
 
 @pytest.fixture
@@ -128,10 +128,27 @@ def test_whoever_has_the_file_need_not_get_it_again(web_app: Web, script: FlaskC
     assert open_files("self", web_app.storage) == []
 
 
+def test_whoever_wants_another_file_gets_none(web_app: Web, script: FlaskClient) -> None:
+    answer = ask(script, If_Match='"another"')
+    assert answer.status_code == 412
+    assert answer.get_json()["error"].startswith("The backup is not the one that If-Match")
+    assert open_files("self", web_app.storage) == []
+    assert ask(script, If_Match=f'"{SHA256}"').data == CONTENT
+
+
+def test_a_storage_that_cannot_be_read_is_a_reason_to_try_again(web_app: Web, script: FlaskClient) -> None:
+    web_app.storage.rename(web_app.folder / "elsewhere")
+    web_app.storage.write_text("a file where the folder should be")
+    for path in ("list", f"manifest/{NAME}", f"download/{NAME}"):
+        answer = script.get(f"/api/backup/{path}")
+        assert answer.status_code == 503, path
+        assert str(web_app.storage) in answer.get_json()["error"]
+
+
 def test_a_file_that_is_not_what_its_manifest_says_is_not_given_out(web_app: Web, script: FlaskClient) -> None:
     (web_app.storage / NAME).write_bytes(CONTENT[:-1])
     answer = ask(script)
-    assert answer.status_code == 500
+    assert answer.status_code == 409
     assert answer.get_json()["error"] == f"The artifact {NAME} has 1,023 bytes and not 1,024: it is not whole."
     (web_app.storage / NAME).unlink()
     assert ask(script).status_code == 404
@@ -143,7 +160,7 @@ def test_no_link_leads_out_of_the_storage(web_app: Web, script: FlaskClient) -> 
     (web_app.storage / NAME).unlink()
     (web_app.storage / NAME).symlink_to(secret)
     answer = ask(script)
-    assert answer.status_code == 500
+    assert answer.status_code == 404
     assert b"xxx" not in answer.data
 
 
@@ -212,11 +229,11 @@ def test_ten_at_once_get_it_at_flat_memory_and_those_who_leave_are_forgotten(liv
     before = live.memory
     with ThreadPoolExecutor(AT_ONCE) as pool:
         assert set(pool.map(live.fetch, range(AT_ONCE))) == {live.sha256}
-    slow = [live.ask() for _ in range(AT_ONCE)]
+    slow = [live.ask() for _ in range(SLOW)]
     begun = [answer.read(1000) for _, answer in slow]
-    # Ten who do not read take none of the eight threads: somebody else is served meanwhile.
+    # Those who do not read take none of the threads, of which there are fewer: somebody else is served meanwhile.
     assert live.fetch() == live.sha256
-    assert len(open_files(live.pid, live.storage)) == AT_ONCE
+    assert len(open_files(live.pid, live.storage)) == SLOW
 
     catalogue.remove(open_storage(str(live.storage)), NAME)
     assert sha256_of(slow[0][1], begun[0]) == live.sha256, "it was deleted on its way, and arrives all the same"
@@ -224,4 +241,4 @@ def test_ten_at_once_get_it_at_flat_memory_and_those_who_leave_are_forgotten(liv
         answer.close()
         connection.close()
     eventually(lambda: open_files(live.pid, live.storage) == [], "the files to be closed")
-    assert live.memory - before < AT_ONCE * LARGE / 5
+    assert live.memory - before < SLOW * LARGE / 5

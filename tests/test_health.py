@@ -17,7 +17,7 @@ from tests.processes import CANARY
 from tests.web import Web
 from worker import catalogue, heartbeat
 from worker.errors import BrokerUnavailableError
-from worker.manifest import Origin
+from worker.manifest import MANIFEST_SUFFIX, Origin
 from worker.runs import new, open_runs
 from worker.storage import open_storage
 
@@ -131,6 +131,20 @@ def test_without_a_storage_it_is_not_ready_and_says_so(web_app: Web, script: Fla
     assert answer.get_json()["error"].startswith(f"The storage {web_app.storage} cannot be listed")
 
 
+def test_one_bad_backup_among_good_ones_is_no_reason_not_to_be_ready(web_app: Web, script: FlaskClient) -> None:
+    hear_of(web_app, "celery")
+    storage = open_storage(str(web_app.storage))
+    storage.put(NAME, b"12345")
+    storage.put(NAME + MANIFEST_SUFFIX, b"{")
+    answer = script.get("/readyz")
+    assert (answer.status_code, answer.get_json()["storage"]) == (503, answer.get_json()["error"])
+    assert NAME in answer.get_json()["error"], "nothing that lies there can be used"
+    good = "redis_backup_20231206_000000.rdb"
+    storage.put(good, b"12345")
+    catalogue.add(storage, manifest_of(good, b"12345"))
+    assert script.get("/readyz").status_code == 200
+
+
 def test_the_numbers_of_the_last_backup_are_those_of_its_manifest(web_app: Web, script: FlaskClient) -> None:
     storage = open_storage(str(web_app.storage))
     own = Origin(address=f"127.0.0.1:{web_app.source.port}")
@@ -167,6 +181,8 @@ def test_the_numbers_of_runs_are_those_that_are_remembered(web_app: Web, script:
     assert [found[f"redis_backup_runs{{backup,{state}}}"] for state in ("SUCCESS", "FAILURE", "STARTED")] == [1, 1, 1]
     assert found["redis_backup_last_run_succeeded{backup}"] == 0
     assert found["redis_backup_last_run_succeeded{verify}"] == 1
+    remember(web_app, "backup", "idle", state="SUCCESS", value={"skipped": "it is younger than 24 hours"})
+    assert numbers(script)["redis_backup_last_run_succeeded{backup}"] == 0, "it found nothing to do"
     assert (found["redis_backup_processes{jobs}"], found["redis_backup_processes{beat}"]) == (2, 1)
     assert (found["redis_backup_up"], found["redis_backup_broker_up"]) == (1, 1)
     assert found["redis_backup_up_timestamp_seconds"] == pytest.approx(ended.timestamp())

@@ -96,7 +96,7 @@ def test_whoever_stood_still_for_longer_than_its_lease_has_lost(settings: Settin
             process.send_signal(signal.SIGCONT)
             process.stdin.write("\n")
             process.stdin.flush()
-            assert "run the second has taken its place" in process.stdout.readline()
+            assert "Run the second has taken the place of this one" in process.stdout.readline()
         assert process.wait(10) == 0
     finally:
         process.kill()
@@ -110,6 +110,15 @@ def test_what_a_killed_run_held_can_be_freed_and_nothing_else(settings: Settings
         Lease(settings, f"redis_backup:lock:{what}", owner).holder()
     lock.give_up(settings, "killed")
     assert list(broker.client().scan_iter("redis_backup:lock:*")) == [b"redis_backup:lock:target"]
+
+
+def test_a_lock_is_taken_and_given_back_once_the_broker_is_there(settings: Settings, broker: Server) -> None:
+    broker.kill()
+    with lock.held(settings, "source", seconds=SECONDS) as still_ours:
+        broker.start()
+        eventually(lambda: broker.client().exists("redis_backup:lock:source"), "the lock")
+        still_ours()
+    assert not broker.client().exists("redis_backup:lock:source")
 
 
 def test_without_a_broker_there_is_no_lock_and_no_obstacle() -> None:
@@ -127,7 +136,9 @@ def test_a_backup_of_a_source_that_is_being_backed_up_is_refused_and_leaves_noth
         logs.run("the first", "backup"),
         lock.held(mine, f"source 127.0.0.1:{source.port}"),
         logs.run("the second", "backup"),
-        pytest.raises(BusyError, match="the first"),
     ):
-        backup(mine, BackupArguments(), silent)
+        with pytest.raises(BusyError, match="the first"):
+            backup(mine, BackupArguments(), silent)
+        found = backup(mine, BackupArguments(unless_younger_than_hours=1), silent)
+        assert found == {"skipped": "another backup is being made"}
     assert backup(mine, BackupArguments(), silent)["keys"] == 0

@@ -56,10 +56,14 @@ def test_every_call_says_what_it_does_who_may_and_what_can_go_wrong(document: An
         for method, call in item.items():
             assert call["summary"].endswith("."), (path, method)
             assert call["security"] == [{"token": []}, {"session": []}]
-            assert {"400", "401", "403", "500"} < set(call["responses"]), (path, method)
-            problems = [answer for status, answer in call["responses"].items() if status >= "400" and status != "412"]
+            assert {"400", "401", "403", "500", "503"} < set(call["responses"]), (path, method)
+            problems = [answer for status, answer in call["responses"].items() if status >= "400"]
             told = {answer["content"]["application/json"]["schema"]["$ref"] for answer in problems}
             assert told == {"#/components/schemas/Problem"}, (path, method)
+            assert list(call["responses"]["429"]["headers"]) == ["Retry-After"]
+            assert list(call["responses"].get("202", {"headers": ["Location"]})["headers"]) == ["Location"]
+    numbers = document["paths"]["/api/backup/stats"]["get"]["responses"]["200"]
+    assert numbers["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Numbers"}
 
 
 def test_it_is_for_those_who_may_look(web_app: Web) -> None:

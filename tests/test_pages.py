@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.backups import take
+from tests.backups import manifest_of, take
 from tests.processes import CANARY, Background, eventually
 from tests.web import Browser, Web
 from web import byhand
-from worker import catalogue
-from worker.manifest import Manifest
-from worker.runs import Run, open_runs
+from worker import audit, catalogue
+from worker.config import load, load_web
+from worker.manifest import MANIFEST_SUFFIX, Manifest
+from worker.runs import OPERATIONS, Run, open_runs
 from worker.storage import open_storage
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -132,6 +133,15 @@ def test_the_files_of_every_page_are_there_and_bootstrap_draws_nothing_by_a_data
         assert name not in page
 
 
+def test_a_session_and_the_files_of_a_page_are_not_sent_anew_with_every_answer(web_app: Web, admin: Browser) -> None:
+    web_app.with_token("read", name="ci")
+    admin.get("/")
+    assert admin.post("/tokens/ci/revoke").status_code == 303
+    for path in ("/", "/system", "/static/style.css"):
+        assert "Set-Cookie" not in admin.get(path).headers, path
+    assert "max-age=3600" in admin.get("/static/style.css").headers["Cache-Control"]
+
+
 def test_the_summary_says_that_all_is_well(web_app: Web, admin: Browser) -> None:
     make_backup(web_app)
     for role in ("celery", "beat"):
@@ -164,6 +174,47 @@ def test_the_summary_warns_of_the_broker_and_of_a_source_that_is_away(web_app: W
     assert "10.0.0.5:6379 (user and password not shown)" in read(admin, "/system")
 
 
+ODD: tuple[Any, ...] = (
+    "text",
+    5,
+    None,
+    [],
+    [1, None, "a"],
+    {"a": [1]},
+    {"skipped": 3},
+    {"bytes": 5, "keys": "x", "source": 7},
+)
+ARGUMENTS: tuple[dict[str, Any], ...] = (
+    {"databases": 0},
+    {"databases": ["a", 1]},
+    {"databases": [1, None]},
+    {"types": [1, "a"], "mode": ["overwrite"]},
+    {"name": "x", "databases": 5, "types": {"a": 1}},
+    {"name": ["x"], "match": 7, "keep": {"a": 1}},
+    {"unless_younger_than_hours": "24", "format": [1]},
+)
+
+
+def test_no_run_is_so_odd_that_a_page_fails(web_app: Web, admin: Browser) -> None:
+    made = []
+    for operation in OPERATIONS:
+        for number, given in enumerate(ARGUMENTS):
+            for state in ("SUCCESS", "FAILURE"):
+                made.append(f"{operation}-{number}-{state}")
+                value = ODD[len(made) % len(ODD)]
+                ended(web_app, state, id=made[-1], operation=operation, arguments=given, value=value)
+    audit.record(web_app.settings, "admin", "backup", "SUCCESS", run="one", arguments={"databases": ["a", None, 0]})
+    pages = {f"/tasks/{identity}" for identity in made} | {f"/tasks?page={page}" for page in (1, 2, 3, 4)} | set(PAGES)
+    assert {path: status for path in sorted(pages) if (status := admin.get(path).status_code) != 200} == {}
+
+
+def test_databases_are_told_as_they_were_given_and_in_order(web_app: Web, admin: Browser) -> None:
+    for given, said in ((0, "db 0"), ("0,3", "db 0,3"), ([10, 9, 2], "db 2, 9 and 10"), (["b", 1], "db 1 and b")):
+        ended(web_app, "FAILURE", arguments={"databases": given}, error="No.")
+        assert f"Backup {said}" in read(admin, "/tasks/one")
+    assert 'name="databases" value="1,b"' in admin.get("/tasks/one").text
+
+
 def test_a_backup_that_failed_its_verification_is_called_damaged_everywhere(web_app: Web, admin: Browser) -> None:
     name = make_backup(web_app)
     ended(web_app, "FAILURE", operation="verify", arguments={"name": name}, error="Byte 7 is another one.")
@@ -188,6 +239,8 @@ def test_a_long_list_has_pages(web_app: Web, admin: Browser) -> None:
     assert 'rel="next"' not in last.text
     assert read(admin, "/tasks?page=-5").startswith("Tasks")
     assert read(admin, "/tasks?page=x").startswith("Tasks")
+    for path in ("/tasks", "/restores", "/backups"):
+        read(admin, f"{path}?page={'9' * 20}")
 
 
 def test_tasks_are_filtered_by_kind_and_state_and_questions_come_only_when_asked_for(
@@ -441,10 +494,126 @@ def test_with_the_broker_away_the_backups_are_still_there(web_app: Web, admin: B
 
 def test_a_storage_that_cannot_be_read_is_said_and_no_error_page(web_app: Web, admin: Browser) -> None:
     web_app.storage.write_text("no folder")
-    assert "The storage cannot be read" in read(admin, "/")
+    said = read(admin, "/")
+    assert "The storage cannot be read" in said
+    assert "Nobody can tell which backups there are." in said
+    assert said.count("not known") == 4, "one for each number"
+    for path in PAGES:
+        assert "0 backups" not in read(admin, path), path
     assert "cannot be listed" in read(admin, "/backups")
     assert "cannot be listed" in read(admin, "/schedule")
     assert "cannot be listed" in read(admin, "/system")
+
+
+def test_a_storage_that_cannot_be_looked_into_is_said_and_no_error_page(
+    web_app: Web, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BACKUP_STORAGE", str(web_app.folder / ("x" * 300) / "backups"))
+    for cached in (load, load_web):
+        cached.cache_clear()
+    assert "Free not known" in read(admin, "/system")
+
+
+def test_a_folder_that_is_gone_is_said_where_backups_are_remembered(web_app: Web, admin: Browser) -> None:
+    ended(web_app, "SUCCESS", id="young", value={"skipped": "it is younger than 24 hours"})
+    assert "The storage is gone" not in read(admin, "/")
+    ended(web_app, "SUCCESS", value={"name": make_backup(web_app)})
+    assert "The storage is gone" not in read(admin, "/")
+    shutil.rmtree(web_app.storage)
+    assert f"Backups were made, and there is no folder {web_app.storage}: is it mounted" in read(admin, "/")
+
+
+@pytest.mark.parametrize(
+    ("harm", "problem"), [("damage", "is damaged"), ("cut", "is not whole"), ("lose", "only its manifest is there")]
+)
+def test_a_backup_that_is_not_whole_says_so_and_can_be_deleted(
+    web_app: Web, admin: Browser, harm: str, problem: str
+) -> None:
+    name = make_backup(web_app)
+    artifact = web_app.storage / name
+    if harm == "damage":
+        (web_app.storage / f"{name}{MANIFEST_SUFFIX}").write_text("{")
+    elif harm == "cut":
+        artifact.write_bytes(artifact.read_bytes()[:-1])
+    else:
+        artifact.unlink()
+    for path in (f"/backups/{name}", f"/backups/{name}/restore?mode=skip"):
+        assert problem in read(admin, path)
+    assert f"Type {name} to delete it" in read(admin, f"/backups/{name}")
+    assert "is missing: type" in words(admin.post(f"/backups/{name}/delete"))
+    for what in ("verify", "restore"):
+        assert admin.post(f"/backups/{name}/{what}").status_code == 303, "the task tells what is wrong"
+    assert admin.post(f"/backups/{name}/delete", data={"confirm": name}).status_code == 303
+
+
+def test_the_latest_of_the_pages_is_that_of_the_api(web_app: Web, admin: Browser) -> None:
+    own = make_backup(web_app)
+    storage = open_storage(str(web_app.storage))
+    other = manifest_of("redis_backup_20300101_000000.rdb", b"12345")
+    storage.put(other.name, b"12345")
+    catalogue.add(storage, other)
+    told = admin.get("/api/backup/manifest/latest").get_json()
+    assert told["name"] == own
+    assert own in read(admin, "/backups/latest")
+    assert own in read(admin, "/backups/latest/restore?mode=overwrite")
+
+
+def test_the_last_run_of_the_schedule_is_found_behind_any_number_of_others(web_app: Web, admin: Browser) -> None:
+    now = datetime.now(UTC)
+    ended(web_app, "FAILURE", id="daily", asked_by="beat daily", queued_at=now - timedelta(hours=13), error="No.")
+    for number in range(250):
+        at = now - timedelta(minutes=number)
+        ended(web_app, "FAILURE", id=f"other-{number}", asked_by="beat interval", queued_at=at, error="No.")
+    ended(web_app, "SUCCESS", id="idle", asked_by="beat interval", value={"skipped": "it is younger than 24 hours"})
+    assert re.findall(r'href="/tasks/([a-z0-9-]+)"', admin.get("/schedule").text) == ["daily", "other-0"]
+
+
+def test_without_a_worker_it_is_said_where_something_waits(web_app: Web, admin: Browser) -> None:
+    remembered(web_app)
+    remembered(web_app, id="runs", state="STARTED")
+    for path in ("/backups", "/tasks/one"):
+        assert "Nobody serves the queues jobs and quick, and what is asked for waits there" in read(admin, path)
+    assert "Nobody serves" not in read(admin, "/tasks/runs")
+    web_app.broker.client().set("redis_backup:alive:celery:here", 1)
+    for path in ("/backups", "/tasks/one"):
+        assert "Nobody serves" not in read(admin, path)
+
+
+@pytest.mark.parametrize(
+    ("form", "page"),
+    [
+        ("/backups/create", "/backups"),
+        ("/backups/some.rdb/verify", "/backups/some.rdb"),
+        ("/backups/some.rdb/delete", "/backups/some.rdb"),
+        ("/schedule/prune", "/schedule"),
+        ("/system/ask", "/system"),
+        ("/tokens", "/system"),
+        ("/tokens/ci/revoke", "/system"),
+    ],
+)
+def test_a_form_that_is_reloaded_by_its_address_leads_to_its_page(admin: Browser, form: str, page: str) -> None:
+    answer = admin.get(form)
+    assert (answer.status_code, answer.location) == (303, page)
+
+
+def test_a_token_that_cannot_be_made_or_revoked_comes_back_with_what_was_typed(admin: Browser) -> None:
+    answer = admin.post("/tokens", data={"name": "Not Good", "scopes": ["backup"]})
+    assert answer.status_code == 400
+    assert "The name of a token must be up to 64 small letters" in words(answer)
+    assert 'value="Not Good"' in answer.text
+    assert 'value="backup" checked' in answer.text
+    assert 'value="read" checked' not in answer.text
+    answer = admin.post("/tokens/unheard-of/revoke")
+    assert answer.status_code == 404
+    assert "There is no token unheard-of" in words(answer)
+    assert "Name of a new token" in words(answer)
+
+
+def test_the_system_page_shows_every_setting_and_no_secret(web_app: Web, admin: Browser) -> None:
+    said = read(admin, "/system")
+    assert f"CELERY_RESULT_BACKEND 127.0.0.1:{web_app.broker.port} (user and password not shown)" in said
+    assert "WEB_PROXIES 0" in said
+    assert CANARY not in said
 
 
 def test_the_list_names_what_in_storage_is_no_backup(web_app: Web, admin: Browser) -> None:
@@ -499,7 +668,8 @@ def test_the_theme_is_kept_in_a_cookie_and_leads_back(admin: Browser) -> None:
 
 
 @pytest.mark.parametrize(
-    "elsewhere", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:1", ""]
+    "elsewhere",
+    ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:1", "", "//[", "/a\r\nX: y", "/\t/evil"],
 )
 def test_the_theme_leads_to_no_other_host(admin: Browser, elsewhere: str) -> None:
     assert admin.post("/theme", data={"theme": "dark", "next": elsewhere}).location == "/"

@@ -101,7 +101,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
             BACKUP_STORAGE=str(folder / "backups"),
         )
         desk = Desk(folder, env | {"PYTHONPATH": str(folder)}, broker, source, free_port(), [])
-        secrets = {"PORT": str(desk.web_port), "SESSION_SECRET": "s" * 32, "ADMIN_PASSWORD": "long enough"}
+        secrets = {
+            "PORT": str(desk.web_port),
+            "SESSION_SECRET": "0123456789abcdef" * 2,
+            "ADMIN_PASSWORD": "long enough",
+        }
         web = (sys.executable, "-m", "web")
         desk.started.append(Background(*CELERY, "worker", env=desk.env, cwd=folder, name="worker"))
         desk.started.append(Background(*web, env=desk.env | secrets, cwd=folder, name="web"))

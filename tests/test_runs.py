@@ -30,6 +30,7 @@ from tests.processes import (
     with_password,
 )
 from tests.servers import Binary, Server, binaries, running
+from web import telling
 from worker import reaper, runs
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
@@ -81,6 +82,21 @@ def test_only_a_reason_in_words_makes_a_run_one_that_did_nothing() -> None:
     assert not a_run(state="FAILURE", value={"skipped": "there is a younger one"}).skipped
 
 
+def test_the_last_run_of_an_entry_of_the_schedule_is_known_until_it_is_forgotten(memory: Runs) -> None:
+    now = datetime.now(UTC)
+    daily = [a_run(asked_by="beat daily", queued_at=now - timedelta(days=day)) for day in (1, 2)]
+    for one in (*daily, a_run(), a_run(asked_by="beat interval", state="SUCCESS", value={"skipped": "young"})):
+        memory.put(one)
+    assert memory.planned("daily") == daily[0]
+    assert memory.planned("interval") is None, "it had nothing to do"
+    memory.forget(daily[0].id)
+    assert memory.planned("daily") == daily[1]
+
+
+def test_every_operation_has_its_words() -> None:
+    assert set(telling.KINDS) == set(runs.OPERATIONS)
+
+
 def test_more_than_a_page_of_runs_is_listed_whole(memory: Runs) -> None:
     now = datetime.now(UTC)
     made = [a_run(queued_at=now - timedelta(seconds=second), state="SUCCESS") for second in range(runs.PAGE + 5)]
@@ -130,8 +146,8 @@ def _nobody(run: Run) -> None:
     ("operation", "progress", "words"),
     [
         ("restore", {"phase": "restoring", "current": 1234}, "At least 1,234 keys"),
-        ("restore", {"phase": "verifying", "current": 99}, "At least 0 keys"),
-        ("backup", None, "nothing of it is listed"),
+        ("restore", {"phase": "verifying", "current": 99}, "not heard of any more. Run the same restore again"),
+        ("backup", None, "see whether its backup is in the list"),
         ("prune", None, "start it again"),
     ],
 )
@@ -140,11 +156,28 @@ def test_a_run_whose_lease_ran_out_is_ended_with_what_is_known(
 ) -> None:
     run = a_run(operation, state="STARTED", progress=progress)
     memory.put(run)
+    assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+    memory._client.delete(lease_key(run.id))
     (ended,) = reaper.reap(broker_settings, ["jobs"], _nobody)
     assert (ended.id, ended.state) == (run.id, "INTERRUPTED")
     assert words in str(ended.error)
     assert memory.get(run.id) == ended
     assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+
+
+def test_a_broker_that_lost_its_memory_learns_of_a_run_together_with_its_lease(
+    memory: Runs, broker_settings: Settings
+) -> None:
+    memory._client.flushall()
+    memory.put(a_run(state="STARTED"))
+    assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+
+
+def test_an_argument_that_is_no_text_is_remembered_all_the_same(memory: Runs) -> None:
+    odd = runs.new("one", "verify", {"name": "\ud800", "more": {1: b"x"}}, "admin")
+    memory.put(odd)
+    assert memory.get("one") == odd
+    assert odd.arguments["name"] == "?"
 
 
 @pytest.fixture
@@ -156,21 +189,23 @@ def broker_settings(memory: Runs) -> Settings:
 def test_a_run_that_lives_is_left_alone(memory: Runs, broker_settings: Settings) -> None:
     run = a_run(state="STARTED")
     memory.put(run)
-    memory._client.set(lease_key(run.id), run.id)
+    assert memory._client.ttl(lease_key(run.id)) <= 60
     assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
 
 
 def test_what_was_lost_before_it_began_is_asked_for_again_or_told(memory: Runs, broker_settings: Settings) -> None:
     long_ago = datetime.now(UTC) - timedelta(minutes=5)
     lost, waits, young = a_run(due_at=long_ago), a_run(due_at=long_ago), a_run()
-    restore, hopeless = a_run("restore", due_at=long_ago), a_run(due_at=long_ago, attempt=reaper.ATTEMPTS)
-    for one in (lost, waits, young, restore, hopeless):
+    restore, begun = a_run("restore", due_at=long_ago), a_run(due_at=long_ago, state="RETRY", attempt=1)
+    hopeless = a_run(due_at=long_ago, queued_at=datetime.now(UTC) - timedelta(days=2))
+    for one in (lost, waits, young, restore, begun, hopeless):
         memory.put(one)
+    memory.claim(begun.id, 1)
     memory._client.lpush("jobs", json.dumps({"headers": {"id": waits.id}}))
     published: list[Run] = []
     ended = reaper.reap(broker_settings, ["jobs", "quick"], published.append)
     assert published == [lost]
-    assert {one.id for one in ended} == {restore.id, hopeless.id}
+    assert {one.id for one in ended} == {restore.id, begun.id, hopeless.id}
     assert "nothing was done" in str(ended[0].error)
 
 
@@ -267,6 +302,14 @@ def test_a_call_is_remembered_from_the_queue_to_its_end(office: Office) -> None:
 def _all(office: Office) -> list[Run]:
     with open_runs(Settings(celery_broker_url=office.broker.url)) as memory:
         return list(memory.each())
+
+
+def test_what_was_asked_for_is_remembered_as_it_was_understood(office: Office) -> None:
+    with office.worker():
+        ended = office.wait_for(office.call("backup", databases=0, unless_younger_than_hours="0.5"), "SUCCESS")
+        refused = office.wait_for(office.call("backup", databases=["a", 1]), "FAILURE")
+    assert ended.arguments == {"databases": [0], "unless_younger_than_hours": 0.5}
+    assert refused.arguments == {"databases": ["a", 1]}, "as it was sent, for nobody could understand it"
 
 
 def test_a_failure_is_remembered_with_its_sentence(office: Office) -> None:
@@ -370,6 +413,58 @@ def test_a_backup_goes_on_while_the_broker_is_away_and_its_end_is_told(office: O
 
 def _here(office: Office) -> list[int]:
     return [pid for worker in office.workers for pid in worker.pids()]
+
+
+def test_a_task_that_cannot_be_called_is_a_failure_and_nothing_is_made_of_it_later(office: Office) -> None:
+    before = office.manifests
+    called = run(*CELERY, "call", "worker.tasks.backup", "--args", '["json"]', env=office.env, cwd=office.folder)
+    strange = run(*CELERY, "call", "worker.tasks.nonsense", env=office.env, cwd=office.folder).out.strip()
+    with office.worker():
+        ended = office.wait_for(called.out.strip(), "FAILURE")
+    assert "give its arguments by name" in str(ended.error)
+    assert office.run(strange) is None
+    assert office.manifests == before
+
+
+def test_a_job_runs_while_the_redis_of_results_is_away(office: Office) -> None:
+    env = office.env | {"CELERY_RESULT_BACKEND": f"redis://:{CANARY}@127.0.0.1:1/0"}
+    worker = Background(*CELERY, "worker", "--concurrency", "1", env=env, cwd=office.folder, name="alone")
+    try:
+        worker.wait_until_it_says("ready.")
+        assert office.wait_for(office.call("backup"), "SUCCESS").value["keys"] == KEYS
+    finally:
+        worker.stop()
+
+
+def test_what_has_succeeded_is_not_tried_again(office: Office) -> None:
+    identity, broker = office.call("backup"), office.broker.client()
+    (message,) = _messages(office)
+    before = office.manifests
+    with office.worker() as worker:
+        first = office.wait_for(identity, "SUCCESS")
+        again = json.loads(message)
+        again["headers"]["retries"] = 1
+        broker.lpush("jobs", json.dumps(again))
+        worker.event("delivered_again", run=identity)
+        assert office.run(identity) == first
+    assert len(office.manifests - before) == 1
+
+
+def test_a_verb_of_the_shell_that_is_told_to_end_leaves_nothing(office: Office) -> None:
+    office.gate.shut(HALF_WAY)
+    shell = Background(*PYTHON, "backup", env=office.env, cwd=office.folder, name="shell")
+    try:
+        eventually(lambda: holder(shell.pids(), "*.partial"), "the backup to begin")
+        shell.process.send_signal(signal.SIGTERM)
+        assert shell.process.wait(20) == 1
+        assert "Stopped." in shell.said
+    finally:
+        shell.stop()
+        office.gate.open()
+    (told,) = _all(office)
+    assert (told.state, told.error) == ("INTERRUPTED", "It was stopped before its end.")
+    assert not list((office.folder / "backups").glob(".*.partial"))
+    assert not list(office.broker.client().scan_iter("redis_backup:lock:*"))
 
 
 def test_a_verb_of_the_shell_is_a_run_as_well(office: Office) -> None:

@@ -1,5 +1,6 @@
-"""`python -m web` and gunicorn: when the dashboard does not start, and how it runs and ends as a process."""
+"""`python -m web`: when the dashboard does not start, and how it runs and ends as a process."""
 
+import contextlib
 import http.client
 import json
 import signal
@@ -12,11 +13,13 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartServer
-from tests.processes import BIN, CANARY, Background, environment, eventually
+from tests.processes import CANARY, Background, environment
 from tests.servers import Binary, free_port
 from tests.web import PASSWORD, SECRET
-from web.__main__ import main
+from web.__main__ import LARGEST_HEADER_BYTES, main
 from worker.config import load_web
+
+IDLE, DRIPPING = 120, 30
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,9 @@ from worker.config import load_web
         ({"SESSION_SECRET": "short-" + CANARY}, "SESSION_SECRET"),
         ({"ADMIN_PASSWORD": ""}, "ADMIN_PASSWORD is wrong: must be set, or ADMIN_PASSWORD_HASH in its place"),
         ({"ADMIN_PASSWORD": "canary-"}, "ADMIN_PASSWORD"),
+        ({"ADMIN_PASSWORD": " " * 12}, "ADMIN_PASSWORD is wrong: must be more than blanks"),
+        ({"SESSION_SECRET": "s" * 64}, "SESSION_SECRET is wrong: must be random"),
+        ({"BACKUP_STORAGE": f"s3://{CANARY}"}, "BACKUP_STORAGE is wrong: must be a folder"),
         ({"ADMIN_PASSWORD_HASH": CANARY}, "ADMIN_PASSWORD_HASH"),
         ({"ADMIN_PASSWORD_HASH": "scrypt:32768:8:1" + CANARY}, "ADMIN_PASSWORD_HASH"),
         ({"PORT": "99999"}, "PORT"),
@@ -121,17 +127,25 @@ def test_a_port_that_is_taken_is_one_sentence(served: Callable[..., tuple[Backgr
     assert process.said == f"Error: The dashboard cannot listen on port {port}: Address already in use.\n"
 
 
-def test_gunicorn_serves_it_too(served: Callable[..., tuple[Background, str]]) -> None:
-    gunicorn = (str(BIN / "gunicorn"), "web:create_app()", "--threads", "2", "--bind", "127.0.0.1:{port}")
-    process, url = served(*gunicorn)
-    process.wait_until_it_says("Listening at")
-    assert eventually(lambda: ask(url, "/healthz"), "an answer")[0] == 200
-    assert ask(url, "/api/backup/list", Authorization="Bearer wrong")[0] == 401
-    assert process.event("audit", what="token")["outcome"] == "failed"
+def test_clients_that_send_nothing_or_drip_keep_nobody_else_waiting(
+    served: Callable[..., tuple[Background, str]],
+) -> None:
+    process, url = served("sh", "-c", f"ulimit -Sn 100; exec {sys.executable} -m web")
+    process.wait_until_it_says(url)
+    port = int(url.rpartition(":")[2])
+    with contextlib.ExitStack() as clients:
+        idle = [clients.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(IDLE)]
+        dripping = [clients.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(DRIPPING)]
+        for client in dripping:
+            client.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(3):
+            for client in dripping:
+                client.sendall(b"a")
+            assert ask(url, "/healthz")[0] == 200
+        assert len(idle) + len(dripping) < len(list(Path(f"/proc/{process.process.pid}/fd").iterdir()))
 
 
-def test_gunicorn_does_not_serve_it_without_a_secret(served: Callable[..., tuple[Background, str]]) -> None:
-    process, _ = served(str(BIN / "gunicorn"), "web:create_app()", "--bind", "127.0.0.1:{port}", SESSION_SECRET="")
-    assert process.process.wait(20) != 0
-    assert "The setting SESSION_SECRET is wrong" in process.said
-    assert CANARY not in process.said
+def test_headers_without_an_end_are_refused(served: Callable[..., tuple[Background, str]]) -> None:
+    process, url = served(sys.executable, "-m", "web")
+    process.wait_until_it_says(url)
+    assert ask(url, "/healthz", **{"X-Long": "x" * LARGEST_HEADER_BYTES})[0] == 431

@@ -8,7 +8,6 @@ import re
 import select
 import subprocess
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from os import close, read, urandom
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest
 
 from tests.backups import take
 from tests.conftest import StartServer
-from tests.processes import CANARY, PYTHON, Ended, Shell, command, environment, listing, run
+from tests.processes import CANARY, PYTHON, Shell, command, environment, listing, run, run_forked
 from tests.servers import Binary, Server
 
 VERBS = [
@@ -82,11 +81,11 @@ def test_a_session_ends_with_the_lost_data_back_and_needs_no_broker(fresh: Shell
     assert source.digest() == before
 
 
-def test_with_json_every_verb_prints_one_document_and_nothing_else(fresh: Shell, tmp_path: Path) -> None:
+def test_with_json_every_verb_prints_one_document_and_nothing_else(shell: Shell, tmp_path: Path) -> None:
     out = tmp_path / "copy.json.gz"
 
     def data(*arguments: str) -> Any:
-        ended = fresh(*arguments, "--json")
+        ended = shell(*arguments, "--json")
         assert (ended.code, ended.err) == (0, ""), arguments
         return ended.data
 
@@ -167,21 +166,19 @@ def test_the_default_storage_is_the_folder_backups_where_one_stands(shell: Shell
 
 
 def test_help_says_what_each_verb_does(tmp_path: Path) -> None:
-    def help_of(verb: str) -> Ended:
-        return run(*PYTHON, verb, "--help", env=environment(), cwd=tmp_path)
-
-    with ThreadPoolExecutor(2) as pool:
-        for verb, shown in zip(VERBS, pool.map(help_of, VERBS), strict=True):
-            assert (shown.code, shown.err) == (0, "")
-            assert shown.out.startswith(f"Usage: python -m worker {verb} ")
-            assert "--json" in shown.out
-            assert len(shown.out.split("\n\n")[1].strip()) > 10
+    for verb in VERBS:
+        shown = run_forked(verb, "--help", env=environment(), cwd=tmp_path)
+        assert (shown.code, shown.err) == (0, "")
+        assert f" {verb} " in shown.out.splitlines()[0]
+        assert "--json" in shown.out
+        assert len(shown.out.split("\n\n")[1].strip()) > 10
 
 
 def test_help_lists_every_verb_and_the_exit_codes(tmp_path: Path) -> None:
     shown = run(*PYTHON, "--help", env=environment(), cwd=tmp_path)
     assert shown.code == 0
     assert "0 done, 1 failed, 2" in shown.out
+    assert shown.out.startswith("Usage: python -m worker ")
     assert all(re.search(rf"^  {verb} ", shown.out, re.MULTILINE) for verb in VERBS)
     assert run(*PYTHON, "--version", env=environment(), cwd=tmp_path).out.startswith("redis-backup, version ")
 

@@ -4,9 +4,10 @@ import contextlib
 import errno
 import os
 import resource
+import socket
 import stat
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tests.servers import Server
 from worker import catalogue
 from worker.backup import BackupArguments, backup
 from worker.config import Settings
-from worker.errors import NotFoundError, StorageError, UsageError
+from worker.errors import NotFoundError, StorageError
 from worker.manifest import MANIFEST_SUFFIX
 from worker.progress import silent
 from worker.prune import DeleteArguments, PruneArguments, delete, prune
@@ -139,7 +140,7 @@ def test_no_link_is_followed(folder: Folder, tmp_path: Path) -> None:
     folder.put(OTHER, b"x")
     (folder.path / NAME).symlink_to(secret)
     assert shown(folder) == [OTHER]
-    with pytest.raises(StorageError):
+    with pytest.raises(NotFoundError):
         folder.open(NAME)
     with pytest.raises(StorageError):
         folder.put(NAME, b"over it")
@@ -187,10 +188,26 @@ def test_a_small_file_that_is_large_is_not_read_whole(folder: Folder) -> None:
     assert len(folder.read(NAME, limit=100)) == 100
 
 
-@pytest.mark.parametrize("url", ["s3://bucket", "https://example.org/", "ftp://x"])
-def test_a_storage_that_is_no_folder_is_refused(url: str) -> None:
-    with pytest.raises(UsageError, match="BACKUP_STORAGE"):
-        open_storage(url)
+def _socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, _socket])
+def test_what_is_no_file_is_not_found_and_not_waited_for(
+    make: Callable[[Path], None], folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a socket's path may not be long
+    make(Path(NAME))
+    open_before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(NotFoundError, match=f"There is no file .*{NAME}, but something else of that name"):
+        Folder(Path()).open(NAME)
+    assert len(os.listdir("/proc/self/fd")) == open_before
+
+
+def test_a_storage_that_cannot_be_looked_into_has_no_free_bytes_to_tell(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot be looked into"):
+        Folder(tmp_path / ("x" * 300) / "backups").free_bytes()
 
 
 def test_a_folder_is_named_plainly_or_as_a_url(tmp_path: Path) -> None:

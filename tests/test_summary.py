@@ -76,6 +76,12 @@ def test_a_failure_that_a_later_backup_mended_is_over() -> None:
     assert headlines(situation(backup(8), Memory(alive=ALIVE, backups=[failed]))) == []
 
 
+def test_a_failure_stays_when_the_next_run_finds_nothing_to_do() -> None:
+    idle = run("SUCCESS", 1, value={"skipped": "it is younger than 24 hours"})
+    memory = Memory(alive=ALIVE, backups=[idle, run("FAILURE", 2, error="Why."), run("SUCCESS", 9)])
+    assert headlines(situation(backup(9), memory)) == ["The last backup failed"]
+
+
 def test_a_run_that_has_not_ended_is_no_failure() -> None:
     memory = Memory(alive=ALIVE, backups=[run("STARTED", ended_at=None), run("SUCCESS", 9)])
     assert headlines(situation(backup(9), memory)) == []
@@ -147,6 +153,14 @@ def test_a_storage_that_cannot_be_read_says_nothing_of_missing_backups() -> None
     verdict = summary.verdict(situation(None, fault="The storage is gone."))
     assert [one.headline for one in verdict.findings] == ["The storage cannot be read"]
     assert verdict.level == "bad"
+    assert verdict.last == "Nobody can tell which backups there are."
+
+
+def test_a_folder_that_is_gone_is_a_warning_where_backups_are_remembered() -> None:
+    idle = run("SUCCESS", value={"skipped": "it is younger than 24 hours"})
+    for backups, known in (([], False), ([idle, run("FAILURE", error="Why.")], False), ([run("SUCCESS")], True)):
+        given = situation(None, Memory(alive=ALIVE, backups=backups), missing="/backups")
+        assert ("The storage is gone" in headlines(given)) is known
 
 
 def test_the_headline_is_that_of_the_worst() -> None:

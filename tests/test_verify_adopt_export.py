@@ -349,15 +349,15 @@ def one_key(gigabytes: float) -> Iterator[bytes]:
 
 # What is held whole is bounded by what a server can hold: a key of 512 MB, and a line of 1 GiB in the portable format.
 BOMBS = [
-    pytest.param(zeros, 100 << 20, id="zeros"),
-    pytest.param(one_string, 100 << 20, id="one string"),
-    pytest.param(one_key, 1536 << 20, id="one key", marks=pytest.mark.slow),
-    pytest.param(quote, 1536 << 20, id="a line without end", marks=pytest.mark.slow),
+    pytest.param("zstd", zeros, 100 << 20, id="zeros of zstd"),
+    pytest.param("gzip", zeros, 100 << 20, id="zeros of gzip"),
+    pytest.param("zstd", one_string, 100 << 20, id="one string"),
+    pytest.param("zstd", one_key, 1536 << 20, id="one key", marks=pytest.mark.slow),
+    pytest.param("zstd", quote, 1536 << 20, id="a line without end", marks=pytest.mark.slow),
 ]
 
 
-@pytest.mark.parametrize(("bomb", "bound"), BOMBS)
-@pytest.mark.parametrize("compression", ["zstd", "gzip"])
+@pytest.mark.parametrize(("compression", "bomb", "bound"), BOMBS)
 def test_a_bomb_is_refused_within_bounded_memory_and_leaves_nothing(
     compression: CompressionName,
     bomb: Callable[[float], Iterator[bytes]],

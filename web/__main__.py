@@ -1,5 +1,9 @@
-"""`python -m web`: the dashboard in one process with threads, as `make run` starts it. In production gunicorn takes its place."""
+"""`python -m web`: the dashboard in one process with threads, here and in production.
 
+Threads are for requests that have come whole: whoever sends or reads slowly costs a connection and no thread.
+"""
+
+import resource
 import signal
 import sys
 
@@ -9,7 +13,12 @@ from web import create_app
 from worker.config import WebSettings, load_web
 from worker.errors import BackupSystemError
 
-THREADS = 8
+THREADS = 16
+CONNECTIONS = 1000
+FILES = 4 * CONNECTIONS
+"""A connection is an open file, a download another, and a large answer or request lies in a third."""
+IDLE_SECONDS = 30
+LARGEST_HEADER_BYTES = 32 * 1024
 LARGEST_REQUEST_BYTES = 1 << 20
 """More than the application takes, so that it is the one that says no."""
 
@@ -18,12 +27,18 @@ def main() -> int:
     """Serve until told to stop: the exit code. What is wrong with the settings is one sentence on standard error."""
     try:
         settings = load_web()
+        _allow_files()
         server = waitress.create_server(
             create_app(),
             host=settings.web_bind,
             port=settings.port,
             threads=THREADS,
             ident=None,
+            connection_limit=CONNECTIONS,
+            asyncore_use_poll=True,
+            channel_timeout=IDLE_SECONDS,
+            cleanup_interval=IDLE_SECONDS // 3,
+            max_request_header_size=LARGEST_HEADER_BYTES,
             max_request_body_size=LARGEST_REQUEST_BYTES,
             clear_untrusted_proxy_headers=settings.web_proxies == 0,
         )
@@ -37,6 +52,12 @@ def main() -> int:
     print(f"The dashboard is at {_url(settings)}", flush=True)
     server.run()
     return 0
+
+
+def _allow_files() -> None:
+    """Many systems give a process 1,024 at first, and more when it asks."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(FILES, hard)), hard))
 
 
 def _url(settings: WebSettings) -> str:

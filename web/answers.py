@@ -29,7 +29,9 @@ STATUS = (
     (errors.NotFoundError, 404),
     (errors.BusyError, 409),
     (errors.RefusedError, 409),
+    (errors.ArtifactError, 409),
     (errors.TemporaryError, 503),
+    (errors.StorageError, 503),
 )
 """The first that fits counts; every other error of ours is a 500."""
 
@@ -37,6 +39,7 @@ _SENTENCES = {
     400: "The request could not be understood: look at what was sent.",
     404: "There is nothing here: look at the address.",
     405: "That cannot be done at this address: look at the method of the request.",
+    412: "The backup is not the one that If-Match or If-Unmodified-Since names: ask without them to get it as it is.",
     413: "The request is larger than anything that is expected here: send less.",
     415: "The body must be JSON: send it with Content-Type: application/json.",
     416: "The backup has no bytes in that range: ask for one within its size.",

@@ -1,21 +1,23 @@
 """What a script uses: tasks are asked for with 202 and a result id, and looked up by it."""
 
-from contextlib import suppress
+import threading
 from itertools import islice
 from typing import Any
 
 from flask import Response, g, url_for
 from flask_openapi3 import APIBlueprint, Tag
 
-from web import jobs
+from web import jobs, known
 from web.answers import Problem
 from web.auth import needs
 from web.downloads import stored_file
 from web.shapes import (
+    TOO_MANY,
     BackupBody,
     BackupList,
     Issued,
     Named,
+    Numbers,
     Outcome,
     Page,
     PruneBody,
@@ -26,10 +28,9 @@ from web.shapes import (
 )
 from worker import catalogue, tasks
 from worker.config import load_web
-from worker.errors import ArtifactError, BackupSystemError, UsageError
+from worker.errors import BackupSystemError, UsageError
 from worker.manifest import Manifest
 from worker.runs import Run, open_runs
-from worker.storage import Folder, open_storage
 
 SECURITY: dict[str, Any] = {
     "token": {
@@ -46,6 +47,9 @@ SECURITY: dict[str, Any] = {
 }
 STATS_SECONDS = 5
 """How long the numbers are waited for."""
+WAITING = 2
+"""By how many at once: each keeps a thread."""
+_waiting = threading.BoundedSemaphore(WAITING)
 
 Answer = tuple[dict[str, Any], int, dict[str, str]]
 
@@ -64,24 +68,9 @@ api = APIBlueprint(
     url_prefix="/api",
     abp_tags=[_CALLS],
     abp_security=[{"token": []}, {"session": []}],
-    abp_responses=_faults(400, 401, 403, 429, 500),
+    abp_responses={429: TOO_MANY, **_faults(400, 401, 403, 500, 503)},
 )
-_QUEUED: dict[Any, Any] = {202: Queued, **_faults(413, 415, 503)}
-
-
-def _storage() -> Folder:
-    return open_storage(load_web().backup_storage)
-
-
-def _manifest(name: str) -> Manifest:
-    """The backup of that name. Raises NotFoundError, or ArtifactError where its manifest is damaged."""
-    return catalogue.get(_storage(), name, catalogue.scope_of(load_web()))
-
-
-def _check_there(name: str) -> None:
-    """NotFoundError now instead of a task that fails in a minute; what else is wrong, the task tells."""
-    with suppress(ArtifactError):
-        _manifest(name)
+_QUEUED: dict[Any, Any] = {202: Queued, **_faults(413, 415)}
 
 
 def _in_full(name: str, what: str) -> None:
@@ -109,7 +98,7 @@ def restore(body: tasks.RestoreArguments) -> Answer:
     """
     if body.mode != "skip":
         _in_full(body.name, "overwrite with it")
-    _check_there(body.name)
+    known.in_full(body.name)
     return _queued(jobs.ask(tasks.restore, body, g.identity.name))
 
 
@@ -120,7 +109,7 @@ def preview(body: tasks.PreviewArguments) -> Answer:
 
     The id of this run can be given to the restore as `preview`: it is refused where the target has changed since.
     """
-    _check_there(body.name)
+    known.in_full(body.name)
     return _queued(jobs.ask(tasks.preview, body, g.identity.name))
 
 
@@ -132,7 +121,7 @@ def undo(body: tasks.UndoArguments) -> Answer:
     `run` is the restore's result id, or the name of what it kept. Keys that others have changed since are left alone,
     unless `force` says otherwise.
     """
-    catalogue.undo_of(_storage(), body.run)
+    catalogue.undo_of(known.storage(), body.run)
     return _queued(jobs.ask(tasks.undo, body, g.identity.name))
 
 
@@ -140,7 +129,7 @@ def undo(body: tasks.UndoArguments) -> Answer:
 @needs("backup")
 def verify(body: tasks.VerifyArguments) -> Answer:
     """Read a backup to its end and compare it with its manifest."""
-    _check_there(body.name)
+    known.in_full(body.name)
     return _queued(jobs.ask(tasks.verify, body, g.identity.name))
 
 
@@ -156,7 +145,7 @@ def prune(body: PruneBody) -> Answer:
 def delete(path: Named) -> Answer:
     """Delete one backup, named in full."""
     _in_full(path.name, "delete it")
-    _check_there(path.name)
+    known.in_full(path.name)
     return _queued(jobs.ask(tasks.delete, tasks.DeleteArguments(name=path.name), g.identity.name))
 
 
@@ -164,17 +153,17 @@ def delete(path: Named) -> Answer:
 @needs("read")
 def backups(query: Page) -> dict[str, Any]:
     """The catalogue, newest first; read from storage, whatever has become of the broker."""
-    found = catalogue.read(_storage())
+    found = catalogue.read(known.storage())
     shown = found.backups[slice(*query.bounds)]
     listed = BackupList(backups=shown, total=len(found.backups), problems=found.problems, **query.model_dump())
     return listed.model_dump(mode="json")
 
 
-@api.get("/backup/manifest/<name>", responses={200: Manifest, **_faults(404)})
+@api.get("/backup/manifest/<name>", responses={200: Manifest, **_faults(404, 409)})
 @needs("read")
 def manifest(path: Named) -> dict[str, Any]:
     """One backup, described; `latest` is the newest."""
-    return _manifest(path.name).model_dump(mode="json")
+    return known.manifest(path.name).model_dump(mode="json")
 
 
 _FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
@@ -186,22 +175,26 @@ _FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "bi
         200: {"description": "The stored file", "content": _FILE},
         206: {"description": "The part of it that the header Range asks for", "content": _FILE},
         304: {"description": "It is the one that the header If-None-Match names"},
-        412: {"description": "It is not the one that the header If-Match names"},
-        **_faults(404, 416),
+        **_faults(404, 409, 412, 416),
     },
 )
 @needs("read")
 def download(path: Named) -> Response:
     """The stored file, as it is; its ETag is its sha256. `latest` is the newest."""
-    return stored_file(_storage(), _manifest(path.name))
+    return stored_file(known.storage(), known.manifest(path.name))
 
 
-@api.get("/backup/stats", responses={200: {"description": "The numbers"}, 202: Queued, **_faults(503)})
+@api.get("/backup/stats", responses={200: Numbers, 202: Queued})
 @needs("read")
 def stats() -> dict[str, Any] | Answer:
-    """The numbers on the dashboard; a result id where a worker needs longer than five seconds for them."""
+    """The numbers on the dashboard; a result id where a worker needs longer than five seconds for them, or others wait."""
     identity = jobs.ask_once(tasks.stats, tasks.StatsArguments(), g.identity.name)
-    run = jobs.outcome(identity, STATS_SECONDS)
+    if not _waiting.acquire(blocking=False):
+        return _queued(identity)
+    try:
+        run = jobs.outcome(identity, STATS_SECONDS)
+    finally:
+        _waiting.release()
     if run.ended and run.state != "SUCCESS":
         raise BackupSystemError(run.error or "The numbers could not be had: try again.")
     return dict(run.value) if run.ended else _queued(identity)
@@ -212,25 +205,25 @@ def stats() -> dict[str, Any] | Answer:
 def search(body: tasks.SearchArguments) -> Answer:
     """Find a key, or all that fit a glob, in the backups and in the source; or show one version, or two side by side."""
     for name in body.backups:
-        _check_there(name)
+        known.in_full(name)
     return _queued(jobs.ask(tasks.search, body, g.identity.name))
 
 
-@api.post("/ping", responses={202: Queued, **_faults(503)})
+@api.post("/ping", responses={202: Queued})
 @needs("read")
 def ping() -> Answer:
     """Have a worker reach the source, and find out what is allowed there."""
     return _queued(jobs.ask_once(tasks.ping, tasks.PingArguments(), g.identity.name))
 
 
-@api.get("/result/<result_id>", responses={200: Outcome, **_faults(404, 503)})
+@api.get("/result/<result_id>", responses={200: Outcome, **_faults(404)})
 @needs("read")
 def result(path: Issued) -> dict[str, Any]:
     """What became of a task."""
     return told(jobs.outcome(path.result_id))
 
 
-@api.get("/runs", responses={200: RunList, **_faults(503)})
+@api.get("/runs", responses={200: RunList})
 @needs("read")
 def runs(query: RunsPage) -> dict[str, Any]:
     """What was done, is being done and waits, newest first."""
@@ -243,7 +236,7 @@ def runs(query: RunsPage) -> dict[str, Any]:
     return RunList(runs=shown, page=query.page, per_page=query.per_page, more=more).model_dump(mode="json")
 
 
-@api.get("/runs/<result_id>", responses={200: Run, **_faults(404, 503)})
+@api.get("/runs/<result_id>", responses={200: Run, **_faults(404)})
 @needs("read")
 def run(path: Issued) -> dict[str, Any]:
     """All that is known of one run, with its log."""

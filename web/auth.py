@@ -1,7 +1,7 @@
 """Who may come in: the admin by password and session, scripts by token; everything else is turned away, before any route.
 
-A view says with `needs` or `public` who it is for. One that says nothing is for readers if it only answers GET, else for
-the admin alone, so that nothing is open because somebody forgot.
+A view says with `needs` or `public` who it is for. Where it says nothing the method decides: GET is for readers, any other
+for the admin alone, so that nothing is open because somebody forgot.
 """
 
 import hmac
@@ -61,6 +61,8 @@ def install(app: OpenAPI) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=SESSION_AGE,
+        # `since` ends a session, so its cookie need not come anew with every answer.
+        SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=None,
     )

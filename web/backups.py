@@ -2,7 +2,7 @@
 
 from flask import render_template, request
 
-from web import byhand, consequences, forms, meant, picture
+from web import byhand, consequences, forms, known, meant, picture
 from web.auth import needs
 from web.memory import remember
 from web.pages import Answer, pages, part, stored
@@ -10,7 +10,6 @@ from worker import catalogue
 from worker.config import WebSettings, load_web
 from worker.errors import RefusedError, UsageError
 from worker.manifest import Manifest
-from worker.storage import open_storage
 from worker.tasks import RestoreArguments
 
 
@@ -45,20 +44,24 @@ def backup(name: str) -> str:
 
 def show_backup(name: str, error: str | None = None, status: int = 200) -> Answer:
     """All that is known of a backup, and what can be done with it. NotFoundError where there is none."""
-    settings = load_web()
-    manifest = catalogue.get(open_storage(settings.backup_storage), name)
+    settings, found, form = load_web(), known.look(name), request.form or request.args
+    memory = remember(settings)
+    if (manifest := found.manifest) is None:
+        told = {"name": name, "problem": found.problem, "memory": memory, "error": error, "form": form}
+        return render_template("damaged.html", **told), status
     return render_template(
         "backup.html",
         one=manifest,
+        problem=found.problem,
         bars=picture.bars(manifest.keys_by_db),
         types=sorted({kind for kinds in manifest.keys_by_db.values() for kind in kinds} - {"unknown"}),
         steps=byhand.steps(manifest),
-        memory=remember(settings),
+        memory=memory,
         kinds=meant.KINDS,
         source=catalogue.scope_of(settings).address,
         targets=_targets(settings),
         error=error,
-        form=request.form or request.args,
+        form=form,
     ), status
 
 
@@ -92,14 +95,16 @@ def _review(name: str, form: forms.Form) -> Answer:
 
 def show_review(name: str, told: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:
     """The words, and the form that starts it."""
-    settings = load_web()
-    manifest = catalogue.get(open_storage(settings.backup_storage), name)
+    settings, found = load_web(), known.look(name)
+    if (manifest := found.manifest) is None:
+        return show_backup(name, error, status)
     arguments = told.model_dump(exclude_unset=True)
     target = told.endpoint(settings).address
     days = settings.backup_undo_days
     return render_template(
         "restore.html",
         one=manifest,
+        problem=found.problem,
         told=told,
         told_fields=forms.fields(arguments, without=("name", "force")),
         target=target,

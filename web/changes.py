@@ -2,30 +2,21 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
-from urllib.parse import urlsplit
 
 from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
-from web import answers, forms, jobs, look
+from web import answers, forms, jobs, known
 from web.auth import needs
 from web.backups import show_backup, show_backups, show_review
 from web.history import show_undo
 from web.pages import Answer, pages, show_schedule, show_system
 from web.searching import asked_for, show_search
-from worker import catalogue, tasks
+from worker import tasks
 from worker.config import load_web
 from worker.errors import BackupSystemError, NotFoundError, UsageError
-from worker.storage import open_storage
 
-YEAR_SECONDS = 365 * 86400
 Show = Callable[[str, int], Answer]
-
-
-def _known(name: str) -> str:
-    """The same name. NotFoundError where it is that of no backup."""
-    return catalogue.get(open_storage(load_web().backup_storage), name).name
 
 
 def _ask(ask: Callable[[str], str], again: Show) -> Response | Answer:
@@ -56,7 +47,7 @@ def verify(name: str) -> Response | Answer:
     """Read a backup to its end."""
 
     def ask(who: str) -> str:
-        return jobs.ask(tasks.verify, tasks.VerifyArguments(name=_known(name)), who)
+        return jobs.ask(tasks.verify, tasks.VerifyArguments(name=known.in_full(name)), who)
 
     return _ask(ask, partial(show_backup, name))
 
@@ -73,8 +64,8 @@ def restore(name: str) -> Response | Answer:
 
     def ask(who: str) -> str:
         if told.mode != "skip":
-            forms.confirm(request.form, _known(name), "overwrite live keys with it")
-        return jobs.ask(tasks.restore, told.model_copy(update={"name": _known(name)}), who)
+            forms.confirm(request.form, known.in_full(name), "overwrite live keys with it")
+        return jobs.ask(tasks.restore, told.model_copy(update={"name": known.in_full(name)}), who)
 
     return _ask(ask, partial(show_review, name, told))
 
@@ -85,7 +76,7 @@ def preview(name: str) -> Response | Answer:
     """Find out what a restore would do to what is there now."""
 
     def ask(who: str) -> str:
-        told = forms.arguments(tasks.PreviewArguments, request.form, name=_known(name))
+        told = forms.arguments(tasks.PreviewArguments, request.form, name=known.in_full(name))
         told.endpoint(load_web())
         return jobs.ask(tasks.preview, told, who)
 
@@ -120,8 +111,8 @@ def delete(name: str) -> Response | Answer:
     """Delete a backup whose name was typed in."""
 
     def ask(who: str) -> str:
-        forms.confirm(request.form, _known(name), "delete it")
-        return jobs.ask(tasks.delete, tasks.DeleteArguments(name=_known(name)), who)
+        forms.confirm(request.form, known.in_full(name), "delete it")
+        return jobs.ask(tasks.delete, tasks.DeleteArguments(name=known.in_full(name)), who)
 
     return _ask(ask, partial(show_backup, name))
 
@@ -140,25 +131,12 @@ def ask_source() -> Response | Answer:
     return _ask(lambda who: jobs.ask_once(tasks.ping, tasks.PingArguments(), who), show_system)
 
 
-@pages.post("/theme")
+@pages.get("/backups/create")
+@pages.get("/backups/<name>/verify")
+@pages.get("/backups/<name>/delete")
+@pages.get("/schedule/prune")
+@pages.get("/system/ask")
 @needs("read")
-def theme() -> Response:
-    """Light, dark, or as the system; then back to where that was asked for."""
-    chosen = request.form.get("theme", "auto")
-    answer = redirect(_here(request.form.get("next", "")), 303)
-    answer.set_cookie(
-        look.COOKIE,
-        chosen if chosen in look.THEMES else "auto",
-        max_age=YEAR_SECONDS,
-        httponly=True,
-        samesite="Lax",
-        secure=request.is_secure,
-    )
-    return answer
-
-
-def _here(path: str) -> str:
-    """A path of ours; browsers take `//` and a backslash for the beginning of another host."""
-    parts: Any = urlsplit(path)
-    ours = path.startswith("/") and not parts.netloc and "\\" not in path and not path.startswith("//")
-    return path if ours else url_for("pages.overview")
+def asked_again(name: str = "") -> Response:  # noqa: ARG001 - it is in the path as well
+    """A form that was shown with what is wrong, and reloaded by its address: the page that it is on."""
+    return redirect(request.path.rpartition("/")[0], 303)

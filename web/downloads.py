@@ -1,8 +1,10 @@
 """A stored file on its way to whoever asked for it: whole or a part of it, in pieces, and never by a path from outside."""
 
 import os
+from http import HTTPStatus
 
 from flask import Response, request
+from werkzeug.exceptions import PreconditionFailed
 from werkzeug.wsgi import wrap_file
 
 from worker.errors import ArtifactError
@@ -13,7 +15,8 @@ from worker.storage import READ_BYTES, Folder
 def stored_file(storage: Folder, manifest: Manifest) -> Response:
     """The artifact of that manifest, from its first byte or from the one where a broken download ended.
 
-    NotFoundError where it is gone, ArtifactError where it is not whole, RequestedRangeNotSatisfiable.
+    NotFoundError where it is gone, ArtifactError where it is not whole, RequestedRangeNotSatisfiable,
+    PreconditionFailed.
     """
     file = storage.open(manifest.name)
     try:
@@ -26,6 +29,8 @@ def stored_file(storage: Folder, manifest: Manifest) -> Response:
         response = Response(wrap_file(request.environ, file, READ_BYTES), direct_passthrough=True)
         _describe(response, manifest, size)
         response.make_conditional(request, accept_ranges=True, complete_length=size if _in_one_piece(size) else None)
+        if response.status_code == HTTPStatus.PRECONDITION_FAILED:
+            raise PreconditionFailed
     except BaseException:
         file.close()
         raise

@@ -6,14 +6,15 @@ from flask import Blueprint, Response
 
 from web import metrics
 from web.auth import needs
-from worker import heartbeat
+from web.memory import unserved
+from worker import catalogue, heartbeat
 from worker.config import Settings, load_web
 from worker.errors import BackupSystemError
+from worker.runs import open_runs
 from worker.storage import open_storage
 
 health = Blueprint("health", __name__)
 
-QUEUES = ("jobs", "quick")
 WELL = "ok"
 
 
@@ -45,16 +46,18 @@ def numbers() -> Response:
 
 def _broker_and_workers(settings: Settings) -> dict[str, str]:
     try:
-        hosts = heartbeat.seen(settings)
+        workers = _workers(unserved(heartbeat.seen(settings)))
     except BackupSystemError as error:
         return {"broker": str(error), "workers": "Nobody knows while the broker is away."}
-    return {"broker": WELL, "workers": _workers(set(hosts))}
+    try:
+        with open_runs(settings) as runs:
+            runs.check_room()
+    except BackupSystemError as error:
+        return {"broker": str(error), "workers": workers}
+    return {"broker": WELL, "workers": workers}
 
 
-def _workers(roles: set[str]) -> str:
-    """A worker is named after its queue, or otherwise and then serves both."""
-    both = roles - {*QUEUES, "beat"}
-    idle = [queue for queue in QUEUES if not both and queue not in roles]
+def _workers(idle: list[str]) -> str:
     if not idle:
         return WELL
     return f"No worker for {' and '.join(idle)} has been heard of lately: start one with `celery -A worker worker`."
@@ -62,7 +65,8 @@ def _workers(roles: set[str]) -> str:
 
 def _storage(settings: Settings) -> str:
     try:
-        open_storage(settings.backup_storage).files()
+        found = catalogue.read(open_storage(settings.backup_storage))
     except BackupSystemError as error:
         return str(error)
-    return WELL
+    # One bad backup among good ones is told elsewhere; where there are only bad ones, something is wrong with the storage.
+    return found.problems[0] if found.problems and not found.backups else WELL

@@ -4,9 +4,9 @@ from flask import render_template, request
 
 from web import consequences, telling
 from web.auth import needs
-from web.memory import recall, remember
+from web.memory import recall, remember, unserved
 from web.pages import Answer, Part, pages, part
-from worker import catalogue
+from worker import catalogue, heartbeat
 from worker.config import load_web
 from worker.errors import NotFoundError
 from worker.runs import Run, Runs
@@ -40,18 +40,22 @@ def _history(template: str, kind: str, state: str) -> str:
 def _wanted(run: Run, kind: str, state: str) -> bool:
     if state:
         return telling.state(run) == state
-    return kind != "" or (run.operation not in telling.QUESTIONS and not run.skipped)
+    return kind != "" or not (telling.is_question(run) or run.skipped)
 
 
 @pages.get("/tasks/<identity>")
 @needs("read")
 def run(identity: str) -> Answer:
     """One run, from its first word to its last."""
-    found, away = recall(load_web(), lambda runs: runs.get(identity[:100]))
-    if away is None and found is None:
+    settings = load_web()
+    found, away = recall(settings, lambda runs: (runs.get(identity[:100]), unserved(heartbeat.seen(settings))))
+    one, idle = found or (None, [])
+    if away is None and one is None:
         raise NotFoundError("There is no task of that id: the Tasks page shows those that are remembered.")
+    waits = one is not None and not one.ended and one.state != "STARTED"
     days = load_web().backup_undo_days
-    return render_template("run.html", run=found, away=away, undo_days=days), 503 if away else 200
+    shown = render_template("run.html", run=one, away=away, idle=idle if waits else [], undo_days=days)
+    return shown, 503 if away else 200
 
 
 @pages.get("/tasks/<identity>/undo")

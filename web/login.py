@@ -4,15 +4,16 @@ import hashlib
 import hmac
 import re
 
-from flask import Blueprint, flash, g, redirect, render_template, request, session, url_for
+from flask import Blueprint, g, redirect, render_template, request, session, url_for
 from werkzeug.security import check_password_hash
 from werkzeug.wrappers import Response
 
-from web import tries
+from web import answers, tries
 from web.auth import ADMIN, begin_session, needs, public
+from web.pages import Answer, show_system
 from worker import access, audit
 from worker.config import WebSettings, load_web
-from worker.errors import BrokerUnavailableError
+from worker.errors import BackupSystemError, BrokerUnavailableError
 
 auth = Blueprint("auth", __name__)
 
@@ -38,7 +39,7 @@ def log_in() -> Response | tuple[str, int]:
         return _form(wanted, "That is not the password."), 401
     begin_session()
     audit.record(settings, ADMIN, "login", "ok", address=request.remote_addr)
-    return redirect(_local(wanted), 303)
+    return redirect(local(wanted), 303)
 
 
 @auth.post("/logout")
@@ -60,30 +61,43 @@ def logout() -> Response:
 
 @auth.post("/tokens")
 @needs("admin")
-def create_token() -> str:
+def create_token() -> str | Answer:
     """A new token, whose secret is shown this once."""
     settings, name, scopes = load_web(), request.form.get("name", "").strip(), request.form.getlist("scopes")
-    secret = access.create(settings, name, scopes, g.identity.name)
+    try:
+        secret = access.create(settings, name, scopes, g.identity.name)
+    except BackupSystemError as error:
+        return show_system(str(error), answers.status_of(error))
     audit.record(settings, g.identity.name, "token created", "ok", name=name, scopes=scopes)
     return render_template("token.html", name=name, scopes=scopes, secret=secret)
 
 
 @auth.post("/tokens/<name>/revoke")
 @needs("admin")
-def revoke_token(name: str) -> Response:
+def revoke_token(name: str) -> Response | Answer:
     """A token that opens nothing any more."""
-    access.revoke(load_web(), name)
+    try:
+        access.revoke(load_web(), name)
+    except BackupSystemError as error:
+        return show_system(str(error), answers.status_of(error))
     audit.record(load_web(), g.identity.name, "token revoked", "ok", name=name)
-    flash(f"The token {name} is revoked.")
+    return redirect(url_for("pages.machinery"), 303)
+
+
+@auth.get("/tokens")
+@auth.get("/tokens/<name>/revoke")
+@needs("admin")
+def asked_again(name: str = "") -> Response:  # noqa: ARG001 - nothing is done with it
+    """One of these forms, reloaded by its address: the page that it is on."""
     return redirect(url_for("pages.machinery"), 303)
 
 
 def _form(wanted: str, error: str | None = None) -> str:
-    return render_template("login.html", error=error, next=_local(wanted))
+    return render_template("login.html", error=error, next=local(wanted))
 
 
-def _local(wanted: str) -> str:
-    """The page that was asked for before the login, if it is one of ours."""
+def local(wanted: str) -> str:
+    """The page that somebody wants to go on to, if it is one of ours; else the first one."""
     return wanted if _LOCAL.fullmatch(wanted) else "/"
 
 

@@ -3,34 +3,54 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, redirect, request
 from flask_bootstrap import Bootstrap5
 from markupsafe import Markup, escape
+from werkzeug.wrappers import Response
 
 from web import forms, outcomes, telling, words
+from web.auth import needs
+from web.login import local
 from worker import __version__
 from worker.config import load_web
 
 THEMES = {"auto": "As the system", "light": "Light", "dark": "Dark"}
-COOKIE = "theme"
+COOKIE, YEAR_SECONDS = "theme", 365 * 86400
 
 
 def install(app: Flask) -> None:
     """Give templates what they need."""
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
-    app.config.setdefault("SEND_FILE_MAX_AGE_DEFAULT", 3600)
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
     Bootstrap5(app)
     for function in (words.size, words.number, words.counted, words.duration, words.listed, ago, at, until, prose):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals.update(telling=telling, outcomes=outcomes, forms=forms)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_everywhere)
+    app.add_url_rule("/theme", view_func=choose_theme, methods=["POST"])
 
 
 def theme() -> str:
     """What this browser has chosen."""
     chosen = request.cookies.get(COOKIE, "auto")
     return chosen if chosen in THEMES else "auto"
+
+
+@needs("read")
+def choose_theme() -> Response:
+    """Light, dark, or as the system; then back to where that was asked for."""
+    chosen = request.form.get("theme", "auto")
+    answer = redirect(local(request.form.get("next", "")), 303)
+    answer.set_cookie(
+        COOKIE,
+        chosen if chosen in THEMES else "auto",
+        max_age=YEAR_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
+    )
+    return answer
 
 
 def _everywhere() -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What a page needs to know of runs and workers, read at once; where the broker is away, nothing, and why."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 from worker import heartbeat
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
-from worker.runs import Run, Runs, open_runs
+from worker.runs import QUESTIONS, Run, Runs, open_runs
 
 Answer = TypeVar("Answer")
-_SECONDS = 2
-"""How long a page waits for the broker."""
+QUEUES = ("jobs", "quick")
+_SECONDS, _IN_ALL = 2, 3
+"""How long a page waits for an answer of the broker, and after how long it asks nothing more."""
 _LOOKED_THROUGH = 200
 """Runs of one kind that are looked through for the latest of something."""
 
@@ -36,16 +37,30 @@ class Memory:
     """Hosts by role (jobs, quick, celery, beat)."""
     away: str | None = None
     """Why nothing is known; None where it is."""
+    full: str | None = None
+    """Why nothing new can be asked for, where all this is known."""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The value of the latest stats run; empty where there is none."""
-        return self.stats.value if self.stats is not None and isinstance(self.stats.value, dict) else {}
+        """What the latest stats run found of source, broker and storage; empty where there is none."""
+        value = self.stats.value if self.stats is not None and isinstance(self.stats.value, dict) else {}
+        return {what: told for what, told in value.items() if isinstance(told, dict)}
 
     @property
     def working(self) -> list[Run]:
         """What waits or runs, questions left out."""
-        return [run for run in self.unfinished if run.operation not in ("stats", "ping")]
+        return [run for run in self.unfinished if run.operation not in QUESTIONS]
+
+    @property
+    def idle(self) -> list[str]:
+        """Queues that nobody serves, as far as is known."""
+        return unserved(self.alive) if self.away is None else []
+
+
+def unserved(roles: Iterable[str]) -> list[str]:
+    """The queues for which nobody is alive. A worker is named after its queue, or otherwise and then serves both."""
+    both = set(roles) - {*QUEUES, "beat"}
+    return [queue for queue in QUEUES if not both and queue not in set(roles)]
 
 
 def remember(settings: Settings, days: int = 0) -> Memory:
@@ -62,6 +77,7 @@ def remember(settings: Settings, days: int = 0) -> Memory:
             runs.latest("ping", state="SUCCESS"),
             _planned(runs),
             heartbeat.seen(settings),
+            full=_full(runs),
         )
 
     found, away = recall(settings, ask)
@@ -71,19 +87,23 @@ def remember(settings: Settings, days: int = 0) -> Memory:
 def recall(settings: Settings, ask: Callable[[Runs], Answer]) -> tuple[Answer | None, str | None]:
     """What `ask` finds in the memory of runs, or the sentence that says why nobody can tell."""
     try:
-        with open_runs(settings, _SECONDS) as runs:
+        with open_runs(settings, _SECONDS, _IN_ALL) as runs:
             return ask(runs), None
     except BrokerUnavailableError as error:
         return None, str(error)
 
 
+def _full(runs: Runs) -> str | None:
+    try:
+        runs.check_room()
+    except BrokerUnavailableError as error:
+        return str(error)
+    return None
+
+
 def _planned(runs: Runs) -> dict[str, Run]:
-    latest: dict[str, Run] = {}
-    for run in islice(runs.each("backup"), _LOOKED_THROUGH):
-        if run.asked_by.startswith("beat "):
-            latest.setdefault(run.asked_by.removeprefix("beat "), run)
-    prune = runs.latest("prune")
-    return latest | ({"prune": prune} if prune else {})
+    latest = {"daily": runs.planned("daily"), "interval": runs.planned("interval"), "prune": runs.latest("prune")}
+    return {entry: run for entry, run in latest.items() if run is not None}
 
 
 def _damaged(verifications: Any) -> dict[str, str]:

@@ -17,10 +17,9 @@ from worker import catalogue, heartbeat, schedule
 from worker.config import Settings
 from worker.errors import BackupSystemError
 from worker.manifest import Manifest
-from worker.runs import Runs, open_runs
+from worker.runs import OPERATIONS, Runs, open_runs
 from worker.storage import open_storage
 
-OPERATIONS = ("backup", "restore", "verify", "prune", "delete", "stats", "ping")
 LAST = 100
 """Runs of each operation that are counted."""
 BROKER_SECONDS = 2
@@ -111,11 +110,14 @@ def _of_runs(runs: Runs) -> Iterator[Gauge]:
     for operation in OPERATIONS:
         latest = list(islice(runs.each(operation), LAST))
         states.update((operation, run.state) for run in latest)
-        ended = next((run for run in latest if run.ended), None)
+        ended = next((run for run in latest if run.ended and not run.skipped), None)
         if ended is not None:
             succeeded[operation,] = float(ended.state == "SUCCESS")
     meaning = f"The last {LAST} runs of each operation, by state."
     yield _labelled("runs", meaning, ("operation", "state"), states.items())
     yield _labelled(
-        "last_run_succeeded", "Whether the last run that ended was a success.", ("operation",), succeeded.items()
+        "last_run_succeeded",
+        "Whether the last run that ended, and had something to do, was a success.",
+        ("operation",),
+        succeeded.items(),
     )

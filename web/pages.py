@@ -22,7 +22,7 @@ from worker.storage import open_storage
 
 pages = Blueprint("pages", __name__)
 
-PER_PAGE = 25
+PER_PAGE, MOST_PAGES = 25, 1_000_000
 Answer = tuple[str, int]
 Item = TypeVar("Item")
 
@@ -36,6 +36,8 @@ class Stored:
     fault: str | None = None
     undos: list[Manifest] = field(default_factory=list)
     """What is kept to undo restores."""
+    missing: str | None = None
+    """The folder, where it is not there."""
 
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
@@ -54,16 +56,18 @@ class Part:
 
 def stored(settings: WebSettings) -> Stored:
     """The catalogue; one that cannot be read is a fault to be shown, and no reason for an error page."""
+    storage = open_storage(settings.backup_storage)
     try:
-        found = catalogue.read(open_storage(settings.backup_storage))
+        found = catalogue.read(storage)
     except StorageError as error:
         return Stored([], [], str(error))
-    return Stored(found.backups, found.problems, undos=found.undos)
+    missing = None if storage.path.exists() else str(storage)
+    return Stored(found.backups, found.problems, undos=found.undos, missing=missing)
 
 
 def part(items: Iterable[Item]) -> Part:
     """The items of the page that the address asks for."""
-    page = max(1, request.args.get("page", 1, type=int))
+    page = min(max(1, request.args.get("page", 1, type=int)), MOST_PAGES)
     found = list(islice(items, (page - 1) * PER_PAGE, page * PER_PAGE + 1))
     return Part(found[:PER_PAGE], page, len(found) > PER_PAGE)
 
@@ -103,6 +107,7 @@ def situation(settings: WebSettings, memory: Memory, found: Stored, now: datetim
         problems=found.problems,
         names=frozenset(one.name for one in found.backups),
         fault=found.fault,
+        missing=found.missing,
     )
 
 
@@ -183,8 +188,16 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         found=found,
         source=source,
         asked=asked,
-        free=open_storage(settings.backup_storage).free_bytes(),
+        free=_free_bytes(settings),
         roles=system.ROLES,
-        entry=system.entry(settings) if memory.away is None else system.Entry([], []),
+        entry=system.entry(settings, memory),
         error=error,
+        form=request.form,
     ), status
+
+
+def _free_bytes(settings: WebSettings) -> int | None:
+    try:
+        return open_storage(settings.backup_storage).free_bytes()
+    except StorageError:
+        return None  # the page tells the fault already

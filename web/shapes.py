@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from worker.manifest import Manifest
-from worker.runs import Run, State
+from worker.runs import Operation, Run, State
 from worker.tasks import BackupArguments, PruneArguments
 
 PER_PAGE, MOST_PER_PAGE = 50, 200
@@ -13,8 +13,24 @@ PER_PAGE, MOST_PER_PAGE = 50, 200
 _OPTIONAL = cast(ConfigDict, {"openapi_extra": {"required": False}})
 
 
+def _header(kind: str, description: str) -> dict[str, Any]:
+    return {"description": description, "required": True, "schema": {"type": kind}}
+
+
+# Of HTTP's own: how long somebody who tried too often has to wait.
+TOO_MANY: dict[str, Any] = {
+    "description": "Too many tries",
+    "headers": {"Retry-After": _header("integer", "After how many seconds it can be tried again.")},
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
 class Queued(BaseModel):
     """A task was asked for; the header Location says where its outcome will be."""
+
+    model_config = cast(
+        ConfigDict, {"openapi_extra": {"headers": {"Location": _header("string", "Where its outcome will be.")}}}
+    )
 
     result_id: str
 
@@ -67,9 +83,7 @@ class Page(BaseModel):
 class RunsPage(Page):
     """Which runs."""
 
-    operation: (
-        Literal["backup", "restore", "preview", "undo", "verify", "prune", "delete", "search", "stats", "ping"] | None
-    ) = None
+    operation: Operation | None = None
     state: State | None = None
 
 
@@ -90,6 +104,24 @@ class RunList(BaseModel):
     page: int
     per_page: int
     more: bool = Field(description="Whether there is a next page.")
+
+
+class Numbers(BaseModel):
+    """The numbers on the dashboard: of this source the newest, the oldest and the ages, of all in storage the rest."""
+
+    count: int
+    bytes: int
+    newest: str | None
+    oldest: str | None
+    last_good_at: str | None
+    last_good_age_seconds: float | None
+    compression_ratio: float | None
+    history: list[dict[str, Any]] = Field(description="Each backup, oldest first.")
+    next_runs: dict[str, str]
+    storage: dict[str, Any]
+    problems: list[str]
+    source: dict[str, Any]
+    broker: dict[str, Any]
 
 
 class Outcome(BaseModel):

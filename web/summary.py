@@ -14,7 +14,6 @@ Level = Literal["good", "warning", "bad"]
 _LATE = 1.1
 _GRACE = timedelta(minutes=10)
 """The schedule looks now and then, and a backup takes its time: only what is later than that is overdue."""
-_JOBS = ("jobs", "celery")
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,8 @@ class Situation:
     """Of all backups in storage."""
     fault: str | None = None
     """Why storage cannot be looked into."""
+    missing: str | None = None
+    """The folder of the storage, where it is not there."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ def verdict(situation: Situation) -> Verdict:
 
 def _last(situation: Situation) -> str:
     newest = situation.newest
+    if situation.fault is not None:
+        return "Nobody can tell which backups there are."
     if newest is None:
         return "There is no good backup of this source yet."
     return f"Last good backup {age(newest.created_at, situation.now)}, with {counted(newest.keys, 'key')}."
@@ -93,6 +96,9 @@ def _next(situation: Situation) -> str:
 def _storage(situation: Situation) -> Iterator[Finding]:
     if situation.fault is not None:
         yield Finding("bad", "The storage cannot be read", situation.fault)
+    if situation.missing and any(run.state == "SUCCESS" and not run.skipped for run in situation.memory.backups):
+        text = f"Backups were made, and there is no folder {situation.missing}: is it mounted, and is BACKUP_STORAGE right?"
+        yield Finding("warning", "The storage is gone", text)
     if situation.problems:
         text = f"{counted(len(situation.problems), 'problem')} in storage, named on the Backups page."
         yield Finding("warning", "Not everything in storage is a good backup", text)
@@ -124,7 +130,8 @@ def _backups(situation: Situation) -> Iterator[Finding]:
 
 def last_failure(backups: list[Run], newest: Manifest | None) -> Run | None:
     """The latest backup run, if it failed and no good backup was made since. `backups` are newest first."""
-    ended = next((run for run in backups if run.ended), None)
+    # Of one that found nothing to do nothing can be learned.
+    ended = next((run for run in backups if run.ended and not run.skipped), None)
     if ended is None or ended.state == "SUCCESS":
         return None
     begun = ended.started_at or ended.queued_at
@@ -150,14 +157,11 @@ def _machinery(memory: Memory) -> Iterator[Finding]:
             "warning", "Nothing can be started", f"{memory.away} Until then recent runs cannot be shown either."
         )
         return
-    missing = [role for role, roles in (("jobs", _JOBS), ("quick", ("quick", "celery"))) if not _any(memory, roles)]
-    if missing:
-        text = f"Nobody serves the {'queues' if len(missing) > 1 else 'queue'} {listed(missing)}: start it with `celery -A worker worker`."
-        yield Finding("bad" if "jobs" in missing else "warning", "No worker is running", text)
+    if memory.full is not None:
+        yield Finding("bad", "Nothing can be started", memory.full)
+    if memory.idle:
+        text = f"Nobody serves the {'queues' if len(memory.idle) > 1 else 'queue'} {listed(memory.idle)}: start it with `celery -A worker worker`."
+        yield Finding("bad" if "jobs" in memory.idle else "warning", "No worker is running", text)
     if not memory.alive.get("beat"):
         text = "No backup is made by itself: start it with `celery -A worker beat`."
         yield Finding("warning", "No schedule is running", text)
-
-
-def _any(memory: Memory, roles: tuple[str, ...]) -> bool:
-    return any(memory.alive.get(role) for role in roles)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from web.memory import Memory
 from web.words import listed
@@ -22,29 +23,32 @@ EVENTS = 30
 
 @dataclass(frozen=True)
 class Entry:
-    """Who may enter by token, and who did what; empty where the broker is away."""
+    """Who may enter by token, and who did what; where nobody can tell, `away` says why."""
 
     tokens: list[access.Token]
     deeds: list[audit.Deed]
+    away: str | None = None
 
 
-def entry(settings: WebSettings) -> Entry:
-    """Tokens by name, and the latest deeds."""
+def entry(settings: WebSettings, memory: Memory) -> Entry:
+    """Tokens by name, and the latest deeds; a broker that was away a moment ago is not waited for again."""
+    if memory.away is not None:
+        return Entry([], [], memory.away)
     try:
         return Entry(access.tokens(settings), audit.recent(settings, EVENTS))
-    except BrokerUnavailableError:
-        return Entry([], [])
+    except BrokerUnavailableError as error:
+        return Entry([], [], str(error))
 
 
 def source_facts(memory: Memory) -> tuple[dict[str, Any], Run | None]:
     """What the source said of itself last, and in which run: of statistics and checks the younger one counts."""
-    candidates = [run for run in (memory.stats, memory.ping) if run is not None and isinstance(run.value, dict)]
-    latest = max(candidates, key=lambda run: run.queued_at, default=None)
-    if latest is None:
-        return {}, None
-    if latest.operation == "ping":
-        return {"address": latest.value.get("address"), "reachable": True, **latest.value.get("facts", {})}, latest
-    return latest.value.get("source", {}), latest
+    told: list[tuple[dict[str, Any], Run]] = []
+    if memory.stats is not None and "source" in memory.facts:
+        told.append((memory.facts["source"], memory.stats))
+    ping = memory.ping
+    if ping is not None and isinstance(ping.value, dict) and isinstance(facts := ping.value.get("facts"), dict):
+        told.append(({"address": ping.value.get("address"), "reachable": True, **facts}, ping))
+    return max(told, key=lambda one: one[1].queued_at, default=({}, None))
 
 
 def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
@@ -54,6 +58,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "REDIS_URL": f"{catalogue.scope_of(settings).address} (user and password not shown)",
         "REDIS_TARGETS": listed(sorted(settings.redis_targets)) or "none",
         "CELERY_BROKER_URL": f"{memory.facts.get('broker', {}).get('address', 'set')} (user and password not shown)",
+        "CELERY_RESULT_BACKEND": f"{_address(settings.celery_result_backend)} (user and password not shown)",
         "BACKUP_STORAGE": settings.backup_storage,
         "BACKUP_ENGINE": settings.backup_engine,
         "BACKUP_FORMAT": settings.backup_format,
@@ -67,6 +72,13 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "TZ": settings.tz,
         "LOG_LEVEL": settings.log_level,
         "WEB_BIND, PORT": f"{settings.web_bind}, {settings.port}",
+        "WEB_PROXIES": str(settings.web_proxies),
         "SESSION_SECRET": "set, not shown",
         "ADMIN_PASSWORD": "as a hash, not shown" if settings.admin_password_hash else "set, not shown",
     }
+
+
+def _address(url: str) -> str:
+    """What is no secret in the URL of a Redis: host and port, or the path of its socket."""
+    parts = urlsplit(url)
+    return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"

@@ -1,10 +1,11 @@
 """A run in words: what it is, how it stands, and how far it has come."""
 
+from math import inf
 from typing import Any, NamedTuple
 
 from web import meant
 from web.words import amount, duration, listed
-from worker.runs import Run
+from worker.runs import QUESTIONS, Run
 
 KINDS = {
     "backup": "Backup",
@@ -19,8 +20,6 @@ KINDS = {
     "stats": "Statistics",
     "ping": "Check of the source",
 }
-QUESTIONS = ("stats", "ping")
-"""Kinds that only ask, and come every few minutes."""
 PREVIEWED = {
     "new": "New",
     "differs": "Different",
@@ -42,6 +41,7 @@ RESTORED = {
     "expired": "Expired since",
     "deleted": "Deleted",
     "failed": "Failed",
+    "evicted": "Evicted meanwhile",
 }
 UNDONE = {
     "put_back": "Put back",
@@ -103,6 +103,11 @@ def kind(run: Run) -> str:
     return KINDS.get(run.operation, run.operation.capitalize())
 
 
+def is_question(run: Run) -> bool:
+    """Whether it only asked for something."""
+    return run.operation in QUESTIONS
+
+
 def state(run: Run) -> str:
     """One of STATES."""
     return "nothing" if run.skipped else _BY_STATE[run.state]
@@ -150,10 +155,16 @@ def _sought(told: dict[str, Any]) -> str:
 def _options(told: dict[str, Any]) -> str:
     words = [str(told[name]) for name in ("format", "compression", "engine") if told.get(name)]
     if told.get("databases") is not None:
-        words.append(f"db {listed(sorted(told['databases']))}")
-    if told.get("unless_younger_than_hours"):
-        words.append(f"unless one is younger than {told['unless_younger_than_hours']:g} hours")
+        words.append(f"db {listed(several(told['databases']))}")
+    if hours := told.get("unless_younger_than_hours"):
+        words.append(f"unless one is younger than {f'{hours:g}' if isinstance(hours, float) else hours} hours")
     return ", ".join(words)
+
+
+def several(told: Any) -> list[str]:
+    """One value or many, in order and as text. What was asked for may be anything: nobody has checked it yet."""
+    many = told if isinstance(told, (list, tuple, set, frozenset)) else [told]
+    return [str(one) for one in sorted(many, key=lambda one: (one if isinstance(one, int) else inf, str(one)))]
 
 
 def doing(progress: dict[str, Any] | None) -> str:

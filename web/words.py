@@ -11,7 +11,7 @@ _SPANS = (("day", 86400), ("hour", 3600), ("minute", 60))
 
 def size(count: float | None) -> str:
     """Bytes for people: 1,234,567 is `1.2 MB`."""
-    if count is None:
+    if not isinstance(count, (int, float)):
         return NOTHING
     for unit in ("B", "KB", "MB", "GB"):
         if count < 1000:
@@ -22,7 +22,7 @@ def size(count: float | None) -> str:
 
 def number(count: float | None) -> str:
     """A count with its thousands apart, or a dash where it is not known."""
-    return NOTHING if count is None else f"{count:,.0f}"
+    return f"{count:,.0f}" if isinstance(count, (int, float)) else NOTHING
 
 
 def counted(count: int | None, word: str) -> str:
@@ -51,7 +51,7 @@ def age(at: datetime, now: datetime) -> str:
 
 def duration(seconds: float | None) -> str:
     """How long exactly: `0.8 s`, `3 min 5 s`, `1 h 2 min`."""
-    if seconds is None:
+    if not isinstance(seconds, (int, float)):
         return NOTHING
     if seconds < 10:
         return f"{seconds:.1f} s"

@@ -1,6 +1,7 @@
 """The same verbs from a shell, without a queue: what works when the broker is what died."""
 
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -61,7 +62,7 @@ def performed(operation: str, arguments: BaseModel, verb: Callable[[Progress], D
     given = arguments.model_dump(mode="json", exclude_unset=True)
     run = new(str(uuid.uuid4()), operation, given, f"shell {here()}")
     with console.progress() as bar:
-        return perform(Recording(load(), run, patience=1), lambda told: verb(both(bar, told)), check)
+        return perform(Recording(load(), run, patience=0), lambda told: verb(both(bar, told)), check)
 
 
 @contextmanager
@@ -396,6 +397,9 @@ def revoke_token(as_json: bool, name: str) -> None:
 
 def main() -> int:
     """Run one command: its exit code. Errors become one sentence on standard error, in this one place."""
+    # Like Ctrl-C: what was begun is taken away, and what is held is given back.
+    for number in filter(None, (signal.SIGTERM, getattr(signal, "SIGHUP", None))):
+        signal.signal(number, signal.default_int_handler)
     try:
         # Events are for machines: in a shell they come only when LOG_LEVEL asks for them.
         logs.configure(load().log_level if "LOG_LEVEL" in os.environ else "CRITICAL")

@@ -154,7 +154,12 @@ def _look(settings: Settings) -> _Seen:
 
 
 def _ask(settings: Settings) -> _Seen:
-    with broker.translated(), broker.client(settings, PATIENCE_SECONDS) as client, client.pipeline() as pipe:
+    with (
+        broker.translated(),
+        broker.client(settings, PATIENCE_SECONDS) as client,
+        # A broker that is full refuses MULTI, and answers what only reads.
+        client.pipeline(transaction=False) as pipe,
+    ):
         pipe.get(_EPOCH)
         pipe.hvals(_TOKENS)
         pipe.hgetall(_USED)

@@ -56,7 +56,7 @@ def record(settings: Settings, who: str, what: str, outcome: str, **details: Any
 
 def recent(settings: Settings, count: int = 50) -> list[Deed]:
     """The last lines, newest first. Raises BrokerUnavailableError."""
-    with broker.translated(), broker.client(settings) as client, client.pipeline() as pipe:
+    with broker.translated(), broker.client(settings) as client, client.pipeline(transaction=False) as pipe:
         for key in (_DEEDS, _TRIES):
             pipe.xrevrange(key, count=count)
         answers: list[Any] = pipe.execute()

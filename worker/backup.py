@@ -16,7 +16,7 @@ from worker.config import CompressionName, Databases, EngineName, FormatName, Se
 from worker.connection import BROKER, SOURCE, Endpoint
 from worker.draft import Draft
 from worker.entries import EntryStream
-from worker.errors import BackupSystemError, SourceUnavailableError, StorageError, UsageError
+from worker.errors import BackupSystemError, BusyError, SourceUnavailableError, StorageError, UsageError
 from worker.facts import Facts, read_facts
 from worker.formats import portable, rdb, rdb_writing
 from worker.manifest import Manifest, Origin, Scope, Size, free_names
@@ -59,8 +59,13 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
     Raises UsageError, SourceError, StorageError or FormatError, and BusyError while another is being made; then nothing
     is left in storage.
     """
-    with lock.held(settings, f"source {catalogue.scope_of(settings).address}") as still_ours:
-        return _backup(settings, arguments, progress, still_ours)
+    try:
+        with lock.held(settings, f"source {catalogue.scope_of(settings).address}") as still_ours:
+            return _backup(settings, arguments, progress, still_ours)
+    except BusyError:
+        if arguments.unless_younger_than_hours is None:
+            raise
+        return {"skipped": "another backup is being made"}
 
 
 def _backup(

@@ -11,7 +11,7 @@ import structlog
 from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
 from worker.draft import Draft
-from worker.errors import ArtifactError, NotFoundError
+from worker.errors import ArtifactError, NotFoundError, StorageError
 from worker.manifest import INDEX_SUFFIX, MANIFEST_SUFFIX, NAME, Manifest, Scope, from_json, to_json
 from worker.storage import Folder, StoredFile
 
@@ -55,7 +55,7 @@ def update(storage: Folder, manifest: Manifest) -> None:
 def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
     """The backup of that name; `latest` is the newest one, of that scope if there is any.
 
-    NotFoundError, or ArtifactError where its manifest is damaged.
+    NotFoundError, ArtifactError where its manifest is damaged, StorageError where it cannot be read.
     """
     if name == LATEST:
         found = newest(read(storage).backups, scope)
@@ -126,7 +126,7 @@ def read(storage: Folder) -> Catalogue:
                 found.append(_whole(storage, name.removesuffix(MANIFEST_SUFFIX), files))
             except NotFoundError:
                 continue  # deleted between the listing and now
-            except ArtifactError as error:
+            except (ArtifactError, StorageError) as error:
                 problems.append(str(error))
         elif NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in files:
             problems.append(_missing(storage, name))

@@ -8,22 +8,19 @@ from celery import Celery, signals
 
 from worker.config import load
 from worker.errors import BrokerUnavailableError
-from worker.runs import here, new, open_runs
+from worker.runs import OPERATIONS, here, new, open_runs
 from worker.schedule import slot
 
 app = Celery("worker")
 app.config_from_object("celeryconfig")
-
-UNRECORDED = "reap"
-"""The task that looks after the runs is none itself."""
 
 
 @signals.before_task_publish.connect
 def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
     """Write the run down before its message is on its way: also for `celery call`, beat, and a task that is tried again."""
     package, _, operation = headers["task"].rpartition(".")
-    if package != "worker.tasks" or operation == UNRECORDED:
-        return
+    if package != "worker.tasks" or operation not in OPERATIONS:
+        return  # `reap`, which looks after the runs, is none itself; and anybody can send any name
     asked_by = headers.setdefault("asked_by", f"celery {here()}")
     if asked_by == "beat daily":
         headers["slot"] = f"daily {slot(load(), datetime.now(UTC)).isoformat()}"
@@ -32,8 +29,11 @@ def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
     due = {"due_at": datetime.fromisoformat(headers["eta"])} if headers.get("eta") else {}
     # Should the broker be away, the message will not get there either.
     with suppress(BrokerUnavailableError), open_runs(load(), seconds=1) as runs:
-        if headers.get("retries"):
+        known = runs.get(run.id) or run
+        if known.state in ("SUCCESS", "FAILURE"):
+            return  # Celery tries again what it does not know to have ended: the claim will turn it away.
+        if headers.get("retries", 0) > known.attempt:
             again = {"state": "RETRY", "attempt": headers["retries"], **due}
-            runs.put((runs.get(run.id) or run).model_copy(update=again))
+            runs.put(known.model_copy(update=again))
         else:
             runs.add(run.model_copy(update=due))

@@ -28,6 +28,9 @@ from worker.errors import UsageError
 # What `make run` starts, on ports of its own: a second terminal needs no settings to talk to it.
 LOCAL_BROKER_PORT = 26390
 LOCAL_SOURCE_PORT = 26391
+DISTINCT_CHARACTERS = 8
+"""In a secret at least: random ones have more, in hexadecimal digits too."""
+LONGEST_NAME_SHOWN = 80
 
 FormatName = Literal["rdb", "json"]
 CompressionName = Literal["zstd", "gzip", "none"]
@@ -47,6 +50,12 @@ def _redis_url(value: str) -> str:
     return value
 
 
+def _folder(value: str) -> str:
+    if "://" in value and not value.startswith("file://"):
+        raise ValueError("must be a folder, such as backups or /var/backups/redis")
+    return value
+
+
 def _time_of_day(value: str | time) -> time:
     if isinstance(value, time):
         return value
@@ -60,6 +69,18 @@ def _password_hash(value: str) -> str:
     # A $ that a shell or docker compose took for the name of a variable leaves half a hash, with which nobody gets in.
     if not re.fullmatch(r"(scrypt|pbkdf2)(:\w+)+\$[^$]+\$[0-9a-f]{32,}", value):
         raise ValueError("must be what werkzeug's generate_password_hash wrote, with every $ that is in it")
+    return value
+
+
+def _random(value: str) -> str:
+    if len(set(value)) < DISTINCT_CHARACTERS:
+        raise ValueError("must be random, such as what `openssl rand -hex 32` prints")
+    return value
+
+
+def _password(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must be more than blanks")
     return value
 
 
@@ -85,6 +106,8 @@ def _upper(value: object) -> object:
 def _databases(value: object) -> object:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return frozenset([value])
+    if value == []:
+        raise ValueError("must name a database or more, or be left out for all")
     if isinstance(value, list) and any(isinstance(one, bool) for one in value):
         raise ValueError("must be a list of numbers, such as [0, 3]")
     if not isinstance(value, str):
@@ -99,7 +122,7 @@ def _databases(value: object) -> object:
 # The document of the API must say all that the validator takes.
 _DATABASES_SCHEMA = {
     "anyOf": [
-        {"type": "array", "items": {"type": "integer", "minimum": 0}},
+        {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1},
         {"type": "integer", "minimum": 0},
         {"type": "string", "pattern": r"^\s*(all|[0-9]+\s*(,\s*[0-9]+\s*)*)?\s*$"},
         {"type": "null"},
@@ -158,7 +181,7 @@ class Settings(BaseSettings):
     redis_targets: RedisTargets = {}
     celery_broker_url: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/0"
     celery_result_backend: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/1"
-    backup_storage: str = "backups"
+    backup_storage: Annotated[str, AfterValidator(_folder)] = "backups"
     backup_engine: EngineName = "auto"
     backup_format: FormatName = "rdb"
     backup_compression: CompressionName | None = None
@@ -192,11 +215,13 @@ class Settings(BaseSettings):
 class WebSettings(Settings):
     """What only the dashboard needs to know. There is no default for a secret, so none can be forgotten."""
 
-    session_secret: str = Field(min_length=32)
+    session_secret: Annotated[str, Field(min_length=32), AfterValidator(_random)]
     """Signs sessions; at least 32 characters."""
     admin_password_hash: Annotated[str, BeforeValidator(_password_hash)] | None = None
     """As werkzeug's generate_password_hash writes it; instead of the password."""
-    admin_password: str | None = Field(default=None, min_length=8, validate_default=True)
+    admin_password: Annotated[str, Field(min_length=8), AfterValidator(_password)] | None = Field(
+        default=None, validate_default=True
+    )
     port: int = Field(default=8000, ge=1, le=65535)
     web_bind: str = "127.0.0.1"
     """The address to listen on: 0.0.0.0 for every network of this machine."""
@@ -214,7 +239,7 @@ class WebSettings(Settings):
 def first_fault(error: ValidationError) -> str:
     """The first thing that is wrong, as `name: what it must be`, without the value that was given."""
     fault = error.errors(include_input=False, include_url=False)[0]
-    name = ".".join(map(str, fault["loc"])) or "arguments"
+    name = ".".join(map(str, fault["loc"]))[:LONGEST_NAME_SHOWN] or "arguments"
     return f"{name}: {_in_words(fault['type'], fault['msg'], fault.get('ctx', {}))}"
 
 
@@ -222,10 +247,11 @@ _WORDS = {
     "missing": "must be given",
     "extra_forbidden": "is not known here",
     "literal_error": "must be {expected}",
-    "greater_than": "must be more than {gt:g}",
-    "greater_than_equal": "must be at least {ge:g}",
-    "less_than": "must be less than {lt:g}",
-    "less_than_equal": "must be at most {le:g}",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "must have at least {min_length} item",
     "finite_number": "must be a finite number",
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     **dict.fromkeys(("int_type", "int_parsing", "int_parsing_size", "int_from_float"), "must be a whole number"),
@@ -240,9 +266,16 @@ _WORDS = {
 
 def _in_words(kind: str, message: str, context: dict[str, Any]) -> str:
     if kind in _WORDS:
-        return _WORDS[kind].format(**context)
+        return _WORDS[kind].format(**{name: _plain(value) for name, value in context.items()})
     words = re.sub(r"^(Input|String|List|Frozenset) should ", "must ", message.removeprefix("Value error, "))
     return words[:1].lower() + words[1:]
+
+
+def _plain(value: object) -> object:
+    """A limit as people write it: 1,000,000."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return f"{value:,}" if isinstance(value, int) else value
 
 
 @cache

@@ -41,11 +41,13 @@ class Role:
     error: type[BackupSystemError]
     unavailable: type[BackupSystemError]
     connect_seconds: float = 10
+    answer_seconds: float = ANSWER_SECONDS
 
 
 SOURCE = Role("source", "REDIS_URL", SourceError, SourceUnavailableError)
 TARGET = Role("target", "REDIS_URL", TargetError, TargetUnavailableError)
-BROKER = Role("broker", "CELERY_BROKER_URL", BackupSystemError, TemporaryError, connect_seconds=1)
+# It is asked for facts only, and nothing waits for those.
+BROKER = Role("broker", "CELERY_BROKER_URL", BackupSystemError, TemporaryError, connect_seconds=1, answer_seconds=2)
 
 
 def named_target(name: str) -> Role:
@@ -101,7 +103,7 @@ class Endpoint:
         return connection
 
     def _settings(self, db: int) -> dict[str, Any]:
-        defaults = {"socket_connect_timeout": self.role.connect_seconds, "socket_timeout": ANSWER_SECONDS}
+        defaults = {"socket_connect_timeout": self.role.connect_seconds, "socket_timeout": self.role.answer_seconds}
         fixed = {
             "db": db,
             "protocol": 2,

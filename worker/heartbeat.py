@@ -26,23 +26,27 @@ def key(role: str) -> str:
     return f"{_PREFIX}{role}:{socket.gethostname()}"
 
 
+_ending = threading.Event()
+
+
 def start(role: str) -> None:
-    """Renew the key for as long as this process lives. A broker that is away is no reason to stop."""
+    """Renew the key until `stop`, or as long as this process lives. A broker that is away is no reason to stop."""
     threading.Thread(target=_beat, args=(role,), name="heartbeat", daemon=True).start()
 
 
 def stop(role: str) -> None:
     """Say at once that this role is going, instead of letting the key run out."""
+    _ending.set()
     with suppress(BrokerUnavailableError), broker.translated(), broker.client(load()) as client:
         client.delete(key(role))
 
 
 def _beat(role: str) -> None:
     client = broker.client(load())
-    while True:
+    while not _ending.is_set():
         with suppress(BrokerUnavailableError), broker.translated():
             client.set(key(role), int(time.time()), ex=TIME_TO_LIVE_SECONDS)
-        time.sleep(EVERY_SECONDS)
+        _ending.wait(EVERY_SECONDS)
 
 
 def alive(role: str) -> bool:

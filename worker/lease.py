@@ -13,7 +13,7 @@ from worker.errors import BrokerUnavailableError, BusyError
 LEASE_SECONDS = 60.0
 RENEWALS = 4
 """Times that a lease is renewed while it would last."""
-JOIN_SECONDS = 10
+AGAIN_SECONDS, JOIN_SECONDS = 1, 10
 
 # A key that has vanished, with a broker that lost its memory, is taken again; one that somebody else holds is lost.
 _RENEW = """
@@ -56,7 +56,9 @@ class Lease:
         with suppress(BrokerUnavailableError):
             holder = self.holder()
             if holder != self._owner:
-                raise BusyError(f"This run stood still for so long that run {holder} has taken its place.")
+                raise BusyError(
+                    f"Run {holder} has taken the place of this one, which could not be heard of for a while."
+                )
 
     def give_back(self) -> None:
         """Let others have it."""
@@ -70,9 +72,14 @@ def renewed(lease: Lease) -> Iterator[None]:
     end = threading.Event()
 
     def renew() -> None:
-        while not end.wait(lease.every_seconds):
-            with suppress(BrokerUnavailableError):
+        pause = lease.every_seconds
+        while not end.wait(pause):
+            try:
                 lease.holder()
+                pause = lease.every_seconds
+            except BrokerUnavailableError:
+                # Soon again: when the broker is back, whoever looks for the lease must find it.
+                pause = AGAIN_SECONDS
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()

@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from worker import broker, logs
 from worker.config import Settings
@@ -25,11 +25,9 @@ def held(settings: Settings, what: str, seconds: float = LEASE_SECONDS) -> Itera
     """
     owner = logs.current_run() or str(uuid.uuid4())
     lease = Lease(settings, _LOCKS + what, owner, seconds)
-    try:
+    with suppress(BrokerUnavailableError):
         _take(lease, what, owner)
-    except BrokerUnavailableError:
-        yield lease.check
-        return
+    # Also where nobody could be asked: it is taken as soon as the broker is back, and given back at the end.
     with renewed(lease):
         yield lease.check
 

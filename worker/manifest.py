@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, NonNegativeInt, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from worker.config import CompressionName, FormatName
 from worker.errors import ArtifactError
@@ -39,6 +39,8 @@ def _plausible(moment: datetime) -> datetime:
 
 
 Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
+Count = Annotated[int, Field(ge=0, le=2**63)]
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class Scope(NamedTuple):
@@ -53,8 +55,8 @@ class Size(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    raw: NonNegativeInt
-    stored: NonNegativeInt
+    raw: Count
+    stored: Count
 
 
 class Manifest(BaseModel):
@@ -73,18 +75,18 @@ class Manifest(BaseModel):
     engine: Literal["replication", "scan", "typed", "none"]
     engine_reason: str = ""
     source: Origin
-    keys: NonNegativeInt | None
+    keys: Count | None
     """None where the walk could not follow the file to its end; `warnings` then says why."""
-    keys_by_db: dict[int, dict[str, int]]
+    keys_by_db: dict[Count, dict[str, Count]]
     """Keys by database and type."""
-    expiring: int
-    functions: int = 0
+    expiring: Count
+    functions: Count = 0
     bytes: Size
-    sha256: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Of the stored file, in hexadecimal: what `sha256sum` prints."""
     compression: CompressionName
     encryption: Literal["none"] = "none"
-    duration_seconds: float
+    duration_seconds: Seconds
     tool_version: str
     verified_at: Moment | None = None
     drilled_at: Moment | None = None
@@ -129,7 +131,9 @@ def to_json(manifest: Manifest) -> bytes:
 
 
 def from_json(name: str, text: bytes) -> Manifest:
-    """Read a manifest file of the artifact `name`. ArtifactError where it is damaged or speaks of another."""
+    """Read a manifest file of the artifact `name`. ArtifactError where it is damaged, or no backup of ours is meant."""
+    if not NAME.fullmatch(name):
+        raise ArtifactError(f"The file {name}{MANIFEST_SUFFIX} is of no backup: none can have that name.")
     try:
         manifest = Manifest.model_validate_json(text)
     except ValidationError:

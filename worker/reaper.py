@@ -10,7 +10,7 @@ from worker.runs import Run, Runs, open_runs
 
 LOST_AFTER = timedelta(seconds=LEASE_SECONDS)
 """A message that is due for so long, and in no queue, is not on its way."""
-ATTEMPTS = 2
+GIVEN_UP_AFTER = timedelta(days=1)
 REPEATABLE = frozenset({"backup", "verify"})
 """What does no harm when it is asked for again unasked; a restore that was lost waits for a person."""
 
@@ -20,37 +20,35 @@ def reap(settings: Settings, queues: list[str], publish: Callable[[Run], None]) 
 
     Raises BrokerUnavailableError.
     """
-    ended = []
+    ended, now = [], datetime.now(UTC)
     with open_runs(settings) as runs:
-        now = datetime.now(UTC)
+        # Read before the runs: whatever is taken from a queue after this is no longer waiting in what comes next.
+        waiting = runs.waiting(queues)
         for run in runs.unfinished():
-            if run.state == "STARTED" and _is_gone(run, runs):
-                ended.append(interrupt(settings, run, killed(run)))
-            elif run.state in ("PENDING", "RETRY") and run.due_at < now - LOST_AFTER and _is_lost(run, runs, queues):
-                if run.operation in REPEATABLE and run.attempt < ATTEMPTS:
-                    publish(run)
-                else:
-                    ended.append(
-                        interrupt(settings, run, "It was lost before it began, so nothing was done: start it again.")
-                    )
+            if run.state == "STARTED":
+                fault = killed(run) if not runs.alive(run.id) else None
+            elif run.due_at > now - LOST_AFTER or run.id in waiting:
+                continue
+            elif (
+                run.operation in REPEATABLE
+                and run.queued_at > now - GIVEN_UP_AFTER
+                and not runs.claimed(run.id, run.attempt)
+            ):
+                publish(run)
+                continue
+            else:
+                fault = "It was lost before it began, so nothing was done: start it again."
+            if fault and _is_still(run, runs):
+                ended.append(interrupt(settings, run, fault))
     # Of those that were ended before, while their target did not answer.
     standins.end_left(settings)
     return ended
 
 
-def _is_gone(run: Run, runs: Runs) -> bool:
-    """Asked in this order, for a run that ends meanwhile gives up its lease last."""
-    if runs.alive(run.id):
-        return False
+def _is_still(run: Run, runs: Runs) -> bool:
+    """Asked last, for a run that goes on or ends meanwhile says so."""
     now = runs.get(run.id)
-    return now is not None and not now.ended
-
-
-def _is_lost(run: Run, runs: Runs, queues: list[str]) -> bool:
-    if run.id in runs.waiting(queues):
-        return False
-    now = runs.get(run.id)
-    return now is not None and now.state == run.state
+    return now is not None and (now.state, now.attempt) == (run.state, run.attempt)
 
 
 def interrupt(settings: Settings, run: Run, error: str) -> Run:
@@ -64,15 +62,20 @@ def interrupt(settings: Settings, run: Run, error: str) -> Run:
 
 
 def killed(run: Run) -> str:
-    """What is to be said of a run whose process was killed."""
+    """What is to be said of a run that is not heard of any more."""
+    told = run.progress or {}
     if run.operation == "restore":
-        done = (run.progress or {}).get("current", 0) if (run.progress or {}).get("phase") == "restoring" else 0
+        done = told.get("current", 0) if told.get("phase") == "restoring" else 0
+        reached = f" At least {done:,} keys of the backup had been dealt with by then." if done else ""
         return (
-            f"Its process was killed. At least {done:,} keys of the backup had been dealt with: "
-            "run the same restore again to complete it, which is safe."
+            f"Its process was killed, or was not heard of any more.{reached} "
+            "Run the same restore again to complete it, which is safe."
         )
     if run.operation == "undo":
         return "Its process was killed, and some keys may have been put back: run the same undo again to complete it."
     if run.operation == "backup":
-        return "Its process was killed before the backup was finished, and nothing of it is listed: make another one."
-    return "Its process was killed before its end: start it again."
+        return (
+            "Its process was killed, or was not heard of any more: see whether its backup is in the list, "
+            "and make another one if it is not."
+        )
+    return "Its process was killed, or was not heard of any more: start it again."

@@ -1,6 +1,6 @@
 """One run as it goes: begun, alive, told of, ended; the same for a task and for a verb of the shell.
 
-What is remembered must never fail or slow the work: a broker that is away is waited for at the end only.
+What is remembered must never fail or slow the work: for its end only, a broker that is away is waited for.
 """
 
 import os
@@ -19,8 +19,8 @@ from worker.progress import Progress
 from worker.reporting import Meta, Reporter
 from worker.runs import Run, State, lease_key, open_runs
 
-PATIENCE_SECONDS = 60
-"""How long a broker that went away is waited for, to tell it how the run ended."""
+PATIENCE_SECONDS = 600
+"""How long a broker that went away is waited for, to tell it how the run ended: without one no other work would come."""
 _CHANGES = frozenset({"backup", "restore", "undo", "prune", "delete", "adopt"})
 
 Verb = Callable[[Progress], dict[str, Any]]
@@ -56,12 +56,17 @@ class Recording:
         self._lines = lines
         lease = Lease(self._settings, lease_key(self.run.id), self.run.id)
         where = f"{socket.gethostname()}:{os.getpid()}"
-        self._change(state="STARTED", started_at=datetime.now(UTC), worker=where, progress=None, error=None)
+        unknown = dict.fromkeys(("progress", "value", "error", "ended_at"))
+        self._change(state="STARTED", started_at=datetime.now(UTC), worker=where, **unknown)
         with suppress(BrokerUnavailableError):
             lease.holder()
             self._store()
         with renewed(lease):
             yield
+
+    def understood(self, arguments: dict[str, Any]) -> None:
+        """What it was told, as the check read it: from now on that is remembered in place of what was sent."""
+        self._change(arguments=arguments)
 
     def tell(self, meta: Meta) -> None:
         """How far it has come."""
@@ -72,7 +77,8 @@ class Recording:
 
     def end(self, state: State, *, value: Any = None, error: str | None = None) -> None:
         """How it ended; the broker is waited for."""
-        self._change(state=state, value=value, error=error, ended_at=datetime.now(UTC))
+        ended_at = None if state == "RETRY" else datetime.now(UTC)
+        self._change(state=state, value=value, error=error, ended_at=ended_at)
         self._store_patiently()
         run = self.run
         if run.operation in _CHANGES and not run.skipped:

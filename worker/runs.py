@@ -5,25 +5,30 @@ a lease; one that has lost its lease has been killed, and `lost` finds it.
 """
 
 import getpass
+import json
+import math
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import redis
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from worker import broker
 from worker.config import Settings
+from worker.lease import LEASE_SECONDS
 
 State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
 """Celery's words, and INTERRUPTED: killed, so that nobody was left to tell how it ended."""
 FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
 
-LONG = ("backup", "restore", "undo", "verify", "prune", "delete")
-"""Operations whose history is kept long; the others are questions that are asked every few minutes."""
+Operation = Literal["backup", "restore", "preview", "undo", "verify", "prune", "delete", "adopt", "search", "stats", "ping"]
+OPERATIONS: tuple[Operation, ...] = get_args(Operation)
+QUESTIONS = frozenset({"preview", "search", "stats", "ping"})
+"""Operations that only ask; the history of the others is kept long."""
 KEPT_LONG, KEPT = 1000, 50
 """Runs of one operation that are remembered."""
 PAGE = 200
@@ -32,6 +37,8 @@ CLAIM_SECONDS = int(timedelta(days=8).total_seconds())
 _ID = re.compile(r'"id": "([^"]+)"')
 _RUNS = broker.PREFIX + "runs"
 _UNFINISHED = broker.PREFIX + "runs:unfinished"
+_PLANNED = broker.PREFIX + "runs:planned:"
+_BEAT = "beat "
 
 
 class Run(BaseModel):
@@ -41,7 +48,7 @@ class Run(BaseModel):
 
     id: str
     operation: str
-    """backup, restore, preview, undo, verify, prune, delete, stats, ping."""
+    """One of OPERATIONS."""
     arguments: dict[str, Any] = {}
     asked_by: str = "unknown"
     """Such as `admin`, `token ci`, `beat daily`, `shell root@host`."""
@@ -92,15 +99,19 @@ def here() -> str:
 
 
 def new(identity: str, operation: str, arguments: dict[str, Any], asked_by: str) -> Run:
-    """A run that is about to be queued."""
-    now = datetime.now(UTC)
-    return Run(id=identity, operation=operation, arguments=arguments, asked_by=asked_by, queued_at=now, due_at=now)
+    """A run that is about to be queued. What its arguments hold that is no JSON or no text is replaced."""
+    now, plain = datetime.now(UTC), json.dumps(arguments, default=str, ensure_ascii=False).encode(errors="replace")
+    return Run(
+        id=identity, operation=operation, arguments=json.loads(plain), asked_by=asked_by, queued_at=now, due_at=now
+    )
 
 
 @contextmanager
-def open_runs(settings: Settings, seconds: float = 3) -> Iterator["Runs"]:
-    """The memory of runs; every call on it raises BrokerUnavailableError when the broker takes longer than that."""
-    with broker.client(settings, seconds) as client:
+def open_runs(settings: Settings, seconds: float = 3, in_all: float = math.inf) -> Iterator["Runs"]:
+    """The memory of runs; every call on it raises BrokerUnavailableError when the broker takes longer than that, or when
+    all calls together have taken `in_all` seconds.
+    """
+    with broker.client(settings, seconds, in_all) as client:
         yield Runs(client)
 
 
@@ -125,14 +136,21 @@ class Runs:
             self._index(run)
 
     def _index(self, run: Run) -> None:
-        mine, at = f"{_RUNS}:{run.operation}", run.queued_at.timestamp()
+        mine, planned, at = f"{_RUNS}:{run.operation}", _planned(run.asked_by), run.queued_at.timestamp()
+        kept = KEPT if run.operation in QUESTIONS else KEPT_LONG
         with self._client.pipeline(transaction=True) as pipe:
             pipe.zadd(_RUNS, {run.id: at})
             pipe.zadd(mine, {run.id: at})
+            if planned:
+                pipe.zadd(planned, {run.id: at})
+                pipe.zremrangebyrank(planned, 0, -1 - kept)
             pipe.srem(_UNFINISHED, run.id) if run.ended else pipe.sadd(_UNFINISHED, run.id)
             if run.ended:
                 pipe.delete(lease_key(run.id))
-            pipe.zrange(mine, 0, -1 - (KEPT_LONG if run.operation in LONG else KEPT))
+            elif run.state == "STARTED":
+                # In the same step: a broker that has lost its memory must not learn of a run without its lease.
+                pipe.set(lease_key(run.id), run.id, ex=round(LEASE_SECONDS))
+            pipe.zrange(mine, 0, -1 - kept)
             forgotten = pipe.execute()[-1]
             if forgotten:
                 pipe.delete(*(_key(one.decode()) for one in forgotten))
@@ -156,11 +174,19 @@ class Runs:
                 pipe.srem(_UNFINISHED, identity)
                 if run is not None:
                     pipe.zrem(f"{_RUNS}:{run.operation}", identity)
+                    if planned := _planned(run.asked_by):
+                        pipe.zrem(planned, identity)
                 pipe.execute()
 
     def each(self, operation: str | None = None) -> Iterator[Run]:
         """All runs, of one operation if that is said, newest first; read from the broker as they are taken."""
-        index = f"{_RUNS}:{operation}" if operation else _RUNS
+        return self._listed(f"{_RUNS}:{operation}" if operation else _RUNS)
+
+    def planned(self, entry: str) -> Run | None:
+        """The newest run that this entry of the schedule asked for; one that had nothing to do is not remembered."""
+        return next((run for run in self._listed(f"{_PLANNED}{entry}") if not run.skipped), None)
+
+    def _listed(self, index: str) -> Iterator[Run]:
         start = 0
         while True:
             with broker.translated():
@@ -183,10 +209,21 @@ class Runs:
         runs = [run for text in found if (run := _load(text)) is not None and not run.ended]
         return sorted(runs, key=lambda run: run.queued_at)
 
+    def check_room(self) -> None:
+        """Whether another run could be remembered: a broker that is full answers, and takes nothing."""
+        with broker.translated():
+            # A write that writes nothing, and is refused where a real one would be.
+            self._client.setrange(f"{broker.PREFIX}probe", 0, b"")
+
     def claim(self, identity: str, attempt: int) -> bool:
         """Whether this attempt is ours: true for the first who asks."""
         with broker.translated():
-            return bool(self._client.set(f"{broker.PREFIX}claim:{identity}:{attempt}", 1, nx=True, ex=CLAIM_SECONDS))
+            return bool(self._client.set(_claim(identity, attempt), 1, nx=True, ex=CLAIM_SECONDS))
+
+    def claimed(self, identity: str, attempt: int) -> bool:
+        """Whether somebody has begun with this attempt."""
+        with broker.translated():
+            return bool(self._client.exists(_claim(identity, attempt)))
 
     def claim_slot(self, slot: str, identity: str) -> bool:
         """Whether a planned moment of the schedule is this run's: true for the first, and for it again."""
@@ -205,6 +242,15 @@ class Runs:
         with broker.translated():
             texts = [text for queue in queues for text in self._client.lrange(queue, 0, -1)]
         return {identity for text in texts for identity in _ID.findall(text.decode(errors="replace"))}
+
+
+def _planned(asked_by: str) -> str | None:
+    """The index of an entry of the schedule: thousands of other runs do not push its last one out of sight."""
+    return _PLANNED + asked_by.removeprefix(_BEAT) if asked_by.startswith(_BEAT) else None
+
+
+def _claim(identity: str, attempt: int) -> str:
+    return f"{broker.PREFIX}claim:{identity}:{attempt}"
 
 
 def lease_key(identity: str) -> str:

@@ -54,7 +54,7 @@ class Selection(BaseModel):
     """No key that fits one of these."""
     keys: Annotated[frozenset[KeyText], Field(max_length=MOST_KEYS)] | None = None
     """Only these keys, each as `key_text` writes it."""
-    types: frozenset[TypeName] | None = None
+    types: Annotated[frozenset[TypeName], Field(min_length=1)] | None = None
     databases: Databases = None
 
     @property

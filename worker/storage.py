@@ -9,6 +9,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worker.draft import Draft, begin, held, same_file, sync
-from worker.errors import NotFoundError, StorageError, UsageError
+from worker.errors import NotFoundError, StorageError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 READ_BYTES = 256 * 1024
@@ -70,13 +71,24 @@ class Folder:
                 draft.publish()
 
     def open(self, name: str) -> BinaryIO:
-        """The file, for reading and seeking; it stays readable even when it is deleted meanwhile."""
+        """The file, for reading and seeking; it stays readable even when it is deleted meanwhile.
+
+        NotFoundError where there is none, or a link, a folder or a pipe in its place.
+        """
         _check(name)
-        with _translated(self.path, "read"):
+        with _translated(self.path / name, "read", "file"):
             try:
-                descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW)
+                # Not blocking, or a pipe would be waited for until somebody writes into it.
+                descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             except FileNotFoundError:
                 raise NotFoundError(f"There is no file {name} in {self.path}.") from None
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+                    raise
+                raise _no_file(self.path / name) from None
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise _no_file(self.path / name)
             return os.fdopen(descriptor, "rb")
 
     def read(self, name: str, limit: int = 64 << 20) -> bytes:
@@ -148,16 +160,13 @@ class Folder:
 
     def free_bytes(self) -> int:
         """What the file system still takes."""
-        existing = next(folder for folder in (self.path.absolute(), *self.path.absolute().parents) if folder.exists())
-        return shutil.disk_usage(existing).free
+        with _translated(self.path, "looked into"):
+            folders = (self.path.absolute(), *self.path.absolute().parents)
+            return shutil.disk_usage(next(folder for folder in folders if folder.exists())).free
 
 
 def open_storage(url: str) -> Folder:
     """The storage that `BACKUP_STORAGE` names: a folder, plain or as file://."""
-    if "://" in url and not url.startswith("file://"):
-        raise UsageError(
-            "The setting BACKUP_STORAGE is wrong: must be a folder, such as backups or /var/backups/redis."
-        )
     return Folder(Path(url.removeprefix("file://")))
 
 
@@ -175,8 +184,12 @@ def _check(name: str) -> None:
         raise NotFoundError(f"There is no file of the name {name[:130]!r}.")
 
 
+def _no_file(path: Path) -> NotFoundError:
+    return NotFoundError(f"There is no file {path}, but something else of that name: move it away.")
+
+
 @contextmanager
-def _translated(path: Path, done: str) -> Iterator[None]:
+def _translated(path: Path, done: str, what: str = "storage") -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -185,5 +198,5 @@ def _translated(path: Path, done: str) -> Iterator[None]:
                 f"The storage {path} is full ({error.strerror}): free some space, or keep fewer backups."
             ) from None
         raise StorageError(
-            f"The storage {path} cannot be {done} ({error.strerror}): check the folder and its rights."
+            f"The {what} {path} cannot be {done} ({error.strerror}): check the folder and its rights."
         ) from None

@@ -1,10 +1,11 @@
 """The doors for the queue: each task checks its arguments, calls one verb, and returns a plain dict."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
@@ -25,6 +26,7 @@ from worker import verify as verifies
 from worker.celery import app
 from worker.config import Settings, first_fault, load
 from worker.errors import BackupSystemError, BrokerUnavailableError, TemporaryError, UsageError
+from worker.lease import LEASE_SECONDS
 from worker.progress import Progress
 from worker.recording import Check, Recording, accepted, perform
 from worker.reporting import Meta
@@ -143,8 +145,10 @@ def _run(task: Task, given: Data, model: type[Arguments], verb: Verb[Arguments],
     def work(progress: Progress) -> Data:
         if not _slot_is_ours(settings, request.get("slot"), run):
             return {"skipped": f"another run has the slot {request.get('slot')}"}
+        arguments = _checked(model, given)
+        recording.understood(arguments.model_dump(mode="json", exclude_unset=True))
         with _in_time(task):
-            return verb(settings, _checked(model, given), progress)
+            return verb(settings, arguments, progress)
 
     try:
         return perform(recording, work, check)
@@ -221,21 +225,23 @@ def _send(task: Task, asked_by: str, **arguments: Any) -> None:
 
 
 def _send_again(run: Run) -> None:
-    """As one more attempt, so that the message that got lost finds nothing to do should it turn up after all."""
-    name = f"{__name__}.{run.operation}"
-    headers = {"asked_by": run.asked_by}
-    app.send_task(name, kwargs=run.arguments, task_id=run.id, retries=run.attempt + 1, headers=headers)
+    """The message that got lost may turn up after all: whichever comes second finds its attempt claimed."""
+    name, headers = f"{__name__}.{run.operation}", {"asked_by": run.asked_by}
+    app.send_task(name, kwargs=run.arguments, task_id=run.id, retries=run.attempt, headers=headers)
 
 
 @signals.task_failure.connect
 def _task_failed(task_id: str, exception: BaseException, **_: Any) -> None:
-    """In the worker's main process, when a process of its pool was killed: the run can no longer tell how it ended."""
-    if isinstance(exception, (WorkerLostError, TimeLimitExceeded)):
-        with suppress(BrokerUnavailableError):
-            with open_runs(load()) as runs:
-                run = runs.get(task_id)
-            if run is not None and not run.ended:
-                reaper.interrupt(load(), run, reaper.killed(run))
+    """Whatever could not tell by itself how it ended: a process of the pool was killed, or Celery could not call the task."""
+    with suppress(BrokerUnavailableError), open_runs(load()) as runs:
+        run = runs.get(task_id)
+        if run is None or run.ended:
+            return
+        if isinstance(exception, (WorkerLostError, TimeLimitExceeded)):
+            reaper.interrupt(load(), run, reaper.killed(run))
+        else:
+            error = f"It could not begin ({type(exception).__name__}): give its arguments by name, as --kwargs does."
+            runs.put(run.model_copy(update={"state": "FAILURE", "error": error, "ended_at": datetime.now(UTC)}))
 
 
 @signals.setup_logging.connect
@@ -247,6 +253,10 @@ def _set_up_logging(**_: Any) -> None:
 def _worker_begins(sender: Any, **_: Any) -> None:
     heartbeat.start(_role(sender))
     reap()
+    # Once more when the leases of those have run out who were killed with the worker before this one.
+    later = threading.Timer(LEASE_SECONDS + 5, reap)
+    later.daemon = True
+    later.start()
 
 
 @signals.worker_shutting_down.connect
@@ -260,9 +270,7 @@ def _role(node: Any) -> str:
 
 
 @signals.beat_init.connect
-def _beat_begins(sender: Any, **_: Any) -> None:
-    # Beat writes its memory there, and would end if it could not.
-    Path(sender.schedule_filename).absolute().parent.mkdir(parents=True, exist_ok=True)
+def _beat_begins(**_: Any) -> None:
     heartbeat.start("beat")
     # A slot that was missed while no beat was there is made up for, whether or not its memory of it survived.
     _send(backup, "beat, at its start", unless_younger_than_hours=load().backup_every_hours)
