@@ -32,7 +32,9 @@ def _backup(value: dict[str, Any]) -> str:
 
 
 def _restore(value: dict[str, Any]) -> str:
-    told = ("restored", "skipped", "expired", "failed", *(["deleted"] if value.get("way") else []))
+    told = ["restored", "skipped", "expired", "failed"]
+    told += ["deleted"] if value.get("way") else []
+    told += ["evicted"] if value.get("evicted") else []
     counts = [f"{number(value.get(what, 0))} {what}" for what in told]
     return f"{', '.join(counts)}, in {duration(value.get('seconds'))}."
 
