@@ -7,12 +7,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from worker import __version__, access, audit, console, logs
+from worker import __version__, access, audit, config, console, logs
 from worker import adopt as adoption
 from worker import backup as backups
 from worker import catalogue as catalogues
@@ -22,7 +22,7 @@ from worker import prune as prunes
 from worker import restore as restores
 from worker import stats as numbers
 from worker import verify as verifies
-from worker.config import Settings, first_fault, load
+from worker.config import Arguments, Settings, load
 from worker.entries import TYPES
 from worker.errors import BackupSystemError, RefusedError, UsageError
 from worker.manifest import Manifest
@@ -33,7 +33,6 @@ from worker.storage import open_storage
 
 FAILED, MISUSED = 1, 2
 
-Arguments = TypeVar("Arguments", bound=BaseModel)
 Data = dict[str, Any]
 
 
@@ -71,10 +70,7 @@ def looked_up(operation: str) -> Iterator[Progress]:
 
 def checked(model: type[Arguments], **arguments: Any) -> Arguments:
     """The arguments of a verb, checked by the same model as the task's; what was not given is left to its default."""
-    try:
-        return model.model_validate({name: value for name, value in arguments.items() if value not in (None, ())})
-    except ValidationError as error:
-        raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
+    return config.checked(model, {name: value for name, value in arguments.items() if value not in (None, ())})
 
 
 def question(manifest: Manifest, settings: Settings) -> str:

@@ -62,6 +62,11 @@ def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
         return from_json(name, storage.read(name + MANIFEST_SUFFIX))
 
 
+def own(backups: list[Manifest], scope: Scope) -> list[Manifest]:
+    """Those that were made of just that server and its databases, in their order; adopted ones are of somebody else."""
+    return [one for one in backups if one.kind == "backup" and one.scope == scope]
+
+
 def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
     """The newest backup of that scope; where there is none, of the same databases of another server, then any."""
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     Field,
     NonNegativeInt,
@@ -125,6 +126,9 @@ Databases = Annotated[frozenset[NonNegativeInt] | None, BeforeValidator(_databas
 RedisURL = Annotated[str, BeforeValidator(_redis_url)]
 
 
+Arguments = TypeVar("Arguments", bound=BaseModel)
+
+
 class _SecretFiles(PydanticBaseSettingsSource):
     """`NAME_FILE` holds the path of a file with the value: how Docker and systemd hand over secrets."""
 
@@ -199,6 +203,14 @@ class WebSettings(Settings):
         if value is None and others.data.get("admin_password_hash") is None:
             raise ValueError("must be set, or ADMIN_PASSWORD_HASH in its place")
         return value
+
+
+def checked(model: type[Arguments], given: dict[str, Any]) -> Arguments:
+    """What was given, as the arguments of that model. UsageError names the first one that is wrong."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
 
 
 def first_fault(error: ValidationError) -> str:

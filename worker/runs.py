@@ -1,7 +1,7 @@
 """Every run from queued to its end: what Celery forgets, kept in the broker's Redis under the task's id.
 
 A run is claimed once for each attempt, so that a message that is delivered twice starts it once. While it lives it holds
-a lease; one that has lost its lease has been killed, and `lost` finds it.
+a lease; one that has lost its lease has been killed, and the reaper finds it.
 """
 
 import getpass
