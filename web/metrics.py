@@ -62,8 +62,7 @@ def _labelled(name: str, meaning: str, labels: tuple[str, ...], values: Iterable
 def _of_storage(settings: Settings) -> Iterator[Gauge]:
     storage = open_storage(settings.backup_storage)
     found = catalogue.read(storage)
-    scope = catalogue.scope_of(settings)
-    newest = next((one for one in found.backups if one.kind == "backup" and one.scope == scope), None)
+    newest = next(iter(catalogue.own(found.backups, catalogue.scope_of(settings))), None)
     yield _gauge("backups", "Backups in storage.", len(found.backups))
     yield _gauge("problems", "Things in storage that are no whole backup.", len(found.problems))
     yield _gauge("stored_bytes", "Bytes of all backups in storage.", sum(one.bytes.stored for one in found.backups))

@@ -42,7 +42,7 @@ class Stored:
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
         scope = catalogue.scope_of(settings)
-        return [one for one in self.backups if one.kind == "backup" and one.scope == scope]
+        return catalogue.own(self.backups, scope)
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, TextIO
 
 import click
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from worker import __version__, access, audit, console, found, inquiry, logs
+from worker import __version__, access, audit, config, console, found, inquiry, logs
 from worker import adopt as adoption
 from worker import backup as backups
 from worker import catalogue as catalogues
@@ -25,7 +25,7 @@ from worker import search as searches
 from worker import stats as numbers
 from worker import undo as undos
 from worker import verify as verifies
-from worker.config import first_fault, load
+from worker.config import Arguments, load
 from worker.entries import TYPES
 from worker.errors import BackupSystemError, RefusedError, UsageError
 from worker.manifest import Manifest
@@ -36,7 +36,6 @@ from worker.storage import open_storage
 
 FAILED, MISUSED = 1, 2
 
-Arguments = TypeVar("Arguments", bound=BaseModel)
 Data = dict[str, Any]
 
 
@@ -74,10 +73,7 @@ def looked_up(operation: str) -> Iterator[Progress]:
 
 def checked(model: type[Arguments], **arguments: Any) -> Arguments:
     """The arguments of a verb, checked by the same model as the task's; what was not given is left to its default."""
-    try:
-        return model.model_validate({name: value for name, value in arguments.items() if value not in (None, ())})
-    except ValidationError as error:
-        raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
+    return config.checked(model, {name: value for name, value in arguments.items() if value not in (None, ())})
 
 
 def keys_of(_context: click.Context, _option: click.Parameter, file: TextIO | None) -> tuple[str, ...]:
@@ -216,7 +212,12 @@ def preview(as_json: bool, name: str, mode: str, **options: Any) -> None:
 @with_mode
 @part_and_place
 @click.option("--preview", metavar="RUN", help="Only if the target is still as that preview saw it.")
-@click.option("--force", is_flag=True, default=None, help="Go on though it has changed since the preview, or has replicas that a mirror would fill as well.")
+@click.option(
+    "--force",
+    is_flag=True,
+    default=None,
+    help="Go on though it has changed since the preview, or has replicas that a mirror would fill as well.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before overwriting or deleting.")
 def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> None:
     """Restore the backup NAME (`latest`: the newest) into REDIS_URL, or with --to into another server.

@@ -90,7 +90,7 @@ def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifes
     """A backup of the same scope that keeps the promise of freshness; adopted ones promise nothing."""
     if hours is None:
         return None
-    alike = [one for one in catalogue.read(storage).backups if one.kind == "backup" and one.scope == scope]
+    alike = catalogue.own(catalogue.read(storage).backups, scope)
     limit = hours * 3600
     return alike[0] if alike and 0 <= alike[0].age_seconds(datetime.now(UTC)) < limit else None
 

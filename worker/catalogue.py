@@ -81,6 +81,11 @@ def undos_with(storage: Folder, name: str) -> list[Manifest]:
     return [one for one in read(storage).undos if one.restored == name and one.undone_at is None]
 
 
+def own(backups: list[Manifest], scope: Scope) -> list[Manifest]:
+    """Those that were made of just that server and its databases, in their order; adopted ones are of somebody else."""
+    return [one for one in backups if one.kind == "backup" and one.scope == scope]
+
+
 def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
     """The newest backup of that scope; where there is none, of the same databases of another server, then any."""
 

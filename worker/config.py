@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
+    BaseModel,
     BeforeValidator,
     Field,
     NonNegativeInt,
@@ -153,6 +154,9 @@ RedisTargets = Annotated[dict[str, RedisURL], BeforeValidator(_targets)]
 """Other servers that a restore may write into, by name; read from text such as `staging=redis://host:6379`."""
 
 
+Arguments = TypeVar("Arguments", bound=BaseModel)
+
+
 class _SecretFiles(PydanticBaseSettingsSource):
     """`NAME_FILE` holds the path of a file with the value: how Docker and systemd hand over secrets."""
 
@@ -234,6 +238,14 @@ class WebSettings(Settings):
         if value is None and others.data.get("admin_password_hash") is None:
             raise ValueError("must be set, or ADMIN_PASSWORD_HASH in its place")
         return value
+
+
+def checked(model: type[Arguments], given: dict[str, Any]) -> Arguments:
+    """What was given, as the arguments of that model. UsageError names the first one that is wrong."""
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
 
 
 def first_fault(error: ValidationError) -> str:

@@ -189,7 +189,9 @@ def undone(data: Data) -> None:
     """What an undo did."""
     did = f"{data['put_back']:,} put back, {data['deleted']:,} deleted, {data['as_before']:,} were as before"
     failed = f", {data['failed']:,} failed" if data["failed"] else ""
-    say(f"{data['name']} to {data['target']}: {did}, {data['left_alone']:,} left alone{failed}, {data['seconds']:.1f} s")
+    say(
+        f"{data['name']} to {data['target']}: {did}, {data['left_alone']:,} left alone{failed}, {data['seconds']:.1f} s"
+    )
     for one in data["changed"]:
         say(f"  left alone, for others have changed it since: database {one['db']}, {one['key']}")
     if data["left_alone"] > len(data["changed"]):
@@ -327,7 +329,9 @@ def previewed(data: Data) -> None:
     say(f"It would be refused: {data['refusal']}" if data["refusal"] else f"A restore would say: {told}")
     notes(data["warnings"])
     if data["run"] and not data["refusal"]:
-        say(f"With --preview {data['run']} a restore goes on only if nothing has changed until then (where a broker runs)")
+        say(
+            f"With --preview {data['run']} a restore goes on only if nothing has changed until then (where a broker runs)"
+        )
 
 
 def _counted(groups: dict[str, dict[str, int]], title: str) -> None:

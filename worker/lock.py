@@ -21,7 +21,8 @@ Check = Callable[[], None]
 def held(settings: Settings, what: str, seconds: float = LEASE_SECONDS) -> Iterator[Check]:
     """Hold the lock on `what`, such as `source 127.0.0.1:6379`, for this run. BusyError when it stays taken.
 
-    It outlives a process that was killed by `seconds` at most. Without a broker there is no lock: the verb must work on the day when the broker is what died.
+    It outlives a process that was killed by `seconds` at most. Without a broker there is no lock: the verb must work on
+    the day when the broker is what died.
     """
     owner = logs.current_run() or str(uuid.uuid4())
     lease = Lease(settings, _LOCKS + what, owner, seconds)

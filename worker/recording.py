@@ -59,8 +59,7 @@ class Recording:
         unknown = dict.fromkeys(("progress", "value", "error", "ended_at"))
         self._change(state="STARTED", started_at=datetime.now(UTC), worker=where, **unknown)
         with suppress(BrokerUnavailableError):
-            lease.holder()
-            self._store()
+            self._store()  # and the lease with it
         with renewed(lease):
             yield
 

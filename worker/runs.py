@@ -1,7 +1,7 @@
 """Every run from queued to its end: what Celery forgets, kept in the broker's Redis under the task's id.
 
 A run is claimed once for each attempt, so that a message that is delivered twice starts it once. While it lives it holds
-a lease; one that has lost its lease has been killed, and `lost` finds it.
+a lease; one that has lost its lease has been killed, and the reaper finds it.
 """
 
 import getpass
@@ -25,7 +25,9 @@ State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTE
 """Celery's words, and INTERRUPTED: killed, so that nobody was left to tell how it ended."""
 FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
 
-Operation = Literal["backup", "restore", "preview", "undo", "verify", "prune", "delete", "adopt", "search", "stats", "ping"]
+Operation = Literal[
+    "backup", "restore", "preview", "undo", "verify", "prune", "delete", "adopt", "search", "stats", "ping"
+]
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 QUESTIONS = frozenset({"preview", "search", "stats", "ping"})
 """Operations that only ask; the history of the others is kept long."""

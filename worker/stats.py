@@ -32,7 +32,7 @@ def stats(settings: Settings) -> dict[str, Any]:
     found = catalogue.read(storage)
     backups = found.backups
     scope = catalogue.scope_of(settings)
-    own = [one for one in backups if one.kind == "backup" and one.scope == scope]
+    own = catalogue.own(backups, scope)
     newest, oldest = (own[0], own[-1]) if own else (None, None)
     raw, stored = sum(one.bytes.raw for one in backups), sum(one.bytes.stored for one in backups)
     return {

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import structlog
 from celery import Task, signals
 from celery.exceptions import Ignore, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
-from pydantic import BaseModel, ValidationError
 
 from worker import backup as backups
 from worker import broker, heartbeat, inquiry, logs, reaper
@@ -24,8 +23,8 @@ from worker import stats as numbers
 from worker import undo as undos
 from worker import verify as verifies
 from worker.celery import app
-from worker.config import Settings, first_fault, load
-from worker.errors import BackupSystemError, BrokerUnavailableError, TemporaryError, UsageError
+from worker.config import Arguments, Settings, checked, load
+from worker.errors import BackupSystemError, BrokerUnavailableError, TemporaryError
 from worker.lease import LEASE_SECONDS
 from worker.progress import Progress
 from worker.recording import Check, Recording, accepted, perform
@@ -33,7 +32,6 @@ from worker.reporting import Meta
 from worker.runs import Run, new, open_runs
 
 log = structlog.get_logger()
-Arguments = TypeVar("Arguments", bound=BaseModel)
 Data = dict[str, Any]
 Verb = Callable[[Settings, Arguments, Progress], Data]
 
@@ -145,7 +143,7 @@ def _run(task: Task, given: Data, model: type[Arguments], verb: Verb[Arguments],
     def work(progress: Progress) -> Data:
         if not _slot_is_ours(settings, request.get("slot"), run):
             return {"skipped": f"another run has the slot {request.get('slot')}"}
-        arguments = _checked(model, given)
+        arguments = checked(model, given)
         recording.understood(arguments.model_dump(mode="json", exclude_unset=True))
         with _in_time(task):
             return verb(settings, arguments, progress)
@@ -184,13 +182,6 @@ def _slot_is_ours(settings: Settings, slot: str | None, run: Run) -> bool:
     with suppress(BrokerUnavailableError), open_runs(settings) as runs:
         return runs.claim_slot(slot, run.id)
     return True
-
-
-def _checked(model: type[Arguments], arguments: Data) -> Arguments:
-    try:
-        return model.model_validate(arguments)
-    except ValidationError as error:
-        raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
 
 
 def _is_tried_again(task: Task, error: BackupSystemError) -> bool:
