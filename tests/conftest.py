@@ -1,12 +1,13 @@
 """Fixtures: real redis-server processes on free ports, and a place for backups."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.servers import Binary, Server, binaries
+from tests.servers import Binary, Server, binaries, free_port
 
 pytest_plugins = ["tests.web", "tests.works"]
 
@@ -48,3 +49,26 @@ def source(binary: Binary, start_server: StartServer) -> Server:
 @pytest.fixture
 def target(binary: Binary, start_server: StartServer) -> Server:
     return start_server(binary)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A certificate of this machine that is its own authority, and its key."""
+    folder = tmp_path_factory.mktemp("tls")
+    key, ca = str(folder / "server.key"), str(folder / "server.crt")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", ca, "-days", "2"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+    subprocess.run([*command, "-addext", "keyUsage=digitalSignature,keyCertSign"], check=True, capture_output=True)
+    return {"key": key, "ca": ca}
+
+
+@pytest.fixture
+def encrypted(binary: Binary, start_server: StartServer, certificates: dict[str, str]) -> Server:
+    # Without a certificate each of them ends at once, and says why.
+    command = [binary.path, "--port", "0", "--tls-port", str(free_port())]
+    told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False).stdout
+    if "Bad directive" in told or "Failed finding TLS support" in told:
+        pytest.skip(f"{binary} was built without TLS")
+    key, ca = certificates["key"], certificates["ca"]
+    options = ["--tls-cert-file", ca, "--tls-key-file", key, "--tls-ca-cert-file", ca, "--tls-auth-clients", "no"]
+    return start_server(binary, *options, tls=certificates)

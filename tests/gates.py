@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Self
 
+from worker.wire import pack
+
 READ_BYTES = 16 * 1024
 
 
@@ -69,3 +71,37 @@ def _pass_on(near: socket.socket, far: socket.socket) -> None:
     for end in (near, far):
         with contextlib.suppress(OSError):
             end.shutdown(socket.SHUT_RDWR)
+
+
+class Disguise:
+    """A port that leads to a server and makes it seem another one: it does not know a setting, or says yes to it, or
+    calls a line of its INFO something else.
+    """
+
+    def __init__(self, port: int, *, unknown: bytes = b"", yes: bytes = b"", renamed: bytes = b"") -> None:
+        self._to, self._unknown, self._yes, self._renamed = port, unknown, yes, renamed
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            near, _ = self._listener.accept()
+            far = socket.create_connection(("127.0.0.1", self._to))
+            threading.Thread(target=self._ask, args=(near, far), daemon=True).start()
+            threading.Thread(target=self._answer, args=(far, near), daemon=True).start()
+
+    def _ask(self, near: socket.socket, far: socket.socket) -> None:
+        with contextlib.suppress(OSError), near, far:
+            while chunk := near.recv(READ_BYTES):
+                if self._unknown and self._unknown in chunk:
+                    near.sendall(pack())
+                elif self._yes and self._yes in chunk:
+                    near.sendall(pack(self._yes, b"yes"))
+                else:
+                    far.sendall(chunk)
+
+    def _answer(self, far: socket.socket, near: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while chunk := far.recv(READ_BYTES):
+                near.sendall(chunk.replace(self._renamed, bytes(reversed(self._renamed))) if self._renamed else chunk)

@@ -22,7 +22,7 @@ LAYERS = {
         "worker.backup worker.restore worker.before worker.present worker.undo worker.wayback worker.preview worker.freshness worker.search worker.verify worker.adopt worker.export worker.prune worker.stats worker.ping"
     ),
     "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.surplus",
-    "which keys, and where to": "worker.inquiry worker.history worker.places worker.request worker.findings worker.selection worker.redirection",
+    "which keys, and where to": "worker.inquiry worker.history worker.places worker.request worker.findings worker.fingerprint worker.selection worker.redirection",
     "memory": (
         "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.tally worker.runs worker.lock "
         "worker.access worker.audit"

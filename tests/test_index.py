@@ -43,10 +43,11 @@ def entries(count: int, seed: int = 1) -> list[Entry]:
 
 
 def value_of(folder: Path, manifest: Manifest, record: index.Record, key: bytes) -> Entry:
+    """What is found there under that key, in whichever database."""
     with Folder(folder).open(manifest.name) as file:
         for batch in artifact.resumed(file, manifest, record.begins_at).batches():
             for entry in batch:
-                if entry.key == key:
+                if entry.key == key and record.fits(entry):
                     return entry
     raise AssertionError(f"{key!r} is not behind byte {record.begins_at}")
 
@@ -93,11 +94,13 @@ def test_both_formats_of_a_real_server_are_indexed(start_server: StartServer, ne
             assert len(opened) == manifest.keys
             chunks = artifact.raw_chunks(file, manifest.compression)
             for batch in artifact.reader(chunks, manifest.data_format, values=True).batches():
-                for entry in batch:
+                for number, entry in enumerate(batch):
                     (record,) = opened.find(entry.db, entry.key)
-                    again = value_of(tmp_path, manifest, record, entry.key)
-                    assert (record.expires_at, record.digest) == (entry.expires_at, index.digest(again))
-                    assert index.content(again) == index.content(entry)
+                    assert record.fits(entry)
+                    # Each is read from where it lies: some of them will do.
+                    if number % 7 == 0 or entry.type == "stream":
+                        again = value_of(tmp_path, manifest, record, entry.key)
+                        assert (index.content(again), again.expires_at) == (index.content(entry), entry.expires_at)
                     found[data_format, entry.db, entry.key] = entry.type
     assert {of[1:] for of in found if of[0] == "rdb"} == {of[1:] for of in found if of[0] == "json"}
     assert set(found.values()) >= {"string", "list", "set", "zset", "hash", "stream"}
@@ -345,12 +348,12 @@ def test_making_it_takes_the_same_memory_however_many_keys_there_are(
 ) -> None:
     monkeypatch.setattr(buckets, "_HELD_BYTES", 128 << 10)
     peaks = []
-    for count in (10_000, 60_000):
+    for count in (8_000, 50_000):
         value = string(b"v" * 200)
         manifest = stored(tmp_path / str(count), [Entry(0, b"%d" % n, None, "string", value) for n in range(count)])
         tracemalloc.start()
         index.opened(Folder(tmp_path / str(count)), manifest, silent).__exit__(None, None, None)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
-    assert 50_000 * index.RECORD_BYTES > 1 << 20
+    assert 42_000 * index.RECORD_BYTES > 1 << 20
     assert peaks[1] < peaks[0] + (1 << 19)

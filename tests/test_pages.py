@@ -192,6 +192,7 @@ ARGUMENTS: tuple[dict[str, Any], ...] = (
     {"name": "x", "databases": 5, "types": {"a": 1}},
     {"name": ["x"], "match": 7, "keep": {"a": 1}},
     {"unless_younger_than_hours": "24", "format": [1]},
+    {"name": "x", "map_databases": {"0": 5, "a": None}, "keys": 7, "kinds": 3, "databases": [0, None]},
 )
 
 

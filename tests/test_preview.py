@@ -3,7 +3,7 @@
 import re
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,20 @@ from tests.conftest import StartServer
 from tests.servers import Binary, Server
 from worker.adopt import adopt
 from worker.config import Settings
-from worker.entries import Entry, Opaque
+from worker.connection import TARGET, Endpoint
+from worker.entries import Entry, Opaque, Stream
 from worker.errors import ArtifactError, NotFoundError, RefusedError, TargetError, UsageError
 from worker.findings import NO_PREFIX, OTHERS, PREFIXES_SHOWN, SAMPLES
 from worker.formats import portable, rdb_writing
 from worker.formats.values import seal
-from worker.modules import type_name
+from worker.modules import Foreign, type_name
 from worker.preview import PreviewArguments, preview
 from worker.progress import silent
 from worker.recording import Recording, perform
 from worker.restore import RestoreArguments, restore
 from worker.runs import new
 from worker.sources.scan import Scan
+from worker.target import Target
 
 DATABASES = (0, 3)
 
@@ -48,7 +50,7 @@ def report_of(server: Server, storage: Path, name: str = "latest", **arguments: 
 
 
 def as_foretold(report: dict[str, Any]) -> dict[str, int]:
-    return {what: report.get(what) or 0 for what in ("restored", "skipped", "expired", "deleted")}
+    return {what: report.get(what) or 0 for what in ("restored", "skipped", "expired", "failed", "deleted")}
 
 
 def adopted(server: Server, storage: Path, entries: list[Entry], rdb_version: int, data_format: str = "rdb") -> str:
@@ -93,11 +95,12 @@ def test_each_key_is_counted_as_what_it_is(data_format: str, source: Server, tmp
     found = look(changed, storage, mode="overwrite")
     keys = found["counts"]["identical"] + 8
     assert counts(found) == {"new": 2, "differs": 5, "expiry": 1, "identical": keys - 8}
-    assert found["forecast"] == {"restored": keys, "skipped": 0, "expired": 0, "deleted": 0}
+    assert found["forecast"] == {"restored": keys, "skipped": 0, "expired": 0, "failed": 0, "deleted": 0}
     assert look(changed, storage)["forecast"] == {
         "restored": 2,
         "skipped": keys - 2,
         "expired": 0,
+        "failed": 0,
         "deleted": 0,
     }
     assert (found["refusal"], found["warnings"]) == (None, [])
@@ -173,7 +176,7 @@ asked = st.fixed_dictionaries(
         "map_databases": st.just({0: 3, 3: 0}),
         "prefix": st.just("restored:"),
         "strip_prefix": st.just("user:"),
-        "expiry": st.sampled_from(["persist", "floor:7200"]),
+        "expiry": st.sampled_from(["persist", "shift", "floor:7200"]),
     },
 )
 
@@ -222,8 +225,9 @@ def test_the_forecast_is_what_the_restore_then_reports(
         assert as_foretold(report) == foretold["forecast"], foretold["counts"]
         after = look(server, storage, name, mode=mode, **arguments)["counts"]
         if mode != "skip":
-            # What a floor lifted is lifted anew, from a later moment on.
-            settled = {"identical", "expired"} | ({"expiry"} if "floor" in arguments.get("expiry", "") else set())
+            # What was put off is put off anew, from a later moment on.
+            moving = arguments.get("expiry") in ("shift", "floor:7200")
+            settled = {"identical", "expired"} | ({"expiry"} if moving else set())
             chosen = arguments.get("kinds", set(after)) - settled
             assert {kind: after[kind] for kind in chosen if after[kind]} == {}
 
@@ -260,10 +264,10 @@ def test_the_target_is_only_read(mode: str, changed: Server, tmp_path: Path) -> 
     given_commands = {words[0].upper() for words in told}
     assert given_commands >= {"DUMP", "TIME"}
     writers = [words for words in told if words[0].upper() not in _NO_WRITERS]
-    # Asked in ways that write nothing: a payload that no server takes, and what a primary is already.
-    assert {words[0].upper() for words in writers} <= {"RESTORE", "REPLICAOF"}
+    # Asked in ways that write nothing: a payload that no server takes, a key that nobody has, what a primary is already.
+    assert {words[0].upper() for words in writers} <= {"RESTORE", "UNLINK", "REPLICAOF"}
     for words in writers:
-        assert words[1].startswith("redis_backup:") if words[0].upper() == "RESTORE" else words[1:] == ["NO", "ONE"]
+        assert words[1:] == ["NO", "ONE"] if words[0].upper() == "REPLICAOF" else words[1].startswith("redis_backup:")
     assert list(changed.client().scan_iter("redis_backup:*")) == []
 
 
@@ -342,6 +346,9 @@ def test_a_module_that_the_target_lacks_is_named(newest: Binary, start_server: S
         "3 keys hold values of the module type 'ReJSON-RL', and the target has no module 'ReJSON'"
     )
     assert look(server, tmp_path / "b", match="x")["warnings"] == ["No key of the backup fits."]
+    forecast = look(server, tmp_path / "b")["forecast"]
+    assert (forecast["restored"], forecast["failed"]) == (0, 3)
+    assert as_foretold(report_of(server, tmp_path / "b")) == forecast
     asking(server).execute_command("ACL", "SETUSER", "half", "on", ">pw", "~*", "+@all", "-module")
     settings = settings_for(server, tmp_path / "b", redis_url=server.url.replace("//", "//half:pw@"))
     (warning,) = preview(settings, PreviewArguments(name="latest"), silent)["warnings"]
@@ -352,9 +359,33 @@ def test_bytes_of_a_newer_server_are_foretold_to_fail(
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
     server = start_server(newest)
-    adopted(server, tmp_path / "b", [Entry(0, b"k", None, "stream", None, Opaque(seal(b"\x1bnew", 79)))], 9, "json")
-    (warning,) = look(server, tmp_path / "b")["warnings"]
-    assert warning.startswith("1 keys hold bytes that only their own server can read, of RDB version 79")
+    newer = Opaque(seal(b"\x1bnew", 79))
+    entries = [Entry(0, name, None, "stream", None, newer) for name in (b"there", b"not there")]
+    adopted(server, tmp_path / "b", [*entries, Entry(0, b"text", None, "string", value=b"x")], 9, "json")
+    server.client().set("there", "x")
+    for mode, number in (("skip", 1), ("overwrite", 2)):
+        found = look(server, tmp_path / "b", mode=mode)
+        (warning,) = found["warnings"]
+        assert warning.startswith(f"{number} keys hold bytes that only their own server can read, of RDB version 79")
+        assert found["forecast"]["failed"] == number
+        assert as_foretold(report_of(server, tmp_path / "b", mode=mode)) == found["forecast"]
+        server.client().delete("text")
+
+
+def test_what_is_too_new_for_an_old_target_is_foretold() -> None:
+    stream = Entry(0, b"events", None, "stream", value=Stream([], "0-1"))
+    pairs: list[tuple[bytes, bytes, int | None]] = [(b"f", b"v", 5)]
+    fields = Entry(0, b"h", None, "hash", value=pairs)
+    foreign, nowhere = Foreign((3, 2, 6), fields=False), Endpoint("redis://127.0.0.1:1", TARGET)
+    for entry in (stream, stream, fields):
+        foreign.see(entry)
+    failing, (streams, lost) = foreign.judged(Target(nowhere, "skip"), nowhere)
+    assert (failing, lost) == (2, "This target cannot be told the expiry of single fields.")
+    assert streams.startswith("2 keys are streams, and the target is too old")
+    newer = Foreign((7, 4, 0), fields=True)
+    newer.see(stream)
+    newer.see(fields)
+    assert newer.judged(Target(nowhere, "skip"), nowhere) == (0, [])
 
 
 def test_a_backup_that_is_not_whole_is_not_previewed(changed: Server, tmp_path: Path) -> None:
@@ -410,6 +441,23 @@ def test_progress_is_told_in_keys(changed: Server, tmp_path: Path) -> None:
     keys = sum(found["counts"].values()) - 1
     assert ("comparing", keys, keys, "keys") in told
     assert ("looking for others", 1, None, "keys") in told
+
+
+def test_the_total_is_that_of_what_is_meant(changed: Server, tmp_path: Path) -> None:
+    totals = {"databases": 3, "types": {"string"}}, {"match": "int:*"}, {"strip_prefix": "int:"}
+    for narrowed in totals:
+        told: set[tuple[int, int | None]] = set()
+
+        def progress(phase: str, current: int, total: int | None, unit: str, told: Any = told) -> None:
+            if phase in ("comparing", "restoring", "keeping what is there"):
+                told.add((current, total))
+
+        settings = settings_for(changed, tmp_path / "rdb")
+        found = preview(settings, PreviewArguments(name="latest", **narrowed), progress)
+        restore(settings, RestoreArguments(name="latest", **narrowed), progress)
+        keys = sum(found["counts"].values())
+        assert {total for _, total in told} == {keys if "types" in narrowed else None}
+        assert max(current for current, _ in told) == keys > 1
 
 
 def test_values_of_megabytes_are_compared(source: Server, tmp_path: Path) -> None:
@@ -481,16 +529,79 @@ def test_a_target_that_has_changed_since_is_refused_unless_forced(remembering: S
     assert report["restored"] == report["restored"] + report["skipped"] > 60
 
 
-def test_keys_that_expire_are_no_change(
-    source: Server, newest: Binary, start_server: StartServer, tmp_path: Path
+def set_again(client: Any) -> None:
+    client.set("text", "changed once more")
+
+
+def trade_places(client: Any) -> None:
+    client.set("int:0", "0")
+    client.delete("int:1")
+
+
+def trade_others(client: Any) -> None:
+    client.delete("mine")
+    client.set("somebody's", "x")
+
+
+def lengthen(client: Any) -> None:
+    client.rpush("stream of another type", "x")
+    client.rename("stream of another type", "stream")
+
+
+UNCOUNTED: dict[str, tuple[Callable[[Any], None], str]] = {
+    "a key that differs changes once more": (set_again, "of another value 5 as then, but other keys or other values"),
+    "one key for another": (trade_places, "new 2 as then, but other keys or other values"),
+    "a key that would be deleted for another": (
+        trade_others,
+        "to be deleted 1 as then, but other keys or other values",
+    ),
+    "its type changes": (lengthen, "of another value 5 as then, but other keys or other values"),
+}
+
+
+@pytest.mark.parametrize(("do", "words"), UNCOUNTED.values(), ids=UNCOUNTED)
+def test_a_change_that_leaves_the_counts_as_they_were_is_noticed(
+    do: Callable[[Any], None], words: str, remembering: Settings, changed: Server
 ) -> None:
-    source.client().set("goes", "x", px=1500)
-    source.client().set("stays", "x")
+    run = previewed(remembering, mode="mirror")
+    do(changed.client())
+    before = changed.digest()
+    with pytest.raises(RefusedError, match=f"has changed since the preview: .*{words}"):
+        again(remembering, mode="mirror", preview=run)
+    assert changed.digest() == before
+
+
+def test_what_a_restore_does_not_write_may_change_meanwhile(remembering: Settings, changed: Server) -> None:
+    run = previewed(remembering, mode="overwrite")
+    set_again(changed.client())
+    assert again(remembering, mode="overwrite", preview=run, kinds={"new"})["restored"] == 2
+
+
+def test_what_happens_by_itself_is_no_change(source: Server, start_server: StartServer, tmp_path: Path) -> None:
+    client = asking(source)
+    client.execute_command("SET", "goes", "x", "PX", 1200)
+    client.execute_command("SET", "stays", "x")
+    client.execute_command("SET", "session", "x", "EX", 1000)
+    client.execute_command("SADD", "members", *range(0, 4000, 2), "x")
+    client.execute_command("XADD", "events", "1-1", "f", "v")
+    client.execute_command("XGROUP", "CREATE", "events", "group", "$")
     take(source, tmp_path / "b")
-    settings = settings_for(source, tmp_path / "b", celery_broker_url=start_server(newest).url)
-    run = previewed(settings)
-    time.sleep(1.6)
-    assert again(settings, preview=run)["expired"] == 1
+    client.execute_command("SET", "session", "y", "EX", 500)
+    client.execute_command("SADD", "members", *range(2, 6000))
+    client.execute_command("XADD", "events", "2-1", "f", "v")
+    client.execute_command("XREADGROUP", "GROUP", "group", "Ann", "STREAMS", "events", ">")
+    client.execute_command("SET", "of somebody", "x", "PX", 1200)
+    settings = settings_for(source, tmp_path / "b", celery_broker_url=start_server(source.binary).url)
+    run = previewed(settings, mode="mirror")
+    time.sleep(1.3)
+    # A session is prolonged, a consumer looks in, and a hash table grows on while it is read.
+    client.execute_command("EXPIRE", "session", 800)
+    client.execute_command("XREADGROUP", "GROUP", "group", "Ann", "STREAMS", "events", ">")
+    for number in range(3000):
+        client.execute_command("SISMEMBER", "members", number)
+    report = again(settings, mode="mirror", preview=run)
+    assert (report["expired"], report["deleted"]) == (1, 0)
+    assert not any("has changed" in warning for warning in report["warnings"])
 
 
 def test_a_preview_of_something_else_is_refused(remembering: Settings, changed: Server, tmp_path: Path) -> None:
@@ -503,6 +614,12 @@ def test_a_preview_of_something_else_is_refused(remembering: Settings, changed: 
     perform(Recording(remembering, other), lambda _: {})
     with pytest.raises(UsageError, match="is no preview"):
         again(remembering, preview=other.id)
+    many = [f"{number}:{'x' * 500}" for number in range(200)]
+    run = previewed(remembering, keys=[*many, "text"])
+    with pytest.raises(RefusedError, match=r"something else \(keys\)"):
+        again(remembering, preview=run, keys=many)
+    assert again(remembering, preview=run, keys=["text", *many])["skipped"] == 2
+    run = previewed(remembering, mode="overwrite", match="int:*")
     take(changed, tmp_path / "rdb")
     with pytest.raises(RefusedError, match=r"is one of redis_backup_.* and not of redis_backup_"):
         again(remembering, mode="overwrite", match="int:*", preview=run)

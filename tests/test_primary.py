@@ -82,16 +82,20 @@ NOISE = {
     "half a command": b"*2\r\n$5\r\nPS",
     "nothing": b"",
     "inline": b"PSYNC x 1\r\n",
+    "an id left out": b"*1\r\n$5\r\nPSYNC\r\n",
+    "an id of nothing": b"*2\r\n$5\r\nPSYNC\r\n$-1\r\n",
+    "a number for a name": b"*1\r\n:1\r\n",
+    "more than any memory": b"*4294967295\r\n",
 }
 
 
 @pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
 def test_noise_is_hung_up_on(noise: bytes, primary: Primary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "STRANGER_SECONDS", 0.3)
+    monkeypatch.setattr(room, "STRANGER_SECONDS", 0.1)
     with socket.create_connection(("127.0.0.1", primary.port), timeout=10) as stranger:
         stranger.sendall(noise)
         with pytest.raises(NobodyCameError):
-            primary.let_in(ID, 0.5)
+            primary.let_in(ID, 0.2)
         assert b"FULLRESYNC" not in everything(stranger)
 
 

@@ -1,6 +1,9 @@
 """Where a restore writes instead: another target by its name, other databases, other names, other expiry times."""
 
+import json
+import re
 import time
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -99,6 +102,31 @@ def test_databases_that_would_meet_in_one_are_refused() -> None:
         Redirection(map_databases={0: 5, 3: 5}).mapped([0, 3])
     with pytest.raises(RefusedError, match="Databases 0 and 3 of the backup would both go to database 3"):
         Redirection(map_databases={0: 3}).mapped([0, 3])
+
+
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        ("0:5", True),
+        (" 0 : 5 , 1:6 ", True),
+        ("10:5,0:6", True),
+        ("0:1,1:0", True),
+        ("1:2,12:3,2:1", True),
+        ("0:5,0:6", False),
+        ("00:5\n, 0:6", False),
+        ("5:1,2:3,005:7", False),
+        ("0:1234567890", False),
+        ("0:5,", False),
+    ],
+)
+def test_the_document_of_the_api_takes_the_pairs_that_the_check_takes(text: str, fits: bool) -> None:
+    schema = json.dumps(Redirection.model_json_schema())
+    (pattern,) = (
+        one["pattern"] for one in json.loads(schema)["properties"]["map_databases"]["anyOf"] if "pattern" in one
+    )
+    assert bool(re.search(pattern, text)) == fits
+    with nullcontext() if fits else pytest.raises(ValidationError):
+        Redirection.model_validate({"map_databases": text})
 
 
 @pytest.mark.parametrize(
@@ -205,6 +233,17 @@ def test_databases_that_would_meet_write_nothing(source: Server, target: Server,
     assert target.client().dbsize() == 0
     assert bring_back(target, tmp_path, map_databases={3: 0}, databases=[3])["restored"] == 1
     assert target.client().get("k") == b"3"
+
+
+def test_a_map_of_databases_that_the_backup_does_not_have_writes_nothing(source: Server, tmp_path: Path) -> None:
+    source.client(3).set("k", "of the backup")
+    take(source, tmp_path)
+    source.client(3).set("k", "changed since")
+    with pytest.raises(RefusedError, match="the backup has databases 3, and the map is of 0, 5"):
+        bring_back(source, tmp_path, map_databases="0:3,5:3", mode="overwrite")
+    assert source.client(3).get("k") == b"changed since"
+    assert bring_back(source, tmp_path, map_databases="0:5,3:4", mode="overwrite")["restored"] == 1
+    assert source.client(4).get("k") == b"of the backup"
 
 
 def test_a_database_that_the_target_does_not_have_is_refused_before_anything_is_written(

@@ -39,6 +39,7 @@ from worker.errors import (
 )
 from worker.formats.rdb_writing import write
 from worker.manifest import MANIFEST_SUFFIX, to_json
+from worker.preview import PreviewArguments, preview
 from worker.progress import silent
 from worker.restore import RestoreArguments, check_complete, restore
 from worker.storage import Folder
@@ -366,12 +367,35 @@ def test_a_name_that_is_not_there_is_not_found(name: str, live: Server, tmp_path
 def test_a_target_with_too_little_memory_is_refused_beforehand(source: Server, target: Server, tmp_path: Path) -> None:
     source.client().mset({f"key:{number}": os.urandom(50_000) for number in range(200)})
     take(source, tmp_path)
-    target.client().set("mine", "x")
+    target.client().set("mine", bytes(8_000_000))
     target.client().config_set("maxmemory", target.client().info("memory")["used_memory"] + 5_000_000)
     before = target.digest()
-    with pytest.raises(RefusedError, match="too little memory: maxmemory is"):
+    assert preview(settings_for(target, tmp_path), PreviewArguments(name="latest"), silent)["refusal"]
+    with pytest.raises(
+        RefusedError, match=r"too little memory: maxmemory is .* with --force .*would stop when it is full"
+    ):
         bring_back(target, tmp_path)
     assert target.digest() == before
+    with pytest.raises(TargetError, match=r"OOM.*Until then: [1-9]\d* restored"):
+        bring_back(target, tmp_path, force=True)
+    target.client().config_set("maxmemory", 9_000_000)
+    with pytest.raises(RefusedError, match=r"the backup alone needs about .*Raise maxmemory, or restore less"):
+        bring_back(target, tmp_path, force=True)
+
+
+@each_format
+def test_a_full_target_that_holds_the_keys_already_takes_the_backup(
+    data_format: str, newest: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    source = start_server(newest)
+    source.client().mset({f"key:{number}": os.urandom(20_000).hex() for number in range(200)})
+    take(source, tmp_path, format=data_format)
+    source.client().set("key:7", "changed since")
+    source.client().config_set("maxmemory", source.client().info("memory")["used_memory"] + 5_000_000)
+    found = preview(settings_for(source, tmp_path), PreviewArguments(name="latest", mode="overwrite"), silent)
+    assert (found["refusal"], found["warnings"]) == (None, [])
+    assert counts(bring_back(source, tmp_path, mode="overwrite")) == {"restored": 200}
+    assert counts(bring_back(source, tmp_path)) == {"skipped": 200}
 
 
 @each_format

@@ -23,7 +23,7 @@ from worker.inquiry import SearchArguments
 from worker.preview import preview
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
-from worker.runs import Run
+from worker.runs import Run, brief
 from worker.search import search
 from worker.selection import key_text
 from worker.storage import open_storage
@@ -288,7 +288,7 @@ def test_a_preview_shows_forecast_counts_and_both_sides_of_what_differs(
     answer = look_at(web_app, admin, "preview", found, name=name, mode="overwrite")
     said = words(answer)
     assert "It would restore 6 keys and leave 0 alone. Nothing was written." in said
-    assert "Would be restored 6 keys Left alone 0 keys Expired since 1 key" in said
+    assert "Would be restored 6 keys, 1 of them identical already Left alone 0 keys Expired since 1 key" in said
     assert "Restore keys that are new (2) different (2) another expiry (1)" in said
     assert "All keys 2 2 1 1 1" in said
     for title in ("Database", "Type", "Prefix", "Different 2 of 2", "Another expiry 1 of 1"):
@@ -335,6 +335,18 @@ def test_a_preview_that_the_target_refuses_says_why_and_offers_no_restore(web_ap
     assert "Restore exactly this</button>" not in answer.text
 
 
+@pytest.mark.parametrize("operation", ["preview", "restore"])
+def test_a_long_list_of_keys_is_no_form_that_would_lose_it(
+    operation: str, web_app: Web, admin: Browser, previewed: Any
+) -> None:
+    name, found = previewed(match="user:*")
+    keys = brief({"keys": [f"user:{number}" * 10 for number in range(2000)]})["keys"]
+    answer = look_at(web_app, admin, operation, found, name=name, keys=keys)
+    assert "from the shell, with the same file and" in answer.text
+    assert "only 2,000 keys, such as user:0" in answer.text
+    assert 'name="keys"' not in answer.text
+
+
 def test_restore_exactly_this_asks_for_what_was_previewed(web_app: Web, admin: Browser, previewed: Any) -> None:
     name, found = previewed(mode="overwrite")
     look_at(web_app, admin, "preview", found, name=name, mode="overwrite")
@@ -348,6 +360,15 @@ def test_restore_exactly_this_asks_for_what_was_previewed(web_app: Web, admin: B
     assert admin.post(f"/backups/{name}/restore", data={**form, "confirm": name}).status_code == 303
     (run,) = queued(web_app)
     assert given_to(run) == {"name": name, "mode": "overwrite", "kinds": ["expiry", "new"], "preview": "one"}
+
+
+def test_a_preview_of_which_no_kind_is_chosen_restores_nothing(web_app: Web, admin: Browser, previewed: Any) -> None:
+    name, _ = previewed(mode="overwrite")
+    form = {"mode": "overwrite", "preview": "one", "kinds_offered": "on", "confirm": name}
+    refused = admin.post(f"/backups/{name}/restore", data=form)
+    assert refused.status_code == 400
+    assert "Please choose at least one kind of keys" in words(refused)
+    assert queued(web_app) == []
 
 
 def test_a_restore_that_can_be_undone_leads_there_and_undos_are_listed_apart(
@@ -366,6 +387,8 @@ def test_a_restore_that_can_be_undone_leads_there_and_undos_are_listed_apart(
     said = read(admin, f"/tasks/{kept.undoes}/undo")
     assert f"Then it puts up to {kept.keys} keys back as they were before the restore" in said
     assert "Keys that others have changed since are left alone" in said
+    boxes = [admin.get(f"/tasks/{kept.undoes}/undo{more}").text.count("checked") for more in ("", "?force=on")]
+    assert boxes == [0, 1]
     answer = admin.post(f"/tasks/{kept.undoes}/undo", data={"force": "on"})
     assert answer.status_code == 303, words(answer)
     (run,) = queued(web_app)
@@ -380,7 +403,9 @@ def test_a_restore_that_kept_nothing_cannot_be_undone(web_app: Web, admin: Brows
 
 def test_the_report_of_an_undo_names_what_was_left_alone(web_app: Web, admin: Browser) -> None:
     value = {"run": "r", "put_back": 3, "deleted": 2, "left_alone": 1, "changed": [{"db": 3, "key": HOSTILE}], "warnings": [HOSTILE]}  # fmt: skip
-    said = words(look_at(web_app, admin, "undo", value, run="r"))
+    answer = look_at(web_app, admin, "undo", value, run="r")
+    assert 'href="/tasks/r/undo?force=on"' in answer.text
+    said = words(answer)
     assert "3 put back, 2 deleted, 1 left alone, for others have changed them since." in said
     assert "Put back 3 keys Deleted 2 keys Left alone 1 key" in said
     assert f"{HOSTILE} 3" in said
@@ -416,6 +441,26 @@ def test_a_key_through_time_can_be_looked_at_compared_and_restored(changing: Web
     assert "<img src=x" not in form.text
 
 
+def test_a_version_that_has_expired_since_is_restored_for_as_long_again(web_app: Web, admin: Browser) -> None:
+    versions = [
+        {
+            "where": where,
+            "at": "2026-01-01T00:00:00+00:00",
+            "of": None,
+            "type": "string",
+            "bytes": 1,
+            "change": "differs",
+        }
+        | {"expires_at": expires_at}
+        for where, expires_at in (("n2", None), ("n1", 1_600_000_000_000))
+    ]
+    found = {"key": "k", "found": [{"db": 3, "versions": versions}], "looked_through": ["n2", "n1"], "seconds": 0}
+    page = look_at(web_app, admin, "search", found, key="k").text
+    assert page.count("Restore this one") == 2
+    assert page.count('name="expiry" value="shift"') == 1
+    assert 'name="expiry" value="shift"' in page.partition('action="/backups/n1/review')[2]
+
+
 def test_two_versions_stand_side_by_side(changing: Web, admin: Browser) -> None:
     older = catalogue.read(open_storage(str(changing.storage))).backups[-1].name
     value = sought(changing, key=HOSTILE, show=older, against="live")
@@ -427,6 +472,23 @@ def test_two_versions_stand_side_by_side(changing: Web, admin: Browser) -> None:
     alone = words(look_at(changing, admin, "search", sought(changing, key=HOSTILE, show="live"), key=HOSTILE))
     assert "Shown: live" in alone
     assert "Restore this one" not in alone
+
+
+def test_a_key_as_long_as_a_book_is_cut_wherever_it_is_told(web_app: Web, admin: Browser) -> None:
+    key = "book:" + "x" * 60_000
+    for operation, told in (("search", {"key": key}), ("restore", {"name": "n", "keys": [key], "match": [key]})):
+        ended(web_app, "SUCCESS", id=operation, operation=operation, arguments=told, value={})
+    for path in ("/search", "/restores", "/tasks"):
+        assert len(admin.get(path).text) < 40_000, path
+    assert "(60,005 characters)" in read(admin, "/search")
+    for page in ("/tasks/search", "/tasks/restore"):
+        assert len(re.sub("<input[^>]*>", "", admin.get(page).text)) < 20_000, page
+
+
+def test_a_run_tells_which_databases_it_moved_keys_between(web_app: Web, admin: Browser) -> None:
+    told = {"name": "n", "map_databases": {"0": 5, "1": 6}}
+    ended(web_app, "SUCCESS", operation="restore", arguments=told, value={})
+    assert "map_databases 0:5 1:6" in read(admin, "/tasks/one")
 
 
 def test_a_pattern_finds_keys_each_of_which_leads_on(changing: Web, admin: Browser) -> None:
@@ -478,8 +540,15 @@ def test_from_the_preview_to_the_restore_and_back_again(
     form.setlist("kinds", ["new", "differs"])
     form["confirm"] = name
     client.set("same", "changed as well")
-    stale = words(done(admin.post(f"/backups/{name}/restore", data=form)))
-    assert "since the preview" in stale
+    refused = done(admin.post(f"/backups/{name}/restore", data=form))
+    assert "since the preview" in words(refused)
+    assert "Preview again Restore all the same" in words(refused)
+    anyway = MultiDict(
+        re.findall(r'<input type="hidden" name="(mode|preview|kinds|force)" value="([^"]*)"', refused.text)
+    )
+    review = admin.post(f"/backups/{name}/review", data=anyway).text
+    assert 'name="force" value="on" checked' in review
+    assert f'name="preview" value="{form["preview"]}"' in review
     client.set("same", "same")
     restored = done(admin.post(f"/backups/{name}/restore", data=form))
     assert "Restored 4 keys" in words(restored)

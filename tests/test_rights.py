@@ -10,7 +10,7 @@ from tests.processes import CANARY, Shell, command, with_password
 from tests.servers import Binary, Server
 
 # What a restore is about to touch is kept first, so that it can be undone.
-KEEPING = " +dump +pttl +pexpiretime +function|dump"
+KEEPING = " +exists +dump +pttl +pexpiretime +function|dump"
 # ACL lines that are enough, each for one purpose (`ACL SETUSER name on >password ~* <line>`); a server that does not
 # know a command, such as PEXPIRETIME before 7.0, is not given it.
 LEAST_RIGHTS = {
@@ -25,6 +25,12 @@ LEAST_RIGHTS = {
     "restore json": (
         "+info +select +time +restore +function|load +exists +del +rename +renamenx +expire +pexpireat +persist "
         "+hpexpireat +multi +exec +set +append +rpush +sadd +zadd +hset +xadd +xsetid +xgroup +xclaim" + KEEPING
+    ),
+    "mirror by keys": (
+        "+info +select +time +restore +function|load +scan +unlink +function|list +function|delete" + KEEPING
+    ),
+    "mirror by replication": (
+        "+info +select +time +restore +function|load +scan +unlink +config|get +replicaof" + KEEPING
     ),
     "undo": "+info +select +time +restore +function|load +unlink +function|delete" + KEEPING,
 }
@@ -82,6 +88,24 @@ def test_the_least_rights_are_enough_for_an_undo(binary: Binary, start_server: S
     assert target.digest() == before
 
 
+@pytest.mark.parametrize("way", ["keys", "replication"])
+def test_the_least_rights_are_enough_for_a_mirror_and_for_its_undo(
+    way: str, binary: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    source, target = fill_all(start_server(binary)), start_server(binary)
+    take(source, tmp_path / "backups")
+    target.client().mset({"text": "there before", "other": "x"})
+    before = target.digest()
+    shell = Shell(let_in(target, LEAST_RIGHTS[f"mirror by {way}"]), tmp_path / "backups", tmp_path, forked=True)
+    done = shell("restore", "latest", "--mode", "mirror", "--yes", "--json")
+    assert (done.code, done.err, done.data["way"]) == (0, "", way)
+    assert target.digest() == source.digest()
+    rights = LEAST_RIGHTS["undo"] + " +scan"
+    undone = Shell(let_in(target, rights), tmp_path / "backups", tmp_path, forked=True)
+    assert undone("undo", done.data["undo"]["name"], "--yes", "--force").code == 0
+    assert target.digest() == before
+
+
 def test_a_user_who_may_not_psync_gets_a_backup_by_scan_that_says_why(
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
@@ -99,6 +123,7 @@ def test_ping_names_the_rights_that_are_missing_and_they_are_enough(
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
     source = start_server(newest)
+    source.client().set("key", "value")
     shell = Shell(let_in(source, "+info +ping"), tmp_path / "backups", tmp_path, forked=True)
     told = shell("ping", "--json")
     assert told.code == 0
@@ -106,7 +131,8 @@ def test_ping_names_the_rights_that_are_missing_and_they_are_enough(
     missing = told.data["missing_acl"]
     assert "+psync" in missing["replication"].split()
     assert {"+scan", "+dump"} <= set(missing["scan"].split())
-    assert "+restore" in missing["restore"].split()
+    assert {"+restore", "+exists", "+unlink"} <= set(missing["restore"].split())
+    assert {"+scan", "+config|get", "+replicaof"} <= set(missing["mirror"].split())
     people = shell("ping")
     assert all(f"ACL SETUSER <user> {words}" in people.out for words in missing.values())
     words = [word for line in missing.values() for word in line.split()]
@@ -114,3 +140,16 @@ def test_ping_names_the_rights_that_are_missing_and_they_are_enough(
     again = shell("ping", "--json").data
     assert (again["may_backup"], again["may_restore"], again["missing_acl"]) == (True, True, {})
     assert shell("backup").code == 0
+    mirrored = shell("restore", "latest", "--mode", "mirror", "--yes", "--json").data
+    assert (mirrored["way"], mirrored["undo"]["days"]) == ("replication", 7)
+    assert shell("undo", mirrored["undo"]["name"], "--yes").code == 0
+
+
+def test_to_ask_a_replica_what_is_allowed_leaves_it_one(
+    newest: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    primary, replica = start_server(newest), start_server(newest)
+    replica.client().replicaof("127.0.0.1", str(primary.port))
+    Shell(replica.url, tmp_path / "backups", tmp_path, forked=True)("ping")
+    told = replica.client().info("replication")
+    assert (told["role"], told["master_port"]) == ("slave", primary.port)

@@ -312,6 +312,20 @@ def test_what_was_asked_for_is_remembered_as_it_was_understood(office: Office) -
     assert refused.arguments == {"databases": ["a", 1]}, "as it was sent, for nobody could understand it"
 
 
+def test_a_long_list_of_keys_is_remembered_in_brief(memory: Runs) -> None:
+    keys = [f"user:{number}:{'x' * 10}" for number in range(20_000)]
+    one = runs.new("one", "restore", {"name": "latest", "keys": keys}, "admin")
+    memory.add(one)
+    assert memory.get("one") == one
+    assert one.arguments["keys"].startswith("20,000 keys, such as user:0:xxxxxxxxxx, user:10000:xxxxxxxxxx, ")
+    assert len(one.model_dump_json()) < 1000
+    told = runs.brief({"keys": keys[::-1]}), runs.brief({"keys": [*keys[1:], "another"]})
+    assert [given["keys"] == one.arguments["keys"] for given in told] == [True, False]
+    few = {"keys": ["user:1", "user:2"]}
+    assert runs.brief(few) == few
+    assert "only 20,000 keys, such as" in telling.described("restore", one.arguments)
+
+
 def test_a_failure_is_remembered_with_its_sentence(office: Office) -> None:
     with office.worker():
         ended = office.wait_for(office.call("verify", name="latest.of.all"), "FAILURE")

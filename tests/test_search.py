@@ -27,7 +27,7 @@ from worker.errors import NotFoundError, UsageError
 from worker.inquiry import SearchArguments
 from worker.manifest import INDEX_SUFFIX
 from worker.progress import silent
-from worker.search import search
+from worker.search import MOST_ROWS, ROOM, ROOM_BESIDE, search
 from worker.selection import key_text
 from worker.storage import Folder
 
@@ -153,6 +153,21 @@ def test_each_database_has_its_own_history(server: Server, tmp_path: Path) -> No
     ]
     assert changes(found, 7) == [("0", "string", "first"), ("live", None, "gone")]
     assert [one["db"] for one in find(server, tmp_path, "k", databases="7,9")["found"]] == [7]
+
+
+@pytest.mark.parametrize("data_format", ["rdb", "json"])
+def test_an_expiry_is_that_of_the_database_though_another_holds_the_same_value(
+    data_format: str, server: Server, tmp_path: Path
+) -> None:
+    for db, at in ((0, 1_900_000_000), (3, 2_000_000_000)):
+        server.client(db).set("k", "same", exat=at)
+    name = take(server, tmp_path, format=data_format)["name"]
+    take(server, tmp_path)
+    for db, at in ((0, 1_900_000_000), (3, 2_000_000_000)):
+        found = find(server, tmp_path, "k", databases=[db], live=False)
+        assert [row["expires_at"] for row in found["found"][0]["versions"]] == [at * 1000] * 2
+        assert [row[2] for row in changes(found, db)] == ["first", "identical"]
+        assert find(server, tmp_path, "k", databases=[db], show=name)["show"]["expires_at"] == at * 1000
 
 
 def test_what_an_undo_does_not_hold_was_not_gone(server: Server, tmp_path: Path) -> None:
@@ -314,6 +329,42 @@ def test_a_version_that_has_expired_since_comes_back_all_the_same(server: Server
     assert client.get("k") == b"v"
 
 
+def test_a_long_value_is_shown_whole_up_to_a_bound_and_what_is_left_out_is_told(server: Server, tmp_path: Path) -> None:
+    client: Any = server.client()
+    client.set("text", "x" * 50_000)
+    client.set("huge", "y" * 300_000)
+    client.set("blob", b"\xff" * 300_000)
+    client.hset("hash", mapping={f"f{number}": "z" * 5_000 for number in range(300)})
+    client.xadd("stream", {f"field{number}": "v" * 100 for number in range(30)})
+    name = take(server, tmp_path)["name"]
+
+    def shown(key: str, **more: Any) -> list[str]:
+        return [row["show"] for row in find(server, tmp_path, key, show=name, **more)["rows"]]
+
+    assert shown("text") == ["x" * 50_000]
+    assert shown("huge") == ["y" * ROOM + "… (300,000 bytes)"]
+    assert shown("blob") == ["0x" + "ff" * (ROOM // 2) + "… (300,000 bytes)"]
+    fields = shown("hash")
+    assert fields[0] == "z" * 5_000
+    assert fields[-1] == "z" * 200 + "… (5,000 bytes)"
+    assert (len(fields), sum(map(len, fields)) < 2 * ROOM) == (MOST_ROWS, True)
+    assert shown("stream")[0].endswith(f"field29: {'v' * 100}")
+    client.set("huge", "y" * 200_000 + "!" + "y" * 99_999)
+    beside = shown("huge", against="live")
+    assert len(beside[0]) == ROOM_BESIDE + len("…" + "… (300,000 bytes)")
+
+
+def test_text_with_joiners_is_text_and_what_turns_text_round_is_not(server: Server, tmp_path: Path) -> None:
+    for key, value in (
+        ("family", "\U0001f468\u200d\U0001f467"),
+        ("persian", "\u0645\u06cc\u200c\u062e"),
+        ("turned", "\u202eabc"),
+    ):
+        server.client().set(key, value)
+        shown = find(server, tmp_path, key, show="live")["rows"][0]["show"]
+        assert shown == (value if key != "turned" else "0x" + value.encode().hex())
+
+
 def test_a_version_that_is_not_there_cannot_be_shown(server: Server, tmp_path: Path) -> None:
     server.client().set("k", "v")
     name = take(server, tmp_path)["name"]
@@ -363,7 +414,7 @@ def test_keys_that_are_too_long_to_be_named_are_counted(server: Server, tmp_path
     server.client().set("xy", "v")
     found = find(server, tmp_path, match="x*")
     assert [one["key"] for one in found["keys"]] == ["xy"]
-    assert "1 keys of live fit" in found["problems"][0]
+    assert found["problems"] == ["live: 1 key fits, and is too long to be named here."]
 
 
 def test_the_first_search_tells_how_far_it_is(server: Server, tmp_path: Path) -> None:
@@ -453,7 +504,7 @@ def test_the_shell_shows_no_key_as_it_is_and_says_what_is_wrong(shell: Shell, se
         assert "onerror" in told.out
     assert shell("search", text, "--json").data["key"] == text
     nothing = shell("search", "--match", "zzz*")
-    assert nothing.out == "0 keys fit; 2 places were looked through to their end\n"
+    assert nothing.out == "0 keys fit; looked through to their end: 2 places\n"
     assert "nokey is in none of 2 places" in shell("search", "nokey").out
     assert shell("search").code == 2
     assert shell("search", "k", "--in", "nope").code == 1

@@ -56,7 +56,6 @@ CHOSEN: dict[str, tuple[dict[str, Any], list[tuple[int, bytes]]]] = {
     "an empty list of keys": ({"keys": []}, []),
     "a named key that is no pattern": ({"keys": ["user:*"]}, []),
     "types": ({"types": ["set", "hash"]}, [ALL[1], ALL[4]]),
-    "no type at all": ({"types": []}, []),
     "a database": ({"databases": "3"}, [ALL[3], ALL[4], ALL[5]]),
     "databases, one of them not there": ({"databases": [0, 9]}, [ALL[0], ALL[1], ALL[2]]),
     "all databases": ({"databases": "all"}, ALL),
@@ -131,6 +130,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"keys": ["x" * (LONGEST_KEY + 1)]}, f"keys.0: must have at most {LONGEST_KEY} characters"),
     ({"keys": [str(number) for number in range(MOST_KEYS + 1)]}, "keys: must be at most 100,000 of them"),
     ({"types": ["hash", "table"]}, "types.1: must be 'string', 'list', 'set', 'zset', 'hash', 'stream' or 'module'"),
+    ({"types": []}, "types: must have at least 1 item"),
     ({"types": ["unknown"]}, "types.0: must be 'string', 'list', 'set', 'zset', 'hash', 'stream' or 'module'"),
     ({"databases": [-1]}, "databases.0: must be at least 0"),
     ({"pattern": "*"}, "pattern: is not known here"),
@@ -251,6 +251,10 @@ def test_a_restore_of_keys_that_are_all_missing_says_so(shell: Shell) -> None:
     ended = shell("restore", "latest", "--keys-from", write_keys(shell, ["nothing"]))
     assert ended.code == 0
     assert "Note: No key of the backup fits: nothing was restored." in ended.err
+    seen = shell("preview", "latest", "--match", "nothing:*")
+    assert seen.code == 0
+    assert "A restore would say: 0 restored" in seen.out + seen.err
+    assert "Note: No key of the backup fits." in seen.err
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,7 @@ def test_with_json_every_verb_prints_one_document_and_nothing_else(shell: Shell,
         "restored": 0,
         "skipped": 100,
         "expired": 0,
+        "failed": 0,
         "deleted": 0,
     }
     assert data("verify", name)["sha256"] == made["sha256"]

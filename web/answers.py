@@ -40,7 +40,7 @@ _SENTENCES = {
     404: "There is nothing here: look at the address.",
     405: "That cannot be done at this address: look at the method of the request.",
     412: "The backup is not the one that If-Match or If-Unmodified-Since names: ask without them to get it as it is.",
-    413: "The request is larger than anything that is expected here: send less.",
+    413: "The request is larger than 1 MiB, the most that is taken here: send less, or long lists of keys from the shell, with --keys-from.",
     415: "The body must be JSON: send it with Content-Type: application/json.",
     416: "The backup has no bytes in that range: ask for one within its size.",
 }

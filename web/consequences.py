@@ -60,7 +60,8 @@ def of_undo(kept: Manifest) -> Iterator[str]:
     """Sentences about what an undo is going to do with what was kept."""
     what = "It reads both files first, the one that was restored and what was kept before it, and stops before the first key"
     yield f"{what} if a single byte is wrong."
-    yield f"Then it puts up to {counted(kept.keys, 'key')} back as they were before the restore, expiry times included."
+    if not kept.names_only:
+        yield f"Then it puts up to {counted(kept.keys, 'key')} back as they were before the restore, expiry times included."
     yield "Keys that the restore created are deleted."
     yield "Keys that others have changed since are left alone and named in the report, unless you say otherwise below."
     if kept.undone_at:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import MultiDict
 
-from web import meant
+from web import meant, words
 from worker.config import first_fault
 from worker.errors import UsageError
 
@@ -37,6 +37,8 @@ def fields(told: dict[str, Any], without: tuple[str, ...] = ()) -> Form:
 
 def _value(form: Form, name: str) -> Any:
     filled = [value for value in form.getlist(name) if value.strip()]
+    if not filled and f"{name}_offered" in form:
+        raise UsageError("Please choose at least one kind of keys to restore: without any there is nothing to do.")
     if not filled:
         return None
     if name in _AS_TYPED:
@@ -58,8 +60,8 @@ def _value(form: Form, name: str) -> Any:
 def _fields(told: dict[str, Any], name: str, value: Any) -> Iterator[tuple[str, str]]:
     if name in ("match", "exclude"):
         value = meant.patterns(told, name)
-    elif isinstance(value, (set, frozenset)):
-        value = sorted(value)
+    elif name == "keys" or isinstance(value, (set, frozenset)):
+        value = words.several(value or [])
     if value in (None, "", False, [], {}):
         return
     if name in _LINES:

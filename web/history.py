@@ -79,5 +79,5 @@ def show_undo(identity: str, error: str | None = None, status: int = 200) -> Ans
         sentences=list(consequences.of_undo(kept)) if kept else [],
         memory=remember(settings),
         error=error,
-        form=request.form,
+        form=request.form or request.args,
     ), status

@@ -23,7 +23,19 @@ def install(app: Flask) -> None:
     app.config["BOOTSTRAP_SERVE_LOCAL"] = True
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
     Bootstrap5(app)
-    for function in (words.size, words.number, words.counted, words.duration, words.listed, ago, at, until, prose):
+    for function in (
+        words.size,
+        words.number,
+        words.counted,
+        words.duration,
+        words.listed,
+        words.several,
+        words.short,
+        ago,
+        at,
+        until,
+        prose,
+    ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals.update(telling=telling, outcomes=outcomes, forms=forms)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

@@ -1,10 +1,12 @@
 """What somebody means by a restore, in words: which part of a backup, where to, and with which expiry times. Pure."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from web.words import duration, listed
+from web.words import duration, listed, several, short
 
+_PAIR = re.compile(r"\s*(\d{1,9})\s*:\s*(\d{1,9})\s*", re.ASCII)
 SHOWN = 5
 """Patterns and keys that are named one by one."""
 KINDS = {"new": "new", "differs": "different", "expiry": "different only in their expiry"}
@@ -17,14 +19,16 @@ def narrowing(told: dict[str, Any]) -> str:
         *_one_by_one("keys like", "patterns", patterns(told, "match")),
         *_one_by_one("none like", "patterns", patterns(told, "exclude")),
     ]
-    if told.get("keys") is not None:
-        words += _one_by_one("only", "keys", sorted(told["keys"])) or ["no key at all"]
+    if isinstance(told.get("keys"), str):
+        words.append(f"only {short(told['keys'], 400)}")  # a long list, remembered in brief
+    elif told.get("keys") is not None:
+        words += _one_by_one("only", "keys", several(told["keys"])) or ["no key at all"]
     if told.get("types") is not None:
-        words.append(f"type {listed(sorted(told['types']), 'or')}")
+        words.append(f"type {listed(several(told['types']), 'or')}")
     if told.get("databases") is not None:
-        words.append(f"database {listed(sorted(told['databases']), 'or')}")
+        words.append(f"database {listed(several(told['databases']), 'or')}")
     if told.get("kinds") is not None:
-        words.append(f"only what is {listed((KINDS.get(kind, kind) for kind in sorted(told['kinds'])), 'or')}")
+        words.append(f"only what is {listed((KINDS.get(kind, kind) for kind in several(told['kinds'])), 'or')}")
     return ", ".join(words)
 
 
@@ -54,14 +58,15 @@ def consequences(told: dict[str, Any]) -> Iterator[str]:
 def patterns(told: dict[str, Any], name: str) -> list[str]:
     """One pattern or several, as a list."""
     given = told.get(name) or []
-    return [given] if isinstance(given, str) else list(given)
+    return [str(one) for one in given] if isinstance(given, (list, tuple)) else [str(given)]
 
 
 def pairs(told: dict[str, Any]) -> list[tuple[int, int]]:
     """The databases whose keys go to another, each with that one."""
     given = told.get("map_databases") or {}
-    numbers = given.items() if isinstance(given, dict) else (pair.split(":") for pair in str(given).split(","))
-    return sorted((int(one), int(other)) for one, other in numbers)
+    words = (f"{one}:{other}" for one, other in given.items()) if isinstance(given, dict) else str(given).split(",")
+    found = (_PAIR.fullmatch(pair) for pair in words)
+    return sorted((int(pair[1]), int(pair[2])) for pair in found if pair)
 
 
 def floor_seconds(told: dict[str, Any]) -> int:
@@ -73,7 +78,7 @@ def floor_seconds(told: dict[str, Any]) -> int:
 def _one_by_one(lead: str, what: str, items: list[str]) -> list[str]:
     if not items:
         return []
-    return [f"{lead} {listed(items, 'or')}" if len(items) <= SHOWN else f"{lead} {len(items):,} {what}"]
+    return [f"{lead} {listed(map(short, items), 'or')}" if len(items) <= SHOWN else f"{lead} {len(items):,} {what}"]
 
 
 def _policy(told: dict[str, Any]) -> str:

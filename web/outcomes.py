@@ -1,10 +1,11 @@
 """What came of a run, in one sentence, and what to do next."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from web.telling import state
-from web.words import counted, duration, listed, number, size
+from web.words import counted, duration, listed, number, short, size
 from worker.runs import Run
 
 
@@ -20,7 +21,10 @@ def outcome(run: Run) -> str:
     if run.skipped:
         return f"Nothing to do: {value['skipped']}."
     told = _OUTCOMES.get(run.operation)
-    return told(value) if told else ""
+    # A result may be one of another version of this program: its page is to be seen all the same.
+    with suppress(AttributeError, TypeError, ValueError):
+        return told(value) if told else ""
+    return ""
 
 
 def _backup(value: dict[str, Any]) -> str:
@@ -46,6 +50,7 @@ def _preview(value: dict[str, Any]) -> str:
     words = [
         f"restore {counted(told.get('restored', 0), 'key')}",
         f"leave {number(told.get('skipped', 0))} alone",
+        *([f"fail with {number(told['failed'])}"] if told.get("failed") else []),
         *([f"delete {number(told['deleted'])}"] if told.get("deleted") else []),
     ]
     return f"It would {listed(words)}. Nothing was written."
@@ -71,10 +76,16 @@ def _prune(value: dict[str, Any]) -> str:
 
 def _search(value: dict[str, Any]) -> str:
     if "rows" in value:
-        return f"{value.get('key')} as it is in {value.get('show', {}).get('where')}."
-    found = len(value.get("keys", ())) or sum(1 for one in value.get("found", ()))
-    what = counted(found, "key") if "match" in value else ("Found" if found else "Not found")
-    return f"{what} in {counted(len(value.get('looked_through', ())), 'place')} that were looked through."
+        return f"{short(value.get('key'))} as it is in {_sides(value)}."
+    where = f"in {counted(len(value.get('looked_through', ())), 'place')} that were looked through"
+    if "match" not in value:
+        return f"Found {where}." if value.get("found") else f"Not found {where}."
+    keys = counted(len(value.get("keys", ())), "key")
+    return f"The first {keys} that fit; there are more." if value.get("more") else f"{keys} {where}."
+
+
+def _sides(value: dict[str, Any]) -> str:
+    return listed(side.get("where") for side in (value.get("show"), value.get("against")) if side)
 
 
 def _stats(value: dict[str, Any]) -> str:
@@ -97,8 +108,15 @@ _OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
+def is_stale(run: Run) -> bool:
+    """Whether a restore was refused because the target has changed since its preview."""
+    return run.operation == "restore" and run.state == "FAILURE" and "since the preview" in (run.error or "")
+
+
 def advice(run: Run) -> str:
     """What to do next, now that it has ended."""
+    if is_stale(run):
+        return "Nothing was written. Preview it again to see what is different now, or restore all the same."
     return _ADVICE.get((run.operation, state(run)), "")
 
 

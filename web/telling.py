@@ -1,10 +1,10 @@
 """A run in words: what it is, how it stands, and how far it has come."""
 
-from math import inf
+import time
 from typing import Any, NamedTuple
 
 from web import meant
-from web.words import amount, duration, listed
+from web.words import amount, duration, listed, several, short
 from worker.runs import QUESTIONS, Run
 
 KINDS = {
@@ -24,15 +24,16 @@ PREVIEWED = {
     "new": "New",
     "differs": "Different",
     "expiry": "Another expiry",
-    "identical": "Identical",
-    "expired": "Expired since",
     "deleted": "Only there",
+    "expired": "Expired since",
+    "identical": "Identical",
 }
-"""What a preview calls a key of the backup beside the live one, as titles."""
+"""What a preview calls a key of the backup beside the live one, as titles; what a restore would change comes first."""
 FORECAST = {
     "restored": "Would be restored",
     "skipped": "Left alone",
     "expired": "Expired since",
+    "failed": "Would fail",
     "deleted": "Would be deleted",
 }
 RESTORED = {
@@ -133,8 +134,6 @@ def described(operation: str, told: dict[str, Any]) -> str:
         return f"of run {told.get('run')}"
     if operation == "backup":
         return _options(told)
-    if operation == "search":
-        return str(told.get("key") or told.get("match") or "")
     if operation == "prune":
         kept = f"keeping {told['keep']}" if told.get("keep") else ""
         return listed([word for word in (kept, "only looking" if told.get("dry_run") else "") if word])
@@ -148,7 +147,7 @@ def _how(told: dict[str, Any]) -> list[str]:
 
 def _sought(told: dict[str, Any]) -> str:
     where = [str(told[name]) for name in ("show", "against") if told.get(name)]
-    what = str(told.get("key") or f"keys like {told.get('match')}")
+    what = short(told["key"]) if told.get("key") else f"keys like {short(told.get('match'))}"
     return f"{what} in {listed(where)}" if where else what
 
 
@@ -161,10 +160,11 @@ def _options(told: dict[str, Any]) -> str:
     return ", ".join(words)
 
 
-def several(told: Any) -> list[str]:
-    """One value or many, in order and as text. What was asked for may be anything: nobody has checked it yet."""
-    many = told if isinstance(told, (list, tuple, set, frozenset)) else [told]
-    return [str(one) for one in sorted(many, key=lambda one: (one if isinstance(one, int) else inf, str(one)))]
+def way_back(key: str, db: int, version: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of the restore that brings this version of a key back; what has expired since lives as long again."""
+    told = {"name": version["where"], "mode": "overwrite", "keys": [key], "databases": [db]}
+    expired = version["expires_at"] is not None and version["expires_at"] <= time.time() * 1000
+    return told | ({"expiry": "shift"} if expired else {})
 
 
 def doing(progress: dict[str, Any] | None) -> str:

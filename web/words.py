@@ -1,6 +1,7 @@
 """Numbers, times and sizes in words, for templates and messages: pure."""
 
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +28,7 @@ def number(count: float | None) -> str:
 
 def counted(count: int | None, word: str) -> str:
     """`1 key`, `2 keys`; of an unknown number `keys not counted`."""
-    if count is None:
+    if not isinstance(count, (int, float)):
         return f"{word}s not counted"
     return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
 
@@ -81,6 +82,18 @@ def when(told: datetime | str | float | None) -> datetime | None:
 def amount(count: float | None, unit: str) -> str:
     """So much of a run's unit, which is bytes or keys."""
     return size(count) if unit == "bytes" else f"{number(count)} {unit}"
+
+
+def short(text: Any, most: int = 80) -> str:
+    """A text that may be a key of a megabyte: its first characters, and how many there are."""
+    whole = str(text)
+    return whole if len(whole) <= most else f"{whole[:most]}… ({len(whole):,} characters)"
+
+
+def several(told: Any) -> list[str]:
+    """One value or many, in order and as text. What was asked for may be anything: nobody has checked it yet."""
+    many = told if isinstance(told, (list, tuple, set, frozenset)) else [told]
+    return [str(one) for one in sorted(many, key=lambda one: (one if isinstance(one, int) else inf, str(one)))]
 
 
 def listed(items: Any, word: str = "and") -> str:

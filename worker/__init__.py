@@ -7,7 +7,7 @@ runs     recording.py (one run as it goes), reaper.py (runs that were killed), r
 search   inquiry.py (what is asked), places.py (where a key may be), history.py (what changed); index.py beside a backup, buckets.py (its records, sorted)
 memory   catalogue.py, manifest.py, retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
 choice   request.py (what is asked), selection.py (which keys), redirection.py (where to)
-preview  live.py (the same keys, alive), compare.py, differences.py, modules.py, findings.py; freshness.py (is it still so)
+preview  live.py (the same keys, alive), compare.py, differences.py, modules.py, findings.py; freshness.py (is it still so), fingerprint.py (told by sums)
 mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one file), surplus.py, keyset.py (what to delete);
          standins.py, guardian.py (the target is a primary again, whatever happens)
 undo     before.py, present.py (what a restore will touch, kept), wayback.py (key by key), libraries.py (functions)

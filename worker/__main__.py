@@ -101,6 +101,8 @@ def question(manifest: Manifest, mode: str, target: str) -> str:
 def back_question(kept: Manifest, *, force: bool) -> str:
     """What an undo is about to do."""
     others = "keys that others have changed since too" if force else "less those that others have changed since"
+    if kept.names_only:
+        return f"Delete the keys of {kept.source.address} that restoring {kept.restored} created, {others}?"
     return (
         f"Put {console.number(kept.keys)} keys of {kept.source.address} back as they were at "
         f"{kept.created_at:%Y-%m-%d %H:%M:%S} UTC, and delete those that restoring {kept.restored} created, {others}?"
@@ -216,7 +218,8 @@ def preview(as_json: bool, name: str, mode: str, **options: Any) -> None:
     "--force",
     is_flag=True,
     default=None,
-    help="Go on though it has changed since the preview, or has replicas that a mirror would fill as well.",
+    help="Go on though it has changed since the preview, seems to have too little memory, or has replicas that a mirror "
+    "would fill as well.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask before overwriting or deleting.")
 def restore(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> None:

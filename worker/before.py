@@ -87,7 +87,7 @@ def _write(settings: Settings, storage: Folder, plan: Plan, progress: Progress) 
             # Told as it is read: a compressor may hold back megabytes before it gives anything.
             for chunk in chunks:
                 yield chunk
-                progress("keeping what is there", present.named, plan.backup.keys, "keys")
+                progress("keeping what is there", present.named, plan.request.expected_keys(plan.backup), "keys")
 
         for chunk in stored.watch(compression.compress(told(raw.watch(dump)))):
             draft.write(chunk)

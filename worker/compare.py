@@ -48,13 +48,19 @@ def judged(backup: Entry, live: Entry | None, sides: Sides) -> Kind:
 
 def expired(entry: Entry, now: float) -> bool:
     """Whether its time is over: judged before anything else, as a restore does."""
-    if entry.expires_at is not None and entry.expires_at <= now:
-        return True
+    until = lasts_until(entry)
+    return until is not None and until <= now
+
+
+def lasts_until(entry: Entry) -> int | None:
+    """When its time is over, in milliseconds since the epoch; None for never."""
     if entry.payload is not None or entry.type != "hash" or not entry.value:
-        return False
+        return entry.expires_at
     # A hash that is built anew has nothing to hold when each of its fields has expired.
     fields: Any = entry.value
-    return all(at is not None and at <= now for _, _, at in fields)
+    times = [at for _, _, at in fields]
+    ends = [entry.expires_at, None if None in times else max(times)]
+    return min((one for one in ends if one is not None), default=None)
 
 
 def same_expiry(one: Entry, other: Entry) -> bool:
@@ -75,12 +81,17 @@ def same_value(backup: Entry, live: Entry, sides: Sides) -> bool:
 
 def both(backup: Entry | None, live: Entry | None, sides: Sides) -> tuple[Parts, Parts]:
     """The parts of both; those that one side does not know, for it comes from an older server, are left out."""
-    one = {} if backup is None else _parts(_value(backup, sides.backup), backup.type, sides.now)
-    other = {} if live is None else _parts(_value(live, sides.live), live.type, sides.now)
+    one = {} if backup is None else parts(backup, sides.backup, sides.now)
+    other = {} if live is None else parts(live, sides.live, sides.now)
     for part in [part for side in (one, other) for part, content in side.items() if content is None]:
         one.pop(part, None)
         other.pop(part, None)
     return one, other
+
+
+def parts(entry: Entry, version: int | None, now: float) -> Parts:
+    """What is in a value, of a payload of that RDB version; fields of a hash that have expired are not."""
+    return _parts(_value(entry, version), entry.type, now)
 
 
 def _value(entry: Entry, version: int | None) -> Value | None:

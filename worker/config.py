@@ -270,7 +270,7 @@ _WORDS = {
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
     **dict.fromkeys(("string_type", "string_unicode"), "must be text"),
     **dict.fromkeys(("list_type", "set_type", "frozen_set_type"), "must be a list"),
-    "too_long": "must be at most {max_length:,} of them",
+    "too_long": "must be at most {max_length} of them",
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be names with values"),
 }
 """What people are told of each kind of fault that pydantic finds; it says the rest well enough itself."""

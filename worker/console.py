@@ -96,7 +96,7 @@ def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
 
 def facts(rows: list[tuple[str, str]]) -> None:
     """Names and what they stand for, one to a line."""
-    width = max(len(name) for name, _ in rows)
+    width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
         say(f"{name.ljust(width)}  {value}")
 

@@ -10,18 +10,29 @@ from worker.entries import Entry
 ROWS = 10
 """Differences of one key that are shown."""
 LONGEST, BEFORE = 200, 60
-"""Characters of one side that are shown, and of what is the same before the first difference."""
+"""Characters of one side that are always shown, and of what is the same before the first difference."""
+
+_SHOWN_AS_WELL = "\t\n\r\u200c\u200d"
+"""Line ends, and what joins letters or pictures: Persian and many an emoji have them."""
 
 Row = dict[str, str | None]
 
 
-def rows(backup: Entry | None, live: Entry | None, sides: Sides, most: int = ROWS) -> tuple[list[Row], int]:
-    """The first `most` differences, each `{part, backup, live}` with None where a side has no such part; and how many more."""
+def rows(
+    backup: Entry | None, live: Entry | None, sides: Sides, most: int = ROWS, room: int = 0
+) -> tuple[list[Row], int]:
+    """The first `most` differences, each `{part, backup, live}` with None where a side has no such part; and how many more.
+
+    As long as there is `room`, in characters, more than LONGEST of a side is shown.
+    """
     if backup is not None and live is not None and backup.type != live.type:
         return _of_two_types(backup, live, sides, most)
     parts, others = both(backup, live, sides)
     differing = [part for part in {**parts, **others} if parts.get(part) != others.get(part)]
-    found = [*_expiries(backup, live), *(_shown(part, parts.get(part), others.get(part)) for part in differing[:most])]
+    found = [*_expiries(backup, live)]
+    for part in differing[:most]:
+        found.append(_shown(part, parts.get(part), others.get(part), max(LONGEST, room)))
+        room -= sum(len(side or "") for side in found[-1].values())
     return found, max(0, len(differing) - most)
 
 
@@ -51,14 +62,14 @@ def _row(part: str, backup: str | None, live: str | None) -> Row:
     return {"part": part, "backup": backup, "live": live}
 
 
-def _shown(part: Part, one: Any, other: Any) -> Row:
+def _shown(part: Part, one: Any, other: Any, longest: int) -> Row:
     if part[0] == "field":
         (value, at), (other_value, other_at) = one or (None, None), other or (None, None)
-        first, second = _sides(value, other_value)
+        first, second = _sides(value, other_value, longest)
         return _row(_label(part), _until(first, at), _until(second, other_at))
     if isinstance(one, bytes) or isinstance(other, bytes):
-        return _row(_label(part), *_sides(one, other))
-    return _row(_label(part), _content(part[0], one), _content(part[0], other))
+        return _row(_label(part), *_sides(one, other, longest))
+    return _row(_label(part), _content(part[0], one, longest), _content(part[0], other, longest))
 
 
 def _until(value: str | None, at: int | None) -> str | None:
@@ -75,25 +86,28 @@ def _word(which: bytes | str | int) -> str:
     return text(which) if isinstance(which, bytes) else str(which)
 
 
-def _content(name: str, content: Any) -> str | None:
+def _content(name: str, content: Any, longest: int) -> str | None:
     if content is None:
         return None
     if content is True:
         return "there"
     if name == "entry":
-        joined = ", ".join(f"{text(field)}: {text(value)}" for field, value in content[:ROWS])
-        return joined[:LONGEST] + ("…" if len(joined) > LONGEST or len(content) > ROWS else "")
+        joined = ", ".join(f"{text(field)}: {text(value, longest=longest)}" for field, value in content[:longest])
+        return joined[:longest] + ("…" if len(joined) > longest or len(content) > longest else "")
     if name == "pending":
         return f"delivered {moment(content[0])}, {content[1]:,} times"
     return str(content)
 
 
-def _sides(one: bytes | None, other: bytes | None) -> tuple[str | None, str | None]:
+def _sides(one: bytes | None, other: bytes | None, longest: int) -> tuple[str | None, str | None]:
     """Both as text; long ones from shortly before they begin to differ."""
     start = 0
-    if one is not None and other is not None and max(len(one), len(other)) > LONGEST:
+    if one is not None and other is not None and max(len(one), len(other)) > longest:
         start = max(0, _in_common(one, other) - BEFORE)
-    return None if one is None else text(one, start), None if other is None else text(other, start)
+    return (
+        None if one is None else text(one, start, longest),
+        None if other is None else text(other, start, longest),
+    )
 
 
 def _in_common(one: bytes, other: bytes) -> int:
@@ -109,13 +123,13 @@ def _in_common(one: bytes, other: bytes) -> int:
     return low
 
 
-def text(value: bytes, start: int = 0) -> str:
-    """At most LONGEST characters of it from about there on: as text where it is text, else as hexadecimal."""
+def text(value: bytes, start: int = 0, longest: int = LONGEST) -> str:
+    """At most `longest` characters of it from about there on: as text where it is text, else as hexadecimal."""
     start = _boundary(value, start)
-    end = _boundary(value, start + LONGEST)
+    end = _boundary(value, start + longest)
     shown = _printable(value[start:end])
     if shown is None:
-        end = min(end, start + LONGEST // 2)
+        end = min(end, start + longest // 2)
         shown = f"0x{value[start:end].hex()}"
     cut = start > 0 or end < len(value)
     size = f" ({len(value):,} bytes)" if cut else ""
@@ -127,7 +141,7 @@ def _printable(piece: bytes) -> str | None:
         shown = piece.decode()
     except UnicodeDecodeError:
         return None
-    return shown if all(char.isprintable() or char in "\t\n\r" for char in shown) else None
+    return shown if all(char.isprintable() or char in _SHOWN_AS_WELL for char in shown) else None
 
 
 def _boundary(value: bytes, at: int) -> int:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from worker.connection import Endpoint
 from worker.wire import Wire
 
+_FIRST_VERSION_WITH_UNLINK = (4, 0)
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -33,6 +35,11 @@ class Facts:
 
     redis_version: tuple[int, ...]
     """The Redis whose commands it understands: of a Valkey, what it says for old clients' sake."""
+
+    @property
+    def delete(self) -> bytes:
+        """The command that deletes keys without making others wait, where there is one."""
+        return b"UNLINK" if self.redis_version >= _FIRST_VERSION_WITH_UNLINK else b"DEL"
 
 
 def read_facts(endpoint: Endpoint) -> Facts:

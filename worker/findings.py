@@ -27,6 +27,8 @@ class Findings:
         self.counts: Counts = Counter()
         self.needed_bytes = 0
         """What the target's memory has to grow by, about."""
+        self.failing = 0
+        """Keys that would be written, and that the target does not load."""
         self._mode, self._kinds = request.mode, request.kinds
         self._prefixes: set[bytes] = set()
         self._groups: Counter[tuple[int, str, bytes | None, Kind]] = Counter()
@@ -63,9 +65,10 @@ class Findings:
         of_backup = {kind: number for kind, number in self.counts.items() if kind not in ("expired", "deleted")}
         restored = sum(number for kind, number in of_backup.items() if self.writes(kind))
         return {
-            "restored": restored,
+            "restored": restored - self.failing,
             "skipped": sum(of_backup.values()) - restored,
             "expired": self.counts["expired"],
+            "failed": self.failing,
             "deleted": self.counts["deleted"],
         }
 

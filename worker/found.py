@@ -36,7 +36,7 @@ def _through_time(data: Data) -> None:
         say(f"{data['key']} in database {one['db']}, newest first:")
         table(("WHERE", "AGE", "TYPE", "SIZE", "EXPIRES", "CHANGE"), [_row(row) for row in one["versions"]])
     if not data["found"]:
-        say(f"{data['key']} is in none of {number(len(data['looked_through']))} places that were looked through.")
+        say(f"{data['key']} is in none of {_counted(data['looked_through'], 'place')} that were looked through.")
     else:
         key = shlex.quote(data["key"])
         notes([f"`python -m worker search --show NAME -- {key}` shows a version, with --against NAME (or live) two."])
@@ -54,8 +54,13 @@ def _keys(data: Data) -> None:
     if data["keys"]:
         table(("DB", "KEY", "NEWEST IN", "PLACES"), [_place(one) for one in data["keys"]])
     more = ", and there are more: narrow the pattern, or raise --limit" if data["more"] else ""
-    looked = number(len(data["looked_through"]))
-    say(f"{number(len(data['keys']))} keys fit{more}; {looked} places were looked through to their end")
+    fit = "key fits" if len(data["keys"]) == 1 else "keys fit"
+    looked = f"; looked through to their end: {_counted(data['looked_through'], 'place')}" if not data["more"] else ""
+    say(f"{number(len(data['keys']))} {fit}{more}{looked}")
+
+
+def _counted(items: list[str], what: str) -> str:
+    return f"{number(len(items))} {what if len(items) == 1 else f'{what}s'}"
 
 
 def _place(one: Data) -> tuple[str, ...]:

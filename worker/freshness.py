@@ -2,14 +2,15 @@
 
 from typing import Any, BinaryIO
 
-from worker.compare import KINDS
+from worker import fingerprint
+from worker.compare import KINDS, Kind
 from worker.config import Settings
 from worker.errors import NotFoundError, RefusedError, UsageError
 from worker.manifest import Manifest
 from worker.preview import Look, PreviewArguments
 from worker.progress import Progress
 from worker.request import Request
-from worker.runs import Run, open_runs
+from worker.runs import Run, brief, open_runs
 
 # The preview counts all kinds, whichever of them are then written; and it may have been asked for the latest backup.
 _MAY_DIFFER = frozenset({"name", "kinds"})
@@ -26,9 +27,12 @@ def changes_since(
     file, manifest = opened
     seen = _seen(settings, preview)
     _check_fits(seen, request, manifest)
-    look = Look(settings, request, manifest, file)
+    before = seen.value["seen"]
+    look = Look(settings, request, manifest, file, before["since"])
     look.compare(progress)
-    return _changes(seen.value["counts"], look.findings.as_dict()["counts"])
+    others = fingerprint.others(before, look.seen.as_dict(), look.ended)
+    touched = {kind for kind in others if kind == "deleted" or look.findings.writes(kind)}
+    return _changes(seen.value["counts"], look.findings.as_dict()["counts"], touched)
 
 
 def _seen(settings: Settings, preview: str) -> Run:
@@ -49,22 +53,37 @@ def _check_fits(seen: Run, request: Request, manifest: Manifest) -> None:
         raise RefusedError(
             f"The preview {seen.id} is one of {seen.value['name']} and not of {manifest.name}: preview the restore again."
         )
-    told = PreviewArguments.model_validate(seen.arguments)
-    names = sorted(set(PreviewArguments.model_fields) - _MAY_DIFFER)
+    given = seen.arguments
+    told = PreviewArguments.model_validate({name: value for name, value in given.items() if name != "keys"})
+    names = sorted(set(PreviewArguments.model_fields) - _MAY_DIFFER - {"keys"})
     other = [name for name in names if getattr(told, name) != getattr(request, name)]
+    # A long list of keys is remembered in brief.
+    if _listed(given.get("keys")) != _listed(request.model_dump(mode="json")["keys"]):
+        other.append("keys")
     if other:
         raise RefusedError(
             f"The preview {seen.id} was asked for something else ({', '.join(other)}): preview the restore again."
         )
 
 
-def _changes(before: dict[str, int], now: dict[str, int]) -> str | None:
-    """Of which kinds there are more now. That keys expire needs nobody's doing, so it is no change."""
+def _listed(keys: Any) -> Any:
+    told = brief({"keys": keys})["keys"]
+    return frozenset(told) if isinstance(told, list) else told
+
+
+def _changes(before: dict[str, int], now: dict[str, int], others: set[Kind]) -> str | None:
+    """Of which kinds there are more now, or others. That keys expire needs nobody's doing, so it is no change."""
     grown = [kind for kind in KINDS if kind != "expired" and now[kind] > before[kind]]
-    if not grown:
-        return None
-    told = ", ".join(f"{_WORDS[kind]} {now[kind]:,} ({before[kind]:,} then)" for kind in grown)
-    return f"The target has changed since the preview: {told}."
+    # What has become fewer is elsewhere more, as a rule.
+    alike = [kind for kind in KINDS if kind in others and now[kind] == before[kind]]
+    told = [_change(kind, before[kind], now[kind]) for kind in grown + alike or sorted(others)]
+    return f"The target has changed since the preview: {', '.join(told)}." if told else None
+
+
+def _change(kind: Kind, before: int, now: int) -> str:
+    if now == before:
+        return f"{_WORDS[kind]} {now:,} as then, but other keys or other values"
+    return f"{_WORDS[kind]} {now:,} ({before:,} then)"
 
 
 _WORDS: dict[Any, str] = {

@@ -50,6 +50,10 @@ class Record(NamedTuple):
     expires_at: int | None
     """Milliseconds since the epoch."""
 
+    def fits(self, entry: Entry) -> bool:
+        """Whether it was made of an entry like this one."""
+        return bounded_expiry(entry.expires_at) == self.expires_at and digest(entry) == self.digest
+
 
 class Index:
     """The index of one backup, open; use it in a `with`."""
@@ -110,6 +114,11 @@ def content(entry: Entry) -> bytes:
 def digest(entry: Entry) -> bytes:
     """By which an index tells whether a value has changed; that of the same value in another encoding is another one."""
     return blake2b(content(entry), digest_size=_DIGEST).digest()
+
+
+def bounded_expiry(at: int | None) -> int | None:
+    """An expiry as a record has it: the nearest one that it has room for."""
+    return None if at is None else min(max(at, 0), LATEST_EXPIRY)
 
 
 def opened(storage: Folder, manifest: Manifest, progress: Progress) -> Index:
@@ -192,8 +201,8 @@ def _place(begins_at: int) -> bytes:
 
 def _records(batch: list[Entry], place: bytes) -> Iterator[bytes]:
     for entry in batch:
-        at, payload = entry.expires_at, entry.payload
-        expiry = _NEVER if at is None else min(max(at, 0), LATEST_EXPIRY).to_bytes(_EXPIRY, "big")
+        at, payload = bounded_expiry(entry.expires_at), entry.payload
+        expiry = _NEVER if at is None else at.to_bytes(_EXPIRY, "big")
         # `key_hash` and `digest`, spelt out: it is done for every key, and calls take longer than hashing.
         hashed = blake2b(entry.db.to_bytes(4, "big") + entry.key, digest_size=_HASH).digest()
         digested = digest(entry) if payload is None else blake2b(payload, digest_size=_DIGEST).digest()

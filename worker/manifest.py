@@ -109,6 +109,11 @@ class Manifest(BaseModel):
         databases = self.source.databases
         return Scope(self.source.address, None if databases is None else tuple(sorted(databases)))
 
+    @property
+    def names_only(self) -> bool:
+        """Whether it holds names and no values: what is kept before a restore that leaves alone what exists."""
+        return self.kind == "undo" and self.restore_arguments.get("mode", "skip") == "skip"
+
     def age_seconds(self, now: datetime) -> float:
         """Seconds from the start of the backup to `now`; negative when it lies in the future."""
         return (now - self.created_at).total_seconds()

@@ -5,7 +5,6 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
-from worker.config import Settings
 from worker.connection import BROKER, Endpoint
 from worker.entries import EntryStream
 from worker.errors import BackupSystemError, RefusedError, TargetError, UsageError
@@ -20,6 +19,7 @@ from worker.writing import temporary_key
 
 _LIBRARY_NAME = re.compile(rb"#!\S+[^\n]*\bname=(\S+)")
 # Of repl-diskless-load: with these a target keeps its old data until the new is there. Before 6.0 there was no other way.
+_FIRST_VERSION_WITH_DISKLESS_LOAD = (6, 0)
 _KEEPS_ITS_DATA = ("disabled", "on-empty-db", "swapdb", None)
 
 
@@ -31,10 +31,10 @@ def choose(job: Job, *, force: bool) -> str | None:
     if job.request.kinds is not None:
         raise UsageError("A mirror is of all keys: leave the kinds out, or choose the mode overwrite.")
     facts = read_facts(job.endpoint)
-    _refuse_broker(job.settings, facts)
-    _check_deletes(job.endpoint)
+    _refuse_broker(job, facts)
+    _check_deletes(job.endpoint, facts)
     reason = _because_of_request(job.request) or _because_of_backup(job.manifest, facts)
-    reason = reason or _because_of_target(job.endpoint)
+    reason = reason or _because_of_target(job.endpoint, facts)
     if reason is None and not force and _replicas(job.endpoint):
         raise RefusedError(
             "The target has replicas, and all of them would load the whole backup too: say --force (`force` in a call) "
@@ -53,27 +53,27 @@ def run(job: Job, stream: EntryStream, reason: str | None) -> None:
     job.target.count_evicted()
 
 
-def _refuse_broker(settings: Settings, facts: Facts) -> None:
-    for url in (settings.celery_broker_url, settings.celery_result_backend):
-        run_id = None
-        # A broker that is away is not on a target that answers.
+def _refuse_broker(job: Job, facts: Facts) -> None:
+    for url in (job.settings.celery_broker_url, job.settings.celery_result_backend):
+        broker, run_id = Endpoint(url, BROKER), None
+        # One that is away is not on a target that answers; one that tells us nothing may still be known by its address.
         with suppress(BackupSystemError):
-            run_id = read_facts(Endpoint(url, BROKER)).run_id
-        if run_id and run_id == facts.run_id:
+            run_id = read_facts(broker).run_id
+        if broker.address == job.endpoint.address or (run_id and run_id == facts.run_id):
             raise RefusedError(
                 "The broker runs on the target, and a mirror would delete the queue it came by: give the broker a Redis "
                 "of its own, or choose the mode overwrite."
             )
 
 
-def _check_deletes(endpoint: Endpoint) -> None:
+def _check_deletes(endpoint: Endpoint, facts: Facts) -> None:
     """Whether looking for keys and deleting them is allowed, asked in ways that delete nothing."""
     with (
         endpoint.translated("a mirror (it was asked whether keys may be looked for and deleted)"),
         Wire(endpoint) as wire,
     ):
         wire.ask(b"SCAN", b"0", b"COUNT", b"1")
-        wire.ask(b"UNLINK", temporary_key())
+        wire.ask(facts.delete, temporary_key())
 
 
 def _because_of_request(request: Request) -> str | None:
@@ -104,23 +104,35 @@ def _release(version: str | None) -> list[int]:
     return [int(part) for part in (version or "").split(".")[:2] if part.isdigit()]
 
 
-def _because_of_target(endpoint: Endpoint) -> str | None:
+def _because_of_target(endpoint: Endpoint, facts: Facts) -> str | None:
     if endpoint.encrypted:
         return "the connection to the target is encrypted, and replication would not be"
     with endpoint.translated("asking whether it may become a replica of ours"), Wire(endpoint) as wire:
         told: dict[bytes, str | None] = {}
-        for name in (b"repl-diskless-load", b"tls-replication"):
+        for name in (b"repl-diskless-load", b"tls-replication", b"replica-read-only"):
             answer = wire.try_(b"CONFIG", b"GET", name)
             if isinstance(answer, RedisError):
                 return f"the target does not say whether it would keep its data until the backup is there: {answer}"
             told[name] = answer[1].decode() if answer else None
-        if told[b"repl-diskless-load"] not in _KEEPS_ITS_DATA:
-            return "the target would drop its data before the backup is there (repl-diskless-load)"
-        if told[b"tls-replication"] == "yes":
-            return "the target replicates over TLS only"
+        if (reason := _because_of_settings(told, facts)) or "master_replid" not in info(wire):
+            return reason or "the target has no replication id to be known by"
         # Of a primary this asks nothing but whether it is allowed.
         answer = wire.try_(b"REPLICAOF", b"NO", b"ONE")
         return f"the target does not allow REPLICAOF: {answer}" if isinstance(answer, RedisError) else None
+
+
+def _because_of_settings(told: dict[bytes, str | None], facts: Facts) -> str | None:
+    load, first_with_it = told[b"repl-diskless-load"], facts.redis_version >= _FIRST_VERSION_WITH_DISKLESS_LOAD
+    reasons = {
+        # Servers of another make call themselves a Redis, and may drop their data at once.
+        "the target does not say whether it would keep its data until the backup is there": first_with_it and not load,
+        "the target would drop its data before the backup is there (repl-diskless-load)": load not in _KEEPS_ITS_DATA,
+        "the target replicates over TLS only": told[b"tls-replication"] == "yes",
+        "the target takes writes while it is a replica, and they would be lost (replica-read-only)": (
+            told[b"replica-read-only"] == "no"
+        ),
+    }
+    return next((reason for reason, true in reasons.items() if true), None)
 
 
 def _replicas(endpoint: Endpoint) -> int:
@@ -135,6 +147,9 @@ def _by_keys(job: Job, stream: EntryStream) -> None:
     with KeySet() as names:
         job.write(Had(stream, names, job.at))
         target.restore_functions(stream.libraries)
+        if target.report.failed:
+            target.report.warn("Nothing was deleted, for not every key of the backup could be written.")
+            return
         try:
             with target.counting():
                 _delete(job, names, whole=not (job.request.narrowed or job.request.moved), libraries=stream.libraries)
@@ -147,10 +162,11 @@ def _by_keys(job: Job, stream: EntryStream) -> None:
 
 def _delete(job: Job, names: KeySet, *, whole: bool, libraries: list[bytes]) -> None:
     report = job.target.report
-    databases = sorted({0, *read_facts(job.endpoint).keys})
+    facts = read_facts(job.endpoint)
+    databases = sorted({0, *facts.keys})
     with job.endpoint.translated("deleting what the backup does not have"), Wire(job.endpoint) as wire:
         for _, keys in Surplus(job.request, job.manifest, names).batches(wire, databases):
-            report.deleted += wire.ask(b"UNLINK", *keys)
+            report.deleted += wire.ask(facts.delete, *keys)
             job.progress("deleting", report.deleted, None, "keys")
         if whole:
             _delete_functions(job, wire, {found[1] for one in libraries if (found := _LIBRARY_NAME.match(one))})

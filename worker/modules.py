@@ -1,14 +1,18 @@
-"""Values that only some servers can load: those of modules, and those kept as another server's own bytes."""
+"""Values that only some servers can load: those of modules, another server's own bytes, and what came with newer servers."""
 
 from collections import Counter
+from typing import Any
 
+from worker.commands import losses
 from worker.connection import Endpoint
-from worker.entries import Entry, Opaque
+from worker.entries import Entry, Opaque, Stream
 from worker.errors import FormatError
 from worker.formats.strings import read_length
+from worker.target import Target
 from worker.wire import Wire
 
 _CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+FIRST_VERSION_WITH_STREAMS = (5, 0)
 _TYPES = (6, 7)
 _FOOTER_BYTES = 10
 # Which module has a type, where it is not called like its type.
@@ -25,45 +29,80 @@ _MODULE_OF = {
 
 
 class Foreign:
-    """Counts what not every server can load, as it goes by."""
+    """Counts what a server may not load, as it goes by; `version` is its redis_version, `fields` whether those expire there."""
 
-    def __init__(self) -> None:
-        self._by_type: Counter[str] = Counter()
-        self.by_version: Counter[int] = Counter()
-        """Keys whose value is a whole DUMP payload, by its RDB version."""
+    def __init__(self, version: tuple[int, ...], *, fields: bool) -> None:
+        self._version, self._fields = version, fields
+        self._streams = 0
+        self._lost: set[str] = set()
+        # By the RDB version of what is a whole DUMP payload, and by the name of a module's type.
+        self._found: Counter[tuple[int | None, str | None]] = Counter()
 
     def see(self, entry: Entry) -> None:
         """Take note of a key that would be written."""
+        if entry.value is not None:
+            self._see_value(entry)
         dump = entry.value.dump if isinstance(entry.value, Opaque) else None
-        if dump is not None:
-            self.by_version[int.from_bytes(dump[-_FOOTER_BYTES : 2 - _FOOTER_BYTES], "little")] += 1
-        if entry.type == "module" and (name := type_name(entry.payload or dump or b"")) is not None:
-            self._by_type[name] += 1
+        version = None if dump is None else int.from_bytes(dump[-_FOOTER_BYTES : 2 - _FOOTER_BYTES], "little")
+        name = type_name(entry.payload or dump or b"") if entry.type == "module" else None
+        if version is not None or name is not None:
+            self._found[version, name] += 1
 
-    def missing(self, endpoint: Endpoint) -> list[str]:
-        """A sentence for each module that the target lacks; where it does not tell its modules, for each that is needed.
+    def _see_value(self, entry: Entry) -> None:
+        self._streams += isinstance(entry.value, Stream) and self._version < FIRST_VERSION_WITH_STREAMS
+        if lost := losses(entry, self._version, field_expiry=self._fields):
+            self._lost.add(lost)
+
+    def judged(self, target: Target, endpoint: Endpoint) -> tuple[int, list[str]]:
+        """How many keys will fail for certain, and a sentence for each reason and for each module that may be missing.
 
         Raises the endpoint's errors.
         """
-        if not self._by_type:
-            return []
-        with endpoint.translated("asking for its modules"), Wire(endpoint) as wire:
-            listed = wire.try_(b"MODULE", b"LIST")
-        loaded = None if isinstance(listed, Exception) else {bytes(one[1]).decode().lower() for one in listed}
-        return [
-            sentence
-            for name, number in sorted(self._by_type.items())
-            if (sentence := _sentence(name, number, loaded)) is not None
-        ]
+        versions, names = self._summed(0), self._summed(1)
+        too_new = {version for version in versions if not target.loads(version)}
+        loaded = _modules(endpoint) if names else None
+        missing = {name for name in names if loaded is not None and _module_of(name).lower() not in loaded}
+        sentences = [_of_version(version, versions[version]) for version in sorted(too_new)]
+        sentences += [_of_module(name, names[name], loaded) for name in sorted(names if loaded is None else missing)]
+        if self._streams:
+            sentences.append(
+                f"{self._streams:,} keys are streams, and the target is too old for those: they will fail."
+            )
+        sentences += [f"This target cannot be told {lost}." for lost in sorted(self._lost)]
+        failing = (number for (version, name), number in self._found.items() if version in too_new or name in missing)
+        return self._streams + sum(failing), sentences
+
+    def _summed(self, place: int) -> Counter[Any]:
+        """The numbers by version or name, as `place` says."""
+        found: Counter[Any] = Counter()
+        for group, number in self._found.items():
+            if group[place] is not None:
+                found[group[place]] += number
+        return found
 
 
-def _sentence(name: str, number: int, loaded: set[str] | None) -> str | None:
-    module = _MODULE_OF.get(name, name)
-    keys = f"{number:,} keys hold values of the module type {name!r}"
+def _modules(endpoint: Endpoint) -> set[str] | None:
+    """The names of the target's modules in lower case; None where it does not tell."""
+    with endpoint.translated("asking for its modules"), Wire(endpoint) as wire:
+        listed = wire.try_(b"MODULE", b"LIST")
+    return None if isinstance(listed, Exception) else {bytes(one[1]).decode().lower() for one in listed}
+
+
+def _module_of(name: str) -> str:
+    return _MODULE_OF.get(name, name)
+
+
+def _of_version(version: int, number: int) -> str:
+    return (
+        f"{number:,} keys hold bytes that only their own server can read, of RDB version {version}, and the target "
+        "does not load that version: those keys will fail."
+    )
+
+
+def _of_module(name: str, number: int, loaded: set[str] | None) -> str:
+    keys, module = f"{number:,} keys hold values of the module type {name!r}", _module_of(name)
     if loaded is None:
         return f"{keys}, and the target does not tell which modules it has: make sure that {module!r} is among them."
-    if module.lower() in loaded:
-        return None
     return f"{keys}, and the target has no module {module!r}: load it there first, or those keys will fail."
 
 

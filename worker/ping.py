@@ -34,13 +34,23 @@ _PROBES: dict[str, dict[str, tuple[bytes, ...]]] = {
         "time": (b"TIME",),
         "restore": (b"RESTORE", _KEY, b"0", seal(b"\xfe", 1)),
         "function|load": (b"FUNCTION", b"LOAD", b""),
-        # To keep what it replaces, and to undo it.
+        # To keep what it replaces, or to know what it creates, and to undo it.
+        "exists": (b"EXISTS", _KEY),
         "dump": (b"DUMP", _KEY),
         "pttl": (b"PTTL", _KEY),
         "pexpiretime": (b"PEXPIRETIME", _KEY),
         "function|dump": (b"FUNCTION", b"DUMP"),
         "unlink": (b"UNLINK", b"redis_backup:no such key"),
         "function|delete": (b"FUNCTION", b"DELETE", b""),
+    },
+    # Besides what a restore needs; without the last two it goes key by key.
+    "mirror": {
+        "scan": (b"SCAN", b"0", b"COUNT", b"1"),
+        "type": (b"TYPE", _KEY),
+        "function|list": (b"FUNCTION", b"LIST"),
+        "config|get": (b"CONFIG", b"GET", b"repl-diskless-load"),
+        # No port is called that. `NO ONE` would be allowed as well, and would make a primary of a replica.
+        "replicaof": (b"REPLICAOF", b"redis_backup", b"no-port"),
     },
 }
 
@@ -54,7 +64,7 @@ class PingArguments(BaseModel):
 def ping(settings: Settings) -> dict[str, Any]:
     """Facts, the engine of choice and rights, as a dict. Raises SourceError where the source cannot be reached.
 
-    `missing_acl` names, for each engine and for a restore (of an rdb backup), what an ACL line would have to add.
+    `missing_acl` names, for each engine, for a restore (of an rdb backup) and for a mirror, what an ACL line would have to add.
     """
     endpoint = Endpoint(settings.redis_url, SOURCE)
     facts = read_facts(endpoint)

@@ -110,11 +110,14 @@ class Stored:
         return Version(_form(version), one.digest, one.expires_at, lambda: self._entry(db, key, one), version)
 
     def _entry(self, db: int, key: bytes, record: index.Record) -> Entry | None:
-        """Read until there. ArtifactError where it is not there because the artifact has changed since."""
+        """Read until there. ArtifactError where it is not there because the artifact has changed since.
+
+        One database may hold under that key what another holds too, but for its expiry.
+        """
         with self._storage.open(self.name) as file:
             for batch in artifact.resumed(file, self._manifest, record.begins_at).batches():
                 for entry in batch:
-                    if entry.key == key and index.digest(entry) == record.digest:
+                    if entry.key == key and record.fits(entry):
                         return entry._replace(db=db)
             artifact.check_bytes(file, self._manifest, silent)
         return None

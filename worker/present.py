@@ -1,4 +1,7 @@
-"""The keys that a restore deals with, as they are now, in the order of the backup; for a mirror then all others."""
+"""The keys that a restore deals with, as they are now, in the order of the backup; for a mirror then all others.
+
+Where the restore leaves alone what exists, their names are enough.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +20,8 @@ from worker.surplus import Surplus
 from worker.wire import Wire
 
 BATCH_BYTES = 1 << 20
+_EMPTY_STRING = b"\0\0"
+"""As a DUMP payload without its footer: type, length."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,11 @@ class Present:
 
     def _kept(self, db: int, names: list[bytes]) -> Iterator[list[Entry]]:
         if self._is_empty(db):
+            return
+        if self._plan.request.mode == "skip":
+            there = zip(names, self._keys.there(db, names), strict=True)
+            if found := [Entry(db, name, None, "string", _EMPTY_STRING) for name, exists in there if exists]:
+                yield found
             return
         held: list[Entry] = []
         size = 0

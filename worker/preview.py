@@ -13,6 +13,7 @@ from worker.entries import TYPES, Entry
 from worker.errors import RefusedError, TargetError, TemporaryError
 from worker.facts import Facts, read_facts
 from worker.findings import Findings
+from worker.fingerprint import Fingerprint
 from worker.keyset import KeySet
 from worker.live import Live
 from worker.manifest import Manifest
@@ -24,7 +25,7 @@ from worker.sources.asking import ask_all
 from worker.sources.keys import Keys
 from worker.storage import open_storage
 from worker.surplus import Surplus
-from worker.target import Target
+from worker.target import Target, when_full
 from worker.wire import Wire, raised
 
 log = structlog.get_logger()
@@ -59,6 +60,7 @@ def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[
         "source": manifest.source.address,
         "target": endpoint.address,
         **look.findings.as_dict(),
+        "seen": look.seen.as_dict(),
         "memory": look.memory(),
         "refusal": look.refusal,
         "warnings": look.warnings(),
@@ -67,17 +69,24 @@ def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[
 
 
 class Look:
-    """One look at the target, with a backup in hand."""
+    """One look at the target, with a backup in hand; `since` is when the first look began that this is compared with."""
 
-    def __init__(self, settings: Settings, request: Request, manifest: Manifest, file: BinaryIO) -> None:
+    def __init__(
+        self, settings: Settings, request: Request, manifest: Manifest, file: BinaryIO, since: int | None = None
+    ) -> None:
         self.findings = Findings(request)
         self._request, self._manifest, self._file = request, manifest, file
         self._endpoint: Endpoint = request.endpoint(settings)
         self._facts: Facts = read_facts(self._endpoint)
-        self._foreign = Foreign()
         self._target = Target(self._endpoint, request.mode)
+        self._expiring = request.expiry == "keep"
+        self._since = since
+        self.seen = Fingerprint(0)
+        self.ended = 0
+        """By the target's clock, in milliseconds since the epoch."""
         self._absent: list[int] = []
         self._piecemeal: str | None = None
+        self._foreseen: list[str] = []
         self.refusal = self._refusal(settings)
 
     def _refusal(self, settings: Settings) -> str | None:
@@ -86,7 +95,7 @@ class Look:
         try:
             databases = request.databases_of(manifest)
             self._absent = self._target.absent(databases)
-            self._target.check(manifest.rdb_version, databases, request.expected_bytes(manifest))
+            self._target.check(manifest.rdb_version, databases, request.least_bytes(manifest))
             if request.deletes:
                 job = Job(settings, request, manifest, self._file, self._target, 0, silent)
                 self._piecemeal = mirror.choose(job, force=False)
@@ -100,27 +109,41 @@ class Look:
         """Pass over the backup, each key beside the live one; for a mirror then over what it would delete."""
         try:
             with Keys(self._endpoint) as keys, KeySet() as kept:
-                self._compare(keys, kept, progress)
+                self.seen = Fingerprint(self._since or keys.now())
+                foreign = Foreign(self._facts.redis_version, fields=keys.able.fields)
+                self._compare(keys, kept, foreign, progress)
                 if self._request.deletes:
                     self._find_deleted(keys, kept, progress)
+                self.ended = keys.now()
+            self._judge(foreign)
         except TargetError as error:
             # A target that refuses the restore may refuse to be read as well, as a node of a cluster does.
             if self.refusal is None or isinstance(error, TemporaryError):
                 raise
 
-    def _compare(self, keys: Keys, kept: KeySet, progress: Progress) -> None:
+    def _compare(self, keys: Keys, kept: KeySet, foreign: Foreign, progress: Progress) -> None:
         live = Live(keys, self._absent)
         stream = stream_of(self._file, self._manifest, self._request, keys.now())
         done = 0
         for batch in stream.batches():
             for pair in live.beside(batch, stream.rdb_version):
                 self.findings.add(pair)
+                self.seen.add(pair, expiring=self._expiring)
                 if self.findings.writes(pair.kind):
-                    self._foreign.see(pair.backup)
+                    foreign.see(pair.backup)
                 if pair.kind != "expired" and self._request.deletes:
                     kept.add(pair.backup.db, [pair.backup.key])
             done += len(batch)
-            progress("comparing", done, self._manifest.keys, "keys")
+            progress("comparing", done, self._request.expected_keys(self._manifest), "keys")
+
+    def _judge(self, foreign: Foreign) -> None:
+        """What only the whole tells: which keys would fail, and whether there is room for the others."""
+        self.findings.failing, self._foreseen = foreign.judged(self._target, self._endpoint)
+        if self.refusal is None and not self._target.has_room(self._request.expected_bytes(self._manifest)):
+            try:
+                self._target.check_room(self.findings.needed_bytes)
+            except RefusedError as error:
+                self.refusal = str(error)
 
     def _find_deleted(self, keys: Keys, kept: KeySet, progress: Progress) -> None:
         """The live keys that the backup does not have, as far as the request reaches."""
@@ -131,11 +154,15 @@ class Look:
                 progress("looking for others", self.findings.counts["deleted"], None, "keys")
 
     def _add_deleted(self, keys: Keys, wire: Wire, db: int, names: list[bytes]) -> None:
-        for name, kind in zip(names, ask_all(wire, [(b"TYPE", name) for name in names]), strict=True):
+        answers = ask_all(wire, [(what, name) for name in names for what in (b"TYPE", b"PTTL")])
+        for name, kind, left in zip(names, answers[::2], answers[1::2], strict=True):
             # Gone since it was named, or expired.
             if (type_name := _type_of(raised(kind))) is None:
                 continue
-            if self.findings.add_deleted(Entry(db, name, None, type_name)):
+            deleted = Entry(db, name, None, type_name)
+            if raised(left) < 0:
+                self.seen.add_deleted(deleted)
+            if self.findings.add_deleted(deleted):
                 for live in keys.read(db, [name]):
                     if live is not None:
                         self.findings.sample_deleted(live, Sides(None, keys.rdb_version, keys.now()))
@@ -151,35 +178,21 @@ class Look:
 
     def warnings(self) -> list[str]:
         """What does not forbid the restore, and should be known before it."""
-        found = [*self._unloadable(), *self._foreign.missing(self._endpoint)]
+        found = list(self._foreseen)
         if self._piecemeal:
             found.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
         if not self.findings.counts.total():
             found.append("No key of the backup fits." if self._manifest.keys else "The backup holds no key.")
         return found + _tight(self._facts, self.findings.needed_bytes)
 
-    def _unloadable(self) -> list[str]:
-        """Values that are another server's own bytes, of an RDB version that the target does not load."""
-        return [
-            f"{number:,} keys hold bytes that only their own server can read, of RDB version {version}, and the target "
-            "does not load that version: those keys will fail."
-            for version, number in sorted(self._foreign.by_version.items())
-            if not self._target.loads(version)
-        ]
-
 
 def _tight(facts: Facts, needed: int) -> list[str]:
     """A sentence where the target's memory seems not to be enough."""
     if not facts.max_memory or facts.used_memory + needed <= facts.max_memory:
         return []
-    how = (
-        "would stop when it is full"
-        if facts.eviction == "noeviction"
-        else f"would make it throw keys out ({facts.eviction})"
-    )
     return [
         f"The target may have too little memory: of its {facts.max_memory:,} bytes {facts.used_memory:,} are in use, and "
-        f"about {needed:,} more are needed. The restore {how}: raise maxmemory, or restore less."
+        f"about {needed:,} more are needed. The restore {when_full(facts)}: raise maxmemory, or restore less."
     ]
 
 

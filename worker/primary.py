@@ -66,7 +66,8 @@ class Primary:
                 visitor, _ = self._listener.accept()
             except TimeoutError:
                 raise NobodyCameError from None
-            with suppress(OSError, hiredis.ProtocolError):
+            # Whatever a stranger sends must not end the mirror.
+            with suppress(Exception):
                 if _asks_as(visitor, known_by):
                     self._replica = visitor
                     break

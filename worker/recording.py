@@ -17,10 +17,12 @@ from worker.errors import BackupSystemError, BrokerUnavailableError
 from worker.lease import Lease, renewed
 from worker.progress import Progress
 from worker.reporting import Meta, Reporter
-from worker.runs import Run, State, lease_key, open_runs
+from worker.runs import Run, State, brief, lease_key, open_runs
 
 PATIENCE_SECONDS = 600
 """How long a broker that went away is waited for, to tell it how the run ended: without one no other work would come."""
+AUDITED = 1000
+"""Characters of a list of keys in the audit log: thousands of its lines are kept."""
 _CHANGES = frozenset({"backup", "restore", "undo", "prune", "delete", "adopt"})
 
 Verb = Callable[[Progress], dict[str, Any]]
@@ -65,7 +67,7 @@ class Recording:
 
     def understood(self, arguments: dict[str, Any]) -> None:
         """What it was told, as the check read it: from now on that is remembered in place of what was sent."""
-        self._change(arguments=arguments)
+        self._change(arguments=brief(arguments))
 
     def tell(self, meta: Meta) -> None:
         """How far it has come."""
@@ -81,7 +83,9 @@ class Recording:
         self._store_patiently()
         run = self.run
         if run.operation in _CHANGES and not run.skipped:
-            audit.record(self._settings, run.asked_by, run.operation, state, run=run.id, arguments=run.arguments)
+            audit.record(
+                self._settings, run.asked_by, run.operation, state, run=run.id, arguments=brief(run.arguments, AUDITED)
+            )
 
     def _store_patiently(self) -> None:
         deadline = time.monotonic() + self._patience

@@ -19,10 +19,15 @@ _WITH_FIELD_EXPIRY = frozenset({22, 23, 24, 25})
 """RDB types of hashes whose fields may expire (rdb.h: HASH_METADATA, HASH_LISTPACK_EX and what they were before 7.4)."""
 
 
+_PAIR = r"\s*[0-9]{1,9}\s*:\s*[0-9]{1,9}\s*"
+# As a schema says it that a database is named once: no number stands before a colon twice.
+_NONE_TWICE = r"(?!([\s\S]*,)?\s*0*([0-9]+)\s*:[\s\S]*,\s*0*\2\s*:)"
+
+
 def _pairs(value: object) -> object:
     if not isinstance(value, str):
         return value
-    if not re.fullmatch(r"\s*\d+\s*:\s*\d+\s*(,\s*\d+\s*:\s*\d+\s*)*", value):
+    if not re.fullmatch(rf"{_PAIR}(,{_PAIR})*", value):
         raise ValueError("must be pairs of database numbers, such as 0:5 or 0:5,1:6")
     pairs = [(int(one), int(other)) for one, other in (pair.split(":") for pair in value.split(","))]
     if len({one for one, _ in pairs}) < len(pairs):
@@ -44,7 +49,7 @@ _PAIRS_SCHEMA = {
             "patternProperties": {r"^[0-9]{1,9}$": {"type": "integer", "minimum": 0}},
             "additionalProperties": False,
         },
-        {"type": "string", "pattern": r"^\s*[0-9]+\s*:\s*[0-9]+\s*(,\s*[0-9]+\s*:\s*[0-9]+\s*)*$"},
+        {"type": "string", "pattern": rf"^{_NONE_TWICE}{_PAIR}(,{_PAIR})*$"},
     ]
 }
 _POLICY_SCHEMA = {"type": "string", "pattern": rf"^(keep|shift|persist|{_FLOOR.pattern})$"}

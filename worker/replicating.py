@@ -46,10 +46,11 @@ class Job:
     def write(self, stream: EntryStream) -> None:
         """Write key by key, and tell of it. Raises TargetError, ArtifactError or BusyError, with the counts so far."""
         done = 0
+        total = self.request.expected_keys(self.manifest) if self.request.kinds is None else None
         with self.target.counting():
             for count in self.target.restore(stream):
                 done += count
-                self.progress("restoring", done, self.manifest.keys, "keys")
+                self.progress("restoring", done, total, "keys")
 
 
 @dataclass
@@ -88,7 +89,7 @@ def _replicate(job: Job, guardian: Guardian) -> str | None:
     except OSError as error:
         return f"nobody can listen on {bind}: {error.strerror}, see MIRROR_BIND and MIRROR_PORT"
     with primary:
-        standin = _standin(job, primary, host, before)
+        standin = _standin(job, primary, host, before, contents)
         guardian.watch(job.request.url(job.settings), standin)
         try:
             _hand_over(job, primary, standin, contents)
@@ -120,7 +121,7 @@ def _walk(job: Job, names: KeySet | None) -> _Contents:
     return contents
 
 
-def _standin(job: Job, primary: Primary, host: str, before: dict[str, str]) -> Standin:
+def _standin(job: Job, primary: Primary, host: str, before: dict[str, str], contents: _Contents) -> Standin:
     databases = keyspace(before).values()
     return Standin(
         run=logs.current_run(),
@@ -131,6 +132,9 @@ def _standin(job: Job, primary: Primary, host: str, before: dict[str, str]) -> S
         replication_id=primary.replication_id,
         keys=sum(counts["keys"] for counts in databases),
         expiring=sum(counts["expires"] for counts in databases),
+        server=before.get("run_id", ""),
+        backup_keys=contents.keys.total(),
+        backup_expiring=job.manifest.expiring,
     )
 
 
@@ -153,3 +157,14 @@ def _count(job: Job, contents: _Contents, deleted: int, before: dict[str, str]) 
     report.deleted, report.functions = deleted, contents.functions
     if before.get("aof_enabled") == "1":
         report.warn("The target writes its AOF anew now: should it crash before that is done, its old data come back.")
+    elif _loaded_from_the_wire(job, before):
+        report.warn(
+            "The target has loaded the backup from the wire, so what it has saved is still its old data: let it BGSAVE."
+        )
+
+
+def _loaded_from_the_wire(job: Job, before: dict[str, str]) -> bool:
+    with job.endpoint.translated("asking how it loads"), Wire(job.endpoint) as wire:
+        answer = wire.try_(b"CONFIG", b"GET", b"repl-diskless-load")
+    how = answer[1] if isinstance(answer, list) and answer else b""
+    return how == b"swapdb" or (how == b"on-empty-db" and not keyspace(before))

@@ -29,12 +29,35 @@ class Request(Selection, Redirection):
         return self.mode not in ("skip", "overwrite")
 
     def databases_of(self, manifest: Manifest) -> list[int]:
-        """The target's databases that are written. RefusedError where two of the backup's would go to one."""
+        """The target's databases that are written. RefusedError where two of the backup's would go to one, or where the map
+        is of none that it has: what was to go elsewhere would go where it came from.
+        """
+        if self.map_databases and manifest.keys_by_db and not self.map_databases.keys() & manifest.keys_by_db.keys():
+            has, named = (", ".join(map(str, sorted(dbs))) for dbs in (manifest.keys_by_db, self.map_databases))
+            raise RefusedError(
+                f"No key would go to another database: the backup has databases {has}, and the map is of {named}. Write "
+                "the backup's database first, as in --map-db 0:5."
+            )
         return self.mapped([db for db in manifest.keys_by_db if self.databases is None or db in self.databases])
 
     def expected_bytes(self, manifest: Manifest) -> int:
-        """What the target needs at the least; of a part of a backup nothing is known beforehand."""
+        """What it brings, about; of a part of a backup nothing is known beforehand."""
         return 0 if self.narrowed or self.strip_prefix or self.kinds is not None else manifest.bytes.raw
+
+    def least_bytes(self, manifest: Manifest) -> int:
+        """What the target needs at the least, whatever it holds: no server keeps data in less than its dump."""
+        return self.expected_bytes(manifest) if self.deletes or manifest.data_format == "rdb" else 0
+
+    def expected_keys(self, manifest: Manifest) -> int | None:
+        """How many keys of the backup are meant; None where only a look at each tells."""
+        if self.match or self.exclude or self.keys is not None or self.strip_prefix:
+            return None
+        return sum(
+            number
+            for db, kinds in manifest.keys_by_db.items()
+            for kind, number in kinds.items()
+            if (self.databases is None or db in self.databases) and (self.types is None or kind in self.types)
+        )
 
 
 def stream_of(file: BinaryIO, manifest: Manifest, request: Request, at: float, *, values: bool = True) -> Redirected:
@@ -49,7 +72,12 @@ def stream_of(file: BinaryIO, manifest: Manifest, request: Request, at: float, *
 
 
 def check_readable(manifest: Manifest) -> None:
-    """RefusedError for a backup of which only its own server knows what is in it."""
+    """RefusedError for a backup of which only its own server knows what is in it, and for names without values."""
+    if manifest.names_only:
+        raise RefusedError(
+            f"{manifest.name} holds the names of keys that a restore left alone, and no values: it can only undo that "
+            f"restore (`python -m worker undo {manifest.name}`)."
+        )
     if manifest.keys is None:
         raise RefusedError(
             f"{manifest.name} holds something that this program cannot read ({' '.join(manifest.warnings)}) "

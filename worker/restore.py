@@ -16,6 +16,7 @@ from worker.freshness import changes_since
 from worker.live import OfKinds
 from worker.manifest import Manifest
 from worker.present import Plan
+from worker.preview import Look
 from worker.progress import Progress, both
 from worker.replicating import Job
 from worker.report import counts
@@ -59,8 +60,9 @@ def _restore(
         artifact.check_bytes(file, manifest, progress)
         target = Target(endpoint, arguments.mode)
         _end_left(settings, endpoint, target)
-        target.check(manifest.rdb_version, arguments.databases_of(manifest), arguments.expected_bytes(manifest))
+        target.check(manifest.rdb_version, arguments.databases_of(manifest), arguments.least_bytes(manifest))
         _check_fresh(settings, arguments, (file, manifest), target, progress)
+        _check_room(settings, arguments, (file, manifest), target, progress)
         at = before.clock_of(endpoint)
         told = both(progress, lambda *_: still_ours())
         job = Job(settings, arguments, manifest, file, target, at, told)
@@ -128,6 +130,22 @@ def _check_fresh(
         )
     if changed:
         target.report.warn(changed)
+
+
+def _check_room(
+    settings: Settings,
+    arguments: RestoreArguments,
+    opened: tuple[BinaryIO, Manifest],
+    target: Target,
+    progress: Progress,
+) -> None:
+    """RefusedError where the target has too little memory. Much may be there already: where it is tight, that is found out."""
+    file, manifest = opened
+    if arguments.force or target.has_room(arguments.expected_bytes(manifest)):
+        return
+    look = Look(settings, arguments, manifest, file)
+    look.compare(progress)
+    target.check_room(look.findings.needed_bytes)
 
 
 def _of_kinds(stream: EntryStream, arguments: RestoreArguments, endpoint: Endpoint, target: Target) -> EntryStream:

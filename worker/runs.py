@@ -5,6 +5,7 @@ a lease; one that has lost its lease has been killed, and the reaper finds it.
 """
 
 import getpass
+import hashlib
 import json
 import math
 import re
@@ -33,6 +34,9 @@ QUESTIONS = frozenset({"preview", "search", "stats", "ping"})
 """Operations that only ask; the history of the others is kept long."""
 KEPT_LONG, KEPT = 1000, 50
 """Runs of one operation that are remembered."""
+KEPT_CHARACTERS = 50_000
+"""Of a list of keys: a longer one is remembered in brief."""
+KEYS_NAMED, KEY_CHARACTERS = 3, 80
 PAGE = 200
 CLAIM_SECONDS = int(timedelta(days=8).total_seconds())
 
@@ -103,9 +107,22 @@ def here() -> str:
 def new(identity: str, operation: str, arguments: dict[str, Any], asked_by: str) -> Run:
     """A run that is about to be queued. What its arguments hold that is no JSON or no text is replaced."""
     now, plain = datetime.now(UTC), json.dumps(arguments, default=str, ensure_ascii=False).encode(errors="replace")
-    return Run(
-        id=identity, operation=operation, arguments=json.loads(plain), asked_by=asked_by, queued_at=now, due_at=now
-    )
+    told = brief(json.loads(plain))
+    return Run(id=identity, operation=operation, arguments=told, asked_by=asked_by, queued_at=now, due_at=now)
+
+
+def brief(arguments: dict[str, Any], characters: int = KEPT_CHARACTERS) -> dict[str, Any]:
+    """The same arguments; a list of `keys` that is longer than that as a sentence, the same for the same keys.
+
+    A run is written anew with every word of its progress, so it must not carry megabytes.
+    """
+    keys = arguments.get("keys")
+    if not isinstance(keys, list) or sum(len(str(key)) for key in keys) <= characters:
+        return arguments
+    named = sorted({str(key) for key in keys})
+    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
+    some = ", ".join(key[:KEY_CHARACTERS] for key in named[:KEYS_NAMED])
+    return {**arguments, "keys": f"{len(named):,} keys, such as {some} (sha256 of their list: {digest[:16]})"}
 
 
 @contextmanager

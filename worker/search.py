@@ -24,6 +24,8 @@ FOUND_BYTES = 1 << 20
 """Of keys that fit a glob, at the most: a result is kept in the broker."""
 MOST_ROWS = 200
 """Parts of a value that are shown."""
+ROOM, ROOM_BESIDE = 65_536, 8_192
+"""Characters of one version that are shown in all, and of two side by side: what is longer is cut, and its size told."""
 
 Data = dict[str, Any]
 
@@ -135,7 +137,8 @@ def _sightings(
             continue
         looked.append(place.name)
         if too_long:
-            problems.append(f"{too_long:,} keys of {place.name} fit, and are too long to be named here.")
+            what = "key fits, and is" if too_long == 1 else "keys fit, and are"
+            problems.append(f"{place.name}: {too_long:,} {what} too long to be named here.")
 
 
 def _shown(settings: Settings, arguments: SearchArguments, progress: Progress) -> Data:
@@ -155,7 +158,8 @@ def _shown(settings: Settings, arguments: SearchArguments, progress: Progress) -
         other = None if version is None else history.held(version)
         against = history.row(beside, other)
     sides = history.sides(one.version, other.version if other else None)
-    rows, more = differences.rows(one.entry, other.entry if other else None, sides, MOST_ROWS)
+    room = ROOM if arguments.against is None else ROOM_BESIDE
+    rows, more = differences.rows(one.entry, other.entry if other else None, sides, MOST_ROWS, room)
     return {
         "key": key_text(key),
         "db": db,

@@ -42,6 +42,10 @@ class Standin(BaseModel):
     """What the target held before, in all databases."""
     expiring: int
     """How many of them could go by themselves."""
+    server: str = ""
+    """Its run id: another one afterwards means that it was started anew."""
+    backup_keys: int = 0
+    backup_expiring: int = 0
 
 
 def remember(settings: Settings, standin: Standin) -> None:
@@ -93,9 +97,20 @@ def _told(said: dict[str, str], standin: Standin, most: float = inf) -> str:
     if standin.replication_id in (said.get("master_replid"), said.get("master_replid2")):
         return f"{again}, and holds the backup."
     now = sum(counts["keys"] for counts in keyspace(said).values())
-    if standin.keys - standin.expiring <= now <= most:
+    is_old = standin.keys - standin.expiring <= now <= most
+    if standin.server and said.get("run_id") != standin.server:
+        is_new = standin.backup_keys - standin.backup_expiring <= now <= standin.backup_keys
+        return f"{again}. It was started anew meanwhile, and {_started_with(is_old=is_old, is_new=is_new)}."
+    if is_old:
         return f"{again}, and holds what it held before."
     return f"{again}, but not all of what it held before is there: run the restore again."
+
+
+def _started_with(*, is_old: bool, is_new: bool) -> str:
+    """Its replication id is new, so only the number of keys tells whether the file had taken the place of its own."""
+    if is_old != is_new:
+        return "by the number of keys it holds the backup" if is_new else "holds what it had saved before"
+    return "holds the backup, or what it had saved before: run the restore again"
 
 
 def end_left(settings: Settings, *, run: str | None = None, address: str | None = None) -> list[str]:
@@ -111,8 +126,17 @@ def end_left(settings: Settings, *, run: str | None = None, address: str | None 
             or (address is run is None and not _is_alive(settings, standin))
         )
         if left and (words := _ended(settings, standin)):
+            _tell(settings, standin, words)
             ended.append(words)
     return ended
+
+
+def _tell(settings: Settings, standin: Standin, words: str) -> None:
+    """The story of its run goes on to this end, where the target was away when that was told."""
+    with suppress(BrokerUnavailableError), open_runs(settings) as runs:
+        run = runs.get(standin.run or "")
+        if run is not None and run.ended and run.state != "SUCCESS":
+            runs.put(run.model_copy(update={"error": f"{run.error} {words}"}))
 
 
 def _is_alive(settings: Settings, standin: Standin) -> bool:

@@ -8,7 +8,7 @@ from redis.exceptions import ResponseError
 from worker.connection import Endpoint
 from worker.entries import EntryStream
 from worker.errors import ArtifactError, BusyError, RefusedError, TargetError
-from worker.facts import read_facts
+from worker.facts import Facts, read_facts
 from worker.formats.values import seal
 from worker.report import Report
 from worker.wire import Wire, raised
@@ -34,24 +34,20 @@ class Target:
     def __init__(self, endpoint: Endpoint, mode: Mode) -> None:
         self._endpoint, self._mode = endpoint, mode
         self.report = Report()
-        self._version: tuple[int, ...] = ()
-        self._evicted = 0
+        self._facts: Facts | None = None
 
     def check(self, rdb_version: int | None, databases: list[int], raw_bytes: int) -> None:
         """Whether the target would take it all, found out without writing anything. RefusedError says why not."""
-        facts = read_facts(self._endpoint)
-        self._version, self._evicted = facts.redis_version, facts.evicted
+        facts = self._facts = read_facts(self._endpoint)
         if facts.cluster:
             raise RefusedError("The target is a node of a cluster: name a server that holds all the keys itself.")
         if facts.role != "master":
             left = "" if facts.primary_link_up else _LEFT_ALONE
             raise RefusedError(f"The target is a replica, which takes no writes: name its primary.{left}")
-        # What a mirror replaces or deletes makes room.
-        kept = 0 if self._mode == "mirror" else facts.used_memory
-        if facts.max_memory and kept + raw_bytes > facts.max_memory:
+        if facts.max_memory and raw_bytes > facts.max_memory:
             raise RefusedError(
-                f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in use, "
-                f"and the backup needs about {raw_bytes:,}. Raise maxmemory, or restore less of it."
+                f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, and the backup alone needs "
+                f"about {raw_bytes:,}. Raise maxmemory, or restore less of it."
             )
         if rdb_version is not None and facts.redis_version < FIRST_VERSION_WITH_ABSTTL:
             raise RefusedError(f"The target is too old for this backup: it is Redis {facts.version}. {_OVER_JSON}")
@@ -84,6 +80,28 @@ class Target:
         if "Bad data format" not in words:
             raised(answer)
 
+    def has_room(self, needed_bytes: int) -> bool:
+        """Whether it can grow by that without reaching its limit; in a mirror what is replaced or deleted makes room."""
+        facts = self._checked
+        return not facts.max_memory or self._mode == "mirror" or facts.used_memory + needed_bytes <= facts.max_memory
+
+    def check_room(self, needed_bytes: int) -> None:
+        """RefusedError where it cannot grow by what the restore needs."""
+        if not self.has_room(needed_bytes):
+            facts = self._checked
+            raise RefusedError(
+                f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in "
+                f"use, and the restore needs about {needed_bytes:,} more. Raise maxmemory, restore less, or go on all the "
+                f"same with --force (`force` in a call): it {when_full(facts)}."
+            )
+
+    @property
+    def _checked(self) -> Facts:
+        """What it said of itself when it was checked."""
+        if self._facts is None:
+            self._facts = read_facts(self._endpoint)
+        return self._facts
+
     def absent(self, databases: list[int]) -> list[int]:
         """Those of these databases that the target does not have."""
         with self._endpoint.translated("choosing databases"), Wire(self._endpoint) as wire:
@@ -101,7 +119,7 @@ class Target:
         """
         try:
             with self._endpoint.translated("taking the backup"), Wire(self._endpoint) as wire:
-                yield from Writing(wire, self._mode, self.report, self._version).run(stream)
+                yield from Writing(wire, self._mode, self.report, self._checked.redis_version).run(stream)
         except TargetError as error:
             raise type(error)(
                 f"{error} Until then: {self.report.written}. Run the same again to complete it."
@@ -133,13 +151,20 @@ class Target:
 
     def count_evicted(self) -> None:
         """Whether the target threw keys out meanwhile: RESTORE answers OK, and a key vanishes all the same."""
-        evicted = read_facts(self._endpoint).evicted - self._evicted
+        evicted = read_facts(self._endpoint).evicted - self._checked.evicted
         if evicted > 0:
             self.report.evicted = evicted
             self.report.warn(
                 f"The target evicted {evicted:,} keys for want of memory while this ran, of the backup or others: raise "
                 "maxmemory, and run the restore again."
             )
+
+
+def when_full(facts: Facts) -> str:
+    """What a target does with a restore when its memory is full."""
+    if facts.eviction == "noeviction":
+        return "would stop when it is full"
+    return f"would make it throw keys out ({facts.eviction})"
 
 
 def _absent(wire: Wire, databases: list[int]) -> list[int]:

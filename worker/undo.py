@@ -14,6 +14,7 @@ from worker.config import Settings
 from worker.connection import Endpoint
 from worker.errors import IncompleteError, NotFoundError, RefusedError
 from worker.facts import read_facts
+from worker.keyset import KeySet
 from worker.manifest import Manifest
 from worker.present import Plan
 from worker.progress import Progress, both
@@ -91,7 +92,7 @@ def _undo(storage: Folder, kept: Manifest, endpoint: Endpoint, progress: Progres
     told, backup, facts = told_of(kept), _restored(storage, kept), read_facts(endpoint)
     at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
     target = Target(endpoint, "overwrite")
-    with storage.open(backup.name) as restored, storage.open(kept.name) as file:
+    with storage.open(backup.name) as restored, storage.open(kept.name) as file, KeySet() as known:
         artifact.check_bytes(restored, backup, progress)
         artifact.check_bytes(file, kept, progress)
 
@@ -103,14 +104,15 @@ def _undo(storage: Folder, kept: Manifest, endpoint: Endpoint, progress: Progres
             return Pairs(plan, reader, values=values)
 
         def tell(done: int) -> None:
-            progress("undoing", done, backup.keys, "keys")
+            progress("undoing", done, told.expected_keys(backup), "keys")
 
         target.check(kept.rdb_version if takes_payloads(facts) else None, sorted(kept.keys_by_db), 0)
         pairs(values=False).check()
         sides = pairs(values=True)
-        way = WayBack(sides, facts, force=force, tell=tell)
+        way = WayBack(sides, facts, known, force=force, tell=tell)
         for _ in target.restore(way):
             pass
+        way.settle_others()
     # As restored, or kept, and for some keys only: then none were touched.
     brought = sides.restored.libraries if told.kinds is None else []
     change = libraries.Change(sides.kept.libraries, brought, told.mode)
@@ -138,9 +140,11 @@ def _restored(storage: Folder, kept: Manifest) -> Manifest:
     try:
         return catalogue.get(storage, kept.restored or "")
     except NotFoundError:
+        instead = "delete those by hand."
+        if not kept.names_only:
+            instead = f"restore {kept.name} with the mode overwrite instead; it holds what was replaced."
         raise NotFoundError(
-            f"The backup {kept.restored}, which was restored, is gone, so nobody can tell which keys that created: "
-            f"restore {kept.name} with the mode overwrite instead; it holds what was replaced."
+            f"The backup {kept.restored}, which was restored, is gone, so nobody can tell which keys that created: {instead}"
         ) from None
 
 

@@ -28,8 +28,6 @@ SHOWN = 20
 """Keys that are named of those that others have changed."""
 
 LONGEST_SHOWN = 200
-_FIRST_VERSION_WITH_UNLINK = (4, 0)
-
 
 Fate = Literal["as before", "undone", "theirs"]
 
@@ -120,15 +118,14 @@ class Outcome:
 class WayBack:
     """The keys that are to be put back, as an EntryStream; those that the restore created are deleted as it goes.
 
-    Each is looked at right before that. `tell` hears after every chunk how many keys have been dealt with.
+    Each is looked at right before that. `known` is filled with them for `settle_others`. `tell` hears after every chunk how many keys have been dealt with.
     """
 
-    def __init__(self, pairs: Pairs, facts: Facts, *, force: bool, tell: Callable[[int], None]) -> None:
+    def __init__(self, pairs: Pairs, facts: Facts, known: KeySet, *, force: bool, tell: Callable[[int], None]) -> None:
         self.outcome = Outcome()
         self.libraries: list[bytes] = []
-        self._pairs, self._facts, self._force, self._tell = pairs, facts, force, tell
+        self._pairs, self._facts, self._known, self._force, self._tell = pairs, facts, known, force, tell
         self._plan, self._target = pairs.plan, pairs.plan.endpoint
-        self._delete = b"UNLINK" if facts.redis_version >= _FIRST_VERSION_WITH_UNLINK else b"DEL"
 
     @property
     def rdb_version(self) -> int | None:
@@ -138,16 +135,13 @@ class WayBack:
     def batches(self) -> Iterator[list[Entry]]:
         """Yield what is to be put back, chunk by chunk."""
         done = 0
-        known_to_us = KeySet() if self._plan.everything else nullcontext()
-        with Keys(self._target) as keys, known_to_us as known:
+        with Keys(self._target) as keys:
             for chunk in _chunks(self._pairs.each()):
-                if known is not None:
-                    known.add(chunk[0].db, [pair.key for pair in chunk])
+                if self._plan.everything:
+                    self._known.add(chunk[0].db, [pair.key for pair in chunk])
                 yield self._put_back(chunk, keys)
                 done += len(chunk)
                 self._tell(done)
-            if known is not None:
-                self._settle_others(Surplus(self._plan.request, self._plan.backup, known))
 
     def _put_back(self, chunk: list[Pair], keys: Keys) -> list[Entry]:
         """The entries to be written; what was created is deleted already."""
@@ -191,11 +185,17 @@ class WayBack:
             return
         # Connected for the moment: a server may hang up on who says nothing for long.
         with Wire(self._target, db) as wire:
-            self.outcome.deleted += wire.ask(self._delete, *keys)
+            self.outcome.deleted += wire.ask(self._facts.delete, *keys)
 
-    def _settle_others(self, surplus: Surplus) -> None:
-        """Keys that were neither in the backup nor there before: others have made them since."""
-        with Wire(self._target) as scanned:
+    def settle_others(self) -> None:
+        """After a mirror, keys that were neither in the backup nor there before: others have made them since.
+
+        Only once all is written: what is being built until then has a name of its own. Raises the endpoint's errors.
+        """
+        if not self._plan.everything:
+            return
+        surplus = Surplus(self._plan.request, self._plan.backup, self._known)
+        with self._target.translated("looking for keys"), Wire(self._target) as scanned:
             for db, names in surplus.batches(scanned, sorted(self._facts.keys)):
                 if self._force:
                     self._remove(db, names)

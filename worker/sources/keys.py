@@ -122,7 +122,7 @@ class Keys:
     def __enter__(self) -> Self:
         with self._endpoint.translated("reading keys"):
             self._wire = Wire(self._endpoint)
-            self._able = abilities(self._wire)
+            self.able = abilities(self._wire)
         return self
 
     def __exit__(
@@ -137,10 +137,8 @@ class Keys:
         BATCH_BYTES are held at a time, or one that is larger.
         """
         with self._endpoint.translated("reading keys"):
-            if db != self._db:
-                self._wire.ask(b"SELECT", b"%d" % db)
-                self._db = db
-            dumps = Dumps(self._wire, db, self._endpoint.role, self._able, self._learn_version)
+            self._select(db)
+            dumps = Dumps(self._wire, db, self._endpoint.role, self.able, self._learn_version)
             dumps.count = self._count
             start = 0
             while start < len(keys):
@@ -150,10 +148,32 @@ class Keys:
                 yield from _in_order(dumps, some)
             self._count = dumps.count
 
+    def there(self, db: int, keys: list[bytes]) -> Iterator[bool]:
+        """Yield whether each key is there, in the order of `keys`; to be read to the end."""
+        with self._endpoint.translated("looking for keys"):
+            self._select(db)
+            for start in range(0, len(keys), MOST_KEYS):
+                yield from self._there(keys[start : start + MOST_KEYS])
+
     def now(self) -> int:
         """The server's clock, in milliseconds since the epoch."""
         with self._endpoint.translated("asking for the time"):
             return milliseconds(self._wire.ask(b"TIME"))
+
+    def _there(self, keys: list[bytes]) -> Iterator[bool]:
+        # Mostly none of them is there, or all: one question. Before Redis 3.0.3 it may be about one key only.
+        number = self._wire.try_(b"EXISTS", *keys)
+        if number in (0, len(keys)):
+            yield from [number > 0] * len(keys)
+            return
+        self._wire.send(b"".join(pack(b"EXISTS", key) for key in keys))
+        for reply in self._wire.replies(len(keys)):
+            yield raised(reply) == 1
+
+    def _select(self, db: int) -> None:
+        if db != self._db:
+            self._wire.ask(b"SELECT", b"%d" % db)
+            self._db = db
 
     def _learn_version(self, version: int) -> None:
         self.rdb_version = version
