@@ -24,7 +24,7 @@ LAYERS = {
     "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.surplus",
     "which keys, and where to": "worker.inquiry worker.history worker.places worker.request worker.findings worker.selection worker.redirection",
     "memory": (
-        "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.tally worker.runs worker.lock "
+        "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.runs worker.lock "
         "worker.access worker.audit"
     ),
     "one backup, described": "worker.manifest",
@@ -32,7 +32,7 @@ LAYERS = {
         "worker.sources worker.compare worker.differences worker.live worker.modules worker.primary worker.keyset worker.libraries worker.target worker.writing worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
     ),
     "a Redis": "worker.lease worker.broker worker.facts worker.wire worker.connection",
-    "ground": "worker.buckets worker.entries worker.meter worker.progress worker.globs worker.logs worker.config",
+    "ground": "worker.buckets worker.tally worker.entries worker.meter worker.progress worker.globs worker.logs worker.config",
     "errors": "worker.errors",
     "the version": "worker",
 }
