@@ -1,13 +1,39 @@
-"""What people see of a search in a shell: a key's versions, the keys that fit, one version or two side by side."""
+"""`search`: one key through time, and what people see of it."""
 
 import shlex
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.console import age, facts, notes, number, say, size, table
-from worker.differences import moment
+import click
 
-Data = dict[str, Any]
+from worker.config import load
+from worker.console import age, facts, notes, number, say, show, size, table
+from worker.differences import moment
+from worker.inquiry import SearchArguments
+from worker.search import search
+from worker.shell.performing import Data, checked, looked_up, verb
+
+
+@verb("search")
+@click.argument("key", required=False)
+@click.option("--match", metavar="GLOB", help="All keys that fit, such as 'user:*', in place of one KEY.")
+@click.option("--in", "names", multiple=True, metavar="NAME", help="Only in this backup; may be repeated.")
+@click.option("--db", "databases", metavar="0,3", help="Only these databases.")
+@click.option("--live/--no-live", default=True, show_default=True, help="Whether to look in the source as well.")
+@click.option("--limit", type=int, help="How many keys a GLOB is to find (default: 100).")
+@click.option("--show", metavar="NAME", help="Show the version of this backup, or of `live`.")
+@click.option("--against", metavar="NAME", help="What differs between that version and this one.")
+def command(as_json: bool, **options: Any) -> None:
+    """Find KEY in all backups and in the source: where it is, and where it changed.
+
+    In KEY other bytes than text are written as \\xNN, and a backslash as \\\\. The first search of a backup makes its
+    index, which takes as long as reading it.
+    """
+    arguments = checked(SearchArguments, **options)
+    with looked_up("search") as progress:
+        result = search(load(), arguments, progress)
+    show(result, as_json=as_json, view=found)
+
 
 _CHANGES = {
     "first": "",
@@ -36,7 +62,7 @@ def _through_time(data: Data) -> None:
         say(f"{data['key']} in database {one['db']}, newest first:")
         table(("WHERE", "AGE", "TYPE", "SIZE", "EXPIRES", "CHANGE"), [_row(row) for row in one["versions"]])
     if not data["found"]:
-        say(f"{data['key']} is in none of {number(len(data['looked_through']))} places that were looked through.")
+        say(f"{data['key']} is in none of {_counted(data['looked_through'], 'place')} that were looked through.")
     else:
         key = shlex.quote(data["key"])
         notes([f"`python -m worker search --show NAME -- {key}` shows a version, with --against NAME (or live) two."])
@@ -54,8 +80,13 @@ def _keys(data: Data) -> None:
     if data["keys"]:
         table(("DB", "KEY", "NEWEST IN", "PLACES"), [_place(one) for one in data["keys"]])
     more = ", and there are more: narrow the pattern, or raise --limit" if data["more"] else ""
-    looked = number(len(data["looked_through"]))
-    say(f"{number(len(data['keys']))} keys fit{more}; {looked} places were looked through to their end")
+    fit = "key fits" if len(data["keys"]) == 1 else "keys fit"
+    looked = f"; looked through to their end: {_counted(data['looked_through'], 'place')}" if not data["more"] else ""
+    say(f"{number(len(data['keys']))} {fit}{more}{looked}")
+
+
+def _counted(items: list[str], what: str) -> str:
+    return f"{number(len(items))} {what if len(items) == 1 else f'{what}s'}"
 
 
 def _place(one: Data) -> tuple[str, ...]:
