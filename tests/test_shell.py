@@ -13,28 +13,15 @@ from os import close, read, urandom
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+import worker.shell as shell_folder
 from tests.backups import take
 from tests.conftest import StartServer
 from tests.processes import CANARY, PYTHON, Shell, command, environment, listing, run, run_forked
 from tests.servers import Binary, Server
-
-VERBS = [
-    "backup",
-    "list",
-    "restore",
-    "undo",
-    "preview",
-    "verify",
-    "prune",
-    "stats",
-    "adopt",
-    "export",
-    "delete",
-    "search",
-    "ping",
-]
+from worker.shell.verbs import VERBS, Verbs
 
 NAME = re.compile(r"redis_backup_\d{8}_\d{6}\.(rdb\.zst|json\.gz)")
 
@@ -167,7 +154,7 @@ def test_the_default_storage_is_the_folder_backups_where_one_stands(shell: Shell
 
 
 def test_help_says_what_each_verb_does(tmp_path: Path) -> None:
-    for verb in VERBS:
+    for verb in VERBS.keys() - {"token"}:
         shown = run_forked(verb, "--help", env=environment(), cwd=tmp_path)
         assert (shown.code, shown.err) == (0, "")
         assert f" {verb} " in shown.out.splitlines()[0]
@@ -182,6 +169,15 @@ def test_help_lists_every_verb_and_the_exit_codes(tmp_path: Path) -> None:
     assert shown.out.startswith("Usage: python -m worker ")
     assert all(re.search(rf"^  {verb} ", shown.out, re.MULTILINE) for verb in VERBS)
     assert run(*PYTHON, "--version", env=environment(), cwd=tmp_path).out.startswith("redis-backup, version ")
+
+
+def test_every_verb_has_a_module_of_its_own_and_help_of_one_line() -> None:
+    shell = Verbs()
+    commands = {verb: shell.get_command(click.Context(shell), verb) for verb in VERBS}
+    modules = {path.stem for path in Path(shell_folder.__path__[0]).glob("[a-z]*.py")}
+    assert {verb: command and command.name for verb, command in commands.items()} == {verb: verb for verb in VERBS}
+    assert modules - {"verbs", "performing", "options"} == set(VERBS)
+    assert shell.get_command(click.Context(shell), "performing") is None
 
 
 @pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, b"name 1"), ("n\n", 1, b"new"), ("", 1, b"new")])

@@ -1,8 +1,8 @@
 """The map of this folder, from the top down; imports go down only.
 
-doors    celery.py, tasks.py (the queue), __main__.py (the shell)
+doors    celery.py, tasks.py (the queue), __main__.py (the shell; shell/ has a module for each verb)
 verbs    backup.py, restore.py, undo.py, preview.py, search.py, verify.py, adopt.py, export.py, prune.py, stats.py, ping.py: no Celery in them
-told     console.py, found.py (to people), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
+told     console.py (to people), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
 runs     recording.py (one run as it goes), reaper.py (runs that were killed), runs.py (all of them)
 search   inquiry.py (what is asked), places.py (where a key may be), history.py (what changed); index.py beside a backup, buckets.py (its records, sorted)
 memory   catalogue.py, manifest.py, retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py

@@ -10,9 +10,11 @@ from worker.compression import COMPRESSIONS, detect
 from worker.config import CompressionName, FormatName
 from worker.errors import ArtifactError
 from worker.formats import portable, rdb, rdb_writing
+from worker.formats.census import Census
 from worker.manifest import Manifest, Origin
 from worker.progress import Progress, reported
 from worker.storage import chunks_of
+from worker.tally import Tally
 
 Reader = rdb.Reader | portable.Reader
 
@@ -69,6 +71,18 @@ def foreign_limit(stored: int) -> int:
 def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
     """What reads entries out of these chunks; without `values` payloads are passed over unheld where that can be."""
     return rdb.Reader(chunks, values=values) if data_format == "rdb" else portable.Reader(chunks)
+
+
+def count(chunks: Iterator[bytes], data_format: FormatName) -> Tally:
+    """Walk a dump to its end: what is in it. FormatError where its structure is broken."""
+    tally = Tally()
+    if data_format == "rdb":
+        for _ in Census(chunks, tally).chunks():
+            pass
+    else:
+        for batch in portable.Reader(chunks).batches():
+            tally.add(batch)
+    return tally
 
 
 def resumed(file: BinaryIO, manifest: Manifest, begins_at: int) -> Reader:

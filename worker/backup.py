@@ -19,12 +19,13 @@ from worker.entries import EntryStream
 from worker.errors import BackupSystemError, BusyError, SourceUnavailableError, StorageError, UsageError
 from worker.facts import Facts, read_facts
 from worker.formats import portable, rdb, rdb_writing
+from worker.formats.census import Census
 from worker.manifest import Manifest, Origin, Scope, Size, free_names
 from worker.meter import Meter
 from worker.progress import Progress
 from worker.sources.replication import Replication
 from worker.storage import Folder, open_storage
-from worker.tally import Counted, Tally, Walk
+from worker.tally import Counted, Tally
 from worker.wire import Wire
 
 
@@ -186,8 +187,8 @@ def _dump(plan: _Plan, began: datetime, tally: Tally, stack: ExitStack) -> tuple
     """The bytes of the dump, and the stream that they come from: what it knows is complete once they have passed."""
     source = plan.choice.source
     if plan.format == "rdb" and isinstance(source, Replication) and plan.databases is None:
-        walk = Walk(stack.enter_context(closing(source.chunks())), tally)
-        return walk.reader, walk.chunks()
+        census = Census(stack.enter_context(closing(source.chunks())), tally)
+        return census, census.chunks()
     read: EntryStream = source if not isinstance(source, Replication) else _reader(source, stack)
     stream = Counted(read, tally, plan.databases)
     if plan.format == "rdb":

@@ -1,11 +1,10 @@
 """Counts keys as they pass: how many in all, by database and type, and how many expire."""
 
-from collections import Counter, deque
-from collections.abc import Generator, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from operator import attrgetter
 
 from worker.entries import Entry, EntryStream
-from worker.formats.rdb import Reader
 
 _DB_AND_TYPE = attrgetter("db", "type")
 _EXPIRES_AT = attrgetter("expires_at")
@@ -25,6 +24,11 @@ class Tally:
         # No Python code runs for a single key here: it is done for every one of millions.
         self._counts.update(map(_DB_AND_TYPE, batch))
         self.expiring += len(batch) - list(map(_EXPIRES_AT, batch)).count(None)
+
+    def count(self, db: int, kind: str, number: int) -> None:
+        """Count so many keys of one type."""
+        self.keys += number
+        self._counts[db, kind] += number
 
     @property
     def by_db(self) -> dict[int, dict[str, int]]:
@@ -57,25 +61,3 @@ class Counted:
             kept = batch if self._databases is None else [entry for entry in batch if entry.db in self._databases]
             self._tally.add(kept)
             yield kept
-
-
-class Walk:
-    """Chunks of an RDB file that are walked as they pass. FormatError where they are no whole RDB file."""
-
-    def __init__(self, chunks: Iterator[bytes], tally: Tally) -> None:
-        self._chunks, self._tally = chunks, tally
-        self._passed: deque[bytes] = deque()
-        self.reader = Reader(self._tapped(), values=False)
-
-    def _tapped(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self._passed.append(chunk)
-            yield chunk
-
-    def chunks(self) -> Generator[bytes]:
-        """Yield the chunks, each as soon as it was walked."""
-        for batch in self.reader.batches():
-            self._tally.add(batch)
-            while self._passed:
-                yield self._passed.popleft()
-        yield from self._passed

@@ -1,7 +1,6 @@
 """Is this artifact whole, and is it what its manifest says."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,10 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from worker import artifact, catalogue
 from worker.config import Settings
 from worker.errors import ArtifactError
-from worker.manifest import Manifest
 from worker.progress import Progress, reported
 from worker.storage import open_storage
-from worker.tally import Tally
 
 log = structlog.get_logger()
 
@@ -38,7 +35,7 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     with storage.open(manifest.name) as file:
         artifact.check_bytes(file, manifest, progress)
         raw = artifact.bounded(artifact.raw_chunks(file, manifest.compression), manifest.bytes.raw)
-        tally = count(reported(raw, progress, "walking", manifest.bytes.raw), manifest)
+        tally = artifact.count(reported(raw, progress, "walking", manifest.bytes.raw), manifest.data_format)
     if manifest.keys is not None and (tally.keys, tally.by_db) != (manifest.keys, manifest.keys_by_db):
         raise ArtifactError(
             f"{manifest.name} holds {tally.keys:,} keys where its manifest says {manifest.keys:,}: the manifest is not its own."
@@ -53,11 +50,3 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
         "sha256": manifest.sha256,
         "seconds": seconds,
     }
-
-
-def count(chunks: Iterator[bytes], manifest: Manifest) -> Tally:
-    """Walk a dump to its end. ArtifactError where its structure is broken."""
-    tally = Tally()
-    for batch in artifact.reader(chunks, manifest.data_format, values=False).batches():
-        tally.add(batch)
-    return tally

@@ -5,7 +5,6 @@ Source of the format: rdb.c of Redis 2.6 to 8 and of Valkey 9.
 
 import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - read beside IndexError
@@ -42,12 +41,13 @@ _PASSED_OVER: dict[int, Shape] = {
     IDLE: (LENGTH,),
 }
 _PASSED_OVER_IN_VALKEY = _PASSED_OVER | {SLOT_IMPORT: (STRING, (LENGTH, LENGTH))}
+NO_LENGTH = "a length or a string begins with a byte that none can begin with"
 # Types whose value is one string: most keys of most servers, so the walk below spells their skipping out.
-_ONE_STRING = frozenset((0, 9, 10, 11, 12, 13, 16, 17, 20))
+ONE_STRING = frozenset((0, 9, 10, 11, 12, 13, 16, 17, 20))
 
 
 @dataclass(slots=True)
-class _OpenValue:
+class OpenValue:
     """A value that began in this window and goes on in the next."""
 
     code: int
@@ -79,7 +79,7 @@ class Reader:
         self._read_to = 0
         self._db = 0
         self._expires_at: int | None = None
-        self._open: _OpenValue | None = None
+        self._open: OpenValue | None = None
         self._ended = False
 
     def batches(self) -> Iterator[list[Entry]]:
@@ -142,14 +142,14 @@ class Reader:
                 key = data[pos + 2 : start]
                 if length >= 0x40:
                     key, start = read_string(data, pos + 1)
-                if code in _ONE_STRING:
+                if code in ONE_STRING:
                     length = data[start]
                     pos = start + 1 + length if length < 0x40 else after_string(data, start)
                     if pos > size:
-                        self._hold(_OpenValue(code, key, start, pos, None))
+                        self._hold(OpenValue(code, key, start, pos, None))
                         break
                 else:
-                    pos = self._skip(code, key, start)
+                    pos = self._after(code, key, start)
                     if self._open or self.unreadable:
                         break
                 payload = _TYPE_BYTE[code] + data[start:pos] if values else None
@@ -158,21 +158,22 @@ class Reader:
         except (IndexError, StructError):
             pass
         except FormatError:
-            window.fail("a length or a string begins with a byte that none can begin with")
+            window.fail(NO_LENGTH)
         if batch:
             self._read_to = window.offset + whole
         return batch
 
-    def _skip(self, code: int, key: bytes, start: int) -> int:
+    def _after(self, code: int, key: bytes, start: int) -> int:
         """Where the value that begins at `start` ends; it is held open when that is not in this window."""
         size = len(self._window.data)
         if start > size:
             raise IndexError
-        if code in FLAT:
-            with suppress(IndexError):
-                reached = after_flat(self._window.data, start, code)
-                if reached <= size:
-                    return reached
+        try:
+            if code in FLAT and (reached := after_flat(self._window.data, start, code)) <= size:
+                return reached
+        except IndexError:
+            # It goes on beyond this window, which only a Skipper remembers.
+            pass
         shape = shape_of(code, self.rdb_version or 0)
         if shape is None:
             self._unknown(code, key)
@@ -180,14 +181,14 @@ class Reader:
         skipper = Skipper(shape)
         reached, whole = skipper.skip(self._window.data, start)
         if not whole or reached > size:
-            self._hold(_OpenValue(code, key, start, reached, skipper))
+            self._hold(OpenValue(code, key, start, reached, skipper))
         return reached
 
-    def _hold(self, value: _OpenValue) -> None:
+    def _hold(self, value: OpenValue) -> None:
         self._open = value
         self._window.pos = value.start if self._values else min(value.reached, len(self._window.data))
 
-    def _resume(self, value: _OpenValue, batch: list[Entry]) -> int:
+    def _resume(self, value: OpenValue, batch: list[Entry]) -> int:
         """Go on with a value that was held open; it stays so when this window does not end it either."""
         whole = value.reached <= len(self._window.data)
         if whole and value.skipper:

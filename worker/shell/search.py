@@ -1,13 +1,39 @@
-"""What people see of a search in a shell: a key's versions, the keys that fit, one version or two side by side."""
+"""`search`: one key through time, and what people see of it."""
 
 import shlex
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.console import age, facts, notes, number, say, size, table
-from worker.differences import moment
+import click
 
-Data = dict[str, Any]
+from worker.config import load
+from worker.console import age, facts, notes, number, say, show, size, table
+from worker.differences import moment
+from worker.inquiry import SearchArguments
+from worker.search import search
+from worker.shell.performing import Data, checked, looked_up, verb
+
+
+@verb("search")
+@click.argument("key", required=False)
+@click.option("--match", metavar="GLOB", help="All keys that fit, such as 'user:*', in place of one KEY.")
+@click.option("--in", "names", multiple=True, metavar="NAME", help="Only in this backup; may be repeated.")
+@click.option("--db", "databases", metavar="0,3", help="Only these databases.")
+@click.option("--live/--no-live", default=True, show_default=True, help="Whether to look in the source as well.")
+@click.option("--limit", type=int, help="How many keys a GLOB is to find (default: 100).")
+@click.option("--show", metavar="NAME", help="Show the version of this backup, or of `live`.")
+@click.option("--against", metavar="NAME", help="What differs between that version and this one.")
+def command(as_json: bool, **options: Any) -> None:
+    """Find KEY in all backups and in the source: where it is, and where it changed.
+
+    In KEY other bytes than text are written as \\xNN, and a backslash as \\\\. The first search of a backup makes its
+    index, which takes as long as reading it.
+    """
+    arguments = checked(SearchArguments, **options)
+    with looked_up("search") as progress:
+        result = search(load(), arguments, progress)
+    show(result, as_json=as_json, view=found)
+
 
 _CHANGES = {
     "first": "",

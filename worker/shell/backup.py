@@ -1,0 +1,41 @@
+"""`backup`: make one now."""
+
+from typing import Any
+
+import click
+
+from worker.backup import BackupArguments, backup
+from worker.config import load
+from worker.console import notes, number, say, show, size
+from worker.shell.performing import Data, checked, performed, verb
+
+
+@verb("backup")
+@click.option("--format", "data_format", type=click.Choice(["rdb", "json"]), help="What to write (default: rdb).")
+@click.option(
+    "--compression", type=click.Choice(["zstd", "gzip", "none"]), help="Default: zstd for rdb, gzip for json."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "replication", "scan", "typed"]),
+    help="How to read the source (default: auto).",
+)
+@click.option("--db", "databases", metavar="0,3", help="Only these databases.")
+def command(as_json: bool, data_format: str | None, **options: Any) -> None:
+    """Make a backup now."""
+    arguments = checked(BackupArguments, format=data_format, **options)
+    result = performed("backup", arguments, lambda progress: backup(load(), arguments, progress))
+    show(result, as_json=as_json, view=made)
+
+
+def made(data: Data) -> None:
+    """One new backup."""
+    if "skipped" in data:
+        say(f"No backup was needed: {data['skipped']}.")
+        return
+    say(
+        f"{data['name']}: {number(data['keys'])} keys, {size(data['bytes']['stored'])} "
+        f"({size(data['bytes']['raw'])} before compression), {data['duration_seconds']:.1f} s, "
+        f"{data['consistency']} by {data['engine']} ({data['engine_reason']})"
+    )
+    notes(data["warnings"])

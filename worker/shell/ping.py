@@ -1,0 +1,30 @@
+"""`ping`: what we may do at the source."""
+
+from worker.config import load
+from worker.console import facts, show, size
+from worker.ping import ping
+from worker.shell.performing import Data, looked_up, verb
+
+
+@verb("ping")
+def command(as_json: bool) -> None:
+    """Reach the source: what it is, what we may do there, which engine would be used."""
+    with looked_up("ping"):
+        result = ping(load())
+    show(result, as_json=as_json, view=pinged)
+
+
+def pinged(data: Data) -> None:
+    """What we may do at the source."""
+    told = data["facts"]
+    rows = [
+        ("Source", f"{told['server']} {told['version']} at {data['address']}, {told['role']}"),
+        ("Keys", ", ".join(f"db{db}: {count:,}" for db, count in told["keys"].items()) or "none"),
+        ("Memory", size(told["used_memory"])),
+        ("Engine", f"{data['engine']['name']} ({data['engine']['reason']})"),
+        ("Backup", "allowed" if data["may_backup"] else "not allowed"),
+        ("Restore", "allowed" if data["may_restore"] else "not allowed"),
+    ]
+    for purpose, words in data["missing_acl"].items():
+        rows.append((f"For {purpose}", f"ACL SETUSER <user> {words}"))
+    facts(rows)

@@ -1,0 +1,31 @@
+"""`prune`: the oldest backups deleted."""
+
+import click
+
+from worker.config import load
+from worker.console import notes, say, show, size
+from worker.prune import PruneArguments, prune
+from worker.shell.performing import Data, checked, performed, verb
+
+
+@verb("prune")
+@click.option("--keep", type=click.IntRange(min=1), help="How many to keep (default: BACKUP_KEEP, 7).")
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+def command(as_json: bool, keep: int | None, dry_run: bool) -> None:
+    """Delete the oldest backups, and what killed runs left behind."""
+    arguments = checked(PruneArguments, keep=keep, dry_run=dry_run)
+    result = performed("prune", arguments, lambda progress: prune(load(), arguments, progress))
+    show(result, as_json=as_json, view=pruned)
+
+
+def pruned(data: Data) -> None:
+    """What retention did, or would do."""
+    would = "would be " if data["dry_run"] else ""
+    for one in data["deleted"]:
+        say(f"{would}deleted: {one['name']} ({one['reason']})")
+    for name in data["swept"]:
+        say(f"{would}swept: {name} (left by a run that was killed)")
+    say(
+        f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed"
+    )
+    notes(data["problems"])

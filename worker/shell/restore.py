@@ -1,0 +1,71 @@
+"""`restore`: a backup back into a server."""
+
+from typing import Any
+
+import click
+
+from worker import catalogue
+from worker.config import load
+from worker.console import notes, number, say, show
+from worker.manifest import Manifest
+from worker.report import counts
+from worker.restore import RestoreArguments, check_complete, restore
+from worker.shell.options import part_and_place, with_mode
+from worker.shell.performing import Data, checked, confirm, performed, verb
+from worker.storage import open_storage
+
+
+@verb("restore")
+@click.argument("name")
+@with_mode
+@part_and_place
+@click.option("--preview", metavar="RUN", help="Only if the target is still as that preview saw it.")
+@click.option(
+    "--force",
+    is_flag=True,
+    default=None,
+    help="Go on though it has changed since the preview, seems to have too little memory, or has replicas that a mirror "
+    "would fill as well.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before overwriting or deleting.")
+def command(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> None:
+    """Restore the backup NAME (`latest`: the newest) into REDIS_URL, or with --to into another server.
+
+    Existing keys are left alone, unless --mode says otherwise. The backup is verified whole before the first key is
+    written.
+    """
+    arguments = checked(RestoreArguments, name=name, mode=mode, **options)
+    settings = load()
+    if mode != "skip" and not yes:
+        manifest = catalogue.get(open_storage(settings.backup_storage), name, catalogue.scope_of(settings))
+        arguments = arguments.model_copy(update={"name": manifest.name})
+        confirm(question(manifest, mode, arguments.endpoint(settings).address))
+
+    def show_and_check(report: Data) -> None:
+        show(report, as_json=as_json, view=restored)
+        check_complete(report)
+
+    performed("restore", arguments, lambda progress: restore(settings, arguments, progress), show_and_check)
+
+
+def question(manifest: Manifest, mode: str, target: str) -> str:
+    """What a restore that takes something away is about to do, with the addresses it may be wrong about."""
+    origin = f" of {manifest.source.address}" if manifest.source.address else ""
+    backup = f"{manifest.name}{origin} ({number(manifest.keys)} keys)"
+    if mode == "mirror":
+        return f"Overwrite keys of {target} with {backup}, and delete those that it does not have?"
+    return f"Overwrite keys of {target} with {backup}?"
+
+
+def restored(data: Data) -> None:
+    """What a restore did."""
+    origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
+    say(f"{data['name']}{origin} to {data['target']}: {counts(data)}, {data['seconds']:.1f} s")
+    if data["way"]:
+        say(f"  mirrored by {data['way']}: {data['reason']}")
+    for one in data["failures"]:
+        say(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
+    notes(data["warnings"])
+    if kept := data["undo"]:
+        days = "1 day" if kept["days"] == 1 else f"{kept['days']} days"
+        say(f"It can be undone for {days}: python -m worker undo {kept['name']}")
