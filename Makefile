@@ -7,12 +7,13 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 
 .DELETE_ON_ERROR:
-.PHONY: help run test install lint
+.PHONY: help run test install lint bench
 
 help:
 	@echo "make run      everything on this machine: dashboard, broker, workers, beat and a demo Redis; Ctrl-C stops it"
 	@echo "make test     the tests"
 	@echo "make lint     ruff and mypy"
+	@echo "make bench    how fast, next to what; BENCH_ARGS=--quick for a short run"
 	@echo "make install  only make $(VENV) ready"
 
 run: install
@@ -25,6 +26,10 @@ lint: install
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+
+# `make bench BENCH_ARGS=--help` says what can be chosen.
+bench: install
+	@exec $(PYTHON) -m benchmarks $(BENCH_ARGS)
 
 install: $(VENV)/installed
 

@@ -172,7 +172,7 @@ def handed(server: Server, file: File) -> tuple[Exception, Standin]:
         )
         handover = Handover(asked, standin, primary, silent)
         with pytest.raises((TargetError, ArtifactError)) as caught:
-            handover.run(file)
+            handover.run(file, iter(()))
         assert handover.ended == (server.process.poll() is None)
         return caught.value, standin
 

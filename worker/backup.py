@@ -169,6 +169,7 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
         "keys_by_db": tally.by_db,
         "expiring": tally.expiring,
         "functions": len(stream.libraries),
+        "module_data": getattr(stream, "modules", False),
         "bytes": Size(raw=raw.bytes, stored=stored.bytes),
         "sha256": stored.sha256,
         "compression": plan.compression.name,

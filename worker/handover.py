@@ -5,7 +5,7 @@ cut anywhere leaves the old data or the new, and `REPLICAOF NO ONE` on every pat
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -35,10 +35,10 @@ class File:
     length: int
     """In bytes."""
     chunks: Iterator[bytes]
-    keys: dict[int, int]
+    keys: Mapping[int, int]
     """By database."""
-    expired: dict[int, int]
-    """How many of those are there no more for anybody who asks."""
+    expired: Mapping[int, int]
+    """How many of those are there no more for anybody who asks: complete when what goes on `meanwhile` has ended."""
 
 
 class Handover:
@@ -49,32 +49,37 @@ class Handover:
         self.ended = False
         """Whether the target is known to be a primary again."""
 
-    def run(self, file: File) -> None:
-        """Let the target load the file. Raises NobodyCameError when it did not come to us: nothing was changed then.
+    def run(self, file: File, meanwhile: Iterator[object]) -> None:
+        """Let the target load the file, and go through `meanwhile` while it does.
 
+        Raises NobodyCameError when it did not come to us: nothing was changed then.
         Raises TargetError, ArtifactError, or what `progress` raised, with what the target holds then.
         """
         try:
             with self._endpoint.translated("loading the backup as a replica of ours"), Wire(self._endpoint) as wire:
-                self._load(wire, file)
+                said = self._load(wire, file, meanwhile)
                 wire.ask(b"REPLICAOF", b"NO", b"ONE")
                 self.ended = True
+                for _ in meanwhile:
+                    pass
+                _prove(said, file)
         except BackupSystemError as error:
             raise type(error)(f"{error} {self._taken_back()}") from None
         except BaseException:
             self._taken_back()
             raise
 
-    def _load(self, wire: Wire, file: File) -> None:
+    def _load(self, wire: Wire, file: File, meanwhile: Iterator[object]) -> dict[str, str]:
+        """What INFO says as soon as the file is loaded."""
         known_by = info(wire)["master_replid"]
         wire.ask(b"REPLICAOF", self._standin.host.encode(), b"%d" % self._standin.port)
         self._primary.let_in(known_by, COMING_SECONDS)
         for sent in self._primary.send(file.length, _exactly(file)):
             self._progress("sending", sent, file.length, "bytes")
-        self._wait(wire)
-        _prove(info(wire), file)
+        self._wait(wire, meanwhile)
+        return info(wire)
 
-    def _wait(self, wire: Wire) -> None:
+    def _wait(self, wire: Wire, meanwhile: Iterator[object]) -> None:
         """Until the target says that it has loaded the file."""
         loaded, since = "0", time.monotonic()
         while (said := info(wire)).get("loading") != "0" or said.get("master_link_status") != "up":
@@ -84,7 +89,7 @@ class Handover:
                 self._progress("loading", int(loaded), int(said.get("loading_total_bytes", 0)) or None, "bytes")
             if time.monotonic() - since > STANDSTILL_SECONDS:
                 raise RedisTimeoutError("it does not load the file")
-            time.sleep(POLL_SECONDS)
+            _pass_time(meanwhile, POLL_SECONDS)
 
     def _taken_back(self) -> str:
         told = standins.end(self._endpoint, self._standin, AWAY_SECONDS)
@@ -93,6 +98,15 @@ class Handover:
             "It does not answer. When it starts again, it is a primary with what it last saved; "
             "should it come back without a start, the next restore makes it one."
         )
+
+
+def _pass_time(meanwhile: Iterator[object], seconds: float) -> None:
+    """Go on for so long with what is to be done meanwhile; wait where nothing of it is left."""
+    until = time.monotonic() + seconds
+    for _ in meanwhile:
+        if time.monotonic() >= until:
+            return
+    time.sleep(max(0.0, until - time.monotonic()))
 
 
 def _exactly(file: File) -> Iterator[bytes]:

@@ -81,6 +81,8 @@ class Manifest(BaseModel):
     """Keys by database and type."""
     expiring: Count
     functions: Count = 0
+    module_data: bool = False
+    """Whether modules have put something beside the keys: only a server with all of them loads the file as it is."""
     bytes: Size
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Of the stored file, in hexadecimal: what `sha256sum` prints."""

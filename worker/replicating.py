@@ -1,8 +1,7 @@
 """A whole backup given to the target as one file, which it loads as a replica of ours."""
 
-from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import BinaryIO
 
@@ -11,6 +10,7 @@ from worker.config import Settings
 from worker.connection import Endpoint
 from worker.entries import EntryStream
 from worker.facts import info, keyspace
+from worker.formats.census import Census
 from worker.guardian import Guardian
 from worker.handover import File, Handover
 from worker.keyset import KeySet
@@ -20,6 +20,7 @@ from worker.progress import Progress
 from worker.request import Request
 from worker.standins import Standin
 from worker.surplus import Had, Surplus
+from worker.tally import Tally
 from worker.target import Target
 from worker.wire import Wire
 
@@ -53,18 +54,6 @@ class Job:
                 self.progress("restoring", done, total, "keys")
 
 
-@dataclass
-class _Contents:
-    """What is in an RDB file; `keys` and `expired` by database."""
-
-    bytes: int = 0
-    keys: Counter[int] = field(default_factory=Counter)
-    expired: Counter[int] = field(default_factory=Counter)
-    functions: int = 0
-    unfit: str | None = None
-    """Why no server should be given it whole."""
-
-
 def replicate(job: Job) -> str | None:
     """Let the target load the backup, and count in its report; or why that cannot be, and then nothing was changed.
 
@@ -75,53 +64,52 @@ def replicate(job: Job) -> str | None:
 
 
 def _replicate(job: Job, guardian: Guardian) -> str | None:
-    with KeySet() as names, job.endpoint.translated("becoming a replica of ours"), Wire(job.endpoint) as wire:
+    with job.endpoint.translated("becoming a replica of ours"), Wire(job.endpoint) as wire:
         before = info(wire)
-        databases = keyspace(before)
-        contents = _walk(job, names if databases else None)
-        if contents.unfit:
-            return contents.unfit
-        deleted = sum(len(keys) for _, keys in Surplus(job.request, job.manifest, names).batches(wire, databases))
+        deleted = _surplus(job, wire, keyspace(before))
         bind = job.settings.mirror_bind or wire.local_address
         host = wire.local_address if ip_address(bind).is_unspecified else bind
     try:
         primary = Primary(bind, job.settings.mirror_port)
     except OSError as error:
         return f"nobody can listen on {bind}: {error.strerror}, see MIRROR_BIND and MIRROR_PORT"
+    census = _census(job)
     with primary:
-        standin = _standin(job, primary, host, before, contents)
+        standin = _standin(job, primary, host, before)
         guardian.watch(job.request.url(job.settings), standin)
         try:
-            _hand_over(job, primary, standin, contents)
+            _hand_over(job, primary, standin, census)
         except NobodyCameError:
             return f"the target did not come to {host} to fetch the backup, see MIRROR_BIND and MIRROR_PORT"
-    _count(job, contents, deleted, before)
+    _count(job, census, deleted, before)
     return None
 
 
-def _walk(job: Job, names: KeySet | None) -> _Contents:
-    """Read the file to its end before any of it is sent: what no server could load must not reach one."""
-    contents = _Contents()
-
-    def counted() -> Iterator[bytes]:
-        for chunk in artifact.raw_chunks(job.file, job.manifest.compression):
-            contents.bytes += len(chunk)
-            yield chunk
-
-    job.file.seek(0)
-    reader = artifact.reader(counted(), "rdb", values=False)
-    for batch in (Had(reader, names, job.at) if names else reader).batches():
-        contents.keys.update(entry.db for entry in batch)
-        contents.expired.update(
-            entry.db for entry in batch if entry.expires_at is not None and entry.expires_at <= job.at
-        )
-        job.progress("reading", contents.keys.total(), job.manifest.keys, "keys")
-    contents.functions = len(reader.libraries)
-    contents.unfit = "the backup holds data of modules" if getattr(reader, "modules", False) else None
-    return contents
+def _surplus(job: Job, wire: Wire, databases: Iterable[int]) -> int:
+    """How many keys of the target the backup does not have."""
+    if not databases:
+        return 0
+    with KeySet() as names:
+        job.file.seek(0)
+        reader = artifact.reader(artifact.raw_chunks(job.file, job.manifest.compression), "rdb", values=False)
+        read = 0
+        for batch in Had(reader, names, job.at).batches():
+            read += len(batch)
+            job.progress("reading", read, job.manifest.keys, "keys")
+        return sum(len(keys) for _, keys in Surplus(job.request, job.manifest, names).batches(wire, databases))
 
 
-def _standin(job: Job, primary: Primary, host: str, before: dict[str, str], contents: _Contents) -> Standin:
+def _census(job: Job) -> Census:
+    """Counts which keys of the backup have expired, once it is asked to."""
+
+    def chunks() -> Iterator[bytes]:
+        job.file.seek(0)
+        yield from artifact.raw_chunks(job.file, job.manifest.compression)
+
+    return Census(chunks(), Tally(), job.at)
+
+
+def _standin(job: Job, primary: Primary, host: str, before: dict[str, str]) -> Standin:
     databases = keyspace(before).values()
     return Standin(
         run=logs.current_run(),
@@ -133,28 +121,31 @@ def _standin(job: Job, primary: Primary, host: str, before: dict[str, str], cont
         keys=sum(counts["keys"] for counts in databases),
         expiring=sum(counts["expires"] for counts in databases),
         server=before.get("run_id", ""),
-        backup_keys=contents.keys.total(),
+        backup_keys=job.manifest.keys or 0,
         backup_expiring=job.manifest.expiring,
     )
 
 
-def _hand_over(job: Job, primary: Primary, standin: Standin, contents: _Contents) -> None:
+def _hand_over(job: Job, primary: Primary, standin: Standin, census: Census) -> None:
     job.file.seek(0)
     chunks = artifact.raw_chunks(job.file, job.manifest.compression)
+    keys = {db: sum(kinds.values()) for db, kinds in job.manifest.keys_by_db.items()}
     standins.remember(job.settings, standin)
     handover = Handover(job.endpoint, standin, primary, job.progress)
+    # What has expired is counted while the target is busy loading: it would be time lost before or after.
+    meanwhile = census.chunks() if job.manifest.expiring else iter(())
     try:
-        handover.run(File(contents.bytes, chunks, contents.keys, contents.expired))
+        handover.run(File(job.manifest.bytes.raw, chunks, keys, census.expired), meanwhile)
     finally:
         if handover.ended:
             standins.forget(job.settings, standin)
 
 
-def _count(job: Job, contents: _Contents, deleted: int, before: dict[str, str]) -> None:
+def _count(job: Job, census: Census, deleted: int, before: dict[str, str]) -> None:
     report = job.target.report
-    report.expired = contents.expired.total()
-    report.restored = contents.keys.total() - report.expired
-    report.deleted, report.functions = deleted, contents.functions
+    report.expired = census.expired.total()
+    report.restored = (job.manifest.keys or 0) - report.expired
+    report.deleted, report.functions = deleted, job.manifest.functions
     if before.get("aof_enabled") == "1":
         report.warn("The target writes its AOF anew now: should it crash before that is done, its old data come back.")
     elif _loaded_from_the_wire(job, before):

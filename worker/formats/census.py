@@ -6,7 +6,16 @@ from struct import error as StructError  # noqa: N812 - read beside IndexError
 
 from worker.entries import Entry
 from worker.errors import FormatError
-from worker.formats.rdb import EXPIRE_MS, EXPIRE_S, FIRST_OPCODE, NO_LENGTH, ONE_STRING, SELECT_DB, OpenValue, Reader
+from worker.formats.rdb import (
+    EXPIRE_MS,
+    FIRST_OPCODE,
+    NO_LENGTH,
+    ONE_STRING,
+    SELECT_DB,
+    OpenValue,
+    Reader,
+    read_expiry,
+)
 from worker.formats.skipping import after_string
 from worker.formats.strings import read_string
 from worker.formats.values import TYPE_OF
@@ -19,10 +28,13 @@ class Census(Reader):
     A backup cannot be quicker than this loop; to make and drop an entry for each key would double its time.
     """
 
-    def __init__(self, chunks: Iterator[bytes], tally: Tally) -> None:
-        self._chunks, self._tally = chunks, tally
+    def __init__(self, chunks: Iterator[bytes], tally: Tally, at: float = 0.0) -> None:
+        self.expired: Counter[int] = Counter()
+        """How many keys have expired by `at`, in milliseconds since the epoch; by database."""
+        self._chunks, self._tally, self._at = chunks, tally, at
         self._passed: deque[bytes] = deque()
-        self._codes = bytearray()
+        # Of the keys since the last count: their types, and when they expire.
+        self._codes, self._moments = bytearray(), list[int]()
         super().__init__(self._tapped(), values=False)
 
     def chunks(self) -> Generator[bytes]:
@@ -39,7 +51,7 @@ class Census(Reader):
 
     def _walk(self) -> list[Entry]:
         """Every whole record of the window: the loop of a Reader, spelt out once more with half of its work."""
-        window, add, expiring = self._window, self._codes.append, 0
+        window, add, expires_at = self._window, self._codes.append, self._moments.append
         data, pos, size = window.data, window.pos, len(window.data)
         if value := self._open:
             pos = self._resume(value, [])
@@ -51,7 +63,7 @@ class Census(Reader):
                 window.pos = pos
                 code = data[pos]
                 if code == EXPIRE_MS and pos + 9 <= size:
-                    expiring += 1
+                    expires_at(read_expiry(data, pos + 1)[0])
                     pos += 9
                     continue
                 if code >= FIRST_OPCODE:
@@ -77,7 +89,6 @@ class Census(Reader):
             pass
         except FormatError:
             window.fail(NO_LENGTH)
-        self._tally.expiring += expiring
         self._count()
         return []
 
@@ -86,10 +97,17 @@ class Census(Reader):
             # Those so far are of the database before.
             self._count()
         pos = super()._opcode(code, pos)
-        self._tally.expiring += code in (EXPIRE_MS, EXPIRE_S)
+        if self._expires_at is not None:
+            # In seconds, or cut by the end of the last window.
+            self._moments.append(self._expires_at)
+            self._expires_at = None
         return pos
 
     def _count(self) -> None:
         for code, number in Counter(self._codes).items():
             self._tally.count(self._db, TYPE_OF[code], number)
+        self._tally.expiring += len(self._moments)
+        if self._at:
+            self.expired[self._db] += sum(moment <= self._at for moment in self._moments)
         self._codes.clear()
+        self._moments.clear()

@@ -29,7 +29,7 @@ HEADER_BYTES = 9
 _FIRST_VERSION_WITH_CHECKSUM = 5
 _MOST_FACTS = 100
 _u32 = Struct("<I").unpack_from
-_i64 = Struct("<q").unpack_from
+read_expiry = Struct("<q").unpack_from
 # A NamedTuple's own constructor takes twice as long.
 _new = tuple.__new__
 _TYPE_BYTE = [bytes([code]) for code in range(256)]
@@ -211,7 +211,7 @@ class Reader:
         """What stands between keys. IndexError or StructError, and nothing changed, where it is cut."""
         data = self._window.data
         if code == EXPIRE_MS:
-            self._expires_at = _i64(data, pos)[0]
+            self._expires_at = read_expiry(data, pos)[0]
             return pos + 8
         if code == EXPIRE_S:
             self._expires_at = _u32(data, pos)[0] * 1000

@@ -1,0 +1,129 @@
+"""What live traffic feels: redis-benchmark alone, and beside whatever else reads or writes the same server."""
+
+import csv
+import io
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+from benchmarks.contest import Contestant, Outcome, contest
+from benchmarks.loaded import Loaded
+from benchmarks.made import Backup
+from benchmarks.place import PYTHON, bash
+from benchmarks.results import Round, Row
+from benchmarks.servers import Server, tool
+from benchmarks.timing import FailedError, end_group, timed
+
+ALONE = "redis-benchmark alone"
+BESIDE = {
+    "beside a scan backup": ("backup", "--engine", "scan"),
+    "beside a preview": ("preview", "NAME", "--mode", "overwrite"),
+    "beside an overwrite restore": ("restore", "NAME", "--mode", "overwrite", "--yes"),
+    "beside a replication backup": ("backup", "--engine", "replication"),
+}
+BESIDE_PEER = "beside redis-cli --rdb - | gzip"
+# redis-benchmark's own number of clients, as fast as they can; and one alone, who has to wait for nobody else's.
+CLIENTS = (50, 1)
+HEAD_START_SECONDS = 0.7
+"""For Python to start: what it costs the server begins after that."""
+PATIENCE_SECONDS = 10
+
+
+def figure(percentile: str, clients: int, command: str) -> str:
+    """How a figure is named, in milliseconds."""
+    return f"{percentile} {command} {clients}"
+
+
+def run(loaded: Loaded, backup: Backup, rounds: int, requests: int) -> list[Row]:
+    """Measure in turn, on one server that has the data and whatever redis-benchmark writes besides."""
+    with loaded.place.server(loaded.rdb) as server:
+        measure = partial(_measured, loaded, server, requests)
+        needs = ("redis-benchmark",)
+        found = [Contestant(ALONE, "floor", lambda: measure(_nothing()), needs)]
+        for name, words in BESIDE.items():
+            command = [*PYTHON, *(backup.manifest.name if word == "NAME" else word for word in words)]
+            env = loaded.place.environment(server, backup.storage, BACKUP_UNDO_DAYS="0")
+            found.append(Contestant(name, "ours", partial(_beside, measure, command, loaded.place.folder, env), needs))
+        piped = [bash(), "-c", f"{tool('redis-cli')} -p {server.port} --rdb - | gzip > /dev/null"]
+        run_peer = partial(_beside, measure, piped, loaded.place.folder, None)
+        found.append(Contestant(BESIDE_PEER, "peer", run_peer, (*needs, "redis-cli", "gzip")))
+        return contest("traffic", loaded.shape, found, rounds, loaded.place.told)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+Measure = Callable[[AbstractContextManager[None]], Outcome]
+
+
+def _beside(measure: Measure, command: list[str], folder: Path, env: dict[str, str] | None) -> Outcome:
+    return measure(_again_and_again(command, folder, env))
+
+
+@contextmanager
+def _again_and_again(command: list[str], folder: Path, env: dict[str, str] | None) -> Iterator[None]:
+    """Run a command, and run it again when it is done, until the end. FailedError where it did not work."""
+    over, quiet = threading.Event(), subprocess.DEVNULL
+    running: list[subprocess.Popen[bytes]] = []
+    codes: list[int] = []
+
+    def go_on() -> None:
+        while not over.is_set() and not any(codes):
+            running.append(
+                subprocess.Popen(
+                    command, env=env, cwd=folder, stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
+                )
+            )
+            code = running[-1].wait()
+            codes.append(0 if over.is_set() else code)
+
+    thread = threading.Thread(target=go_on)
+    thread.start()
+    try:
+        over.wait(HEAD_START_SECONDS)
+        yield
+    finally:
+        over.set()
+        # Asked first: a verb that is killed keeps its lock for a minute, and the next one would find it busy.
+        while thread.is_alive():
+            for process in running[-1:]:
+                _ask_to_end(process)
+            thread.join(PATIENCE_SECONDS)
+            for process in running[-1:]:
+                end_group(process)
+    if any(codes):
+        raise FailedError(f"{' '.join(command[-4:])} did not work beside the traffic")
+
+
+def _ask_to_end(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def _measured(loaded: Loaded, server: Server, requests: int, beside: AbstractContextManager[None]) -> Outcome:
+    with beside:
+        total, figures = Round(seconds=0), {}
+        for clients in CLIENTS:
+            took, table = _benchmark(loaded, server, clients, requests if clients > 1 else requests // 5)
+            total.seconds += took.seconds
+            for line in csv.DictReader(io.StringIO(table)):
+                for percentile in ("p50", "p99"):
+                    name = figure(percentile, clients, line["test"])
+                    figures[name] = float(line[f"{percentile}_latency_ms"])
+                figures[figure("requests/s", clients, line["test"])] = float(line["rps"])
+    total.figures = figures
+    return Outcome(total)
+
+
+def _benchmark(loaded: Loaded, server: Server, clients: int, requests: int) -> tuple[Round, str]:
+    output = loaded.place.folder / "traffic.csv"
+    words = f"-p {server.port} -c {clients} -n {requests} -r 100000 -d 100 -t get,set --csv"
+    took = timed([str(tool("redis-benchmark")), *words.split()], loaded.place.folder, output=output)
+    return took, output.read_text()
