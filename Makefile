@@ -3,6 +3,8 @@
 PYTHONS ?= python3.12 python3.11 python3.13 python3 python
 # `make test TEST_ARGS=` runs the slow sweeps too, `make test TEST_ARGS='-k restore'` a part.
 TEST_ARGS ?= -m "not slow"
+# Side by side, and more than two cores have room for: much of a test is waiting for a server.
+TEST_PROCESSES ?= 3
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 
@@ -20,7 +22,7 @@ run: install
 	@exec $(PYTHON) -m local
 
 test: install
-	@exec $(PYTHON) -m pytest $(TEST_ARGS)
+	@exec $(PYTHON) -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
 
 lint: install
 	$(PYTHON) -m ruff check .

@@ -68,14 +68,17 @@ class Target:
         For payloads, RESTORE of one with an impossible type: the server checks everything else and turns it down. For
         values, SET of a key that would have to exist.
         """
-        if rdb_version is None:
-            wire.ask(b"SET", temporary_key(), b"", b"XX")
-            return
-        answer = _trial(wire, rdb_version)
+        answer = _trial(wire, rdb_version) if rdb_version else wire.try_(b"SET", temporary_key(), b"", b"XX")
         words = str(answer)
         if _TOO_NEW in words:
             raise RefusedError(
                 f"The target is too old for this backup: it does not load RDB version {rdb_version}. {_OVER_JSON}"
+            )
+        if words.startswith("OOM"):
+            facts = self._checked
+            raise RefusedError(
+                f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in "
+                "use, and it takes no writes. Raise maxmemory, or delete something."
             )
         if "Bad data format" not in words:
             raised(answer)
