@@ -50,7 +50,8 @@ def main(quick: bool, only: str, without: str, out: Path | None, again: bool, **
     if again:
         found = results.load(out / report.JSON)
     else:
-        found = run(options, Clock())
+        SCRATCH.mkdir(parents=True, exist_ok=True)
+        found = run(options, Clock(), lambda so_far: results.save(so_far, SCRATCH / report.JSON))
         out.mkdir(parents=True, exist_ok=True)
         results.save(found, out / report.JSON)
     report.write(found, out, ROOT / "README.md" if out.resolve() == PUBLISHED else None)
@@ -93,7 +94,7 @@ if __name__ == "__main__":
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped; nothing was written, and no server is left.", err=True)
+        click.echo(f"Stopped, and no server is left; what was measured is in {SCRATCH / report.JSON}.", err=True)
         sys.exit(1)
     except (FailedError, BackupSystemError) as error:
         click.echo(f"Error: {error}", err=True)

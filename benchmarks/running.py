@@ -41,8 +41,8 @@ class Options:
         return not self.quick and self.keys == MAIN_KEYS and self.chosen >= {*STEPS, *SETS}
 
 
-def run(options: Options, told: Told) -> Results:
-    """Run all of it."""
+def run(options: Options, told: Told, keep: Callable[[Results], None]) -> Results:
+    """Run all of it; `keep` is given what there is after each step, for a run of half an hour may be cut short."""
     began, main = time.monotonic(), mixed(options.keys)
     results = Results(
         machine=machine.look(),
@@ -55,6 +55,8 @@ def run(options: Options, told: Told) -> Results:
     with opened(told, options.folder) as place:
         for rows in _steps(options, place, main):
             results.rows += rows
+            results.seconds = round(time.monotonic() - began)
+            keep(results)
     results.changed = machine.code() != results.code
     results.seconds = round(time.monotonic() - began)
     return results

@@ -32,7 +32,7 @@ LAYERS = {
         "worker.sources worker.compare worker.differences worker.live worker.modules worker.primary worker.keyset worker.libraries worker.target worker.writing worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
     ),
     "a Redis": "worker.lease worker.broker worker.facts worker.wire worker.connection",
-    "ground": "worker.buckets worker.tally worker.entries worker.meter worker.progress worker.globs worker.logs worker.config",
+    "ground": "worker.buckets worker.scratch worker.tally worker.entries worker.meter worker.progress worker.globs worker.logs worker.config",
     "errors": "worker.errors",
     "the version": "worker",
 }

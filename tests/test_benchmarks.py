@@ -341,7 +341,9 @@ def test_a_peer_that_loses_keys_is_shown_with_what_it_lost(
 def test_a_whole_run_at_a_small_scale(tmp_path: Path) -> None:
     options = Options(keys=KEYS, rounds=1, requests=1000, taps=1, chosen=chosen("", "huge,10m"), folder=tmp_path)
     said: list[str] = []
-    found = run(options, said.append)
+    kept: list[Results] = []
+    found = run(options, said.append, kept.append)
+    assert kept[-1].rows == found.rows
     assert {one.step for one in found.rows} == set(STEPS)
     failed = [line for line in said if " failed: " in line]
     assert [one.name for one in found.rows if one.missing and one.kind == "ours"] == [], failed

@@ -2,6 +2,8 @@
 
 import json
 import os
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -175,6 +177,75 @@ def test_one_bad_backup_hides_no_good_one(folder: Folder) -> None:
     (folder.path / NAMES[2]).unlink()
     assert names(folder) == [NAMES[1], NAMES[0]]
     assert catalogue.get(folder, "latest", ANYWHERE).name == NAMES[1]
+
+
+@pytest.fixture
+def an_hour_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is written now was written long ago."""
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 3600 * 10**9)
+
+
+@pytest.mark.usefixtures("an_hour_later")
+def test_a_manifest_that_nobody_has_touched_is_not_read_again(folder: Folder) -> None:
+    stored(folder, NAMES[0])
+    (first,), (second,) = catalogue.read(folder).backups, catalogue.read(Folder(folder.path)).backups
+    assert second is first
+
+
+def test_one_that_has_just_been_written_is_read_again(folder: Folder) -> None:
+    stored(folder, NAMES[0])
+    (first,), (second,) = catalogue.read(folder).backups, catalogue.read(folder).backups
+    assert second == first
+    assert second is not first
+
+
+@pytest.mark.usefixtures("an_hour_later")
+def test_a_large_one_is_read_again(folder: Folder) -> None:
+    folder.put(NAMES[0], b"content")
+    catalogue.add(folder, manifest_of(NAMES[0], b"content").model_copy(update={"warnings": ["much " * 10_000]}))
+    (first,), (second,) = catalogue.read(folder).backups, catalogue.read(folder).backups
+    assert second is not first
+
+
+def _in_place(path: Path, text: bytes) -> None:
+    path.write_bytes(text)
+
+
+def _replaced(path: Path, text: bytes) -> None:
+    path.with_suffix(".new").write_bytes(text)
+    path.with_suffix(".new").rename(path)
+
+
+@pytest.mark.usefixtures("an_hour_later")
+@pytest.mark.parametrize("write", [_in_place, _replaced])
+def test_a_change_is_seen_at_once_even_under_the_old_size_and_time(
+    write: Callable[[Path, bytes], None], folder: Folder
+) -> None:
+    stored(folder, NAMES[0])
+    path = folder.path / (NAMES[0] + MANIFEST_SUFFIX)
+    (before,) = catalogue.read(folder).backups
+    text, told = path.read_bytes(), path.stat()
+    time.sleep(0.02)  # a file system's clock goes in steps of a few milliseconds
+    write(path, text.replace(b'"pinned": false', b'"pinned":  true'))
+    os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
+    assert path.stat().st_size == told.st_size
+    (after,) = catalogue.read(folder).backups
+    assert (before.pinned, after.pinned) == (False, True)
+
+
+@pytest.mark.usefixtures("an_hour_later")
+def test_damage_and_deletion_are_seen_at_once(folder: Folder) -> None:
+    for name in NAMES:
+        stored(folder, name)
+    assert names(folder) == NAMES[::-1]
+    time.sleep(0.02)
+    (folder.path / (NAMES[2] + MANIFEST_SUFFIX)).write_bytes(b"{")
+    catalogue.remove(folder, NAMES[0])
+    for _ in range(2):
+        found = catalogue.read(folder)
+        assert [one.name for one in found.backups] == [NAMES[1]]
+        assert ["damaged" in problem for problem in found.problems] == [True]
 
 
 def test_other_files_are_neither_backups_nor_problems(folder: Folder) -> None:

@@ -64,8 +64,8 @@ def test_a_collection_comes_in_pieces_of_a_bounded_number_and_size() -> None:
 def test_a_huge_string_is_appended_in_pieces() -> None:
     huge = bytes(LONGEST_SET + 1)
     made = commands("string", huge)
-    assert [command[0] for command in made] == ["SET"] + ["APPEND"] * 4
-    assert [len(command[2]) for command in made if isinstance(command[2], bytes)] == [STRING_PIECE] * 4 + [1]
+    assert [command[0] for command in made] == ["SET"] + ["APPEND"] * 16
+    assert [len(command[2]) for command in made if isinstance(command[2], bytes)] == [STRING_PIECE] * 16 + [1]
     assert [command[0] for command in commands("string", huge[:-1])] == ["SET"]
 
 

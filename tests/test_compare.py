@@ -1,6 +1,7 @@
 """Two sides of a key: the same however they are encoded, and what differs shown so that a person can read it."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -301,3 +302,28 @@ def test_a_server_without_pexpiretime_gives_the_same_order_and_times(source: Ser
     told = [one.expires_at for one in found if one is not None]
     assert len(told) == 300
     assert all(at is not None and abs(at - now - 1_000_000 - number) <= 5 for number, at in enumerate(told))
+
+
+def test_the_next_part_is_asked_for_before_one_is_given_away(source: Server) -> None:
+    source.client().mset({b"a": b"1", b"b": b"2"})
+    asked: list[bytes] = []
+
+    def parts() -> Iterator[tuple[int, list[bytes]]]:
+        for keys in ([b"a"], [], [b"b", b"none"]):
+            asked.extend(keys)
+            yield 0, keys
+
+    with Keys(endpoint(source)) as live:
+        found = live.read_ahead(parts())
+        assert [[entry and entry.key for entry in part] for part in (next(found), next(found))] == [[b"a"], []]
+        assert asked == [b"a", b"b", b"none"]
+        assert [[entry and entry.key for entry in part] for part in found] == [[b"b", None]]
+
+
+def test_what_goes_wrong_with_the_parts_is_not_the_servers_doing(source: Server) -> None:
+    def parts() -> Iterator[tuple[int, list[bytes]]]:
+        yield 0, [b"a"]
+        raise OSError("the disk")
+
+    with Keys(endpoint(source)) as live, pytest.raises(OSError, match="the disk"):
+        list(live.read_ahead(parts()))

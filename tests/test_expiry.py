@@ -26,14 +26,14 @@ class Halting(Wire):
 
     halts: ClassVar[Callable[[bytes], bool]]
 
-    def send(self, packed: bytes) -> None:
-        start = 0
-        for asked in re.finditer(rb"\*2\r\n\$4\r\nPTTL\r\n\$\d+\r\n(.*?)\r\n", packed):
+    def send(self, *packed: bytes) -> None:
+        start, sent = 0, b"".join(packed)
+        for asked in re.finditer(rb"\*2\r\n\$4\r\nPTTL\r\n\$\d+\r\n(.*?)\r\n", sent):
             if type(self).halts(asked[1]):
-                super().send(packed[start : asked.end()])
+                super().send(sent[start : asked.end()])
                 start = asked.end()
                 time.sleep(PAUSE_SECONDS)
-        super().send(packed[start:])
+        super().send(sent[start:])
 
 
 @pytest.fixture

@@ -301,10 +301,10 @@ class Meddled(Wire):
 
     meddle: ClassVar[Callable[[], object]]
 
-    def send(self, packed: bytes) -> None:
-        if re.search(rb"\r\n(GET|HGETALL|SSCAN|XINFO)\r\n", packed):
+    def send(self, *packed: bytes) -> None:
+        if re.search(rb"\r\n(GET|HGETALL|SSCAN|XINFO)\r\n", b"".join(packed)):
             type(self).meddle()
-        super().send(packed)
+        super().send(*packed)
 
 
 @pytest.mark.parametrize("kind", ["string", "hash", "big set", "stream"])

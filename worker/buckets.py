@@ -1,12 +1,10 @@
 """Records of one width, sorted: millions of them at flat memory, for they lie in unnamed temporary files meanwhile."""
 
-import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
-from worker.errors import StorageError
+from worker.scratch import on_disk, temporary
 
 _BUCKETS = 256
 _HELD_BYTES = 8 << 20
@@ -73,20 +71,3 @@ class Buckets:
                 self._file.seek(at)
                 read.append(self._file.read(size))
         return b"".join(read)
-
-
-def temporary() -> BinaryIO:
-    """An unnamed file that is gone when it is closed."""
-    with on_disk():
-        return tempfile.TemporaryFile()
-
-
-@contextmanager
-def on_disk() -> Iterator[None]:
-    """What is done within to a temporary file fails as StorageError, in words."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"The folder for temporary files cannot be written ({error.strerror}): free some space, or set TMPDIR."
-        ) from None

@@ -17,7 +17,7 @@ PIECE = 1 << 20
 """Bytes of a collection in one command, about."""
 LONGEST_SET = 256 << 20
 """Bytes: a longer string is SET and then APPENDed to, in pieces, for servers take 512 MB in one argument at most."""
-STRING_PIECE = 64 << 20
+STRING_PIECE = 16 << 20
 
 _NO_ID = "0-0"
 

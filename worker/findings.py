@@ -38,15 +38,21 @@ class Findings:
     def add(self, pair: Pair) -> None:
         """Count a key of the backup."""
         backup, live, kind, sides = pair
-        self._count(kind, backup)
+        self._count(kind, [backup])
         if self.writes(kind) and kind in ("new", "differs"):
             self.needed_bytes += _growth(backup, live)
         if len(self._samples[kind]) < SAMPLES:
-            self._sample(kind, backup, live, sides)
+            self._sample(kind, backup, live, None if kind in ("identical", "expired") else sides)
+
+    def add_alike(self, entries: list[Entry]) -> None:
+        """Count keys of the backup of which the live ones are identical to the byte."""
+        self._count("identical", entries)
+        for entry in entries[: SAMPLES - len(self._samples["identical"])]:
+            self._sample("identical", entry, entry, None)
 
     def add_deleted(self, live: Entry) -> bool:
         """Count a live key that a mirror would delete; whether there is room for it among the samples."""
-        self._count("deleted", live)
+        self._count("deleted", [live])
         return len(self._samples["deleted"]) < SAMPLES
 
     def sample_deleted(self, live: Entry, sides: Sides) -> None:
@@ -84,14 +90,16 @@ class Findings:
             "samples": {kind: self._samples[kind] for kind in KINDS if self._samples[kind]},
         }
 
-    def _count(self, kind: Kind, entry: Entry) -> None:
-        self.counts[kind] += 1
-        key = entry.key
-        prefix = key[: key.find(b":", 0, LONGEST_PREFIX) + 1]
-        if len(self._prefixes) < PREFIXES_COUNTED:
-            self._prefixes.add(prefix)
+    def _count(self, kind: Kind, entries: list[Entry]) -> None:
+        self.counts[kind] += len(entries)
         # One counter for all three, for this is done for every key.
-        self._groups[entry.db, entry.type, prefix if prefix in self._prefixes else None, kind] += 1
+        groups = Counter(
+            [(db, type_, key[: key.find(b":", 0, LONGEST_PREFIX) + 1]) for db, key, _, type_, _, _ in entries]
+        )
+        for (db, type_, prefix), number in groups.items():
+            if len(self._prefixes) < PREFIXES_COUNTED:
+                self._prefixes.add(prefix)
+            self._groups[db, type_, prefix if prefix in self._prefixes else None, kind] += number
 
     def _grouped(self, place: int) -> dict[Any, Counts]:
         """The counts by db, type or prefix, as `place` says."""
@@ -100,11 +108,11 @@ class Findings:
             found[group[place]][group[3]] += number
         return found
 
-    def _sample(self, kind: Kind, backup: Entry | None, live: Entry | None, sides: Sides) -> None:
+    def _sample(self, kind: Kind, backup: Entry | None, live: Entry | None, sides: Sides | None) -> None:
         entry = backup or live
         if entry is None:
             return
-        shown, more = ([], 0) if kind in ("identical", "expired") else rows(backup, live, sides)
+        shown, more = ([], 0) if sides is None else rows(backup, live, sides)
         self._samples[kind].append(
             {
                 "db": entry.db,

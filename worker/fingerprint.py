@@ -26,13 +26,16 @@ class Fingerprint:
         self._sums: defaultdict[tuple[Kind, int], int] = defaultdict(int)
 
     def add(self, pair: Pair, *, expiring: bool) -> None:
-        """Take in a key of the backup with the live one; `expiring` says whether its own time is what it expires by."""
+        """Take in a key of the backup with the live one; `expiring` says whether its own time is what it expires by.
+
+        Those that are identical are what is left of the backup, so the others tell of them as well.
+        """
         backup, live, kind, sides = pair
-        if kind == "expired":
+        if kind in ("expired", "identical"):
             return
         moment = lasts_until(backup) if expiring else None
         what = _name(backup)
-        # Of the other kinds the backup, or nothing, tells what is alive. Live expiry times move all the time in a cache:
+        # Of `new` nothing is alive, of `expiry` the backup tells the value. Live expiry times move all the time in a cache:
         # what counts is whether there is one.
         if kind in ("differs", "expiry") and live is not None:
             what += b"stays" if live.expires_at is None else b"expires"

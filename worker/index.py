@@ -17,7 +17,7 @@ from typing import BinaryIO, NamedTuple, Self
 import structlog
 
 from worker import artifact
-from worker.buckets import Buckets, on_disk, temporary
+from worker.buckets import Buckets
 from worker.compression import COMPRESSIONS
 from worker.entries import Entry, Opaque
 from worker.errors import ArtifactError, FormatError, NotFoundError, RefusedError, StorageError
@@ -25,6 +25,7 @@ from worker.formats import shapes
 from worker.manifest import INDEX_SUFFIX, Manifest
 from worker.meter import Meter
 from worker.progress import Progress
+from worker.scratch import on_disk, temporary
 from worker.storage import Folder, chunks_of
 
 log = structlog.get_logger()

@@ -7,15 +7,14 @@ not there is taken to be there: whoever deletes what is missing here keeps a key
 """
 
 import mmap
-import tempfile
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterable
+from contextlib import ExitStack
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Self
 
-from worker.errors import StorageError
+from worker.scratch import on_disk, temporary
 
 BUCKETS = 256
 HELD = 1 << 18
@@ -32,7 +31,7 @@ class KeySet:
         # For each bucket, where its parts lie in the file: offset and bytes.
         self._parts: list[list[tuple[int, int]]] = [[] for _ in range(BUCKETS)]
         self._stack = ExitStack()
-        self._file = self._temporary()
+        self._file = self._stack.enter_context(temporary())
         self._hashes = memoryview(b"").cast("q")
         self._ends: list[int] = []
 
@@ -69,12 +68,8 @@ class KeySet:
         place = bisect_left(self._hashes, digest, start, end)
         return place < end and self._hashes[place] == digest
 
-    def _temporary(self) -> BinaryIO:
-        with _room():
-            return self._stack.enter_context(tempfile.TemporaryFile())
-
     def _put_away(self) -> None:
-        with _room():
+        with on_disk():
             at = self._file.seek(0, 2)
             for parts, bucket in zip(self._parts, self._buckets, strict=True):
                 parts.append((at, len(bucket) * _HASH_BYTES))
@@ -86,9 +81,9 @@ class KeySet:
     def _sort(self) -> None:
         """Each bucket as one sorted run, all of them in one file."""
         self._put_away()
-        out = self._temporary()
+        out = self._stack.enter_context(temporary())
         self._ends = [0]
-        with _room():
+        with on_disk():
             for digests in map(self._sorted, range(BUCKETS)):
                 out.write(digests)
                 self._ends.append(self._ends[-1] + len(digests))
@@ -104,13 +99,3 @@ class KeySet:
             self._file.seek(offset)
             digests.frombytes(self._file.read(size))
         return array("q", sorted(digests))
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"The folder for temporary files cannot be written ({error.strerror}): free some space, or set TMPDIR."
-        ) from None

@@ -1,6 +1,7 @@
 """A backup's entries beside the live keys of the same names: read from the target, and judged."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -10,6 +11,8 @@ from worker.connection import Endpoint
 from worker.entries import Entry, EntryStream
 from worker.report import Report
 from worker.sources.keys import Keys
+
+_MOST_UNASKED = 1000
 
 
 class Pair(NamedTuple):
@@ -22,33 +25,64 @@ class Pair(NamedTuple):
     sides: Sides
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some entries of a backup beside what is alive of them; both lists are in the backup's order."""
+
+    alike: list[Entry]
+    """Identical to the byte: found by one comparison, and not worth an object each. Mostly these are nearly all."""
+    pairs: list[Pair]
+    """The others, among which some may be of the kind `identical` as well."""
+
+
 class Live:
     """The target's present state, asked for entry by entry. `absent` are databases that it does not have."""
 
     def __init__(self, keys: Keys, absent: Collection[int] = ()) -> None:
         self._keys, self._absent = keys, absent
+        self._asked: list[Entry] = []
+        # What need not be asked for: of an absent database, and what has expired.
+        self._unasked: list[Entry] = []
 
-    def beside(self, batch: list[Entry], rdb_version: int | None) -> Iterator[Pair]:
-        """Yield each entry of a batch with what is alive of it; to be read to the end."""
-        now = self._keys.now()
-        sides = Sides(rdb_version, self._keys.rdb_version, now)
-        for entry, live in self._looked_up(batch, now):
-            # The first payload tells it.
-            if sides.live != self._keys.rdb_version:
-                sides = Sides(rdb_version, self._keys.rdb_version, now)
-            yield Pair(entry, live, judged(entry, live, sides), sides)
-
-    def _looked_up(self, batch: list[Entry], now: float) -> Iterator[tuple[Entry, Entry | None]]:
-        for db, group in groupby(batch, attrgetter("db")):
-            entries = list(group)
-            if db in self._absent:
-                yield from ((entry, None) for entry in entries)
+    def beside(self, stream: EntryStream) -> Iterator[Part]:
+        """Yield a stream's entries with what is alive of them, a part at a time; to be read to the end."""
+        for found in self._keys.read_ahead(self._questions(stream)):
+            entries, self._asked = self._asked[: len(found)], self._asked[len(found) :]
+            unasked, self._unasked = self._unasked, []
+            sides = Sides(stream.rdb_version, self._keys.rdb_version, self._keys.now())
+            pairs = [_pair(entry, None, sides) for entry in unasked]
+            if entries == found:
+                yield Part(entries, pairs)
                 continue
-            found = self._keys.read(db, [entry.key for entry in entries if not expired(entry, now)])
-            for entry in entries:
-                yield entry, None if expired(entry, now) else next(found)
-            # To its end, where the reader learns what its last batch cost.
-            next(found, None)
+            both = list(zip(entries, found, strict=True))
+            pairs += [_pair(entry, live, sides) for entry, live in both if entry != live]
+            yield Part([entry for entry, live in both if entry == live], pairs)
+
+    def _questions(self, stream: EntryStream) -> Iterator[tuple[int, list[bytes]]]:
+        """What `read_ahead` takes; a part without keys lets those go on that need not be asked for."""
+        for batch in stream.batches():
+            now = self._keys.now()
+            for db, group in groupby(batch, attrgetter("db")):
+                for some in self._keys.cut(self._to_ask(db, list(group), now)):
+                    self._asked += some
+                    yield db, [entry.key for entry in some]
+            if len(self._unasked) > _MOST_UNASKED:
+                yield 0, []
+        yield 0, []
+
+    def _to_ask(self, db: int, entries: list[Entry], now: float) -> list[Entry]:
+        if db in self._absent:
+            self._unasked += entries
+            return []
+        # Spelt out, for it is done for every key: most never expire.
+        lasting = [one for one in entries if (one.expires_at is None and one.value is None) or not expired(one, now)]
+        if len(lasting) < len(entries):
+            self._unasked += [one for one in entries if expired(one, now)]
+        return lasting
+
+
+def _pair(entry: Entry, live: Entry | None, sides: Sides) -> Pair:
+    return Pair(entry, live, judged(entry, live, sides), sides)
 
 
 class OfKinds:
@@ -72,8 +106,9 @@ class OfKinds:
     def batches(self) -> Iterator[list[Entry]]:
         """Yield the stream's batches, less what is not of these kinds."""
         with Keys(self._endpoint) as keys:
-            live = Live(keys)
-            for batch in self._stream.batches():
-                kept = [pair.backup for pair in live.beside(batch, self.rdb_version) if pair.kind in self._kinds]
-                self._report.skipped += len(batch) - len(kept)
+            for part in Live(keys).beside(self._stream):
+                kept = [pair.backup for pair in part.pairs if pair.kind in self._kinds]
+                passed_over = len(part.alike) + len(part.pairs) - len(kept)
+                self._report.taken += passed_over
+                self._report.skipped += passed_over
                 yield kept

@@ -1,6 +1,8 @@
 """What a restore would do to the live target, key by key, before anything is written."""
 
 import time
+from itertools import groupby
+from operator import attrgetter
 from typing import Any, BinaryIO
 
 import structlog
@@ -124,17 +126,20 @@ class Look:
     def _compare(self, keys: Keys, kept: KeySet, foreign: Foreign, progress: Progress) -> None:
         live = Live(keys, self._absent)
         stream = stream_of(self._file, self._manifest, self._request, keys.now())
-        done = 0
-        for batch in stream.batches():
-            for pair in live.beside(batch, stream.rdb_version):
+        done, expected = 0, self._request.expected_keys(self._manifest)
+        for part in live.beside(stream):
+            self.findings.add_alike(part.alike)
+            for pair in part.pairs:
                 self.findings.add(pair)
                 self.seen.add(pair, expiring=self._expiring)
                 if self.findings.writes(pair.kind):
                     foreign.see(pair.backup)
-                if pair.kind != "expired" and self._request.deletes:
-                    kept.add(pair.backup.db, [pair.backup.key])
-            done += len(batch)
-            progress("comparing", done, self._request.expected_keys(self._manifest), "keys")
+            if self._request.deletes:
+                present = part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]
+                for db, entries in groupby(present, attrgetter("db")):
+                    kept.add(db, [entry.key for entry in entries])
+            done += len(part.alike) + len(part.pairs)
+            progress("comparing", done, expected, "keys")
 
     def _judge(self, foreign: Foreign) -> None:
         """What only the whole tells: which keys would fail, and whether there is room for the others."""

@@ -73,15 +73,23 @@ def _replicate(job: Job, guardian: Guardian) -> str | None:
         primary = Primary(bind, job.settings.mirror_port)
     except OSError as error:
         return f"nobody can listen on {bind}: {error.strerror}, see MIRROR_BIND and MIRROR_PORT"
-    census = _census(job)
+    census, from_wire = _census(job), _loads_from_the_wire(job, before)
     with primary:
         standin = _standin(job, primary, host, before)
         guardian.watch(job.request.url(job.settings), standin)
         try:
-            _hand_over(job, primary, standin, census)
+            _hand_over(job, primary, standin, census, from_wire=from_wire)
         except NobodyCameError:
             return f"the target did not come to {host} to fetch the backup, see MIRROR_BIND and MIRROR_PORT"
-    _count(job, census, deleted, before)
+    _count(job, census, deleted)
+    if before.get("aof_enabled") == "1":
+        job.target.report.warn(
+            "The target writes its AOF anew now: should it crash before that is done, its old data come back."
+        )
+    elif from_wire:
+        job.target.report.warn(
+            "The target has loaded the backup from the wire, so what it has saved is still its old data: let it BGSAVE."
+        )
     return None
 
 
@@ -100,7 +108,7 @@ def _surplus(job: Job, wire: Wire, databases: Iterable[int]) -> int:
 
 
 def _census(job: Job) -> Census:
-    """Counts which keys of the backup have expired, once it is asked to."""
+    """Counts which keys of the backup have expired; it begins when it is first asked for chunks."""
 
     def chunks() -> Iterator[bytes]:
         job.file.seek(0)
@@ -126,14 +134,16 @@ def _standin(job: Job, primary: Primary, host: str, before: dict[str, str]) -> S
     )
 
 
-def _hand_over(job: Job, primary: Primary, standin: Standin, census: Census) -> None:
-    job.file.seek(0)
-    chunks = artifact.raw_chunks(job.file, job.manifest.compression)
+def _hand_over(job: Job, primary: Primary, standin: Standin, census: Census, *, from_wire: bool) -> None:
     keys = {db: sum(kinds.values()) for db, kinds in job.manifest.keys_by_db.items()}
+    # The keys are counted while the target is busy loading, which is while it receives or after: else that is time lost.
+    chunks: Iterator[bytes] = census.chunks()
+    meanwhile: Iterator[bytes] = iter(())
+    if not from_wire:
+        job.file.seek(0)
+        chunks, meanwhile = artifact.raw_chunks(job.file, job.manifest.compression), chunks
     standins.remember(job.settings, standin)
     handover = Handover(job.endpoint, standin, primary, job.progress)
-    # What has expired is counted while the target is busy loading: it would be time lost before or after.
-    meanwhile = census.chunks() if job.manifest.expiring else iter(())
     try:
         handover.run(File(job.manifest.bytes.raw, chunks, keys, census.expired), meanwhile)
     finally:
@@ -141,20 +151,14 @@ def _hand_over(job: Job, primary: Primary, standin: Standin, census: Census) -> 
             standins.forget(job.settings, standin)
 
 
-def _count(job: Job, census: Census, deleted: int, before: dict[str, str]) -> None:
+def _count(job: Job, census: Census, deleted: int) -> None:
     report = job.target.report
     report.expired = census.expired.total()
     report.restored = (job.manifest.keys or 0) - report.expired
     report.deleted, report.functions = deleted, job.manifest.functions
-    if before.get("aof_enabled") == "1":
-        report.warn("The target writes its AOF anew now: should it crash before that is done, its old data come back.")
-    elif _loaded_from_the_wire(job, before):
-        report.warn(
-            "The target has loaded the backup from the wire, so what it has saved is still its old data: let it BGSAVE."
-        )
 
 
-def _loaded_from_the_wire(job: Job, before: dict[str, str]) -> bool:
+def _loads_from_the_wire(job: Job, before: dict[str, str]) -> bool:
     with job.endpoint.translated("asking how it loads"), Wire(job.endpoint) as wire:
         answer = wire.try_(b"CONFIG", b"GET", b"repl-diskless-load")
     how = answer[1] if isinstance(answer, list) and answer else b""

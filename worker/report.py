@@ -16,6 +16,8 @@ class Report:
     skipped: int = 0
     expired: int = 0
     failed: int = 0
+    taken: int = 0
+    """Keys that were taken from the backup: at the end each of them has one of the outcomes above."""
     evicted: int = 0
     """Keys that the target threw out meanwhile for want of memory: these or others, no server says which."""
     functions: int = 0
@@ -57,7 +59,9 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For results and logs."""
-        return asdict(self)
+        told = asdict(self)
+        del told["taken"]
+        return told
 
 
 def counts(report: dict[str, Any]) -> str:

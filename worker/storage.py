@@ -31,6 +31,10 @@ class StoredFile:
 
     name: str
     size: int
+    changed_at: int
+    """When the file system last changed anything about it, in nanoseconds since the epoch; nobody can set that back."""
+    identity: tuple[int, int]
+    """Its device and inode: another file of that name has another."""
 
 
 class Folder:
@@ -111,7 +115,7 @@ class Folder:
                 # A file may be deleted between the listing and the look at its size.
                 with suppress(FileNotFoundError):
                     if NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                        found.append(StoredFile(entry.name, entry.stat(follow_symlinks=False).st_size))
+                        found.append(_stored(entry.name, entry.stat(follow_symlinks=False)))
             return sorted(found, key=lambda file: file.name)
 
     def delete(self, record: str, files: list[str]) -> None:
@@ -177,6 +181,10 @@ def chunks_of(file: BinaryIO) -> Iterator[bytes]:
             yield chunk
     except OSError as error:
         raise StorageError(f"The storage cannot be read: {error.strerror}.") from None
+
+
+def _stored(name: str, told: os.stat_result) -> StoredFile:
+    return StoredFile(name, told.st_size, told.st_ctime_ns, (told.st_dev, told.st_ino))
 
 
 def _check(name: str) -> None:

@@ -123,12 +123,21 @@ class Target:
         try:
             with self._endpoint.translated("taking the backup"), Wire(self._endpoint) as wire:
                 yield from Writing(wire, self._mode, self.report, self._checked.redis_version).run(stream)
+            self._check_counts()
         except TargetError as error:
             raise type(error)(
                 f"{error} Until then: {self.report.written}. Run the same again to complete it."
             ) from None
         except ArtifactError as error:
             raise type(error)(f"{error} Until then: {self.report.written}.") from None
+
+    def _check_counts(self) -> None:
+        """TargetError where keys are without an outcome: nobody could say then what was restored."""
+        if (missing := self.report.taken - self.report.keys) != 0:
+            raise TargetError(
+                f"The counts do not add up: of {self.report.taken:,} keys that were taken from the backup {abs(missing):,} "
+                f"have {'no outcome' if missing > 0 else 'two outcomes'}. That is a fault of this program: please report it."
+            )
 
     @contextmanager
     def counting(self) -> Iterator[None]:

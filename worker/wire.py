@@ -5,8 +5,9 @@ A Pipeline object costs several times as much for each command: it matters when 
 
 import socket
 from collections.abc import Iterator
+from io import BytesIO
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import hiredis
 from redis.exceptions import (
@@ -23,6 +24,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from worker.connection import ANSWER_SECONDS, Endpoint
 
 READ_BYTES = 256 * 1024
+LARGE = 1 << 20
+"""Bytes of an argument or a reply from which on another copy of it is worth avoiding."""
 
 
 def pack(*arguments: bytes) -> bytes:
@@ -30,6 +33,18 @@ def pack(*arguments: bytes) -> bytes:
     return b"*%d\r\n" % len(arguments) + b"".join(
         b"$%d\r\n%b\r\n" % (len(argument), argument) for argument in arguments
     )
+
+
+def pieces(*arguments: bytes) -> list[bytes]:
+    """The same as `pack`, in pieces: each large argument is one, and no copy is made of it."""
+    found = [b"*%d\r\n" % len(arguments)]
+    for argument in arguments:
+        found[-1] += b"$%d\r\n" % len(argument)
+        if len(argument) > LARGE:
+            found += (argument, b"\r\n")
+        else:
+            found[-1] += argument + b"\r\n"
+    return found
 
 
 class Wire:
@@ -40,6 +55,8 @@ class Wire:
         # redis-py offers no public way to the socket of a connection that it has logged in.
         self._socket: socket.socket = self._connection._sock
         self._reader = hiredis.Reader(replyError=reply_error)
+        self._fed = b""
+        """What the parser was fed last: at least all that it has not yet given back."""
 
     def __enter__(self) -> Self:
         return self
@@ -54,9 +71,10 @@ class Wire:
         """Where we are on the network that leads to the server; of a Unix socket, this machine."""
         return str(self._socket.getsockname()[0]) if self._socket.family != socket.AF_UNIX else "127.0.0.1"
 
-    def send(self, packed: bytes) -> None:
-        """Send packed commands. Does not wait for replies."""
-        self._socket.sendall(packed)
+    def send(self, *packed: bytes) -> None:
+        """Send packed commands, in one piece or several. Does not wait for replies."""
+        for piece in packed:
+            self._socket.sendall(piece)
 
     def receive(self, seconds: float = ANSWER_SECONDS) -> bytes:
         """The bytes that come next, at most READ_BYTES; none at the end of the connection."""
@@ -70,21 +88,72 @@ class Wire:
         """The next reply; an error reply is returned and not raised."""
         return next(self.replies(1))
 
-    def replies(self, count: int) -> Iterator[Any]:
-        """The next `count` replies, each as it comes; error replies are yielded and not raised."""
-        gets = self._reader.gets
+    def replies(self, count: int, cut: int = 0) -> Iterator[Any]:
+        """The next `count` replies, each as it comes; error replies are yielded and not raised.
+
+        With `cut`, a bulk string of more than LARGE bytes comes as two: all but its last `cut` bytes, and those. None
+        may be within an array then.
+        """
+        for _ in range(count):
+            answer = self._reader.gets()
+            while answer is False:
+                answer = self._next()
+                if answer is False and cut:
+                    answer = self._large(cut)
+            yield answer
+
+    def gather(self, count: int, replies: list[Any]) -> None:
+        """The same into a list, at half of the cost; where it breaks off, the list has what came until then."""
+        gets, add = self._reader.gets, replies.append
         for _ in range(count):
             answer = gets()
             while answer is False:
-                received = self.receive()
-                if not received:
-                    raise RedisConnectionError("the server closed the connection")
-                self._reader.feed(received)
-                try:
-                    answer = gets()
-                except hiredis.HiredisError:
-                    raise RedisConnectionError("its answer is not the protocol of Redis") from None
-            yield answer
+                answer = self._next()
+            add(answer)
+
+    def _next(self) -> Any:
+        """The next reply once more bytes have come, False while it is not whole."""
+        self._feed(self._more())
+        try:
+            return self._reader.gets()
+        except hiredis.HiredisError:
+            raise RedisConnectionError("its answer is not the protocol of Redis") from None
+
+    def _more(self) -> bytes:
+        received = self.receive()
+        if not received:
+            raise RedisConnectionError("the server closed the connection")
+        return received
+
+    def _feed(self, received: bytes) -> None:
+        held = self._reader.len()
+        self._fed = (self._fed[-held:] if held else b"") + received
+        self._reader.feed(received)
+
+    def _large(self, cut: int) -> tuple[bytes, bytes] | Literal[False]:
+        """What `replies` gives for a large bulk string; False where it is not one that comes now."""
+        # The parser holds the end of what it was fed: the last replies that were whole, and one that goes on.
+        held = self._fed[-self._reader.len() :]
+        start, size = _goes_on(held)
+        return self._past_the_parser(held[start:], size, cut) if size > LARGE else False
+
+    def _past_the_parser(self, begun: bytes, size: int, cut: int) -> tuple[bytes, bytes]:
+        """A bulk string of `size` bytes that goes on behind `begun`: the parser would hold it twice over.
+
+        A BytesIO grows without being copied, and what it has become is not copied either.
+        """
+        body, rest, end = BytesIO(), begun, cut + len(_END)
+        while True:
+            taken = body.write(memoryview(rest)[: size - cut - body.tell()])
+            rest = rest[taken:]
+            if len(rest) >= end:
+                break
+            rest += self._more()
+        if rest[cut:end] != _END:
+            raise RedisConnectionError("its answer is not the protocol of Redis")
+        self._reader = hiredis.Reader(replyError=reply_error)
+        self._feed(rest[end:])
+        return body.getvalue(), rest[:cut]
 
     def ask(self, *arguments: bytes) -> Any:
         """Send one command and return its reply; an error reply is raised."""
@@ -96,6 +165,22 @@ class Wire:
         return self.reply()
 
 
+def _goes_on(data: bytes) -> tuple[int, int]:
+    """Where in `data`, which begins with a reply, the bulk string begins that goes on behind it, and its bytes in all.
+
+    0 bytes where what goes on is no bulk string, or not even its length is there.
+    """
+    pos = 0
+    while (line := data.find(_END, pos)) >= 0:
+        start = line + len(_END)
+        # A line of its own is what any other reply is, and a nil.
+        size = int(data[pos + 1 : line]) if data[pos : pos + 1] == b"$" else -1
+        pos = start + size + len(_END) if size >= 0 else start
+        if pos > len(data):
+            return start, size
+    return 0, 0
+
+
 def raised(reply: Any) -> Any:
     """The reply itself, unless it is an error."""
     if isinstance(reply, Exception):
@@ -103,6 +188,7 @@ def raised(reply: Any) -> Any:
     return reply
 
 
+_END = b"\r\n"
 # The replies that redis-py tells apart by class, so that `Endpoint.translated` does too.
 _ERRORS: dict[str, type[RedisError]] = {
     "NOPERM": NoPermissionError,

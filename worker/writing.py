@@ -5,20 +5,22 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from struct import Struct
 from typing import Any, Literal
 
 from worker import commands
 from worker.entries import Entry, EntryStream
 from worker.errors import ArtifactError
-from worker.formats.values import decode, seal
+from worker.formats.values import crc64, decode, footer
 from worker.report import Report
 from worker.sources.asking import abilities
-from worker.wire import Wire, pack, raised
+from worker.wire import LARGE, Wire, pack, pieces, raised
 
 Mode = Literal["skip", "overwrite", "mirror"]
 
 BATCH_KEYS = 500
 BATCH_BYTES = 1 << 20
+_u64 = Struct("<Q").pack
 _TEMPORARY = b"3600"  # seconds
 # What no further key can escape: going on would fail millions of times over.
 _FATAL = (
@@ -75,8 +77,9 @@ class Writing:
         self._awaited: list[_Commands | Entry] = []
         replace = (b"REPLACE",) if mode != "skip" else ()
         blanks = pack(b"RESTORE", b"%", b"%", b"%", b"ABSTTL", *replace)
-        self._form = blanks.replace(b"$1\r\n%\r\n", b"$%d\r\n%b\r\n")
-        """A RESTORE less its key, expiry and payload, each with its length before it."""
+        head, _, self._tail = blanks.replace(b"$1\r\n%\r\n", b"$%d\r\n%b\r\n").rpartition(b"%b")
+        self._head, self._form = head, head + b"%b%b" + self._tail
+        """A RESTORE less its key, expiry and payload, each with its length before it; the payload comes in two."""
         self._fatal: Exception | None = None
         self._ending = False
 
@@ -89,6 +92,7 @@ class Writing:
             now = (time.time() + self._clock_offset) * 1000
             for start in range(0, len(batch), BATCH_KEYS):
                 entries = batch[start : start + BATCH_KEYS]
+                self._report.taken += len(entries)
                 self._write(entries, now, stream.rdb_version)
                 self._flush()
                 yield len(entries)
@@ -98,7 +102,10 @@ class Writing:
         """The stream's batches. Should it break off, what was sent is counted before that is told."""
         try:
             for batch in stream.batches():
-                yield [_buildable(entry, stream.rdb_version) for entry in batch] if _any_large(batch) else batch
+                if _any_large(batch):
+                    # Those who hold the list shall not hold the payloads beside the values.
+                    batch[:] = [_buildable(entry, stream.rdb_version) for entry in batch]
+                yield batch
         except ArtifactError:
             self._finish()
             raise
@@ -108,8 +115,7 @@ class Writing:
         live = [entry for entry in entries if entry.expires_at is None or entry.expires_at > now]
         self._report.expired += len(entries) - len(live)
         if rdb_version is not None:
-            self._restore([entry for entry in live if entry.payload is not None], rdb_version)
-            live = [entry for entry in live if entry.payload is None]
+            live = self._restore(live, rdb_version)
         existing = self._existing(live)
         for entry in live:
             if (entry.db, entry.key) in existing:
@@ -143,13 +149,19 @@ class Writing:
             self._db = db
             self._add(_Commands(), pack(b"SELECT", b"%d" % db))
 
-    def _add(self, sent: _Commands, packed: bytes) -> None:
+    def _add(self, sent: _Commands, *packed: bytes) -> None:
         self._sent.append(sent)
-        self._push(sent, packed)
+        self._push(sent, *packed)
 
-    def _push(self, sent: _Commands, packed: bytes) -> None:
-        self._packed.append(packed)
-        self._size += len(packed)
+    def _push(self, sent: _Commands, *packed: bytes) -> None:
+        """Pack one command, whole or in pieces; a large piece is sent as it is."""
+        for piece in packed:
+            if len(piece) > LARGE:
+                self._send()
+                self._wire.send(piece)
+            else:
+                self._packed.append(piece)
+                self._size += len(piece)
         sent.replies += 1
         if self._size >= BATCH_BYTES:
             self._send()
@@ -175,19 +187,34 @@ class Writing:
             self._flush()
 
     def _settle(self, awaited: list[_Commands | Entry]) -> None:
-        restored = 0
-        replies = self._wire.replies(sum(1 if isinstance(sent, Entry) else sent.replies for sent in awaited))
+        found: list[Any] = []
+        only_restores = set(map(type, awaited)) == {Entry}
+        expected = len(awaited)
+        if not only_restores:
+            expected = sum(1 if isinstance(sent, Entry) else sent.replies for sent in awaited)
         try:
-            for sent in awaited:
-                if isinstance(sent, Entry):
-                    if (reply := next(replies)) == b"OK":
-                        restored += 1
-                    else:
-                        self._refused(sent, reply)
-                else:
-                    self._count(sent, list(islice(replies, sent.replies)))
+            self._wire.gather(expected, found)
         finally:
-            self._report.restored += restored
+            # Nearly always all went well, and no Python code need run for a single key.
+            if only_restores and found.count(b"OK") == expected:
+                self._report.restored += expected
+            else:
+                self._settle_each(awaited, found)
+
+    def _settle_each(self, awaited: list[_Commands | Entry], found: list[Any]) -> None:
+        """Count by the replies that came; the last ones may be missing."""
+        replies = iter(found)
+        for sent in awaited:
+            expected = 1 if isinstance(sent, Entry) else sent.replies
+            own = list(islice(replies, expected))
+            if len(own) < expected:
+                break
+            if not isinstance(sent, Entry):
+                self._count(sent, own)
+            elif own[0] == b"OK":
+                self._report.restored += 1
+            else:
+                self._refused(sent, own[0])
 
     def _count(self, sent: _Commands, replies: list[Any]) -> None:
         """The outcome of a SELECT or DEL, of a value that was built, or of the name it was then given."""
@@ -222,39 +249,63 @@ class Writing:
         else:
             self._report.fail(entry, words)
 
-    def _restore(self, entries: list[Entry], rdb_version: int) -> None:
-        """Pack a RESTORE for each; spelt out in one loop, for it is done for every key: `pack` takes four times as long."""
-        add, sent = self._packed.append, self._sent.append
+    def _restore(self, entries: list[Entry], rdb_version: int) -> list[Entry]:
+        """Pack a RESTORE for each that has a payload, and give back the others.
+
+        Spelt out in one loop on local names, for it is done for every key: `pack` takes four times as long.
+        """
+        add, sent, form, checksum = self._packed.append, self._sent.append, self._form, _u64
+        version, size, others = rdb_version.to_bytes(2, "little"), self._size, []
         for entry in entries:
             db, key, expires_at, _, payload, _ = entry
-            if db != self._db:
+            if payload is None:
+                others.append(entry)
+                continue
+            if db != self._db or len(payload) > LARGE:
+                self._size = size
                 self._select(db)
-            until, sealed = b"%d" % (expires_at or 0), seal(payload or b"", rdb_version)
-            packed = self._form % (len(key), key, len(until), until, len(sealed), sealed)
+                if len(payload) > LARGE:
+                    self._restore_large(entry, payload, rdb_version)
+                    size = self._size
+                    continue
+                size = self._size
+            body = payload + version
+            until = b"%d" % (expires_at or 0)
+            packed = form % (len(key), key, len(until), until, len(body) + 8, body, checksum(crc64(body)))
             add(packed)
             sent(entry)
-            self._size += len(packed)
-            if self._size >= BATCH_BYTES:
+            size += len(packed)
+            if size >= BATCH_BYTES:
                 self._send()
+                size = 0
+        self._size = size
+        return others
+
+    def _restore_large(self, entry: Entry, payload: bytes, rdb_version: int) -> None:
+        """A RESTORE that no copy of the payload is made for; nor is it kept until the reply comes."""
+        until, end = b"%d" % (entry.expires_at or 0), footer(payload, rdb_version)
+        head = self._head % (len(entry.key), entry.key, len(until), until, len(payload) + len(end))
+        self._add(_Commands(entry=_name_of(entry)), head, payload, end + self._tail)
 
     def _set(self, entry: Entry) -> None:
         until = (b"PXAT", b"%d" % entry.expires_at) if entry.expires_at is not None else ()
         how = (b"NX",) if self._mode == "skip" else ()
-        self._add(_Commands(entry=entry), pack(b"SET", entry.key, entry.value, *until, *how))  # type: ignore[arg-type]
+        command: tuple[Any, ...] = (b"SET", entry.key, entry.value, *until, *how)
+        self._add(_Commands(entry=_name_of(entry)), *_encoded(command))
 
     def _build(self, entry: Entry) -> None:
         """Build the value under a key of its own, and only when it is whole let it take its name."""
         key = temporary_key()
-        sent = _Commands(entry=entry, temporary=key)
+        sent = _Commands(entry=_name_of(entry), temporary=key)
         if lost := commands.losses(entry, self._version, field_expiry=self._field_expiry):
             self._report.warn(f"This target cannot be told {lost}.")
         for command in commands.build(entry._replace(key=key), self._version, field_expiry=self._field_expiry):
             if sent.replies:
-                self._push(sent, _encoded(command))
+                self._push(sent, *_encoded(command))
                 continue
             # In one step with its expiry: should this run be killed, what it was building goes away by itself.
-            for first in (pack(b"MULTI"), _encoded(command), pack(b"EXPIRE", key, _TEMPORARY), pack(b"EXEC")):
-                self._push(sent, first)
+            for first in (("MULTI",), command, ("EXPIRE", key, _TEMPORARY), ("EXEC",)):
+                self._push(sent, *_encoded(first))
         if not sent.replies:
             # A collection whose members have all expired since: no server holds an empty one.
             self._report.expired += 1
@@ -294,5 +345,11 @@ def _buildable(entry: Entry, rdb_version: int | None) -> Entry:
     return entry._replace(payload=None, value=decode(entry.payload, rdb_version))
 
 
-def _encoded(command: commands.Command) -> bytes:
-    return pack(*(part if isinstance(part, bytes) else str(part).encode() for part in command))
+def _name_of(entry: Entry) -> Entry:
+    """What is remembered of an entry on its way: all but what is in it."""
+    return entry._replace(payload=None, value=None)
+
+
+def _encoded(command: commands.Command) -> list[bytes]:
+    arguments = [part if isinstance(part, bytes) else str(part).encode() for part in command]
+    return pieces(*arguments) if max(map(len, arguments)) > LARGE else [pack(*arguments)]

@@ -47,7 +47,7 @@ def write(stream: EntryStream, header: dict[str, object]) -> Generator[bytes]:
     facts = {name: fact for name, fact in header.items() if name not in _OWN_WORDS}
     opening = orjson.dumps({"format": FORMAT, "version": VERSION, **facts})
     yield opening[:-1] + b"," + _KEYS_OPEN[0] + b"\n"
-    count, size = 0, 0
+    count, size, opened = 0, 0, False
     lines: list[bytes] = []
     for batch in stream.batches():
         for entry in batch:
@@ -55,13 +55,21 @@ def write(stream: EntryStream, header: dict[str, object]) -> Generator[bytes]:
             lines.append(line)
             size += len(line)
             if size >= _CHUNK:
-                yield b",\n".join(lines)
-                # An empty line before the next chunk's first stands for the comma between the two.
-                lines, size = [b""], 0
+                yield from _joined(lines, opened)
+                lines, size, opened = [], 0, True
         count += len(batch)
-    yield b",\n".join(lines) + (b"\n" if count else b"") + _KEYS_CLOSE + b"\n"
+    if lines:
+        yield from _joined(lines, opened)
+    yield (b"\n" if count else b"") + _KEYS_CLOSE + b"\n"
     functions = [shapes.text(library) for library in stream.libraries]
     yield orjson.dumps({"functions": functions, "count": count})[1:] + b"\n"
+
+
+def _joined(lines: list[bytes], behind_others: bool) -> Iterator[bytes]:
+    # The comma between two chunks is one of its own: put before a huge value, it would make a copy of that.
+    if behind_others:
+        yield b",\n"
+    yield b",\n".join(lines)
 
 
 def _line(entry: Entry, rdb_version: int | None) -> bytes:

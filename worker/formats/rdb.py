@@ -5,7 +5,8 @@ Source of the format: rdb.c of Redis 2.6 to 8 and of Valkey 9.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from io import BytesIO
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - read beside IndexError
 
@@ -55,6 +56,8 @@ class OpenValue:
     start: int
     reached: int
     skipper: Skipper | None
+    held: BytesIO = field(default_factory=BytesIO)
+    """What there is of the payload, where it was asked for; what this has become at the end is not copied once more."""
 
 
 class Reader:
@@ -111,13 +114,10 @@ class Reader:
         self._window.pos = HEADER_BYTES
 
     def _refill(self) -> None:
-        value, wanted = self._open, 0
-        if value and self._values:
-            wanted = value.reached - len(self._window.data)
-        dropped = self._window.refill(wanted)
-        if value:
-            value.start -= dropped
-            value.reached -= dropped
+        dropped = self._window.refill()
+        if self._open:
+            self._open.start = 0
+            self._open.reached -= dropped
 
     def _walk(self) -> list[Entry]:
         """Every whole record of the window. Spelt out in one loop, for a call each would double the time."""
@@ -186,7 +186,14 @@ class Reader:
 
     def _hold(self, value: OpenValue) -> None:
         self._open = value
-        self._window.pos = value.start if self._values else min(value.reached, len(self._window.data))
+        self._window.pos = min(value.reached, len(self._window.data))
+        self._keep(value, self._window.pos)
+
+    def _keep(self, value: OpenValue, end: int) -> None:
+        if self._values:
+            if not value.held.tell():
+                value.held.write(_TYPE_BYTE[value.code])
+            value.held.write(memoryview(self._window.data)[value.start : end])
 
     def _resume(self, value: OpenValue, batch: list[Entry]) -> int:
         """Go on with a value that was held open; it stays so when this window does not end it either."""
@@ -196,7 +203,8 @@ class Reader:
         if not whole or value.reached > len(self._window.data):
             self._hold(value)
             return self._window.pos
-        payload = _TYPE_BYTE[value.code] + self._window.data[value.start : value.reached] if self._values else None
+        self._keep(value, value.reached)
+        payload = value.held.getvalue() if self._values else None
         batch.append(Entry(self._db, value.key, self._expires_at, TYPE_OF[value.code], payload))
         self._open, self._expires_at = None, None
         return value.reached

@@ -12,6 +12,7 @@ from worker.errors import FormatError
 from worker.formats.rdb import AUX, END, EXPIRE_MS, FIRST_VALKEY_VERSION, FUNCTION, SELECT_DB
 from worker.formats.windows import CHECKSUM_BYTES, crc64
 
+_PIECE_BYTES = 1 << 20
 _pack_i64 = Struct("<q").pack
 _AUX, _END, _EXPIRE_MS, _FUNCTION, _SELECT_DB = (bytes([code]) for code in (AUX, END, EXPIRE_MS, FUNCTION, SELECT_DB))
 
@@ -40,7 +41,15 @@ def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
             if entry.expires_at is not None:
                 parts.append(_EXPIRE_MS + _pack_i64(entry.expires_at))
             payload = entry.payload or b""
-            parts += (payload[:1], _written(entry.key), payload[1:])
+            parts += (payload[:1], _written(entry.key))
+            if len(payload) <= _PIECE_BYTES:
+                parts.append(payload[1:])
+                continue
+            # A large value goes in pieces: neither it nor what it is compressed to is ever there twice.
+            yield b"".join(parts)
+            parts.clear()
+            for start in range(1, len(payload), _PIECE_BYTES):
+                yield payload[start : start + _PIECE_BYTES]
         yield b"".join(parts)
     yield b"".join(_FUNCTION + _written(library) for library in stream.libraries) + _END
 

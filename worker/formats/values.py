@@ -27,7 +27,7 @@ from worker.formats.strings import read_length, read_string, read_strings
 
 Read = Callable[[bytes, int], tuple[Value | None, int]]
 
-_crc64 = Model("CRC64-REDIS").calc
+crc64 = Model("CRC64-REDIS").calc
 _read_double = Struct("<d").unpack_from
 
 _VALKEY = 80
@@ -72,8 +72,15 @@ def decode(payload: bytes, rdb_version: int) -> Value:
 def seal(payload: bytes, rdb_version: int) -> bytes:
     """What RESTORE takes: the payload, the RDB version in 2 bytes and CRC64 in 8, little-endian (cluster.c, DUMP)."""
     body = payload + rdb_version.to_bytes(2, "little")
-    checksum: int = _crc64(body)
+    checksum: int = crc64(body)
     return body + checksum.to_bytes(8, "little")
+
+
+def footer(payload: bytes, rdb_version: int) -> bytes:
+    """The ten bytes that `seal` puts behind a payload, for one of which no copy is to be made."""
+    version = rdb_version.to_bytes(2, "little")
+    checksum: int = crc64(version, crc64(payload))
+    return version + checksum.to_bytes(8, "little")
 
 
 def _strings(data: bytes, pos: int) -> tuple[list[bytes], int]:

@@ -29,18 +29,18 @@ class Window:
         """Raise FormatError with the place; `whole` says what that means for the file."""
         raise FormatError(f"{whole}: {what}, at byte {self.offset + self.pos:,}.")
 
-    def refill(self, wanted: int = 0) -> int:
+    def refill(self) -> int:
         """Drop what was dealt with and read on; how many bytes were dropped, by which all positions have moved.
 
-        At least one chunk is read, `wanted` bytes where there are so many, and about as much as is held over: a record
-        larger than any window must not be joined anew for each chunk. FormatError at the end of the file.
+        At least one chunk is read, and about as much as is held over: a record larger than any window must not be joined
+        anew for each chunk. FormatError at the end of the file.
         """
         rest = [self.data[self.pos :]]
-        if not wanted and len(rest[0]) > LONGEST_RECORD:
+        if len(rest[0]) > LONGEST_RECORD:
             self.fail("a key or a function in it is longer than any server takes")
         dropped = self._drop(self.pos)
         self.data = b""
-        wanted = max(1, wanted, min(len(rest[0]), LARGEST_STEP))
+        wanted = max(1, min(len(rest[0]), LARGEST_STEP))
         while wanted > 0:
             chunk = next(self._chunks, None)
             if chunk is None:

@@ -1,0 +1,108 @@
+"""A huge value passes without being held more than about twice, and large replies come whole past the parser."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.backups import endpoint
+from tests.servers import Server
+from worker.entries import Entry
+from worker.errors import TargetError
+from worker.report import Report
+from worker.target import Target
+from worker.wire import LARGE, Wire, pack, pieces
+
+HUGE = 64 << 20
+BASE = 80 << 20
+"""Bytes of a process that has done nothing yet, about."""
+
+# A process of its own in between, for a new one counts the peak of the one that it was forked from as its own.
+STOPWATCH = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+@pytest.fixture
+def huge(source: Server) -> Server:
+    client = source.client()
+    block = os.urandom(8 << 20)
+    for _ in range(HUGE // len(block)):
+        client.append("huge", block)
+    return source
+
+
+def peak(storage: Path, source: Server, target: Server, *arguments: str) -> int:
+    """Bytes of memory that the shell took at most, by the operating system's own account."""
+    env = os.environ | {
+        "REDIS_URL": f"redis://127.0.0.1:{source.port}/0",
+        "REDIS_TARGETS": f"t=redis://127.0.0.1:{target.port}/0",
+        "BACKUP_STORAGE": str(storage),
+    }
+    command = [sys.executable, "-c", STOPWATCH, sys.executable, "-m", "worker", *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1]) * 1024
+
+
+def test_a_huge_value_takes_at_most_two_and_a_half_times_its_size(huge: Server, target: Server, tmp_path: Path) -> None:
+    steps = [
+        ("backup", "--engine", "scan"),
+        ("verify", "latest"),
+        ("restore", "latest", "--to", "t", "--yes"),
+        ("restore", "latest", "--to", "t", "--yes", "--mode", "overwrite"),
+        ("preview", "latest", "--to", "t"),
+    ]
+    peaks = {step: peak(tmp_path, huge, target, *step) for step in steps}
+    assert max(peaks.values()) < BASE + 2.5 * HUGE, peaks
+    assert target.client().get("huge") == huge.client().get("huge")
+
+
+@pytest.mark.parametrize("size", [LARGE, LARGE + 1, 3 * LARGE + 7])
+def test_large_replies_come_in_two_and_those_around_them_whole(size: int, source: Server) -> None:
+    client = source.client()
+    value = os.urandom(size)
+    client.set("large", value)
+    client.set("small", b"\r\n$9999999\r\nx")
+    asked = [b"small", b"large", b"none", b"large", b"small", b"large"] * 3
+    with Wire(endpoint(source)) as wire:
+        wire.send(b"".join(pack(b"GET", key) for key in asked))
+        replies = list(wire.replies(len(asked), cut=10))
+        assert wire.ask(b"PING") == b"PONG"
+    small = {b"small": client.get("small"), b"none": None, b"large": value}
+    for key, reply in zip(asked, replies, strict=True):
+        assert (b"".join(reply) if isinstance(reply, tuple) else reply) == small[key]
+        assert isinstance(reply, tuple) == (key == b"large" and size > LARGE)
+
+
+def test_a_command_in_pieces_is_the_same_command() -> None:
+    large = bytes(LARGE + 1)
+    for arguments in [(b"PING",), (b"SET", b"k", large), (b"MSET", b"a", large, b"b", b"c")]:
+        assert b"".join(pieces(*arguments)) == pack(*arguments)
+    assert any(piece is large for piece in pieces(b"SET", b"k", large))
+
+
+class Losing:
+    """A stream that says of one key more that it was taken than it gives."""
+
+    rdb_version = None
+
+    def __init__(self, report: Report) -> None:
+        self.libraries: list[bytes] = []
+        self._report = report
+
+    def batches(self) -> Iterator[list[Entry]]:
+        self._report.taken += 1
+        yield [Entry(0, b"given", None, "string", None, b"value")]
+
+
+def test_counts_that_do_not_add_up_are_an_error(source: Server) -> None:
+    target = Target(endpoint(source), "overwrite")
+    target.check(None, [0], 0)
+    with pytest.raises(TargetError, match="of 2 keys that were taken from the backup 1 have no outcome"):
+        list(target.restore(Losing(target.report)))
+    assert target.report.restored == 1
