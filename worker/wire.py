@@ -94,13 +94,22 @@ class Wire:
         With `cut`, a bulk string of more than LARGE bytes comes as two: all but its last `cut` bytes, and those. None
         may be within an array then.
         """
+        gets = self._reader.gets
         for _ in range(count):
-            answer = self._reader.gets()
-            while answer is False:
-                answer = self._next()
-                if answer is False and cut:
-                    answer = self._large(cut)
+            answer = gets()
+            if answer is False:
+                answer = self._awaited(cut)
+                # It may be another parser by then.
+                gets = self._reader.gets
             yield answer
+
+    def _awaited(self, cut: int) -> Any:
+        answer: Any = False
+        while answer is False:
+            answer = self._next()
+            if answer is False and cut:
+                answer = self._large(cut)
+        return answer
 
     def gather(self, count: int, replies: list[Any]) -> None:
         """The same into a list, at half of the cost; where it breaks off, the list has what came until then."""

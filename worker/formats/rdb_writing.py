@@ -34,14 +34,14 @@ def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
     db = None
     for batch in chain([first], batches):
         parts: list[bytes] = []
-        for entry in batch:
-            if entry.db != db:
-                db = entry.db
+        for its_db, key, expires_at, _, value, _ in batch:
+            if its_db != db:
+                db = its_db
                 parts.append(_SELECT_DB + _length(db))
-            if entry.expires_at is not None:
-                parts.append(_EXPIRE_MS + _pack_i64(entry.expires_at))
-            payload = entry.payload or b""
-            parts += (payload[:1], _written(entry.key))
+            if expires_at is not None:
+                parts.append(_EXPIRE_MS + _pack_i64(expires_at))
+            payload = value or b""
+            parts += (payload[:1], _written(key))
             if len(payload) <= _PIECE_BYTES:
                 parts.append(payload[1:])
                 continue

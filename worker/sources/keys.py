@@ -25,6 +25,7 @@ _T = TypeVar("_T")
 
 FOOTER_BYTES = 10
 _NEVER, _GONE = -1, -2
+_new = tuple.__new__
 
 
 class Dumps:
@@ -40,6 +41,11 @@ class Dumps:
         self._learn_version = learn_version
         self.unsure: list[tuple[Entry, Window]] = []
         """What `asked_again` is to ask for."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether there never is anything for `asked_again`."""
+        return self._able.absolute
 
     def commands(self, keys: list[bytes]) -> bytes:
         """What to send for these keys."""
@@ -66,23 +72,26 @@ class Dumps:
         batch: list[Entry | None] = []
         db, absolute = self._db, self._able.absolute
         replies = self._wire.replies(len(keys) * (2 if absolute else 4), cut=FOOTER_BYTES)
-        for key in keys:
-            dump = next(replies)
-            times = [next(replies)] if absolute else [next(replies) for _ in range(3)]
+        # Zipped with itself it gives a key its replies in their order.
+        for key, dump, *times in zip(keys, *[replies] * (2 if absolute else 4), strict=False):
             left = times[len(times) // 2]
             # A nil means that there is no such key (any more), and -2 that it went a moment later.
             if dump is None or left == _GONE:
                 batch.append(None)
                 continue
-            if isinstance(dump, Exception):
-                raise self._refused(key, dump)
             # Of a large one the footer comes apart.
-            payload, footer = dump if type(dump) is tuple else (dump[:-FOOTER_BYTES], dump)
+            if type(dump) is bytes:
+                payload, footer = dump[:-FOOTER_BYTES], dump
+            elif type(dump) is tuple:
+                payload, footer = dump
+            else:
+                raise self._refused(key, dump)
             if not held:
                 self._learn_version(version_of(footer))
             window = None if absolute or left == _NEVER else expiry(times)
             expires_at = raised(left) if absolute and left != _NEVER else window and window.latest
-            entry = Entry(db, key, expires_at, TYPE_OF.get(payload[0], "unknown"), payload)
+            # The constructor of a NamedTuple takes twice as long.
+            entry: Entry = _new(Entry, (db, key, expires_at, TYPE_OF.get(payload[0], "unknown"), payload, None))
             if window is not None and window.wide:
                 self.unsure.append((entry, window))
                 batch.append(None)

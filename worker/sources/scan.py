@@ -1,5 +1,6 @@
 """Any server that has DUMP: SCAN its keys and ask for each one's own serialization and expiry."""
 
+from collections import deque
 from collections.abc import Iterator
 
 from redis.exceptions import ResponseError
@@ -8,12 +9,14 @@ from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.formats.strings import read_string
 from worker.sources.asking import abilities
-from worker.sources.keys import FOOTER_BYTES, Dumps, version_of
+from worker.sources.keys import FIRST_KEYS, FOOTER_BYTES, Dumps, version_of
 from worker.sources.scanning import Repeats
 from worker.wire import Wire, pack, raised
 
 # Every server of 5.0 and newer loads it: for a database without a single payload to tell the server's own version.
 OLDEST_VERSION = 9
+AHEAD = 2
+"""Batches that are on their way at once: with one the server would wait while we read, and we while it works."""
 
 
 class Scan:
@@ -70,47 +73,68 @@ class Scan:
 
 
 class _Database:
-    """The keys of one database, in batches: while one is being worked on, the server is already busy with the next."""
+    """The keys of one database, in batches: while one is being read, the server is already busy with the next."""
 
     def __init__(self, wire: Wire, dumps: Dumps) -> None:
         self._wire, self._dumps = wire, dumps
         self._repeats = Repeats()
         self._waiting: list[bytes] = []
         self._cursor = b""
+        # What has been asked for, the oldest first; and whether SCAN was asked for behind it.
+        self._asked: deque[tuple[list[bytes], bool]] = deque()
 
     def batches(self) -> Iterator[list[Entry]]:
         self._wire.send(self._scan(b"0"))
-        self._find_more()
-        keys = self._ask_for_next()
-        while keys:
+        self._read_scan()
+        self._ask()
+        while self._asked:
+            keys, scanned = self._asked.popleft()
             last: list[Entry] = []
             for batch in self._dumps.answers(keys):
                 if last:
                     yield last
                 last = [entry for entry in batch if entry is not None]
-            self._find_more()
-            # The wire is free now: what was told too vaguely can be asked for again.
-            last += self._dumps.asked_again()
-            keys = self._ask_for_next()
+            if scanned:
+                self._read_scan()
+            if not self._asked:
+                # The wire is free now: what was told too vaguely can be asked for again.
+                last += self._dumps.asked_again()
+            self._ask()
             yield last
 
     def _scan(self, cursor: bytes) -> bytes:
-        return pack(b"SCAN", cursor, b"COUNT", b"%d" % self._dumps.count)
+        return pack(b"SCAN", cursor, b"COUNT", b"%d" % (self._dumps.count * AHEAD))
+
+    def _read_scan(self) -> None:
+        """Read what SCAN was answered; where nothing else is on its way, until there are keys or no more to come."""
+        while True:
+            self._cursor, found = raised(self._wire.reply())
+            self._waiting += self._repeats.fresh(found)
+            if self._waiting or self._asked or self._cursor == b"0":
+                return
+            self._wire.send(self._scan(self._cursor))
+
+    def _ask(self) -> None:
+        """Ask for as many batches as may be on their way."""
+        count = self._dumps.count
+        # Of large values one must do: each waits in the server's memory until we have read those before it.
+        ahead = AHEAD if self._dumps.exact and count >= FIRST_KEYS else 1
+        while self._waiting and len(self._asked) < ahead:
+            keys, self._waiting = self._waiting[:count], self._waiting[count:]
+            self._wire.send(self._dumps.commands(keys))
+            self._asked.append((keys, False))
+            self._find_more()
+        self._find_more()
+        if self._waiting and not self._asked:
+            self._ask()
 
     def _find_more(self) -> None:
-        """Read what SCAN was answered, until there are keys or no more to come; no reply is on its way then."""
-        while not self._waiting and self._cursor != b"0":
-            self._cursor, found = raised(self._wire.reply())
-            self._waiting = self._repeats.fresh(found)
-            if not self._waiting and self._cursor != b"0":
-                self._wire.send(self._scan(self._cursor))
-
-    def _ask_for_next(self) -> list[bytes]:
-        """The keys of the next batch, whose commands are then on their way; none at the end."""
-        count = self._dumps.count
-        keys, self._waiting = self._waiting[:count], self._waiting[count:]
-        commands = self._dumps.commands(keys)
-        if keys and not self._waiting and self._cursor != b"0":
-            commands += self._scan(self._cursor)
-        self._wire.send(commands)
-        return keys
+        """Ask SCAN, once at a time, while fewer keys are known than will soon be asked for."""
+        scanning = any(scanned for _, scanned in self._asked)
+        if scanning or self._cursor == b"0" or len(self._waiting) >= AHEAD * self._dumps.count:
+            return
+        self._wire.send(self._scan(self._cursor))
+        if self._asked:
+            self._asked[-1] = (self._asked[-1][0], True)
+        else:
+            self._read_scan()
