@@ -363,8 +363,9 @@ def test_of_two_beats_one_makes_the_backup(office: Office) -> None:
     with office.worker() as worker:
         office.wait_for(others[0], "SUCCESS")
         eventually(lambda: len(_events(worker, "backup_pruned")) == 1, "the prune, which comes behind both")
+        # Behind it in its queue, but another process may still be at the end of the second.
+        eventually(lambda: office.run(others[1]) is None, "that there was nothing to do to be forgotten")
     assert len(office.manifests - before) == 1
-    assert office.run(others[1]) is None, "that there was nothing to do is not worth remembering"
 
 
 def test_a_restore_whose_process_is_killed_is_interrupted_and_says_how_far_it_came(office: Office) -> None:
