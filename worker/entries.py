@@ -92,3 +92,20 @@ class EntryStream(Protocol):
     def batches(self) -> Iterator[list[Entry]]:
         """Yield every entry, at least one batch (it may be empty) for each chunk that was read."""
         ...
+
+
+class Passing:
+    """An EntryStream around another one: it tells what that tells, unless it knows better. `batches` is the child's."""
+
+    def __init__(self, stream: EntryStream) -> None:
+        self._stream = stream
+
+    @property
+    def rdb_version(self) -> int | None:
+        """As the stream says."""
+        return self._stream.rdb_version
+
+    @property
+    def libraries(self) -> list[bytes]:
+        """As the stream says."""
+        return self._stream.libraries

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from worker.compare import Kind, Sides, expired, judged
 from worker.connection import Endpoint
-from worker.entries import Entry, EntryStream
+from worker.entries import Entry, EntryStream, Passing
 from worker.report import Report
 from worker.sources.keys import Keys
 
@@ -85,18 +85,14 @@ def _pair(entry: Entry, live: Entry | None, sides: Sides) -> Pair:
     return Pair(entry, live, judged(entry, live, sides), sides)
 
 
-class OfKinds:
+class OfKinds(Passing):
     """An EntryStream less the keys that are of another kind than these beside the live ones; those count as skipped."""
 
     def __init__(self, stream: EntryStream, kinds: Collection[Kind], endpoint: Endpoint, report: Report) -> None:
-        self._stream, self._endpoint, self._report = stream, endpoint, report
+        super().__init__(stream)
+        self._endpoint, self._report = endpoint, report
         # What has expired is for the writing to count.
         self._kinds = {*kinds, "expired"}
-
-    @property
-    def rdb_version(self) -> int | None:
-        """As the stream says."""
-        return self._stream.rdb_version
 
     @property
     def libraries(self) -> list[bytes]:

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from worker.config import Settings
 from worker.connection import TARGET, Endpoint, named_target
-from worker.entries import Entry, EntryStream
+from worker.entries import Entry, EntryStream, Passing
 from worker.errors import RefusedError, UsageError
 from worker.formats.values import decode
 from worker.manifest import Manifest
@@ -106,22 +106,18 @@ class Redirection(BaseModel):
         return gone
 
 
-class Redirected:
+class Redirected(Passing):
     """An EntryStream whose keys go elsewhere. `now` and the times of entries are milliseconds since the epoch."""
 
     def __init__(self, stream: EntryStream, way: Redirection, manifest: Manifest, now: float | None = None) -> None:
-        self._stream, self._way = stream, way
+        super().__init__(stream)
+        self._way = way
         self._now = round(time.time() * 1000 if now is None else now)
         # A clock that was set back since makes no backup younger than nothing.
         self._age = max(0, self._now - round(manifest.created_at.timestamp() * 1000))
         floor = _FLOOR.fullmatch(way.expiry)
         self._floor = int(floor[1]) * 1000 if floor else 0
         self._prefix, self._strip = way.prefix.encode(), way.strip_prefix.encode()
-
-    @property
-    def rdb_version(self) -> int | None:
-        """As the stream says."""
-        return self._stream.rdb_version
 
     @property
     def libraries(self) -> list[bytes]:

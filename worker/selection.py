@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from worker import globs
 from worker.config import Databases
-from worker.entries import Entry, EntryStream
+from worker.entries import Entry, EntryStream, Passing
 
 TypeName = Literal["string", "list", "set", "zset", "hash", "stream", "module"]
 
@@ -65,17 +65,12 @@ class Selection(BaseModel):
         )
 
 
-class Selected:
+class Selected(Passing):
     """An EntryStream less the keys that are not meant."""
 
     def __init__(self, stream: EntryStream, selection: Selection) -> None:
-        self._stream, self._narrowed = stream, selection.narrowed
-        self._wanted = rule(selection)
-
-    @property
-    def rdb_version(self) -> int | None:
-        """As the stream says."""
-        return self._stream.rdb_version
+        super().__init__(stream)
+        self._narrowed, self._wanted = selection.narrowed, rule(selection)
 
     @property
     def libraries(self) -> list[bytes]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 
-from worker.entries import Entry, EntryStream
+from worker.entries import Entry, EntryStream, Passing
 from worker.keyset import KeySet
 from worker.manifest import Manifest
 from worker.request import Request
@@ -15,21 +15,12 @@ from worker.wire import Wire, pack, raised
 BATCH_KEYS = 500
 
 
-class Had:
+class Had(Passing):
     """An EntryStream whose keys are added to a set as they pass, less those that expire by `at`: the backup has them no more."""
 
     def __init__(self, stream: EntryStream, keys: KeySet, at: float) -> None:
-        self._stream, self._keys, self._at = stream, keys, at
-
-    @property
-    def rdb_version(self) -> int | None:
-        """As the stream says."""
-        return self._stream.rdb_version
-
-    @property
-    def libraries(self) -> list[bytes]:
-        """As the stream says."""
-        return self._stream.libraries
+        super().__init__(stream)
+        self._keys, self._at = keys, at
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield the stream's batches."""

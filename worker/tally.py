@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from operator import attrgetter
 
-from worker.entries import Entry, EntryStream
+from worker.entries import Entry, EntryStream, Passing
 
 _DB_AND_TYPE = attrgetter("db", "type")
 _EXPIRES_AT = attrgetter("expires_at")
@@ -39,21 +39,12 @@ class Tally:
         return found
 
 
-class Counted:
+class Counted(Passing):
     """An EntryStream that is counted while somebody else reads it; limited to some databases where that is asked."""
 
     def __init__(self, stream: EntryStream, tally: Tally, databases: frozenset[int] | None = None) -> None:
-        self._stream, self._tally, self._databases = stream, tally, databases
-
-    @property
-    def rdb_version(self) -> int | None:
-        """As the stream says."""
-        return self._stream.rdb_version
-
-    @property
-    def libraries(self) -> list[bytes]:
-        """As the stream says."""
-        return self._stream.libraries
+        super().__init__(stream)
+        self._tally, self._databases = tally, databases
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield what the stream yields, less other databases' keys."""
