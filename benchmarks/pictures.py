@@ -37,7 +37,7 @@ _SHOWN: dict[str, tuple[str, ...]] = {
         restoring.OVERWRITE,
         restoring.MIRROR,
     ),
-    "traffic.svg": (traffic.ALONE, *traffic.BESIDE, traffic.BESIDE_PEER),
+    "traffic.svg": (traffic.ALONE, traffic.BUSY, *traffic.BESIDE, traffic.BESIDE_PEER),
 }
 Bar = tuple[str, float, Kind]
 

@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -27,6 +28,8 @@ BESIDE = {
     "beside a replication backup": ("backup", "--engine", "replication"),
 }
 BESIDE_PEER = "beside redis-cli --rdb - | gzip"
+BUSY = "beside a busy loop"
+"""One processor taken, and no question asked: what of it all is the machine's, and not Redis'."""
 # redis-benchmark's own number of clients, as fast as they can; and one alone, who has to wait for nobody else's.
 CLIENTS = (50, 1)
 HEAD_START_SECONDS = 0.7
@@ -43,15 +46,18 @@ def run(loaded: Loaded, backup: Backup, rounds: int, requests: int) -> list[Row]
     """Measure in turn, on one server that has the data and whatever redis-benchmark writes besides."""
     with loaded.place.server(loaded.rdb) as server:
         measure = partial(_measured, loaded, server, requests)
+        beside = partial(_beside, measure, folder=loaded.place.folder)
         needs = ("redis-benchmark",)
-        found = [Contestant(ALONE, "floor", lambda: measure(_nothing()), needs)]
+        found = [
+            Contestant(ALONE, "floor", lambda: measure(_nothing()), needs),
+            Contestant(BUSY, "peer", partial(beside, [sys.executable, "-c", "while True: pass"]), needs),
+        ]
         for name, words in BESIDE.items():
             command = [*PYTHON, *(backup.manifest.name if word == "NAME" else word for word in words)]
             env = loaded.place.environment(server, backup.storage, BACKUP_UNDO_DAYS="0")
-            found.append(Contestant(name, "ours", partial(_beside, measure, command, loaded.place.folder, env), needs))
+            found.append(Contestant(name, "ours", partial(beside, command, env=env), needs))
         piped = [bash(), "-c", f"{tool('redis-cli')} -p {server.port} --rdb - | gzip > /dev/null"]
-        run_peer = partial(_beside, measure, piped, loaded.place.folder, None)
-        found.append(Contestant(BESIDE_PEER, "peer", run_peer, (*needs, "redis-cli", "gzip")))
+        found.append(Contestant(BESIDE_PEER, "peer", partial(beside, piped), (*needs, "redis-cli", "gzip")))
         return contest("traffic", loaded.shape, found, rounds, loaded.place.told)
 
 
@@ -63,7 +69,7 @@ def _nothing() -> Iterator[None]:
 Measure = Callable[[AbstractContextManager[None]], Outcome]
 
 
-def _beside(measure: Measure, command: list[str], folder: Path, env: dict[str, str] | None) -> Outcome:
+def _beside(measure: Measure, command: list[str], *, folder: Path, env: dict[str, str] | None = None) -> Outcome:
     return measure(_again_and_again(command, folder, env))
 
 

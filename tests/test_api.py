@@ -20,7 +20,8 @@ from tests.backups import manifest_of
 from tests.processes import CANARY, Background, eventually
 from tests.web import Browser, Web
 from worker import catalogue
-from worker.runs import Run, new, open_runs
+from worker.run import Run, new
+from worker.runs import open_runs
 from worker.storage import open_storage
 
 Scripts = Callable[..., FlaskClient]

@@ -19,20 +19,20 @@ LAYERS = {
     ),
     "how tasks travel": "celeryconfig",
     "verbs": (
-        "worker.backup worker.restore worker.before worker.present worker.undo worker.wayback worker.preview worker.freshness worker.search worker.verify worker.adopt worker.export worker.prune worker.stats worker.ping"
+        "worker.backup worker.restore worker.before worker.present worker.undo worker.wayback worker.pairs worker.preview worker.freshness worker.search worker.verify worker.adopt worker.export worker.prune worker.stats worker.ping"
     ),
-    "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.surplus",
+    "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.promotion worker.surplus",
     "which keys, and where to": "worker.inquiry worker.history worker.places worker.request worker.findings worker.fingerprint worker.selection worker.redirection",
     "memory": (
-        "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.runs worker.lock "
+        "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.runs worker.run worker.lock "
         "worker.access worker.audit"
     ),
     "one backup, described": "worker.manifest",
     "the ends of the pipe": (
-        "worker.sources worker.compare worker.differences worker.live worker.modules worker.primary worker.keyset worker.libraries worker.target worker.writing worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
+        "worker.sources worker.compare worker.differences worker.longstring worker.live worker.modules worker.primary worker.keyset worker.libraries worker.target worker.writing worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
     ),
     "a Redis": "worker.lease worker.broker worker.facts worker.wire worker.connection",
-    "ground": "worker.buckets worker.scratch worker.tally worker.entries worker.meter worker.progress worker.globs worker.logs worker.config",
+    "ground": "worker.buckets worker.scratch worker.aside worker.tally worker.entries worker.meter worker.progress worker.globs worker.logs worker.config worker.fields worker.faults",
     "errors": "worker.errors",
     "the version": "worker",
 }
@@ -50,7 +50,7 @@ HOMES = {
     "werkzeug": "web",
     "redis": (
         "worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.ping worker.backup "
-        "worker.mirror worker.handover worker.primary worker.standins"
+        "worker.mirror worker.handover worker.primary worker.promotion"
     ),
     "hiredis": "worker.wire worker.primary",
     "click": "worker.__main__ worker.shell worker.console",
@@ -201,8 +201,19 @@ def test_the_code_does_not_know_its_tests_nor_what_make_run_starts() -> None:
 
 
 def test_the_web_enters_by_the_doors_and_reads_what_is_remembered() -> None:
-    memory = ("catalogue", "manifest", "retention", "schedule", "runs", "heartbeat", "access", "audit", "storage")
-    doors = {f"worker.{name}" for name in ("tasks", "celery", *memory, "config", "errors", "logs")}
+    memory = (
+        "catalogue",
+        "manifest",
+        "retention",
+        "schedule",
+        "runs",
+        "run",
+        "heartbeat",
+        "access",
+        "audit",
+        "storage",
+    )
+    doors = {f"worker.{name}" for name in ("tasks", "celery", *memory, "config", "faults", "errors", "logs")}
     inside = [one for one in imports(ROOT) if within(one.by, "web") and within(one.of, "worker")]
     assert [str(one) for one in inside if one.of not in doors | {"worker"}] == []
 

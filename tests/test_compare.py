@@ -9,6 +9,7 @@ import pytest
 
 from tests.backups import asking, endpoint, fill_all
 from tests.servers import Server
+from worker import wire
 from worker.compare import Sides, judged, same_value
 from worker.connection import SOURCE, Endpoint
 from worker.differences import LONGEST, ROWS, rows, text
@@ -327,3 +328,20 @@ def test_what_goes_wrong_with_the_parts_is_not_the_servers_doing(source: Server)
 
     with Keys(endpoint(source)) as live, pytest.raises(OSError, match="the disk"):
         list(live.read_ahead(parts()))
+
+
+@pytest.mark.parametrize("read_bytes", [1, 7, 64, 1000])
+def test_replies_that_come_apart_anywhere_belong_to_their_keys(
+    read_bytes: int, source: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = source.client()
+    client.mset({f"key:{number}": "x" * number for number in range(60)})
+    client.set("k" * 300, "long name", px=10_000_000)
+    names = [b"k" * 300, *(b"key:%d" % number for number in range(70))]
+    monkeypatch.setattr(wire, "READ_BYTES", read_bytes)
+    with Keys(endpoint(source)) as live:
+        found = list(live.read(0, names))
+    assert [one and one.key for one in found] == names[:61] + [None] * 10
+    assert found[0] is not None
+    assert found[0].expires_at is not None
+    assert [one and one.payload for one in found[1:61]] == [(client.dump(name) or b"")[:-10] for name in names[1:61]]

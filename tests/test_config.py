@@ -12,8 +12,9 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tests.processes import CANARY
 from worker.backup import BackupArguments
-from worker.config import Settings, first_fault, load
+from worker.config import Settings, load
 from worker.errors import UsageError
+from worker.faults import first_fault
 from worker.prune import PruneArguments
 from worker.restore import RestoreArguments
 

@@ -18,7 +18,8 @@ from tests.web import Web
 from worker import catalogue, heartbeat
 from worker.errors import BrokerUnavailableError
 from worker.manifest import MANIFEST_SUFFIX, Origin
-from worker.runs import new, open_runs
+from worker.run import new
+from worker.runs import open_runs
 from worker.storage import open_storage
 
 NAME = "redis_backup_20231205_143022.rdb.zst"

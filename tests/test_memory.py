@@ -10,9 +10,13 @@ import pytest
 
 from tests.backups import endpoint
 from tests.servers import Server
+from worker import catalogue
+from worker.aside import PIECE_BYTES, Aside
 from worker.entries import Entry
 from worker.errors import TargetError
+from worker.longstring import LONG, PIECE, LongString, in_common
 from worker.report import Report
+from worker.storage import Folder
 from worker.target import Target
 from worker.wire import LARGE, Wire, pack, pieces
 
@@ -56,6 +60,68 @@ def test_a_huge_value_takes_at_most_two_and_a_half_times_its_size(huge: Server, 
         ("restore", "latest", "--to", "t", "--yes"),
         ("restore", "latest", "--to", "t", "--yes", "--mode", "overwrite"),
         ("preview", "latest", "--to", "t"),
+    ]
+    peaks = {step: peak(tmp_path, huge, target, *step) for step in steps}
+    assert max(peaks.values()) < BASE + 2.5 * HUGE, peaks
+    assert target.client().get("huge") == huge.client().get("huge")
+
+
+def test_three_huge_values_of_a_key_are_never_held_at_once(huge: Server, target: Server, tmp_path: Path) -> None:
+    mine = os.urandom(HUGE)
+    target.client().set("huge", mine)
+    peaks = {"backup": peak(tmp_path, huge, target, "backup", "--engine", "scan")}
+    for step in [
+        ("preview", "latest", "--to", "t", "--mode", "overwrite"),
+        ("restore", "latest", "--to", "t", "--yes", "--mode", "overwrite"),
+    ]:
+        peaks[step[0]] = peak(tmp_path, huge, target, *step)
+    (undo,) = [one.name for one in catalogue.read(Folder(tmp_path)).undos]
+    target.client().append("huge", "x")
+    peaks["undo of what others have changed"] = peak(tmp_path, huge, target, "undo", undo, "--yes")
+    target.client().set("huge", huge.client().get("huge") or b"")
+    peaks["undo"] = peak(tmp_path, huge, target, "undo", undo, "--yes", "--force")
+    assert max(peaks.values()) < BASE + 2.5 * HUGE, peaks
+    assert target.client().get("huge") == mine
+
+
+def test_what_waits_on_disk_comes_back_and_is_compared_there() -> None:
+    payload = os.urandom(3 * PIECE_BYTES + 7)
+    aside = Aside(payload)
+    assert aside.equals(payload)
+    assert aside.payload() == payload
+    for other in (b"", payload[:-1], payload + b"x", payload[:-1] + bytes([payload[-1] ^ 1]), b"x" + payload[1:]):
+        assert not aside.equals(other)
+
+
+@pytest.mark.parametrize("at", [0, 1, PIECE - 1, PIECE, PIECE + 1, 3 * PIECE + 6])
+def test_long_strings_are_compared_where_they_lie(at: int) -> None:
+    content = os.urandom(3 * PIECE + 7)
+    changed = content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
+    long, other = (LongString.of(b"\x00\x80" + len(one).to_bytes(4, "big") + one) for one in (content, changed))
+    assert long is not None
+    assert other is not None
+    assert (len(long), long[at], long[at : at + 9]) == (len(content), content[at], content[at : at + 9])
+    assert long == content
+    assert content == long
+    assert long != other
+    assert long != "text"
+    assert in_common(long, other) == in_common(content, changed) == at
+    assert in_common(long, content) == in_common(content, content + b"x") == len(content)
+
+
+def test_what_is_no_plain_long_string_is_decoded() -> None:
+    plain = b"\x00\x80" + (2 * LONG).to_bytes(4, "big") + bytes(2 * LONG)
+    assert LongString.of(plain) is not None
+    for payload in (b"\x00\x01x", plain[:-1], plain + b"x", b"\x01" + plain[1:], b"\x00\xc3" + plain[2:]):
+        assert LongString.of(payload) is None
+
+
+def test_a_huge_value_takes_no_more_of_it_in_json(huge: Server, target: Server, tmp_path: Path) -> None:
+    steps = [
+        ("backup", "--format", "json", "--engine", "replication"),
+        ("backup", "--format", "json", "--engine", "scan"),
+        ("verify", "latest"),
+        ("restore", "latest", "--to", "t", "--yes"),
     ]
     peaks = {step: peak(tmp_path, huge, target, *step) for step in steps}
     assert max(peaks.values()) < BASE + 2.5 * HUGE, peaks

@@ -20,6 +20,7 @@ from worker.config import Settings
 from worker.entries import Entry, Opaque
 from worker.errors import RefusedError, TargetError, UsageError
 from worker.formats import portable
+from worker.formats.census import Census
 from worker.formats.values import seal
 from worker.primary import Primary
 from worker.progress import silent
@@ -101,6 +102,19 @@ def test_a_file_that_no_server_wrote_but_a_scan(source: Server, target: Server, 
     take(fill_all(source), tmp_path, engine="scan")
     other_data(target)
     assert mirror(target, tmp_path)["way"] == "replication"
+    assert target.digest() == source.digest()
+
+
+def test_a_backup_of_which_nothing_can_expire_is_read_only_once(
+    newest: Binary, start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = start_server(newest), start_server(newest)
+    source.client().mset({"a": "x", "b": "x"})
+    take(source, tmp_path)
+    monkeypatch.setattr(Census, "chunks", None)
+    settings = settings_for(target, tmp_path, backup_undo_days=0)
+    report = restore(settings, RestoreArguments(name="latest", mode="mirror"), silent)
+    assert (report["way"], report["restored"], report["expired"]) == ("replication", 2, 0)
     assert target.digest() == source.digest()
 
 

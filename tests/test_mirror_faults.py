@@ -4,7 +4,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,9 +23,11 @@ from worker.guardian import Guardian
 from worker.lease import Lease
 from worker.primary import Primary
 from worker.progress import silent
+from worker.promotion import Standin, end
 from worker.restore import RestoreArguments, restore
-from worker.runs import lease_key, new, open_runs
-from worker.standins import Standin, remembered
+from worker.run import new
+from worker.runs import lease_key, open_runs
+from worker.standins import remembered
 
 # So slow that loading is a step of its own, in which the server still answers.
 SLOWLY = ("--key-load-delay", "3000", "--loading-process-events-interval-bytes", "1024", "--hz", "100")
@@ -226,7 +228,7 @@ def test_a_target_that_was_started_anew_with_as_many_keys_as_both_is_not_guessed
         server="another",
         backup_keys=2,
     )
-    told = standins.end(Endpoint(server.url, TARGET), said, 0)
+    told = end(Endpoint(server.url, TARGET), said, 0)
     assert (told or "").endswith("holds the backup, or what it had saved before: run the restore again.")
 
 
@@ -304,7 +306,7 @@ def test_a_target_that_is_away_is_ended_when_it_is_back(abandoned: Mirror) -> No
         (standin,) = remembered(abandoned.settings)
         run = new("a-run", "restore", {}, "a test").model_copy(update={"state": "INTERRUPTED", "error": "Killed."})
         runs.put(run)
-        standins.remember(abandoned.settings, standin.model_copy(update={"run": run.id}))
+        standins.remember(abandoned.settings, replace(standin, run=run.id))
         reaper.reap(abandoned.settings, [], lambda _: None)
         ended = runs.get(run.id)
     assert ended is not None
@@ -324,7 +326,7 @@ def test_a_target_that_has_another_primary_by_now_is_not_ours_to_touch(
 
 def test_a_mirror_that_is_alive_is_left_alone(abandoned: Mirror) -> None:
     (standin,) = remembered(abandoned.settings)
-    standins.remember(abandoned.settings, standin.model_copy(update={"run": "alive"}))
+    standins.remember(abandoned.settings, replace(standin, run="alive"))
     lease = Lease(abandoned.settings, lease_key("alive"), "alive")
     assert lease.holder() == "alive"
     reaper.reap(abandoned.settings, [], lambda _: None)

@@ -18,7 +18,8 @@ from web import byhand
 from worker import audit, catalogue
 from worker.config import load, load_web
 from worker.manifest import MANIFEST_SUFFIX, Manifest
-from worker.runs import OPERATIONS, Run, open_runs
+from worker.run import OPERATIONS, Run
+from worker.runs import open_runs
 from worker.storage import open_storage
 
 HOSTILE = "<img src=x onerror=alert(1)>"

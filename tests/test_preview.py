@@ -29,7 +29,7 @@ from worker.preview import PreviewArguments, preview
 from worker.progress import silent
 from worker.recording import Recording, perform
 from worker.restore import RestoreArguments, restore
-from worker.runs import new
+from worker.run import new
 from worker.sources.scan import Scan
 from worker.target import Target
 

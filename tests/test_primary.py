@@ -17,7 +17,7 @@ from worker.errors import ArtifactError, TargetError
 from worker.handover import File, Handover
 from worker.primary import NobodyCameError, Primary
 from worker.progress import silent
-from worker.standins import Standin
+from worker.promotion import Standin
 from worker.wire import pack
 
 ID, ANOTHER = "a" * 40, "b" * 40

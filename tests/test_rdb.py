@@ -145,6 +145,12 @@ def test_a_claim_of_more_bytes_than_there_are_costs_nothing() -> None:
     assert "cut short" in refusal(claim, values=False)
 
 
+def test_a_claim_of_more_elements_than_there_are_costs_nothing() -> None:
+    stream = b"\x0f\x01k\x00\x00\x00\x00\x01\x01g\x00\x00\x81" + (1 << 62).to_bytes(8, "big")
+    for values in (True, False):
+        assert "cut short" in refusal(b"REDIS0011" + SELECT + b"\x00" + stream + bytes(100), values=values)
+
+
 @pytest.mark.parametrize("values", [True, False])
 @pytest.mark.parametrize("size", [7, CHUNK])
 def test_a_file_that_is_cut_anywhere_is_refused(values: bool, size: int) -> None:

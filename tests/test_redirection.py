@@ -16,9 +16,10 @@ from tests.backups import Given, asking, bring_back, eventually, manifest_of, se
 from tests.conftest import StartServer
 from tests.processes import CANARY, Shell
 from tests.servers import Binary, Server, binaries
-from worker.config import Settings, first_fault
+from worker.config import Settings
 from worker.entries import Entry
 from worker.errors import RefusedError, UsageError
+from worker.faults import first_fault
 from worker.progress import silent
 from worker.redirection import Redirected, Redirection
 from worker.restore import RestoreArguments, restore

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -550,6 +551,37 @@ def test_one_bad_key_among_good_ones_is_counted_and_the_rest_restored(source: Se
     assert source.client().dbsize() == 1000
     with pytest.raises(IncompleteError, match=r"1,000 restored, 0 skipped, 0 expired, 1 failed.*of database 2"):
         check_complete(report)
+
+
+@pytest.mark.parametrize("mode", ["skip", "overwrite"])
+def test_keys_values_and_expiry_times_of_any_length_arrive(mode: str, source: Server, tmp_path: Path) -> None:
+    client = source.client()
+    sizes = (0, 1, 9, 10, 99, 1000, 1013, 1014, 1015, 1023, 1024, 1025, 2000, 1 << 20, (1 << 20) + 1)
+    moments = {b"k" * size: 10 ** (13 + size % 3) for size in sizes}
+    for key, moment in moments.items():
+        client.set(key, os.urandom(len(key)))
+        client.pexpireat(key, moment)
+    take(source, tmp_path)
+    before = source.digest()
+    client.flushall()
+    assert counts(bring_back(source, tmp_path, mode=mode)) == {"restored": len(sizes)}
+    assert source.digest() == before
+    now = time.time() * 1000
+    assert all(abs(moment - now - client.pttl(key)) < 60_000 for key, moment in moments.items())
+
+
+def test_damage_that_a_manifest_vouches_for_is_found_before_an_empty_target_is_written(
+    target: Server, tmp_path: Path
+) -> None:
+    storage = Folder(tmp_path / "backups")
+    entries = [Entry(0, b"key:%d" % number, None, "string", b"\x00" + string(bytes(50))) for number in range(20_000)]
+    content = bytearray(b"".join(write(Given(entries, rdb_version=9), {})))
+    content[-300_000] ^= 1
+    storage.put("redis_backup_20231205_143022.rdb", bytes(content))
+    catalogue.add(storage, manifest_of("redis_backup_20231205_143022.rdb", bytes(content)))
+    with pytest.raises(FormatError, match="its checksum does not match"):
+        bring_back(target, storage.path, mode="overwrite")
+    assert target.client().dbsize() == 0
 
 
 def test_only_the_first_failures_are_listed(source: Server, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from worker.inquiry import SearchArguments
 from worker.preview import preview
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
-from worker.runs import Run, brief
+from worker.run import Run, brief
 from worker.search import search
 from worker.selection import key_text
 from worker.storage import open_storage

@@ -34,7 +34,8 @@ from web import telling
 from worker import reaper, runs
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
-from worker.runs import Run, Runs, lease_key, open_runs
+from worker.run import OPERATIONS, Run, brief, here, new
+from worker.runs import Runs, lease_key, open_runs
 
 VALUE_BYTES, VALUES, KEYS = 1 << 20, 24, 30_000
 HALF_WAY = 14 << 20
@@ -49,7 +50,7 @@ def memory(newest: Binary, start_server: StartServer) -> Iterator[Runs]:
 
 
 def a_run(operation: str = "backup", **changes: Any) -> Run:
-    return runs.new(str(uuid.uuid4()), operation, {}, "admin").model_copy(update=changes)
+    return new(str(uuid.uuid4()), operation, {}, "admin").model_copy(update=changes)
 
 
 def test_a_run_is_remembered_as_it_is_and_only_once(memory: Runs) -> None:
@@ -94,7 +95,7 @@ def test_the_last_run_of_an_entry_of_the_schedule_is_known_until_it_is_forgotten
 
 
 def test_every_operation_has_its_words() -> None:
-    assert set(telling.KINDS) == set(runs.OPERATIONS)
+    assert set(telling.KINDS) == set(OPERATIONS)
 
 
 def test_more_than_a_page_of_runs_is_listed_whole(memory: Runs) -> None:
@@ -174,7 +175,7 @@ def test_a_broker_that_lost_its_memory_learns_of_a_run_together_with_its_lease(
 
 
 def test_an_argument_that_is_no_text_is_remembered_all_the_same(memory: Runs) -> None:
-    odd = runs.new("one", "verify", {"name": "\ud800", "more": {1: b"x"}}, "admin")
+    odd = new("one", "verify", {"name": "\ud800", "more": {1: b"x"}}, "admin")
     memory.put(odd)
     assert memory.get("one") == odd
     assert odd.arguments["name"] == "?"
@@ -287,7 +288,7 @@ def test_a_call_is_remembered_from_the_queue_to_its_end(office: Office) -> None:
     identity = office.call("backup", format="json")
     queued = office.wait_for(identity, "PENDING")
     assert (queued.operation, queued.arguments) == ("backup", {"format": "json"})
-    assert queued.asked_by == f"celery {runs.here()}"
+    assert queued.asked_by == f"celery {here()}"
     assert queued.started_at is None
     with office.worker():
         ended = office.wait_for(identity, "SUCCESS")
@@ -295,7 +296,7 @@ def test_a_call_is_remembered_from_the_queue_to_its_end(office: Office) -> None:
     assert ended.value["keys"] == KEYS
     assert ended.queued_at <= ended.started_at <= ended.ended_at  # type: ignore[operator]
     assert [line["event"] for line in ended.log] == ["backup_created"]
-    assert pruned[0].asked_by == f"celery {runs.here()}, after the backup"
+    assert pruned[0].asked_by == f"celery {here()}, after the backup"
     assert not office.broker.client().exists(lease_key(identity))
 
 
@@ -314,15 +315,15 @@ def test_what_was_asked_for_is_remembered_as_it_was_understood(office: Office) -
 
 def test_a_long_list_of_keys_is_remembered_in_brief(memory: Runs) -> None:
     keys = [f"user:{number}:{'x' * 10}" for number in range(20_000)]
-    one = runs.new("one", "restore", {"name": "latest", "keys": keys}, "admin")
+    one = new("one", "restore", {"name": "latest", "keys": keys}, "admin")
     memory.add(one)
     assert memory.get("one") == one
     assert one.arguments["keys"].startswith("20,000 keys, such as user:0:xxxxxxxxxx, user:10000:xxxxxxxxxx, ")
     assert len(one.model_dump_json()) < 1000
-    told = runs.brief({"keys": keys[::-1]}), runs.brief({"keys": [*keys[1:], "another"]})
+    told = brief({"keys": keys[::-1]}), brief({"keys": [*keys[1:], "another"]})
     assert [given["keys"] == one.arguments["keys"] for given in told] == [True, False]
     few = {"keys": ["user:1", "user:2"]}
-    assert runs.brief(few) == few
+    assert brief(few) == few
     assert "only 20,000 keys, such as" in telling.described("restore", one.arguments)
 
 
@@ -493,7 +494,7 @@ def test_a_verb_of_the_shell_is_a_run_as_well(office: Office) -> None:
         "FAILURE",
         {"name": "redis_backup_20010203_040506.rdb"},
     )
-    assert (other.operation, other.state, other.asked_by) == ("backup", "SUCCESS", f"shell {runs.here()}")
+    assert (other.operation, other.state, other.asked_by) == ("backup", "SUCCESS", f"shell {here()}")
     assert other.value["name"] == shown.data["name"]
 
 

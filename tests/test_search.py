@@ -21,9 +21,9 @@ from tests.processes import CANARY, Background, Shell
 from tests.servers import Binary, Server, free_port
 from tests.web import Web
 from worker import catalogue, index
-from worker.config import first_fault
 from worker.entries import Entry
 from worker.errors import NotFoundError, UsageError
+from worker.faults import first_fault
 from worker.inquiry import SearchArguments
 from worker.manifest import INDEX_SUFFIX
 from worker.progress import silent

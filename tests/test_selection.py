@@ -16,8 +16,8 @@ from tests.conftest import StartServer
 from tests.processes import CANARY, Shell
 from tests.servers import Binary, Server
 from worker import catalogue
-from worker.config import first_fault
 from worker.entries import Entry
+from worker.faults import first_fault
 from worker.restore import RestoreArguments
 from worker.selection import LONGEST_KEY, MOST_KEYS, Selected, Selection, key_bytes, key_text
 from worker.storage import Folder

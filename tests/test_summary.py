@@ -11,7 +11,7 @@ from web import summary
 from web.memory import Memory
 from web.summary import Situation
 from worker.manifest import Manifest
-from worker.runs import Run
+from worker.run import Run
 
 NOW = datetime(2025, 11, 3, 12, 0, tzinfo=UTC)
 NAME = "redis_backup_20251103_020000.rdb"

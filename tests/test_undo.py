@@ -33,6 +33,7 @@ from tests.web import Web
 from worker import catalogue, writing
 from worker.errors import ArtifactError, NotFoundError, RefusedError, StorageError, TargetError
 from worker.manifest import Manifest
+from worker.present import Present
 from worker.progress import Progress, silent
 from worker.prune import DeleteArguments, PruneArguments, delete, prune
 from worker.restore import RestoreArguments, restore
@@ -318,6 +319,19 @@ def test_an_empty_target_is_not_asked_for_millions_of_keys(source: Server, targe
     report = bring_back(target, tmp_path)
     assert report["undo"]["keys"] == 0
     assert "cmdstat_dump" not in target.client().info("commandstats")
+    assert take_back(target, tmp_path)["deleted"] == report["restored"]
+    assert (target.client().dbsize(), target.client(3).dbsize()) == (0, 0)
+
+
+def test_a_mirror_into_an_empty_target_is_undone_though_nothing_was_read_for_it(
+    source: Server, target: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_all(source)
+    take(source, tmp_path)
+    monkeypatch.setattr(Present, "_there", None)
+    report = bring_back(target, tmp_path, mode="mirror")
+    assert report["undo"]["keys"] == 0
+    assert target.digest() == source.digest()
     assert take_back(target, tmp_path)["deleted"] == report["restored"]
     assert (target.client().dbsize(), target.client(3).dbsize()) == (0, 0)
 

@@ -18,7 +18,8 @@ from tests.web import PASSWORD, SECRET, Browser, Script, Web, fresh_app, own_log
 from web.auth import PUBLIC, SESSION_AGE
 from worker import access, audit
 from worker.config import load_web
-from worker.runs import new, open_runs
+from worker.run import new
+from worker.runs import open_runs
 
 SLOW = "api.stats"
 """Waits for a worker, and there is none here."""

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 from tests.backups import manifest_of
 from web import consequences, forms, look, outcomes, picture, telling, words
 from worker.errors import UsageError
-from worker.runs import Run
+from worker.run import Run
 from worker.tasks import BackupArguments, RestoreArguments
 
 NOW = datetime(2025, 11, 3, 12, 0, tzinfo=UTC)

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException, default_exceptions
 
 from worker import errors
-from worker.config import first_fault
+from worker.faults import first_fault
 
 log = structlog.get_logger()
 

@@ -30,7 +30,8 @@ from worker import catalogue, tasks
 from worker.config import load_web
 from worker.errors import BackupSystemError, UsageError
 from worker.manifest import Manifest
-from worker.runs import Run, open_runs
+from worker.run import Run
+from worker.runs import open_runs
 
 SECURITY: dict[str, Any] = {
     "token": {

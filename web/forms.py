@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import MultiDict
 
 from web import meant, words
-from worker.config import first_fault
 from worker.errors import UsageError
+from worker.faults import first_fault
 
 Model = TypeVar("Model", bound=BaseModel)
 Form = MultiDict[str, str]

@@ -9,7 +9,8 @@ from web.pages import Answer, Part, pages, part
 from worker import catalogue, heartbeat
 from worker.config import load_web
 from worker.errors import NotFoundError
-from worker.runs import Run, Runs
+from worker.run import Run
+from worker.runs import Runs
 from worker.storage import open_storage
 
 

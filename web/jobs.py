@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from worker.config import load_web
 from worker.errors import BrokerUnavailableError, BusyError, NotFoundError
-from worker.runs import Run, Runs, open_runs
+from worker.run import Run
+from worker.runs import Runs, open_runs
 
 ALONE = frozenset({"backup", "restore", "undo"})
 """Of these one at a time: a second one could only wait for the first."""

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from worker import heartbeat
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
-from worker.runs import QUESTIONS, Run, Runs, open_runs
+from worker.run import QUESTIONS, Run
+from worker.runs import Runs, open_runs
 
 Answer = TypeVar("Answer")
 QUEUES = ("jobs", "quick")

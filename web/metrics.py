@@ -17,7 +17,8 @@ from worker import catalogue, heartbeat, schedule
 from worker.config import Settings
 from worker.errors import BackupSystemError
 from worker.manifest import Manifest
-from worker.runs import OPERATIONS, Runs, open_runs
+from worker.run import OPERATIONS
+from worker.runs import Runs, open_runs
 from worker.storage import open_storage
 
 LAST = 100

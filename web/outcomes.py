@@ -6,7 +6,7 @@ from typing import Any
 
 from web.telling import state
 from web.words import counted, duration, listed, number, short, size
-from worker.runs import Run
+from worker.run import Run
 
 
 def outcome(run: Run) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from worker.manifest import Manifest
-from worker.runs import Operation, Run, State
+from worker.run import Operation, Run, State
 from worker.tasks import BackupArguments, PruneArguments
 
 PER_PAGE, MOST_PER_PAGE = 50, 200

@@ -8,7 +8,7 @@ from typing import Literal
 from web.memory import Memory
 from web.words import age, counted, listed, span
 from worker.manifest import Manifest
-from worker.runs import Run
+from worker.run import Run
 
 Level = Literal["good", "warning", "bad"]
 _LATE = 1.1

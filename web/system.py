@@ -9,7 +9,7 @@ from web.words import listed
 from worker import access, audit, catalogue
 from worker.config import WebSettings
 from worker.errors import BrokerUnavailableError
-from worker.runs import Run
+from worker.run import Run
 
 ROLES = {
     "jobs": "backups, restores, undos, verifications",

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from web import meant
 from web.words import amount, duration, listed, several, short
-from worker.runs import QUESTIONS, Run
+from worker.run import QUESTIONS, Run
 
 KINDS = {
     "backup": "Backup",

@@ -3,17 +3,18 @@
 doors    celery.py, tasks.py (the queue), __main__.py (the shell; shell/ has a module for each verb)
 verbs    backup.py, restore.py, undo.py, preview.py, search.py, verify.py, adopt.py, export.py, prune.py, stats.py, ping.py: no Celery in them
 told     console.py (to people), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
-runs     recording.py (one run as it goes), reaper.py (runs that were killed), runs.py (all of them)
+runs     recording.py (one run as it goes), reaper.py (runs that were killed), run.py (what is known of one), runs.py (all of them)
 search   inquiry.py (what is asked), places.py (where a key may be), history.py (what changed); index.py beside a backup, buckets.py (its records, sorted), scratch.py (temporary files)
 memory   catalogue.py, manifest.py, retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
 choice   request.py (what is asked), selection.py (which keys), redirection.py (where to)
-preview  live.py (the same keys, alive), compare.py, differences.py, modules.py, findings.py; freshness.py (is it still so), fingerprint.py (told by sums)
+preview  live.py (the same keys, alive), compare.py, differences.py, longstring.py, modules.py, findings.py; freshness.py (is it still so), fingerprint.py (told by sums)
 mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one file), surplus.py, keyset.py (what to delete);
-         standins.py, guardian.py (the target is a primary again, whatever happens)
-undo     before.py, present.py (what a restore will touch, kept), wayback.py (key by key), libraries.py (functions)
+         standins.py, guardian.py, promotion.py (the target is a primary again, whatever happens)
+undo     before.py, present.py (what a restore will touch, kept), wayback.py, pairs.py (key by key), aside.py (what waits on disk), libraries.py (functions)
 pipe     tally.py, meter.py, compression.py, artifact.py, storage.py, draft.py
 Redis    sources/ and formats/ at one end, target.py, writing.py, report.py, commands.py, globs.py at the other
-ground   broker.py, connection.py, wire.py, facts.py, entries.py, progress.py, config.py, errors.py
+ground   broker.py, connection.py, wire.py, facts.py, entries.py, progress.py;
+         config.py (settings), fields.py (what each may be), faults.py (what is wrong with it, in words), errors.py
 """
 
 __version__ = "0.1.0"

@@ -11,6 +11,7 @@ from worker.config import CompressionName, FormatName
 from worker.errors import ArtifactError
 from worker.formats import portable, rdb, rdb_writing
 from worker.formats.census import Census
+from worker.formats.windows import Window
 from worker.manifest import Manifest, Origin
 from worker.progress import Progress, reported
 from worker.storage import chunks_of
@@ -83,6 +84,21 @@ def count(chunks: Iterator[bytes], data_format: FormatName) -> Tally:
         for batch in portable.Reader(chunks).batches():
             tally.add(batch)
     return tally
+
+
+def has_checksum(manifest: Manifest) -> bool:
+    """Whether the dump says of itself at its end what all of its bytes are."""
+    return manifest.data_format == "rdb" and (manifest.rdb_version or 0) >= rdb.FIRST_VERSION_WITH_CHECKSUM
+
+
+def check_end(file: BinaryIO, manifest: Manifest) -> None:
+    """Whether a dump that has a checksum is whole by that, at a tenth of the cost of a walk. FormatError says what is wrong.
+
+    It reads `file` from its start.
+    """
+    file.seek(0)
+    for _ in Window(raw_chunks(file, manifest.compression)).drain(rdb.END):
+        pass
 
 
 def resumed(file: BinaryIO, manifest: Manifest, begins_at: int) -> Reader:

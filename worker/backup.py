@@ -12,12 +12,13 @@ from redis.exceptions import ResponseError
 
 from worker import __version__, artifact, catalogue, lock, sources
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
-from worker.config import CompressionName, Databases, EngineName, FormatName, Settings
+from worker.config import CompressionName, EngineName, FormatName, Settings
 from worker.connection import BROKER, SOURCE, Endpoint
 from worker.draft import Draft
 from worker.entries import EntryStream
 from worker.errors import BackupSystemError, BusyError, SourceUnavailableError, StorageError, UsageError
 from worker.facts import Facts, read_facts
+from worker.fields import Databases
 from worker.formats import portable, rdb, rdb_writing
 from worker.formats.census import Census
 from worker.manifest import Manifest, Origin, Scope, Size, free_names

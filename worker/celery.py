@@ -8,7 +8,8 @@ from celery import Celery, signals
 
 from worker.config import load
 from worker.errors import BrokerUnavailableError
-from worker.runs import OPERATIONS, here, new, open_runs
+from worker.run import OPERATIONS, here, new
+from worker.runs import open_runs
 from worker.schedule import slot
 
 app = Celery("worker")

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from worker.entries import Entry, Opaque, Stream, Value
 from worker.errors import FormatError
 from worker.formats.values import decode, seal
+from worker.longstring import LongString
 
 Kind = Literal["new", "identical", "differs", "expiry", "expired", "deleted"]
 """Not alive; the same in all; of another value; only its expiry differs; expired since; alive and not in the backup."""
@@ -94,20 +95,22 @@ def parts(entry: Entry, version: int | None, now: float) -> Parts:
     return _parts(_value(entry, version), entry.type, now)
 
 
-def _value(entry: Entry, version: int | None) -> Value | None:
+def _value(entry: Entry, version: int | None) -> Value | LongString | None:
     """The value; one that nobody can decode as its bytes."""
     if entry.payload is None:
         return entry.value
+    if string := LongString.of(entry.payload):
+        return string
     try:
         return decode(entry.payload, version or 0)
     except FormatError:
         return Opaque(seal(entry.payload, version or 0))
 
 
-def _parts(value: Value | None, kind: str, now: float) -> Parts:
+def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:
     if value is None:
         return {}
-    if isinstance(value, bytes):
+    if isinstance(value, bytes | LongString):
         return {("value", b""): value}
     if isinstance(value, Opaque):
         return {("payload", b""): value.dump[:-_FOOTER_BYTES]}

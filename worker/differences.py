@@ -6,6 +6,7 @@ from typing import Any
 
 from worker.compare import Part, Sides, both, same_expiry
 from worker.entries import Entry
+from worker.longstring import LongString, in_common
 
 ROWS = 10
 """Differences of one key that are shown."""
@@ -67,7 +68,7 @@ def _shown(part: Part, one: Any, other: Any, longest: int) -> Row:
         (value, at), (other_value, other_at) = one or (None, None), other or (None, None)
         first, second = _sides(value, other_value, longest)
         return _row(_label(part), _until(first, at), _until(second, other_at))
-    if isinstance(one, bytes) or isinstance(other, bytes):
+    if isinstance(one, bytes | LongString) or isinstance(other, bytes | LongString):
         return _row(_label(part), *_sides(one, other, longest))
     return _row(_label(part), _content(part[0], one, longest), _content(part[0], other, longest))
 
@@ -99,31 +100,20 @@ def _content(name: str, content: Any, longest: int) -> str | None:
     return str(content)
 
 
-def _sides(one: bytes | None, other: bytes | None, longest: int) -> tuple[str | None, str | None]:
+def _sides(
+    one: bytes | LongString | None, other: bytes | LongString | None, longest: int
+) -> tuple[str | None, str | None]:
     """Both as text; long ones from shortly before they begin to differ."""
     start = 0
     if one is not None and other is not None and max(len(one), len(other)) > longest:
-        start = max(0, _in_common(one, other) - BEFORE)
+        start = max(0, in_common(one, other) - BEFORE)
     return (
         None if one is None else text(one, start, longest),
         None if other is None else text(other, start, longest),
     )
 
 
-def _in_common(one: bytes, other: bytes) -> int:
-    """Bytes at the beginning that are the same."""
-    low, high = 0, min(len(one), len(other))
-    first, second = memoryview(one), memoryview(other)
-    while low < high:
-        middle = (low + high + 1) // 2
-        if first[low:middle] == second[low:middle]:
-            low = middle
-        else:
-            high = middle - 1
-    return low
-
-
-def text(value: bytes, start: int = 0, longest: int = LONGEST) -> str:
+def text(value: bytes | LongString, start: int = 0, longest: int = LONGEST) -> str:
     """At most `longest` characters of it from about there on: as text where it is text, else as hexadecimal."""
     start = _boundary(value, start)
     end = _boundary(value, start + longest)
@@ -144,7 +134,7 @@ def _printable(piece: bytes) -> str | None:
     return shown if all(char.isprintable() or char in _SHOWN_AS_WELL for char in shown) else None
 
 
-def _boundary(value: bytes, at: int) -> int:
+def _boundary(value: bytes | LongString, at: int) -> int:
     """There, or where the character begins that is there (UTF-8)."""
     if at >= len(value):
         return len(value)

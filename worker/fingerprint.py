@@ -34,17 +34,17 @@ class Fingerprint:
         if kind in ("expired", "identical"):
             return
         moment = lasts_until(backup) if expiring else None
-        what = _name(backup)
+        what, value = _name(backup), b""
         # Of `new` nothing is alive, of `expiry` the backup tells the value. Live expiry times move all the time in a cache:
         # what counts is whether there is one.
         if kind in ("differs", "expiry") and live is not None:
             what += b"stays" if live.expires_at is None else b"expires"
         if kind == "differs" and live is not None:
             if live.payload and live.payload[0] not in _UNORDERED:
-                what += live.payload
+                value = live.payload
             else:
                 self._add_parts(moment, live, sides)
-        self._add(kind, moment, what)
+        self._add(kind, moment, what, value)
 
     def add_deleted(self, live: Entry) -> None:
         """Take in a live key that would be deleted, one that does not expire by itself."""
@@ -57,8 +57,11 @@ class Fingerprint:
             soonest = min((one for one in (moment, until) if one is not None), default=None)
             self._add("differs", soonest, name + repr((part, content)).encode())
 
-    def _add(self, kind: Kind, moment: int | None, what: bytes) -> None:
-        digest = int.from_bytes(blake2b(what, digest_size=_DIGEST_BYTES).digest(), "little")
+    def _add(self, kind: Kind, moment: int | None, what: bytes, value: bytes = b"") -> None:
+        summed = blake2b(what, digest_size=_DIGEST_BYTES)
+        # Apart, for to join them would be to copy a value that may be huge.
+        summed.update(value)
+        digest = int.from_bytes(summed.digest(), "little")
         place = kind, 0 if moment is None else _span(moment - self.since)
         self._sums[place] = self._sums[place] + digest & _MOST
 

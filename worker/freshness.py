@@ -10,7 +10,8 @@ from worker.manifest import Manifest
 from worker.preview import Look, PreviewArguments
 from worker.progress import Progress
 from worker.request import Request
-from worker.runs import Run, brief, open_runs
+from worker.run import Run, brief
+from worker.runs import open_runs
 
 # The preview counts all kinds, whichever of them are then written; and it may have been asked for the latest backup.
 _MAY_DIFFER = frozenset({"name", "kinds"})

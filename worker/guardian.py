@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
 from worker.connection import TARGET, Endpoint
 from worker.errors import BackupSystemError
-from worker.standins import Standin, end
+from worker.promotion import Standin, end
 
 PATIENCE_SECONDS = 60
 _WATCHING, _DONE = "watching\n", "done"
@@ -51,7 +52,7 @@ class Guardian:
     def watch(self, url: str, standin: Standin) -> None:
         """From now on this target becomes a primary again, should our process end before the `with` does."""
         with suppress(OSError):
-            self._to.write(json.dumps({"url": url, "standin": standin.model_dump()}) + "\n")
+            self._to.write(json.dumps({"url": url, "standin": asdict(standin)}) + "\n")
             self._to.flush()
         if self._from.readline() != _WATCHING:
             raise BackupSystemError(
@@ -63,7 +64,7 @@ def watch(heard: IO[str], said: IO[str]) -> None:
     """The life of that process."""
     with suppress(ValueError):
         told = json.loads(heard.readline())
-        standin, endpoint = Standin.model_validate(told["standin"]), Endpoint(told["url"], TARGET)
+        standin, endpoint = Standin(**told["standin"]), Endpoint(told["url"], TARGET)
         said.write(_WATCHING)
         said.flush()
         if heard.read() != _DONE:

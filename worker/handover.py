@@ -10,13 +10,12 @@ from dataclasses import dataclass
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from worker import standins
 from worker.connection import Endpoint
 from worker.errors import ArtifactError, BackupSystemError, TargetError
 from worker.facts import info, keyspace
 from worker.primary import Primary
 from worker.progress import Progress
-from worker.standins import Standin
+from worker.promotion import Standin, end
 from worker.wire import Wire
 
 COMING_SECONDS = 10
@@ -26,6 +25,8 @@ STANDSTILL_SECONDS = 120
 AWAY_SECONDS = 10
 """How long a target that does not answer is asked to be a primary again."""
 POLL_SECONDS = 0.05
+BUSY_SECONDS = 0.2
+"""How long what goes on `meanwhile` may go on undisturbed: a target that loads is slow to answer."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,10 @@ class Handover:
                 self._progress("loading", int(loaded), int(said.get("loading_total_bytes", 0)) or None, "bytes")
             if time.monotonic() - since > STANDSTILL_SECONDS:
                 raise RedisTimeoutError("it does not load the file")
-            _pass_time(meanwhile, POLL_SECONDS)
+            _pass_time(meanwhile)
 
     def _taken_back(self) -> str:
-        told = standins.end(self._endpoint, self._standin, AWAY_SECONDS)
+        told = end(self._endpoint, self._standin, AWAY_SECONDS)
         self.ended = told is not None
         return told or (
             "It does not answer. When it starts again, it is a primary with what it last saved; "
@@ -100,13 +101,13 @@ class Handover:
         )
 
 
-def _pass_time(meanwhile: Iterator[object], seconds: float) -> None:
-    """Go on for so long with what is to be done meanwhile; wait where nothing of it is left."""
-    until = time.monotonic() + seconds
+def _pass_time(meanwhile: Iterator[object]) -> None:
+    """Go on for a while with what is to be done meanwhile; where nothing of it is left, only wait a moment."""
+    until = time.monotonic() + BUSY_SECONDS
     for _ in meanwhile:
         if time.monotonic() >= until:
             return
-    time.sleep(max(0.0, until - time.monotonic()))
+    time.sleep(POLL_SECONDS)
 
 
 def _exactly(file: File) -> Iterator[bytes]:

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
 
-from worker.config import Databases
+from worker.fields import Databases
 from worker.places import LIVE
 from worker.selection import LONGEST_GLOB, KeyText
 

@@ -74,8 +74,12 @@ class Live:
         if db in self._absent:
             self._unasked += entries
             return []
-        # Spelt out, for it is done for every key: most never expire.
-        lasting = [one for one in entries if (one.expires_at is None and one.value is None) or not expired(one, now)]
+        # Spelt out, for it is done for every key: a payload tells nothing of its own about when it expires.
+        lasting = [
+            one
+            for one in entries
+            if (one.payload is not None and ((at := one.expires_at) is None or at > now)) or not expired(one, now)
+        ]
         if len(lasting) < len(entries):
             self._unasked += [one for one in entries if expired(one, now)]
         return lasting

@@ -9,6 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import BinaryIO
 
+from worker import artifact
 from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.keyset import KeySet
@@ -65,6 +66,18 @@ class Present:
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield what is there, in batches of a bounded size that are never empty."""
+        expected = self._plan.request.expected_keys(self._plan.backup)
+        if self._plan.everything and not self._databases and expected:
+            # A mirror into an empty server: the backup need not be read to know that nothing of it is there.
+            self.named = expected
+        elif self._is_vain():
+            self._look_for_one()
+        else:
+            yield from self._there()
+        if self._plan.everything or self.brought:
+            self._read_libraries()
+
+    def _there(self) -> Iterator[list[Entry]]:
         plan = self._plan
         for batch in self._stream.batches():
             touched = batch if plan.everything else [entry for entry in batch if self._is_written(entry)]
@@ -76,8 +89,20 @@ class Present:
                 yield from self._kept(db, names)
         if self._names is not None:
             yield from self._others(Surplus(plan.request, plan.backup, self._names))
-        if plan.everything or self.brought:
-            self._read_libraries()
+
+    def _is_vain(self) -> bool:
+        """Whether no key can be there, nor anything else be found by walking the backup to its end."""
+        backup, request = self._plan.backup, self._plan.request
+        plain = not (self._plan.everything or backup.functions) and artifact.has_checksum(backup)
+        return plain and all(map(self._is_empty, request.databases_of(backup)))
+
+    def _look_for_one(self) -> None:
+        """One key tells that the restore writes something; the rest of the backup must only be whole."""
+        for batch in self._stream.batches():
+            if any(map(self._is_written, batch)):
+                self.named = self._plan.request.expected_keys(self._plan.backup) or 1
+                break
+        artifact.check_end(self._plan.file, self._plan.backup)
 
     def _is_written(self, entry: Entry) -> bool:
         return entry.expires_at is None or entry.expires_at > self._plan.at

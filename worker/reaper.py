@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from worker import lock, standins
 from worker.config import Settings
 from worker.lease import LEASE_SECONDS
-from worker.runs import Run, Runs, open_runs
+from worker.run import Run
+from worker.runs import Runs, open_runs
 
 LOST_AFTER = timedelta(seconds=LEASE_SECONDS)
 """A message that is due for so long, and in no queue, is not on its way."""

@@ -18,7 +18,8 @@ from worker.errors import BackupSystemError, BrokerUnavailableError
 from worker.lease import Lease, renewed
 from worker.progress import Progress
 from worker.reporting import Meta, Reporter
-from worker.runs import Run, State, brief, lease_key, open_runs
+from worker.run import Run, State, brief
+from worker.runs import lease_key, open_runs
 
 PATIENCE_SECONDS = 600
 """How long a broker that went away is waited for, to tell it how the run ended: without one no other work would come."""
@@ -120,8 +121,7 @@ def perform(recording: Recording, verb: Verb, check: Check = accepted) -> dict[s
     """
     value: dict[str, Any] | None = None
     run = recording.run
-    # Entries come and go by millions and are never part of a cycle: to look for those less often saves a tenth.
-    gc.set_threshold(GC_THRESHOLD)
+    _spare_the_collector()
     try:
         with (
             logs.run(run.id, run.operation, run.arguments.get("name")) as lines,
@@ -138,3 +138,13 @@ def perform(recording: Recording, verb: Verb, check: Check = accepted) -> dict[s
         raise
     recording.end("SUCCESS", value=value)
     return value
+
+
+def _spare_the_collector() -> None:
+    """Entries come and go by millions and are never part of a cycle: to look for those less often saves a tenth.
+
+    What was imported is there for good: not to look through it once more at the exit saves a tenth of a second.
+    """
+    gc.set_threshold(GC_THRESHOLD)
+    if not gc.get_freeze_count():
+        gc.freeze()

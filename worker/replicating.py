@@ -17,8 +17,8 @@ from worker.keyset import KeySet
 from worker.manifest import Manifest
 from worker.primary import NobodyCameError, Primary
 from worker.progress import Progress
+from worker.promotion import Standin
 from worker.request import Request
-from worker.standins import Standin
 from worker.surplus import Had, Surplus
 from worker.tally import Tally
 from worker.target import Target
@@ -109,12 +109,13 @@ def _surplus(job: Job, wire: Wire, databases: Iterable[int]) -> int:
 
 def _census(job: Job) -> Census:
     """Counts which keys of the backup have expired; it begins when it is first asked for chunks."""
+    return Census(_plain(job), Tally(), job.at)
 
-    def chunks() -> Iterator[bytes]:
-        job.file.seek(0)
-        yield from artifact.raw_chunks(job.file, job.manifest.compression)
 
-    return Census(chunks(), Tally(), job.at)
+def _plain(job: Job) -> Iterator[bytes]:
+    """The dump; it begins at the start of the file when it is first asked for a chunk, so one must end before the next."""
+    job.file.seek(0)
+    yield from artifact.raw_chunks(job.file, job.manifest.compression)
 
 
 def _standin(job: Job, primary: Primary, host: str, before: dict[str, str]) -> Standin:
@@ -136,12 +137,11 @@ def _standin(job: Job, primary: Primary, host: str, before: dict[str, str]) -> S
 
 def _hand_over(job: Job, primary: Primary, standin: Standin, census: Census, *, from_wire: bool) -> None:
     keys = {db: sum(kinds.values()) for db, kinds in job.manifest.keys_by_db.items()}
-    # The keys are counted while the target is busy loading, which is while it receives or after: else that is time lost.
-    chunks: Iterator[bytes] = census.chunks()
+    chunks = _plain(job)
     meanwhile: Iterator[bytes] = iter(())
-    if not from_wire:
-        job.file.seek(0)
-        chunks, meanwhile = artifact.raw_chunks(job.file, job.manifest.compression), chunks
+    if job.manifest.expiring:
+        # The keys are counted while the target is busy loading, which is while it receives or after: else that is time lost.
+        chunks, meanwhile = (census.chunks(), meanwhile) if from_wire else (chunks, census.chunks())
     standins.remember(job.settings, standin)
     handover = Handover(job.endpoint, standin, primary, job.progress)
     try:

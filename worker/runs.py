@@ -1,42 +1,26 @@
-"""Every run from queued to its end: what Celery forgets, kept in the broker's Redis under the task's id.
+"""All runs: what Celery forgets, kept in the broker's Redis under the task's id.
 
 A run is claimed once for each attempt, so that a message that is delivered twice starts it once. While it lives it holds
 a lease; one that has lost its lease has been killed, and the reaper finds it.
 """
 
-import getpass
-import hashlib
-import json
 import math
 import re
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args
+from datetime import timedelta
+from typing import Any
 
 import redis
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from worker import broker
 from worker.config import Settings
 from worker.lease import LEASE_SECONDS
+from worker.run import QUESTIONS, Run, State
 
-State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
-"""Celery's words, and INTERRUPTED: killed, so that nobody was left to tell how it ended."""
-FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
-
-Operation = Literal[
-    "backup", "restore", "preview", "undo", "verify", "prune", "delete", "adopt", "search", "stats", "ping"
-]
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
-QUESTIONS = frozenset({"preview", "search", "stats", "ping"})
-"""Operations that only ask; the history of the others is kept long."""
 KEPT_LONG, KEPT = 1000, 50
 """Runs of one operation that are remembered."""
-KEPT_CHARACTERS = 50_000
-"""Of a list of keys: a longer one is remembered in brief."""
-KEYS_NAMED, KEY_CHARACTERS = 3, 80
 PAGE = 200
 CLAIM_SECONDS = int(timedelta(days=8).total_seconds())
 
@@ -45,84 +29,6 @@ _RUNS = broker.PREFIX + "runs"
 _UNFINISHED = broker.PREFIX + "runs:unfinished"
 _PLANNED = broker.PREFIX + "runs:planned:"
 _BEAT = "beat "
-
-
-class Run(BaseModel):
-    """One run of one operation; its times are in UTC."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str
-    operation: str
-    """One of OPERATIONS."""
-    arguments: dict[str, Any] = {}
-    asked_by: str = "unknown"
-    """Such as `admin`, `token ci`, `beat daily`, `shell root@host`."""
-    state: State = "PENDING"
-    attempt: int = 0
-    """How many times it was tried again."""
-    worker: str | None = None
-    queued_at: AwareDatetime
-    due_at: AwareDatetime
-    """When it is to begin: at once, or later when it is tried again."""
-    started_at: AwareDatetime | None = None
-    ended_at: AwareDatetime | None = None
-    progress: dict[str, Any] | None = None
-    """`{phase, current, total, unit, rate}`; `total` and `rate` may be None."""
-    value: Any = None
-    """What the operation returned."""
-    error: str | None = None
-    """One sentence, without secrets."""
-    log: list[dict[str, Any]] = []
-    """Its structured log lines, the last ones."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing more will come."""
-        return self.state in FINAL
-
-    @property
-    def skipped(self) -> bool:
-        """Whether it found that there was nothing to do, and says why; a restore counts what it skipped."""
-        why = self.value.get("skipped") if isinstance(self.value, dict) else None
-        return self.state == "SUCCESS" and isinstance(why, str)
-
-    @property
-    def seconds(self) -> float | None:
-        """From its start to its end; None before that."""
-        if self.started_at is None or self.ended_at is None:
-            return None
-        return (self.ended_at - self.started_at).total_seconds()
-
-
-def here() -> str:
-    """Who runs this process, as `user@host`."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):
-        user = "somebody"  # a container may run under a number without a name
-    return f"{user}@{socket.gethostname()}"
-
-
-def new(identity: str, operation: str, arguments: dict[str, Any], asked_by: str) -> Run:
-    """A run that is about to be queued. What its arguments hold that is no JSON or no text is replaced."""
-    now, plain = datetime.now(UTC), json.dumps(arguments, default=str, ensure_ascii=False).encode(errors="replace")
-    told = brief(json.loads(plain))
-    return Run(id=identity, operation=operation, arguments=told, asked_by=asked_by, queued_at=now, due_at=now)
-
-
-def brief(arguments: dict[str, Any], characters: int = KEPT_CHARACTERS) -> dict[str, Any]:
-    """The same arguments; a list of `keys` that is longer than that as a sentence, the same for the same keys.
-
-    A run is written anew with every word of its progress, so it must not carry megabytes.
-    """
-    keys = arguments.get("keys")
-    if not isinstance(keys, list) or sum(len(str(key)) for key in keys) <= characters:
-        return arguments
-    named = sorted({str(key) for key in keys})
-    digest = hashlib.sha256(json.dumps(named).encode()).hexdigest()
-    some = ", ".join(key[:KEY_CHARACTERS] for key in named[:KEYS_NAMED])
-    return {**arguments, "keys": f"{len(named):,} keys, such as {some} (sha256 of their list: {digest[:16]})"}
 
 
 @contextmanager

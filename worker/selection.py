@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from worker import globs
-from worker.config import Databases
 from worker.entries import Entry, EntryStream, Passing
+from worker.fields import Databases
 
 TypeName = Literal["string", "list", "set", "zset", "hash", "stream", "module"]
 

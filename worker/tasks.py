@@ -23,13 +23,15 @@ from worker import stats as numbers
 from worker import undo as undos
 from worker import verify as verifies
 from worker.celery import app
-from worker.config import Arguments, Settings, checked, load
+from worker.config import Settings, load
 from worker.errors import BackupSystemError, BrokerUnavailableError, TemporaryError
+from worker.faults import Arguments, checked
 from worker.lease import LEASE_SECONDS
 from worker.progress import Progress
 from worker.recording import Check, Recording, accepted, perform
 from worker.reporting import Meta
-from worker.runs import Run, new, open_runs
+from worker.run import Run, new
+from worker.runs import open_runs
 
 log = structlog.get_logger()
 Data = dict[str, Any]

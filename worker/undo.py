@@ -16,12 +16,13 @@ from worker.errors import IncompleteError, NotFoundError, RefusedError
 from worker.facts import read_facts
 from worker.keyset import KeySet
 from worker.manifest import Manifest
+from worker.pairs import Pairs
 from worker.present import Plan
 from worker.progress import Progress, both
 from worker.restore import RestoreArguments
 from worker.storage import Folder, open_storage
 from worker.target import Target
-from worker.wayback import Pairs, WayBack, takes_payloads
+from worker.wayback import WayBack, takes_payloads
 
 log = structlog.get_logger()
 

@@ -6,8 +6,9 @@ A Pipeline object costs several times as much for each command: it matters when 
 import socket
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import islice
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import hiredis
 from redis.exceptions import (
@@ -54,7 +55,7 @@ class Wire:
         self._connection = endpoint.connect(db)
         # redis-py offers no public way to the socket of a connection that it has logged in.
         self._socket: socket.socket = self._connection._sock
-        self._reader = hiredis.Reader(replyError=reply_error)
+        self._reader = _parser()
         self._fed = b""
         """What the parser was fed last: at least all that it has not yet given back."""
 
@@ -97,17 +98,36 @@ class Wire:
         gets = self._reader.gets
         for _ in range(count):
             answer = gets()
-            if answer is False:
+            if answer is _NOT_YET:
                 answer = self._awaited(cut)
                 # It may be another parser by then.
                 gets = self._reader.gets
             yield answer
 
+    def runs(self, count: int, cut: int = 0) -> Iterator[list[Any]]:
+        """The same in lists, each of what is there at a time: at a third of the cost, as no Python runs for a reply.
+
+        What a list holds is what was received at once, but for a large one: READ_BYTES and LARGE at most.
+        """
+        while count > 0:
+            run = self._there(count) or [self._awaited(cut), *self._there(count - 1)]
+            count -= len(run)
+            yield run
+            # A large one must not be held while the next is on its way.
+            del run
+
+    def _there(self, most: int) -> list[Any]:
+        """The replies that are whole."""
+        try:
+            return list(islice(iter(self._reader.gets, _NOT_YET), most))
+        except hiredis.HiredisError:
+            raise RedisConnectionError(_GARBAGE) from None
+
     def _awaited(self, cut: int) -> Any:
-        answer: Any = False
-        while answer is False:
+        answer: Any = _NOT_YET
+        while answer is _NOT_YET:
             answer = self._next()
-            if answer is False and cut:
+            if answer is _NOT_YET and cut:
                 answer = self._large(cut)
         return answer
 
@@ -116,17 +136,17 @@ class Wire:
         gets, add = self._reader.gets, replies.append
         for _ in range(count):
             answer = gets()
-            while answer is False:
+            while answer is _NOT_YET:
                 answer = self._next()
             add(answer)
 
     def _next(self) -> Any:
-        """The next reply once more bytes have come, False while it is not whole."""
+        """The next reply once more bytes have come, _NOT_YET while it is not whole."""
         self._feed(self._more())
         try:
             return self._reader.gets()
         except hiredis.HiredisError:
-            raise RedisConnectionError("its answer is not the protocol of Redis") from None
+            raise RedisConnectionError(_GARBAGE) from None
 
     def _more(self) -> bytes:
         received = self.receive()
@@ -139,12 +159,12 @@ class Wire:
         self._fed = (self._fed[-held:] if held else b"") + received
         self._reader.feed(received)
 
-    def _large(self, cut: int) -> tuple[bytes, bytes] | Literal[False]:
-        """What `replies` gives for a large bulk string; False where it is not one that comes now."""
+    def _large(self, cut: int) -> Any:
+        """What `replies` gives for a large bulk string; _NOT_YET where it is not one that comes now."""
         # The parser holds the end of what it was fed: the last replies that were whole, and one that goes on.
         held = self._fed[-self._reader.len() :]
         start, size = _goes_on(held)
-        return self._past_the_parser(held[start:], size, cut) if size > LARGE else False
+        return self._past_the_parser(held[start:], size, cut) if size > LARGE else _NOT_YET
 
     def _past_the_parser(self, begun: bytes, size: int, cut: int) -> tuple[bytes, bytes]:
         """A bulk string of `size` bytes that goes on behind `begun`: the parser would hold it twice over.
@@ -159,8 +179,8 @@ class Wire:
                 break
             rest += self._more()
         if rest[cut:end] != _END:
-            raise RedisConnectionError("its answer is not the protocol of Redis")
-        self._reader = hiredis.Reader(replyError=reply_error)
+            raise RedisConnectionError(_GARBAGE)
+        self._reader = _parser()
         self._feed(rest[end:])
         return body.getvalue(), rest[:cut]
 
@@ -190,6 +210,10 @@ def _goes_on(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
+def _parser() -> Any:
+    return hiredis.Reader(replyError=reply_error, notEnoughData=_NOT_YET)
+
+
 def raised(reply: Any) -> Any:
     """The reply itself, unless it is an error."""
     if isinstance(reply, Exception):
@@ -198,6 +222,9 @@ def raised(reply: Any) -> Any:
 
 
 _END = b"\r\n"
+_GARBAGE = "its answer is not the protocol of Redis"
+# Says that no reply is whole yet. Not hiredis' own False, which the reply 0 is equal to.
+_NOT_YET = object()
 # The replies that redis-py tells apart by class, so that `Endpoint.translated` does too.
 _ERRORS: dict[str, type[RedisError]] = {
     "NOPERM": NoPermissionError,

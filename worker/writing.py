@@ -2,9 +2,11 @@
 
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from struct import Struct
 from typing import Any, Literal
 
@@ -18,9 +20,12 @@ from worker.wire import LARGE, Wire, pack, pieces, raised
 
 Mode = Literal["skip", "overwrite", "mirror"]
 
-BATCH_KEYS = 500
+BATCH_KEYS = 250
 BATCH_BYTES = 1 << 20
+AHEAD = 4
+"""Batches that are on their way at most: as many as keep the server busy while the backup is being read on."""
 _u64 = Struct("<Q").pack
+_PAYLOAD = itemgetter(Entry._fields.index("payload"))
 _TEMPORARY = b"3600"  # seconds
 # What no further key can escape: going on would fail millions of times over.
 _FATAL = (
@@ -36,6 +41,13 @@ _FATAL = (
     "NOPERM",
 )
 _FIRST_VERSION_WITH_PXAT = (6, 2)
+
+# Lengths whose headers are made once, for all that most keys need.
+_COMMON_LENGTHS = 1024
+_LENGTHS = [b"$%d\r\n" % length for length in range(_COMMON_LENGTHS)]
+_NEVER = b"\r\n$1\r\n0\r\n"
+_AROUND = 80
+"""Bytes of a RESTORE besides key and payload, about."""
 
 # A server takes 512 MB in one argument (proto-max-bulk-len): a larger value is built in pieces.
 LARGEST_PAYLOAD = 256 << 20
@@ -61,7 +73,7 @@ class _Commands:
 
 
 class Writing:
-    """Writes a stream of entries: while the server works on one batch, the next is being packed."""
+    """Writes a stream of entries: while the server works on some batches, the next are being packed."""
 
     def __init__(self, wire: Wire, mode: Mode, report: Report, version: tuple[int, ...]) -> None:
         self._wire, self._mode, self._report, self._version = wire, mode, report, version
@@ -74,12 +86,13 @@ class Writing:
         self._size = 0
         # What was packed since the last flush, and what was sent before it; an Entry stands for its one RESTORE.
         self._sent: list[_Commands | Entry] = []
-        self._awaited: list[_Commands | Entry] = []
+        self._awaited: deque[list[_Commands | Entry]] = deque()
         replace = (b"REPLACE",) if mode != "skip" else ()
-        blanks = pack(b"RESTORE", b"%", b"%", b"%", b"ABSTTL", *replace)
-        head, _, self._tail = blanks.replace(b"$1\r\n%\r\n", b"$%d\r\n%b\r\n").rpartition(b"%b")
-        self._head, self._form = head, head + b"%b%b" + self._tail
-        """A RESTORE less its key, expiry and payload, each with its length before it; the payload comes in two."""
+        # The arguments that differ come in between; only the tail is whole.
+        self._head = b"*%d\r\n" % (5 + len(replace)) + pack(b"RESTORE").partition(b"\r\n")[2]
+        self._tail = b"\r\n" + pack(b"ABSTTL", *replace).partition(b"\r\n")[2]
+        self._heads = [b"%b$%d\r\n" % (self._head, length) for length in range(_COMMON_LENGTHS)]
+        """The beginning of a RESTORE, up to a key of that many bytes."""
         self._fatal: Exception | None = None
         self._ending = False
 
@@ -171,11 +184,14 @@ class Writing:
         self._packed.clear()
         self._size = 0
 
-    def _flush(self) -> None:
-        """Send what is packed, and only then read what the batch before it was answered."""
+    def _flush(self, ahead: int = AHEAD) -> None:
+        """Send what is packed, and only then read what those before it were answered, until `ahead` are on their way."""
         self._send()
-        awaited, self._awaited, self._sent = self._awaited, self._sent, []
-        self._settle(awaited)
+        if self._sent:
+            self._awaited.append(self._sent)
+            self._sent = []
+        while len(self._awaited) > ahead:
+            self._settle(self._awaited.popleft())
         if self._fatal and not self._ending:
             # What is still on its way is counted, and what was half built is taken away, before the end is told.
             self._ending = True
@@ -184,7 +200,7 @@ class Writing:
 
     def _finish(self) -> None:
         while self._sent or self._awaited:
-            self._flush()
+            self._flush(ahead=0)
 
     def _settle(self, awaited: list[_Commands | Entry]) -> None:
         found: list[Any] = []
@@ -252,9 +268,10 @@ class Writing:
     def _restore(self, entries: list[Entry], rdb_version: int) -> list[Entry]:
         """Pack a RESTORE for each that has a payload, and give back the others.
 
-        Spelt out in one loop on local names, for it is done for every key: `pack` takes four times as long.
+        Spelt out in one loop on local names, with all lengths out of tables, for it is done for every key: `pack` takes
+        five times as long.
         """
-        add, sent, form, checksum = self._packed.append, self._sent.append, self._form, _u64
+        parts, sent, heads, tail, checksum = self._packed, self._sent.append, self._heads, self._tail, _u64
         version, size, others = rdb_version.to_bytes(2, "little"), self._size, []
         for entry in entries:
             db, key, expires_at, _, payload, _ = entry
@@ -270,11 +287,18 @@ class Writing:
                     continue
                 size = self._size
             body = payload + version
-            until = b"%d" % (expires_at or 0)
-            packed = form % (len(key), key, len(until), until, len(body) + 8, body, checksum(crc64(body)))
-            add(packed)
+            named, length = len(key), len(body) + 8
+            parts += (
+                heads[named] if named < _COMMON_LENGTHS else b"%b$%d\r\n" % (self._head, named),
+                key,
+                _NEVER if expires_at is None else _until(expires_at),
+                _LENGTHS[length] if length < _COMMON_LENGTHS else b"$%d\r\n" % length,
+                body,
+                checksum(crc64(body)),
+                tail,
+            )
             sent(entry)
-            size += len(packed)
+            size += named + length + _AROUND
             if size >= BATCH_BYTES:
                 self._send()
                 size = 0
@@ -283,9 +307,11 @@ class Writing:
 
     def _restore_large(self, entry: Entry, payload: bytes, rdb_version: int) -> None:
         """A RESTORE that no copy of the payload is made for; nor is it kept until the reply comes."""
-        until, end = b"%d" % (entry.expires_at or 0), footer(payload, rdb_version)
-        head = self._head % (len(entry.key), entry.key, len(until), until, len(payload) + len(end))
-        self._add(_Commands(entry=_name_of(entry)), head, payload, end + self._tail)
+        until, end = _NEVER if entry.expires_at is None else _until(entry.expires_at), footer(payload, rdb_version)
+        head = b"%b$%d\r\n%b%b" % (self._head, len(entry.key), entry.key, until)
+        self._add(
+            _Commands(entry=_name_of(entry)), b"%b$%d\r\n" % (head, len(payload) + len(end)), payload, end + self._tail
+        )
 
     def _set(self, entry: Entry) -> None:
         until = (b"PXAT", b"%d" % entry.expires_at) if entry.expires_at is not None else ()
@@ -334,8 +360,15 @@ class Writing:
             self._push(named, pack(*command))
 
 
+def _until(expires_at: int) -> bytes:
+    """The expiry of a RESTORE, from the line end before it up to the length of the payload."""
+    text = b"%d" % expires_at
+    return b"\r\n$%d\r\n%b\r\n" % (len(text), text)
+
+
 def _any_large(batch: list[Entry]) -> bool:
-    return any(entry.payload is not None and len(entry.payload) > LARGEST_PAYLOAD for entry in batch)
+    # No Python code runs for a single key here.
+    return max(map(len, filter(None, map(_PAYLOAD, batch))), default=0) > LARGEST_PAYLOAD
 
 
 def _buildable(entry: Entry, rdb_version: int | None) -> Entry:

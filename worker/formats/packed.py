@@ -191,12 +191,16 @@ def _zipmap_length(data: bytes, pos: int) -> tuple[int, int]:
     return int.from_bytes(data[pos + 1 : pos + 5], "little"), pos + 5
 
 
-def lzf(data: bytes, size: int) -> bytes:
-    """The `size` bytes that `data` was compressed from (lzf_d.c): literals, and references to what came before."""
-    if size > len(data) * _LZF_MAX_EXPANSION:
-        raise FormatError(f"A compressed text of {len(data)} bytes claims to hold {size}, more than is possible.")
+def lzf(data: bytes, size: int, first: int = 0, stop: int | None = None) -> bytearray:
+    """The `size` bytes that `data`, or what is in it from `first` to `stop`, was compressed from (lzf_d.c).
+
+    It is made of literals, and of references to what came before.
+    """
+    end = len(data) if stop is None else stop
+    if size > (end - first) * _LZF_MAX_EXPANSION:
+        raise FormatError(f"A compressed text of {end - first} bytes claims to hold {size}, more than is possible.")
     out = bytearray()
-    pos, end = 0, len(data)
+    pos = first
     try:
         while pos < end:
             head = data[pos]
@@ -212,11 +216,11 @@ def lzf(data: bytes, size: int) -> bytes:
             pos += 2
             start = len(out) - back
             if start < 0:
-                raise _damaged("compressed text", pos)
+                raise _damaged("compressed text", pos - first)
             # A reference may run into what it is writing: then what is there repeats.
             out += out[start : start + length] if back >= length else (out[start:] * (length // back + 1))[:length]
     except IndexError:
-        raise _damaged("compressed text", pos) from None
+        raise _damaged("compressed text", pos - first) from None
     if pos != end or len(out) != size:
-        raise _damaged("compressed text", pos)
-    return bytes(out)
+        raise _damaged("compressed text", pos - first)
+    return out

@@ -13,19 +13,22 @@ The values' shapes are in shapes.py. A value that nobody could decode has "dump"
 """
 
 from collections.abc import Callable, Generator, Iterator
+from io import BytesIO
 from typing import Any
 
 import orjson
 
 from worker.entries import TYPES, Entry, EntryStream, Opaque
 from worker.errors import FormatError
-from worker.formats import shapes
-from worker.formats.values import decode
+from worker.formats import long_strings, shapes
+from worker.formats.long_strings import LONG
+from worker.formats.values import STRING, decode, view
 
 FORMAT = "redis-backup"
 VERSION = 1
 MAX_LINE = 1 << 30
 """Bytes of one entry: a longer line is neither written nor read."""
+_TOO_LONG = "It is too long for the portable format: back it up as rdb."
 MAX_HEADER = 1 << 20
 OPENING = b'{"format":"redis-backup","version":1,"keys":[\n'
 """The least that can stand before entries."""
@@ -47,22 +50,35 @@ def write(stream: EntryStream, header: dict[str, object]) -> Generator[bytes]:
     facts = {name: fact for name, fact in header.items() if name not in _OWN_WORDS}
     opening = orjson.dumps({"format": FORMAT, "version": VERSION, **facts})
     yield opening[:-1] + b"," + _KEYS_OPEN[0] + b"\n"
-    count, size, opened = 0, 0, False
-    lines: list[bytes] = []
-    for batch in stream.batches():
-        for entry in batch:
-            line = _line(entry, stream.rdb_version)
-            lines.append(line)
-            size += len(line)
-            if size >= _CHUNK:
-                yield from _joined(lines, opened)
-                lines, size, opened = [], 0, True
-        count += len(batch)
-    if lines:
-        yield from _joined(lines, opened)
+    count = yield from _keys(stream)
     yield (b"\n" if count else b"") + _KEYS_CLOSE + b"\n"
     functions = [shapes.text(library) for library in stream.libraries]
     yield orjson.dumps({"functions": functions, "count": count})[1:] + b"\n"
+
+
+def _keys(stream: EntryStream) -> Generator[bytes, None, int]:
+    """The lines of all entries; gives back how many there are."""
+    count, size, opened = 0, 0, False
+    lines: list[bytes] = []
+    for batch in stream.batches():
+        # Asked once: through the streams that pass it on, that costs as much as a short line.
+        rdb_version = stream.rdb_version
+        for entry in batch:
+            line = _line(entry, rdb_version)
+            if isinstance(line, bytes):
+                lines.append(line)
+                size += len(line)
+                if size < _CHUNK:
+                    continue
+                yield from _joined(lines, opened)
+            else:
+                yield from _joined([*lines, b""], opened) if lines else [b",\n"] * opened
+                yield from line
+            lines, size, opened = [], 0, True
+        count += len(batch)
+    if lines:
+        yield from _joined(lines, opened)
+    return count
 
 
 def _joined(lines: list[bytes], behind_others: bool) -> Iterator[bytes]:
@@ -72,7 +88,8 @@ def _joined(lines: list[bytes], behind_others: bool) -> Iterator[bytes]:
     yield b",\n".join(lines)
 
 
-def _line(entry: Entry, rdb_version: int | None) -> bytes:
+def _line(entry: Entry, rdb_version: int | None) -> bytes | Iterator[bytes]:
+    """The line of an entry; that of a long string in pieces."""
     db, key, expires_at, kind, payload, value = entry
     row: dict[str, Any] = {"db": db, "key": shapes.text(key), "type": kind}
     if expires_at is not None:
@@ -81,17 +98,34 @@ def _line(entry: Entry, rdb_version: int | None) -> bytes:
         if value is None:
             if payload is None or rdb_version is None:
                 raise FormatError("It came without its value.")
+            if len(payload) >= LONG and payload[0] == STRING:
+                return _long_line(entry, row, view(payload))
             value = decode(payload, rdb_version)
         if isinstance(value, Opaque):
             row["dump"] = shapes.text(value.dump)
+        elif isinstance(value, bytes) and len(value) >= LONG:
+            return _long_line(entry, row, value)
         else:
             row["value"] = shapes.show(kind, value)
         line = orjson.dumps(row)
         if len(line) > MAX_LINE:
-            raise FormatError("It is too long for the portable format: back it up as rdb.")
+            raise FormatError(_TOO_LONG)
     except FormatError as error:
-        raise FormatError(f"The {kind} {_named(key)} in database {db} cannot be written as JSON: {error}") from error
+        raise _unwritable(entry, str(error)) from error
     return line
+
+
+def _long_line(entry: Entry, row: dict[str, Any], value: bytes | memoryview) -> Iterator[bytes]:
+    size = 0
+    for piece in long_strings.write(row, value):
+        size += len(piece)
+        if size > MAX_LINE:
+            raise _unwritable(entry, _TOO_LONG)
+        yield piece
+
+
+def _unwritable(entry: Entry, why: str) -> FormatError:
+    return FormatError(f"The {entry.type} {_named(entry.key)} in database {entry.db} cannot be written as JSON: {why}")
 
 
 def _named(key: bytes) -> str:
@@ -124,13 +158,13 @@ class Reader:
 
         Raises FormatError, with the number of the line, for whatever is not exactly this format.
         """
-        # The parts of a long line are joined once, when it ends: adding each to the rest would be quadratic.
-        parts: list[bytes] = []
+        # A line that goes on over chunks: added to at its end only, and no second copy is made of it when it ends.
+        begun = BytesIO()
         passed = held = 0
         for chunk in self._chunks:
             passed += len(chunk)
             lines = chunk.split(b"\n")
-            parts.append(lines[0])
+            begun.write(lines[0])
             held += len(lines[0])
             if held > self._limit:
                 self._number += 1
@@ -138,9 +172,8 @@ class Reader:
             if len(lines) == 1:
                 yield []
                 continue
-            lines[0] = b"".join(parts)
-            parts, held = [lines[-1]], len(lines[-1])
-            del lines[-1]
+            lines[0], begun = begun.getvalue(), BytesIO()
+            held = begun.write(lines.pop())
             yield from self._read(lines)
             self.begins_at = passed - held
         if self._next is not None:
@@ -152,7 +185,11 @@ class Reader:
     def _read(self, lines: list[bytes]) -> Iterator[list[Entry]]:
         batch: list[Entry] = []
         size = 0
-        for line in lines:
+        # Taken out of the list, so that nobody holds a huge line beside what it says.
+        lines.reverse()
+        while lines:
+            line = lines.pop()
+            size += len(line)
             self._number += 1
             if self._next is None:
                 raise self._wrong("follows the end of the document")
@@ -162,10 +199,10 @@ class Reader:
                 raise self._wrong("is not JSON as this format has it, one entry on each line") from None
             except FormatError as error:
                 raise self._wrong(str(error)) from None
+            del line
             if entry is None:
                 continue
             batch.append(entry)
-            size += len(line)
             if len(batch) >= _BATCH_ENTRIES or size >= _BATCH_BYTES:
                 yield batch
                 batch, size = [], 0
@@ -187,6 +224,7 @@ class Reader:
         self._next = self._entry
 
     def _entry(self, line: bytes) -> Entry | None:
+        stop = len(line)
         if line[-1:] != b",":
             comma = False
         elif line == _KEYS_CLOSE:
@@ -195,12 +233,12 @@ class Reader:
             self._next = self._tail
             return None
         else:
-            comma, line = True, line[:-1]
+            comma, stop = True, stop - 1
         if self._last_seen:
             raise FormatError("is an entry although the line before does not end in a comma")
         self._last_seen = not comma
         self._count += 1
-        return _entry(orjson.loads(line))
+        return _entry(long_strings.read(line, stop) if stop >= LONG else orjson.loads(line[:stop]))
 
     def _tail(self, line: bytes) -> None:
         tail = orjson.loads(b"{" + line)

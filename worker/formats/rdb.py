@@ -12,7 +12,18 @@ from struct import error as StructError  # noqa: N812 - read beside IndexError
 
 from worker.entries import Entry
 from worker.errors import FormatError
-from worker.formats.skipping import FLAT, LENGTH, MODULE, STRING, Shape, Skipper, after_flat, after_string, shape_of
+from worker.formats.skipping import (
+    FLAT,
+    LENGTH,
+    MODULE,
+    STRING,
+    Shape,
+    Skipper,
+    after_flat,
+    after_plain,
+    after_string,
+    shape_of,
+)
 from worker.formats.strings import read_length, read_string
 from worker.formats.values import TYPE_OF
 from worker.formats.windows import CHECKSUM_BYTES, Window
@@ -27,7 +38,7 @@ FIRST_VALKEY_VERSION = 80
 
 _HEADER = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
 HEADER_BYTES = 9
-_FIRST_VERSION_WITH_CHECKSUM = 5
+FIRST_VERSION_WITH_CHECKSUM = 5
 _MOST_FACTS = 100
 _u32 = Struct("<I").unpack_from
 read_expiry = Struct("<q").unpack_from
@@ -102,7 +113,7 @@ class Reader:
             window.fail(self.unreadable, "This RDB file cannot be read to its end")
         if self._part:
             return
-        checksum = CHECKSUM_BYTES if (self.rdb_version or 0) >= _FIRST_VERSION_WITH_CHECKSUM else 0
+        checksum = CHECKSUM_BYTES if (self.rdb_version or 0) >= FIRST_VERSION_WITH_CHECKSUM else 0
         for _ in window.drain(END) if self.unreadable else window.end(checksum):
             yield []
 
@@ -120,21 +131,39 @@ class Reader:
             self._open.reached -= dropped
 
     def _walk(self) -> list[Entry]:
-        """Every whole record of the window. Spelt out in one loop, for a call each would double the time."""
+        """Every whole record of the window."""
         batch: list[Entry] = []
-        window, values = self._window, self._values
-        data, pos, size = window.data, window.pos, len(window.data)
+        whole = self._window.pos
         if self._open:
-            pos = self._resume(self._open, batch)
-        whole = pos
+            whole = self._resume(self._open, batch)
+        if not self._open:
+            whole = self._read_records(batch, whole)
+        if batch:
+            self._read_to = self._window.offset + whole
+        return batch
+
+    def _read_records(self, batch: list[Entry], pos: int) -> int:
+        """Every record that begins at `pos` or behind it; where the last key ended.
+
+        Spelt out in one loop on local names, for a call or an attribute for each key would double the time.
+        """
+        window, values, add = self._window, self._values, batch.append
+        data, size, db, expires_at = window.data, len(window.data), self._db, self._expires_at
+        # Where the record begins that is being read, and where the last key ended.
+        begin = whole = pos
         try:
-            while not self._open:
-                window.pos = pos
+            while True:
+                begin = pos
                 code = data[pos]
+                if code == EXPIRE_MS and pos + 9 <= size:
+                    expires_at = read_expiry(data, pos + 1)[0]
+                    pos += 9
+                    continue
                 if code >= FIRST_OPCODE:
-                    pos = self._opcode(code, pos + 1)
+                    window.pos, self._expires_at = pos, expires_at
+                    begin = pos = self._opcode(code, pos + 1)
+                    db, expires_at = self._db, self._expires_at
                     if self._ended or self.unreadable:
-                        window.pos = pos
                         break
                     continue
                 length = data[pos + 1]
@@ -147,37 +176,42 @@ class Reader:
                     pos = start + 1 + length if length < 0x40 else after_string(data, start)
                     if pos > size:
                         self._hold(OpenValue(code, key, start, pos, None))
+                        begin = window.pos
                         break
                 else:
+                    window.pos = pos
                     pos = self._after(code, key, start)
                     if self._open or self.unreadable:
+                        begin = window.pos
                         break
                 payload = _TYPE_BYTE[code] + data[start:pos] if values else None
-                batch.append(_new(Entry, (self._db, key, self._expires_at, TYPE_OF[code], payload, None)))
-                self._expires_at, whole = None, pos
+                add(_new(Entry, (db, key, expires_at, TYPE_OF[code], payload, None)))
+                expires_at, whole = None, pos
         except (IndexError, StructError):
             pass
         except FormatError:
+            window.pos = begin
             window.fail(NO_LENGTH)
-        if batch:
-            self._read_to = window.offset + whole
-        return batch
+        window.pos, self._expires_at = begin, expires_at
+        return whole
 
     def _after(self, code: int, key: bytes, start: int) -> int:
         """Where the value that begins at `start` ends; it is held open when that is not in this window."""
         size = len(self._window.data)
         if start > size:
             raise IndexError
-        try:
-            if code in FLAT and (reached := after_flat(self._window.data, start, code)) <= size:
-                return reached
-        except IndexError:
-            # It goes on beyond this window, which only a Skipper remembers.
-            pass
         shape = shape_of(code, self.rdb_version or 0)
         if shape is None:
             self._unknown(code, key)
             return start
+        data = self._window.data
+        try:
+            reached = after_flat(data, start, code) if code in FLAT else after_plain(data, start, shape)
+            if reached <= size:
+                return reached
+        except IndexError:
+            # It goes on beyond this window, which only a Skipper remembers.
+            pass
         skipper = Skipper(shape)
         reached, whole = skipper.skip(self._window.data, start)
         if not whole or reached > size:

@@ -15,6 +15,7 @@ from worker.formats.windows import CHECKSUM_BYTES, crc64
 _PIECE_BYTES = 1 << 20
 _pack_i64 = Struct("<q").pack
 _AUX, _END, _EXPIRE_MS, _FUNCTION, _SELECT_DB = (bytes([code]) for code in (AUX, END, EXPIRE_MS, FUNCTION, SELECT_DB))
+_SHORT = [bytes([size]) for size in range(0x40)]
 
 
 def write(stream: EntryStream, facts: dict[str, str]) -> Generator[bytes]:
@@ -39,9 +40,11 @@ def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
                 db = its_db
                 parts.append(_SELECT_DB + _length(db))
             if expires_at is not None:
-                parts.append(_EXPIRE_MS + _pack_i64(expires_at))
+                parts += (_EXPIRE_MS, _pack_i64(expires_at))
             payload = value or b""
-            parts += (payload[:1], _written(key))
+            size = len(key)
+            # A call would cost as much as all the rest: most keys are short.
+            parts += (payload[:1], _SHORT[size] if size < 0x40 else _length(size), key)
             if len(payload) <= _PIECE_BYTES:
                 parts.append(payload[1:])
                 continue

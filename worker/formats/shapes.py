@@ -40,6 +40,9 @@ def data(shown: Json) -> bytes:
             return b64decode(encoded, validate=True)
         except ValueError:
             raise FormatError('has a {"base64": ...} that is not base64') from None
+    if type(shown) is bytes:
+        # JSON has none: it is a long string, which long_strings.py has read already.
+        return shown
     raise FormatError('must have a string or {"base64": "..."} for each key, member, field and name')
 
 
@@ -95,7 +98,7 @@ def _read_members(shown: Json) -> list[bytes]:
 def _show_zset(members: list[tuple[bytes, float]]) -> Json:
     # score - score is 0 for every number but the infinities and nan, which JSON cannot say.
     try:
-        return [[member.decode(), score if score - score == 0 else _show_score(score)] for member, score in members]
+        return [(member.decode(), score if score - score == 0 else _show_score(score)) for member, score in members]
     except UnicodeDecodeError:
         return [[text(member), score if score - score == 0 else _show_score(score)] for member, score in members]
 
@@ -126,7 +129,7 @@ def _read_score(shown: Json) -> float:
 
 def _show_hash(fields: list[tuple[bytes, bytes, int | None]]) -> Json:
     try:
-        return [[f.decode(), v.decode()] if at is None else [f.decode(), v.decode(), at] for f, v, at in fields]
+        return [(f.decode(), v.decode()) if at is None else (f.decode(), v.decode(), at) for f, v, at in fields]
     except UnicodeDecodeError:
         return [[text(f), text(v)] if at is None else [text(f), text(v), at] for f, v, at in fields]
 

@@ -63,11 +63,22 @@ def after_string(data: bytes, pos: int) -> int:
     if first in _ENCODED_INT:
         return pos + _ENCODED_INT[first]
     if first == 0xC3:
-        compressed, pos = read_length(data, pos + 1)
-        _, pos = read_length(data, pos)
-        return pos + compressed
+        return _after_compressed(data, pos + 1)
     length, start = read_length(data, pos)
     return start + length
+
+
+def _after_compressed(data: bytes, pos: int) -> int:
+    """Two lengths, how long it is and was, and so many bytes as the first says; nearly always both are of two bytes at most."""
+    first = data[pos]
+    if first < 0x40:
+        size, pos = first, pos + 1
+    elif first < 0x80:
+        size, pos = (first & 0x3F) << 8 | data[pos + 1], pos + 2
+    else:
+        size, pos = read_length(data, pos)
+    first = data[pos]
+    return size + (pos + 1 + (first >= 0x40) if first < 0x80 else read_length(data, pos)[1])
 
 
 def after_flat(data: bytes, pos: int, code: int) -> int:
@@ -81,6 +92,32 @@ def after_flat(data: bytes, pos: int, code: int) -> int:
         pos += before
         first = data[pos]
         pos = pos + 1 + first if first < 0x40 else after_string(data, pos)
+    return pos
+
+
+def after_plain(data: bytes, pos: int, shape: Shape) -> int:
+    """Where a value of that shape ends, perhaps beyond `data`: a Skipper that forgets how far it came is much quicker.
+
+    IndexError where `data` is too short to tell, and for what only a Skipper knows.
+    """
+    for step in shape:
+        if step == STRING:
+            first = data[pos]
+            pos = pos + 1 + first if first < 0x40 else after_string(data, pos)
+        elif step == LENGTH:
+            first = data[pos]
+            pos = pos + 1 + (first >= 0x40) if first < 0x80 else read_length(data, pos)[1]
+        elif isinstance(step, tuple):
+            count, pos = read_length(data, pos)
+            for _ in range(count):
+                # Else a count that is absurd would be gone through to its end, far behind that of the data.
+                if pos > len(data):
+                    raise IndexError
+                pos = after_plain(data, pos, step)
+        elif step == MODULE:
+            raise IndexError
+        else:
+            pos = _after(step, data, pos)
     return pos
 
 

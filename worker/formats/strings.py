@@ -57,15 +57,26 @@ def read_strings(data: bytes, pos: int, count: int) -> tuple[list[bytes], int]:
     return strings, pos
 
 
+def view_string(data: bytes, pos: int) -> tuple[memoryview, int]:
+    """As `read_string`, and a huge string is not copied."""
+    if data[pos] == _LZF:
+        text, stop = _read_lzf(data, pos)
+        return memoryview(text), stop
+    if data[pos] >= 0xC0:
+        number, stop = _read_encoded(data, pos)
+        return memoryview(number), stop
+    length, start = read_length(data, pos)
+    stop = start + length
+    if stop > len(data):
+        raise IndexError
+    return memoryview(data)[start:stop], stop
+
+
 def _read_encoded(data: bytes, pos: int) -> tuple[bytes, int]:
     head = data[pos]
     if head == _LZF:
-        length, start = read_length(data, pos + 1)
-        size, start = read_length(data, start)
-        stop = start + length
-        if stop > len(data):
-            raise IndexError
-        return lzf(data[start:stop], size), stop
+        text, stop = _read_lzf(data, pos)
+        return bytes(text), stop
     width = _INTEGERS.get(head)
     if width is None:
         raise FormatError(f"There is no string at byte {pos} where one must be.")
@@ -73,3 +84,17 @@ def _read_encoded(data: bytes, pos: int) -> tuple[bytes, int]:
     if stop > len(data):
         raise IndexError
     return b"%d" % int.from_bytes(data[pos + 1 : stop], "little", signed=True), stop
+
+
+def _read_lzf(data: bytes, pos: int) -> tuple[bytearray, int]:
+    length, size = data[pos + 1], data[pos + 3]
+    if 0x40 <= length < 0x80 and 0x40 <= size < 0x80:
+        # Nearly always both are lengths of two bytes.
+        length, size, start = (length & 0x3F) << 8 | data[pos + 2], (size & 0x3F) << 8 | data[pos + 4], pos + 5
+    else:
+        length, start = read_length(data, pos + 1)
+        size, start = read_length(data, start)
+    stop = start + length
+    if stop > len(data):
+        raise IndexError
+    return lzf(data, size, start, stop), stop

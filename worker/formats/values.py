@@ -23,7 +23,7 @@ from worker.formats.hashes import (
 )
 from worker.formats.packed import intset, listpack, ziplist, zipmap
 from worker.formats.streams import read_stream
-from worker.formats.strings import read_length, read_string, read_strings
+from worker.formats.strings import read_length, read_string, read_strings, view_string
 
 Read = Callable[[bytes, int], tuple[Value | None, int]]
 
@@ -34,6 +34,8 @@ _VALKEY = 80
 """Valkey's RDB versions begin there, and its type 22 is not what a Redis release candidate once wrote as 22."""
 _VALKEY_HASH = 22
 _MODULES = (6, 7)
+STRING = 0
+"""The type byte of a string, whichever way it is encoded."""
 _SPECIAL_DOUBLES = {253: float("nan"), 254: float("inf"), 255: float("-inf")}
 
 TYPE_OF: dict[int, str] = (
@@ -63,10 +65,29 @@ def decode(payload: bytes, rdb_version: int) -> Value:
     try:
         value, end = read(payload, 1)
     except (IndexError, StructError):
-        raise FormatError(f"The value breaks off at byte {len(payload)}.") from None
+        raise _breaks_off(payload) from None
     if end != len(payload):
-        raise FormatError(f"The value ends at byte {end}, and {len(payload) - end} more bytes follow.")
+        raise _goes_on(payload, end)
     return Opaque(seal(payload, rdb_version)) if value is None else value
+
+
+def view(payload: bytes) -> memoryview:
+    """The value of a payload whose type is STRING, of which no copy is made where that can be. Raises FormatError."""
+    try:
+        value, end = view_string(payload, 1)
+    except IndexError:
+        raise _breaks_off(payload) from None
+    if end != len(payload):
+        raise _goes_on(payload, end)
+    return value
+
+
+def _breaks_off(payload: bytes) -> FormatError:
+    return FormatError(f"The value breaks off at byte {len(payload)}.")
+
+
+def _goes_on(payload: bytes, end: int) -> FormatError:
+    return FormatError(f"The value ends at byte {end}, and {len(payload) - end} more bytes follow.")
 
 
 def seal(payload: bytes, rdb_version: int) -> bytes:

@@ -85,10 +85,10 @@ class Window:
                 break
             self.data = tail + chunk
             yield
+        if len(tail) < held or tail[0] != end_mark:
+            self.fail("no end mark stands before its checksum, so it is cut short or its end has changed")
         self._crc = crc64(tail[:1], self._crc)
         self._check(tail[1:])
-        if len(tail) < held or tail[0] != end_mark:
-            self.fail("it is cut short")
 
     def _check(self, checksum: bytes) -> None:
         found = int.from_bytes(checksum, "little")

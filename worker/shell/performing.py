@@ -10,12 +10,13 @@ from typing import Any
 import click
 from pydantic import BaseModel
 
-from worker import config, console, logs
-from worker.config import Arguments, load
+from worker import console, faults, logs
+from worker.config import load
 from worker.errors import RefusedError
+from worker.faults import Arguments
 from worker.progress import Progress, both
 from worker.recording import Check, Recording, accepted, perform
-from worker.runs import here, new
+from worker.run import here, new
 
 Data = dict[str, Any]
 
@@ -54,7 +55,7 @@ def looked_up(operation: str) -> Iterator[Progress]:
 
 def checked(model: type[Arguments], **arguments: Any) -> Arguments:
     """The arguments of a verb, checked by the same model as the task's; what was not given is left to its default."""
-    return config.checked(model, {name: value for name, value in arguments.items() if value not in (None, ())})
+    return faults.checked(model, {name: value for name, value in arguments.items() if value not in (None, ())})
 
 
 def confirm(question: str) -> None:

@@ -7,7 +7,7 @@ import click
 from worker import access, audit
 from worker.config import load
 from worker.console import notes, say, show, table
-from worker.runs import here
+from worker.run import here
 from worker.shell.performing import Data, verb
 
 

@@ -31,7 +31,10 @@ class Repeats:
     def fresh(self, keys: list[bytes]) -> list[bytes]:
         """The keys that have not come before, in their order; they count as seen from now on."""
         recent, older = self._recent, self._older
-        fresh = [key for key in dict.fromkeys(keys) if key not in recent and key not in older]
+        fresh = keys
+        # Mostly there is no repeat at all, and to find that out no Python need run for a key.
+        if len(set(keys)) < len(keys) or not (recent.isdisjoint(keys) and older.isdisjoint(keys)):
+            fresh = [key for key in dict.fromkeys(keys) if key not in recent and key not in older]
         recent.update(fresh)
         self._bytes += sum(map(len, fresh))
         # The two sets take turns: what came within the last WINDOW_KEYS is always in one of them.
