@@ -17,8 +17,9 @@ else:
 
 ZSTD_LEVEL = 3
 GZIP_LEVEL = 2
-PIECE_BYTES = 256 * 1024
-"""What is handed on at once, however far a chunk expands."""
+PIECE_BYTES = 32 * 1024
+"""What is handed on at once, however far a chunk expands: so little that a server is asked for the keys of one piece
+while the next is being read, and has not waited for it."""
 
 _DAMAGED: Any = (zstd.ZstdError, igzip_lib.IsalError)
 _GZIP = 31

@@ -10,7 +10,7 @@ from worker.compare import Kind, Sides, expired, judged
 from worker.connection import Endpoint
 from worker.entries import Entry, EntryStream, Passing
 from worker.report import Report
-from worker.sources.keys import Keys
+from worker.sources.keys import BATCH_BYTES, Keys
 
 _MOST_UNASKED = 1000
 
@@ -59,14 +59,14 @@ class Live:
             yield Part([entry for entry, live in both if entry == live], pairs)
 
     def _questions(self, stream: EntryStream) -> Iterator[tuple[int, list[bytes]]]:
-        """What `read_ahead` takes; a part without keys lets those go on that need not be asked for."""
+        """What `read_ahead` takes; a part without keys lets those go on that need not be asked for, and what is large."""
         for batch in stream.batches():
             now = self._keys.now()
             for db, group in groupby(batch, attrgetter("db")):
                 for some in self._keys.cut(self._to_ask(db, list(group), now)):
                     self._asked += some
                     yield db, [entry.key for entry in some]
-            if len(self._unasked) > _MOST_UNASKED:
+            if len(self._unasked) > _MOST_UNASKED or _size(batch) > BATCH_BYTES:
                 yield 0, []
         yield 0, []
 
@@ -83,6 +83,11 @@ class Live:
         if len(lasting) < len(entries):
             self._unasked += [one for one in entries if expired(one, now)]
         return lasting
+
+
+def _size(batch: list[Entry]) -> int:
+    """The bytes of its payloads; decoded values may be of any size."""
+    return sum([BATCH_BYTES if (payload := one.payload) is None else len(payload) for one in batch])
 
 
 def _pair(entry: Entry, live: Entry | None, sides: Sides) -> Pair:

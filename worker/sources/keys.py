@@ -1,6 +1,7 @@
 """Given keys as they are now: each one's own serialization and expiry, in batches that live traffic does not feel."""
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,6 +19,8 @@ from worker.wire import Wire, pack, raised
 # beside 100 hardly longer, and that costs no throughput, for the next batch is on its way while one is worked on. A batch
 # of large keys must fit the server's output buffer and our memory.
 FIRST_KEYS, MOST_KEYS = 8, 100
+AHEAD = 2
+"""Batches that are on their way at once: with one the server waits while we work, and we while it does."""
 BATCH_SECONDS = 0.01
 BATCH_BYTES = 2 << 20
 
@@ -191,39 +194,41 @@ class Keys:
     def read_ahead(self, parts: Iterator[tuple[int, list[bytes]]]) -> Iterator[list[Entry | None]]:
         """The same for parts, each with its database: while one is being worked on, the server is busy with the next.
 
-        What it yields are not the parts: those of large values come in pieces. For one without keys it yields nothing but
-        an empty list.
+        What it yields are not the parts: those of large values come in pieces. A part without keys is answered by an
+        empty list, and it ends what is on its way: nothing behind it is taken from `parts` before that.
         """
-        part = next(parts, None)
-        asked = self._ask(part) if part is not None else None
-        while asked is not None:
-            # Where the next part comes from has its own work with it: the server is at work on this one meanwhile. Not
-            # under `translated`: what goes wrong there is not the server's doing.
-            part = next(parts, None)
-            last: list[Entry | None] = []
-            for batch in self._answered(*asked):
-                if last:
-                    yield last
-                last = batch
-            asked = self._ask(part) if part is not None else None
-            yield last
+        asked: deque[tuple[Dumps, list[bytes]]] = deque()
+        for db, keys in parts:
+            # Where parts come from has its own work with them, and so has whoever takes what is yielded. Neither is under
+            # `translated`: what goes wrong there is not the server's doing.
+            while asked and not self._may_follow(db, keys, len(asked)):
+                yield from self._answered(*asked.popleft())
+            if keys:
+                asked.append(self._ask(db, keys))
+            else:
+                yield []
+        while asked:
+            yield from self._answered(*asked.popleft())
 
-    def _ask(self, part: tuple[int, list[bytes]]) -> tuple[Dumps, list[bytes]]:
-        """A part's keys, whose commands are then on their way."""
-        db, keys = part
+    def _may_follow(self, db: int, keys: list[bytes], asked: int) -> bool:
+        """Whether these may be asked for while the replies to so many parts are on their way."""
+        # Of large values there are few in a part, and one part of them is enough; what is vague is asked again in between.
+        ahead = AHEAD if self.able.absolute and self._count >= FIRST_KEYS else 1
+        return bool(keys) and db == self._db and asked < ahead
+
+    def _ask(self, db: int, keys: list[bytes]) -> tuple[Dumps, list[bytes]]:
+        """These keys, whose commands are then on their way."""
         dumps = Dumps(self._wire, db, self._endpoint.role, self.able, self._learn_version)
         dumps.count = self._count
-        if keys:
-            with self._endpoint.translated("reading keys"):
-                self._select(db)
-                self._wire.send(dumps.commands(keys))
+        with self._endpoint.translated("reading keys"):
+            self._select(db)
+            self._wire.send(dumps.commands(keys))
         return dumps, keys
 
     def _answered(self, dumps: Dumps, keys: list[bytes]) -> Iterator[list[Entry | None]]:
-        if keys:
-            with self._endpoint.translated("reading keys"):
-                yield from _in_order(dumps, keys)
-            self._count = dumps.count
+        with self._endpoint.translated("reading keys"):
+            yield from _in_order(dumps, keys)
+        self._count = dumps.count
 
     def there(self, db: int, keys: list[bytes]) -> Iterator[bool]:
         """Yield whether each key is there, in the order of `keys`; to be read to the end."""

@@ -9,14 +9,12 @@ from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.formats.strings import read_string
 from worker.sources.asking import abilities
-from worker.sources.keys import FIRST_KEYS, FOOTER_BYTES, Dumps, version_of
+from worker.sources.keys import AHEAD, FIRST_KEYS, FOOTER_BYTES, Dumps, version_of
 from worker.sources.scanning import Repeats
 from worker.wire import Wire, pack, raised
 
 # Every server of 5.0 and newer loads it: for a database without a single payload to tell the server's own version.
 OLDEST_VERSION = 9
-AHEAD = 2
-"""Batches that are on their way at once: with one the server would wait while we read, and we while it works."""
 
 
 class Scan:
