@@ -2,16 +2,18 @@
 
 import gzip
 import subprocess
+import threading
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.compression import COMPRESSIONS, PIECE_BYTES, detect
+from worker.compression import AHEAD_BYTES, COMPRESSIONS, PIECE_BYTES, detect
 from worker.config import CompressionName
-from worker.errors import ArtifactError
+from worker.errors import ArtifactError, SourceUnavailableError
 
 DATA = b"".join(b"%d, " % (number * number) for number in range(300))
 SQUEEZING: list[CompressionName] = ["zstd", "gzip"]
@@ -79,6 +81,58 @@ def test_frames_one_after_the_other_are_one_stream(name: CompressionName, size: 
     assert decompressed(name, twice, size) == DATA * 2
     with pytest.raises(ArtifactError, match="cut short"):
         decompressed(name, twice[:-1], size)
+
+
+def endless() -> Iterator[bytes]:
+    while True:
+        yield DATA * 100
+
+
+@each_that_squeezes
+def test_no_thread_is_left_of_a_compression_that_was_abandoned(name: CompressionName) -> None:
+    before = threading.active_count()
+    smaller = COMPRESSIONS[name].compress(endless())
+    assert next(piece for piece in smaller if piece)
+    del smaller
+    assert threading.active_count() == before
+
+
+@each_that_squeezes
+def test_no_thread_is_left_when_the_writer_fails(name: CompressionName) -> None:
+    before = threading.active_count()
+
+    def write() -> None:
+        for _ in COMPRESSIONS[name].compress(endless()):
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write()
+    assert threading.active_count() == before
+
+
+@each_that_squeezes
+def test_what_the_source_raises_comes_through_as_it_was(name: CompressionName) -> None:
+    before, gone = threading.active_count(), SourceUnavailableError("gone")
+
+    def chunks() -> Iterator[bytes]:
+        yield DATA
+        raise gone
+
+    with pytest.raises(SourceUnavailableError) as raised:
+        list(COMPRESSIONS[name].compress(chunks()))
+    assert raised.value is gone
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("size", [1, AHEAD_BYTES + 1])
+def test_what_the_compressor_raises_comes_through(place: int, size: int) -> None:
+    chunks: list[Any] = [bytes(size)] * 3
+    chunks[place] = "x" * size
+    before = threading.active_count()
+    with pytest.raises(TypeError):
+        list(COMPRESSIONS["gzip"].compress(iter(chunks)))
+    assert threading.active_count() == before
 
 
 @each_that_squeezes

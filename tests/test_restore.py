@@ -31,6 +31,7 @@ from worker.entries import Entry
 from worker.errors import (
     ArtifactError,
     BackupSystemError,
+    BusyError,
     FormatError,
     IncompleteError,
     NotFoundError,
@@ -519,6 +520,27 @@ def test_a_connection_that_breaks_midway_leaves_nothing_half_written(
     client.delete("nothing", *client.keys("redis_backup:*"))
     assert counts(bring_back(target, tmp_path)) == {"restored": 3000 - len(there), "skipped": len(there)}
     assert target.digest() == source.digest()
+
+
+@pytest.mark.parametrize("hung_up", [True, False], ids=["hung up", "stopped"])
+def test_what_is_on_its_way_when_a_restore_ends_early_is_counted_too(
+    hung_up: bool, newest: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    source, target = start_server(newest), start_server(newest)
+    source.client().mset({f"key:{number}": os.urandom(100) for number in range(20_000)})
+    take(source, tmp_path)
+
+    def end(done: int) -> None:
+        if done > 9000 and not hung_up:
+            raise BusyError("Another is at work here.")
+        if done > 9000:
+            # By then all that was sent is there, and none of the last replies is read.
+            target.client().ping()
+            target.client().client_kill_filter(_type="normal", skipme=True)
+
+    with pytest.raises(BackupSystemError, match="Until then") as caught:
+        run(target, tmp_path, end)
+    assert told(caught.value)["restored"] == target.client().dbsize() > 0
 
 
 def test_a_dump_that_ends_midway_though_its_manifest_vouches_for_it_is_told_with_counts(

@@ -2,7 +2,7 @@
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -61,8 +61,13 @@ def test_a_reply_that_comes_in_two_is_in_the_run_that_ends_it() -> None:
 
 
 @pytest.mark.parametrize("said", [b":1\r\nnonsense\r\n", b"nonsense\r\n", b":1\r\n$5\r\nab"])
-def test_what_is_no_protocol_or_ends_early_is_the_error_of_a_connection(said: bytes) -> None:
+@pytest.mark.parametrize(
+    "read", [lambda wire: list(wire.runs(3)), lambda wire: list(wire.replies(3)), lambda wire: wire.gather(3, [])]
+)
+def test_what_is_no_protocol_or_ends_early_is_the_error_of_a_connection(
+    read: Callable[[Wire], object], said: bytes
+) -> None:
     with answering(said) as server, Wire(server) as wire:
         wire.send(pack(b"PING"))
         with pytest.raises(RedisConnectionError):
-            list(wire.runs(3))
+            read(wire)

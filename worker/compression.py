@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ GZIP_LEVEL = 2
 PIECE_BYTES = 32 * 1024
 """What is handed on at once, however far a chunk expands: so little that a server is asked for the keys of one piece
 while the next is being read, and has not waited for it."""
+AHEAD_BYTES = 1 << 20
+"""A chunk larger than this is waited for: a huge value is not to be held while the next one is made."""
 
 _DAMAGED: Any = (zstd.ZstdError, igzip_lib.IsalError)
 _GZIP = 31
@@ -44,18 +47,27 @@ def _zstd_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
         parameter.checksum_flag: 1,
         parameter.nb_workers: 2,
     }
-    yield from _compressed(zstd.ZstdCompressor(options=options), chunks)
-
-
-def _gzip_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    yield from _compressed(isal_zlib.compressobj(GZIP_LEVEL, wbits=_GZIP), chunks)
-
-
-def _compressed(compressor: Any, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    compressor = zstd.ZstdCompressor(options=options)
     for chunk in chunks:
         if smaller := compressor.compress(chunk):
             yield smaller
     yield compressor.flush()
+
+
+def _gzip_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """On a thread of its own, while the next chunk is made: it needs no lock of Python's, and one core is full without it."""
+    compressor = isal_zlib.compressobj(GZIP_LEVEL, wbits=_GZIP)
+    # Whatever ends this generator waits for the chunk at hand, and no thread is left.
+    with ThreadPoolExecutor(1, "compression") as thread:
+        before = thread.submit(bytes)
+        for chunk in chunks:
+            if smaller := before.result():
+                yield smaller
+            before = thread.submit(compressor.compress, chunk)
+            if len(chunk) > AHEAD_BYTES:
+                before.result()
+        yield before.result()
+        yield compressor.flush()
 
 
 def _zstd_decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:

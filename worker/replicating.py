@@ -1,6 +1,7 @@
 """A whole backup given to the target as one file, which it loads as a replica of ours."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import BinaryIO
@@ -48,8 +49,9 @@ class Job:
         """Write key by key, and tell of it. Raises TargetError, ArtifactError or BusyError, with the counts so far."""
         done = 0
         total = self.request.expected_keys(self.manifest) if self.request.kinds is None else None
-        with self.target.counting():
-            for count in self.target.restore(stream):
+        # Closed before its counts are told, should `progress` raise: what is on its way belongs to them.
+        with self.target.counting(), closing(self.target.restore(stream)) as written:
+            for count in written:
                 done += count
                 self.progress("restoring", done, total, "keys")
 

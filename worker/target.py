@@ -1,6 +1,6 @@
 """A Redis that a restore writes into: checked before the first key, counted to the last."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 from redis.exceptions import ResponseError
@@ -115,7 +115,7 @@ class Target:
         with self._endpoint.translated("trying a RESTORE"), Wire(self._endpoint) as wire:
             return _TOO_NEW not in str(_trial(wire, rdb_version))
 
-    def restore(self, stream: EntryStream) -> Iterator[int]:
+    def restore(self, stream: EntryStream) -> Generator[int]:
         """Write every entry; yields the number of keys done, batch by batch. `report` counts what the target has confirmed.
 
         Raises TargetError or ArtifactError, with the counts so far, when target or artifact give up on the way.

@@ -5,6 +5,7 @@ A Pipeline object costs several times as much for each command: it matters when 
 
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
 from types import TracebackType
@@ -27,6 +28,8 @@ from worker.connection import ANSWER_SECONDS, Endpoint
 READ_BYTES = 256 * 1024
 LARGE = 1 << 20
 """Bytes of an argument or a reply from which on another copy of it is worth avoiding."""
+BROKEN = (RedisError, OSError)
+"""What a connection raises that breaks, or gets no answer."""
 
 
 def pack(*arguments: bytes) -> bytes:
@@ -96,13 +99,14 @@ class Wire:
         may be within an array then.
         """
         gets = self._reader.gets
-        for _ in range(count):
-            answer = gets()
-            if answer is _NOT_YET:
-                answer = self._awaited(cut)
-                # It may be another parser by then.
-                gets = self._reader.gets
-            yield answer
+        with _legible():
+            for _ in range(count):
+                answer = gets()
+                if answer is _NOT_YET:
+                    answer = self._awaited(cut)
+                    # It may be another parser by then.
+                    gets = self._reader.gets
+                yield answer
 
     def runs(self, count: int, cut: int = 0) -> Iterator[list[Any]]:
         """The same in lists, each of what is there at a time: at a third of the cost, as no Python runs for a reply.
@@ -118,10 +122,8 @@ class Wire:
 
     def _there(self, most: int) -> list[Any]:
         """The replies that are whole."""
-        try:
+        with _legible():
             return list(islice(iter(self._reader.gets, _NOT_YET), most))
-        except hiredis.HiredisError:
-            raise RedisConnectionError(_GARBAGE) from None
 
     def _awaited(self, cut: int) -> Any:
         answer: Any = _NOT_YET
@@ -134,19 +136,18 @@ class Wire:
     def gather(self, count: int, replies: list[Any]) -> None:
         """The same into a list, at half of the cost; where it breaks off, the list has what came until then."""
         gets, add = self._reader.gets, replies.append
-        for _ in range(count):
-            answer = gets()
-            while answer is _NOT_YET:
-                answer = self._next()
-            add(answer)
+        with _legible():
+            for _ in range(count):
+                answer = gets()
+                while answer is _NOT_YET:
+                    answer = self._next()
+                add(answer)
 
     def _next(self) -> Any:
         """The next reply once more bytes have come, _NOT_YET while it is not whole."""
         self._feed(self._more())
-        try:
+        with _legible():
             return self._reader.gets()
-        except hiredis.HiredisError:
-            raise RedisConnectionError(_GARBAGE) from None
 
     def _more(self) -> bytes:
         received = self.receive()
@@ -208,6 +209,14 @@ def _goes_on(data: bytes) -> tuple[int, int]:
         if pos > len(data):
             return start, size
     return 0, 0
+
+
+@contextmanager
+def _legible() -> Iterator[None]:
+    try:
+        yield
+    except hiredis.HiredisError:
+        raise RedisConnectionError(_GARBAGE) from None
 
 
 def _parser() -> Any:

@@ -4,6 +4,7 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -12,11 +13,11 @@ from typing import Any, Literal
 
 from worker import commands
 from worker.entries import Entry, EntryStream
-from worker.errors import ArtifactError
+from worker.errors import BackupSystemError
 from worker.formats.values import crc64, decode, footer
 from worker.report import Report
 from worker.sources.asking import abilities
-from worker.wire import LARGE, Wire, pack, pieces, raised
+from worker.wire import BROKEN, LARGE, Wire, pack, pieces, raised
 
 Mode = Literal["skip", "overwrite", "mirror"]
 
@@ -101,15 +102,28 @@ class Writing:
 
         Raises the server's error when it is one that every further key would meet.
         """
-        for batch in self._whole(stream):
-            now = (time.time() + self._clock_offset) * 1000
-            for start in range(0, len(batch), BATCH_KEYS):
-                entries = batch[start : start + BATCH_KEYS]
-                self._report.taken += len(entries)
-                self._write(entries, now, stream.rdb_version)
-                self._flush()
-                yield len(entries)
-        self._finish()
+        try:
+            for batch in self._whole(stream):
+                now = (time.time() + self._clock_offset) * 1000
+                for start in range(0, len(batch), BATCH_KEYS):
+                    entries = batch[start : start + BATCH_KEYS]
+                    self._report.taken += len(entries)
+                    self._write(entries, now, stream.rdb_version)
+                    self._flush()
+                    yield len(entries)
+            self._finish()
+        except (OSError, GeneratorExit):
+            # The server hangs up, or whoever asked for this has enough: several batches are on their way then.
+            self._count_answered()
+            raise
+
+    def _count_answered(self) -> None:
+        """Count what the server has answered to, or still answers, without sending any more."""
+        self._awaited.append(self._sent)
+        self._sent = []
+        with suppress(*BROKEN):
+            while self._awaited:
+                self._settle(self._awaited.popleft())
 
     def _whole(self, stream: EntryStream) -> Iterator[list[Entry]]:
         """The stream's batches. Should it break off, what was sent is counted before that is told."""
@@ -119,7 +133,7 @@ class Writing:
                     # Those who hold the list shall not hold the payloads beside the values.
                     batch[:] = [_buildable(entry, stream.rdb_version) for entry in batch]
                 yield batch
-        except ArtifactError:
+        except BackupSystemError:
             self._finish()
             raise
 
