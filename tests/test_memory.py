@@ -112,7 +112,8 @@ def test_long_strings_are_compared_where_they_lie(at: int) -> None:
 def test_what_is_no_plain_long_string_is_decoded() -> None:
     plain = b"\x00\x80" + (2 * LONG).to_bytes(4, "big") + bytes(2 * LONG)
     assert LongString.of(plain) is not None
-    for payload in (b"\x00\x01x", plain[:-1], plain + b"x", b"\x01" + plain[1:], b"\x00\xc3" + plain[2:]):
+    others = [b"\x00" + head + plain[2:] for head in (b"\xc3", b"\x82")]
+    for payload in (b"\x00\x01x", plain[:-1], plain + b"x", b"\x01" + plain[1:], *others):
         assert LongString.of(payload) is None
 
 

@@ -21,7 +21,7 @@ GZIP_LEVEL = 2
 PIECE_BYTES = 32 * 1024
 """What is handed on at once, however far a chunk expands: so little that a server is asked for the keys of one piece
 while the next is being read, and has not waited for it."""
-AHEAD_BYTES = 1 << 20
+AHEAD_BYTES = 2 << 20
 """A chunk larger than this is waited for: a huge value is not to be held while the next one is made."""
 
 _DAMAGED: Any = (zstd.ZstdError, igzip_lib.IsalError)
