@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from worker.entries import Consumer, Entry, Group, Opaque, Pending, Stream
 from worker.errors import FormatError
-from worker.formats import long_strings, portable
+from worker.formats import long_lines, portable
 
 STREAM = Stream(
     entries=[
@@ -193,8 +193,8 @@ LONG_STRINGS = {
 def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A string is long, and goes in many pieces, from a few bytes on."""
     monkeypatch.setattr(portable, "LONG", 200)
-    monkeypatch.setattr(long_strings, "_PIECE", 21)
-    monkeypatch.setattr(long_strings, "_PIECE_READ", 20)
+    monkeypatch.setattr(long_lines, "_PIECE", 21)
+    monkeypatch.setattr(long_lines, "_PIECE_READ", 20)
 
 
 def long_string(kind: str, size: int) -> Entry:

@@ -16,7 +16,9 @@ class Aside:
             self._file.flush()
 
     def __del__(self) -> None:
-        self._file.close()
+        # Where there could be no file, there is none to be closed.
+        if file := getattr(self, "_file", None):
+            file.close()
 
     def payload(self) -> bytes:
         """All of it, in memory again."""

@@ -85,7 +85,7 @@ class Writing:
         self._db = -1
         self._packed: list[bytes] = []
         self._size = 0
-        # What was packed since the last flush, and what was sent before it; an Entry stands for its one RESTORE.
+        # What was packed since the last flush, and the batches that were sent before it; an Entry stands for its one RESTORE.
         self._sent: list[_Commands | Entry] = []
         self._awaited: deque[list[_Commands | Entry]] = deque()
         replace = (b"REPLACE",) if mode != "skip" else ()

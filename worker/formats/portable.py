@@ -20,8 +20,8 @@ import orjson
 
 from worker.entries import TYPES, Entry, EntryStream, Opaque
 from worker.errors import FormatError
-from worker.formats import long_strings, shapes
-from worker.formats.long_strings import LONG
+from worker.formats import long_lines, shapes
+from worker.formats.long_lines import LONG
 from worker.formats.values import STRING, decode, view
 
 FORMAT = "redis-backup"
@@ -118,7 +118,7 @@ def _line(entry: Entry, rdb_version: int | None) -> bytes | Iterator[bytes]:
 
 def _long_line(entry: Entry, row: dict[str, Any], value: bytes | memoryview) -> Iterator[bytes]:
     size = 0
-    for piece in long_strings.write(row, value):
+    for piece in long_lines.write(row, value):
         size += len(piece)
         if size > MAX_LINE:
             raise _unwritable(entry, _TOO_LONG)
@@ -239,7 +239,7 @@ class Reader:
             raise FormatError("is an entry although the line before does not end in a comma")
         self._last_seen = not comma
         self._count += 1
-        return _entry(long_strings.read(line, stop) if stop >= LONG else orjson.loads(line[:stop]))
+        return _entry(long_lines.read(line, stop) if stop >= LONG else orjson.loads(line[:stop]))
 
     def _tail(self, line: bytes) -> None:
         tail = orjson.loads(b"{" + line)

@@ -41,7 +41,7 @@ def data(shown: Json) -> bytes:
         except ValueError:
             raise FormatError('has a {"base64": ...} that is not base64') from None
     if type(shown) is bytes:
-        # JSON has none: it is a long string, which long_strings.py has read already.
+        # JSON has none: it is a long string, which long_lines.py has read already.
         return shown
     raise FormatError('must have a string or {"base64": "..."} for each key, member, field and name')
 
