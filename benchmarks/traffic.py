@@ -27,6 +27,8 @@ BESIDE = {
     "beside an overwrite restore": ("restore", "NAME", "--mode", "overwrite", "--yes"),
     "beside a replication backup": ("backup", "--engine", "replication"),
 }
+IDLE = ("beside a preview", "beside an overwrite restore")
+"""Of these also what is felt when they have only what is left of the processors (SCHED_IDLE, sched(7))."""
 BESIDE_PEER = "beside redis-cli --rdb - | gzip"
 BUSY = "beside a busy loop"
 """One processor taken, and no question asked: what of it all is the machine's, and not Redis'."""
@@ -56,6 +58,9 @@ def run(loaded: Loaded, backup: Backup, rounds: int, requests: int) -> list[Row]
             command = [*PYTHON, *(backup.manifest.name if word == "NAME" else word for word in words)]
             env = loaded.place.environment(server, backup.storage, BACKUP_UNDO_DAYS="0")
             found.append(Contestant(name, "ours", partial(beside, command, env=env), needs))
+            if name in IDLE:
+                idle = partial(beside, ["chrt", "--idle", "0", *command], env=env)
+                found.append(Contestant(f"{name} of idle priority", "ours", idle, (*needs, "chrt")))
         piped = [bash(), "-c", f"{tool('redis-cli')} -p {server.port} --rdb - | gzip > /dev/null"]
         found.append(Contestant(BESIDE_PEER, "peer", partial(beside, piped), (*needs, "redis-cli", "gzip")))
         return contest("traffic", loaded.shape, found, rounds, loaded.place.told)

@@ -34,7 +34,7 @@ OPENING = b'{"format":"redis-backup","version":1,"keys":[\n'
 """The least that can stand before entries."""
 
 _CHUNK = 1 << 20
-"""So much that handing a chunk to a compressor on another thread costs less than it saves."""
+"""Bytes: handing a chunk to a compressor on another thread costs the same however small it is."""
 _BATCH_ENTRIES = 500
 _BATCH_BYTES = 1 << 20
 _OWN_WORDS = {"format", "version", "keys", "functions", "count"}
