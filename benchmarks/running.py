@@ -14,7 +14,7 @@ from benchmarks.place import Place, Told, opened
 from benchmarks.results import Results, Row
 
 STEPS = ("backup", "look", "restore", "size", "traffic", "queue", "dashboard")
-SETS = ("main", "tiny", "huge", "10m")
+SETS = ("main", "tiny", "10m", "huge")
 MAIN_KEYS, QUICK_KEYS, MANY_KEYS = 1_000_000, 100_000, 10_000_000
 SIZE_KEYS = 100_000
 """Enough to tell what a compression makes of a key."""
@@ -27,7 +27,7 @@ class Options:
     keys: int = MAIN_KEYS
     rounds: int = 3
     quick: bool = False
-    requests: int = 100_000
+    requests: int = 300_000
     """Of redis-benchmark, for each measurement."""
     taps: int = 15
     """How often what takes milliseconds is measured."""
@@ -68,7 +68,7 @@ def _steps(options: Options, place: Place, main: Shape) -> Iterator[list[Row]]:
     if "size" in options.chosen:
         with loaded(place, mixed(min(SIZE_KEYS, options.keys))) as held:
             yield sizes.run(held)
-    shapes: dict[str, Shape] = {"main": main, "tiny": tiny(options.keys), "huge": huge(), "10m": mixed(MANY_KEYS)}
+    shapes: dict[str, Shape] = {"main": main, "tiny": tiny(options.keys), "10m": mixed(MANY_KEYS), "huge": huge()}
     for name, shape in shapes.items():
         steps = _of_main(options) if name == "main" else _OF_OTHERS
         steps = {step: doing for step, doing in steps.items() if step in options.chosen}

@@ -118,8 +118,9 @@ def felt(rows: Sequence[Row]) -> str:
     for row in rows:
         figures = [traffic.figure("p99", *column) for column in columns]
         cells = [row.missing or _latency(row, figure, alone) for figure in figures]
-        lines.append((name(row), *cells))
-    return table(("p99 in milliseconds", *heads), lines)
+        own = row.figure(traffic.OUR_KEYS)
+        lines.append((name(row), *cells, f"{own:,.0f}" if own else NOTHING))
+    return table(("p99 in milliseconds", *heads, "keys/s meanwhile"), lines)
 
 
 def _latency(row: Row, figure: str, alone: Row | None) -> str:

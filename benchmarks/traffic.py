@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from benchmarks.contest import Contestant, Outcome, contest
 from benchmarks.loaded import Loaded
@@ -27,8 +28,6 @@ BESIDE = {
     "beside an overwrite restore": ("restore", "NAME", "--mode", "overwrite", "--yes"),
     "beside a replication backup": ("backup", "--engine", "replication"),
 }
-IDLE = ("beside a preview", "beside an overwrite restore")
-"""Of these also what is felt when they have only what is left of the processors (SCHED_IDLE, sched(7))."""
 BESIDE_PEER = "beside redis-cli --rdb - | gzip"
 BUSY = "beside a busy loop"
 """One processor taken, and no question asked: what of it all is the machine's, and not Redis'."""
@@ -37,6 +36,8 @@ CLIENTS = (50, 1)
 HEAD_START_SECONDS = 0.7
 """For Python to start: what it costs the server begins after that."""
 PATIENCE_SECONDS = 10
+OUR_KEYS = "our keys/s"
+"""The keys that a verb got done meanwhile, by the server's own count of what it was asked for."""
 
 
 def figure(percentile: str, clients: int, command: str) -> str:
@@ -58,9 +59,6 @@ def run(loaded: Loaded, backup: Backup, rounds: int, requests: int) -> list[Row]
             command = [*PYTHON, *(backup.manifest.name if word == "NAME" else word for word in words)]
             env = loaded.place.environment(server, backup.storage, BACKUP_UNDO_DAYS="0")
             found.append(Contestant(name, "ours", partial(beside, command, env=env), needs))
-            if name in IDLE:
-                idle = partial(beside, ["chrt", "--idle", "0", *command], env=env)
-                found.append(Contestant(f"{name} of idle priority", "ours", idle, (*needs, "chrt")))
         piped = [bash(), "-c", f"{tool('redis-cli')} -p {server.port} --rdb - | gzip > /dev/null"]
         found.append(Contestant(BESIDE_PEER, "peer", partial(beside, piped), (*needs, "redis-cli", "gzip")))
         return contest("traffic", loaded.shape, found, rounds, loaded.place.told)
@@ -120,17 +118,25 @@ def _ask_to_end(process: "subprocess.Popen[bytes]") -> None:
 
 def _measured(loaded: Loaded, server: Server, requests: int, beside: AbstractContextManager[None]) -> Outcome:
     with beside:
-        total, figures = Round(seconds=0), {}
+        total, figures, before = Round(seconds=0), {}, _our_keys(server)
         for clients in CLIENTS:
-            took, table = _benchmark(loaded, server, clients, requests if clients > 1 else requests // 5)
+            took, table = _benchmark(loaded, server, clients, requests if clients > 1 else requests // 10)
             total.seconds += took.seconds
             for line in csv.DictReader(io.StringIO(table)):
                 for percentile in ("p50", "p99"):
                     name = figure(percentile, clients, line["test"])
                     figures[name] = float(line[f"{percentile}_latency_ms"])
                 figures[figure("requests/s", clients, line["test"])] = float(line["rps"])
+    figures[OUR_KEYS] = (_our_keys(server) - before) / total.seconds
     total.figures = figures
     return Outcome(total)
+
+
+def _our_keys(server: Server) -> int:
+    """Dumped or restored, since the server's start: redis-benchmark asks for neither."""
+    with server.client() as client:
+        told: Any = client.info("commandstats")
+    return sum(told.get(f"cmdstat_{command}", {}).get("calls", 0) for command in ("dump", "restore"))
 
 
 def _benchmark(loaded: Loaded, server: Server, clients: int, requests: int) -> tuple[Round, str]:

@@ -48,9 +48,9 @@ def read_facts(endpoint: Endpoint) -> Facts:
         return _facts(info(wire))
 
 
-def info(wire: Wire) -> dict[str, str]:
-    """All that INFO says, as it says it. Raises redis errors."""
-    lines = wire.ask(b"INFO").decode("utf-8", "replace").splitlines()
+def info(wire: Wire, *section: bytes) -> dict[str, str]:
+    """What INFO says, of everything or of one section, as it says it. Raises redis errors."""
+    lines = wire.ask(b"INFO", *section).decode("utf-8", "replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 

@@ -10,6 +10,7 @@ from worker.entries import EntryStream
 from worker.errors import ArtifactError, BusyError, RefusedError, TargetError
 from worker.facts import Facts, read_facts
 from worker.formats.values import seal
+from worker.pace import Pace
 from worker.report import Report
 from worker.wire import Wire, raised
 from worker.writing import Mode, Writing, temporary_key
@@ -122,7 +123,8 @@ class Target:
         """
         try:
             with self._endpoint.translated("taking the backup"), Wire(self._endpoint) as wire:
-                yield from Writing(wire, self._mode, self.report, self._checked.redis_version).run(stream)
+                pace = Pace(self._endpoint)
+                yield from Writing(wire, self._mode, self.report, self._checked.redis_version, pace).run(stream)
             self._check_counts()
         except TargetError as error:
             raise type(error)(

@@ -4,6 +4,7 @@ A Pipeline object costs several times as much for each command: it matters when 
 """
 
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -28,6 +29,8 @@ from worker.connection import ANSWER_SECONDS, Endpoint
 READ_BYTES = 256 * 1024
 LARGE = 1 << 20
 """Bytes of an argument or a reply from which on another copy of it is worth avoiding."""
+ASKED: Counter[str] = Counter()
+"""How many commands this process has awaited the replies of, by the server's address."""
 BROKEN = (RedisError, OSError)
 """What a connection raises that breaks, or gets no answer."""
 
@@ -55,6 +58,7 @@ class Wire:
     """A connection for packed commands. Raises redis errors: use within `Endpoint.translated`."""
 
     def __init__(self, endpoint: Endpoint, db: int = 0) -> None:
+        self._address = endpoint.address
         self._connection = endpoint.connect(db)
         # redis-py offers no public way to the socket of a connection that it has logged in.
         self._socket: socket.socket = self._connection._sock
@@ -98,6 +102,7 @@ class Wire:
         With `cut`, a bulk string of more than LARGE bytes comes as two: all but its last `cut` bytes, and those. None
         may be within an array then.
         """
+        ASKED[self._address] += count
         gets = self._reader.gets
         with _legible():
             for _ in range(count):
@@ -113,6 +118,7 @@ class Wire:
 
         What a list holds is what was received at once, but for a large one: READ_BYTES and LARGE at most.
         """
+        ASKED[self._address] += count
         while count > 0:
             run = self._there(count) or [self._awaited(cut), *self._there(count - 1)]
             count -= len(run)
@@ -135,6 +141,7 @@ class Wire:
 
     def gather(self, count: int, replies: list[Any]) -> None:
         """The same into a list, at half of the cost; where it breaks off, the list has what came until then."""
+        ASKED[self._address] += count
         gets, add = self._reader.gets, replies.append
         with _legible():
             for _ in range(count):

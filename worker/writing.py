@@ -15,6 +15,7 @@ from worker import commands
 from worker.entries import Entry, EntryStream
 from worker.errors import BackupSystemError
 from worker.formats.values import crc64, decode, footer
+from worker.pace import Pace
 from worker.report import Report
 from worker.sources.asking import abilities
 from worker.wire import BROKEN, LARGE, Wire, pack, pieces, raised
@@ -76,7 +77,8 @@ class _Commands:
 class Writing:
     """Writes a stream of entries: while the server works on some batches, the next are being packed."""
 
-    def __init__(self, wire: Wire, mode: Mode, report: Report, version: tuple[int, ...]) -> None:
+    def __init__(self, wire: Wire, mode: Mode, report: Report, version: tuple[int, ...], pace: Pace) -> None:
+        self._pace = pace
         self._wire, self._mode, self._report, self._version = wire, mode, report, version
         self._field_expiry = abilities(wire).fields
         seconds, microseconds = wire.ask(b"TIME")
@@ -104,12 +106,12 @@ class Writing:
         """
         try:
             for batch in self._whole(stream):
-                now = (time.time() + self._clock_offset) * 1000
-                for start in range(0, len(batch), BATCH_KEYS):
-                    entries = batch[start : start + BATCH_KEYS]
+                for entries in self._pace.cut(batch, BATCH_KEYS):
+                    now = (time.time() + self._clock_offset) * 1000
                     self._report.taken += len(entries)
                     self._write(entries, now, stream.rdb_version)
-                    self._flush()
+                    self._flush(self._pace.ahead(AHEAD, 0))
+                    self._pace.rest()
                     yield len(entries)
             self._finish()
         except (OSError, GeneratorExit):
@@ -198,7 +200,7 @@ class Writing:
         self._packed.clear()
         self._size = 0
 
-    def _flush(self, ahead: int = AHEAD) -> None:
+    def _flush(self, ahead: int) -> None:
         """Send what is packed, and only then read what those before it were answered, until `ahead` are on their way."""
         self._send()
         if self._sent:

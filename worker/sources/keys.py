@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from worker.connection import Endpoint, Role
+from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.errors import BackupSystemError
 from worker.formats.values import TYPE_OF
+from worker.pace import Pace
 from worker.sources.asking import Abilities, abilities, milliseconds
 from worker.sources.expiry import Window, exact, expiry, expiry_commands
 from worker.wire import Wire, pack, raised
@@ -22,7 +23,8 @@ FIRST_KEYS, MOST_KEYS = 8, 100
 AHEAD = 2
 """Batches that are on their way at once: with one the server waits while we work, and we while it does."""
 BATCH_SECONDS = 0.01
-BATCH_BYTES = 2 << 20
+LEAST_BYTES, BATCH_BYTES = 64 << 10, 2 << 20
+"""However long a batch takes, it may have as many as the former: it may be others who hold the server up."""
 
 _T = TypeVar("_T")
 
@@ -38,13 +40,13 @@ _new = tuple.__new__
 class Dumps:
     """DUMP and expiry of many keys of one database: the commands, and what their replies mean.
 
-    `count` is how many keys the next batch should have. `learn_version` is told the RDB version of payloads, now and
+    `count` is how many keys the next batch should have; between two of them the pace is kept. `learn_version` is told the RDB version of payloads, now and
     then.
     """
 
-    def __init__(self, wire: Wire, db: int, role: Role, able: Abilities, learn_version: Callable[[int], None]) -> None:
+    def __init__(self, wire: Wire, db: int, able: Abilities, pace: Pace, learn_version: Callable[[int], None]) -> None:
         self.count = FIRST_KEYS
-        self._wire, self._db, self._role, self._able = wire, db, role, able
+        self._wire, self._db, self._able, self._pace = wire, db, able, pace
         self._learn_version = learn_version
         self.unsure: list[tuple[Entry, Window]] = []
         """What `asked_again` is to ask for."""
@@ -92,6 +94,7 @@ class Dumps:
                 yield batch
                 batch, total, held = [], total + held, 0
         self._adapt(len(keys), time.perf_counter() - since, total + held)
+        self._pace.rest()
         yield batch
 
     def _read(self, keys: list[bytes], replies: list[Any]) -> tuple[list[Entry | None], int]:
@@ -140,13 +143,14 @@ class Dumps:
 
     def _refused(self, key: bytes, error: Exception) -> BackupSystemError:
         shown = key[:64].decode("utf-8", "backslashreplace")
-        return self._role.error(
-            f"The {self._role.name} does not give the key {shown!r} of database {self._db}: {error}."
-        )
+        role = self._pace.endpoint.role
+        return role.error(f"The {role.name} does not give the key {shown!r} of database {self._db}: {error}.")
 
     def _adapt(self, keys: int, seconds: float, size: int) -> None:
-        fitting = keys * min(BATCH_SECONDS / max(seconds, 1e-6), BATCH_BYTES / max(size, 1))
-        self.count = max(1, min(MOST_KEYS, int(fitting), self.count * 2))
+        fitting = keys * max(
+            min(BATCH_SECONDS / max(seconds, 1e-6), BATCH_BYTES / max(size, 1)), LEAST_BYTES / max(size, 1)
+        )
+        self.count = max(1, min(self._pace.keys(MOST_KEYS), int(fitting), self.count * 2))
 
 
 class Keys:
@@ -158,7 +162,7 @@ class Keys:
     def __init__(self, endpoint: Endpoint) -> None:
         self.rdb_version: int | None = None
         """Of the payloads; None until there was one."""
-        self._endpoint = endpoint
+        self._endpoint, self._pace = endpoint, Pace(endpoint)
         self._db = 0
         self._count = FIRST_KEYS
         self._clock_offset: float | None = None
@@ -213,12 +217,12 @@ class Keys:
     def _may_follow(self, db: int, keys: list[bytes], asked: int) -> bool:
         """Whether these may be asked for while the replies to so many parts are on their way."""
         # Of large values there are few in a part, and one part of them is enough; what is vague is asked again in between.
-        ahead = AHEAD if self.able.absolute and self._count >= FIRST_KEYS else 1
+        ahead = self._pace.ahead(AHEAD, 1) if self.able.absolute and self._count >= FIRST_KEYS else 1
         return bool(keys) and db == self._db and asked < ahead
 
     def _ask(self, db: int, keys: list[bytes]) -> tuple[Dumps, list[bytes]]:
         """These keys, whose commands are then on their way."""
-        dumps = Dumps(self._wire, db, self._endpoint.role, self.able, self._learn_version)
+        dumps = Dumps(self._wire, db, self.able, self._pace, self._learn_version)
         dumps.count = self._count
         with self._endpoint.translated("reading keys"):
             self._select(db)

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.formats.strings import read_string
+from worker.pace import Pace
 from worker.sources.asking import abilities
 from worker.sources.keys import AHEAD, FIRST_KEYS, FOOTER_BYTES, Dumps, version_of
 from worker.sources.scanning import Repeats
@@ -46,9 +47,10 @@ class Scan:
             with Wire(self._endpoint) as wire:
                 self._read_libraries(wire)
             for db in self._databases:
+                pace = Pace(self._endpoint)
                 with Wire(self._endpoint, db) as wire:
-                    dumps = Dumps(wire, db, self._endpoint.role, abilities(wire), self._learn_version)
-                    yield from _Database(wire, dumps).batches()
+                    dumps = Dumps(wire, db, abilities(wire), pace, self._learn_version)
+                    yield from _Database(wire, dumps, pace).batches()
 
     def _read_libraries(self, wire: Wire) -> None:
         """FUNCTION DUMP (7.0 and newer) gives the functions as they stand in an RDB file, and the file's version."""
@@ -73,11 +75,13 @@ class Scan:
 class _Database:
     """The keys of one database, in batches: while one is being read, the server is already busy with the next."""
 
-    def __init__(self, wire: Wire, dumps: Dumps) -> None:
-        self._wire, self._dumps = wire, dumps
+    def __init__(self, wire: Wire, dumps: Dumps, pace: Pace) -> None:
+        self._wire, self._dumps, self._pace = wire, dumps, pace
         self._repeats = Repeats()
         self._waiting: list[bytes] = []
         self._cursor = b""
+        # Of those there were at the start.
+        self._unread = self._wire.try_(b"DBSIZE")
         # What has been asked for, the oldest first; and whether SCAN was asked for behind it.
         self._asked: deque[tuple[list[bytes], bool]] = deque()
 
@@ -92,6 +96,7 @@ class _Database:
                 if last:
                     yield last
                 last = [entry for entry in batch if entry is not None]
+            self._count(len(keys))
             if scanned:
                 self._read_scan()
             if not self._asked:
@@ -99,6 +104,13 @@ class _Database:
                 last += self._dumps.asked_again()
             self._ask()
             yield last
+
+    def _count(self, read: int) -> None:
+        """Hurry where more keys were read than there were: others add them faster than they can be read gently."""
+        if isinstance(self._unread, int):
+            self._unread -= read
+            if self._unread < 0:
+                self._pace.hurry()
 
     def _scan(self, cursor: bytes) -> bytes:
         return pack(b"SCAN", cursor, b"COUNT", b"%d" % (self._dumps.count * AHEAD))
@@ -116,7 +128,7 @@ class _Database:
         """Ask for as many batches as may be on their way."""
         count = self._dumps.count
         # Of large values one must do: each waits in the server's memory until we have read those before it.
-        ahead = AHEAD if self._dumps.exact and count >= FIRST_KEYS else 1
+        ahead = self._pace.ahead(AHEAD, 1) if self._dumps.exact and count >= FIRST_KEYS else 1
         while self._waiting and len(self._asked) < ahead:
             keys, self._waiting = self._waiting[:count], self._waiting[count:]
             self._wire.send(self._dumps.commands(keys))

@@ -8,6 +8,7 @@ from redis.exceptions import ResponseError
 from worker.connection import Endpoint
 from worker.entries import TYPES, Entry, Opaque, Value
 from worker.errors import SourceError
+from worker.pace import Pace
 from worker.sources import pieces
 from worker.sources.asking import Abilities, Command, GoneError, abilities, ask_all, checked
 from worker.sources.expiry import Window, exact, expiry, expiry_commands
@@ -52,12 +53,15 @@ class Typed:
         Raises SourceError, or SourceUnavailableError where the connection breaks: a SCAN cannot go on over another one.
         """
         with self._endpoint.translated("reading keys"):
+            pace = Pace(self._endpoint)
             for db in self._databases:
                 with Wire(self._endpoint, db) as wire:
                     self.libraries = self._read_libraries(wire)
                     database = _Database(wire, db, abilities(wire))
                     for keys in scan_keys(wire, KEYS):
-                        yield from database.read(keys)
+                        for some in pace.cut(keys, KEYS) if keys else [keys]:
+                            yield from database.read(some)
+                            pace.rest()
 
     def _read_libraries(self, wire: Wire) -> list[bytes]:
         """The source texts of the server's functions; none where it has no functions, or does not let us see them."""

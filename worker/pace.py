@@ -1,0 +1,87 @@
+"""How fast a run may go: as fast as it can on a server that nobody else asks, gently beside live traffic.
+
+A server answers one command after the other, so everybody else waits behind our batches, and where two of them are always
+on their way, we take half of its time and a processor besides.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TypeVar
+
+from worker.connection import Endpoint
+from worker.facts import info
+from worker.wire import ASKED, BROKEN, Wire
+
+GENTLE_KEYS = 16
+"""In a batch beside live traffic, at least: what a server does in a quarter of a millisecond."""
+KEYS_PER_SECOND = 8000
+"""Where others hold the server up for long, so many for each second that a batch took: it is felt by nobody there."""
+REST_SECONDS = 0.001
+"""Between two batches then."""
+TRAFFIC = 1000
+"""Commands per second of others from which on it is live traffic."""
+FIRST_LOOK_SECONDS, LOOK_SECONDS = 0.05, 1.0
+"""Until the second look nothing is known, and the run goes gently. What a look tells holds until the next."""
+
+_T = TypeVar("_T")
+
+
+class Pace:
+    """The pace of one run at one server: how much to ask for at a time, and when to rest.
+
+    The server tells in INFO how many commands it has done; what we have not asked for were others. One that does not let
+    itself be looked at is asked as before.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.gentle = True
+        self._gentle_keys = GENTLE_KEYS
+        self.endpoint = endpoint
+        self._rested = time.monotonic()
+        self._next_look = self._looked_at = 0.0
+        self._others = 0
+        """Commands that were not ours, since the server's start, when it was looked at."""
+
+    def keys(self, most: int) -> int:
+        """How many keys a batch may have, of as many as it would have on a server of our own."""
+        return min(most, self._gentle_keys) if self.gentle else most
+
+    def cut(self, many: list[_T], most: int) -> Iterator[list[_T]]:
+        """Cut what is to go on its way in parts, each of as many as may go by then."""
+        start = 0
+        while start < len(many):
+            some = many[start : start + self.keys(most)]
+            start += len(some)
+            yield some
+
+    def ahead(self, most: int, least: int) -> int:
+        """How many batches may be on their way, of as many as there would be, and of as few as there must be."""
+        return least if self.gentle else most
+
+    def hurry(self) -> None:
+        """Go as fast as it can from now on, whoever else asks."""
+        self.gentle, self._next_look = False, math.inf
+
+    def rest(self) -> None:
+        """To be called after each batch: looks now and then, and rests where it should."""
+        now = time.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + (LOOK_SECONDS if self._looked_at else FIRST_LOOK_SECONDS)
+            with suppress(*BROKEN):
+                self._look(now)
+        if self.gentle:
+            self._gentle_keys = max(GENTLE_KEYS, int(KEYS_PER_SECOND * (now - self._rested)))
+            time.sleep(REST_SECONDS)
+        self._rested = time.monotonic()
+
+    def _look(self, now: float) -> None:
+        # Connected for the moment: a server may hang up on who says nothing for long.
+        with Wire(self.endpoint) as wire:
+            done = int(info(wire, b"stats").get("total_commands_processed", 0))
+        # Give or take what is on its way.
+        others = done - ASKED[self.endpoint.address]
+        if self._looked_at:
+            self.gentle = others - self._others >= TRAFFIC * (now - self._looked_at)
+        self._others, self._looked_at = others, now
