@@ -14,6 +14,7 @@ from worker.compare import Sides, judged, same_value
 from worker.connection import SOURCE, Endpoint
 from worker.differences import LONGEST, ROWS, rows, text
 from worker.entries import TYPES, Consumer, Entry, Group, Opaque, Pending, Stream, Value
+from worker.pace import Pace
 from worker.sources.keys import AHEAD, Keys
 from worker.sources.scan import Scan
 
@@ -320,6 +321,13 @@ def read_ahead(source: Server, *parts: list[bytes]) -> Iterator[tuple[list[bytes
             yield [entry and entry.key for entry in part], taken
 
 
+@pytest.fixture
+def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a server that nobody else asks, from the first batch on."""
+    monkeypatch.setattr(Pace, "ahead", lambda _, most, least: max(most, least))
+
+
+@pytest.mark.usefixtures("_alone")
 def test_the_next_part_is_asked_for_before_one_is_given_away(source: Server) -> None:
     source.client().mset({b"a": b"1", b"b": b"2"})
     ahead = 1 + AHEAD if source.binary.version >= (7, 0) else 2
@@ -328,6 +336,7 @@ def test_the_next_part_is_asked_for_before_one_is_given_away(source: Server) -> 
     assert [taken for _, taken in parts][:2] == [ahead, ahead + 1]
 
 
+@pytest.mark.usefixtures("_alone")
 def test_nothing_behind_a_part_without_keys_is_taken_before_all_is_given_away(source: Server) -> None:
     source.client().mset({b"a": b"1", b"b": b"2"})
     parts = list(read_ahead(source, [], [b"a"], [b"b"], [], [b"none"], []))
