@@ -21,7 +21,7 @@ from worker.entries import Entry, Opaque
 from worker.errors import RefusedError, TargetError, UsageError
 from worker.formats import portable
 from worker.formats.census import Census
-from worker.formats.values import seal
+from worker.formats.sealing import seal
 from worker.primary import Primary
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore

@@ -23,7 +23,7 @@ from worker.entries import Entry, Opaque, Stream
 from worker.errors import ArtifactError, NotFoundError, RefusedError, TargetError, UsageError
 from worker.findings import NO_PREFIX, OTHERS, PREFIXES_SHOWN, SAMPLES
 from worker.formats import portable, rdb_writing
-from worker.formats.values import seal
+from worker.formats.sealing import seal
 from worker.modules import Foreign, type_name
 from worker.preview import PreviewArguments, preview
 from worker.progress import silent

@@ -19,7 +19,8 @@ from tests.servers import Server
 from worker.entries import TYPES, Consumer, Group, Opaque, Pending, Stream
 from worker.errors import FormatError
 from worker.formats.rdb import Reader
-from worker.formats.values import TYPE_OF, decode, seal
+from worker.formats.sealing import seal
+from worker.formats.values import TYPE_OF, decode
 
 YEAR_2100 = 4_102_444_800_000
 FIELDS = [(b"keeps", b"1", None), (b"expires", b"2", YEAR_2100), (b"later", b"3", YEAR_2100 + 5)]

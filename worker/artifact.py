@@ -11,6 +11,7 @@ from worker.config import CompressionName, FormatName
 from worker.errors import ArtifactError
 from worker.formats import portable, rdb, rdb_writing
 from worker.formats.census import Census
+from worker.formats.versions import FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.windows import Window
 from worker.manifest import Manifest, Origin
 from worker.progress import Progress, reported
@@ -88,7 +89,7 @@ def count(chunks: Iterator[bytes], data_format: FormatName) -> Tally:
 
 def has_checksum(manifest: Manifest) -> bool:
     """Whether the dump says of itself at its end what all of its bytes are."""
-    return manifest.data_format == "rdb" and (manifest.rdb_version or 0) >= rdb.FIRST_VERSION_WITH_CHECKSUM
+    return manifest.data_format == "rdb" and (manifest.rdb_version or 0) >= FIRST_VERSION_WITH_CHECKSUM
 
 
 def check_end(file: BinaryIO, manifest: Manifest) -> None:

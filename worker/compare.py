@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args
 
 from worker.entries import Entry, Opaque, Stream, Value
 from worker.errors import FormatError
-from worker.formats.values import decode, seal
+from worker.formats.sealing import FOOTER_BYTES, seal
+from worker.formats.values import decode
 from worker.longstring import LongString
 
 Kind = Literal["new", "identical", "differs", "expiry", "expired", "deleted"]
@@ -19,7 +20,6 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _CLOSE_MS = 10
 """Before Redis 7.0 a server tells an expiry to within a few milliseconds only."""
-_FOOTER_BYTES = 10
 
 Part = tuple[str, Any]
 """What it is in its value, and which one: `("field", b"name")`, `("position", 3)`."""
@@ -113,7 +113,7 @@ def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:
     if isinstance(value, bytes | LongString):
         return {("value", b""): value}
     if isinstance(value, Opaque):
-        return {("payload", b""): value.dump[:-_FOOTER_BYTES]}
+        return {("payload", b""): value.dump[:-FOOTER_BYTES]}
     if isinstance(value, Stream):
         return dict(_of_stream(value))
     members: list[Any] = value

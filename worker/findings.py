@@ -6,7 +6,7 @@ from typing import Any
 from worker.compare import KINDS, Kind, Sides
 from worker.differences import rows
 from worker.entries import Entry, Opaque, Stream, Value
-from worker.live import Pair
+from worker.live import Judged
 from worker.request import Request
 from worker.selection import key_text
 
@@ -35,7 +35,7 @@ class Findings:
         """By db, type, prefix (up to the first colon; None for those that are not told apart) and kind."""
         self._samples: defaultdict[Kind, list[dict[str, Any]]] = defaultdict(list)
 
-    def add(self, pair: Pair) -> None:
+    def add(self, pair: Judged) -> None:
         """Count a key of the backup."""
         backup, live, kind, sides = pair
         self._count(kind, [backup])

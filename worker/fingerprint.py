@@ -10,7 +10,7 @@ from typing import Any
 
 from worker.compare import KINDS, Kind, Sides, lasts_until, parts
 from worker.entries import Entry
-from worker.live import Pair
+from worker.live import Judged
 
 _DIGEST_BYTES = 8
 _MOST = (1 << 8 * _DIGEST_BYTES) - 1
@@ -25,7 +25,7 @@ class Fingerprint:
         self.since = since
         self._sums: defaultdict[tuple[Kind, int], int] = defaultdict(int)
 
-    def add(self, pair: Pair, *, expiring: bool) -> None:
+    def add(self, pair: Judged, *, expiring: bool) -> None:
         """Take in a key of the backup with the live one; `expiring` says whether its own time is what it expires by.
 
         Those that are identical are what is left of the backup, so the others tell of them as well.

@@ -15,7 +15,7 @@ from worker.sources.keys import BATCH_BYTES, Keys
 _MOST_UNASKED = 1000
 
 
-class Pair(NamedTuple):
+class Judged(NamedTuple):
     """One key of the backup, and the live key of that name."""
 
     backup: Entry
@@ -31,7 +31,7 @@ class Part:
 
     alike: list[Entry]
     """Identical to the byte: found by one comparison, and not worth an object each. Mostly these are nearly all."""
-    pairs: list[Pair]
+    pairs: list[Judged]
     """The others, among which some may be of the kind `identical` as well."""
 
 
@@ -90,8 +90,8 @@ def _size(batch: list[Entry]) -> int:
     return sum([BATCH_BYTES if (payload := one.payload) is None else len(payload) for one in batch])
 
 
-def _pair(entry: Entry, live: Entry | None, sides: Sides) -> Pair:
-    return Pair(entry, live, judged(entry, live, sides), sides)
+def _pair(entry: Entry, live: Entry | None, sides: Sides) -> Judged:
+    return Judged(entry, live, judged(entry, live, sides), sides)
 
 
 class OfKinds(Passing):

@@ -3,9 +3,10 @@
 from typing import Self, overload
 
 from worker.formats.strings import read_length
+from worker.formats.values import STRING
 
 LONG, PIECE = 1 << 20, 1 << 20
-_STRING, _LAST_LENGTH = 0, 0x81
+_LAST_LENGTH = 0x81
 
 
 class LongString:
@@ -17,7 +18,7 @@ class LongString:
     @classmethod
     def of(cls, payload: bytes) -> Self | None:
         """What a payload holds; None where that is short, packed, damaged or no string."""
-        if len(payload) < LONG or payload[0] != _STRING or payload[1] > _LAST_LENGTH:
+        if len(payload) < LONG or payload[0] != STRING or payload[1] > _LAST_LENGTH:
             return None
         length, start = read_length(payload, 1)
         return cls(memoryview(payload)[start:]) if start + length == len(payload) else None

@@ -7,6 +7,7 @@ from worker.commands import losses
 from worker.connection import Endpoint
 from worker.entries import Entry, Opaque, Stream
 from worker.errors import FormatError
+from worker.formats.sealing import version_of
 from worker.formats.strings import read_length
 from worker.target import Target
 from worker.wire import Wire
@@ -14,7 +15,6 @@ from worker.wire import Wire
 _CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 FIRST_VERSION_WITH_STREAMS = (5, 0)
 _TYPES = (6, 7)
-_FOOTER_BYTES = 10
 # Which module has a type, where it is not called like its type.
 _MODULE_OF = {
     "ReJSON-RL": "ReJSON",
@@ -43,7 +43,7 @@ class Foreign:
         if entry.value is not None:
             self._see_value(entry)
         dump = entry.value.dump if isinstance(entry.value, Opaque) else None
-        version = None if dump is None else int.from_bytes(dump[-_FOOTER_BYTES : 2 - _FOOTER_BYTES], "little")
+        version = None if dump is None else version_of(dump)
         name = type_name(entry.payload or dump or b"") if entry.type == "module" else None
         if version is not None or name is not None:
             self._found[version, name] += 1

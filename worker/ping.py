@@ -11,7 +11,7 @@ from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
 from worker.errors import BackupSystemError
 from worker.facts import read_facts
-from worker.formats.values import seal
+from worker.formats.sealing import seal
 from worker.sources.replication import Replication
 from worker.wire import Wire, pack
 

@@ -9,6 +9,7 @@ from worker import artifact, globs, index
 from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.facts import read_facts
+from worker.formats.versions import FIRST_VALKEY_VERSION
 from worker.manifest import Manifest
 from worker.progress import Progress, silent
 from worker.sources.keys import Keys
@@ -17,7 +18,6 @@ from worker.storage import Folder
 from worker.wire import Wire
 
 LIVE = "live"
-FIRST_VALKEY_VERSION = 80
 SCAN_KEYS = 500
 
 Names = Iterator[list[tuple[int, bytes]]]

@@ -9,7 +9,7 @@ from worker.connection import Endpoint
 from worker.entries import EntryStream
 from worker.errors import ArtifactError, BusyError, RefusedError, TargetError
 from worker.facts import Facts, read_facts
-from worker.formats.values import seal
+from worker.formats.sealing import seal
 from worker.pace import Pace
 from worker.report import Report
 from worker.wire import Wire, raised

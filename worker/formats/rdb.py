@@ -26,6 +26,7 @@ from worker.formats.skipping import (
 )
 from worker.formats.strings import read_length, read_string
 from worker.formats.values import TYPE_OF
+from worker.formats.versions import FIRST_VALKEY_VERSION, FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.windows import CHECKSUM_BYTES, Window
 
 SLOT_INFO, FUNCTION, FUNCTION_PRE_GA, MODULE_AUX, IDLE, FREQ, AUX, RESIZE_DB, EXPIRE_MS, EXPIRE_S, SELECT_DB, END = (
@@ -34,11 +35,9 @@ SLOT_INFO, FUNCTION, FUNCTION_PRE_GA, MODULE_AUX, IDLE, FREQ, AUX, RESIZE_DB, EX
 # Below them: 243 is Valkey's; 242 and 243 of Redis 8.6 and newer are not known here.
 SLOT_IMPORT = 243
 FIRST_OPCODE = 242
-FIRST_VALKEY_VERSION = 80
 
 _HEADER = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
 HEADER_BYTES = 9
-FIRST_VERSION_WITH_CHECKSUM = 5
 _MOST_FACTS = 100
 _u32 = Struct("<I").unpack_from
 read_expiry = Struct("<q").unpack_from

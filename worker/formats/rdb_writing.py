@@ -9,8 +9,10 @@ from struct import Struct
 
 from worker.entries import EntryStream
 from worker.errors import FormatError
-from worker.formats.rdb import AUX, END, EXPIRE_MS, FIRST_VALKEY_VERSION, FUNCTION, SELECT_DB
-from worker.formats.windows import CHECKSUM_BYTES, crc64
+from worker.formats.rdb import AUX, END, EXPIRE_MS, FUNCTION, SELECT_DB
+from worker.formats.sealing import crc64
+from worker.formats.versions import FIRST_VALKEY_VERSION
+from worker.formats.windows import CHECKSUM_BYTES
 
 _PIECE_BYTES = 1 << 20
 _pack_i64 = Struct("<q").pack

@@ -5,6 +5,7 @@ Source of the layouts: rdb.c and t_stream.c of Redis 2.6 to 8 and of Valkey 9.
 
 from worker.errors import FormatError
 from worker.formats.strings import read_length
+from worker.formats.versions import FIRST_VALKEY_VERSION
 
 # A shape is a tuple of steps; a tuple within it repeats as often as the length before it says.
 STRING, LENGTH, BYTES_4, BYTES_8, BYTES_16, ASCII_DOUBLE, MODULE = range(7)
@@ -35,12 +36,11 @@ _SHAPES: dict[int, Shape] = {
     25: (BYTES_8, STRING),
 }
 _VALKEY_SHAPES: dict[int, Shape] = _SHAPES | {22: ((STRING, STRING, BYTES_8),)}
-_FIRST_VALKEY_VERSION = 80
 
 
 def shape_of(code: int, rdb_version: int) -> Shape | None:
     """The layout of RDB type `code` in a file of that version, None where this program does not know it."""
-    return (_VALKEY_SHAPES if rdb_version >= _FIRST_VALKEY_VERSION else _SHAPES).get(code)
+    return (_VALKEY_SHAPES if rdb_version >= FIRST_VALKEY_VERSION else _SHAPES).get(code)
 
 
 # Types that are a length and that many strings, all of them: how many to an element, and the bytes before each. The

@@ -9,8 +9,6 @@ from itertools import repeat
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - an exception's name
 
-from anycrc import Model
-
 from worker.entries import Opaque, Value
 from worker.errors import FormatError
 from worker.formats.hashes import (
@@ -22,17 +20,17 @@ from worker.formats.hashes import (
     read_valkey_expiring,
 )
 from worker.formats.packed import intset, listpack, ziplist, zipmap
+from worker.formats.sealing import seal
 from worker.formats.streams import read_stream
 from worker.formats.strings import read_length, read_string, read_strings, view_string
+from worker.formats.versions import FIRST_VALKEY_VERSION
 
 Read = Callable[[bytes, int], tuple[Value | None, int]]
 
-crc64 = Model("CRC64-REDIS").calc
 _read_double = Struct("<d").unpack_from
 
-_VALKEY = 80
-"""Valkey's RDB versions begin there, and its type 22 is not what a Redis release candidate once wrote as 22."""
 _VALKEY_HASH = 22
+"""Valkey's, which is not what a Redis release candidate once wrote as 22."""
 _MODULES = (6, 7)
 STRING = 0
 """The type byte of a string, whichever way it is encoded."""
@@ -58,7 +56,7 @@ def decode(payload: bytes, rdb_version: int) -> Value:
     code = payload[0]
     if code in _MODULES:
         return Opaque(seal(payload, rdb_version))
-    readers = _VALKEY_READERS if rdb_version >= _VALKEY else _READERS
+    readers = _VALKEY_READERS if rdb_version >= FIRST_VALKEY_VERSION else _READERS
     read = readers.get(code)
     if read is None:
         raise FormatError(f"This program does not know the RDB type {code} of version {rdb_version}, at byte 0.")
@@ -88,20 +86,6 @@ def _breaks_off(payload: bytes) -> FormatError:
 
 def _goes_on(payload: bytes, end: int) -> FormatError:
     return FormatError(f"The value ends at byte {end}, and {len(payload) - end} more bytes follow.")
-
-
-def seal(payload: bytes, rdb_version: int) -> bytes:
-    """What RESTORE takes: the payload, the RDB version in 2 bytes and CRC64 in 8, little-endian (cluster.c, DUMP)."""
-    body = payload + rdb_version.to_bytes(2, "little")
-    checksum: int = crc64(body)
-    return body + checksum.to_bytes(8, "little")
-
-
-def footer(payload: bytes, rdb_version: int) -> bytes:
-    """The ten bytes that `seal` puts behind a payload, for one of which no copy is to be made."""
-    version = rdb_version.to_bytes(2, "little")
-    checksum: int = crc64(version, crc64(payload))
-    return version + checksum.to_bytes(8, "little")
 
 
 def _strings(data: bytes, pos: int) -> tuple[list[bytes], int]:

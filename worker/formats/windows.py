@@ -3,16 +3,13 @@
 from collections.abc import Iterator
 from typing import NoReturn
 
-import anycrc
-
 from worker.errors import FormatError
+from worker.formats.sealing import crc64
 
 CHECKSUM_BYTES = 8
 LARGEST_STEP = 64 << 20
 LONGEST_RECORD = 513 << 20
 """Bytes of what must be held whole without having been asked for; a server takes 512 MB in one argument."""
-
-crc64 = anycrc.Model("CRC64-REDIS").calc
 
 
 class Window:

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.errors import BackupSystemError
+from worker.formats.sealing import FOOTER_BYTES, version_of
 from worker.formats.values import TYPE_OF
 from worker.pace import Pace
 from worker.sources.asking import Abilities, abilities, milliseconds
@@ -28,7 +29,6 @@ LEAST_BYTES, BATCH_BYTES = 64 << 10, 2 << 20
 
 _T = TypeVar("_T")
 
-FOOTER_BYTES = 10
 _NEVER, _GONE = -1, -2
 _NAMES = [TYPE_OF.get(code, "unknown") for code in range(256)]
 _SHORT = 256
@@ -40,8 +40,8 @@ _new = tuple.__new__
 class Dumps:
     """DUMP and expiry of many keys of one database: the commands, and what their replies mean.
 
-    `count` is how many keys the next batch should have; between two of them the pace is kept. `learn_version` is told the RDB version of payloads, now and
-    then.
+    `count` is how many keys the next batch should have; between two of them the pace is kept. `learn_version` is told the
+    RDB version of payloads, now and then.
     """
 
     def __init__(self, wire: Wire, db: int, able: Abilities, pace: Pace, learn_version: Callable[[int], None]) -> None:
@@ -55,6 +55,11 @@ class Dumps:
     def exact(self) -> bool:
         """Whether there never is anything for `asked_again`."""
         return self._able.absolute
+
+    @property
+    def _width(self) -> int:
+        """Replies to a key."""
+        return 2 if self._able.absolute else 4
 
     def commands(self, keys: list[bytes]) -> bytes:
         """What to send for these keys."""
@@ -77,7 +82,7 @@ class Dumps:
         None stands for a key that is not there, and for one that `asked_again` gives.
         """
         since, total, held, done = time.perf_counter(), 0, 0, 0
-        width = 2 if self._able.absolute else 4
+        width = self._width
         batch: list[Entry | None] = []
         begun: list[Any] = []
         for run in self._wire.runs(len(keys) * width, cut=FOOTER_BYTES):
@@ -111,7 +116,7 @@ class Dumps:
                     for key, dump, at in zip(keys, dumps, times, strict=True)
                 ]
                 return entries, sum(map(len, dumps))
-        width = 2 if self._able.absolute else 4
+        width = self._width
         found = [
             self._entry(key, replies[start], replies[start + 1 : start + width])
             for key, start in zip(keys, range(0, len(replies), width), strict=True)
@@ -283,8 +288,3 @@ def _in_order(dumps: Dumps, keys: list[bytes]) -> Iterator[list[Entry | None]]:
     if waiting:
         first = len(keys) - len(waiting)
         yield [entry or again.get(key) for entry, key in zip(waiting, keys[first:], strict=True)]
-
-
-def version_of(dump: bytes) -> int:
-    """The RDB version in the footer of a DUMP payload."""
-    return int.from_bytes(dump[-FOOTER_BYTES : 2 - FOOTER_BYTES], "little")

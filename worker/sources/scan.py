@@ -7,10 +7,11 @@ from redis.exceptions import ResponseError
 
 from worker.connection import Endpoint
 from worker.entries import Entry
+from worker.formats.sealing import FOOTER_BYTES, version_of
 from worker.formats.strings import read_string
 from worker.pace import Pace
 from worker.sources.asking import abilities
-from worker.sources.keys import AHEAD, FIRST_KEYS, FOOTER_BYTES, Dumps, version_of
+from worker.sources.keys import AHEAD, FIRST_KEYS, Dumps
 from worker.sources.scanning import Repeats
 from worker.wire import Wire, pack, raised
 
