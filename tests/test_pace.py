@@ -5,12 +5,14 @@ import time
 from pathlib import Path
 
 import pytest
+import structlog
 
-from tests.backups import assert_same, bring_back, endpoint, fill_all, state, take
+from tests.backups import assert_same, bring_back, endpoint, fill_all, settings_for, state, take
 from tests.conftest import StartServer
 from tests.servers import Binary, Server
 from worker import pace as pacing
 from worker.pace import GENTLE_KEYS, Pace
+from worker.restore import RestoreArguments
 from worker.sources.scan import Scan
 from worker.wire import Wire, pack
 
@@ -87,6 +89,32 @@ def test_others_make_it_gentle_until_they_end(source: Server) -> None:
         pace.rest()
         told.append(pace.gentle)
     assert told == [True, False, True]
+
+
+def test_its_log_says_once_that_it_has_slowed_down_and_for_whom(source: Server) -> None:
+    with structlog.testing.capture_logs() as logged:
+        pace = looked(source)
+        pace.rest()
+        assert logged == []
+        for _ in range(2):
+            others(source, 5000)
+            pace.rest()
+    (told,) = logged
+    assert told["event"] == "slowed_down"
+    assert told["address"] == endpoint(source).address
+    assert told["others_per_second"] > pacing.TRAFFIC
+
+
+def test_at_full_pace_nobody_is_heeded(source: Server, tmp_path: Path) -> None:
+    arguments = RestoreArguments(name="any")
+    settings = settings_for(source, tmp_path, backup_pace="full")
+    pace = Pace(arguments.endpoint(settings))
+    assert not pace.gentle
+    others(source, 5000)
+    pace.rest()
+    pace.rest()
+    assert pace.keys(MOST) == MOST
+    assert Pace(arguments.endpoint(settings_for(source, tmp_path))).gentle
 
 
 def test_where_others_hold_the_server_up_a_batch_may_be_larger(source: Server, monkeypatch: pytest.MonkeyPatch) -> None:

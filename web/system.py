@@ -64,6 +64,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_FORMAT": settings.backup_format,
         "BACKUP_COMPRESSION": settings.backup_compression or "what suits the format",
         "BACKUP_DATABASES": "all" if databases is None else listed(sorted(databases)),
+        "BACKUP_PACE": settings.backup_pace,
         "BACKUP_KEEP": str(settings.backup_keep),
         "BACKUP_UNDO_DAYS": str(settings.backup_undo_days),
         "BACKUP_DAILY_AT": f"{settings.backup_daily_at:%H:%M}",

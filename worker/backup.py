@@ -98,7 +98,7 @@ def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifes
 
 
 def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
-    endpoint = Endpoint(settings.redis_url, SOURCE)
+    endpoint = Endpoint(settings.redis_url, SOURCE, hurried=settings.backup_pace == "full")
     facts = read_facts(endpoint)
     if facts.loading:
         raise SourceUnavailableError(

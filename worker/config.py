@@ -33,6 +33,7 @@ LOCAL_SOURCE_PORT = 26391
 FormatName = Literal["rdb", "json"]
 CompressionName = Literal["zstd", "gzip", "none"]
 EngineName = Literal["auto", "replication", "scan", "typed"]
+PaceName = Literal["auto", "full"]
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -69,6 +70,8 @@ class Settings(BaseSettings):
     backup_compression: CompressionName | None = None
     """None: what suits the format, zstd for rdb and gzip for json."""
     backup_databases: Databases = None
+    backup_pace: PaceName = "auto"
+    """Key by key: `auto` is gentle beside live traffic, `full` is as fast as it can be."""
     backup_keep: int = Field(default=7, ge=1, le=100_000)
     backup_undo_days: int = Field(default=7, ge=0, le=3650)
     """How long a restore can be undone; with 0 nothing is kept for that."""

@@ -58,8 +58,10 @@ def named_target(name: str) -> Role:
 class Endpoint:
     """A Redis that we connect to. Its URL holds a password and leaves this class in no way."""
 
-    def __init__(self, url: str, role: Role) -> None:
+    def __init__(self, url: str, role: Role, *, hurried: bool = False) -> None:
         self.role = role
+        self.hurried = hurried
+        """Whether it is asked as fast as it can be, whoever else asks it."""
         try:
             self._options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
         except ValueError:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TypeVar
 
+import structlog
+
 from worker.connection import Endpoint
 from worker.facts import info
 from worker.wire import ASKED, BROKEN, Wire
@@ -26,6 +28,7 @@ FIRST_LOOK_SECONDS, LOOK_SECONDS = 0.05, 1.0
 """Until the second look nothing is known, and the run goes gently. What a look tells holds until the next."""
 
 _T = TypeVar("_T")
+log = structlog.get_logger()
 
 
 class Pace:
@@ -43,6 +46,9 @@ class Pace:
         self._next_look = self._looked_at = 0.0
         self._others = 0
         """Commands that were not ours, since the server's start, when it was looked at."""
+        self._told = False
+        if endpoint.hurried:
+            self.hurry()
 
     def keys(self, most: int) -> int:
         """How many keys a batch may have, of as many as it would have on a server of our own."""
@@ -83,5 +89,11 @@ class Pace:
         # Give or take what is on its way.
         others = done - ASKED[self.endpoint.address]
         if self._looked_at:
-            self.gentle = others - self._others >= TRAFFIC * (now - self._looked_at)
+            self._judge((others - self._others) / max(now - self._looked_at, 1e-6))
         self._others, self._looked_at = others, now
+
+    def _judge(self, rate: float) -> None:
+        self.gentle = rate >= TRAFFIC
+        if self.gentle and not self._told:
+            self._told = True
+            log.info("slowed_down", address=self.endpoint.address, others_per_second=round(rate))

@@ -81,7 +81,8 @@ class Redirection(BaseModel):
 
     def endpoint(self, settings: Settings) -> Endpoint:
         """The target. UsageError where REDIS_TARGETS has none of that name."""
-        return Endpoint(self.url(settings), TARGET if self.target is None else named_target(self.target))
+        role = TARGET if self.target is None else named_target(self.target)
+        return Endpoint(self.url(settings), role, hurried=settings.backup_pace == "full")
 
     def url(self, settings: Settings) -> str:
         """The target's URL, which may hold a password. UsageError as `endpoint`."""

@@ -71,7 +71,7 @@ def _named(settings: Settings, storage: Folder, name: str) -> Stored:
 
 
 def _live(settings: Settings) -> Live:
-    return Live(Endpoint(settings.redis_url, SOURCE))
+    return Live(Endpoint(settings.redis_url, SOURCE, hurried=settings.backup_pace == "full"))
 
 
 def _through_time(places: list[Place], arguments: SearchArguments, problems: list[str], progress: Progress) -> Data:
