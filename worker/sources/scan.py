@@ -7,6 +7,7 @@ from redis.exceptions import ResponseError
 
 from worker.connection import Endpoint
 from worker.entries import Entry
+from worker.facts import info, keyspace
 from worker.formats.sealing import FOOTER_BYTES, version_of
 from worker.formats.strings import read_string
 from worker.pace import Pace
@@ -51,7 +52,8 @@ class Scan:
                 pace = Pace(self._endpoint)
                 with Wire(self._endpoint, db) as wire:
                     dumps = Dumps(wire, db, abilities(wire), pace, self._learn_version)
-                    yield from _Database(wire, dumps, pace).batches()
+                    there = keyspace(info(wire, b"keyspace")).get(db, {}).get("keys", 0)
+                    yield from _Database(wire, dumps, pace, there).batches()
 
     def _read_libraries(self, wire: Wire) -> None:
         """FUNCTION DUMP (7.0 and newer) gives the functions as they stand in an RDB file, and the file's version."""
@@ -76,13 +78,13 @@ class Scan:
 class _Database:
     """The keys of one database, in batches: while one is being read, the server is already busy with the next."""
 
-    def __init__(self, wire: Wire, dumps: Dumps, pace: Pace) -> None:
+    def __init__(self, wire: Wire, dumps: Dumps, pace: Pace, unread: int) -> None:
         self._wire, self._dumps, self._pace = wire, dumps, pace
+        self._unread = unread
+        """Of the keys there were at the start; less than none where others have added some since."""
         self._repeats = Repeats()
         self._waiting: list[bytes] = []
         self._cursor = b""
-        # Of those there were at the start.
-        self._unread = self._wire.try_(b"DBSIZE")
         # What has been asked for, the oldest first; and whether SCAN was asked for behind it.
         self._asked: deque[tuple[list[bytes], bool]] = deque()
 
@@ -108,10 +110,9 @@ class _Database:
 
     def _count(self, read: int) -> None:
         """Hurry where more keys were read than there were: others add them faster than they can be read gently."""
-        if isinstance(self._unread, int):
-            self._unread -= read
-            if self._unread < 0:
-                self._pace.hurry()
+        self._unread -= read
+        if self._unread < 0:
+            self._pace.hurry()
 
     def _scan(self, cursor: bytes) -> bytes:
         return pack(b"SCAN", cursor, b"COUNT", b"%d" % (self._dumps.count * AHEAD))
