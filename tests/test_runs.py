@@ -7,6 +7,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -34,6 +35,7 @@ from web import telling
 from worker import reaper, runs
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
+from worker.recording import Recording, perform
 from worker.run import OPERATIONS, Run, brief, here, new
 from worker.runs import Runs, lease_key, open_runs
 
@@ -517,3 +519,15 @@ def test_no_run_tells_a_password(office: Office) -> None:
     assert len(content) == 3
     assert not [text for text in content if CANARY in text]
     assert with_password(office.source).count(CANARY) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_BATCH"), reason="only Linux has it")
+def test_a_run_pushes_nobody_aside(tmp_path: Path) -> None:
+    recording = Recording(
+        Settings(celery_broker_url="redis://127.0.0.1:1/0", backup_storage=str(tmp_path)), a_run(), patience=0
+    )
+    # On a thread of its own: what is asked of the scheduler holds for this one, and is not taken back.
+    with ThreadPoolExecutor(1) as thread:
+        assert thread.submit(os.sched_getscheduler, 0).result() == os.SCHED_OTHER
+        found = thread.submit(perform, recording, lambda _: {"class": os.sched_getscheduler(0)}).result()
+    assert found == {"class": os.SCHED_BATCH}
