@@ -20,9 +20,10 @@ from worker.storage import Folder
 from worker.target import Target
 from worker.wire import LARGE, Wire, pack, pieces
 
-HUGE = 64 << 20
-BASE = 80 << 20
-"""Bytes of a process that has done nothing yet, about."""
+HUGE = 96 << 20
+BASE = 96 << 20
+"""Bytes of a process that has done nothing yet (60 MB), and of what its allocator keeps: glibc gives blocks of up to 32 MB
+back when it likes to."""
 
 # A process of its own in between, for a new one counts the peak of the one that it was forked from as its own.
 STOPWATCH = """

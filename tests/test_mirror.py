@@ -125,7 +125,7 @@ def test_keys_that_have_expired_since_are_not_there_and_neither_are_live_ones_of
     source.client().mset({"stays": "x", "stays too": "x"})
     source.client().expire("stays too", 1000)
     for number in range(20):
-        source.client().set(f"gone:{number}", "old", px=500)
+        source.client().set(f"gone:{number}", "old", px=2000)
     assert take(source, tmp_path)["expiring"] == 21
     assert eventually(lambda: source.client().exists("gone:0", "gone:19") == 0)
     target.client().mset({"gone:0": "live", "other": "x"})

@@ -126,8 +126,8 @@ def test_a_key_that_has_expired_since_is_counted_and_the_live_one_untouched(
 ) -> None:
     for server in (source, target):
         server.client().set("stays", "x")
-    source.client().set("gone", "old", px=700)
-    source.client().set("gone too", "old", px=700)
+    source.client().set("gone", "old", px=2000)
+    source.client().set("gone too", "old", px=2000)
     assert take(source, tmp_path, format=data_format)["expiring"] == 2
     assert eventually(lambda: source.client().exists("gone", "gone too") == 0)
     target.client().set("gone", "live")

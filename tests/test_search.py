@@ -320,7 +320,7 @@ def test_the_version_that_is_shown_can_be_restored_and_nothing_else_is(server: S
 
 def test_a_version_that_has_expired_since_comes_back_all_the_same(server: Server, tmp_path: Path) -> None:
     client: Any = server.client()
-    client.set("k", "v", px=1500)
+    client.set("k", "v", px=3000)
     name = take(server, tmp_path)["name"]
     assert eventually(lambda: client.get("k") is None)
     shown = find(server, tmp_path, "k", show=name)
