@@ -39,8 +39,8 @@ class Place:
         return running(self.folder / f"redis-{next(self._numbers)}", rdb)
 
     def environment(self, source: Server, storage: Path, **settings: str) -> dict[str, str]:
-        """This machine's environment with these settings of ours and no others."""
-        ours = {name.upper() for name in WebSettings.model_fields}
+        """This machine's environment with these settings of ours and no others; Python keeps what it has compiled."""
+        ours = {name.upper() for name in WebSettings.model_fields} | {"PYTHONDONTWRITEBYTECODE"}
         kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
         path = f"{Path(sys.executable).parent}:{kept.get('PATH', os.defpath)}"
         given = {

@@ -25,6 +25,7 @@ def _always_look(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each rest is a look, so that nothing depends on how long things take."""
     monkeypatch.setattr(pacing, "FIRST_LOOK_SECONDS", 0)
     monkeypatch.setattr(pacing, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(pacing, "JUDGED_SECONDS", 0)
 
 
 @pytest.fixture
@@ -91,6 +92,20 @@ def test_others_make_it_gentle_until_they_end(source: Server) -> None:
     assert told == [True, False, True]
 
 
+def test_who_comes_in_crowds_is_noticed_before_the_second_is_over(
+    source: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pacing, "JUDGED_SECONDS", math.inf)
+    pace = looked(source)
+    pace.rest()
+    told = []
+    for count in (pacing.SURELY // 2, pacing.SURELY // 2, 0):
+        others(source, count)
+        pace.rest()
+        told.append(pace.gentle)
+    assert told == [False, True, True]
+
+
 def test_its_log_says_once_that_it_has_slowed_down_and_for_whom(source: Server) -> None:
     with structlog.testing.capture_logs() as logged:
         pace = looked(source)
@@ -127,7 +142,7 @@ def test_where_others_hold_the_server_up_a_batch_may_be_larger(source: Server, m
         now[0] += took
         pace.rest()
         sizes.append(pace.keys(MOST))
-    assert sizes == [GENTLE_KEYS, 80, MOST]
+    assert sizes == [GENTLE_KEYS, 50, MOST]
 
 
 def test_a_server_that_cannot_be_looked_at_is_asked_as_before(newest: Binary, start_server: StartServer) -> None:

@@ -4,6 +4,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -35,7 +37,7 @@ from web import telling
 from worker import reaper, runs
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
-from worker.recording import Recording, perform
+from worker.recording import SESSION_NICE, Recording, perform
 from worker.run import OPERATIONS, Run, brief, here, new
 from worker.runs import Runs, lease_key, open_runs
 
@@ -531,3 +533,26 @@ def test_a_run_pushes_nobody_aside(tmp_path: Path) -> None:
         assert thread.submit(os.sched_getscheduler, 0).result() == os.SCHED_OTHER
         found = thread.submit(perform, recording, lambda _: {"class": os.sched_getscheduler(0)}).result()
     assert found == {"class": os.SCHED_BATCH}
+
+
+AUTOGROUP = Path("/proc/self/autogroup")
+PERFORMED = """
+import sys
+from pathlib import Path
+from tests.test_runs import a_run
+from worker.config import Settings
+from worker.recording import SESSION_NICE, Recording, perform
+settings = Settings(celery_broker_url="redis://127.0.0.1:1/0", backup_storage=sys.argv[1])
+perform(Recording(settings, a_run(), patience=0), lambda _: {})
+print(Path("/proc/self/autogroup").read_text().split()[-1])
+"""
+
+
+@pytest.mark.skipif(not os.access(AUTOGROUP, os.W_OK), reason="this kernel does not group processes by session")
+@pytest.mark.parametrize(("own", "expected"), [(True, SESSION_NICE), (False, AUTOGROUP)])
+def test_a_session_of_its_own_steps_back_and_no_other(own: bool, expected: str | Path, tmp_path: Path) -> None:
+    if isinstance(expected, Path):
+        expected = expected.read_text().split()[-1]
+    command = [sys.executable, "-c", PERFORMED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, start_new_session=own)
+    assert done.stdout.split()[-1] == expected

@@ -18,14 +18,16 @@ from worker.wire import ASKED, BROKEN, Wire
 
 GENTLE_KEYS = 16
 """In a batch beside live traffic, at least: what a server does in a quarter of a millisecond."""
-KEYS_PER_SECOND = 8000
+KEYS_PER_SECOND = 5000
 """Where others hold the server up for long, so many for each second that a batch took: it is felt by nobody there."""
-REST_SECONDS = 0.001
+REST_SECONDS = 0.002
 """Between two batches then."""
 TRAFFIC = 1000
 """Commands per second of others from which on it is live traffic."""
-FIRST_LOOK_SECONDS, LOOK_SECONDS = 0.05, 1.0
-"""Until the second look nothing is known, and the run goes gently. What a look tells holds until the next."""
+FIRST_LOOK_SECONDS, LOOK_SECONDS, JUDGED_SECONDS = 0.05, 0.2, 1.0
+"""Until the second look nothing is known, and the run goes gently. What it tells holds for a second."""
+SURELY = 10_000
+"""Commands of others that are live traffic however soon they came: more than those of our own that are on their way."""
 
 _T = TypeVar("_T")
 log = structlog.get_logger()
@@ -43,9 +45,9 @@ class Pace:
         self._gentle_keys = GENTLE_KEYS
         self.endpoint = endpoint
         self._rested = time.monotonic()
-        self._next_look = self._looked_at = 0.0
-        self._others = 0
-        """Commands that were not ours, since the server's start, when it was looked at."""
+        self._next_look = self._counted_at = self._judged_until = 0.0
+        self._others: int | None = None
+        """Commands that were not ours, since the server's start, when they were counted for the last judgement."""
         self._told = False
         if endpoint.hurried:
             self.hurry()
@@ -74,7 +76,7 @@ class Pace:
         """To be called after each batch: looks now and then, and rests where it should."""
         now = time.monotonic()
         if now >= self._next_look:
-            self._next_look = now + (LOOK_SECONDS if self._looked_at else FIRST_LOOK_SECONDS)
+            self._next_look = now + (FIRST_LOOK_SECONDS if self._others is None else LOOK_SECONDS)
             with suppress(*BROKEN):
                 self._look(now)
         if self.gentle:
@@ -88,9 +90,13 @@ class Pace:
             done = int(info(wire, b"stats").get("total_commands_processed", 0))
         # Give or take what is on its way.
         others = done - ASKED[self.endpoint.address]
-        if self._looked_at:
-            self._judge((others - self._others) / max(now - self._looked_at, 1e-6))
-        self._others, self._looked_at = others, now
+        if self._others is None:
+            self._others, self._counted_at = others, now
+            return
+        more, passed = others - self._others, now - self._counted_at
+        if now >= self._judged_until or more >= SURELY:
+            self._judge(more / max(passed, 1e-6))
+            self._others, self._counted_at, self._judged_until = others, now, now + JUDGED_SECONDS
 
     def _judge(self, rate: float) -> None:
         self.gentle = rate >= TRAFFIC

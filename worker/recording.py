@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from worker import audit, logs
@@ -32,6 +33,8 @@ Check = Callable[[dict[str, Any]], None]
 
 GC_THRESHOLD = 50_000
 """Objects made, and not yet gone again, before Python looks for cycles among them; 700 by default."""
+SESSION_NICE = "10"
+"""Of a session that is a run's own: a tenth of the processor time that another has where both want it."""
 
 
 def accepted(_: dict[str, Any]) -> None:
@@ -154,8 +157,13 @@ def _spare_the_collector() -> None:
 def _push_nobody_aside() -> None:
     """A run is work by the batch: where Linux has no processor free when it wakes up, it waits until one is.
 
-    Beside a Redis on the same machine that is felt by Redis' other clients; on a processor of its own nothing changes.
+    Beside a Redis on the same machine that is felt by Redis' other clients; on a processor of its own nothing changes. A
+    session that is the run's own, such as that of a cron job, steps back as a whole: the kernel lets sessions take turns,
+    and priorities count only within one (sched(7), autogroups).
     """
     if hasattr(os, "SCHED_BATCH"):
         with suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    if os.name == "posix" and os.getsid(0) == os.getpid():
+        with suppress(OSError):
+            Path("/proc/self/autogroup").write_text(SESSION_NICE)
