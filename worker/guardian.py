@@ -12,11 +12,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, TYPE_CHECKING, Any, Self, cast
 
-from worker.connection import TARGET, Endpoint
 from worker.errors import BackupSystemError
-from worker.promotion import Standin, end
+
+if TYPE_CHECKING:
+    from worker.promotion import Standin
 
 PATIENCE_SECONDS = 60
 _WATCHING, _DONE = "watching\n", "done"
@@ -49,7 +50,7 @@ class Guardian:
         self._process.wait()
         self._from.close()
 
-    def watch(self, url: str, standin: Standin) -> None:
+    def watch(self, url: str, standin: "Standin") -> None:
         """From now on this target becomes a primary again, should our process end before the `with` does."""
         with suppress(OSError):
             self._to.write(json.dumps({"url": url, "standin": asdict(standin)}) + "\n")
@@ -64,11 +65,18 @@ def watch(heard: IO[str], said: IO[str]) -> None:
     """The life of that process."""
     with suppress(ValueError):
         told = json.loads(heard.readline())
-        standin, endpoint = Standin(**told["standin"]), Endpoint(told["url"], TARGET)
         said.write(_WATCHING)
         said.flush()
         if heard.read() != _DONE:
-            end(endpoint, standin, PATIENCE_SECONDS)
+            _end(told["url"], told["standin"])
+
+
+def _end(url: str, standin: dict[str, Any]) -> None:
+    # The mirror waits until this process has started: what hardly ever is needed is imported when it is.
+    from worker.connection import TARGET, Endpoint  # noqa: PLC0415
+    from worker.promotion import Standin, end  # noqa: PLC0415
+
+    end(Endpoint(url, TARGET), Standin(**standin), PATIENCE_SECONDS)
 
 
 if __name__ == "__main__":
