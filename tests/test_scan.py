@@ -12,6 +12,7 @@ from tests.conftest import StartServer
 from tests.servers import Server
 from worker.backup import BackupArguments, backup
 from worker.compression import COMPRESSIONS
+from worker.connection import SOURCE, Endpoint
 from worker.entries import Entry
 from worker.errors import SourceError, SourceUnavailableError
 from worker.formats.rdb import Reader
@@ -22,8 +23,9 @@ from worker.sources.scan import Scan
 BIG = 5 << 20
 
 
-def scanned(server: Server, *databases: int) -> list[Entry]:
-    return [entry for batch in Scan(endpoint(server), list(databases) or [0]).batches() for entry in batch]
+def scanned(server: Server, *databases: int, hurried: bool = False) -> list[Entry]:
+    scan = Scan(Endpoint(server.url, SOURCE, hurried=hurried), list(databases) or [0])
+    return [entry for batch in scan.batches() for entry in batch]
 
 
 def add(server: Server, prefix: str, count: int) -> set[bytes]:
@@ -37,7 +39,10 @@ def add(server: Server, prefix: str, count: int) -> set[bytes]:
 
 @contextlib.contextmanager
 def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Do this work in a thread; it is told when to stop, and has to end well."""
+    """Do this work in a thread; it is told when to stop, and has to end well.
+
+    Threads of one process take turns: work that adds keys must pause, or they come faster than the other one reads them.
+    """
     stop, failed = threading.Event(), []
 
     def run() -> None:
@@ -164,11 +169,12 @@ def test_every_key_that_stays_is_there_once_while_the_table_grows_and_shrinks(so
                 # From 48,000 to 8,000: the table shrinks under the cursor.
                 for start in range(0, 40_000, 10_000):
                     source.client().unlink(*(f"goes:{number}" for number in range(start, start + 10_000)))
-            add(source, f"comes:{round_}", 5000)
+            add(source, f"comes:{round_}", 1000)
             round_ += 1
+            stop.wait(0.05)
 
     with meanwhile(churn):
-        keys = [entry.key for entry in scanned(source)]
+        keys = [entry.key for entry in scanned(source, hurried=True)]
     assert len(keys) == len(set(keys))
     assert stay <= set(keys)
 
@@ -193,6 +199,7 @@ def test_what_is_written_while_keys_change_is_a_whole_file(source: Server, tmp_p
         while not stop.is_set():
             add(source, f"comes:{number}", 500)
             number += 1
+            stop.wait(0.05)
 
     with meanwhile(write_on):
         manifest = take(source, tmp_path, engine="scan")

@@ -20,7 +20,7 @@ GENTLE_KEYS = 16
 """In a batch beside live traffic, at least: what a server does in a quarter of a millisecond."""
 KEYS_PER_SECOND = 5000
 """Where others hold the server up for long, so many for each second that a batch took: it is felt by nobody there."""
-REST_SECONDS = 0.002
+REST_SECONDS = 0.003
 """Between two batches then."""
 TRAFFIC = 1000
 """Commands per second of others from which on it is live traffic."""
