@@ -44,8 +44,8 @@ def bring_back(server: Server, storage: Path, name: str = "latest", **arguments:
     return restore(settings_for(server, storage), RestoreArguments(name=name, **arguments), silent)
 
 
-def endpoint(server: Server) -> Endpoint:
-    return Endpoint(server.url, SOURCE)
+def endpoint(server: Server, *, hurried: bool = False) -> Endpoint:
+    return Endpoint(server.url, SOURCE, hurried=hurried)
 
 
 def fill_all(server: Server) -> Server:

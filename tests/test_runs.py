@@ -543,7 +543,7 @@ import sys
 from pathlib import Path
 from tests.test_runs import a_run
 from worker.config import Settings
-from worker.recording import SESSION_NICE, Recording, perform
+from worker.recording import Recording, perform
 settings = Settings(celery_broker_url="redis://127.0.0.1:1/0", backup_storage=sys.argv[1])
 perform(Recording(settings, a_run(), patience=0), lambda _: {})
 print(Path("/proc/self/autogroup").read_text().rpartition(" ")[2].strip())

@@ -12,7 +12,6 @@ from tests.conftest import StartServer
 from tests.servers import Server
 from worker.backup import BackupArguments, backup
 from worker.compression import COMPRESSIONS
-from worker.connection import SOURCE, Endpoint
 from worker.entries import Entry
 from worker.errors import SourceError, SourceUnavailableError
 from worker.formats.rdb import Reader
@@ -24,7 +23,7 @@ BIG = 5 << 20
 
 
 def scanned(server: Server, *databases: int, hurried: bool = False) -> list[Entry]:
-    scan = Scan(Endpoint(server.url, SOURCE, hurried=hurried), list(databases) or [0])
+    scan = Scan(endpoint(server, hurried=hurried), list(databases) or [0])
     return [entry for batch in scan.batches() for entry in batch]
 
 
