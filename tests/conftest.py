@@ -9,7 +9,7 @@ import pytest
 
 from tests.servers import Binary, Server, binaries, free_port
 
-pytest_plugins = ["tests.web", "tests.works"]
+pytest_plugins = ["tests.web", "tests.works", "tests.faults.fixtures"]
 
 StartServer = Callable[..., Server]
 
