@@ -7,24 +7,45 @@ from typing import Any
 
 import pytest
 
-from tests.servers import Binary, Server, binaries, free_port
+from tests.servers import Binary, Server, binaries, free_port, newest_ones, one_of_the_newest, representatives
 
 pytest_plugins = ["tests.web", "tests.works", "tests.faults.fixtures"]
 
 StartServer = Callable[..., Server]
 
 
-@pytest.fixture(params=binaries(), ids=str)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Choose the servers of a test, whose id names them; the rest of them belong to the slow set.
+
+    With `binary` it meets one Redis and one Valkey, or all where it is marked `every_server`; with `newest` one of the
+    newest.
+    """
+    test = metafunc.definition.nodeid
+    every = metafunc.definition.get_closest_marker("every_server") is not None
+    if "binary" in metafunc.fixturenames:
+        _meet(metafunc, "binary", binaries(), binaries() if every else representatives(test))
+    if "newest" in metafunc.fixturenames:
+        _meet(metafunc, "newest", newest_ones(), [one_of_the_newest(test)])
+
+
+def _meet(metafunc: pytest.Metafunc, fixture: str, servers: list[Binary], quick: list[Binary]) -> None:
+    marks = {server: () if server in quick else pytest.mark.slow for server in servers}
+    chosen = [pytest.param(server, id=str(server), marks=marks[server]) for server in servers]
+    metafunc.parametrize(fixture, chosen, indirect=True)
+
+
+@pytest.fixture
 def binary(request: pytest.FixtureRequest) -> Binary:
-    """Each redis-server of this machine in turn; the test's id names it."""
+    """A server of this machine: each of those that `pytest_generate_tests` has chosen, in turn."""
     chosen: Binary = request.param
     return chosen
 
 
 @pytest.fixture
-def newest() -> Binary:
-    """One server is enough: the newest redis-server of this machine."""
-    return binaries()[-1]
+def newest(request: pytest.FixtureRequest) -> Binary:
+    """One server is enough: the newest Redis of this machine, or the newest Valkey."""
+    chosen: Binary = request.param
+    return chosen
 
 
 @pytest.fixture

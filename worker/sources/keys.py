@@ -175,7 +175,7 @@ class Keys:
     def __enter__(self) -> Self:
         with self._endpoint.translated("reading keys"):
             self._wire = Wire(self._endpoint)
-            self.able = abilities(self._wire)
+            self.able = abilities(self._wire, fields=False)
         return self
 
     def __exit__(

@@ -51,7 +51,7 @@ class Scan:
             for db in self._databases:
                 pace = Pace(self._endpoint)
                 with Wire(self._endpoint, db) as wire:
-                    dumps = Dumps(wire, db, abilities(wire), pace, self._learn_version)
+                    dumps = Dumps(wire, db, abilities(wire, fields=False), pace, self._learn_version)
                     there = keyspace(info(wire, b"keyspace")).get(db, {}).get("keys", 0)
                     yield from _Database(wire, dumps, pace, there).batches()
 

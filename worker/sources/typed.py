@@ -57,7 +57,7 @@ class Typed:
             for db in self._databases:
                 with Wire(self._endpoint, db) as wire:
                     self.libraries = self._read_libraries(wire)
-                    database = _Database(wire, db, abilities(wire))
+                    database = _Database(wire, db, abilities(wire, fields=True))
                     for keys in scan_keys(wire, KEYS):
                         for some in pace.cut(keys, KEYS) if keys else [keys]:
                             yield from database.read(some)
