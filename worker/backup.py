@@ -3,7 +3,7 @@
 import time
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,11 +16,12 @@ from worker.config import CompressionName, EngineName, FormatName, Settings
 from worker.connection import BROKER, SOURCE, Endpoint
 from worker.draft import Draft
 from worker.entries import EntryStream
-from worker.errors import BackupSystemError, BusyError, SourceUnavailableError, StorageError, UsageError
+from worker.errors import BackupSystemError, BusyError, SourceError, SourceUnavailableError, StorageError, UsageError
 from worker.facts import Facts, read_facts
 from worker.fields import Databases
 from worker.formats import portable, rdb, rdb_writing
 from worker.formats.census import Census
+from worker.logs import log
 from worker.manifest import Manifest, Origin, Scope, Size, free_names
 from worker.meter import Meter
 from worker.progress import Progress
@@ -52,6 +53,7 @@ class _Plan:
     format: FormatName
     compression: Compression
     databases: frozenset[int] | None
+    wanted: sources.Wanted
     choice: sources.Choice
 
 
@@ -76,9 +78,25 @@ def _backup(
     storage = open_storage(settings.backup_storage)
     if (young := _young_enough(storage, catalogue.scope_of(settings), arguments.unless_younger_than_hours)) is not None:
         return {"skipped": f"{young.name} is younger than {arguments.unless_younger_than_hours:g} hours"}
-    began, clock = datetime.now(UTC), time.monotonic()
     plan = _plan(settings, arguments)
     _check_room(storage, plan)
+    made: dict[str, Any] | None = None
+    while made is None:
+        try:
+            made = _make(storage, plan, settings, progress, still_ours)
+        except SourceError as error:
+            if (other := _other_plan(plan, error)) is None:
+                raise
+            log.warning("snapshot_failed", why=str(error), engine=other.choice.source.engine)
+            plan = other
+    return made
+
+
+def _make(
+    storage: Folder, plan: _Plan, settings: Settings, progress: Progress, still_ours: lock.Check
+) -> dict[str, Any]:
+    """Read and store as planned; the manifest. Leaves nothing behind where it raises."""
+    began, clock = datetime.now(UTC), time.monotonic()
     with storage.draft(free_names(began, plan.format, plan.compression.suffix)) as draft:
         described = _fill(draft, plan, began, progress)
         described["warnings"] += _warnings(plan, settings.celery_broker_url)
@@ -114,8 +132,21 @@ def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
     _check_databases(endpoint, databases)
     # A server that hides its keyspace in INFO has a database 0 all the same.
     numbers = sorted(databases if databases is not None else {0, *facts.keys})
-    choice = sources.choose(endpoint, arguments.engine or settings.backup_engine, data_format, numbers)
-    return _Plan(endpoint, facts, data_format, COMPRESSIONS[chosen], databases, choice)
+    wanted = sources.Wanted(arguments.engine or settings.backup_engine, data_format, numbers)
+    choice = sources.choose(endpoint, facts, wanted)
+    return _Plan(endpoint, facts, data_format, COMPRESSIONS[chosen], databases, wanted, choice)
+
+
+def _other_plan(plan: _Plan, error: SourceError) -> _Plan | None:
+    """Another way to read the same, where a snapshot failed for a reason of the server's; else None."""
+    try:
+        facts = read_facts(plan.endpoint)
+    except SourceError:
+        return None
+    if facts.loading or not facts.primary_link_up or facts.run_id != plan.facts.run_id:
+        return None
+    choice = sources.otherwise(plan.endpoint, facts, plan.wanted, plan.choice, error)
+    return None if choice is None else replace(plan, facts=facts, choice=choice)
 
 
 def _check_databases(endpoint: Endpoint, databases: frozenset[int] | None) -> None:
@@ -216,7 +247,7 @@ def _origin(plan: _Plan) -> Origin:
 
 
 def _warnings(plan: _Plan, broker_url: str) -> list[str]:
-    found = list(getattr(plan.choice.source, "warnings", []))
+    found = [*plan.choice.warnings, *getattr(plan.choice.source, "warnings", [])]
     if not sum(plan.facts.keys.values()):
         found.append("The source held no key at all.")
     if plan.facts.cluster:

@@ -6,6 +6,8 @@ from worker.connection import Endpoint
 from worker.wire import Wire
 
 _FIRST_VERSION_WITH_UNLINK = (4, 0)
+_WITH_EXPIRING_FIELDS = ("subexpiry", "keys_with_volatile_items")
+"""Of Redis 7.4, and of Valkey 9."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,14 @@ class Facts:
 
     redis_version: tuple[int, ...]
     """The Redis whose commands it understands: of a Valkey, what it says for old clients' sake."""
+
+    fields_expire: bool
+    """Whether a hash has fields with an expiry of their own, where the server says so."""
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        """Its own version, in numbers."""
+        return _numbers(self.version)
 
     @property
     def delete(self) -> bytes:
@@ -81,8 +91,13 @@ def _facts(info: dict[str, str]) -> Facts:
         changes_since_save=int(info.get("rdb_changes_since_last_save", 0)),
         append_only=info.get("aof_enabled", "0") == "1",
         evicted=int(info.get("evicted_keys", 0)),
-        redis_version=tuple(int(part) for part in info.get("redis_version", "0").split(".")[:3] if part.isdigit()),
+        redis_version=_numbers(info.get("redis_version", "0")),
+        fields_expire=any(value.get(name) for value in databases.values() for name in _WITH_EXPIRING_FIELDS),
     )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".")[:3] if part.isdigit())
 
 
 def _counts(text: str) -> dict[str, int]:

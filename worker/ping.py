@@ -10,7 +10,7 @@ from worker import sources
 from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
 from worker.errors import BackupSystemError
-from worker.facts import read_facts
+from worker.facts import Facts, read_facts
 from worker.formats.sealing import seal
 from worker.sources.replication import Replication
 from worker.wire import Wire, pack
@@ -72,7 +72,7 @@ def ping(settings: Settings) -> dict[str, Any]:
     refusal = Replication(endpoint).refusal()
     if refusal is not None and refusal.startswith("NOPERM"):
         missing["replication"].append("+psync")
-    engine = _engine(settings, endpoint)
+    engine = _engine(settings, endpoint, facts)
     return {
         "address": endpoint.address,
         "facts": asdict(facts),
@@ -101,9 +101,10 @@ def _names_a_key(words: str) -> bool:
     return "access a key" in words or "access one of the keys" in words
 
 
-def _engine(settings: Settings, endpoint: Endpoint) -> dict[str, str]:
+def _engine(settings: Settings, endpoint: Endpoint, facts: Facts) -> dict[str, str]:
     try:
-        choice = sources.choose(endpoint, settings.backup_engine, settings.backup_format, [0])
+        wanted = sources.Wanted(settings.backup_engine, settings.backup_format, [0])
+        choice = sources.choose(endpoint, facts, wanted)
     except BackupSystemError as error:
         return {"name": "none", "reason": str(error)}
     return {"name": choice.source.engine, "reason": choice.reason}

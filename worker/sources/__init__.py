@@ -5,47 +5,89 @@ from dataclasses import dataclass
 from worker.config import EngineName, FormatName
 from worker.connection import Endpoint
 from worker.errors import SourceError, UsageError
+from worker.facts import Facts
 from worker.sources.replication import Replication
 from worker.sources.scan import Scan
 from worker.sources.typed import Typed
 
 Source = Replication | Scan | Typed
 
+_FIRST_VALKEY_WITH_ITS_OWN_RDB = (9,)
+_OWN_RDB = (
+    "in the RDB version of Valkey itself, as the older one, which other servers load, has no expiry of single fields"
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for: an engine or `auto`, the format that it has to feed, the numbers of the databases to read."""
+
+    engine: EngineName
+    format: FormatName
+    databases: list[int]
+
 
 @dataclass(frozen=True)
 class Choice:
-    """A source, and why it is this one."""
+    """A source, why it is this one, and what a person should hear of that."""
 
     source: Source
     reason: str
+    warnings: tuple[str, ...] = ()
 
 
-def choose(endpoint: Endpoint, engine: EngineName, format_name: FormatName, databases: list[int]) -> Choice:
+def choose(endpoint: Endpoint, facts: Facts, wanted: Wanted) -> Choice:
     """The engine that was asked for, or with `auto` the best that the server allows.
 
-    `databases` are the numbers to read. UsageError where engine and format do not go together.
+    UsageError where engine and format do not go together.
     """
-    if engine == "typed" and format_name == "rdb":
+    if wanted.engine == "typed" and wanted.format == "rdb":
         raise UsageError("The typed engine reads values and no payloads, so it can only write json: add --format json.")
-    if engine == "replication":
-        return Choice(Replication(endpoint), "asked for")
-    if engine == "scan":
-        return Choice(Scan(endpoint, databases), "asked for")
-    if engine == "typed":
-        return Choice(Typed(endpoint, databases), "asked for")
-    return _best(endpoint, format_name, databases)
+    if wanted.engine == "replication":
+        return _snapshot(endpoint, facts, "asked for")
+    if wanted.engine == "scan":
+        return Choice(Scan(endpoint, wanted.databases), "asked for")
+    if wanted.engine == "typed":
+        return Choice(Typed(endpoint, wanted.databases), "asked for")
+    if (refusal := Replication(endpoint).refusal()) is None:
+        return _snapshot(endpoint, facts, "the server allows PSYNC: one point in time")
+    return _key_by_key(endpoint, wanted, f"PSYNC was refused: {refusal}")
 
 
-def _best(endpoint: Endpoint, format_name: FormatName, databases: list[int]) -> Choice:
-    replication = Replication(endpoint)
-    if (refusal := replication.refusal()) is None:
-        return Choice(replication, "the server allows PSYNC: one point in time")
-    scan = Scan(endpoint, databases)
-    if (scan_refusal := scan.refusal()) is None:
-        return Choice(scan, f"PSYNC was refused: {refusal}")
-    if format_name == "rdb":
+def otherwise(endpoint: Endpoint, facts: Facts, wanted: Wanted, failed: Choice, error: SourceError) -> Choice | None:
+    """The next best way where a snapshot was begun and failed with `error`; None where there is no other."""
+    if not isinstance(failed.source, Replication):
+        return None
+    if _has_its_own_rdb(facts) and not failed.source.rdb_of:
+        return Choice(Replication(endpoint, facts.version), f"{failed.reason}; {_OWN_RDB}")
+    if wanted.engine != "auto":
+        return None
+    try:
+        choice = _key_by_key(endpoint, wanted, f"a snapshot was begun and failed: {error}")
+    except SourceError:
+        return None
+    told = f"The keys were read one after the other, at no single point in time, for the snapshot failed: {error}"
+    return Choice(choice.source, choice.reason, (told,))
+
+
+def _snapshot(endpoint: Endpoint, facts: Facts, reason: str) -> Choice:
+    # The older version is what it sends to whoever asks for none, and what more servers load.
+    if _has_its_own_rdb(facts) and facts.fields_expire:
+        return Choice(Replication(endpoint, facts.version), f"{reason}; {_OWN_RDB}")
+    return Choice(Replication(endpoint), reason)
+
+
+def _has_its_own_rdb(facts: Facts) -> bool:
+    return facts.server == "valkey" and facts.release >= _FIRST_VALKEY_WITH_ITS_OWN_RDB
+
+
+def _key_by_key(endpoint: Endpoint, wanted: Wanted, reason: str) -> Choice:
+    scan = Scan(endpoint, wanted.databases)
+    if (refusal := scan.refusal()) is None:
+        return Choice(scan, reason)
+    if wanted.format == "rdb":
         raise SourceError(
-            f"The source allows neither PSYNC ({refusal}) nor SCAN and DUMP ({scan_refusal}), which an rdb backup needs: "
+            f"The source allows neither a snapshot ({reason}) nor SCAN and DUMP ({refusal}), which an rdb backup needs: "
             "use --format json, or give the user the rights that `python -m worker ping` shows."
         )
-    return Choice(Typed(endpoint, databases), f"PSYNC was refused ({refusal}), and so was DUMP ({scan_refusal})")
+    return Choice(Typed(endpoint, wanted.databases), f"{reason}; and so was DUMP: {refusal}")

@@ -21,6 +21,9 @@ LEAST_BYTES_A_MINUTE = 64 * 1024
 
 LONGEST_LINE = 64 * 1024
 _RESYNC = re.compile(rb"\+FULLRESYNC ([0-9A-Za-z?]+) (\d+)")
+# Sentinel takes every replica that INFO shows for one that it may promote, unless its port cannot be: without any it
+# would note us as port 0, and keep that for ever.
+_NO_PORT = b"65536"
 _ACKNOWLEDGE = pack(b"REPLCONF", b"ACK", b"0")
 _ACKNOWLEDGE_SECONDS = 0.2
 _ACKNOWLEDGEMENTS = 50
@@ -32,8 +35,10 @@ class Replication:
     engine = "replication"
     consistency = "point-in-time"
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, rdb_of: str = "") -> None:
         self._endpoint = endpoint
+        self.rdb_of = rdb_of
+        """The release of Valkey whose RDB version we say to understand; with none it sends what Redis 7.2 loads."""
         self._received = b""
         self.facts: dict[str, str | int] = {}
         """`replication_id` and `replication_offset`, once the first chunk is there."""
@@ -62,11 +67,12 @@ class Replication:
 
     def _introduce(self, wire: Wire) -> bool:
         """Say what we are; whether the server will send the snapshot alone and then hang up (6.2 and newer)."""
-        # Never `listening-port`: Sentinel would take us for a replica. A refusal of either is not fatal.
-        wire.send(pack(b"REPLCONF", b"capa", b"eof"))
-        wire.reply()
-        wire.send(pack(b"REPLCONF", b"rdb-only", b"1"))
-        return bool(wire.reply() == b"OK")
+        # A refusal of any is not fatal.
+        wire.try_(b"REPLCONF", b"listening-port", _NO_PORT)
+        wire.try_(b"REPLCONF", b"capa", b"eof")
+        if self.rdb_of:
+            wire.try_(b"REPLCONF", b"version", self.rdb_of.encode())
+        return bool(wire.try_(b"REPLCONF", b"rdb-only", b"1") == b"OK")
 
     def _begin(self, wire: Wire) -> tuple[int, bytes]:
         """Ask for the snapshot: its length, or the mark that ends it."""
@@ -98,7 +104,7 @@ class Replication:
                 self._received += self._receive(wire)
 
     def _receive(self, wire: Wire) -> bytes:
-        chunk = wire.receive()
+        chunk = _received(wire)
         if not chunk:
             self._cut_short()
         return chunk
@@ -110,7 +116,7 @@ class Replication:
         self._received = b""
         since, count = time.monotonic(), 0
         while True:
-            chunk = wire.receive()
+            chunk = _received(wire)
             yield chunk
             count += len(chunk)
             now = time.monotonic()
@@ -162,6 +168,14 @@ class Replication:
             f"The source at {self._endpoint.address} ended the connection before its snapshot was whole; "
             "nothing of it was kept. Its own log says why."
         )
+
+
+def _received(wire: Wire) -> bytes:
+    """The bytes that come next; none at the end of the connection, also of one that the server broke off."""
+    try:
+        return wire.receive()
+    except ConnectionError:
+        return b""
 
 
 def _refusal(line: bytes) -> RedisError:
