@@ -5,8 +5,7 @@ side by side, the two tell which keys the restore created, and no list of them i
 one all other keys follow behind.
 """
 
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,7 @@ from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.config import Settings
 from worker.connection import Endpoint
 from worker.errors import RefusedError, StorageError, TargetError, TemporaryError
-from worker.facts import Facts, read_facts
+from worker.facts import read_facts
 from worker.formats import rdb_writing
 from worker.keyset import KeySet
 from worker.manifest import Manifest, Origin, Size, free_names
@@ -37,17 +36,21 @@ def clock_of(endpoint: Endpoint) -> int:
         return milliseconds(wire.try_(b"TIME"))
 
 
-def take(settings: Settings, plan: Plan, progress: Progress) -> dict[str, Any] | None:
+Warn = Callable[[str], None]
+
+
+def take(settings: Settings, plan: Plan, progress: Progress, warn: Warn) -> dict[str, Any] | None:
     """Keep the present state of what the restore will touch, and read it back.
 
     Its name, how many keys it holds, and for how many days; None where nothing will be touched, or nothing is to be kept.
     Raises StorageError, TargetError, ArtifactError or RefusedError where that cannot be: the restore must not begin then.
+    Where the restore takes nothing away from what is there, it may begin all the same, and that is what `warn` is told.
     """
     if not settings.backup_undo_days:
         return None
     storage = open_storage(settings.backup_storage)
     with _explained():
-        manifest = _write(settings, storage, plan, progress)
+        manifest = _keep(settings, storage, plan, progress, warn)
         if manifest is None:
             return None
         verify(settings, VerifyArguments(name=manifest.name), progress)
@@ -70,18 +73,28 @@ def _explained() -> Iterator[None]:
         ) from None
 
 
-def _write(settings: Settings, storage: Folder, plan: Plan, progress: Progress) -> Manifest | None:
-    began, clock = datetime.now(UTC), time.monotonic()
-    compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
-    facts = read_facts(plan.endpoint)
-    with (
-        storage.draft(free_names(began, "rdb", compression.suffix)) as draft,
-        KeySet() if plan.everything else nullcontext() as named,
-        Keys(plan.endpoint) as keys,
-    ):
-        present = Present(plan, sorted(facts.keys), keys, named)
+def _keep(settings: Settings, storage: Folder, plan: Plan, progress: Progress, warn: Warn) -> Manifest | None:
+    """A backup of what will be touched; None where there is nothing to keep, or no need to."""
+    began = datetime.now(UTC)
+    with KeySet() if plan.everything else nullcontext() as named, Keys(plan.endpoint) as keys:
+        present = Present(plan, read_facts(plan.endpoint), keys, named)
+        loses = present.begin()
+        if not (loses or present.named or present.brought):
+            return None
+        try:
+            return _write(settings, storage, present, began, progress)
+        except StorageError as error:
+            if loses:
+                raise
+            warn(f"This restore cannot be undone: what it adds could not be noted. {error}")
+            return None
+
+
+def _write(settings: Settings, storage: Folder, present: Present, began: datetime, progress: Progress) -> Manifest:
+    plan, compression = present.plan, COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
+    with storage.draft(free_names(began, "rdb", compression.suffix)) as draft:
         tally, raw, stored = Tally(), Meter(hashed=False), Meter()
-        dump = rdb_writing.write(Counted(present, tally), {"redis-ver": facts.version, "redis-bits": "64"})
+        dump = rdb_writing.write(Counted(present, tally), {"redis-ver": present.facts.version, "redis-bits": "64"})
 
         def told(chunks: Iterator[bytes]) -> Iterator[bytes]:
             # Told as it is read: a compressor may hold back megabytes before it gives anything.
@@ -91,17 +104,15 @@ def _write(settings: Settings, storage: Folder, plan: Plan, progress: Progress) 
 
         for chunk in stored.watch(compression.compress(told(raw.watch(dump)))):
             draft.write(chunk)
-        if not (present.named or tally.keys or present.brought):
-            return None
         _check_known(tally)
         manifest = Manifest(
-            **_described(plan, facts, present, tally),
+            **_described(present, tally),
             name=draft.name,
             created_at=began,
             bytes=Size(raw=raw.bytes, stored=stored.bytes),
             sha256=stored.sha256,
             compression=compression.name,
-            duration_seconds=round(time.monotonic() - clock, 3),
+            duration_seconds=round(max(0.0, (datetime.now(UTC) - began).total_seconds()), 3),
         )
         catalogue.commit(storage, draft, manifest, "undo_taken")
         return manifest
@@ -117,7 +128,8 @@ def _check_known(tally: Tally) -> None:
         )
 
 
-def _described(plan: Plan, facts: Facts, present: Present, tally: Tally) -> dict[str, Any]:
+def _described(present: Present, tally: Tally) -> dict[str, Any]:
+    plan, facts = present.plan, present.facts
     origin = Origin(
         address=plan.endpoint.address, server=facts.server, version=facts.version, run_id=facts.run_id or None
     )

@@ -59,6 +59,15 @@ def update(storage: Folder, manifest: Manifest) -> None:
     storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), replace=True)
 
 
+def note(storage: Folder, manifest: Manifest) -> list[str]:
+    """The same for what is only good to know: why it could not be noted, in a sentence, where storage takes nothing."""
+    try:
+        update(storage, manifest)
+    except StorageError as error:
+        return [f"That could not be noted beside {manifest.name}. {error}"]
+    return []
+
+
 def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
     """The backup of that name; `latest` is the newest one, of that scope if there is any.
 

@@ -5,13 +5,14 @@ Where the restore leaves alone what exists, their names are enough.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from operator import attrgetter
 from typing import BinaryIO
 
 from worker import artifact
 from worker.connection import Endpoint
 from worker.entries import Entry
+from worker.facts import Facts
 from worker.keyset import KeySet
 from worker.manifest import Manifest
 from worker.request import Request, stream_of
@@ -45,14 +46,16 @@ class Plan:
 class Present:
     """The keys of a plan as they are now: an EntryStream, without those that are not there."""
 
-    def __init__(self, plan: Plan, databases: list[int], keys: Keys, names: KeySet | None) -> None:
+    def __init__(self, plan: Plan, facts: Facts, keys: Keys, names: KeySet | None) -> None:
+        self.plan, self.facts = plan, facts
         self.named = 0
         """Keys that the restore will deal with, as far as they have been read."""
         self.libraries: list[bytes] = []
         self.warnings: list[str] = []
-        self._plan, self._databases, self._keys, self._names = plan, databases, keys, names
+        self._databases, self._keys, self._names = sorted(facts.keys), keys, names
         self._stream = stream_of(plan.file, plan.backup, plan.request, plan.at, values=False)
         self._empty: dict[int, bool] = {}
+        self._found = self._batches()
 
     @property
     def rdb_version(self) -> int:
@@ -62,23 +65,32 @@ class Present:
     @property
     def brought(self) -> bool:
         """Whether the restore loads function libraries; known at the end."""
-        return bool(self._stream.libraries) and self._plan.request.kinds is None
+        return bool(self._stream.libraries) and self.plan.request.kinds is None
+
+    def begin(self) -> bool:
+        """Read as far as the first key that is there; whether the restore takes anything away from what is there."""
+        first = next(self._found, [])
+        self._found = chain([first] if first else [], self._found)
+        return self.plan.request.mode != "skip" and bool(first or self.libraries)
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield what is there, in batches of a bounded size that are never empty."""
-        expected = self._plan.request.expected_keys(self._plan.backup)
-        if self._plan.everything and not self._databases and expected:
+        return self._found
+
+    def _batches(self) -> Iterator[list[Entry]]:
+        expected = self.plan.request.expected_keys(self.plan.backup)
+        if self.plan.everything and not self._databases and expected:
             # A mirror into an empty server: the backup need not be read to know that nothing of it is there.
             self.named = expected
         elif self._is_vain():
             self._look_for_one()
         else:
             yield from self._there()
-        if self._plan.everything or self.brought:
+        if self.plan.everything or self.brought:
             self._read_libraries()
 
     def _there(self) -> Iterator[list[Entry]]:
-        plan = self._plan
+        plan = self.plan
         for batch in self._stream.batches():
             touched = batch if plan.everything else [entry for entry in batch if self._is_written(entry)]
             self.named += len(touched)
@@ -92,25 +104,25 @@ class Present:
 
     def _is_vain(self) -> bool:
         """Whether no key can be there, nor anything else be found by walking the backup to its end."""
-        backup, request = self._plan.backup, self._plan.request
-        plain = not (self._plan.everything or backup.functions) and artifact.has_checksum(backup)
+        backup, request = self.plan.backup, self.plan.request
+        plain = not (self.plan.everything or backup.functions) and artifact.has_checksum(backup)
         return plain and all(map(self._is_empty, request.databases_of(backup)))
 
     def _look_for_one(self) -> None:
         """One key tells that the restore writes something; the rest of the backup must only be whole."""
         for batch in self._stream.batches():
             if any(map(self._is_written, batch)):
-                self.named = self._plan.request.expected_keys(self._plan.backup) or 1
+                self.named = self.plan.request.expected_keys(self.plan.backup) or 1
                 break
-        artifact.check_end(self._plan.file, self._plan.backup)
+        artifact.check_end(self.plan.file, self.plan.backup)
 
     def _is_written(self, entry: Entry) -> bool:
-        return entry.expires_at is None or entry.expires_at > self._plan.at
+        return entry.expires_at is None or entry.expires_at > self.plan.at
 
     def _kept(self, db: int, names: list[bytes]) -> Iterator[list[Entry]]:
         if self._is_empty(db):
             return
-        if self._plan.request.mode == "skip":
+        if self.plan.request.mode == "skip":
             there = zip(names, self._keys.there(db, names), strict=True)
             if found := [Entry(db, name, None, "string", _EMPTY_STRING) for name, exists in there if exists]:
                 yield found
@@ -130,7 +142,7 @@ class Present:
     def _is_empty(self, db: int) -> bool:
         """After a disaster there is nothing to keep, and then nothing is asked for."""
         if db not in self._empty:
-            endpoint = self._plan.endpoint
+            endpoint = self.plan.endpoint
             with endpoint.translated("counting keys"), Wire(endpoint, db) as wire:
                 # A server that does not tell is asked for every key.
                 self._empty[db] = wire.try_(b"DBSIZE") == 0
@@ -138,13 +150,13 @@ class Present:
 
     def _others(self, surplus: Surplus) -> Iterator[list[Entry]]:
         """The keys that a mirror deletes."""
-        with self._plan.endpoint.translated("reading keys"), Wire(self._plan.endpoint) as wire:
+        with self.plan.endpoint.translated("reading keys"), Wire(self.plan.endpoint) as wire:
             for db, names in surplus.batches(wire, self._databases):
                 yield from self._kept(db, names)
 
     def _read_libraries(self) -> None:
         """Function libraries that a restore may replace; of no database, a scan reads nothing else."""
-        scan = Scan(self._plan.endpoint, [])
+        scan = Scan(self.plan.endpoint, [])
         for _ in scan.batches():
             pass
         self.libraries, self.warnings = scan.libraries, scan.warnings

@@ -67,7 +67,8 @@ def _restore(
         told = both(progress, lambda *_: still_ours())
         job = Job(settings, arguments, manifest, file, target, at, told)
         reason = mirror.choose(job, force=arguments.force) if arguments.mode == "mirror" else None
-        undo = before.take(settings, Plan(manifest, file, arguments, endpoint, at), told)
+        plan = Plan(manifest, file, arguments, endpoint, at)
+        undo = before.take(settings, plan, told, target.report.warn)
         stream = _of_kinds(stream_of(file, manifest, arguments, at), arguments, endpoint, target)
         if arguments.mode == "mirror":
             mirror.run(job, stream, reason)

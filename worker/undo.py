@@ -63,7 +63,7 @@ def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> di
             )
         report = _undo(storage, kept, endpoint, both(progress, lambda *_: still_ours()), force=arguments.force)
     if not (report["failed"] or report["evicted"]):
-        _mark(storage, kept)
+        report["warnings"] += _mark(storage, kept)
         numbers = {name: report[name] for name in ("deleted", "left_alone", "as_before", "seconds")}
         log.info("restore_undone", name=kept.name, keys=report["put_back"], **numbers)
     return report
@@ -149,8 +149,9 @@ def _restored(storage: Folder, kept: Manifest) -> Manifest:
         ) from None
 
 
-def _mark(storage: Folder, kept: Manifest) -> None:
-    """Remember that it was used. Should a prune have taken it meanwhile, there is nothing to remember."""
+def _mark(storage: Folder, kept: Manifest) -> list[str]:
+    """Remember that it was used; why that cannot be. Should a prune have taken it meanwhile, there is nothing to remember."""
+    now = datetime.now(UTC).replace(microsecond=0)
     with suppress(NotFoundError):
-        now = datetime.now(UTC).replace(microsecond=0)
-        catalogue.update(storage, kept.model_copy(update={"undone_at": now}))
+        return catalogue.note(storage, kept.model_copy(update={"undone_at": now}))
+    return []

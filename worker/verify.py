@@ -25,7 +25,8 @@ class VerifyArguments(BaseModel):
 
 
 def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -> dict[str, Any]:
-    """Read the whole artifact: bytes, sha256, compression, structure, checksum, number of keys. Notes the time on success.
+    """Read the whole artifact: bytes, sha256, compression, structure, checksum, number of keys. Notes the time on success,
+    where storage can be written.
 
     ArtifactError names what is wrong: missing, short, changed, extra or foreign.
     """
@@ -40,7 +41,8 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
         raise ArtifactError(
             f"{manifest.name} holds {tally.keys:,} keys where its manifest says {manifest.keys:,}: the manifest is not its own."
         )
-    catalogue.update(storage, manifest.model_copy(update={"verified_at": datetime.now(UTC).replace(microsecond=0)}))
+    now = datetime.now(UTC).replace(microsecond=0)
+    warnings = catalogue.note(storage, manifest.model_copy(update={"verified_at": now}))
     seconds = round(time.monotonic() - clock, 3)
     log.info("backup_verified", name=manifest.name, keys=manifest.keys, bytes=manifest.bytes.stored, seconds=seconds)
     return {
@@ -48,5 +50,6 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
         "keys": manifest.keys,
         "bytes": manifest.bytes.stored,
         "sha256": manifest.sha256,
+        "warnings": warnings,
         "seconds": seconds,
     }

@@ -3,7 +3,7 @@
 import click
 
 from worker.config import load
-from worker.console import number, say, show, size
+from worker.console import notes, number, say, show, size
 from worker.shell.performing import Data, checked, performed, verb
 from worker.verify import VerifyArguments, verify
 
@@ -20,3 +20,4 @@ def command(as_json: bool, name: str) -> None:
 def verified(data: Data) -> None:
     """A backup that is whole."""
     say(f"{data['name']} is whole: {number(data['keys'])} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
+    notes(data["warnings"])
