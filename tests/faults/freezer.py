@@ -21,19 +21,22 @@ class Freezer:
 
     def freeze(self, *pids: int, whole: bool = False) -> None:
         """Stop these, and all their children with `whole`; returns once every thread of them stands still."""
-        for pid in self._meant(pids, whole=whole):
+        for pid in pids:
+            # A parent first: one that is about to have a child stands still only once that one runs.
             os.kill(pid, signal.SIGSTOP)
             self._frozen.add(pid)
-        for pid in self._meant(pids, whole=whole):
             _wait_for(pid, stopped=True)
+            if whole:
+                self.freeze(*children(pid), whole=True)
 
     def thaw(self, *pids: int, whole: bool = False) -> None:
         """Have these go on, those of them that are still there; returns once they do."""
-        for pid in self._meant(pids, whole=whole):
+        meant = [one for pid in pids for one in (family(pid) if whole else [pid])]
+        for pid in meant:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
             self._frozen.discard(pid)
-        for pid in self._meant(pids, whole=whole):
+        for pid in meant:
             _wait_for(pid, stopped=False)
 
     @contextlib.contextmanager
@@ -48,9 +51,6 @@ class Freezer:
     def thaw_all(self) -> None:
         """Whatever still stands still."""
         self.thaw(*self._frozen)
-
-    def _meant(self, pids: tuple[int, ...], *, whole: bool) -> list[int]:
-        return [one for pid in pids for one in (family(pid) if whole else [pid])]
 
 
 def _wait_for(pid: int, *, stopped: bool) -> None:
@@ -70,11 +70,15 @@ def states(pid: int) -> set[str]:
     return found
 
 
-def family(pid: int) -> list[int]:
-    """A process, its children, and theirs."""
-    found = [pid]
+def children(pid: int) -> list[int]:
+    """The processes that it has begun and that are still there."""
+    found = []
     with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         for thread in Path(f"/proc/{pid}/task").iterdir():
-            for child in (thread / "children").read_text().split():
-                found += family(int(child))
+            found += [int(child) for child in (thread / "children").read_text().split()]
     return found
+
+
+def family(pid: int) -> list[int]:
+    """A process, its children, and theirs."""
+    return [pid, *(one for child in children(pid) for one in family(child))]
