@@ -24,7 +24,7 @@ LAYERS = {
     "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.promotion worker.surplus",
     "which keys, and where to": "worker.inquiry worker.history worker.places worker.request worker.findings worker.fingerprint worker.selection worker.redirection",
     "memory": (
-        "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.runs worker.run worker.lock "
+        "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.runs worker.run worker.listing worker.ownership worker.lock "
         "worker.access worker.audit"
     ),
     "one backup, described": "worker.manifest",

@@ -34,7 +34,7 @@ from tests.processes import (
 )
 from tests.servers import Binary, Server, binaries, running
 from web import telling
-from worker import reaper, runs
+from worker import listing, reaper
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
 from worker.recording import SESSION_NICE, Recording, perform
@@ -76,8 +76,8 @@ def test_runs_are_listed_newest_first_by_kind_and_by_state(memory: Runs) -> None
         memory.put(one)
     assert list(memory.each()) == [new, other, old]
     assert list(memory.each("backup")) == [new, old]
-    assert memory.latest("backup", state="FAILURE") == old
-    assert memory.latest("verify") is None
+    assert memory.ours.latest("backup", state="FAILURE") == old
+    assert memory.ours.latest("verify") is None
     assert memory.unfinished() == [other, new]
 
 
@@ -92,10 +92,10 @@ def test_the_last_run_of_an_entry_of_the_schedule_is_known_until_it_is_forgotten
     daily = [a_run(asked_by="beat daily", queued_at=now - timedelta(days=day)) for day in (1, 2)]
     for one in (*daily, a_run(), a_run(asked_by="beat interval", state="SUCCESS", value={"skipped": "young"})):
         memory.put(one)
-    assert memory.planned("daily") == daily[0]
-    assert memory.planned("interval") is None, "it had nothing to do"
+    assert memory.ours.planned("daily") == daily[0]
+    assert memory.ours.planned("interval") is None, "it had nothing to do"
     memory.forget(daily[0].id)
-    assert memory.planned("daily") == daily[1]
+    assert memory.ours.planned("daily") == daily[1]
 
 
 def test_every_operation_has_its_words() -> None:
@@ -104,7 +104,10 @@ def test_every_operation_has_its_words() -> None:
 
 def test_more_than_a_page_of_runs_is_listed_whole(memory: Runs) -> None:
     now = datetime.now(UTC)
-    made = [a_run(queued_at=now - timedelta(seconds=second), state="SUCCESS") for second in range(runs.PAGE + 5)]
+    made = [
+        a_run(queued_at=now - timedelta(seconds=second), state="SUCCESS")
+        for second in range(listing.FIRST_PAGE + listing.PAGE + 5)
+    ]
     for one in made:
         memory.put(one)
     assert [one.id for one in memory.each()] == [one.id for one in made]
@@ -112,12 +115,12 @@ def test_more_than_a_page_of_runs_is_listed_whole(memory: Runs) -> None:
 
 def test_questions_are_forgotten_sooner_than_what_changes_something(memory: Runs) -> None:
     now = datetime.now(UTC)
-    for number in range(runs.KEPT + 5):
+    for number in range(listing.KEPT + 5):
         for operation in ("stats", "backup"):
             memory.put(a_run(operation, queued_at=now + timedelta(seconds=number), state="SUCCESS"))
-    assert len(list(memory.each("stats"))) == runs.KEPT
-    assert len(list(memory.each("backup"))) == runs.KEPT + 5
-    assert len(list(memory.each())) == 2 * runs.KEPT + 5
+    assert len(list(memory.each("stats"))) == listing.KEPT
+    assert len(list(memory.each("backup"))) == listing.KEPT + 5
+    assert len(list(memory.each())) == 2 * listing.KEPT + 5
 
 
 def test_a_run_that_is_forgotten_leaves_nothing(memory: Runs) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response, g, url_for
 from flask_openapi3 import APIBlueprint, Tag
 
-from web import jobs, known
+from web import jobs, known, memory
 from web.answers import Problem
 from web.auth import needs
 from web.downloads import stored_file
@@ -24,6 +24,7 @@ from web.shapes import (
     Queued,
     RunList,
     RunsPage,
+    ShownRun,
     told,
 )
 from worker import catalogue, tasks
@@ -31,7 +32,7 @@ from worker.config import load_web
 from worker.errors import BackupSystemError, UsageError
 from worker.manifest import Manifest
 from worker.run import Run
-from worker.runs import open_runs
+from worker.runs import Ours, open_runs
 
 SECURITY: dict[str, Any] = {
     "token": {
@@ -227,18 +228,32 @@ def result(path: Issued) -> dict[str, Any]:
 @api.get("/runs", responses={200: RunList})
 @needs("read")
 def runs(query: RunsPage) -> dict[str, Any]:
-    """What was done, is being done and waits, newest first."""
+    """What was done, is being done and waits, newest first; of everybody whom the broker serves, unless `ours` says."""
     start, end = query.bounds
-    with open_runs(load_web(), jobs.BROKER_SECONDS) as memory:
-        fitting = (run for run in memory.each(query.operation) if query.state in (None, run.state))
-        found = list(islice(fitting, start, end + 1))
-    shown = [run.model_copy(update={"log": []}) for run in found[: query.per_page]]
+    with open_runs(load_web(), jobs.BROKER_SECONDS) as remembered:
+        operation, ours = query.operation, remembered.ours
+        listed = ours.each(operation) if query.ours and operation else remembered.each(operation)
+        fitting = (one for one in listed if _fits(one, query, ours))
+        found = [_shown(one, ours) for one in islice(fitting, start, end + 1)]
+    shown = [one.model_copy(update={"log": []}) for one in found[: query.per_page]]
     more = len(found) > query.per_page
     return RunList(runs=shown, page=query.page, per_page=query.per_page, more=more).model_dump(mode="json")
 
 
-@api.get("/runs/<result_id>", responses={200: Run, **_faults(404)})
+def _fits(run: Run, query: RunsPage, ours: Ours) -> bool:
+    return (
+        query.state in (None, run.state) and query.source in (None, run.source) and query.ours in (None, ours.has(run))
+    )
+
+
+def _shown(run: Run, ours: Ours) -> ShownRun:
+    return ShownRun(**memory.as_seen(run, ours).model_dump(), ours=ours.has(run))
+
+
+@api.get("/runs/<result_id>", responses={200: ShownRun, **_faults(404)})
 @needs("read")
 def run(path: Issued) -> dict[str, Any]:
     """All that is known of one run, with its log."""
-    return jobs.outcome(path.result_id).model_dump(mode="json")
+    found = jobs.outcome(path.result_id)
+    with open_runs(load_web(), jobs.BROKER_SECONDS) as remembered:
+        return _shown(found, remembered.ours).model_dump(mode="json")

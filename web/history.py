@@ -4,13 +4,13 @@ from flask import render_template, request
 
 from web import consequences, telling
 from web.auth import needs
-from web.memory import recall, remember, unserved
+from web.memory import as_seen, recall, remember, unserved
 from web.pages import Answer, Part, pages, part
 from worker import catalogue, heartbeat
 from worker.config import load_web
 from worker.errors import NotFoundError
 from worker.run import Run
-from worker.runs import Runs
+from worker.runs import Ours, Runs
 from worker.storage import open_storage
 
 
@@ -31,11 +31,13 @@ def tasks() -> str:
 def _history(template: str, kind: str, state: str) -> str:
     kind, state = kind if kind in telling.KINDS else "", state if state in telling.STATES else ""
 
-    def ask(runs: Runs) -> Part:
-        return part(run for run in runs.each(kind or None) if _wanted(run, kind, state))
+    def ask(runs: Runs) -> tuple[Part, bool]:
+        shown = part(run for run in runs.each(kind or None) if _wanted(run, kind, state))
+        return shown, not all(runs.ours.has(run) for run in shown.items)
 
     found, away = recall(load_web(), ask)
-    return render_template(template, part=found or Part([], 1, more=False), away=away, kind=kind, state=state)
+    shown, several = found or (Part([], 1, more=False), False)
+    return render_template(template, part=shown, several=several, away=away, kind=kind, state=state)
 
 
 def _wanted(run: Run, kind: str, state: str) -> bool:
@@ -49,14 +51,29 @@ def _wanted(run: Run, kind: str, state: str) -> bool:
 def run(identity: str) -> Answer:
     """One run, from its first word to its last."""
     settings = load_web()
-    found, away = recall(settings, lambda runs: (runs.get(identity[:100]), unserved(heartbeat.seen(settings))))
-    one, idle = found or (None, [])
+
+    def ask(runs: Runs) -> tuple[Run | None, str | None, list[str]]:
+        found = runs.get(identity[:100])
+        return found and as_seen(found, runs.ours), _elsewhere(found, runs.ours), unserved(heartbeat.seen(settings))
+
+    found, away = recall(settings, ask)
+    one, elsewhere, idle = found or (None, None, [])
     if away is None and one is None:
         raise NotFoundError("There is no task of that id: the Tasks page shows those that are remembered.")
     waits = one is not None and not one.ended and one.state != "STARTED"
     days = load_web().backup_undo_days
-    shown = render_template("run.html", run=one, away=away, idle=idle if waits else [], undo_days=days)
+    idle = idle if waits else []
+    shown = render_template("run.html", run=one, elsewhere=elsewhere, away=away, idle=idle, undo_days=days)
     return shown, 503 if away else 200
+
+
+def _elsewhere(run: Run | None, ours: Ours) -> str | None:
+    """Why nothing can be done from here with what it was about; None where it can."""
+    if run is None or (ours.has(run) and ours.holds(run)):
+        return None
+    if ours.has(run):
+        return f"Its backup lies in {run.storage}, which is not the storage of this dashboard."
+    return f"This run is {telling.whose(run)}: that is not what this dashboard is about, and no other page counts it."
 
 
 @pages.get("/tasks/<identity>/undo")

@@ -7,25 +7,25 @@ from celery import Task, uuid
 from celery.exceptions import OperationalError
 from pydantic import BaseModel
 
+from web.memory import as_seen
 from worker.config import load_web
 from worker.errors import BrokerUnavailableError, BusyError, NotFoundError
 from worker.run import Run
 from worker.runs import Runs, open_runs
 
-ALONE = frozenset({"backup", "restore", "undo"})
-"""Of these one at a time: a second one could only wait for the first."""
 BROKER_SECONDS, LAST_WORD_SECONDS = 2, 0.5
 POLL_SECONDS = 0.1
 
 
 def ask(task: Task, arguments: BaseModel, asked_by: str) -> str:
-    """Queue a task for that person: its id. BusyError while another of its kind is under way on the same Redis.
+    """Queue a task for that person: its id. BusyError while another of its kind is under way on the same Redis, for it
+    could only wait for that one.
 
     Raises BrokerUnavailableError within 8 seconds where nobody can be asked; then nothing was queued.
     """
     with open_runs(load_web(), BROKER_SECONDS) as runs:
         # Asked even where nothing need be alone: this client finds out sooner than Celery's that nobody answers.
-        _refuse_a_second(runs, _operation(task))
+        _refuse_a_second(runs, _operation(task), arguments)
     identity: str = uuid()
     try:
         _send(task, arguments, asked_by, identity)
@@ -39,7 +39,7 @@ def ask(task: Task, arguments: BaseModel, asked_by: str) -> str:
 def ask_once(task: Task, arguments: BaseModel, asked_by: str) -> str:
     """The same, for a question without arguments: one that waits for its answer already need not be asked again."""
     with open_runs(load_web(), BROKER_SECONDS) as runs:
-        waiting = [run.id for run in runs.unfinished() if run.operation == _operation(task)]
+        waiting = [run.id for run in runs.ours.unfinished() if run.operation == _operation(task)]
     return waiting[0] if waiting else ask(task, arguments, asked_by)
 
 
@@ -47,14 +47,14 @@ def _operation(task: Task) -> str:
     return str(task.name).rpartition(".")[2]
 
 
-def _refuse_a_second(runs: Runs, operation: str) -> None:
-    for run in runs.unfinished():
-        if run.operation == operation and operation in ALONE:
-            doing = "running" if run.state == "STARTED" else "waiting"
-            raise BusyError(
-                f"A {operation} is {doing} already, run {run.id}, asked for by {run.asked_by}: "
-                "wait for its end, then try again."
-            )
+def _refuse_a_second(runs: Runs, operation: str, arguments: BaseModel) -> None:
+    run = runs.ours.rival(operation, arguments.model_dump(mode="json", exclude_unset=True))
+    if run is None:
+        return
+    doing = "running" if run.state == "STARTED" else "waiting"
+    raise BusyError(
+        f"A {operation} is {doing} already, run {run.id}, asked for by {run.asked_by}: wait for its end, then try again."
+    )
 
 
 def _send(task: Task, arguments: BaseModel, asked_by: str, identity: str) -> None:
@@ -80,5 +80,5 @@ def outcome(identity: str, wait_seconds: float = 0) -> Run:
             if run is None:
                 raise NotFoundError("There is no run of that id: it was never asked for, or it is long forgotten.")
             if run.ended or time.monotonic() > deadline:
-                return run
+                return as_seen(run, runs.ours)
             time.sleep(POLL_SECONDS)

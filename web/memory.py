@@ -10,7 +10,7 @@ from worker import heartbeat
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
 from worker.run import QUESTIONS, Run
-from worker.runs import Runs, open_runs
+from worker.runs import Ours, Runs, open_runs
 
 Answer = TypeVar("Answer")
 QUEUES = ("jobs", "quick")
@@ -70,12 +70,12 @@ def remember(settings: Settings, days: int = 0) -> Memory:
 
     def ask(runs: Runs) -> Memory:
         return Memory(
-            list(takewhile(lambda run: run.queued_at > since, runs.each("backup"))) if days else [],
-            runs.unfinished(),
-            _damaged(islice(runs.each("verify"), _LOOKED_THROUGH)),
-            runs.latest("stats", state="SUCCESS"),
-            runs.latest("ping"),
-            runs.latest("ping", state="SUCCESS"),
+            list(takewhile(lambda run: run.queued_at > since, runs.ours.each("backup"))) if days else [],
+            runs.ours.unfinished(),
+            _damaged(islice(runs.ours.each("verify"), _LOOKED_THROUGH)),
+            runs.ours.latest("stats", state="SUCCESS"),
+            runs.ours.latest("ping"),
+            runs.ours.latest("ping", state="SUCCESS"),
             _planned(runs),
             heartbeat.seen(settings),
             full=_full(runs),
@@ -83,6 +83,13 @@ def remember(settings: Settings, days: int = 0) -> Memory:
 
     found, away = recall(settings, ask)
     return found or Memory(away=away)
+
+
+def as_seen(run: Run, ours: Ours) -> Run:
+    """The run as whoever may look here sees it: of somebody else's Redis no log, and nothing out of its data."""
+    if ours.has(run):
+        return run
+    return run.model_copy(update={"log": [], "value": None if run.operation in QUESTIONS else run.value})
 
 
 def recall(settings: Settings, ask: Callable[[Runs], Answer]) -> tuple[Answer | None, str | None]:
@@ -103,7 +110,8 @@ def _full(runs: Runs) -> str | None:
 
 
 def _planned(runs: Runs) -> dict[str, Run]:
-    latest = {"daily": runs.planned("daily"), "interval": runs.planned("interval"), "prune": runs.latest("prune")}
+    ours = runs.ours
+    latest = {"daily": ours.planned("daily"), "interval": ours.planned("interval"), "prune": ours.latest("prune")}
     return {entry: run for entry, run in latest.items() if run is not None}
 
 

@@ -96,7 +96,7 @@ def _of_broker(settings: Settings) -> Iterator[Gauge]:
     yield _labelled("processes", "Workers and beats that were heard of lately.", ("role",), alive.items())
     with open_runs(settings, BROKER_SECONDS) as runs:
         yield from _of_runs(runs)
-        stats = runs.latest("stats", state="SUCCESS")
+        stats = runs.ours.latest("stats", state="SUCCESS")
     if stats is not None and isinstance(stats.value, dict):
         reachable = bool(stats.value.get("source", {}).get("reachable"))
         yield _gauge("up", "Whether the source could be reached when it was last asked for its facts.", reachable)
@@ -108,12 +108,14 @@ def _of_runs(runs: Runs) -> Iterator[Gauge]:
     states: Counter[tuple[str, ...]] = Counter()
     succeeded = {}
     for operation in OPERATIONS:
-        latest = list(islice(runs.each(operation), LAST))
+        latest = list(islice(runs.ours.each(operation), LAST))
         states.update((operation, run.state) for run in latest)
         ended = next((run for run in latest if run.ended and not run.skipped), None)
         if ended is not None:
             succeeded[operation,] = float(ended.state == "SUCCESS")
-    meaning = f"The last {LAST} runs of each operation, by state."
+    meaning = (
+        f"The last {LAST} runs of each operation that were about this source, its targets or this storage, by state."
+    )
     yield _labelled("runs", meaning, ("operation", "state"), states.items())
     yield _labelled(
         "last_run_succeeded",

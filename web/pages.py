@@ -85,6 +85,7 @@ def overview() -> str:
         verdict=summary.verdict(situation(settings, memory, found, now)),
         days=strip.days(_past(memory, own, settings), now, settings.tz),
         words=strip.WORDS,
+        source=catalogue.scope_of(settings),
         newest=newest,
         verified=max((one for one in own if one.verified_at), key=_verified, default=None),
         found=found,

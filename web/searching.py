@@ -24,7 +24,7 @@ def search() -> str:
 
 def show_search(error: str | None = None, status: int = 200) -> Answer:
     """The form, and what was looked for lately."""
-    recent, away = recall(load_web(), lambda runs: list(islice(runs.each("search"), RECENT)))
+    recent, away = recall(load_web(), lambda runs: list(islice(runs.ours.each("search"), RECENT)))
     form = request.form or request.args
     return render_template("search.html", recent=recent or [], away=away, error=error, form=form), status
 

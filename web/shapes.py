@@ -85,6 +85,8 @@ class RunsPage(Page):
 
     operation: Operation | None = None
     state: State | None = None
+    source: str | None = Field(default=None, max_length=300, description="Its address, such as `127.0.0.1:6379`.")
+    ours: bool | None = Field(default=None, description="Only those that are ours, or only those of others.")
 
 
 class BackupList(BaseModel):
@@ -97,10 +99,16 @@ class BackupList(BaseModel):
     problems: list[str]
 
 
+class ShownRun(Run):
+    """A run; of one that is not ours without its log, and without what it read from data."""
+
+    ours: bool = Field(description="Whether it is about our source, one of its targets, or our storage.")
+
+
 class RunList(BaseModel):
     """Runs, newest first, without their logs."""
 
-    runs: list[Run]
+    runs: list[ShownRun]
     page: int
     per_page: int
     more: bool = Field(description="Whether there is a next page.")

@@ -124,6 +124,20 @@ def about(run: Run) -> str:
     return described(run.operation, run.arguments)
 
 
+def whose(run: Run) -> str:
+    """What it is about: `of 127.0.0.1:6379, database 3, in host:/backups`; empty where that is not known."""
+    if run.operation in ("restore", "preview", "undo"):
+        return f"into {run.target}" if run.target else ""
+    words = []
+    if run.operation in ("backup", "stats", "ping") and run.source:
+        words.append(f"of {run.source}")
+    if run.databases is not None:
+        words.append(f"database {listed(run.databases)}")
+    if run.operation != "ping" and run.storage:
+        words.append(f"in {run.storage}")
+    return ", ".join(words)
+
+
 def described(operation: str, told: dict[str, Any]) -> str:
     """Arguments in words: a backup's name, or the options that were given."""
     if name := told.get("name"):

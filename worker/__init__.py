@@ -3,7 +3,8 @@
 doors    celery.py, tasks.py (the queue), __main__.py (the shell; shell/ has a module for each verb)
 verbs    backup.py, restore.py, undo.py, preview.py, search.py, verify.py, adopt.py, export.py, prune.py, stats.py, ping.py: no Celery in them
 told     console.py (to people), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
-runs     recording.py (one run as it goes), reaper.py (runs that were killed), run.py (what is known of one), runs.py (all of them)
+runs     recording.py (one run as it goes), reaper.py (runs that were killed), run.py (what is known of one), runs.py (all of them),
+         listing.py (which there are), ownership.py (whose they are)
 search   inquiry.py (what is asked), places.py (where a key may be), history.py (what changed); index.py beside a backup, buckets.py (its records, sorted), scratch.py (temporary files)
 memory   catalogue.py, manifest.py, retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
 choice   request.py (what is asked), selection.py (which keys), redirection.py (where to)

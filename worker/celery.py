@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery, signals
 
+from worker import ownership
 from worker.config import load
 from worker.errors import BrokerUnavailableError
 from worker.run import OPERATIONS, here, new
@@ -22,11 +23,14 @@ def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
     package, _, operation = headers["task"].rpartition(".")
     if package != "worker.tasks" or operation not in OPERATIONS:
         return  # `reap`, which looks after the runs, is none itself; and anybody can send any name
+    ours = "asked_by" in headers
     asked_by = headers.setdefault("asked_by", f"celery {here()}")
     if asked_by == "beat daily":
         headers["slot"] = f"daily {slot(load(), datetime.now(UTC)).isoformat()}"
     arguments = body[1] if isinstance(body, (tuple, list)) else {}
     run = new(headers["id"], operation, arguments, asked_by)
+    # Whoever calls it from elsewhere need not have the settings of the worker that will take it.
+    told = ownership.about(load(), operation, run.arguments) if ours else {}
     due = {"due_at": datetime.fromisoformat(headers["eta"])} if headers.get("eta") else {}
     # Should the broker be away, the message will not get there either.
     with suppress(BrokerUnavailableError), open_runs(load(), seconds=1) as runs:
@@ -37,4 +41,4 @@ def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
             again = {"state": "RETRY", "attempt": headers["retries"], **due}
             runs.put(known.model_copy(update=again))
         else:
-            runs.add(run.model_copy(update=due))
+            runs.add(run.model_copy(update=told | due))

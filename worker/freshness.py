@@ -39,10 +39,13 @@ def changes_since(
 def _seen(settings: Settings, preview: str) -> Run:
     with open_runs(settings) as runs:
         run = runs.get(preview)
+        elsewhere = run is not None and not runs.ours.has(run)
     if run is None:
         raise NotFoundError(f"There is no run of the id {preview!r}: preview the restore again.")
     if run.operation != "preview":
         raise UsageError(f"Run {preview} is no preview: name one, or preview the restore first.")
+    if elsewhere:
+        raise RefusedError(f"The preview {preview} was one of another server, {run.target}: preview the restore again.")
     if run.state != "SUCCESS" or not isinstance(run.value, dict):
         raise RefusedError(f"The preview {preview} has not come to its end: preview the restore again.")
     return run

@@ -13,9 +13,12 @@ from typing import Any
 from worker import broker
 from worker.config import Settings, load
 from worker.errors import BackupSystemError, BrokerUnavailableError
+from worker.ownership import HOSTS
 
 EVERY_SECONDS = 10
 TIME_TO_LIVE_SECONDS = 45
+HOSTS_KEPT = 500
+"""Of those where one was alive at some time: each container has a name of its own."""
 LOOK_SECONDS = 2
 """How long the broker is searched at most: one that holds other people's keys as well can be large."""
 _PREFIX = broker.PREFIX + "alive:"
@@ -45,7 +48,10 @@ def _beat(role: str) -> None:
     client = broker.client(load())
     while not _ending.is_set():
         with suppress(BrokerUnavailableError), broker.translated():
-            client.set(key(role), int(time.time()), ex=TIME_TO_LIVE_SECONDS)
+            now = int(time.time())
+            client.set(key(role), now, ex=TIME_TO_LIVE_SECONDS)
+            client.zadd(HOSTS, {socket.gethostname(): now})
+            client.zremrangebyrank(HOSTS, 0, -1 - HOSTS_KEPT)
         _ending.wait(EVERY_SECONDS)
 
 

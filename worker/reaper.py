@@ -32,6 +32,7 @@ def reap(settings: Settings, queues: list[str], publish: Callable[[Run], None]) 
                 continue
             elif (
                 run.operation in REPEATABLE
+                and runs.ours.has(run)
                 and run.queued_at > now - GIVEN_UP_AFTER
                 and not runs.claimed(run.id, run.attempt)
             ):

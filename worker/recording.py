@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from worker import audit, logs
+from worker import audit, logs, ownership
 from worker.config import Settings
 from worker.errors import BackupSystemError, BrokerUnavailableError
 from worker.lease import Lease, renewed
@@ -67,7 +67,8 @@ class Recording:
         lease = Lease(self._settings, lease_key(self.run.id), self.run.id)
         where = f"{socket.gethostname()}:{os.getpid()}"
         unknown = dict.fromkeys(("progress", "value", "error", "ended_at"))
-        self._change(state="STARTED", started_at=datetime.now(UTC), worker=where, **unknown)
+        told = ownership.about(self._settings, self.run.operation, self.run.arguments)
+        self._change(state="STARTED", started_at=datetime.now(UTC), worker=where, **unknown, **told)
         with suppress(BrokerUnavailableError):
             self._store()  # and the lease with it
         with renewed(lease):

@@ -39,6 +39,14 @@ class Run(BaseModel):
     attempt: int = 0
     """How many times it was tried again."""
     worker: str | None = None
+    source: str | None = None
+    """The address of its source; None until it begins, and of runs that an older version remembered."""
+    databases: tuple[int, ...] | None = None
+    """Of a backup: of which databases; None for all."""
+    target: str | None = None
+    """Where a restore, a preview or an undo goes: the address of that server."""
+    storage: str | None = None
+    """Where the backups lie that it is about, as `host:/folder`."""
     queued_at: AwareDatetime
     due_at: AwareDatetime
     """When it is to begin: at once, or later when it is tried again."""

@@ -9,26 +9,21 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 import redis
-from pydantic import ValidationError
 
-from worker import broker
+from worker import broker, listing, ownership
 from worker.config import Settings
 from worker.lease import LEASE_SECONDS
-from worker.run import QUESTIONS, Run, State
+from worker.listing import UNFINISHED, loaded, run_key
+from worker.ownership import Owner
+from worker.run import Run, State
 
-KEPT_LONG, KEPT = 1000, 50
-"""Runs of one operation that are remembered."""
-PAGE = 200
 CLAIM_SECONDS = int(timedelta(days=8).total_seconds())
 
 _ID = re.compile(r'"id": "([^"]+)"')
-_RUNS = broker.PREFIX + "runs"
-_UNFINISHED = broker.PREFIX + "runs:unfinished"
-_PLANNED = broker.PREFIX + "runs:planned:"
-_BEAT = "beat "
 
 
 @contextmanager
@@ -37,19 +32,70 @@ def open_runs(settings: Settings, seconds: float = 3, in_all: float = math.inf) 
     all calls together have taken `in_all` seconds.
     """
     with broker.client(settings, seconds, in_all) as client:
-        yield Runs(client)
+        yield Runs(client, settings)
+
+
+class Ours:
+    """Of all runs those that are about our source, targets and storage; what waits, or was remembered without a word
+    about that, among them.
+    """
+
+    def __init__(self, runs: "Runs", client: Any, owner: Owner) -> None:
+        self._runs, self._client, self._owner = runs, client, owner
+
+    def has(self, run: Run) -> bool:
+        """Whether it is one of them."""
+        return self._owner.has(ownership.whose(run))
+
+    def holds(self, run: Run) -> bool:
+        """Whether the backups that it names, and what it kept to be undone with, lie in our storage."""
+        return self._owner.has(ownership.lies(run))
+
+    def each(self, operation: str) -> Iterator[Run]:
+        """Those of one operation, newest first; read from the broker as they are taken."""
+        return listing.of(self._client, operation, self._owner.has)
+
+    def latest(self, operation: str, *, state: State | None = None) -> Run | None:
+        """The newest of that operation, in that state if one is said."""
+        return next((run for run in self.each(operation) if state in (None, run.state)), None)
+
+    def planned(self, entry: str) -> Run | None:
+        """The newest that this entry of the schedule asked for; one that had nothing to do is not remembered."""
+        found = listing.planned(self._client, entry, self._owner.has)
+        return next((run for run in found if not run.skipped), None)
+
+    def unfinished(self) -> list[Run]:
+        """What waits or runs, oldest first."""
+        return [run for run in self._runs.unfinished() if self.has(run)]
+
+    def rival(self, operation: str, arguments: dict[str, Any]) -> Run | None:
+        """A run, whoever's, that is to be alone with what this one would be alone with; None where nothing is."""
+        if operation not in ownership.LOCKED:
+            return None
+        told = ownership.about(self._runs.settings, operation, arguments)
+        here = self._owner._replace(sources=frozenset({told.get("source")}), targets=frozenset({told.get("target")}))
+        alike = (run for run in self._runs.unfinished() if run.operation == operation)
+        return next((run for run in alike if here.has(ownership.locks(run))), None)
 
 
 class Runs:
     """All runs that are remembered."""
 
-    def __init__(self, client: "redis.Redis") -> None:
+    def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._client: Any = client
+        self.settings = settings
+
+    @cached_property
+    def ours(self) -> Ours:
+        """Those that are ours, by the settings of this process."""
+        with broker.translated():
+            hosts = self._client.zrange(ownership.HOSTS, 0, -1)
+        return Ours(self, self._client, ownership.owner(self.settings, frozenset(host.decode() for host in hosts)))
 
     def add(self, run: Run) -> bool:
         """Remember a run, unless it is remembered already. Whether it was new."""
         with broker.translated():
-            new: bool = bool(self._client.set(_key(run.id), _dump(run), nx=True))
+            new: bool = bool(self._client.set(run_key(run.id), _dump(run), nx=True))
             if new:
                 self._index(run)
             return new
@@ -57,81 +103,46 @@ class Runs:
     def put(self, run: Run) -> None:
         """Remember it as it is now, and give up its lease when it has ended."""
         with broker.translated():
-            self._client.set(_key(run.id), _dump(run))
+            self._client.set(run_key(run.id), _dump(run))
             self._index(run)
 
     def _index(self, run: Run) -> None:
-        mine, planned, at = f"{_RUNS}:{run.operation}", _planned(run.asked_by), run.queued_at.timestamp()
-        kept = KEPT if run.operation in QUESTIONS else KEPT_LONG
         with self._client.pipeline(transaction=True) as pipe:
-            pipe.zadd(_RUNS, {run.id: at})
-            pipe.zadd(mine, {run.id: at})
-            if planned:
-                pipe.zadd(planned, {run.id: at})
-                pipe.zremrangebyrank(planned, 0, -1 - kept)
-            pipe.srem(_UNFINISHED, run.id) if run.ended else pipe.sadd(_UNFINISHED, run.id)
+            pipe.srem(UNFINISHED, run.id) if run.ended else pipe.sadd(UNFINISHED, run.id)
             if run.ended:
                 pipe.delete(lease_key(run.id))
             elif run.state == "STARTED":
                 # In the same step: a broker that has lost its memory must not learn of a run without its lease.
                 pipe.set(lease_key(run.id), run.id, ex=round(LEASE_SECONDS))
-            pipe.zrange(mine, 0, -1 - kept)
-            forgotten = pipe.execute()[-1]
-            if forgotten:
-                pipe.delete(*(_key(one.decode()) for one in forgotten))
-                for index in (_RUNS, mine):
-                    pipe.zrem(index, *forgotten)
-                pipe.srem(_UNFINISHED, *forgotten)
-                pipe.execute()
+            listing.add(pipe, run)
+            answers = pipe.execute()
+        listing.forget_beyond(self._client, run, answers)
 
     def get(self, identity: str) -> Run | None:
         """The run of that id; None for an id that was never issued, or long forgotten."""
         with broker.translated():
-            return _load(self._client.get(_key(identity)))
+            return loaded(self._client.get(run_key(identity)))
 
     def forget(self, identity: str) -> None:
         """A run that could not be queued after all leaves no trace."""
         with broker.translated():
             run = self.get(identity)
             with self._client.pipeline(transaction=True) as pipe:
-                pipe.delete(_key(identity))
-                pipe.zrem(_RUNS, identity)
-                pipe.srem(_UNFINISHED, identity)
+                pipe.delete(run_key(identity))
                 if run is not None:
-                    pipe.zrem(f"{_RUNS}:{run.operation}", identity)
-                    if planned := _planned(run.asked_by):
-                        pipe.zrem(planned, identity)
+                    listing.remove(pipe, run)
                 pipe.execute()
 
     def each(self, operation: str | None = None) -> Iterator[Run]:
         """All runs, of one operation if that is said, newest first; read from the broker as they are taken."""
-        return self._listed(f"{_RUNS}:{operation}" if operation else _RUNS)
-
-    def planned(self, entry: str) -> Run | None:
-        """The newest run that this entry of the schedule asked for; one that had nothing to do is not remembered."""
-        return next((run for run in self._listed(f"{_PLANNED}{entry}") if not run.skipped), None)
-
-    def _listed(self, index: str) -> Iterator[Run]:
-        start = 0
-        while True:
-            with broker.translated():
-                ids = self._client.zrevrange(index, start, start + PAGE - 1)
-                found = self._client.mget([_key(one.decode()) for one in ids]) if ids else []
-            yield from (run for text in found if (run := _load(text)) is not None)
-            if len(ids) < PAGE:
-                return
-            start += PAGE
-
-    def latest(self, operation: str, *, state: State | None = None) -> Run | None:
-        """The newest run of that operation, in that state if one is said."""
-        return next((run for run in self.each(operation) if state in (None, run.state)), None)
+        return listing.each(self._client, operation)
 
     def unfinished(self) -> list[Run]:
         """What waits or runs, oldest first."""
         with broker.translated():
-            ids = sorted(self._client.smembers(_UNFINISHED))
-            found = self._client.mget([_key(one.decode()) for one in ids]) if ids else []
-        runs = [run for text in found if (run := _load(text)) is not None and not run.ended]
+            ids = sorted(self._client.smembers(UNFINISHED))
+            found = self._client.mget([run_key(one.decode()) for one in ids]) if ids else []
+        runs = [run for text in found if (run := loaded(text)) is not None and not run.ended]
         return sorted(runs, key=lambda run: run.queued_at)
 
     def check_room(self) -> None:
@@ -169,11 +180,6 @@ class Runs:
         return {identity for text in texts for identity in _ID.findall(text.decode(errors="replace"))}
 
 
-def _planned(asked_by: str) -> str | None:
-    """The index of an entry of the schedule: thousands of other runs do not push its last one out of sight."""
-    return _PLANNED + asked_by.removeprefix(_BEAT) if asked_by.startswith(_BEAT) else None
-
-
 def _claim(identity: str, attempt: int) -> str:
     return f"{broker.PREFIX}claim:{identity}:{attempt}"
 
@@ -183,16 +189,5 @@ def lease_key(identity: str) -> str:
     return f"{broker.PREFIX}lease:{identity}"
 
 
-def _key(identity: str) -> str:
-    return f"{broker.PREFIX}run:{identity}"
-
-
 def _dump(run: Run) -> bytes:
     return run.model_dump_json().encode()
-
-
-def _load(text: bytes | None) -> Run | None:
-    try:
-        return None if text is None else Run.model_validate_json(text)
-    except ValidationError:
-        return None
