@@ -15,7 +15,7 @@ from tests.gates import Disguise
 from tests.processes import Shell
 from tests.servers import Binary, Server, free_port
 from worker import catalogue, handover, replicating
-from worker.adopt import adopt
+from worker.adopt import AdoptArguments, adopt
 from worker.config import Settings
 from worker.entries import Entry, Opaque
 from worker.errors import RefusedError, TargetError, UsageError
@@ -222,7 +222,7 @@ def test_an_adopted_file_goes_key_by_key(newest: Binary, start_server: StartServ
     server = start_server(newest)
     server.client().set("k", "v")
     server.client().save()
-    adopt(settings_for(server, tmp_path / "backups"), server.folder / "dump.rdb", silent)
+    adopt(settings_for(server, tmp_path / "backups"), AdoptArguments(file=server.folder / "dump.rdb"), silent)
     server.client().set("other", "x")
     report = mirror(server, tmp_path / "backups")
     assert (report["way"], report["deleted"], server.client().keys()) == ("keys", 1, [b"k"])
@@ -309,7 +309,7 @@ def test_where_a_key_cannot_be_written_nothing_is_deleted(small: Server, tmp_pat
         Entry(0, b"k", None, "string", None, b"v"),
     ]
     (tmp_path / "given.json").write_bytes(b"".join(portable.write(Given(entries), {})))
-    adopt(settings_for(small, tmp_path / "backups"), tmp_path / "given.json", silent)
+    adopt(settings_for(small, tmp_path / "backups"), AdoptArguments(file=tmp_path / "given.json"), silent)
     small.client().set("other", "x")
     report = mirror(small, tmp_path / "backups")
     assert (report["restored"], report["failed"], report["deleted"]) == (1, 1, 0)

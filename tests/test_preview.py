@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.backups import Given, asking, endpoint, fill_all, settings_for, take
 from tests.conftest import StartServer
 from tests.servers import Binary, Server
-from worker.adopt import adopt
+from worker.adopt import AdoptArguments, adopt
 from worker.config import Settings
 from worker.connection import TARGET, Endpoint
 from worker.entries import Entry, Opaque, Stream
@@ -59,7 +59,7 @@ def adopted(server: Server, storage: Path, entries: list[Entry], rdb_version: in
     chunks = rdb_writing.write(given, {}) if data_format == "rdb" else portable.write(given, {})
     path = storage.parent / f"{uuid.uuid4()}.{data_format}"
     path.write_bytes(b"".join(chunks))
-    return str(adopt(settings_for(server, storage), path, silent)["name"])
+    return str(adopt(settings_for(server, storage), AdoptArguments(file=path), silent)["name"])
 
 
 def change(server: Server, storage: Path, data_format: str = "rdb") -> Server:
@@ -359,7 +359,7 @@ def test_bytes_of_a_newer_server_are_foretold_to_fail(
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
     server = start_server(newest)
-    newer = Opaque(seal(b"\x1bnew", 79))
+    newer = Opaque(seal(b"\x13" + bytes(10), 79))
     entries = [Entry(0, name, None, "stream", None, newer) for name in (b"there", b"not there")]
     adopted(server, tmp_path / "b", [*entries, Entry(0, b"text", None, "string", value=b"x")], 9, "json")
     server.client().set("there", "x")

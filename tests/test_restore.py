@@ -26,7 +26,7 @@ from tests.conftest import StartServer
 from tests.payloads import string
 from tests.servers import Binary, Server, free_port
 from worker import catalogue
-from worker.adopt import adopt
+from worker.adopt import AdoptArguments, adopt
 from worker.entries import Entry
 from worker.errors import (
     ArtifactError,
@@ -564,12 +564,16 @@ def test_one_bad_key_among_good_ones_is_counted_and_the_rest_restored(source: Se
     good = [Entry(0, b"good:%d" % number, None, "string", b"\x00" + string(b"v")) for number in range(1000)]
     bad = Entry(2, b"bad\xff", None, "set", b"\x0b" + string(b"no intset"))
     (tmp_path / "dump.rdb").write_bytes(b"".join(write(Given([*good[:500], bad, *good[500:]], rdb_version=9), {})))
-    adopt(settings_for(source, tmp_path / "backups"), tmp_path / "dump.rdb", silent)
+    adopt(
+        settings_for(source, tmp_path / "backups"),
+        AdoptArguments(file=tmp_path / "dump.rdb", with_damaged=True),
+        silent,
+    )
     report = bring_back(source, tmp_path / "backups")
     assert counts(report) == {"restored": 1000, "failed": 1}
     (failure,) = report["failures"]
     assert (failure["db"], failure["key"], failure["type"]) == (2, "bad\\xff", "set")
-    assert "Bad data format" in failure["error"]
+    assert failure["error"].startswith("its value is damaged, and the target was not given it")
     assert source.client().dbsize() == 1000
     with pytest.raises(IncompleteError, match=r"1,000 restored, 0 skipped, 0 expired, 1 failed.*of database 2"):
         check_complete(report)
@@ -609,7 +613,11 @@ def test_damage_that_a_manifest_vouches_for_is_found_before_an_empty_target_is_w
 def test_only_the_first_failures_are_listed(source: Server, tmp_path: Path) -> None:
     bad = [Entry(0, b"bad:%d" % number, None, "set", b"\x0b" + string(b"no intset")) for number in range(100)]
     (tmp_path / "dump.rdb").write_bytes(b"".join(write(Given(bad, rdb_version=9), {})))
-    adopt(settings_for(source, tmp_path / "backups"), tmp_path / "dump.rdb", silent)
+    adopt(
+        settings_for(source, tmp_path / "backups"),
+        AdoptArguments(file=tmp_path / "dump.rdb", with_damaged=True),
+        silent,
+    )
     report = bring_back(source, tmp_path / "backups")
     assert counts(report) == {"failed": 100}
     assert 0 < len(report["failures"]) <= 20

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, StrictBool
 
 from worker import __version__, artifact, catalogue
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION
@@ -19,8 +19,8 @@ from worker.errors import ArtifactError, NotFoundError
 from worker.manifest import Manifest, Origin, Size, free_names
 from worker.meter import Meter
 from worker.progress import Progress, reported
+from worker.sound import Survey, survey
 from worker.storage import chunks_of, open_storage
-from worker.tally import Tally
 
 
 @contextmanager
@@ -41,7 +41,7 @@ class _Walked:
 
     data_format: FormatName
     compression: CompressionName
-    tally: Tally
+    survey: Survey
     reader: artifact.Reader
     raw_bytes: int
     sha256: str
@@ -53,17 +53,26 @@ class AdoptArguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     file: Path
+    with_damaged: StrictBool = False
+    """Also where values of it are damaged: a restore then leaves those out."""
 
 
-def adopt(settings: Settings, path: Path, progress: Progress) -> dict[str, Any]:
+def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> dict[str, Any]:
     """Take a file in as a backup: its manifest as a dict. It is pinned: its age is its data's, and may be great.
 
-    ArtifactError says what is wrong with the file; then nothing is left in storage.
+    Every value of it is decoded: a damaged one can end the server that it is restored into. ArtifactError says what is
+    wrong with the file; then nothing is left in storage.
     """
-    clock = time.monotonic()
+    clock, path = time.monotonic(), arguments.file
     storage = open_storage(settings.backup_storage)
     with opened(path) as file:
         walked = _walk(file, progress)
+        damage = walked.survey.damage
+        if damage.number and not arguments.with_damaged:
+            raise ArtifactError(
+                f"The file cannot be taken in as it is, for {damage.words}. Such a value can end the server that is given "
+                "it; with --damaged the file is taken in all the same, and restores leave out what is damaged."
+            )
         created = _created(walked.reader.facts, file)
         compression = walked.compression if walked.compression != "none" else DEFAULT_COMPRESSION[walked.data_format]
         with storage.draft(free_names(created, walked.data_format, COMPRESSIONS[compression].suffix)) as draft:
@@ -81,16 +90,10 @@ def _walk(file: BinaryIO, progress: Progress) -> _Walked:
     data_format, compression = artifact.sniff(file)
     size = file.seek(0, 2)
     file.seek(0)
-    stored, raw, tally = Meter(), Meter(hashed=False), Tally()
+    stored, raw = Meter(), Meter(hashed=False)
     dump = COMPRESSIONS[compression].decompress(stored.watch(reported(chunks_of(file), progress, "walking", size)))
-    reader = artifact.reader(raw.watch(artifact.bounded(dump, artifact.foreign_limit(size))), data_format, values=False)
-    for batch in reader.batches():
-        tally.add(batch)
-    if unreadable := getattr(reader, "unreadable", None):
-        raise ArtifactError(
-            f"The file cannot be taken in: {unreadable}. A redis-server of its own version can still load it."
-        )
-    return _Walked(data_format, compression, tally, reader, raw.bytes, stored.sha256)
+    reader = artifact.examiner(raw.watch(artifact.bounded(dump, artifact.foreign_limit(size))), data_format)
+    return _Walked(data_format, compression, survey(reader), reader, raw.bytes, stored.sha256)
 
 
 def _created(facts: dict[str, str], file: BinaryIO) -> datetime:
@@ -117,7 +120,7 @@ def _copy(draft: Draft, file: BinaryIO, walked: _Walked, compression: Compressio
 
 
 def _described(walked: _Walked, stored: Meter, path: Path) -> dict[str, Any]:
-    facts = walked.reader.facts
+    facts, tally = walked.reader.facts, walked.survey.tally
     return {
         "kind": "adopted",
         "data_format": walked.data_format,
@@ -126,12 +129,26 @@ def _described(walked: _Walked, stored: Meter, path: Path) -> dict[str, Any]:
         "engine": "none",
         "engine_reason": f"adopted from {path.name}",
         "source": Origin(version=facts.get("redis-ver") or facts.get("valkey-ver")),
-        "keys": walked.tally.keys,
-        "keys_by_db": walked.tally.by_db,
-        "expiring": walked.tally.expiring,
+        "keys": tally.keys,
+        "keys_by_db": tally.by_db,
+        "expiring": tally.expiring,
         "functions": len(walked.reader.libraries),
         "bytes": Size(raw=walked.raw_bytes, stored=stored.bytes),
         "sha256": stored.sha256,
         "tool_version": __version__,
         "pinned": True,
+        "damaged": walked.survey.damage.number,
+        "warnings": _warnings(walked.survey),
     }
+
+
+def _warnings(found: Survey) -> list[str]:
+    warnings = []
+    if found.damage.number:
+        warnings.append(f"A restore leaves out what no server should be given: {found.damage.words}.")
+    if found.empty:
+        warnings.append(
+            f"{found.empty:,} of its keys are empty collections, which a server leaves out when it loads the file: they are "
+            "neither counted nor restored."
+        )
+    return warnings

@@ -11,6 +11,7 @@ from worker.config import CompressionName, FormatName
 from worker.errors import ArtifactError
 from worker.formats import portable, rdb, rdb_writing
 from worker.formats.census import Census
+from worker.formats.soundness import Examiner
 from worker.formats.versions import FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.windows import Window
 from worker.manifest import Manifest, Origin
@@ -73,6 +74,11 @@ def foreign_limit(stored: int) -> int:
 def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
     """What reads entries out of these chunks; without `values` payloads are passed over unheld where that can be."""
     return rdb.Reader(chunks, values=values) if data_format == "rdb" else portable.Reader(chunks)
+
+
+def examiner(chunks: Iterator[bytes], data_format: FormatName) -> Reader:
+    """The same for who examines every value and writes none: the longest strings are passed over unheld."""
+    return Examiner(chunks) if data_format == "rdb" else portable.Reader(chunks)
 
 
 def count(chunks: Iterator[bytes], data_format: FormatName) -> Tally:

@@ -9,6 +9,7 @@ from worker.entries import Entry, Opaque, Stream, Value
 from worker.live import Judged
 from worker.request import Request
 from worker.selection import key_text
+from worker.sound import Damage
 
 SAMPLES = 5
 """Keys of each kind that are shown."""
@@ -29,6 +30,8 @@ class Findings:
         """What the target's memory has to grow by, about."""
         self.failing = 0
         """Keys that would be written, and that the target does not load."""
+        self.damage = Damage()
+        """Keys whose values are damaged: a restore would not send them."""
         self._mode, self._kinds = request.mode, request.kinds
         self._prefixes: set[bytes] = set()
         self._groups: Counter[tuple[int, str, bytes | None, Kind]] = Counter()
@@ -70,12 +73,14 @@ class Findings:
         """What the restore's report will say."""
         of_backup = {kind: number for kind, number in self.counts.items() if kind not in ("expired", "deleted")}
         restored = sum(number for kind, number in of_backup.items() if self.writes(kind))
+        failed = self.failing + self.damage.number
         return {
             "restored": restored - self.failing,
             "skipped": sum(of_backup.values()) - restored,
             "expired": self.counts["expired"],
-            "failed": self.failing,
-            "deleted": self.counts["deleted"],
+            "failed": failed,
+            # Only a mirror that could write all of it deletes anything.
+            "deleted": 0 if failed else self.counts["deleted"],
         }
 
     def as_dict(self) -> dict[str, Any]:
@@ -87,6 +92,7 @@ class Findings:
             "by_type": {kind: _told(counts) for kind, counts in sorted(by_type.items())},
             "by_prefix": _most(by_prefix),
             "forecast": self.forecast,
+            "damaged": self.damage.shown,
             "samples": {kind: self._samples[kind] for kind in KINDS if self._samples[kind]},
         }
 

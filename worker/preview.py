@@ -23,6 +23,7 @@ from worker.modules import Foreign
 from worker.progress import Progress, silent
 from worker.replicating import Job
 from worker.request import Request, check_readable, stream_of
+from worker.sound import sound
 from worker.sources.asking import ask_all
 from worker.sources.keys import Keys
 from worker.storage import open_storage
@@ -125,7 +126,8 @@ class Look:
 
     def _compare(self, keys: Keys, kept: KeySet, foreign: Foreign, progress: Progress) -> None:
         live = Live(keys, self._absent)
-        stream = stream_of(self._file, self._manifest, self._request, keys.now())
+        whole = stream_of(self._file, self._manifest, self._request, keys.now())
+        stream = sound(whole, self._manifest, self.findings.damage.add)
         done, expected = 0, self._request.expected_keys(self._manifest)
         for part in live.beside(stream):
             self.findings.add_alike(part.alike)
@@ -184,6 +186,8 @@ class Look:
     def warnings(self) -> list[str]:
         """What does not forbid the restore, and should be known before it."""
         found = list(self._foreseen)
+        if self.findings.damage.number:
+            found.append(f"The target would not be given all of it: {self.findings.damage.words}.")
         if self._piecemeal:
             found.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
         if not self.findings.counts.total():

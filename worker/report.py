@@ -52,6 +52,11 @@ class Report:
             shown = entry.key[:200].decode("utf-8", "backslashreplace")
             self.failures.append({"db": entry.db, "key": shown, "type": entry.type, "error": _explained(str(error))})
 
+    def refuse(self, entry: Entry, why: str) -> None:
+        """Count a key that was not sent: its value is damaged."""
+        self.taken += 1
+        self.fail(entry, f"its value is damaged, and the target was not given it: {why}")
+
     def warn(self, what: str) -> None:
         """Say something once, however often it happens."""
         if what not in self.warnings:

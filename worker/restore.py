@@ -21,6 +21,7 @@ from worker.progress import Progress, both
 from worker.replicating import Job
 from worker.report import counts
 from worker.request import Request, check_readable, stream_of
+from worker.sound import sound
 from worker.storage import open_storage
 from worker.target import Target
 
@@ -69,7 +70,8 @@ def _restore(
         reason = mirror.choose(job, force=arguments.force) if arguments.mode == "mirror" else None
         plan = Plan(manifest, file, arguments, endpoint, at)
         undo = before.take(settings, plan, told, target.report.warn)
-        stream = _of_kinds(stream_of(file, manifest, arguments, at), arguments, endpoint, target)
+        whole = sound(stream_of(file, manifest, arguments, at), manifest, target.report.refuse)
+        stream = _of_kinds(whole, arguments, endpoint, target)
         if arguments.mode == "mirror":
             mirror.run(job, stream, reason)
         else:

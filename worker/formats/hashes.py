@@ -13,6 +13,8 @@ from worker.formats.strings import read_length, read_string
 Pairs = list[tuple[bytes, bytes, int | None]]
 
 _read_milliseconds = Struct("<q").unpack_from
+_NEVER = -1
+"""Valkey's word for a field that does not expire."""
 _MAX_EXPIRY = 2**48
 """No Redis keeps an expiry of a field beyond that (ebuckets.h)."""
 
@@ -71,6 +73,8 @@ def read_valkey_expiring(data: bytes, pos: int) -> tuple[Pairs, int]:
         field, pos = read_string(data, pos)
         value, pos = read_string(data, pos)
         (expires_at,) = _read_milliseconds(data, pos)
-        fields.append((field, value, expires_at if expires_at != -1 else None))
+        if expires_at < _NEVER:
+            raise FormatError(f"A hash field expires at an impossible time, {expires_at}, at byte {pos}.")
+        fields.append((field, value, expires_at if expires_at != _NEVER else None))
         pos += 8
     return fields, pos

@@ -237,7 +237,7 @@ class Reader:
             self._hold(value)
             return self._window.pos
         self._keep(value, value.reached)
-        payload = value.held.getvalue() if self._values else None
+        payload = value.held.getvalue() or None
         batch.append(Entry(self._db, value.key, self._expires_at, TYPE_OF[value.code], payload))
         self._open, self._expires_at = None, None
         return value.reached

@@ -8,7 +8,7 @@ the bytes raises IndexError where a byte is missing: the caller translates it on
 from worker.errors import FormatError
 from worker.formats.packed import lzf
 
-_LZF = 0xC3
+LZF = 0xC3
 _INTEGERS = {0xC0: 1, 0xC1: 2, 0xC2: 4}
 
 
@@ -59,7 +59,7 @@ def read_strings(data: bytes, pos: int, count: int) -> tuple[list[bytes], int]:
 
 def view_string(data: bytes, pos: int) -> tuple[memoryview, int]:
     """As `read_string`, and a huge string is not copied."""
-    if data[pos] == _LZF:
+    if data[pos] == LZF:
         text, stop = _read_lzf(data, pos)
         return memoryview(text), stop
     if data[pos] >= 0xC0:
@@ -74,7 +74,7 @@ def view_string(data: bytes, pos: int) -> tuple[memoryview, int]:
 
 def _read_encoded(data: bytes, pos: int) -> tuple[bytes, int]:
     head = data[pos]
-    if head == _LZF:
+    if head == LZF:
         text, stop = _read_lzf(data, pos)
         return bytes(text), stop
     width = _INTEGERS.get(head)

@@ -1,5 +1,6 @@
 """The bytes of a file, a window at a time: where we are, and the CRC64 of all that has passed."""
 
+import re
 from collections.abc import Iterator
 from typing import NoReturn
 
@@ -8,6 +9,9 @@ from worker.formats.sealing import crc64
 
 CHECKSUM_BYTES = 8
 LARGEST_STEP = 64 << 20
+_MARK_BYTES = 40
+_MARK = re.compile(rb"[0-9a-f]{40}")
+"""What a primary that does not know the length of what it sends puts behind it (replication.c)."""
 LONGEST_RECORD = 513 << 20
 """Bytes of what must be held whole without having been asked for; a server takes 512 MB in one argument."""
 
@@ -45,9 +49,20 @@ class Window:
             rest.append(chunk)
             wanted -= max(len(chunk), 1)
         if len(rest) == 1:
-            self.fail("it is cut short")
+            self._fail_at_the_end(rest[0])
         self.data = b"".join(rest)
         return dropped
+
+    def _fail_at_the_end(self, rest: bytes) -> NoReturn:
+        """Nothing follows: it was cut, or written by something whose words we do not know, which its checksum tells."""
+        # The CRC64 of anything with its own one behind it is 0.
+        if crc64(rest, self._crc) == 0:
+            self.fail(
+                "its checksum is right, so nothing of it is missing, and what stands here is of no kind that this program "
+                "knows",
+                "This RDB file cannot be read to its end",
+            )
+        self.fail("it is cut short")
 
     def _drop(self, count: int) -> int:
         self._crc = crc64(self.data[:count], self._crc)
@@ -67,8 +82,22 @@ class Window:
         if len(rest) < checksum_bytes:
             self.fail("it is cut short")
         if len(rest) > checksum_bytes:
-            self.fail("something follows its end")
+            yield from self._fail_behind_the_end(rest[checksum_bytes:], self.offset + checksum_bytes)
         self._check(rest)
+
+    def _fail_behind_the_end(self, rest: bytes, whole: int) -> Iterator[None]:
+        """Say what is there, behind byte `whole`: servers load such a file, and do not look at it."""
+        number, first = len(rest), rest[: _MARK_BYTES + 1]
+        for chunk in self._chunks:
+            number += len(chunk)
+            first = (first + chunk)[: _MARK_BYTES + 1]
+            yield
+        what = f"{number:,} bytes follow its end" if number > 1 else "1 byte follows its end"
+        if _MARK.fullmatch(first):
+            what += ", the mark that ends a transfer by replication"
+        self.fail(
+            f"{what}; its first {whole:,} bytes may be a whole one (head -c {whole})", "This is not only an RDB file"
+        )
 
     def drain(self, end_mark: int) -> Iterator[None]:
         """Past something unreadable only the end is still checked, for which nothing must be understood."""

@@ -13,8 +13,11 @@ from worker.shell.performing import performed, verb
 
 @verb("adopt")
 @click.argument("file", type=click.Path(path_type=Path))
-def command(as_json: bool, file: Path) -> None:
+@click.option(
+    "--damaged", "with_damaged", is_flag=True, help="Also when values of it are damaged: restores leave those out."
+)
+def command(as_json: bool, file: Path, *, with_damaged: bool) -> None:
     """Take FILE in as a backup: a dump.rdb or a portable JSON, plain, .gz or .zst."""
-    arguments = AdoptArguments(file=file)
-    result = performed("adopt", arguments, lambda progress: adopt(load(), file, progress))
+    arguments = AdoptArguments(file=file, with_damaged=with_damaged)
+    result = performed("adopt", arguments, lambda progress: adopt(load(), arguments, progress))
     show(result, as_json=as_json, view=made)
