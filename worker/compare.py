@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from worker.entries import Entry, Opaque, Stream, Value
 from worker.errors import FormatError
-from worker.formats.sealing import FOOTER_BYTES, seal
+from worker.formats.sealing import FOOTER_BYTES, seal, version_of
 from worker.formats.values import decode
 from worker.longstring import LongString
 
@@ -55,10 +55,10 @@ def expired(entry: Entry, now: float) -> bool:
 
 def lasts_until(entry: Entry) -> int | None:
     """When its time is over, in milliseconds since the epoch; None for never."""
-    if entry.payload is not None or entry.type != "hash" or not entry.value:
+    fields: Any = entry.value
+    if entry.payload is not None or entry.type != "hash" or not fields or isinstance(fields, Opaque):
         return entry.expires_at
     # A hash that is built anew has nothing to hold when each of its fields has expired.
-    fields: Any = entry.value
     times = [at for _, _, at in fields]
     ends = [entry.expires_at, None if None in times else max(times)]
     return min((one for one in ends if one is not None), default=None)
@@ -97,14 +97,19 @@ def parts(entry: Entry, version: int | None, now: float) -> Parts:
 
 def _value(entry: Entry, version: int | None) -> Value | LongString | None:
     """The value; one that nobody can decode as its bytes."""
-    if entry.payload is None:
-        return entry.value
-    if string := LongString.of(entry.payload):
-        return string
+    if entry.payload is not None:
+        return LongString.of(entry.payload) or _decoded(entry.payload, version or 0)
+    if isinstance(entry.value, Opaque):
+        # A document may hold a payload of any type.
+        return _decoded(entry.value.dump[:-FOOTER_BYTES], version_of(entry.value.dump))
+    return entry.value
+
+
+def _decoded(payload: bytes, version: int) -> Value:
     try:
-        return decode(entry.payload, version or 0)
+        return decode(payload, version)
     except FormatError:
-        return Opaque(seal(entry.payload, version or 0))
+        return Opaque(seal(payload, version))
 
 
 def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:

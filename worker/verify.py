@@ -58,7 +58,9 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
 def _damaged(manifest: Manifest) -> list[str]:
     if not manifest.damaged:
         return []
-    return [f"{manifest.damaged:,} of its values are damaged, as they were when it was adopted: restores leave them out."]
+    return [
+        f"{manifest.damaged:,} of its values are damaged, as they were when it was adopted: restores leave them out."
+    ]
 
 
 def _check_content(manifest: Manifest, raw: Iterator[bytes]) -> None:
