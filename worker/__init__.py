@@ -7,7 +7,7 @@ runs     recording.py (one run as it goes), reaper.py (runs that were killed), r
          listing.py (which there are), ownership.py (whose they are)
 search   inquiry.py (what is asked), places.py (where a key may be), history.py (what changed); index.py beside a backup, buckets.py (its records, sorted), scratch.py (temporary files)
 memory   catalogue.py, manifest.py, retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
-choice   request.py (what is asked), selection.py (which keys), redirection.py (where to)
+choice   request.py (what is asked), selection.py (which keys), redirection.py (where to), sound.py (what may be sent)
 preview  live.py (the same keys, alive), compare.py, differences.py, longstring.py, modules.py, findings.py; freshness.py (is it still so), fingerprint.py (told by sums)
 mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one file), surplus.py, keyset.py (what to delete);
          standins.py, guardian.py, promotion.py (the target is a primary again, whatever happens)
