@@ -149,7 +149,7 @@ def _sessions(bot: _Bot) -> None:
 
 def _limits_and_caches(bot: _Bot) -> None:
     for user in bot.users(300):
-        bot.pipe.set(f"limit:{user}", bot.dice.randrange(1, 20), ex=bot.dice.randrange(600, 3600))
+        bot.pipe.set(f"limit:{user}", bot.dice.randrange(1, 20), exat=bot.now + bot.dice.randrange(600, 3600))
     for number in range(200):
         # Packed structures, as a program writes them: neither a readable key nor text.
         key = b"cache:" + number.to_bytes(4, "little") + b"\xff"

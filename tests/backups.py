@@ -12,21 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from tests.data import fill
-from tests.reading import raw, read
+from tests.reading import raw
 from tests.servers import Server
 from worker.backup import BackupArguments, backup
 from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
-from worker.entries import Entry, Stream, Value
+from worker.entries import Entry
 from worker.manifest import NAME, Manifest, Origin, Scope, Size
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
 
 DATABASES = (0, 3)
 ANYWHERE = Scope(None, None)
-
-# PTTL, before there was PEXPIRETIME, is a difference of two clocks.
-_TOLERANCE = 10
 
 
 def settings_for(server: Server, storage: Path, **more: Any) -> Settings:
@@ -51,7 +48,7 @@ def endpoint(server: Server, *, hurried: bool = False) -> Endpoint:
 def fill_all(server: Server) -> Server:
     """Data of every type in two databases; the server itself."""
     for db in DATABASES:
-        fill(server.client(db), server.binary.version)
+        fill(server.client(db), server.binary)
     return server
 
 
@@ -131,77 +128,3 @@ class Given:
         yield []
         for start in range(0, len(self.entries), 4):
             yield self.entries[start : start + 4]
-
-
-@dataclass(frozen=True)
-class State:
-    """All that must survive a backup and a restore."""
-
-    digest: bytes
-    values: dict[tuple[int, bytes], Value]
-    expiries: dict[tuple[int, bytes], int]
-    functions: list[Any]
-
-
-def state(server: Server, *, times: bool = True, like: tuple[int, ...] = ()) -> State:
-    """What the server holds; streams without the times of consumers where `times` says so, which no command can set.
-
-    `like` is the version of an older server: what that one does not keep is left out, for a comparison with it.
-    """
-    version = min(server.binary.version, like or server.binary.version)
-    values: dict[tuple[int, bytes], Value] = {}
-    expiries: dict[tuple[int, bytes], int] = {}
-    for db in DATABASES:
-        client = asking(server, db)
-        for key, kind in _types(client):
-            # The digest compares the rest.
-            if kind == "stream" or (kind == "hash" and version >= (7, 4)) or like:
-                values[db, key] = _less(read(client, kind, key, version), times=times, version=version)
-        expiries |= _expiries(server, db)
-    listed = server.binary.version >= (7, 0) <= version
-    functions = asking(server).execute_command("FUNCTION", "LIST", "WITHCODE") if listed else []
-    return State(b"" if like else server.digest(), values, expiries, sorted(functions))
-
-
-def _types(client: Any) -> Iterator[tuple[bytes, str]]:
-    keys = client.execute_command("KEYS", "*")
-    pipe = client.pipeline(transaction=False)
-    for key in keys:
-        pipe.execute_command("TYPE", key)
-    return zip(keys, (kind.decode() for kind in pipe.execute()), strict=True)
-
-
-def _less(value: Value, *, times: bool, version: tuple[int, ...]) -> Value:
-    if isinstance(value, Stream):
-        if version < (7, 0):
-            value.max_deleted_id = value.entries_added = None
-        for group in value.groups:
-            if version < (7, 0):
-                group.entries_read = None
-            for consumer in group.consumers:
-                if not times:
-                    consumer.seen_at = consumer.active_at = None
-    return value
-
-
-def _expiries(server: Server, db: int) -> dict[tuple[int, bytes], int]:
-    """Milliseconds since the epoch."""
-    client, absolute = asking(server, db), server.binary.version >= (7, 0)
-    keys = client.execute_command("KEYS", "*")
-    pipe = client.pipeline(transaction=True)
-    pipe.execute_command("TIME")
-    for key in keys:
-        pipe.execute_command("PEXPIRETIME" if absolute else "PTTL", key)
-    (seconds, microseconds), *told = pipe.execute()
-    now = 0 if absolute else int(seconds) * 1000 + int(microseconds) // 1000
-    return {(db, key): now + left for key, left in zip(keys, told, strict=True) if left >= 0}
-
-
-def assert_same(before: State, after: State, *, exact: bool) -> None:
-    """`exact` says whether both servers tell expiry to the millisecond."""
-    assert after.digest == before.digest
-    assert after.values == before.values
-    assert after.functions == before.functions
-    assert after.expiries.keys() == before.expiries.keys()
-    tolerance = 0 if exact else _TOLERANCE
-    assert all(abs(at - before.expiries[key]) <= tolerance for key, at in after.expiries.items())

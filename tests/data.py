@@ -3,22 +3,24 @@
 import time
 from typing import Any
 
+from tests.servers import Binary
+
 BINARY = bytes(range(256))
 
 
-def fill(client: Any, version: tuple[int, ...]) -> None:
+def fill(client: Any, binary: Binary) -> None:
     """Fill one database: small and large encodings of each type, numeric edges, binary, TTLs, streams with groups."""
     now = int(time.time() * 1000)
     pipe = client.pipeline(transaction=False)
     _strings(pipe, now)
     _collections(pipe)
-    _streams(pipe, version)
+    _streams(pipe, binary.version)
     pipe.execute()
-    if version >= (7, 0):
+    if binary.version >= (7, 0):
         db = client.connection_pool.connection_kwargs["db"]
         code = f"#!lua name=lib{db}\nredis.register_function('f{db}', function() return 1 end)"
         client.execute_command("FUNCTION", "LOAD", "REPLACE", code)
-    if version >= (7, 4):
+    if binary.fields_expire:
         _field_expiry(client, now)
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from redis import Redis
 
-from tests.servers import Server
+from tests.servers import Binary, Server
 from worker.entries import Consumer, Group, Pending, Stream, Value
 
 
@@ -15,7 +15,7 @@ def raw(server: Server, db: int = 0) -> "Redis":
     return client
 
 
-def read(client: "Redis", kind: str, key: bytes, version: tuple[int, ...]) -> Value:
+def read(client: "Redis", kind: str, key: bytes, binary: Binary) -> Value:
     """The value of `key`, a `kind` of worker.entries.TYPES, in the order that `settle` gives."""
     ask: Any = client.execute_command
     if kind == "string":
@@ -27,9 +27,9 @@ def read(client: "Redis", kind: str, key: bytes, version: tuple[int, ...]) -> Va
     if kind == "zset":
         return settle([(member, float(score)) for member, score in _twos(ask("ZRANGE", key, 0, -1, "WITHSCORES"))])
     if kind == "hash":
-        return settle(_hash(ask, key, version))
+        return settle(_hash(ask, key, binary))
     assert kind == "stream"
-    return _stream(ask, key) if version >= (6, 0) else _old_stream(client, key)
+    return _stream(ask, key) if binary.version >= (6, 0) else _old_stream(client, key)
 
 
 def settle(value: Value, kind: str = "") -> Value:
@@ -50,11 +50,11 @@ def _facts(flat: list[Any]) -> dict[str, Any]:
     return {name.decode(): value for name, value in _twos(flat)}
 
 
-def _hash(ask: Any, key: bytes, version: tuple[int, ...]) -> list[tuple[bytes, bytes, int | None]]:
+def _hash(ask: Any, key: bytes, binary: Binary) -> list[tuple[bytes, bytes, int | None]]:
     pairs = _twos(ask("HGETALL", key))
-    if version < (7, 4):
+    if not binary.fields_expire:
         return [(field, value, None) for field, value in pairs]
-    times = ask("HPEXPIRETIME", key, "FIELDS", len(pairs), *(field for field, _ in pairs))
+    times = ask("HPEXPIRETIME", key, "FIELDS", len(pairs), *(field for field, _ in pairs)) if pairs else []
     return [(*pair, None if time == -1 else time) for pair, time in zip(pairs, times, strict=True)]
 
 
@@ -100,10 +100,11 @@ def _timed(client: "Redis", *command: Any) -> tuple[int, Any]:
     for _ in range(1000):
         pipe: Any = client.pipeline(transaction=True)
         before, reply, after = pipe.execute_command("TIME").execute_command(*command).execute_command("TIME").execute()
-        if _milliseconds(before) == _milliseconds(after):
-            return _milliseconds(before), reply
+        if milliseconds(before) == milliseconds(after):
+            return milliseconds(before), reply
     raise AssertionError(f"the server never answers {command[0]} within a millisecond")
 
 
-def _milliseconds(time: list[bytes]) -> int:
+def milliseconds(time: list[bytes]) -> int:
+    """The reply to TIME, in milliseconds since the epoch."""
     return int(time[0]) * 1000 + int(time[1]) // 1000

@@ -37,6 +37,11 @@ class Binary:
         """The Redis whose commands it understands."""
         return _VALKEY_SPEAKS if self.name == "valkey" else self.release
 
+    @property
+    def fields_expire(self) -> bool:
+        """Whether the fields of a hash may have an expiry of their own."""
+        return self.version >= (7, 4) or (self.name == "valkey" and self.release >= (9,))
+
 
 # What each Valkey says in INFO for old clients' sake; what it has beyond that Redis is asked by `release`.
 _VALKEY_SPEAKS = (7, 2, 4)
@@ -171,11 +176,6 @@ class Server:
     def client(self, db: int = 0, **options: Any) -> "redis.Redis":
         """A client with plain replies: bytes, and RESP2 shapes on every server."""
         return redis.Redis(unix_socket_path=self.socket, db=db, password=self.password or None, protocol=2, **options)
-
-    def digest(self) -> bytes:
-        """DEBUG DIGEST: equal on two servers exactly when their data is."""
-        client: Any = self.client()
-        return bytes(client.execute_command("DEBUG", "DIGEST"))
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

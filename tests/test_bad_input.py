@@ -18,6 +18,7 @@ from tests.backups import take
 from tests.conftest import StartServer
 from tests.processes import CANARY, Ended, Shell, command, damaged_dump, eventually, listing, with_password
 from tests.servers import Binary, Server, binaries, free_port, running
+from tests.states import state
 
 SETTINGS = {
     "BACKUP_FORMAT": "xml",
@@ -61,7 +62,7 @@ class House:
         """Run a command that must fail in the way that everything here must fail."""
         server = watched or self.source
         alive = server.process.poll() is None
-        before = (listing(self.shell.storage), server.digest() if alive else None)
+        before = (listing(self.shell.storage), state(server) if alive else None)
         ended = self.run(*arguments)
         said = ended.out + ended.err
         assert ended.code == code, said
@@ -73,7 +74,7 @@ class House:
         assert not usage or usage[0].startswith("Usage: "), ended.err
         assert "Traceback" not in said
         assert CANARY not in said
-        assert (listing(self.shell.storage), server.digest() if alive else None) == before
+        assert (listing(self.shell.storage), state(server) if alive else None) == before
 
 
 @pytest.fixture
@@ -397,7 +398,7 @@ def _full(house: House) -> Server:
 
 def _read_only_replica(house: House) -> Server:
     target = house.second("--replicaof", "127.0.0.1", str(house.source.port), "--masterauth", CANARY)
-    eventually(lambda: target.digest() == house.source.digest(), "the replica to have it all")
+    eventually(lambda: state(target) == state(house.source), "the replica to have it all")
     return target
 
 
@@ -497,12 +498,12 @@ MISUSED = {
 
 @pytest.mark.parametrize("what", MISUSED)
 def test_exit_code_2_is_for(what: str, house: House) -> None:
-    before = (listing(house.shell.storage), house.source.digest())
+    before = (listing(house.shell.storage), state(house.source))
     ended = house.run(*MISUSED[what])
     assert ended.code == 2
     assert ended.out == ""
     assert "Traceback" not in ended.err
-    assert (listing(house.shell.storage), house.source.digest()) == before
+    assert (listing(house.shell.storage), state(house.source)) == before
 
 
 def test_a_restore_with_a_key_that_cannot_be_written_exits_with_1_and_names_it(house: House) -> None:

@@ -12,19 +12,18 @@ from redis.retry import Retry
 
 from tests.backups import (
     asking,
-    assert_same,
     bring_back,
     eventually,
     files,
     fill_all,
     settings_for,
-    state,
     take,
     wipe,
 )
 from tests.conftest import StartServer
 from tests.data import fill
 from tests.servers import Binary, Server, binaries, free_port
+from tests.states import assert_same, state
 from worker import verify
 from worker.backup import BackupArguments, backup
 from worker.errors import RefusedError, SourceError, SourceUnavailableError
@@ -69,7 +68,7 @@ def test_what_was_backed_up_comes_back(way: Way, source: Server, tmp_path: Path)
     wipe(source)
     report = bring_back(source, storage)
     assert (report["restored"], report["failed"], report["warnings"]) == (manifest["keys"], 0, [])
-    assert_same(before, state(source, times=way.format == "rdb"), exact=source.binary.version >= (7, 0))
+    assert_same(before, state(source, times=way.format == "rdb"))
 
 
 @pytest.mark.parametrize("engine", ["replication", "scan", "typed"])
@@ -92,8 +91,7 @@ def test_json_of_a_newer_server_goes_into_an_older_one(
     manifest = take(newer, tmp_path, format="json")
     report = bring_back(older, tmp_path)
     assert (report["restored"], report["failed"]) == (manifest["keys"], 0)
-    before = state(newer, times=False, like=old.version)
-    assert_same(before, state(older, times=False, like=old.version), exact=False)
+    assert_same(newer, older, times=False)
 
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)
@@ -104,7 +102,7 @@ def test_what_the_older_server_cannot_be_told_is_said(
     take(newer, tmp_path, format="json")
     warnings = " ".join(bring_back(older, tmp_path)["warnings"])
     assert ("no functions" in warnings) == (old.version < (7, 0) <= new.version)
-    assert ("expiry of single fields" in warnings) == (old.version < (7, 4) <= new.version)
+    assert ("expiry of single fields" in warnings) == (new.fields_expire and not old.fields_expire)
 
 
 @pytest.mark.parametrize(("old", "new"), PAIRS)
@@ -113,12 +111,12 @@ def test_an_rdb_of_a_newer_server_is_refused_by_an_older_one(
 ) -> None:
     newer, older = fill_all(start_server(new)), start_server(old)
     older.client().set("mine", "untouched")
-    before = older.digest()
+    before = state(older)
     version = take(older, tmp_path / "old")["rdb_version"]
     assert take(newer, tmp_path / "new")["rdb_version"] > version
     with pytest.raises(RefusedError, match=r"too old for this backup.*json"):
         bring_back(older, tmp_path / "new")
-    assert older.digest() == before
+    assert_same(older, before)
 
 
 def test_a_user_who_may_not_replicate_gets_a_scan(source: Server, tmp_path: Path) -> None:
@@ -130,20 +128,20 @@ def test_a_user_who_may_not_replicate_gets_a_scan(source: Server, tmp_path: Path
     assert manifest["engine"] == "scan"
     assert "psync" in manifest["engine_reason"].lower()
     assert "secret" not in str(manifest)
-    before = source.digest()
+    before = state(source)
     wipe(source)
     restore(settings, RestoreArguments(name="latest"), silent)
-    assert source.digest() == before
+    assert_same(source, before)
 
 
 def test_a_password_is_used_and_told_nowhere(binary: Binary, start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(binary, password="canary-7")
-    fill(server.client(), binary.version)
-    before = server.digest()
+    fill(server.client(), binary)
+    before = state(server)
     manifest = take(server, tmp_path)
     server.client().flushall()
     report = bring_back(server, tmp_path)
-    assert server.digest() == before
+    assert_same(server, before)
     stored = b"".join((tmp_path / name).read_bytes() for name in files(tmp_path) if "redis_backup" in name)
     assert b"canary-7" not in stored
     assert "canary-7" not in f"{manifest} {report}"
@@ -164,26 +162,26 @@ def test_a_wrong_password_is_said_in_plain_words(
 
 @pytest.mark.parametrize("engine", ["replication", "scan", "typed"])
 def test_a_unix_socket_will_do(engine: str, source: Server, tmp_path: Path) -> None:
-    fill(source.client(), source.binary.version)
-    before = source.digest()
+    fill(source.client(), source.binary)
+    before = state(source, times=engine != "typed")
     settings = settings_for(source, tmp_path, redis_url=f"unix://{source.socket}?db=0")
     data_format = "json" if engine == "typed" else "rdb"
     manifest = backup(settings, BackupArguments.model_validate({"engine": engine, "format": data_format}), silent)
     assert manifest["source"]["address"] == source.socket
     wipe(source)
     restore(settings, RestoreArguments(name="latest"), silent)
-    assert source.digest() == before
+    assert_same(source, before)
 
 
 @pytest.mark.parametrize("engine", ["replication", "scan", "typed"])
 def test_tls_is_spoken(engine: str, encrypted: Server, tmp_path: Path) -> None:
     fill_all(encrypted)
-    before = encrypted.digest()
+    before = state(encrypted, times=engine != "typed")
     manifest = take(encrypted, tmp_path, engine=engine, format="json" if engine == "typed" else "rdb")
     assert manifest["engine"] == engine
     wipe(encrypted)
     bring_back(encrypted, tmp_path)
-    assert encrypted.digest() == before
+    assert_same(encrypted, before)
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(encrypted: Server, tmp_path: Path) -> None:
@@ -212,7 +210,7 @@ def test_a_replica_is_a_source_too(engine: str, source: Server, start_server: St
     assert manifest["engine"] == ("replication" if engine == "auto" else engine)
     wipe(source)
     bring_back(source, tmp_path)
-    assert_same(before, state(source, times=False), exact=source.binary.version >= (7, 0))
+    assert_same(before, state(source, times=False))
 
 
 @pytest.mark.parametrize("stale", ["yes", "no"])

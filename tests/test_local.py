@@ -24,6 +24,7 @@ from local import servers
 from tests.conftest import StartServer
 from tests.programs import program
 from tests.servers import Binary, free_port
+from tests.states import assert_same, state
 from worker.config import WebSettings
 from worker.errors import UsageError
 
@@ -209,7 +210,7 @@ def opens_with_a_password_that_nobody_else_is_told(run: Run) -> None:
 def test_a_source_of_ones_own_is_only_read(project: Path, newest: Binary, start_server: StartServer) -> None:
     source = start_server(newest)
     source.client().set("mine", 1)
-    before = source.digest()
+    before = state(source)
     run = Run(project, {"REDIS_URL": source.url})
     run.wait_until_up()
     opens_with_a_password_that_nobody_else_is_told(run)
@@ -217,7 +218,7 @@ def test_a_source_of_ones_own_is_only_read(project: Path, newest: Binary, start_
     with socket.socket() as probe:
         assert probe.connect_ex(("127.0.0.1", run.source_port)) != 0
     wait_for_success(run, run.celery("call", "worker.tasks.backup"))
-    assert source.digest() == before
+    assert_same(source, before)
     run.process.terminate()
     assert run.process.wait(60) == 0
     assert processes_in(project) == {}

@@ -15,6 +15,7 @@ from tests.backups import asking, eventually, kill_myself, killed, settings_for,
 from tests.conftest import StartServer
 from tests.processes import CELERY, PYTHON, Background, Sent, environment, sender
 from tests.servers import Binary, Server, running
+from tests.states import State, state
 from worker import broker, handover, reaper, replicating, standins
 from worker.config import Settings
 from worker.connection import TARGET, Endpoint
@@ -42,8 +43,8 @@ class Mirror:
 
     target: Server
     settings: Settings
-    old: bytes
-    new: bytes
+    old: State
+    new: State
 
     @property
     def role(self) -> str:
@@ -68,11 +69,11 @@ class Mirror:
         """It is a primary, and holds the one or the other; what is told of it, if anything is, is true."""
         assert eventually(lambda: not self.target.client().info("persistence")["loading"])
         assert eventually(lambda: self.role == "master")
-        digest = self.target.digest()
-        assert digest in ((self.old,) if still_old else (self.old, self.new))
+        now = state(self.target)
+        assert now in ((self.old,) if still_old else (self.old, self.new))
         if "is a primary again" in told:
             assert re.findall("holds (the backup|what it held before|what it had saved before)", told) in (
-                [["the backup"]] if digest == self.new else [["what it held before"], ["what it had saved before"]]
+                [["the backup"]] if now == self.new else [["what it held before"], ["what it had saved before"]]
             )
         self.target.client().set("it takes writes", "x")
 
@@ -80,15 +81,15 @@ class Mirror:
         """The same once more, undisturbed."""
         self.settings = self.settings.model_copy(update={"redis_url": self.target.url})
         report = self.run("", lambda: None)
-        assert (report["way"], self.target.digest(), self.role) == ("replication", self.new, "master")
+        assert (report["way"], state(self.target), self.role) == ("replication", self.new, "master")
 
 
 @dataclass
 class Taken:
-    """A backup, and the digest of what it holds."""
+    """A backup, and what it holds."""
 
     storage: Path
-    digest: bytes
+    holds: State
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,7 @@ def taken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Binary], Taken]
             # Before 7.0 a server that loads answers every two megabytes.
             source.client().mset({f"big:{number}": os.urandom(1 << 19) for number in range(16)})
             take(source, folder / "backups", compression="none")
-            return Taken(folder / "backups", source.digest())
+            return Taken(folder / "backups", state(source))
 
     return made_by
 
@@ -114,7 +115,7 @@ def made(binary: Binary, start_server: StartServer, taken: Taken) -> Mirror:
     target.client(5).set("text", "mine")
     target.client().save()
     settings = settings_for(target, taken.storage, backup_undo_days=0)
-    return Mirror(target, settings, target.digest(), taken.digest)
+    return Mirror(target, settings, state(target), taken.holds)
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_the_connection_of_the_target_to_us_is_cut(step: str, mirror: Mirror, mo
     except TargetError as error:
         told = str(error)
     # A target that has the file may have loaded it before anybody noticed.
-    assert "is a primary again" in told or (step in ("sent", "loading") and mirror.target.digest() == mirror.new)
+    assert "is a primary again" in told or (step in ("sent", "loading") and state(mirror.target) == mirror.new)
     mirror.check(told, still_old=step in OLD_UNTIL)
 
 
@@ -379,7 +380,7 @@ def test_a_worker_makes_a_mirror_and_may_be_killed_in_the_next(
         worker.wait_until_it_says("ready.")
         asked = {"name": "latest", "mode": "mirror"}
         report = Sent(app.send_task("worker.tasks.restore", kwargs=asked).id, memory).result()
-        assert (report["way"], mirror.target.digest()) == ("replication", mirror.new)
+        assert (report["way"], state(mirror.target)) == ("replication", mirror.new)
         app.send_task("worker.tasks.restore", kwargs=asked)
         assert eventually(lambda: bool(mirror.target.client().info("persistence")["loading"]))
     finally:

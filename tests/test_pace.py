@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import structlog
 
-from tests.backups import assert_same, bring_back, endpoint, fill_all, settings_for, state, take
+from tests.backups import bring_back, endpoint, fill_all, settings_for, take
 from tests.conftest import StartServer
 from tests.servers import Binary, Server
+from tests.states import assert_same, state
 from worker import pace as pacing
 from worker.pace import GENTLE_KEYS, Pace
 from worker.restore import RestoreArguments
@@ -169,7 +170,7 @@ def test_beside_traffic_a_backup_and_a_restore_give_the_same(
     assert_gentle(rests)
     assert bring_back(target, tmp_path, name, mode="overwrite")["failed"] == 0
     assert_gentle(rests)
-    assert_same(before, state(target, times=data_format == "rdb"), exact=False)
+    assert_same(before, state(target, times=data_format == "rdb"))
 
 
 @pytest.mark.usefixtures("_beside_traffic")

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from tests.backups import manifest_of, take
 from tests.processes import CANARY, Background, eventually
+from tests.states import assert_same, state
 from tests.web import Browser, Web
 from web import byhand
 from worker import audit, catalogue
@@ -202,10 +203,10 @@ def test_no_run_is_so_odd_that_a_page_fails(web_app: Web, admin: Browser) -> Non
     made = []
     for operation in OPERATIONS:
         for number, given in enumerate(ARGUMENTS):
-            for state in ("SUCCESS", "FAILURE"):
-                made.append(f"{operation}-{number}-{state}")
+            for outcome in ("SUCCESS", "FAILURE"):
+                made.append(f"{operation}-{number}-{outcome}")
                 value = ODD[len(made) % len(ODD)]
-                ended(web_app, state, id=made[-1], operation=operation, arguments=given, value=value)
+                ended(web_app, outcome, id=made[-1], operation=operation, arguments=given, value=value)
     audit.record(web_app.settings, "admin", "backup", "SUCCESS", run="one", arguments={"databases": ["a", None, 0]})
     pages = {f"/tasks/{identity}" for identity in made} | {f"/tasks?page={page}" for page in (1, 2, 3, 4)} | set(PAGES)
     assert {path: status for path in sorted(pages) if (status := admin.get(path).status_code) != 200} == {}
@@ -368,14 +369,14 @@ def test_the_shell_lines_of_a_json_backup_bring_its_text_back(web_app: Web) -> N
     steps = byhand.steps(manifest(web_app, make_backup(web_app, format="json")))
     for step in steps[:-1]:
         subprocess.run(["sh", "-ec", step.line], cwd=web_app.storage, check=True, capture_output=True)
-    before = web_app.source.digest()
+    before = state(web_app.source)
     web_app.source.client().flushall()
     commands = (web_app.storage / "commands.txt").read_bytes()
     line = ["redis-cli", "-s", web_app.source.socket, "-a", CANARY, "--no-auth-warning"]
     if not shutil.which("redis-cli"):
         pytest.skip("redis-cli is not installed")
     subprocess.run(line, input=commands, check=True, capture_output=True)
-    assert web_app.source.digest() == before
+    assert_same(web_app.source, before)
 
 
 def test_a_restore_is_told_in_words_before_it_is_asked_for(web_app: Web, admin: Browser) -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.backups import Given, asking, endpoint, fill_all, settings_for, take
 from tests.conftest import StartServer
 from tests.servers import Binary, Server
+from tests.states import assert_same, state
 from worker.adopt import AdoptArguments, adopt
 from worker.config import Settings
 from worker.connection import TARGET, Endpoint
@@ -217,9 +218,9 @@ def test_the_forecast_is_what_the_restore_then_reports(
         name = adopted(server, storage, entries, scan.rdb_version, data_format)
         others, alike = live
         write(server, others | {key: backed_up[key] for key in alike if key in backed_up}, base)
-        before = server.digest()
+        before = state(server)
         foretold = look(server, storage, name, mode=mode, **arguments)
-        assert server.digest() == before
+        assert_same(server, before)
         assert foretold["refusal"] is None
         report = report_of(server, storage, name, mode=mode, **arguments)
         assert as_foretold(report) == foretold["forecast"], foretold["counts"]
@@ -257,10 +258,10 @@ def monitored(server: Server) -> Iterator[list[list[str]]]:
 
 @pytest.mark.parametrize("mode", ["skip", "overwrite", "mirror"])
 def test_the_target_is_only_read(mode: str, changed: Server, tmp_path: Path) -> None:
-    before = changed.digest()
+    before = state(changed)
     with monitored(changed) as told:
         look(changed, tmp_path / "rdb", mode=mode)
-    assert changed.digest() == before
+    assert_same(changed, before)
     given_commands = {words[0].upper() for words in told}
     assert given_commands >= {"DUMP", "TIME"}
     writers = [words for words in told if words[0].upper() not in _NO_WRITERS]
@@ -519,11 +520,11 @@ def test_a_target_that_has_changed_since_is_refused_unless_forced(remembering: S
     run = previewed(remembering, mode="overwrite")
     changed.client().delete("int:1")
     changed.client(3).set("text", "changed meanwhile")
-    before = changed.digest()
+    before = state(changed)
     words = r"has changed since the preview: new 3 \(2 then\), of another value 6 \(5 then\)\..*--force"
     with pytest.raises(RefusedError, match=words):
         again(remembering, mode="overwrite", preview=run)
-    assert changed.digest() == before
+    assert_same(changed, before)
     report = again(remembering, mode="overwrite", preview=run, force=True)
     assert [warning.partition(":")[0] for warning in report["warnings"]] == ["The target has changed since the preview"]
     assert report["restored"] == report["restored"] + report["skipped"] > 60
@@ -565,10 +566,10 @@ def test_a_change_that_leaves_the_counts_as_they_were_is_noticed(
 ) -> None:
     run = previewed(remembering, mode="mirror")
     do(changed.client())
-    before = changed.digest()
+    before = state(changed)
     with pytest.raises(RefusedError, match=f"has changed since the preview: .*{words}"):
         again(remembering, mode="mirror", preview=run)
-    assert changed.digest() == before
+    assert_same(changed, before)
 
 
 def test_what_a_restore_does_not_write_may_change_meanwhile(remembering: Settings, changed: Server) -> None:

@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from tests.backups import asking, eventually
 from tests.conftest import StartServer
 from tests.servers import Binary, Server, free_port
+from tests.states import assert_same, state
 from worker import primary as room
 from worker.connection import TARGET, Endpoint
 from worker.errors import ArtifactError, TargetError
@@ -188,11 +189,11 @@ def test_a_file_of_another_length_than_announced_changes_nothing(
     chunks: list[bytes], newest: Binary, start_server: StartServer
 ) -> None:
     server = full(newest, start_server)
-    before = server.digest()
+    before = state(server)
     error, _ = handed(server, File(1000, iter(chunks), {}, {}))
     assert "has changed while it was read" in str(error)
     assert "is a primary again, and holds what it held before." in str(error)
-    assert server.digest() == before
+    assert_same(server, before)
     assert server.client().info("replication")["role"] == "master"
 
 
@@ -216,12 +217,12 @@ def test_a_target_that_holds_something_else_afterwards_is_told(newest: Binary, s
     error, _ = handed(server, File(len(dump), iter([dump]), {0: 3}, {0: 1}))
     assert "holds 1 keys in database 0, not 3" in str(error)
     assert str(error).endswith("is a primary again, and holds the backup.")
-    assert server.digest() == source.digest()
+    assert_same(server, source)
 
 
 def test_somebody_elses_replicaof_in_between_is_no_success(newest: Binary, start_server: StartServer) -> None:
     server = full(newest, start_server)
-    before = server.digest()
+    before = state(server)
 
     def slowly() -> Iterator[bytes]:
         yield b"REDIS0009"
@@ -231,7 +232,7 @@ def test_somebody_elses_replicaof_in_between_is_no_success(newest: Binary, start
 
     error, _ = handed(server, File(1000 << 20, slowly(), {}, {}))
     assert "is a primary again, and holds what it held before." in str(error)
-    assert server.digest() == before
+    assert_same(server, before)
 
 
 def test_while_it_waits_the_replica_may_be_slow_to_speak(primary: Primary) -> None:

@@ -25,6 +25,7 @@ from tests.backups import (
 from tests.conftest import StartServer
 from tests.payloads import string
 from tests.servers import Binary, Server, free_port
+from tests.states import assert_same, state
 from worker import catalogue
 from worker.adopt import AdoptArguments, adopt
 from worker.entries import Entry
@@ -106,17 +107,17 @@ def test_overwrite_replaces_and_leaves_the_others(
     assert there.get("only here") == b"x"
     assert there.ttl("text") == -1
     there.delete("only here")
-    assert target.digest() == source.digest()
+    assert_same(target, source, times=data_format == "rdb")
 
 
 @each_format
 def test_a_second_run_finds_everything_there(data_format: str, source: Server, tmp_path: Path) -> None:
     fill_all(source)
     manifest = take(source, tmp_path, format=data_format)
-    before = source.digest()
+    before = state(source, times=data_format == "rdb")
     assert counts(bring_back(source, tmp_path)) == {"skipped": manifest["keys"]}
     assert counts(bring_back(source, tmp_path, mode="overwrite")) == {"restored": manifest["keys"]}
-    assert source.digest() == before
+    assert_same(source, before)
 
 
 @each_format
@@ -337,10 +338,10 @@ def test_what_is_broken_is_refused_before_anything_is_written(
     storage = tmp_path / "backups"
     name = artifacts(storage)[1].name
     broken(storage)
-    before = live.digest()
+    before = state(live)
     with pytest.raises(error, match=words) as caught:
         bring_back(live, storage, name, mode="overwrite")
-    assert live.digest() == before
+    assert_same(live, before)
     assert str(caught.value).endswith(".")
 
 
@@ -350,20 +351,20 @@ def test_a_number_of_stored_bytes_that_was_spoofed_is_refused(live: Server, tmp_
     size = catalogue.get(Folder(storage), name, ANYWHERE).bytes
     for wrong in (size.stored - 1, size.stored + 1, 0):
         spoof(bytes=size.model_copy(update={"stored": wrong}))(storage)
-        before = live.digest()
+        before = state(live)
         with pytest.raises(ArtifactError):
             bring_back(live, storage, name, mode="overwrite")
-        assert live.digest() == before
+        assert_same(live, before)
 
 
 @pytest.mark.parametrize("name", ["redis_backup_20010101_000000.rdb", "../../etc/passwd", "nonsense"])
 def test_a_name_that_is_not_there_is_not_found(name: str, live: Server, tmp_path: Path) -> None:
-    before = live.digest()
+    before = state(live)
     with pytest.raises(NotFoundError, match="There is no backup"):
         bring_back(live, tmp_path / "backups", name)
     with pytest.raises(NotFoundError):
         bring_back(live, tmp_path / "none")
-    assert live.digest() == before
+    assert_same(live, before)
 
 
 def test_a_target_with_too_little_memory_is_refused_beforehand(source: Server, target: Server, tmp_path: Path) -> None:
@@ -371,13 +372,13 @@ def test_a_target_with_too_little_memory_is_refused_beforehand(source: Server, t
     take(source, tmp_path)
     target.client().set("mine", bytes(8_000_000))
     target.client().config_set("maxmemory", target.client().info("memory")["used_memory"] + 5_000_000)
-    before = target.digest()
+    before = state(target)
     assert preview(settings_for(target, tmp_path), PreviewArguments(name="latest"), silent)["refusal"]
     with pytest.raises(
         RefusedError, match=r"too little memory: maxmemory is .* with --force .*would stop when it is full"
     ):
         bring_back(target, tmp_path)
-    assert target.digest() == before
+    assert_same(target, before)
     with pytest.raises(TargetError, match=r"OOM.*Until then: [1-9]\d* restored"):
         bring_back(target, tmp_path, force=True)
     target.client().config_set("maxmemory", 9_000_000)
@@ -420,7 +421,7 @@ def test_a_target_that_runs_full_stops_with_exact_counts_and_the_next_run_comple
     assert told(caught.value) == {"restored": written, "skipped": 0, "expired": 0, "failed": 0}
     client.config_set("maxmemory", 0)
     assert counts(bring_back(target, tmp_path)) == {"restored": 3000 - written, "skipped": written}
-    assert target.digest() == source.digest()
+    assert_same(target, source)
 
 
 def test_a_target_that_evicts_is_no_success(source: Server, target: Server, tmp_path: Path) -> None:
@@ -471,10 +472,10 @@ def test_a_target_with_too_few_databases_is_refused(source: Server, start_server
 def test_a_user_who_may_not_restore_is_told_so_beforehand(live: Server, tmp_path: Path) -> None:
     asking(live).execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@all", "-restore")
     settings = settings_for(live, tmp_path / "backups", redis_url=live.url.replace("//", "//reader:pw@"))
-    before = live.digest()
+    before = state(live)
     with pytest.raises(TargetError, match="does not allow"):
         restore(settings, RestoreArguments(name="latest", mode="overwrite"), silent)
-    assert live.digest() == before
+    assert_same(live, before)
 
 
 @each_format
@@ -493,7 +494,7 @@ def test_a_target_that_is_killed_midway_is_told_with_counts_and_the_second_run_c
     assert 0 < told(caught.value)["restored"] < 3000
     target.start()
     assert counts(bring_back(target, tmp_path)) == {"restored": 3000}
-    assert target.digest() == source.digest()
+    assert_same(target, source)
 
 
 @each_format
@@ -519,7 +520,7 @@ def test_a_connection_that_breaks_midway_leaves_nothing_half_written(
     assert all(client.ttl(key) > 0 for key in client.keys("redis_backup:*"))
     client.delete("nothing", *client.keys("redis_backup:*"))
     assert counts(bring_back(target, tmp_path)) == {"restored": 3000 - len(there), "skipped": len(there)}
-    assert target.digest() == source.digest()
+    assert_same(target, source)
 
 
 @pytest.mark.parametrize("hung_up", [True, False], ids=["hung up", "stopped"])
@@ -588,10 +589,10 @@ def test_keys_values_and_expiry_times_of_any_length_arrive(mode: str, source: Se
         client.set(key, os.urandom(len(key)))
         client.pexpireat(key, moment)
     take(source, tmp_path)
-    before = source.digest()
+    before = state(source)
     client.flushall()
     assert counts(bring_back(source, tmp_path, mode=mode)) == {"restored": len(sizes)}
-    assert source.digest() == before
+    assert_same(source, before)
     now = time.time() * 1000
     assert all(abs(moment - now - client.pttl(key)) < 60_000 for key, moment in moments.items())
 

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from tests.backups import manifest_of, take
 from tests.processes import CANARY, Background, eventually
+from tests.states import assert_same, state
 from tests.test_pages import HOSTILE, Policy, ended, make_backup, queued, read, words
 from tests.web import Browser, Web, fresh_app
 from web import consequences, forms, meant
@@ -528,7 +529,7 @@ def test_from_the_preview_to_the_restore_and_back_again(
 ) -> None:
     name, _ = previewed(mode="overwrite")
     client: Any = web_app.source.client()
-    before = web_app.source.digest()
+    before = state(web_app.source)
 
     def done(answer: TestResponse) -> TestResponse:
         assert answer.status_code == 303, words(answer)
@@ -557,7 +558,7 @@ def test_from_the_preview_to_the_restore_and_back_again(
     assert "keys back as they were before the restore" in read(admin, path)
     undone = words(done(admin.post(path, data={})))
     assert "2 put back, 2 deleted" in undone
-    assert web_app.source.digest() == before
+    assert_same(web_app.source, before)
 
 
 def test_settings_show_targets_by_name_alone(with_targets: Browser) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import asking, bring_back, endpoint, eventually, files, fill_all, settings_for, state, take, wipe
+from tests.backups import asking, bring_back, endpoint, eventually, files, fill_all, settings_for, take, wipe
 from tests.conftest import StartServer
 from tests.servers import Server
+from tests.states import assert_same, state
 from worker.backup import BackupArguments, backup
 from worker.compression import COMPRESSIONS
 from worker.entries import Entry
@@ -80,7 +81,7 @@ def test_the_file_has_the_servers_own_version_and_is_loaded(
     loaded.kill()
     (loaded.folder / "dump.rdb").write_bytes((tmp_path / manifest["name"]).read_bytes())
     loaded.start()
-    assert loaded.digest() == source.digest()
+    assert_same(loaded, source)
     assert state(loaded).functions == state(source).functions
 
 
@@ -122,11 +123,11 @@ def test_values_of_five_megabytes_come_back(number: int, source: Server, tmp_pat
         client.set(f"big:{one}", bytes(range(256)) * (BIG // 256))
         client.rpush(f"list:{one}", *[b"%d" % one * 1000] * 5000)
         client.set(f"small:{one}", "x", px=1_000_000_000)
-    before = source.digest()
+    before = state(source)
     assert take(source, tmp_path, engine="scan")["keys"] == 3 * number
     client.flushall()
     bring_back(source, tmp_path)
-    assert source.digest() == before
+    assert_same(source, before)
 
 
 def test_keys_that_vanish_between_scan_and_dump_do_no_harm(source: Server) -> None:

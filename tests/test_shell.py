@@ -21,6 +21,7 @@ from tests.backups import take
 from tests.conftest import StartServer
 from tests.processes import CANARY, PYTHON, Shell, command, environment, listing, run, run_forked
 from tests.servers import Binary, Server
+from tests.states import assert_same, state
 from worker.shell.verbs import VERBS, Verbs
 
 NAME = re.compile(r"redis_backup_\d{8}_\d{6}\.(rdb\.zst|json\.gz)")
@@ -50,7 +51,7 @@ def fresh(shell: Shell) -> Shell:
 
 
 def test_a_session_ends_with_the_lost_data_back_and_needs_no_broker(fresh: Shell, source: Server) -> None:
-    before = source.digest()
+    before = state(source)
     made = fresh("backup")
     assert (made.code, made.err) == (0, "")
     assert "100 keys" in made.out
@@ -65,7 +66,7 @@ def test_a_session_ends_with_the_lost_data_back_and_needs_no_broker(fresh: Shell
     replaced = fresh("restore", "latest", "--mode", "overwrite", "--yes")
     assert replaced.code == 0
     assert "100 restored, 0 skipped" in replaced.out
-    assert source.digest() == before
+    assert_same(source, before)
 
 
 def test_with_json_every_verb_prints_one_document_and_nothing_else(shell: Shell, tmp_path: Path) -> None:
@@ -237,11 +238,11 @@ def test_export_reads_any_rdb_file(shell: Shell, source: Server, tmp_path: Path)
 
 def test_an_adopted_dump_can_be_restored(shell: Shell, source: Server) -> None:
     source.client().save()
-    before = source.digest()
+    before = state(source)
     assert shell("adopt", str(source.folder / "dump.rdb")).code == 0
     source.client().flushall()
     assert shell("restore", "latest").code == 0
-    assert source.digest() == before
+    assert_same(source, before)
 
 
 def test_a_person_sees_a_bar_and_standard_output_stays_clean(shell: Shell, source: Server) -> None:

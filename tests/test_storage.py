@@ -16,6 +16,7 @@ import pytest
 
 from tests.backups import ANYWHERE, bring_back, files, kill_myself, killed, manifest_of, settings_for, take
 from tests.servers import Server
+from tests.states import assert_same, state
 from worker import catalogue
 from worker.backup import BackupArguments, backup
 from worker.config import Settings
@@ -464,15 +465,15 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_leaves_what_was_there_and_nothing_else(source: Server, tiny: Path) -> None:
     source.client().set("small", "x")
     take(source, tiny)
-    before = {name: (tiny / name).read_bytes() for name in files(tiny)}
-    digest = source.digest()
+    kept = {name: (tiny / name).read_bytes() for name in files(tiny)}
+    before = state(source)
     large(source)
     with pytest.raises(StorageError, match="is full"):
         take(source, tiny)
-    assert {name: (tiny / name).read_bytes() for name in files(tiny)} == before
+    assert {name: (tiny / name).read_bytes() for name in files(tiny)} == kept
     source.client().flushall()
     bring_back(source, tiny)
-    assert source.digest() == digest
+    assert_same(source, before)
 
 
 def test_a_disk_with_plainly_too_little_room_is_refused_at_once(source: Server, tiny: Path) -> None:

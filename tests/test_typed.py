@@ -12,6 +12,7 @@ import redis
 from tests.conftest import StartServer
 from tests.data import BINARY, fill
 from tests.servers import Binary, Server
+from tests.states import assert_same
 from worker.commands import build, losses
 from worker.connection import SOURCE, Endpoint
 from worker.entries import Entry, Opaque, Stream
@@ -39,7 +40,7 @@ def filled(server: Server) -> Server:
         client = server.client(db)
         # Before 6.2 SET knows no PXAT: all else of the pipeline is done by then.
         with contextlib.suppress(redis.ResponseError) if server.binary.version < (6, 2) else contextlib.nullcontext():
-            fill(client, server.binary.version)
+            fill(client, server.binary)
         if server.binary.version < (6, 2):
             client.set("ttl:ms", "x", px=3_600_123)
     return server
@@ -89,7 +90,7 @@ def groups(server: Server, db: int, key: str) -> list[dict[bytes, Any]]:
 def restore(entries: Iterator[Entry], server: Server) -> None:
     clients = {db: raw(server, db) for db in range(16)}
     for entry in entries:
-        for command in build(entry, server.binary.version):
+        for command in build(entry, server.binary.version, field_expiry=server.binary.fields_expire):
             clients[entry.db].execute_command(*command)
         if entry.expires_at is not None:
             clients[entry.db].pexpireat(entry.key, entry.expires_at)
@@ -109,22 +110,11 @@ def test_everything_comes_back_by_way_of_the_portable_document(source: Server, t
     document = b"".join(portable.write(stream, {}))
     reader = portable.Reader(torn(document))
     restore((entry for batch in reader.batches() for entry in batch), target)
-    assert target.digest() == source.digest()
-    exact = 0 if source.binary.version >= (7, 0) else 2
-    for db in (0, 3):
-        assert target.client(db).dbsize() == source.client(db).dbsize()
-        wanted, found = expiries(source, db), expiries(target, db)
-        assert len(wanted) >= 2
-        assert found.keys() == wanted.keys()
-        assert all(abs(found[key] - wanted[key]) <= exact for key in wanted)
-        for key in ("stream", "stream:one", "stream:emptied"):
-            assert groups(target, db, key) == groups(source, db, key)
-            both = [facts(raw(server, db).execute_command("XINFO", "STREAM", key)) for server in (source, target)]
-            for name in (b"length", b"last-generated-id", b"max-deleted-entry-id", b"entries-added"):
-                assert both[0].get(name) == both[1].get(name)
-    libraries = 2 if source.binary.version >= (7, 0) else 0
-    assert len(reader.libraries) == libraries
-    assert all(library.startswith(b"#!lua") for library in reader.libraries)
+    for library in reader.libraries:
+        raw(target, 0).execute_command("FUNCTION", "LOAD", library)
+    assert len(reader.libraries) == (2 if source.binary.version >= (7, 0) else 0)
+    assert_same(target, source, times=False)
+    assert target.client().dbsize() > 40
 
 
 def test_a_backup_of_the_newest_server_restores_into_an_older_one(
@@ -136,7 +126,7 @@ def test_a_backup_of_the_newest_server_restores_into_an_older_one(
     assert found.keys() == entries.keys()
     for key, entry in entries.items():
         if isinstance(entry.value, list):
-            knows = losses(entry, target.binary.version) is None
+            knows = losses(entry, target.binary.version, field_expiry=target.binary.fields_expire) is None
             mine: list[Any] = entry.value
             theirs: Any = found[key].value
             shown = [sorted(rows if knows else [row[:2] for row in rows], key=repr) for rows in (mine, theirs)]
@@ -167,7 +157,7 @@ def test_expiry_is_exact(source: Server) -> None:
 
 
 def test_field_expiry_is_read(source: Server) -> None:
-    if source.binary.version < (7, 4):
+    if not source.binary.fields_expire:
         pytest.skip(f"{source.binary} has no expiry of fields")
     client: Any = source.client()
     at = int(time.time() * 1000) + 5_000_000

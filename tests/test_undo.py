@@ -13,7 +13,6 @@ import pytest
 from pydantic import ValidationError
 
 from tests.backups import (
-    assert_same,
     bring_back,
     eventually,
     files,
@@ -22,12 +21,12 @@ from tests.backups import (
     killed,
     manifest_of,
     settings_for,
-    state,
     take,
 )
 from tests.conftest import StartServer
 from tests.processes import Shell
 from tests.servers import Binary, Server
+from tests.states import assert_same, state
 from tests.test_rights import let_in
 from tests.web import Web
 from worker import catalogue, writing
@@ -126,11 +125,11 @@ def test_after_an_undo_all_is_as_before_the_restore(
     name = next(one.name for one in catalogue.read(Folder(tmp_path)).backups if one.data_format == data_format)
     report = bring_back(drifted, tmp_path, name, mode=mode)
     assert report["failed"] == 0
-    assert drifted.digest() != before.digest
+    assert state(drifted) != before
     told = report["undo"]
     assert (told["name"], told["days"]) == (kept_in(tmp_path)[0].name, 7)
     assert take_back(drifted, tmp_path)["left_alone"] == 0
-    assert_same(before, state(drifted), exact=drifted.binary.version >= (7, 0))
+    assert_same(before, state(drifted))
 
 
 def test_a_mirror_key_by_key_is_undone_as_well(drifted: Server, tmp_path: Path) -> None:
@@ -140,7 +139,7 @@ def test_a_mirror_key_by_key_is_undone_as_well(drifted: Server, tmp_path: Path) 
     assert drifted.client().exists("only here") == 0
     assert drifted.client(3).exists("only here") == 1
     take_back(drifted, tmp_path)
-    assert_same(before, state(drifted), exact=drifted.binary.version >= (7, 0))
+    assert_same(before, state(drifted))
 
 
 NARROWED: list[dict[str, Any]] = [
@@ -171,10 +170,10 @@ def test_a_restore_that_was_narrowed_or_redirected_is_undone_as_far_as_it_went(
     before = state(server)
     restored = bring_back(server, tmp_path, mode="overwrite", **arguments)["restored"]
     assert restored
-    assert server.digest() != before.digest
+    assert state(server) != before
     report = take_back(server, tmp_path)
     assert report["put_back"] + report["deleted"] + report["as_before"] == restored
-    assert_same(before, state(server), exact=True)
+    assert_same(before, state(server))
 
 
 def small(server: Server, storage: Path) -> Any:
@@ -204,13 +203,13 @@ def test_what_others_have_changed_since_is_left_alone_and_named(source: Server, 
 
 def test_with_force_it_all_becomes_what_it_was(source: Server, tmp_path: Path) -> None:
     client = small(source, tmp_path)
-    before = source.digest()
+    before = state(source)
     bring_back(source, tmp_path, mode="overwrite")
     client.append("gone", ", and theirs")
     client.delete("changed")
     client.expire("stays", 1000)
     assert counts(take_back(source, tmp_path, force=True)) == {"put_back": 3, "deleted": 1}
-    assert source.digest() == before
+    assert_same(source, before)
     assert client.ttl("stays") == -1
 
 
@@ -280,10 +279,10 @@ def test_an_undo_can_be_used_once_and_says_so(source: Server, tmp_path: Path) ->
     bring_back(source, tmp_path, mode="overwrite")
     take_back(source, tmp_path)
     client.set("stays", "newer")
-    before = source.digest()
+    before = state(source)
     with pytest.raises(RefusedError, match=r"undone already, on 20\d\d-.* nothing was changed now: --force"):
         take_back(source, tmp_path)
-    assert source.digest() == before
+    assert_same(source, before)
     assert kept_in(tmp_path)[0].undone_at is not None
 
 
@@ -332,7 +331,7 @@ def test_a_mirror_into_an_empty_target_is_undone_though_nothing_was_read_for_it(
     monkeypatch.setattr(Present, "_there", None)
     report = bring_back(target, tmp_path, mode="mirror")
     assert report["undo"]["keys"] == 0
-    assert target.digest() == source.digest()
+    assert_same(target, source)
     assert take_back(target, tmp_path)["deleted"] == report["restored"]
     assert (target.client().dbsize(), target.client(3).dbsize()) == (0, 0)
 
@@ -344,7 +343,7 @@ def test_before_keys_that_exist_are_left_alone_only_their_names_are_kept(
     take(source, tmp_path)
     target.client().mset({"text": os.urandom(1 << 20), "other": "x"})
     target.client(3).set("list:big", "another type")
-    before = target.digest()
+    before = state(target)
     told = bring_back(target, tmp_path)["undo"]
     assert told["keys"] == 2
     assert "cmdstat_dump" not in target.client().info("commandstats")
@@ -353,7 +352,7 @@ def test_before_keys_that_exist_are_left_alone_only_their_names_are_kept(
     with pytest.raises(RefusedError, match=f"holds the names .* no values.*worker undo {kept.name}"):
         bring_back(target, tmp_path, kept.name, mode="overwrite")
     assert take_back(target, tmp_path)["left_alone"] == 0
-    assert target.digest() == before
+    assert_same(target, before)
     backup = kept.restored or ""
     delete(settings_for(target, tmp_path), DeleteArguments(name=backup))
     with pytest.raises(NotFoundError, match="which keys that created: delete those by hand"):
@@ -367,15 +366,15 @@ def test_a_value_that_is_still_being_built_is_nobody_elses_key(
     server = start_server(newest)
     for number in range(20):
         server.client().rpush(f"list:{number}", "before")
-    before = server.digest()
+    before = state(server)
     take(server, tmp_path)
     for number in range(20):
         server.client().rpush(f"list:{number}", "since")
-    since = server.digest()
+    since = state(server)
     bring_back(server, tmp_path, mode="mirror", expiry="persist")
-    assert server.digest() == before
+    assert_same(server, before)
     assert counts(take_back(server, tmp_path, force=True)) == {"put_back": 20}
-    assert server.digest() == since
+    assert_same(server, since)
 
 
 def test_another_server_than_the_one_restored_into_is_refused(source: Server, target: Server, tmp_path: Path) -> None:
@@ -391,11 +390,11 @@ def test_a_named_target_is_found_again(newest: Binary, start_server: StartServer
     source, staging = start_server(newest), start_server(newest)
     small(source, tmp_path)
     settings = settings_for(source, tmp_path, redis_targets={"staging": staging.url})
-    before = source.digest()
+    before = state(source)
     report = restore(settings, RestoreArguments(name="latest", target="staging"), silent)
     assert undo(settings, UndoArguments(run=report["undo"]["name"]), silent)["deleted"] == 4
     assert staging.client().dbsize() == 0
-    assert source.digest() == before
+    assert_same(source, before)
     with pytest.raises(NotFoundError, match="Nothing is kept that could undo 'some-run'"):
         undo(settings, UndoArguments(run="some-run"), silent)
 
@@ -403,7 +402,7 @@ def test_a_named_target_is_found_again(newest: Binary, start_server: StartServer
 def test_damage_that_a_manifest_vouches_for_is_found_before_the_first_key(source: Server, tmp_path: Path) -> None:
     small(source, tmp_path)
     bring_back(source, tmp_path, mode="overwrite")
-    before = source.digest()
+    before = state(source)
     (kept,) = kept_in(tmp_path)
     for name in (kept.name, kept.restored or ""):
         content = (tmp_path / name).read_bytes()
@@ -415,7 +414,7 @@ def test_damage_that_a_manifest_vouches_for_is_found_before_the_first_key(source
     catalogue.update(Folder(tmp_path), lying)
     with pytest.raises(ArtifactError, match="does not fit the backup that was restored, so nothing was changed"):
         take_back(source, tmp_path, kept.name)
-    assert source.digest() == before
+    assert_same(source, before)
 
 
 def test_without_the_backup_that_was_restored_nothing_is_guessed(source: Server, tmp_path: Path) -> None:
@@ -423,10 +422,10 @@ def test_without_the_backup_that_was_restored_nothing_is_guessed(source: Server,
     bring_back(source, tmp_path, mode="overwrite")
     (kept,) = kept_in(tmp_path)
     delete(settings_for(source, tmp_path), DeleteArguments(name=kept.restored or ""))
-    before = source.digest()
+    before = state(source)
     with pytest.raises(NotFoundError, match=f"is gone.* restore {kept.name} with the mode overwrite instead"):
         take_back(source, tmp_path)
-    assert source.digest() == before
+    assert_same(source, before)
 
 
 def test_pruning_keeps_an_undo_for_its_days_and_the_backup_that_it_needs(source: Server, tmp_path: Path) -> None:
@@ -455,7 +454,7 @@ def test_a_full_disk_refuses_the_restore_before_it_writes(
     client.set("key", "old")
     take(server, storage)
     client.set("key", os.urandom(4 << 20))
-    before, there = server.digest(), files(storage)
+    before, there = state(server), files(storage)
 
     def work() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
@@ -466,7 +465,7 @@ def test_a_full_disk_refuses_the_restore_before_it_writes(
 
     assert not killed(work)
     assert re.search("is full .*Nothing was restored, .*BACKUP_UNDO_DAYS=0", said.read_text())
-    assert server.digest() == before
+    assert_same(server, before)
     assert files(storage) == there
 
 
@@ -508,9 +507,9 @@ def while_in(phase: str, moment: int, server: Server, storage: Path, **arguments
     [("keeping what is there", "skip"), ("keeping what is there", "mirror"), ("walking", "overwrite")],
 )
 def test_killed_before_all_is_kept_the_target_is_untouched(phase: str, mode: str, many: Server, tmp_path: Path) -> None:
-    before = many.digest()
+    before = state(many)
     assert killed(while_in(phase, 1, many, tmp_path, mode=mode))
-    assert many.digest() == before
+    assert_same(many, before)
     assert len(kept_in(tmp_path)) == (phase != "keeping what is there")
     assert [manifest.keys for manifest in kept_in(tmp_path)] in ([], [2500], [3000])
     prune(settings_for(many, tmp_path), PruneArguments(), silent)
@@ -519,31 +518,31 @@ def test_killed_before_all_is_kept_the_target_is_untouched(phase: str, mode: str
 
 @pytest.mark.parametrize(("mode", "moment"), [("skip", 3), ("overwrite", 1)])
 def test_a_restore_that_was_killed_is_undone(mode: str, moment: int, many: Server, tmp_path: Path) -> None:
-    before = many.digest()
+    before = state(many)
     assert killed(while_in("restoring", moment, many, tmp_path, mode=mode))
-    assert many.digest() != before
+    assert state(many) != before
     assert take_back(many, tmp_path)["left_alone"] == 0
-    assert many.digest() == before
+    assert_same(many, before)
 
 
 @pytest.mark.parametrize("moment", [1, 3, 5])
 def test_an_undo_that_was_killed_is_completed_by_the_next(moment: int, many: Server, tmp_path: Path) -> None:
-    before = many.digest()
+    before = state(many)
     bring_back(many, tmp_path, mode="overwrite")
-    restored = many.digest()
+    restored = state(many)
 
     arguments = UndoArguments(run=kept_in(tmp_path)[0].name)
     assert killed(lambda: undo(settings_for(many, tmp_path), arguments, dying("undoing", moment)))
-    assert many.digest() not in (before, restored)
+    assert state(many) not in (before, restored)
     assert kept_in(tmp_path)[0].undone_at is None
     assert take_back(many, tmp_path)["left_alone"] == 0
-    assert many.digest() == before
+    assert_same(many, before)
 
 
 def test_a_target_that_fills_up_meanwhile_is_said_and_the_undo_goes_on_later(many: Server, tmp_path: Path) -> None:
     client = many.client()
     client.set("key:1", os.urandom(2 << 20))
-    before = many.digest()
+    before = state(many)
     bring_back(many, tmp_path, mode="overwrite")
     client.config_set("maxmemory", client.info("memory")["used_memory"] + (1 << 20))
     with pytest.raises(TargetError, match=r"OOM .*Until then: [\d,]+ restored") as caught:
@@ -552,28 +551,28 @@ def test_a_target_that_fills_up_meanwhile_is_said_and_the_undo_goes_on_later(man
     assert kept_in(tmp_path)[0].undone_at is None
     client.config_set("maxmemory", 0)
     assert take_back(many, tmp_path)["left_alone"] == 0
-    assert many.digest() == before
+    assert_same(many, before)
 
 
 def test_two_restores_are_undone_one_after_the_other_newest_first(source: Server, tmp_path: Path) -> None:
     client = small(source, tmp_path)
-    states = [source.digest()]
+    states = [state(source)]
     first = bring_back(source, tmp_path, mode="overwrite", match="*a*")["undo"]["name"]
-    states.append(source.digest())
+    states.append(state(source))
     client.set("stays", "between")
-    states.append(source.digest())
+    states.append(state(source))
     second = bring_back(source, tmp_path, mode="mirror")["undo"]["name"]
     take_back(source, tmp_path, second)
-    assert source.digest() == states[2]
+    assert_same(source, states[2])
     assert changed(take_back(source, tmp_path, first)) == [(0, "stays")]
     client.set("stays", "old")
-    assert source.digest() == states[0]
+    assert_same(source, states[0])
 
 
 def test_from_a_shell_a_restore_says_how_to_undo_it_and_that_works(source: Server, tmp_path: Path) -> None:
     shell = Shell(source.url, tmp_path / "backups", tmp_path, forked=True)
     client = small(source, shell.storage)
-    before = source.digest()
+    before = state(source)
     done = shell("restore", "latest", "--mode", "overwrite", "--yes")
     (kept,) = kept_in(shell.storage)
     assert done.out.splitlines()[1] == f"It can be undone for 7 days: python -m worker undo {kept.name}"
@@ -597,7 +596,7 @@ def test_from_a_shell_a_restore_says_how_to_undo_it_and_that_works(source: Serve
     assert shell("undo", kept.name, "--yes").code == 1
     forced = shell("undo", kept.name, "--yes", "--force", "--json").data
     assert counts(forced) == {"put_back": 1, "as_before": 3}
-    assert source.digest() == before
+    assert_same(source, before)
 
 
 def test_a_user_who_may_not_read_the_target_restores_nothing_unless_told_that_nothing_is_kept(

@@ -22,13 +22,13 @@ from tests.backups import (
     killed,
     manifest_of,
     settings_for,
-    state,
     take,
     wipe,
 )
 from tests.conftest import StartServer
 from tests.payloads import string
 from tests.servers import Binary, Server
+from tests.states import assert_same, state
 from worker import catalogue
 from worker.adopt import AdoptArguments, adopt
 from worker.compression import COMPRESSIONS
@@ -205,8 +205,7 @@ def test_a_portable_document_is_taken_in_and_restored(
     assert manifest["functions"] == original["functions"]
     wipe(source)
     assert bring_back(source, storage)["restored"] == original["keys"]
-    assert state(source, times=False).digest == before.digest
-    assert state(source, times=False).functions == before.functions
+    assert_same(source, before)
 
 
 def test_a_real_servers_own_dump_is_taken_in_and_restored(source: Server, storage: Path) -> None:
@@ -217,8 +216,7 @@ def test_a_real_servers_own_dump_is_taken_in_and_restored(source: Server, storag
     assert abs(catalogue.get(Folder(storage), "latest", ANYWHERE).age_seconds(saved_at)) < 5
     wipe(source)
     bring_back(source, storage, manifest["name"])
-    after = state(source)
-    assert (after.digest, after.values, after.functions) == (before.digest, before.values, before.functions)
+    assert_same(source, before)
 
 
 def test_what_was_adopted_is_pinned_and_survives_every_prune(source: Server, storage: Path) -> None:
@@ -448,8 +446,7 @@ def test_a_document_given_out_restores_to_the_same_data(source: Server, storage:
     adopt(settings, AdoptArguments(file=tmp_path / "copy.json.gz"), silent)
     wipe(source)
     bring_back(source, storage)
-    after = state(source, times=False)
-    assert (after.digest, after.values, after.functions) == (before.digest, before.values, before.functions)
+    assert_same(source, before)
 
 
 def test_nothing_is_ever_overwritten(settings: Settings, storage: Path, tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ class Look:
     def compare(self, progress: Progress) -> None:
         """Pass over the backup, each key beside the live one; for a mirror then over what it would delete."""
         try:
-            with Keys(self._endpoint) as keys, KeySet() as kept:
+            with Keys(self._endpoint, fields=True) as keys, KeySet() as kept:
                 self.seen = Fingerprint(self._since or keys.now())
                 foreign = Foreign(self._facts.redis_version, fields=keys.able.fields)
                 self._compare(keys, kept, foreign, progress)

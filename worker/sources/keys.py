@@ -161,13 +161,14 @@ class Dumps:
 class Keys:
     """The present state of given keys of a server, over one connection that lives as long as the `with` block.
 
-    Every call raises the endpoint's errors.
+    Every call raises the endpoint's errors. With `fields` it is also found out whether those of hashes expire there.
     """
 
-    def __init__(self, endpoint: Endpoint) -> None:
+    def __init__(self, endpoint: Endpoint, *, fields: bool = False) -> None:
         self.rdb_version: int | None = None
         """Of the payloads; None until there was one."""
         self._endpoint, self._pace = endpoint, Pace(endpoint)
+        self._fields = fields
         self._db = 0
         self._count = FIRST_KEYS
         self._clock_offset: float | None = None
@@ -175,7 +176,7 @@ class Keys:
     def __enter__(self) -> Self:
         with self._endpoint.translated("reading keys"):
             self._wire = Wire(self._endpoint)
-            self.able = abilities(self._wire, fields=False)
+            self.able = abilities(self._wire, fields=self._fields)
         return self
 
     def __exit__(
