@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import assert_same, bring_back, files, fill_all, settings_for, state, take, wipe
+from tests.backups import bring_back, files, fill_all, settings_for, take, wipe
 from tests.conftest import StartServer
 from tests.faults.disks import fill_up, read_only, small_disk
 from tests.processes import Shell
 from tests.servers import Binary, Server
+from tests.states import assert_same, state
 from worker import catalogue
 from worker.errors import StorageError
 from worker.inquiry import SearchArguments
@@ -77,7 +78,7 @@ def test_a_restore_into_an_empty_target_needs_no_undo(data_format: str, mode: st
     there = files(disk.storage)
     wipe(server)
     report = bring_back(server, disk.storage, mode=mode)
-    assert_same(before, state(server, times=False), exact=server.binary.version >= (7, 0))
+    assert_same(before, state(server, times=False))
     assert report["undo"] is None
     assert any(re.match("This restore cannot be undone: .* The storage ", words) for words in report["warnings"])
     assert files(disk.storage) == there
@@ -91,7 +92,7 @@ def test_what_is_there_is_touched_by_no_restore_that_could_not_keep_it(mode: str
     disk.seal()
     client.flushall()
     client.mset({"key:7": "live", "other": "live"})
-    before = server.digest()
+    before = state(server)
     if mode == "skip":
         report = bring_back(server, disk.storage)
         assert (report["restored"], report["skipped"], report["undo"]) == (999, 1, None)
@@ -99,7 +100,7 @@ def test_what_is_there_is_touched_by_no_restore_that_could_not_keep_it(mode: str
         return
     with pytest.raises(StorageError, match=r"The storage .*Nothing was restored, .*BACKUP_UNDO_DAYS=0"):
         bring_back(server, disk.storage, mode=mode)
-    assert server.digest() == before
+    assert_same(server, before)
 
 
 def test_keys_of_other_names_only_need_no_undo_unless_a_mirror_deletes_them(server: Server, disk: Disk) -> None:
@@ -141,18 +142,18 @@ def test_an_undo_that_was_kept_before_works(server: Server, disk: Disk) -> None:
     take(server, disk.storage)
     client.mset({"key:7": "live", "other": "live"})
     client.delete("key:8")
-    before = server.digest()
+    before = state(server)
     kept = bring_back(server, disk.storage, mode="overwrite")["undo"]["name"]
     disk.seal()
     report = undo(settings_for(server, disk.storage), UndoArguments(run=kept), silent)
     check_complete(report)
-    assert server.digest() == before
+    assert_same(server, before)
     assert re.fullmatch(f"That could not be noted beside {kept}. The storage .*", *report["warnings"])
 
 
 def test_the_shell_says_so_and_exits_with_0(server: Server, disk: Disk, tmp_path: Path) -> None:
     name = take(fill_all(server), disk.storage)["name"]
-    before = server.digest()
+    before = state(server)
     disk.seal()
     wipe(server)
     shell = Shell(server.url, disk.storage, tmp_path, forked=True)
@@ -160,4 +161,4 @@ def test_the_shell_says_so_and_exits_with_0(server: Server, disk: Disk, tmp_path
     assert (verified.code, f"Note: That could not be noted beside {name}." in verified.err) == (0, True)
     restored = shell("restore", name)
     assert (restored.code, "Note: This restore cannot be undone" in restored.err) == (0, True)
-    assert server.digest() == before
+    assert_same(server, before)
