@@ -91,7 +91,7 @@ def kill_myself() -> None:
 
 
 def manifest_of(
-    name: str, content: bytes = b"", *, created_at: datetime | None = None, pinned: bool = False
+    name: str, content: bytes = b"", *, created_at: datetime | None = None, pinned: bool = False, **more: Any
 ) -> Manifest:
     """A manifest as a run writes it, of an artifact that holds this; begun when its name says, unless told otherwise."""
     said = NAME.fullmatch(name)
@@ -113,7 +113,13 @@ def manifest_of(
         duration_seconds=0.1,
         tool_version="0",
         pinned=pinned,
-    )
+    ).model_copy(update=more)
+
+
+def partial_of(name: str, content: bytes = b"", **more: Any) -> Manifest:
+    """One of a source that lost its data while it was read."""
+    why = "It is partial: 1 of 9 keys were read of the source at there:6379, and FLUSHALL was called on it meanwhile."
+    return manifest_of(name, content, **{"kind": "partial", "warnings": [why], **more})
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.backups import ANYWHERE, files, manifest_of
+from tests.backups import ANYWHERE, files, manifest_of, partial_of
 from worker import catalogue
 from worker.errors import ArtifactError, NotFoundError, StorageError
 from worker.manifest import MANIFEST_SUFFIX, Manifest, Origin, Scope, artifact_name, free_names, from_json, to_json
@@ -47,6 +47,20 @@ def test_backups_are_listed_newest_first(folder: Folder) -> None:
         stored(folder, name)
     assert names(folder) == NAMES[::-1]
     assert catalogue.get(folder, "latest", ANYWHERE).name == NAMES[2]
+
+
+def test_a_partial_backup_is_listed_apart_found_by_its_name_and_never_the_latest(folder: Folder) -> None:
+    stored(folder, NAMES[0])
+    folder.put(NAMES[1], b"content")
+    catalogue.add(folder, partial := partial_of(NAMES[1], b"content"))
+    found = catalogue.read(folder)
+    assert ([one.name for one in found.backups], found.partials) == (NAMES[:1], [partial])
+    assert [one.name for one in found.listed] == NAMES[1::-1]
+    assert catalogue.get(folder, NAMES[1]) == partial
+    assert catalogue.get(folder, "latest", ANYWHERE).name == NAMES[0]
+    catalogue.remove(folder, NAMES[0])
+    with pytest.raises(NotFoundError, match="There is no backup in"):
+        catalogue.get(folder, "latest", ANYWHERE)
 
 
 def test_latest_is_of_the_same_source_where_there_is_one(folder: Folder) -> None:

@@ -12,7 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.backups import manifest_of
+from tests.backups import manifest_of, partial_of
 from tests.processes import CANARY
 from tests.web import Web
 from worker import catalogue, heartbeat
@@ -153,6 +153,8 @@ def test_the_numbers_of_the_last_backup_are_those_of_its_manifest(web_app: Web, 
         storage.put(name, b"12345")
         catalogue.add(storage, manifest_of(name, b"12345").model_copy(update={"source": source, "keys": 7}))
     (web_app.storage / "redis_backup_20230101_000000.rdb").write_bytes(b"of nobody")
+    storage.put("redis_backup_20231207_000000.rdb", b"12345")
+    catalogue.add(storage, partial_of("redis_backup_20231207_000000.rdb", b"12345", source=own))
     began = datetime(2023, 12, 5, 14, 30, 22, tzinfo=UTC).timestamp()
     found = numbers(script)
     assert found["redis_backup_last_success_timestamp_seconds"] == began, "of this source, and not the newest of any"
@@ -160,6 +162,7 @@ def test_the_numbers_of_the_last_backup_are_those_of_its_manifest(web_app: Web, 
     assert found["redis_backup_last_duration_seconds"] == 0.1
     assert found["redis_backup_keys"] == 7
     assert (found["redis_backup_backups"], found["redis_backup_stored_bytes"]) == (2, 10)
+    assert found["redis_backup_partial_backups"] == 1
     assert (found["redis_backup_problems"], found["redis_backup_storage_up"]) == (1, 1)
     assert found["redis_backup_storage_free_bytes"] > 0
     now = time.time()

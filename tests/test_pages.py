@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from werkzeug.test import TestResponse
 
-from tests.backups import manifest_of, take
+from tests.backups import manifest_of, partial_of, take
 from tests.processes import CANARY, Background, eventually
 from tests.states import assert_same, state
 from tests.web import Browser, Web
 from web import byhand
 from worker import audit, catalogue
 from worker.config import load, load_web
-from worker.manifest import MANIFEST_SUFFIX, Manifest
+from worker.manifest import MANIFEST_SUFFIX, Manifest, Origin
 from worker.run import OPERATIONS, Run
 from worker.runs import open_runs
 from worker.storage import open_storage
@@ -628,6 +628,22 @@ def test_the_list_names_what_in_storage_is_no_backup(web_app: Web, admin: Browse
     (web_app.storage / "redis_backup_20240101_000000.rdb.zst").write_bytes(b"foreign")
     assert "redis_backup_20240101_000000.rdb.zst has no manifest" in read(admin, "/backups")
     assert "1 problem in storage" in read(admin, "/")
+
+
+def test_a_partial_backup_is_shown_as_such_on_every_page(web_app: Web, admin: Browser) -> None:
+    storage, name = open_storage(str(web_app.storage)), "redis_backup_20240101_000000.rdb"
+    storage.put(name, b"12345")
+    own = Origin(address=f"127.0.0.1:{web_app.source.port}")
+    catalogue.add(storage, partial_of(name, b"12345", source=own))
+    assert "partial" in read(admin, "/backups").partition(name)[2]
+    said = read(admin, f"/backups/{name}")
+    assert "It is partial: 1 of 9 keys were read" in said
+    assert "until there are two newer partial ones" in said
+    assert "Mind that this backup is partial" in read(admin, f"/backups/{name}/restore?mode=overwrite")
+    assert "The last backup is partial" in read(admin, "/")
+    assert "partial, one of the 2 newest such" in read(admin, "/schedule")
+    (listed,) = web_app.with_token("read").get("/api/backup/list").get_json()["backups"]
+    assert (listed["name"], listed["kind"]) == (name, "partial")
 
 
 def test_the_schedule_says_what_the_next_prune_would_delete(web_app: Web, admin: Browser) -> None:

@@ -46,6 +46,18 @@ def test_a_pinned_backup_is_kept_and_counts_for_no_other() -> None:
     assert decisions[0].reason == "pinned"
 
 
+def test_of_partial_ones_the_two_newest_are_kept_and_push_out_nothing_else() -> None:
+    partials = [old(hours).model_copy(update={"kind": "partial"}) for hours in (1, 2, 3, 4)]
+    pinned = old(5, pinned=True).model_copy(update={"kind": "partial"})
+    good = [old(6), old(7)]
+    decisions = decide([*partials, pinned, *good], 1, NOW)
+    assert [one.keep for one in decisions] == [True, True, False, False, True, True, False]
+    assert [one.reason for one in decisions[1:3]] == [
+        "partial, one of the 2 newest such",
+        "partial, older than the 2 newest such",
+    ]
+
+
 @pytest.mark.parametrize("keep", [0, -1, 1])
 def test_the_last_one_never_goes(keep: int) -> None:
     assert kept([old(1)], keep) == [old(1)]

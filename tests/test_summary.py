@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.backups import manifest_of
+from tests.backups import manifest_of, partial_of
 from web import summary
 from web.memory import Memory
 from web.summary import Situation
@@ -138,6 +138,22 @@ def test_a_damaged_backup_is_named_as_long_as_it_is_there() -> None:
     memory = Memory(alive=ALIVE, damaged={NAME: "Changed.", "gone.rdb": "Short."})
     verdict = summary.verdict(situation(backup(), memory))
     assert [(one.level, one.text) for one in verdict.findings] == [("bad", f"{NAME}: Changed.")]
+
+
+@pytest.mark.parametrize("remembered", [True, False])
+def test_that_the_last_backup_is_partial_is_said_whether_or_not_its_run_is_remembered(remembered: bool) -> None:
+    partial = partial_of("redis_backup_20251103_110000.rdb")
+    failed = run("FAILURE", 1, error="No good backup was made.")
+    memory = Memory(alive=ALIVE, backups=[failed] if remembered else [])
+    for newest in (backup(), None):
+        (finding,) = summary.verdict(situation(newest, memory, partial=partial)).findings
+        assert (finding.level, finding.headline) == ("bad", "The last backup is partial")
+        assert finding.text.startswith("It is partial: 1 of 9 keys were read")
+        assert partial.name in finding.text
+    # A good one since, or a failure since, is what is to be told.
+    assert headlines(situation(backup(0.5), memory, partial=partial)) == []
+    later = Memory(alive=ALIVE, backups=[run("FAILURE", 0.5, error="Why.")])
+    assert headlines(situation(backup(), later, partial=partial)) == ["The last backup failed"]
 
 
 def test_a_backup_of_the_future_and_problems_in_storage_are_warnings() -> None:

@@ -124,6 +124,24 @@ def test_pruning_follows_every_good_backup(works: Works) -> None:
     eventually(lambda: len(works.manifests) == 2 and works.manifests < made, f"two of {made} to be all that is kept")
 
 
+def test_a_partial_backup_is_a_failure_that_is_tried_again_and_pruned_like_others(works: Works) -> None:
+    def prunes() -> int:
+        return sum(one["event"] == "backup_pruned" for one in works.worker.events)
+
+    before = prunes()
+    with works.held(engine="scan") as sent:
+        for _ in range(2):
+            works.source.client().swapdb(0, 5)
+    sent.wait_for("RETRY")
+    assert sent.error.startswith("PartialError: No good backup was made. It is partial: ")
+    assert "SWAPDB was called on it meanwhile" in sent.error
+    works.worker.event("partial_backup_kept", run=sent.id)
+    eventually(lambda: prunes() > before, "a prune")
+    made = sent.result()
+    assert (made["kind"], made["keys"]) == ("backup", KEYS)
+    assert works.do("stats")["partials"]["count"] == 1
+
+
 def test_a_backup_that_is_not_needed_is_not_made(works: Works) -> None:
     name = works.do("backup")["name"]
     before = works.manifests

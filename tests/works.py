@@ -69,11 +69,11 @@ class Works:
         return sent.error
 
     @contextmanager
-    def held(self) -> Iterator[Sent]:
+    def held(self, **arguments: Any) -> Iterator[Sent]:
         """A backup that has begun to write, and waits for the gate."""
         self.gate.shut(SHUT_AFTER)
         try:
-            sent = self.send("backup")
+            sent = self.send("backup", **arguments)
             eventually(lambda: sent.state == "PROGRESS", lambda: f"progress: {sent.meta}, log:\n{self.worker.said}")
             yield sent
         finally:

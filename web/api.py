@@ -156,8 +156,8 @@ def delete(path: Named) -> Answer:
 def backups(query: Page) -> dict[str, Any]:
     """The catalogue, newest first; read from storage, whatever has become of the broker."""
     found = catalogue.read(known.storage())
-    shown = found.backups[slice(*query.bounds)]
-    listed = BackupList(backups=shown, total=len(found.backups), problems=found.problems, **query.model_dump())
+    shown = found.listed[slice(*query.bounds)]
+    listed = BackupList(backups=shown, total=len(found.listed), problems=found.problems, **query.model_dump())
     return listed.model_dump(mode="json")
 
 

@@ -27,7 +27,7 @@ def show_backups(error: str | None = None, status: int = 200) -> Answer:
     return render_template(
         "backups.html",
         found=found,
-        part=part(found.backups),
+        part=part(found.listed),
         memory=remember(settings),
         settings=settings,
         error=error,

@@ -90,6 +90,8 @@ def _notes(manifest: Manifest, told: dict[str, Any], target: str | None) -> Iter
         are = "are" if several else "is"
         what = f"{are} left out, for only a part is restored" if part else f"{are} restored as well"
         yield f"Its {libraries} {what}."
+    if manifest.kind == "partial":
+        yield "Mind that this backup is partial: it does not hold all the keys that there were."
     if manifest.source.address and target and manifest.source.address != target:
         yield f"Mind that this backup is of another server, {manifest.source.address}."
     missing = sorted(set(told.get("databases") or ()) - set(manifest.keys_by_db))

@@ -38,6 +38,9 @@ class Stored:
     """What is kept to undo restores."""
     missing: str | None = None
     """The folder, where it is not there."""
+    partials: list[Manifest] = field(default_factory=list)
+    listed: list[Manifest] = field(default_factory=list)
+    """The backups and the partial ones, newest first."""
 
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
@@ -62,7 +65,9 @@ def stored(settings: WebSettings) -> Stored:
     except StorageError as error:
         return Stored([], [], str(error))
     missing = None if storage.path.exists() else str(storage)
-    return Stored(found.backups, found.problems, undos=found.undos, missing=missing)
+    return Stored(
+        found.backups, found.problems, undos=found.undos, missing=missing, partials=found.partials, listed=found.listed
+    )
 
 
 def part(items: Iterable[Item]) -> Part:
@@ -106,7 +111,8 @@ def situation(settings: WebSettings, memory: Memory, found: Stored, now: datetim
         next_run=_next_run(settings, newest, now),
         memory=memory,
         problems=found.problems,
-        names=frozenset(one.name for one in found.backups),
+        partial=next((one for one in found.partials if one.scope == catalogue.scope_of(settings)), None),
+        names=frozenset(one.name for one in found.listed),
         fault=found.fault,
         missing=found.missing,
     )
@@ -152,7 +158,7 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     own = found.own(settings)
     try:
         undos = retention.Undos(found.undos, settings.backup_undo_days)
-        decisions, refused = retention.decide(found.backups, settings.backup_keep, now, undos), None
+        decisions, refused = retention.decide(found.listed, settings.backup_keep, now, undos), None
     except BackupSystemError as problem:
         decisions, refused = [], str(problem)
     return render_template(

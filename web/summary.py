@@ -41,6 +41,8 @@ class Situation:
     """Why storage cannot be looked into."""
     missing: str | None = None
     """The folder of the storage, where it is not there."""
+    partial: Manifest | None = None
+    """The newest partial backup of this source."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,18 @@ def _storage(situation: Situation) -> Iterator[Finding]:
 def _backups(situation: Situation) -> Iterator[Finding]:
     newest, memory = situation.newest, situation.memory
     failed = last_failure(memory.backups, newest)
-    if failed is not None:
+    partial = _last_as_partial(situation, failed)
+    if partial is not None:
+        text = f"{partial.warnings[0]} {partial.name} holds what could be read, and counts as no backup."
+        yield Finding("bad", "The last backup is partial", text)
+    elif failed is not None:
         words = "was interrupted" if failed.state == "INTERRUPTED" else "failed"
         when = age(failed.ended_at or failed.queued_at, situation.now)
         yield Finding("bad", f"The last backup {words}", f"The backup of {when} {words}: {failed.error or 'killed.'}")
     if situation.fault is not None:
         return
     if newest is None:
-        if failed is None:
+        if failed is None and partial is None:
             yield Finding("warning", "There is no backup yet", "Make the first one now: it takes one click.")
     elif newest.created_at > situation.now + timedelta(minutes=5):
         text = f"{newest.name} is dated {age(newest.created_at, situation.now)}: set this machine's clock right."
@@ -126,6 +132,14 @@ def _backups(situation: Situation) -> Iterator[Finding]:
     damaged = sorted(set(memory.damaged) & situation.names)
     for name in damaged:
         yield Finding("bad", "A backup is damaged", f"{name}: {memory.damaged[name]}")
+
+
+def _last_as_partial(situation: Situation, failed: Run | None) -> Manifest | None:
+    """The newest partial backup, if nothing good was made since, and nothing else has failed since."""
+    partial, newest = situation.partial, situation.newest
+    if partial is None or (newest is not None and newest.created_at > partial.created_at):
+        return None
+    return None if failed is not None and (failed.started_at or failed.queued_at) > partial.created_at else partial
 
 
 def last_failure(backups: list[Run], newest: Manifest | None) -> Run | None:

@@ -11,12 +11,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import ResponseError
 
 from worker import __version__, artifact, catalogue, lock, sources
+from worker.completeness import Watch
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
 from worker.config import CompressionName, EngineName, FormatName, Settings
 from worker.connection import BROKER, SOURCE, Endpoint
 from worker.draft import Draft
 from worker.entries import EntryStream
-from worker.errors import BackupSystemError, BusyError, SourceError, SourceUnavailableError, StorageError, UsageError
+from worker.errors import (
+    BackupSystemError,
+    BusyError,
+    PartialError,
+    SourceError,
+    SourceUnavailableError,
+    StorageError,
+    UsageError,
+)
 from worker.facts import Facts, read_facts
 from worker.fields import Databases
 from worker.formats import portable, rdb, rdb_writing
@@ -60,7 +69,8 @@ class _Plan:
 def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -> dict[str, Any]:
     """Back the source up: the new manifest as a dict, or `{"skipped": why}` while a young enough backup exists.
 
-    Raises UsageError, SourceError, StorageError or FormatError, and BusyError while another is being made; then nothing
+    One of kind `partial` is no success: `check_complete` says so. Raises UsageError, SourceError, StorageError or
+    FormatError, and BusyError while another is being made; then nothing
     is left in storage.
     """
     try:
@@ -103,7 +113,17 @@ def _make(
         seconds = round(time.monotonic() - clock, 3)
         manifest = Manifest(**described, name=draft.name, created_at=began, duration_seconds=seconds)
         still_ours()
-        return catalogue.commit(storage, draft, manifest, "backup_created")
+        event = "partial_backup_kept" if manifest.kind == "partial" else "backup_created"
+        return catalogue.commit(storage, draft, manifest, event)
+
+
+def check_complete(made: dict[str, Any]) -> None:
+    """Raise PartialError where what was made does not hold all that it should."""
+    if made.get("kind") == "partial":
+        raise PartialError(
+            f"No good backup was made. {made['warnings'][0]} What could be read was kept as {made['name']}, which counts "
+            "as no backup: restore by that name what is nowhere else, and make the backup again."
+        )
 
 
 def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifest | None:
@@ -175,7 +195,7 @@ def _check_room(storage: Folder, plan: _Plan) -> None:
 def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dict[str, Any]:
     """Write the whole dump into the draft; what the manifest has to say of it."""
     tally, raw, stored = Tally(), Meter(hashed=False), Meter()
-    stack = ExitStack()
+    stack, watch = ExitStack(), Watch(plan.endpoint, plan.wanted.databases)
     stream, dump = _dump(plan, began, tally, stack)
     stack.enter_context(closing(dump))
     total = sum(number for db, number in plan.facts.keys.items() if plan.databases is None or db in plan.databases)
@@ -190,7 +210,9 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
         for chunk in stored.watch(plan.compression.compress(told(raw.watch(dump)))):
             draft.write(chunk)
     unreadable = getattr(stream, "unreadable", None) or _unknown_types(tally)
+    missing = _missing(plan, watch, tally)
     return {
+        "kind": "partial" if missing else "backup",
         "data_format": plan.format,
         "rdb_version": stream.rdb_version if plan.format == "rdb" else None,
         "consistency": plan.choice.source.consistency,
@@ -206,8 +228,37 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
         "sha256": stored.sha256,
         "compression": plan.compression.name,
         "tool_version": __version__,
-        "warnings": [f"Its keys could not be counted: {unreadable}."] if unreadable else [],
+        "warnings": [
+            *([missing] if missing else []),
+            *([f"Its keys could not be counted: {unreadable}."] if unreadable else []),
+        ],
     }
+
+
+def _missing(plan: _Plan, watch: Watch, tally: Tally) -> str | None:
+    """Why not all that was there has been read, as a sentence. SourceUnavailableError where what was is not worth keeping."""
+    source = plan.choice.source
+    if isinstance(source, Replication):
+        _check_sender(plan)
+        return None
+    read = {db: sum(kinds.values()) for db, kinds in tally.by_db.items()}
+    why = watch.missing(read, source.named)
+    if why is None:
+        return None
+    what = f"{tally.keys:,} of {watch.keys:,} keys were read of the source at {plan.endpoint.address}, and {why}"
+    if watch.hardly_any(tally.keys):
+        raise SourceUnavailableError(f"No backup was made: only {what}. Nothing was kept; try again.")
+    return f"It is partial: {what}."
+
+
+def _check_sender(plan: _Plan) -> None:
+    """SourceUnavailableError where the snapshot is of another history than the server that was asked for its facts."""
+    known, told = plan.facts.replication_id, _origin(plan).replication_id
+    if known and told and known != told:
+        raise SourceUnavailableError(
+            f"The source at {plan.endpoint.address} became another one before it sent its snapshot: it was restarted or "
+            "promoted, or its address leads to several servers. Nothing was kept; try again."
+        )
 
 
 def _unknown_types(tally: Tally) -> str | None:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker import __version__, catalogue, logs
+from worker.completeness import Watch
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.config import Settings
 from worker.connection import Endpoint
@@ -75,14 +76,14 @@ def _explained() -> Iterator[None]:
 
 def _keep(settings: Settings, storage: Folder, plan: Plan, progress: Progress, warn: Warn) -> Manifest | None:
     """A backup of what will be touched; None where there is nothing to keep, or no need to."""
-    began = datetime.now(UTC)
+    watch = Watch(plan.endpoint)
     with KeySet() if plan.everything else nullcontext() as named, Keys(plan.endpoint) as keys:
         present = Present(plan, read_facts(plan.endpoint), keys, named)
         loses = present.begin()
         if not (loses or present.named or present.brought):
             return None
         try:
-            return _write(settings, storage, present, began, progress)
+            return _write(settings, storage, present, watch, progress)
         except StorageError as error:
             if loses:
                 raise
@@ -90,8 +91,9 @@ def _keep(settings: Settings, storage: Folder, plan: Plan, progress: Progress, w
             return None
 
 
-def _write(settings: Settings, storage: Folder, present: Present, began: datetime, progress: Progress) -> Manifest:
-    plan, compression = present.plan, COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
+def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, progress: Progress) -> Manifest:
+    plan, began = present.plan, watch.since
+    compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
     with storage.draft(free_names(began, "rdb", compression.suffix)) as draft:
         tally, raw, stored = Tally(), Meter(hashed=False), Meter()
         dump = rdb_writing.write(Counted(present, tally), {"redis-ver": present.facts.version, "redis-bits": "64"})
@@ -105,6 +107,11 @@ def _write(settings: Settings, storage: Folder, present: Present, began: datetim
         for chunk in stored.watch(compression.compress(told(raw.watch(dump)))):
             draft.write(chunk)
         _check_known(tally)
+        if wiped := watch.wiped():
+            raise RefusedError(
+                f"While what is at the target {plan.endpoint.address} was being kept, {wiped}: nothing was restored. When "
+                "that is over, run the restore again."
+            )
         manifest = Manifest(
             **_described(present, tally),
             name=draft.name,

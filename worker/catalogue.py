@@ -30,7 +30,7 @@ ANY = Scope(None, None)
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is in storage, newest first: the backups, and apart from them those of kind `undo`.
+    """What is in storage, newest first: the backups, and apart from them those of kind `undo` and of kind `partial`.
 
     `problems` say what is wrong with the rest, in sentences.
     """
@@ -38,6 +38,12 @@ class Catalogue:
     backups: list[Manifest]
     problems: list[str]
     undos: list[Manifest] = field(default_factory=list)
+    partials: list[Manifest] = field(default_factory=list)
+
+    @property
+    def listed(self) -> list[Manifest]:
+        """The backups, the partial ones among them."""
+        return sorted(self.backups + self.partials, key=_age, reverse=True)
 
 
 def commit(storage: Folder, draft: Draft, manifest: Manifest, event: str) -> dict[str, Any]:
@@ -151,9 +157,13 @@ def read(storage: Folder) -> Catalogue:
                 problems.append(str(error))
         elif NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in files:
             problems.append(_missing(storage, name))
-    found.sort(key=lambda manifest: (manifest.created_at, manifest.name), reverse=True)
-    undos = [one for one in found if one.kind == "undo"]
-    return Catalogue([one for one in found if one.kind != "undo"], problems, undos)
+    found.sort(key=_age, reverse=True)
+    undos, partials = ([one for one in found if one.kind == kind] for kind in ("undo", "partial"))
+    return Catalogue([one for one in found if one.kind not in ("undo", "partial")], problems, undos, partials)
+
+
+def _age(manifest: Manifest) -> tuple[datetime, str]:
+    return manifest.created_at, manifest.name
 
 
 def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> Manifest:

@@ -41,6 +41,10 @@ class SourceUnavailableError(TemporaryError, SourceError):
     """The source cannot be reached at the moment."""
 
 
+class PartialError(SourceUnavailableError):
+    """A backup ran to its end and does not hold all that it should: it was kept, and counts as none."""
+
+
 class TargetError(BackupSystemError):
     """The target cannot be written."""
 

@@ -35,6 +35,8 @@ class Facts:
     evicted: int
     """Keys that the server has thrown out for want of memory since it started."""
 
+    replication_id: str | None
+    """Of its history, where there is one: a primary that never had a replica begins a new one with the first."""
     redis_version: tuple[int, ...]
     """The Redis whose commands it understands: of a Valkey, what it says for old clients' sake."""
 
@@ -91,6 +93,7 @@ def _facts(info: dict[str, str]) -> Facts:
         changes_since_save=int(info.get("rdb_changes_since_last_save", 0)),
         append_only=info.get("aof_enabled", "0") == "1",
         evicted=int(info.get("evicted_keys", 0)),
+        replication_id=info.get("master_replid") if info.get("repl_backlog_active", "0") == "1" else None,
         redis_version=_numbers(info.get("redis_version", "0")),
         fields_expire=any(value.get(name) for value in databases.values() for name in _WITH_EXPIRING_FIELDS),
     )

@@ -67,8 +67,9 @@ class Manifest(BaseModel):
     format: Literal[1] = 1
     name: str
     created_at: Moment
-    kind: Literal["backup", "adopted", "undo"] = "backup"
-    """`undo`: what a restore was about to touch, as it was before."""
+    kind: Literal["backup", "adopted", "undo", "partial"] = "backup"
+    """`undo`: what a restore was about to touch, as it was before. `partial`: what could be read while the source lost its
+    data; its first warning says why. It counts as no backup."""
     data_format: FormatName
     rdb_version: int | None = None
     consistency: Literal["point-in-time", "per-key", "unknown"]

@@ -30,6 +30,11 @@ def choose(job: Job, *, force: bool) -> str | None:
     """
     if job.request.kinds is not None:
         raise UsageError("A mirror is of all keys: leave the kinds out, or choose the mode overwrite.")
+    if job.manifest.kind == "partial" and not force:
+        raise RefusedError(
+            f"{job.manifest.name} is partial, and a mirror would delete what it does not hold: choose the mode overwrite, or "
+            "say --force (`force` in a call)."
+        )
     facts = read_facts(job.endpoint)
     _refuse_broker(job, facts)
     _check_deletes(job.endpoint, facts)
@@ -91,6 +96,7 @@ def _because_of_backup(manifest: Manifest, facts: Facts) -> str | None:
     reasons = {
         "the backup is no RDB file": manifest.data_format != "rdb",
         "the backup is of some databases only": origin.databases is not None,
+        "the backup is partial": manifest.kind == "partial",
         "the backup was adopted, so nobody knows whether a server wrote it": manifest.kind == "adopted",
         "the backup holds data of modules": "module" in types or manifest.module_data,
         "the backup is of a server of another make": origin.server != facts.server,

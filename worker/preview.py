@@ -22,7 +22,7 @@ from worker.manifest import Manifest
 from worker.modules import Foreign
 from worker.progress import Progress, silent
 from worker.replicating import Job
-from worker.request import Request, check_readable, stream_of
+from worker.request import Request, check_readable, stream_of, warning_of
 from worker.sound import sound
 from worker.sources.asking import ask_all
 from worker.sources.keys import Keys
@@ -185,7 +185,8 @@ class Look:
 
     def warnings(self) -> list[str]:
         """What does not forbid the restore, and should be known before it."""
-        found = list(self._foreseen)
+        warning = warning_of(self._manifest)
+        found = [*([warning] if warning else []), *self._foreseen]
         if self.findings.damage.number:
             found.append(f"The target would not be given all of it: {self.findings.damage.words}.")
         if self._piecemeal:

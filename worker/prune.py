@@ -45,7 +45,7 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     storage = open_storage(settings.backup_storage)
     found = catalogue.read(storage)
     undos = retention.Undos(found.undos, settings.backup_undo_days)
-    decisions = retention.decide(found.backups, arguments.keep or settings.backup_keep, datetime.now(UTC), undos)
+    decisions = retention.decide(found.listed, arguments.keep or settings.backup_keep, datetime.now(UTC), undos)
     doomed = [decision for decision in decisions if not decision.keep]
     if doomed and not arguments.dry_run:
         _read_back(storage, decisions, progress)
@@ -85,7 +85,8 @@ def _read_back(storage: Folder, decisions: list[retention.Decision], progress: P
     """
     if all(one.keep for one in decisions if one.manifest.kind != "undo"):
         return
-    newest = decisions[0].manifest
+    whole = (one.manifest for one in decisions if one.manifest.kind not in ("undo", "partial"))
+    newest = next(whole, decisions[0].manifest)
     with storage.open(newest.name) as file:
         artifact.check_bytes(file, newest, progress)
 

@@ -71,6 +71,13 @@ def stream_of(file: BinaryIO, manifest: Manifest, request: Request, at: float, *
     return Redirected(selected, request, manifest, at)
 
 
+def warning_of(manifest: Manifest) -> str | None:
+    """What is to be known of a backup before it is restored."""
+    if manifest.kind != "partial":
+        return None
+    return f"{manifest.name} is partial: it does not hold all the keys that there were."
+
+
 def check_readable(manifest: Manifest) -> None:
     """RefusedError for a backup of which only its own server knows what is in it, and for names without values."""
     if manifest.names_only:

@@ -20,7 +20,7 @@ from worker.preview import Look
 from worker.progress import Progress, both
 from worker.replicating import Job
 from worker.report import counts
-from worker.request import Request, check_readable, stream_of
+from worker.request import Request, check_readable, stream_of, warning_of
 from worker.sound import sound
 from worker.storage import open_storage
 from worker.target import Target
@@ -60,6 +60,8 @@ def _restore(
     with storage.open(manifest.name) as file:
         artifact.check_bytes(file, manifest, progress)
         target = Target(endpoint, arguments.mode)
+        if warning := warning_of(manifest):
+            target.report.warn(warning)
         _end_left(settings, endpoint, target)
         target.check(manifest.rdb_version, arguments.databases_of(manifest), arguments.least_bytes(manifest))
         _check_fresh(settings, arguments, (file, manifest), target, progress)

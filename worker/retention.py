@@ -7,6 +7,9 @@ from datetime import datetime, timedelta
 from worker.errors import RefusedError
 from worker.manifest import Manifest, Scope
 
+PARTIALS_KEPT = 2
+"""Of each scope, the newest: what was read of a source that lost its data may be all that is left of it."""
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -29,8 +32,8 @@ def decide(backups: list[Manifest], keep: int, now: datetime, undos: Undos | Non
     """Keep the `keep` newest of each scope, whatever is pinned, and what an undo needs; the rest may go.
 
     In the order of age, newest first, and then the undos, which push out nothing. Of each scope the newest that holds
-    keys stays: seven backups of an emptied server must not push out the last good one. RefusedError where the newest
-    backup lies in the future: by such a clock no age can be trusted.
+    keys stays: seven backups of an emptied server must not push out the last good one. Partial ones push out nothing but
+    each other. RefusedError where the newest backup lies in the future: by such a clock no age can be trusted.
     """
     ordered, ways_back = _newest_first(backups), _newest_first(undos.manifests if undos else [])
     ahead = next((one for one in (*ordered[:1], *ways_back[:1]) if one.created_at > now), None)
@@ -42,8 +45,9 @@ def decide(backups: list[Manifest], keep: int, now: datetime, undos: Undos | Non
     needed: dict[str | None, str] = {}
     later = [_decide_undo(one, undos.days, now, needed) for one in ways_back] if undos else []
     kept: Counter[Scope] = Counter()
+    partials: Counter[Scope] = Counter()
     holding: set[Scope] = set()
-    return [_if_needed(_decide(one, max(keep, 1), kept, holding), needed) for one in ordered] + later
+    return [_if_needed(_decide(one, max(keep, 1), kept, partials, holding), needed) for one in ordered] + later
 
 
 def _newest_first(manifests: list[Manifest]) -> list[Manifest]:
@@ -66,10 +70,21 @@ def _if_needed(decision: Decision, needed: dict[str | None, str]) -> Decision:
     return decision if decision.keep or why is None else Decision(decision.manifest, keep=True, reason=why)
 
 
-def _decide(manifest: Manifest, keep: int, kept: Counter[Scope], holding: set[Scope]) -> Decision:
-    """One backup; `kept` and `holding` tell what the newer ones of each scope have come to."""
+def _decide_partial(manifest: Manifest, partials: Counter[Scope]) -> Decision:
+    """One that pushes out others of its kind only; `partials` counts those."""
+    partials[manifest.scope] += 1
+    keep = partials[manifest.scope] <= PARTIALS_KEPT
+    return Decision(manifest, keep, f"partial, {'one of' if keep else 'older than'} the {PARTIALS_KEPT} newest such")
+
+
+def _decide(
+    manifest: Manifest, keep: int, kept: Counter[Scope], partials: Counter[Scope], holding: set[Scope]
+) -> Decision:
+    """One backup; `kept`, `partials` and `holding` tell what the newer ones of each scope have come to."""
     if manifest.pinned:
         return Decision(manifest, keep=True, reason="pinned")
+    if manifest.kind == "partial":
+        return _decide_partial(manifest, partials)
     scope = manifest.scope
     if kept[scope] < keep:
         kept[scope] += 1

@@ -56,7 +56,7 @@ def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place]
         stored = sorted(named.values(), key=lambda one: (one.at, one.name), reverse=True)
     else:
         read = catalogue.read(storage)
-        stored, problems = [Stored(storage, manifest) for manifest in read.backups], read.problems
+        stored, problems = [Stored(storage, manifest) for manifest in read.listed], read.problems
     places: list[Place] = [*stored]
     if arguments.live:
         try:

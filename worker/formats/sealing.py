@@ -1,5 +1,7 @@
 """What stands around a payload: DUMP puts the RDB version and a CRC64 behind it, and RESTORE wants them (cluster.c)."""
 
+from collections.abc import Sequence
+
 import anycrc
 
 FOOTER_BYTES = 10
@@ -25,3 +27,19 @@ def footer(payload: bytes, rdb_version: int) -> bytes:
 def version_of(dump: bytes) -> int:
     """The RDB version in the footer of what DUMP answered, or in the footer alone."""
     return int.from_bytes(dump[-FOOTER_BYTES : 2 - FOOTER_BYTES], "little")
+
+
+def intact(dumps: Sequence[bytes]) -> bool:
+    """Whether each of these, as DUMP answered them, is what its own CRC64 says.
+
+    The CRC64 of anything with its own one behind it is 0 (it has no final XOR), and that is also what it begins with. So
+    those of many come to 0 one behind the other, unless one of them is damaged: one call does for all, at a tenth of the
+    cost. Nothing but a few zeros comes to 0 as well, and is too short to be a payload.
+    """
+    return not dumps or (min(map(len, dumps)) > FOOTER_BYTES and crc64(b"".join(dumps)) == 0)
+
+
+def intact_in_two(payload: bytes, footer: bytes) -> bool:
+    """The same of one that came in two, of which no copy is to be made."""
+    checksum: int = crc64(footer, crc64(payload))
+    return len(footer) == FOOTER_BYTES and checksum == 0

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from worker.backup import BackupArguments, backup
+from worker.backup import BackupArguments, backup, check_complete
 from worker.config import load
 from worker.console import notes, number, say, show, size
 from worker.shell.performing import Data, checked, performed, verb
@@ -24,8 +24,12 @@ from worker.shell.performing import Data, checked, performed, verb
 def command(as_json: bool, data_format: str | None, **options: Any) -> None:
     """Make a backup now."""
     arguments = checked(BackupArguments, format=data_format, **options)
-    result = performed("backup", arguments, lambda progress: backup(load(), arguments, progress))
-    show(result, as_json=as_json, view=made)
+
+    def show_and_check(result: Data) -> None:
+        show(result, as_json=as_json, view=made)
+        check_complete(result)
+
+    performed("backup", arguments, lambda progress: backup(load(), arguments, progress), show_and_check)
 
 
 def made(data: Data) -> None:

@@ -16,7 +16,7 @@ def command(as_json: bool) -> None:
     with looked_up("list"):
         found = catalogue.read(open_storage(load().backup_storage))
     data = {
-        "backups": [one.model_dump(mode="json") for one in found.backups],
+        "backups": [one.model_dump(mode="json") for one in found.listed],
         "undos": [one.model_dump(mode="json") for one in found.undos],
         "problems": found.problems,
     }
@@ -61,7 +61,8 @@ def _undos(kept: list[Manifest]) -> None:
 def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
     databases = one.source.databases
     part = "" if databases is None else f" db {','.join(map(str, databases))}"
-    origin = f"{one.source.address}{part}" if one.kind == "backup" else one.kind
+    origin = one.kind if one.kind == "adopted" else f"{one.source.address}{part}"
+    origin += " (partial)" if one.kind == "partial" else ""
     verified = "yes" if one.verified_at else "no"
     return (
         one.name,

@@ -8,6 +8,8 @@ from worker.sources.asking import Abilities, Command, GoneError, ask_all, checke
 from worker.wire import Wire
 
 _NO_TIME, _NO_KEY = -1, -2
+LEAST = _NO_KEY
+"""Of what a server answers to PTTL and PEXPIRETIME."""
 _CLOSE = 1
 _ROUNDS = 4
 

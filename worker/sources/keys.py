@@ -9,10 +9,11 @@ from typing import Any, Self, TypeVar
 from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.errors import BackupSystemError
-from worker.formats.sealing import FOOTER_BYTES, version_of
+from worker.formats.sealing import FOOTER_BYTES, intact, version_of
 from worker.formats.values import TYPE_OF
 from worker.pace import Pace
 from worker.sources.asking import Abilities, abilities, milliseconds
+from worker.sources.damage import ask_again, is_intact, shown
 from worker.sources.expiry import Window, exact, expiry, expiry_commands
 from worker.wire import Wire, pack, raised
 
@@ -107,7 +108,8 @@ class Dumps:
         if self._able.absolute and keys:
             dumps, times = replies[::2], replies[1::2]
             # Mostly there is nothing special about any of them: then no Python but this runs for a key.
-            if set(map(type, dumps)) == {bytes} and set(map(type, times)) == {int} and min(times) > _GONE:
+            plain = set(map(type, dumps)) == {bytes} and set(map(type, times)) == {int} and min(times) > _GONE
+            if plain and intact(dumps):
                 self._learn_version(version_of(dumps[0]))
                 db = self._db
                 # The constructor of a NamedTuple takes twice as long.
@@ -124,6 +126,8 @@ class Dumps:
         return found, sum(len(entry.payload or b"") for entry in found if entry is not None)
 
     def _entry(self, key: bytes, dump: Any, times: list[Any]) -> Entry | None:
+        if not is_intact(dump, times):
+            dump, *times = ask_again(self._pace.endpoint, self._db, key, self._able)
         left = times[len(times) // 2]
         # A nil means that there is no such key (any more), and -2 that it went a moment later.
         if dump is None or left == _GONE:
@@ -147,9 +151,8 @@ class Dumps:
         return [entry._replace(expires_at=moments[entry.key]) for entry, _ in unsure]
 
     def _refused(self, key: bytes, error: Exception) -> BackupSystemError:
-        shown = key[:64].decode("utf-8", "backslashreplace")
         role = self._pace.endpoint.role
-        return role.error(f"The {role.name} does not give the key {shown!r} of database {self._db}: {error}.")
+        return role.error(f"The {role.name} does not give the key {shown(key)} of database {self._db}: {error}.")
 
     def _adapt(self, keys: int, seconds: float, size: int) -> None:
         fitting = keys * max(

@@ -12,9 +12,10 @@ from worker.formats.sealing import FOOTER_BYTES, version_of
 from worker.formats.strings import read_string
 from worker.pace import Pace
 from worker.sources.asking import abilities
+from worker.sources.damage import function_dump
 from worker.sources.keys import AHEAD, FIRST_KEYS, Dumps
-from worker.sources.scanning import Repeats
-from worker.wire import Wire, pack, raised
+from worker.sources.scanning import Repeats, named
+from worker.wire import Wire, pack
 
 # Every server of 5.0 and newer loads it: for a database without a single payload to tell the server's own version.
 OLDEST_VERSION = 9
@@ -30,6 +31,8 @@ class Scan:
         self.rdb_version: int | None = OLDEST_VERSION
         self.libraries: list[bytes] = []
         self.warnings: list[str] = []
+        self.named = 0
+        """Keys that SCAN has named, whether or not they were still there when they were asked for."""
         self._endpoint, self._databases = endpoint, databases
 
     def refusal(self) -> str | None:
@@ -53,12 +56,13 @@ class Scan:
                 with Wire(self._endpoint, db) as wire:
                     dumps = Dumps(wire, db, abilities(wire, fields=False), pace, self._learn_version)
                     there = keyspace(info(wire, b"keyspace")).get(db, {}).get("keys", 0)
-                    yield from _Database(wire, dumps, pace, there).batches()
+                    database = _Database(wire, dumps, pace, there)
+                    yield from database.batches()
+                    self.named += database.read
 
     def _read_libraries(self, wire: Wire) -> None:
         """FUNCTION DUMP (7.0 and newer) gives the functions as they stand in an RDB file, and the file's version."""
-        wire.send(pack(b"FUNCTION", b"DUMP"))
-        dump = wire.reply()
+        dump = function_dump(wire, self._endpoint.role)
         if isinstance(dump, ResponseError):
             if str(dump).startswith("NOPERM"):
                 self.warnings.append(
@@ -82,6 +86,8 @@ class _Database:
         self._wire, self._dumps, self._pace = wire, dumps, pace
         self._unread = unread
         """Of the keys there were at the start; less than none where others have added some since."""
+        self.read = 0
+        """Keys that were asked for, and answered."""
         self._repeats = Repeats()
         self._waiting: list[bytes] = []
         self._cursor = b""
@@ -110,6 +116,7 @@ class _Database:
 
     def _count(self, read: int) -> None:
         """Hurry where more keys were read than there were: others add them faster than they can be read gently."""
+        self.read += read
         self._unread -= read
         if self._unread < 0:
             self._pace.hurry()
@@ -120,7 +127,7 @@ class _Database:
     def _read_scan(self) -> None:
         """Read what SCAN was answered; where nothing else is on its way, until there are keys or no more to come."""
         while True:
-            self._cursor, found = raised(self._wire.reply())
+            self._cursor, found = named(self._wire.reply())
             self._waiting += self._repeats.fresh(found)
             if self._waiting or self._asked or self._cursor == b"0":
                 return

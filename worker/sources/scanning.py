@@ -1,8 +1,11 @@
 """SCAN: every key that was there all the time, once."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from worker.wire import Wire
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from worker.wire import Wire, raised
 
 WINDOW_KEYS = 1 << 16
 WINDOW_BYTES = 8 << 20
@@ -43,6 +46,16 @@ class Repeats:
         return fresh
 
 
+def named(reply: Any) -> tuple[bytes, list[bytes]]:
+    """The cursor and the keys that SCAN answered. Raises redis errors; ConnectionError where no server answers so."""
+    told = raised(reply)
+    if isinstance(told, list) and list(map(type, told)) == [bytes, list]:
+        cursor, keys = told
+        if cursor.isdigit() and set(map(type, keys)) <= {bytes}:
+            return cursor, keys
+    raise RedisConnectionError("its answer to SCAN is damaged")
+
+
 def scan_keys(wire: Wire, count: int, match: bytes = b"*") -> Iterator[list[bytes]]:
     """Yield the keys of the wire's database that fit a glob; of about `count` of them at a time (any number, none too).
 
@@ -52,7 +65,7 @@ def scan_keys(wire: Wire, count: int, match: bytes = b"*") -> Iterator[list[byte
     cursor = b"0"
     fitting = () if match == b"*" else (b"MATCH", match)
     while True:
-        cursor, keys = wire.ask(b"SCAN", cursor, *fitting, b"COUNT", b"%d" % count)
+        cursor, keys = named(wire.try_(b"SCAN", cursor, *fitting, b"COUNT", b"%d" % count))
         yield repeats.fresh(keys)
         if cursor == b"0":
             return

@@ -44,6 +44,8 @@ class Typed:
         self.rdb_version: int | None = None
         self.libraries: list[bytes] = []
         self.warnings: list[str] = []
+        self.named = 0
+        """Keys that SCAN has named, whether or not they were still there when they were asked for."""
         self._endpoint = endpoint
         self._databases = databases
 
@@ -59,6 +61,7 @@ class Typed:
                     self.libraries = self._read_libraries(wire)
                     database = _Database(wire, db, abilities(wire, fields=True))
                     for keys in scan_keys(wire, KEYS):
+                        self.named += len(keys)
                         for some in pace.cut(keys, KEYS) if keys else [keys]:
                             yield from database.read(some)
                             pace.rest()
