@@ -216,11 +216,13 @@ def _of_restores(house: House, visitor: Visitor, name: str) -> Iterator[str]:
     for text, how in ((HOSTILE, "key"), ("settings:bot", "key"), ("*", "match")):
         page = visitor.opens("/search")
         page.get_by_label("Key or pattern").fill(text)
-        page.locator(f"input[value={how}]").check()
+        page.get_by_label("exactly this key").set_checked(how == "key")
         page.get_by_role("button", name="Search").click()
         ends(visitor)
         yield visitor.path
-    yield "/search"
+    page.get_by_role("button", name="search for this exact key instead").click()
+    ends(visitor)
+    yield from (visitor.path, "/search")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

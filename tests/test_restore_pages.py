@@ -494,10 +494,64 @@ def test_a_run_tells_which_databases_it_moved_keys_between(web_app: Web, admin: 
 
 def test_a_pattern_finds_keys_each_of_which_leads_on(changing: Web, admin: Browser) -> None:
     answer = look_at(changing, admin, "search", sought(changing, match="*img*"), match="*img*")
-    assert "Keys like *img* 1 key" in words(answer)
+    assert "Keys like *img* 1 key fits: 1 changed since the newest backup; these come first" in words(answer)
+    assert f"{HOSTILE} 0 changed 3 of 3 places newest: the source changed 2 times" in words(answer)
+    assert 'name="how" value="key"' in answer.text.partition("Keys that fit")[2]
     assert 'name="text" value="&lt;img' in answer.text
     assert "No key fits" in words(look_at(changing, admin, "search", sought(changing, match="no*"), match="no*"))
     assert "That key is nowhere" in words(look_at(changing, admin, "search", sought(changing, key="no"), key="no"))
+
+
+def test_keys_that_fit_go_on_from_page_to_page(web_app: Web, admin: Browser) -> None:
+    web_app.source.client().mset({f"some:{number}": "x" for number in range(5)})
+    make_backup(web_app)
+    told = {"match": "some:*", "limit": 3, "databases": [0], "live": False}
+    value = sought(web_app, **told)
+    page = look_at(web_app, admin, "search", value, **told)
+    assert "5 keys fit. 3 of them are here." in words(page)
+    following = page.text.partition('aria-label="Keys that fit"')[2].partition('class="bar"')[2]
+    form = dict(re.findall(r'name="(\w+)" value="([^"]*)"', following.partition("</form>")[0]))
+    assert form.pop("csrf_token", "")
+    assert form == {
+        "text": "some:*", "how": "match", "limit": "3", "databases": "0", "live": "no", "after": value["next"]
+    }  # fmt: skip
+    assert admin.post("/search", data=form).status_code == 303
+    (asked,) = [run.arguments for run in queued(web_app)]
+    assert asked == told | {"after": value["next"]}
+    last = sought(web_app, **asked)
+    page = look_at(web_app, admin, "search", last, **asked)
+    assert "Next keys" not in page.text
+    assert [one["key"] for one in value["keys"] + last["keys"]] == [f"some:{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("text", "how", "asked"),
+    [
+        ("user:*", "", {"match": "user:*"}),
+        ("user:?", "", {"match": "user:?"}),
+        ("user:[12]", "", {"match": "user:[12]"}),
+        ("user:*", "key", {"key": "user:*"}),
+        ("user:1]", "", {"key": "user:1]"}),
+        (r"user:\*", "", {"key": r"user:\*"}),
+        (r"user\\*", "", {"match": r"user\\*"}),
+    ],
+)
+def test_what_looks_like_a_pattern_is_one_unless_somebody_says_otherwise(
+    text: str, how: str, asked: dict[str, str], web_app: Web, admin: Browser
+) -> None:
+    assert admin.post("/search", data={"text": text, "how": how}).status_code == 303
+    (run,) = queued(web_app)
+    assert run.arguments == asked
+
+
+def test_a_pattern_can_be_looked_for_as_a_key(web_app: Web, admin: Browser) -> None:
+    web_app.source.client().set("what*", "x")
+    page = look_at(web_app, admin, "search", sought(web_app, match="what*"), match="what*", databases=[0])
+    assert "Searched as a pattern; search for this exact key instead" in words(page)
+    form = page.text.partition("Searched as a pattern")[2].partition("</form>")[0]
+    data = dict(re.findall(r'name="(\w+)"(?: value="([^"]*)"|[^>]*)', form)) | {"how": "key"}
+    assert admin.post("/search", data=data).status_code == 303
+    assert [run.arguments for run in queued(web_app)] == [{"key": "what*", "databases": [0]}]
 
 
 def test_the_search_page_asks_for_what_was_typed(web_app: Web, admin: Browser) -> None:

@@ -13,8 +13,10 @@ from worker.faults import first_fault
 Model = TypeVar("Model", bound=BaseModel)
 Form = MultiDict[str, str]
 
-_BOXES = frozenset({"types", "kinds"})
+_BOXES = frozenset({"types", "kinds", "names"})
 _TICKS = frozenset({"force"})
+_NOT = frozenset({"live"})
+"""What is meant unless the form says no."""
 _LINES = frozenset({"match", "exclude", "keys"})
 # A blank can be meant there.
 _AS_TYPED = frozenset({"prefix", "strip_prefix"})
@@ -43,8 +45,8 @@ def _value(form: Form, name: str) -> Any:
         return None
     if name in _AS_TYPED:
         return filled[-1]
-    if name in _TICKS:
-        return True
+    if name in _TICKS | _NOT:
+        return filled[-1] != "no"
     values = [value.strip() for value in filled]
     if name in _LINES:
         return [line.strip() for value in values for line in value.replace("\r", "\n").split("\n") if line.strip()]
@@ -62,6 +64,8 @@ def _fields(told: dict[str, Any], name: str, value: Any) -> Iterator[tuple[str, 
         value = meant.patterns(told, name)
     elif name == "keys" or isinstance(value, (set, frozenset)):
         value = words.several(value or [])
+    if name in _NOT and value is False:
+        yield name, "no"
     if value in (None, "", False, [], {}):
         return
     if name in _LINES:

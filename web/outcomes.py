@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from web.telling import state
+from web.telling import fitting, state
 from web.words import counted, duration, listed, number, short, size
 from worker.run import Run
 
@@ -80,8 +80,8 @@ def _search(value: dict[str, Any]) -> str:
     where = f"in {counted(len(value.get('looked_through', ())), 'place')} that were looked through"
     if "match" not in value:
         return f"Found {where}." if value.get("found") else f"Not found {where}."
-    keys = counted(len(value.get("keys", ())), "key")
-    return f"The first {keys} that fit; there are more." if value.get("more") else f"{keys} {where}."
+    told = fitting(value).capitalize()
+    return f"{told}. {number(len(value['keys']))} of them are here." if value.get("more") else f"{told}, {where}."
 
 
 def _sides(value: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """One key through time: what to look for, asked by a form; what was found is on the page of the run."""
 
+import re
 from itertools import islice
 
 from flask import render_template, request
@@ -13,6 +14,8 @@ from worker.errors import UsageError
 from worker.tasks import SearchArguments
 
 RECENT = 10
+_PATTERN = re.compile(r"(?<!\\)(?:\\\\)*[*?\[]")
+"""What makes a glob of a text, where no backslash stands before it."""
 
 
 @pages.get("/search")
@@ -34,5 +37,7 @@ def asked_for(form: forms.Form) -> SearchArguments:
     text = form.get("text", "").strip()
     if not text:
         raise UsageError("Please say what to look for: a key, or a pattern such as user:*.")
-    how = "match" if form.get("how") == "match" else "key"
+    how = form.get("how") or ("match" if _PATTERN.search(text) else "key")
+    if how not in ("key", "match"):
+        raise UsageError("Please say whether it is one key or a pattern: `how` is key or match.")
     return forms.arguments(SearchArguments, form, **{how: text})

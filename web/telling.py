@@ -1,10 +1,11 @@
 """A run in words: what it is, how it stands, and how far it has come."""
 
 import time
+from collections import Counter
 from typing import Any, NamedTuple
 
 from web import meant
-from web.words import amount, duration, listed, several, short
+from web.words import amount, counted, duration, listed, number, several, short
 from worker.run import QUESTIONS, Run
 
 KINDS = {
@@ -61,6 +62,16 @@ CHANGES = {
     "absent": "not there",
 }
 """A version of a key against the one before it."""
+LIVE = {
+    "differs": "changed",
+    "gone": "gone",
+    "expired": "expired",
+    "absent": "gone before",
+    "new": "only live",
+    "expiry": "another expiry",
+    "identical": "as it was",
+}
+"""A live key beside that of the newest backup; `absent` is in older ones only."""
 STATES = {
     "waiting": "Waiting",
     "running": "Running",
@@ -163,6 +174,28 @@ def _sought(told: dict[str, Any]) -> str:
     where = [str(told[name]) for name in ("show", "against") if told.get(name)]
     what = short(told["key"]) if told.get("key") else f"keys like {short(told.get('match'))}"
     return f"{what} in {listed(where)}" if where else what
+
+
+def fitting(value: dict[str, Any]) -> str:
+    """How many keys a pattern found, and how they stand."""
+    total = value.get("total", len(value.get("keys", ())))
+    many = f"{number(total)} {'key fits' if total == 1 else 'keys fit'}"
+    told = many if value.get("exact", True) else f"at least {many}"
+    differing = (("differing", "changed since the newest backup"), ("gone", "gone since"))
+    kinds = [f"{number(value[name])} {words}" for name, words in differing if value.get(name)]
+    return f"{told}: {listed(kinds)}; these come first" if kinds else told
+
+
+def history(changes: Any) -> str:
+    """How often a key changed that fits a pattern."""
+    told = changes if isinstance(changes, list) else []
+    counts = Counter(one["change"] for one in told if isinstance(one, dict) and "change" in one)
+    words = [
+        *([f"changed {counted(counts['differs'], 'time')}"] if counts["differs"] else []),
+        *([f"gone {counted(counts['gone'], 'time')}"] if counts["gone"] else []),
+        *([f"another expiry {counted(counts['expiry'], 'time')}"] if counts["expiry"] else []),
+    ]
+    return listed(words) or "never changed"
 
 
 def _options(told: dict[str, Any]) -> str:

@@ -5,7 +5,8 @@ verbs    backup.py, restore.py, undo.py, preview.py, search.py, verify.py, adopt
 told     console.py (to people), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
 runs     recording.py (one run as it goes), reaper.py (runs that were killed), run.py (what is known of one), runs.py (all of them),
          listing.py (which there are), ownership.py (whose they are)
-search   inquiry.py (what is asked), places.py (where a key may be), history.py (what changed); index.py beside a backup, buckets.py (its records, sorted), scratch.py (temporary files)
+search   inquiry.py (what is asked), places.py and alive.py (where a key may be), history.py (what changed); fitting.py (of
+         a pattern), standing.py and page.py (what comes first), settled.py and meaning.py (each in all places); index.py beside a backup, buckets.py (its records, sorted), scratch.py (temporary files)
 memory   catalogue.py, manifest.py, retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
 choice   request.py (what is asked), selection.py (which keys), redirection.py (where to), sound.py (what may be sent)
 preview  live.py (the same keys, alive), compare.py, differences.py, longstring.py, modules.py, findings.py; freshness.py (is it still so), fingerprint.py (told by sums)

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import chain
 from typing import BinaryIO
@@ -15,6 +16,7 @@ from worker.formats.soundness import Examiner
 from worker.formats.versions import FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.windows import Window
 from worker.manifest import Manifest, Origin
+from worker.meter import Meter
 from worker.progress import Progress, reported
 from worker.storage import chunks_of
 from worker.tally import Tally
@@ -42,11 +44,15 @@ def check_bytes(file: BinaryIO, manifest: Manifest, progress: Progress) -> None:
     digest = hashlib.sha256()
     for chunk in reported(chunks_of(file), progress, "checking", size):
         digest.update(chunk)
-    if digest.hexdigest() != manifest.sha256:
+    _check_sum(manifest, digest.hexdigest())
+    file.seek(0)
+
+
+def _check_sum(manifest: Manifest, sha256: str) -> None:
+    if sha256 != manifest.sha256:
         raise ArtifactError(
             f"{manifest.name} has changed since it was written: its sha256 differs. Use another backup."
         )
-    file.seek(0)
 
 
 def raw_chunks(file: BinaryIO, compression: CompressionName) -> Iterator[bytes]:
@@ -79,6 +85,17 @@ def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) ->
 def examiner(chunks: Iterator[bytes], data_format: FormatName) -> Reader:
     """The same for who examines every value and writes none: the longest strings are passed over unheld."""
     return Examiner(chunks) if data_format == "rdb" else portable.Reader(chunks)
+
+
+@contextmanager
+def whole(file: BinaryIO, manifest: Manifest) -> Iterator[Reader]:
+    """What reads all entries with their values, and is read to its end in the block: ArtifactError then, where the stored
+    bytes were not those that were written.
+    """
+    stored = Meter()
+    raw = COMPRESSIONS[manifest.compression].decompress(stored.watch(chunks_of(file)))
+    yield reader(bounded(raw, manifest.bytes.raw), manifest.data_format, values=True)
+    _check_sum(manifest, stored.sha256)
 
 
 def count(chunks: Iterator[bytes], data_format: FormatName) -> Tally:

@@ -18,6 +18,9 @@ Kind = Literal["new", "identical", "differs", "expiry", "expired", "deleted"]
 """Not alive; the same in all; of another value; only its expiry differs; expired since; alive and not in the backup."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+NOT_EVERYWHERE = frozenset(("largest deleted id", "entries added", "entries read by"))
+"""Parts of a stream that servers before 7.0 do not keep, and that are None then."""
+
 _CLOSE_MS = 10
 """Before Redis 7.0 a server tells an expiry to within a few milliseconds only."""
 

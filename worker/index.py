@@ -18,15 +18,13 @@ import structlog
 
 from worker import artifact
 from worker.buckets import Buckets
-from worker.compression import COMPRESSIONS
 from worker.entries import Entry, Opaque
 from worker.errors import ArtifactError, FormatError, NotFoundError, RefusedError, StorageError
 from worker.formats import shapes
 from worker.manifest import INDEX_SUFFIX, Manifest
-from worker.meter import Meter
 from worker.progress import Progress
 from worker.scratch import on_disk, temporary
-from worker.storage import Folder, chunks_of
+from worker.storage import Folder
 
 log = structlog.get_logger()
 
@@ -177,18 +175,10 @@ def _is_whole(file: BinaryIO, size: int) -> bool:
 
 def _fill(buckets: Buckets, storage: Folder, manifest: Manifest, progress: Progress) -> None:
     """Read the whole backup; it is checked while it passes, as a restore would check it beforehand."""
-    with storage.open(manifest.name) as file:
-        stored = Meter()
-        raw = COMPRESSIONS[manifest.compression].decompress(stored.watch(chunks_of(file)))
-        bounded = artifact.bounded(raw, manifest.bytes.raw)
-        reader = artifact.reader(bounded, manifest.data_format, values=True)
+    with storage.open(manifest.name) as file, artifact.whole(file, manifest) as reader:
         for batch in reader.batches():
             buckets.add(_records(batch, _place(reader.begins_at)))
             progress("indexing", buckets.count, manifest.keys, "keys")
-    if stored.sha256 != manifest.sha256:
-        raise ArtifactError(
-            f"{manifest.name} has changed since it was written: its sha256 differs. Use another backup."
-        )
 
 
 def _place(begins_at: int) -> bytes:

@@ -7,9 +7,10 @@ from pydantic.config import JsonDict
 
 from worker.fields import Databases
 from worker.places import LIVE
-from worker.selection import LONGEST_GLOB, KeyText
+from worker.selection import LONGEST_GLOB, LONGEST_KEY, KeyText
 
 MOST_FOUND, MOST_NAMES = 1000, 100
+CURSOR = r"^[0-9]:[0-9]{1,9}:"
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -17,13 +18,21 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 def _only(*given: str) -> JsonDict:
     """JSON schema for: these are said, and of those that are one question together no other."""
     kinds: JsonDict = {
-        name: {"type": "string" if name in given else "null"} for name in ("key", "match", "show", "against")
+        name: {"type": "string" if name in given else "null"} for name in ("key", "match", "after", "show", "against")
     }
     return {"required": [*given], "properties": kinds}
 
 
 # The document of the API must say all that the validator takes.
-_QUESTIONS: JsonDict = {"anyOf": [_only("key"), _only("match"), _only("key", "show"), _only("key", "show", "against")]}
+_QUESTIONS: JsonDict = {
+    "anyOf": [
+        _only("key"),
+        _only("match"),
+        _only("match", "after"),
+        _only("key", "show"),
+        _only("key", "show", "against"),
+    ]
+}
 
 
 class SearchArguments(BaseModel):
@@ -40,7 +49,9 @@ class SearchArguments(BaseModel):
     live: StrictBool = True
     """In the source as well."""
     limit: int = Field(default=100, ge=1, le=MOST_FOUND)
-    """How many keys a glob is to find."""
+    """How many keys that fit a glob are told at once."""
+    after: Annotated[str, Field(max_length=LONGEST_KEY + 100, pattern=CURSOR)] | None = None
+    """The `next` of a search for the same glob: what was told until there is passed over."""
     show: Name | None = None
     """The backup (or `live`) whose version of the key is to be shown."""
     against: Name | None = None
@@ -55,6 +66,8 @@ class SearchArguments(BaseModel):
     def _asks_one_thing(self) -> Self:
         if (self.key is None) == (self.match is None):
             raise ValueError("must have either a key or a match")
+        if self.after is not None and self.match is None:
+            raise ValueError("must have a match, of which more keys are to be told")
         if self.show is not None and self.key is None:
             raise ValueError("must have a key, of which a version is to be shown")
         if self.against is not None and self.show is None:

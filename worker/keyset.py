@@ -11,6 +11,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
 from contextlib import ExitStack
+from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
@@ -61,6 +62,18 @@ class KeySet:
         if not self._ends:
             self._sort()
         return [key for key in keys if not self._has(hash((db, key)))]
+
+    def has(self, db: int, key: bytes) -> bool:
+        """Whether that key was added."""
+        if not self._ends:
+            self._sort()
+        return self._has(hash((db, key)))
+
+    def distinct(self) -> int:
+        """How many keys were added, each counted once."""
+        if not self._ends:
+            self._sort()
+        return sum(len(set(self._hashes[start:end])) for start, end in pairwise(self._ends))
 
     def _has(self, digest: int) -> bool:
         bucket = digest % BUCKETS

@@ -1,6 +1,6 @@
 """A backup's entries beside the live keys of the same names: read from the target, and judged."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import attrgetter
@@ -36,10 +36,13 @@ class Part:
 
 
 class Live:
-    """The target's present state, asked for entry by entry. `absent` are databases that it does not have."""
+    """A server's present state, asked for entry by entry. `absent` are databases that it does not have.
 
-    def __init__(self, keys: Keys, absent: Collection[int] = ()) -> None:
-        self._keys, self._absent = keys, absent
+    `clock` tells what has expired, in milliseconds since the epoch: the server's own, where none is given.
+    """
+
+    def __init__(self, keys: Keys, absent: Collection[int] = (), clock: Callable[[], float] | None = None) -> None:
+        self._keys, self._absent, self._now = keys, absent, clock or keys.now
         self._asked: list[Entry] = []
         # What need not be asked for: of an absent database, and what has expired.
         self._unasked: list[Entry] = []
@@ -49,7 +52,7 @@ class Live:
         for found in self._keys.read_ahead(self._questions(stream)):
             entries, self._asked = self._asked[: len(found)], self._asked[len(found) :]
             unasked, self._unasked = self._unasked, []
-            sides = Sides(stream.rdb_version, self._keys.rdb_version, self._keys.now())
+            sides = Sides(stream.rdb_version, self._keys.rdb_version, self._now())
             pairs = [_pair(entry, None, sides) for entry in unasked]
             if entries == found:
                 yield Part(entries, pairs)
@@ -61,7 +64,7 @@ class Live:
     def _questions(self, stream: EntryStream) -> Iterator[tuple[int, list[bytes]]]:
         """What `read_ahead` takes; a part without keys lets those go on that need not be asked for, and what is large."""
         for batch in stream.batches():
-            now = self._keys.now()
+            now = self._now()
             for db, group in groupby(batch, attrgetter("db")):
                 for some in self._keys.cut(self._to_ask(db, list(group), now)):
                     self._asked += some

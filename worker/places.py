@@ -1,26 +1,21 @@
-"""Where a key may be: in a backup, by its index, or in the live source. Both are asked in the same words."""
+"""Where a key may be: in a backup, by its index, or (alive.py) in the live source. Both are asked in the same words."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Protocol
 
 from worker import artifact, globs, index
-from worker.connection import Endpoint
-from worker.entries import Entry
-from worker.facts import read_facts
+from worker.entries import Entry, EntryStream, Passing
 from worker.formats.versions import FIRST_VALKEY_VERSION
 from worker.manifest import Manifest
 from worker.progress import Progress, silent
-from worker.sources.keys import Keys
-from worker.sources.scanning import scan_keys
 from worker.storage import Folder
-from worker.wire import Wire
 
 LIVE = "live"
-SCAN_KEYS = 500
 
-Names = Iterator[list[tuple[int, bytes]]]
+Fitting = Iterator[list[Entry]]
 
 
 @dataclass(frozen=True)
@@ -56,6 +51,11 @@ class Place(Protocol):
         """Of the server whose keys they are."""
         ...
 
+    @property
+    def rdb_version(self) -> int | None:
+        """Of the payloads that `fitting` gives; None where it gives values, or none."""
+        ...
+
     def covers(self, db: int) -> bool:
         """Whether a key of that database would be there; where not, its absence says nothing."""
         ...
@@ -68,7 +68,7 @@ class Place(Protocol):
         """The key in those of these databases where it is."""
         ...
 
-    def names(self, match: str, databases: frozenset[int] | None, progress: Progress) -> Names:
+    def fitting(self, match: str, databases: frozenset[int] | None, progress: Progress) -> Fitting:
         """Yield the keys that fit a glob, in batches of a bounded size; empty ones as well."""
         ...
 
@@ -78,6 +78,7 @@ class Stored:
 
     def __init__(self, storage: Folder, manifest: Manifest) -> None:
         self.name, self.at, self.address = manifest.name, manifest.created_at, manifest.source.address
+        self.rdb_version = manifest.rdb_version
         self._storage, self._manifest = storage, manifest
 
     def covers(self, db: int) -> bool:
@@ -107,7 +108,7 @@ class Stored:
             else next(filter(lambda one: self._entry(db, key, one), records), records[0])
         )
         version = self._manifest.rdb_version
-        return Version(_form(version), one.digest, one.expires_at, lambda: self._entry(db, key, one), version)
+        return Version(form_of(version), one.digest, one.expires_at, lambda: self._entry(db, key, one), version)
 
     def _entry(self, db: int, key: bytes, record: index.Record) -> Entry | None:
         """Read until there. ArtifactError where it is not there because the artifact has changed since.
@@ -122,66 +123,53 @@ class Stored:
             artifact.check_bytes(file, self._manifest, silent)
         return None
 
-    def names(self, match: str, databases: frozenset[int] | None, progress: Progress) -> Names:
-        """Walked from the beginning, for an index knows no names. Raises ArtifactError and RefusedError."""
+    def fitting(self, match: str, databases: frozenset[int] | None, progress: Progress) -> Fitting:
+        """Walked from the beginning, for an index knows no names; with their values. Raises ArtifactError and RefusedError.
+
+        Whether the artifact is what it was is known at the end.
+        """
+        with self.read(progress) as stream:
+            yield from Fits(stream, match, databases).batches()
+
+    @contextmanager
+    def read(self, progress: Progress) -> Iterator[EntryStream]:
+        """All of it, to be read to the end in the block. Raises ArtifactError, at its end too, and RefusedError."""
         index.check_readable(self._manifest)
-        fits, seen = globs.compiled(match.encode()).fullmatch, 0
-        with self._storage.open(self.name) as file:
-            raw = artifact.bounded(artifact.raw_chunks(file, self._manifest.compression), self._manifest.bytes.raw)
-            for batch in artifact.reader(raw, self._manifest.data_format, values=False).batches():
-                seen += len(batch)
-                progress("reading", seen, self._manifest.keys, "keys")
-                yield [
-                    (entry.db, entry.key)
-                    for entry in batch
-                    if fits(entry.key) and (databases is None or entry.db in databases)
-                ]
+        with self._storage.open(self.name) as file, artifact.whole(file, self._manifest) as reader:
+            yield _Counted(reader, progress, self._manifest.keys)
 
 
-class Live:
-    """The source, as it is now."""
+class _Counted(Passing):
+    """An EntryStream of which is told how far it has come."""
 
-    def __init__(self, endpoint: Endpoint) -> None:
-        self.name, self.at, self.address = LIVE, datetime.now(UTC), endpoint.address
-        self._endpoint = endpoint
-        # A server that hides its keyspace in INFO has a database 0 all the same.
-        self._counts = read_facts(endpoint).keys or {0: 0}
+    def __init__(self, stream: EntryStream, progress: Progress, total: int | None) -> None:
+        super().__init__(stream)
+        self._progress, self._total = progress, total
 
-    def covers(self, db: int) -> bool:  # noqa: ARG002 - as of every place
-        """A database without keys has none."""
-        return True
-
-    def databases(self) -> list[int]:
-        """As INFO says."""
-        return sorted(self._counts)
-
-    def versions(self, key: bytes, databases: list[int], progress: Progress) -> dict[int, Version]:  # noqa: ARG002
-        """Asked for, all at once. Raises the endpoint's errors."""
-        found = {}
-        with Keys(self._endpoint) as keys:
-            for db in databases:
-                for entry in keys.read(db, [key]) if db in self._counts else ():
-                    if entry is not None:
-                        found[db] = self._version(entry, keys.rdb_version or 0)
-        return found
-
-    def _version(self, entry: Entry, rdb_version: int) -> Version:
-        return Version(_form(rdb_version), index.digest(entry), entry.expires_at, lambda: entry, rdb_version)
-
-    def names(self, match: str, databases: frozenset[int] | None, progress: Progress) -> Names:
-        """By SCAN. Raises the endpoint's errors."""
-        seen, total = 0, sum(self._counts.values()) or None
-        for db in self.databases():
-            if databases is not None and db not in databases:
-                continue
-            with self._endpoint.translated("reading keys"), Wire(self._endpoint, db) as wire:
-                for keys in scan_keys(wire, SCAN_KEYS, match.encode()):
-                    seen += SCAN_KEYS
-                    progress("reading", min(seen, total or seen), total, "keys")
-                    yield [(db, key) for key in keys]
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield the stream's batches."""
+        seen = 0
+        for batch in self._stream.batches():
+            seen += len(batch)
+            self._progress("reading", seen, self._total, "keys")
+            yield batch
 
 
-def _form(rdb_version: int | None) -> str:
+class Fits(Passing):
+    """An EntryStream less what does not fit a glob, or is in none of these databases. A Selection takes twice as long."""
+
+    def __init__(self, stream: EntryStream, match: str, databases: frozenset[int] | None) -> None:
+        super().__init__(stream)
+        self._fits, self._databases = globs.compiled(match.encode()).fullmatch, databases
+
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield the stream's batches, narrowed."""
+        fits, databases = self._fits, self._databases
+        for batch in self._stream.batches():
+            yield [one for one in batch if fits(one.key) and (databases is None or one.db in databases)]
+
+
+def form_of(rdb_version: int | None) -> str:
     """The types of payloads have other meanings in Valkey than in Redis; a value in JSON has none."""
     if rdb_version is None:
         return "json"

@@ -1,27 +1,25 @@
 """One key through time: in which backups it is, and in the live source; where it changed, and what it held."""
 
 import time
-from collections.abc import Generator
-from contextlib import closing
 from typing import Any
 
 import structlog
 
 from worker import catalogue, differences, history
+from worker.alive import Alive
 from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
 from worker.entries import Entry
 from worker.errors import BackupSystemError, NotFoundError, UsageError
+from worker.fitting import fitting
 from worker.inquiry import SearchArguments
-from worker.places import LIVE, Live, Place, Stored, Version
+from worker.places import LIVE, Place, Stored, Version
 from worker.progress import Progress
-from worker.selection import LONGEST_KEY, key_bytes, key_text
+from worker.selection import key_bytes, key_text
 from worker.storage import Folder, open_storage
 
 log = structlog.get_logger()
 
-FOUND_BYTES = 1 << 20
-"""Of keys that fit a glob, at the most: a result is kept in the broker."""
 MOST_ROWS = 200
 """Parts of a value that are shown."""
 ROOM, ROOM_BESIDE = 65_536, 8_192
@@ -70,8 +68,8 @@ def _named(settings: Settings, storage: Folder, name: str) -> Stored:
     return Stored(storage, catalogue.get(storage, name, catalogue.scope_of(settings)))
 
 
-def _live(settings: Settings) -> Live:
-    return Live(Endpoint(settings.redis_url, SOURCE, hurried=settings.backup_pace == "full"))
+def _live(settings: Settings) -> Alive:
+    return Alive(Endpoint(settings.redis_url, SOURCE, hurried=settings.backup_pace == "full"))
 
 
 def _through_time(places: list[Place], arguments: SearchArguments, problems: list[str], progress: Progress) -> Data:
@@ -105,40 +103,7 @@ def _told(progress: Progress, number: int, places: list[Place]) -> Progress:
 
 
 def _fitting(places: list[Place], arguments: SearchArguments, problems: list[str], progress: Progress) -> Data:
-    """The keys that fit, each with the places it was seen in; once there are enough, the rest is not looked through."""
-    found: dict[tuple[int, bytes], list[str]] = {}
-    looked: list[str] = []
-    room, more = FOUND_BYTES, False
-    with closing(_sightings(places, arguments, problems, looked, progress)) as sightings:
-        for name, one in sightings:
-            room -= 0 if one in found else len(one[1])
-            more = one not in found and (len(found) == arguments.limit or room < 0)
-            if more:
-                break
-            found.setdefault(one, []).append(name)
-    keys = [{"db": db, "key": key_text(key), "in": names} for (db, key), names in found.items()]
-    return {"match": arguments.match, "keys": keys, "more": more, "looked_through": looked}
-
-
-def _sightings(
-    places: list[Place], arguments: SearchArguments, problems: list[str], looked: list[str], progress: Progress
-) -> Generator[tuple[str, tuple[int, bytes]]]:
-    for number, place in enumerate(places, 1):
-        too_long = 0
-        try:
-            for batch in place.names(arguments.match or "", arguments.databases, _told(progress, number, places)):
-                for one in batch:
-                    if len(one[1]) > LONGEST_KEY:
-                        too_long += 1
-                    else:
-                        yield place.name, one
-        except BackupSystemError as error:
-            problems.append(history.problem(place, error))
-            continue
-        looked.append(place.name)
-        if too_long:
-            what = "key fits, and is" if too_long == 1 else "keys fit, and are"
-            problems.append(f"{place.name}: {too_long:,} {what} too long to be named here.")
+    return fitting(places, arguments, problems, lambda place: _told(progress, places.index(place) + 1, places))
 
 
 def _shown(settings: Settings, arguments: SearchArguments, progress: Progress) -> Data:

@@ -20,13 +20,15 @@ from worker.shell.performing import Data, checked, looked_up, verb
 @click.option("--in", "names", multiple=True, metavar="NAME", help="Only in this backup; may be repeated.")
 @click.option("--db", "databases", metavar="0,3", help="Only these databases.")
 @click.option("--live/--no-live", default=True, show_default=True, help="Whether to look in the source as well.")
-@click.option("--limit", type=int, help="How many keys a GLOB is to find (default: 100).")
+@click.option("--limit", type=int, help="How many keys that fit a GLOB are shown at once (default: 100).")
+@click.option("--after", metavar="CURSOR", help="Those that follow: the search before tells what to write here.")
 @click.option("--show", metavar="NAME", help="Show the version of this backup, or of `live`.")
 @click.option("--against", metavar="NAME", help="What differs between that version and this one.")
 def command(as_json: bool, **options: Any) -> None:
     """Find KEY in all backups and in the source: where it is, and where it changed.
 
-    In KEY other bytes than text are written as \\xNN, and a backslash as \\\\. The first search of a backup makes its
+    KEY is looked up to the letter; of the keys that fit a GLOB those come first that have changed since the newest backup or
+    are gone. In KEY other bytes than text are written as \\xNN, and a backslash as \\\\. The first search of a backup makes its
     index, which takes as long as reading it.
     """
     arguments = checked(SearchArguments, **options)
@@ -46,6 +48,19 @@ _CHANGES = {
 }
 
 
+_LIVE = {
+    "differs": "changed",
+    "gone": "gone",
+    "expired": "expired",
+    "absent": "gone before",
+    "new": "only live",
+    "expiry": "expiry changed",
+    "identical": "same",
+    None: "",
+}
+"""A live key beside that of the newest backup."""
+
+
 def found(data: Data) -> None:
     """Whatever a search has found."""
     if "rows" in data:
@@ -63,6 +78,10 @@ def _through_time(data: Data) -> None:
         table(("WHERE", "AGE", "TYPE", "SIZE", "EXPIRES", "CHANGE"), [_row(row) for row in one["versions"]])
     if not data["found"]:
         say(f"{data['key']} is in none of {_counted(data['looked_through'], 'place')} that were looked through.")
+        if set(data["key"]) & set("*?["):
+            notes(
+                [f"That is one key, to the letter. Keys that fit a pattern: search --match {shlex.quote(data['key'])}"]
+            )
     else:
         key = shlex.quote(data["key"])
         notes([f"`python -m worker search --show NAME -- {key}` shows a version, with --against NAME (or live) two."])
@@ -78,19 +97,26 @@ def _row(row: Data) -> tuple[str, ...]:
 
 def _keys(data: Data) -> None:
     if data["keys"]:
-        table(("DB", "KEY", "NEWEST IN", "PLACES"), [_place(one) for one in data["keys"]])
-    more = ", and there are more: narrow the pattern, or raise --limit" if data["more"] else ""
-    fit = "key fits" if len(data["keys"]) == 1 else "keys fit"
-    looked = f"; looked through to their end: {_counted(data['looked_through'], 'place')}" if not data["more"] else ""
-    say(f"{number(len(data['keys']))} {fit}{more}{looked}")
+        table(("DB", "KEY", "LIVE", "PLACES", "NEWEST IN", "CHANGES"), [_fitting(one) for one in data["keys"]])
+    fit = "key fits" if data["total"] == 1 else "keys fit"
+    least = "" if data["exact"] else "at least "
+    differing = (("differing", "changed since the newest backup"), ("gone", "gone since"))
+    kinds = [f"{number(data[name])} {words}" for name, words in differing if data[name]]
+    looked = _counted(data["looked_through"], "place")
+    say(f"{least}{number(data['total'])} {fit}{''.join(f', {kind}' for kind in kinds)}; looked through: {looked}")
+    if data["next"]:
+        cursor = shlex.quote(data["next"])
+        notes([f"{number(len(data['keys']))} are shown; those that follow: the same with --after {cursor}"])
 
 
 def _counted(items: list[str], what: str) -> str:
     return f"{number(len(items))} {what if len(items) == 1 else f'{what}s'}"
 
 
-def _place(one: Data) -> tuple[str, ...]:
-    return str(one["db"]), one["key"], one["in"][0], number(len(one["in"]))
+def _fitting(one: Data) -> tuple[str, ...]:
+    changes = sum(change["change"] in ("differs", "expiry", "gone") for change in one["changes"])
+    places = f"{number(len(one['in']))} of {number(one['of'])}"
+    return str(one["db"]), one["key"], _LIVE[one["live"]], places, one["in"][0], number(changes)
 
 
 def _version(data: Data) -> None:

@@ -1,0 +1,74 @@
+"""One key that fits a glob, in all places: where it is, and what changed from each place to the next."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
+from typing import Any
+
+from worker import meaning
+from worker.compare import expired, same_expiry
+from worker.entries import Entry
+from worker.meaning import Meaning
+from worker.places import Place, form_of
+from worker.selection import key_text
+
+_DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One key as it is in one place, without its value."""
+
+    entry: Entry
+    raw: tuple[str, bytes] | None
+    """Of which form its payload is, and the digest of that."""
+    meaning: Meaning
+
+
+Versions = dict[int, Seen]
+"""By the number of the place; the newest has the smallest."""
+
+
+def seen(entry: Entry, rdb_version: int | None, versions: Versions) -> Seen:
+    """An entry without its value, which is decoded only where none of the versions has the same bytes."""
+    raw = None
+    if entry.payload is not None:
+        raw = form_of(rdb_version), blake2b(entry.payload, digest_size=_DIGEST_BYTES).digest()
+    known = (one.meaning for one in versions.values() if raw is not None and one.raw == raw)
+    return Seen(entry._replace(payload=None, value=None), raw, next(known, None) or meaning.of(entry, rdb_version))
+
+
+def told(db: int, key: bytes, versions: Versions, places: list[Place]) -> dict[str, Any]:
+    """`{db, key, type, in, of, changes}`: the places that have it, of how many that would, and where it changed."""
+    numbers = [number for number, place in enumerate(places) if number in versions or place.covers(db)]
+    changes = [
+        {"where": places[number].name, "change": _change(versions.get(number), versions.get(before))}
+        for number, before in pairwise(numbers)
+    ]
+    if numbers and numbers[-1] in versions:
+        changes.append({"where": places[numbers[-1]].name, "change": "first"})
+    return {
+        "db": db,
+        "key": key_text(key),
+        "type": versions[min(versions)].entry.type,
+        "in": [places[number].name for number in sorted(versions)],
+        "of": len(numbers),
+        "changes": [one for one in changes if one["change"] not in ("identical", "absent")],
+    }
+
+
+def beside(newest: Seen | None, live: Seen | None, now: float) -> str:
+    """What the live key is beside that of the newest backup: as in `history.CHANGES`, or expired; `now` in milliseconds."""
+    change = _change(live, newest)
+    return "expired" if change == "gone" and newest is not None and expired(newest.entry, now) else change
+
+
+def _change(now: Seen | None, before: Seen | None) -> str:
+    """As in `history.CHANGES`."""
+    if now is None:
+        return "absent" if before is None else "gone"
+    if before is None:
+        return "new"
+    if not now.meaning.same(before.meaning):
+        return "differs"
+    return "identical" if same_expiry(now.entry, before.entry) else "expiry"
