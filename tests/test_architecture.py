@@ -31,7 +31,7 @@ LAYERS = {
     "the ends of the pipe": (
         "worker.sources worker.completeness worker.compare worker.differences worker.longstring worker.live worker.modules worker.primary worker.keyset worker.libraries worker.target worker.writing worker.payloads worker.flow worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
     ),
-    "a Redis": "worker.lease worker.broker worker.pace worker.facts worker.wire worker.connection",
+    "a Redis": "worker.lease worker.broker worker.pace worker.facts worker.wire worker.connection worker.timeouts",
     "ground": "worker.buckets worker.scratch worker.aside worker.tally worker.entries worker.meter worker.progress worker.globs worker.logs worker.config worker.fields worker.faults",
     "errors": "worker.errors",
     "the version": "worker",
@@ -49,7 +49,7 @@ HOMES = {
     "waitress": "web.__main__",
     "werkzeug": "web",
     "redis": (
-        "worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.ping worker.backup "
+        "worker.timeouts worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.ping worker.backup "
         "worker.mirror worker.handover worker.primary worker.promotion"
     ),
     "hiredis": "worker.wire worker.primary",

@@ -7,39 +7,27 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import Connection, parse_url
 from redis.exceptions import OutOfMemoryError, RedisError
 from redis.retry import Retry
 
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
+from worker.timeouts import TooSlowError, bounded
 
 PREFIX = "redis_backup:"
 
 
-class _Client(redis.Redis):
-    """One that has a time for all its questions together, and asks none when that is over."""
-
-    until = math.inf
-
-    def execute_command(self, *words: Any, **options: Any) -> Any:
-        """Ask, or raise TimeoutError."""
-        if time.monotonic() > self.until:
-            raise redis.TimeoutError
-        return super().execute_command(*words, **options)  # type: ignore[no-untyped-call]
-
-
 def client(settings: Settings, seconds: float = 3, in_all: float = math.inf) -> "redis.Redis":
-    """A client that tries once, and waits for each answer no longer than `seconds`, and begins nothing after `in_all`.
+    """A client that tries once, waits for each answer no longer than `seconds`, and for all of them than `in_all`.
 
-    Close it, or use it in a `with`.
+    A long answer may take longer as long as it comes fast enough. Close it, or use it in a `with`.
     """
-    found = _client(settings.celery_broker_url, seconds)
-    found.until = time.monotonic() + in_all
-    return found
+    return _client(settings.celery_broker_url, seconds, time.monotonic() + in_all)
 
 
 def result_client(settings: Settings, seconds: float = 1) -> "redis.Redis":
@@ -47,12 +35,14 @@ def result_client(settings: Settings, seconds: float = 1) -> "redis.Redis":
     return _client(settings.celery_result_backend, seconds)
 
 
-def _client(url: str, seconds: float) -> _Client:
+def _client(url: str, seconds: float, until: float = math.inf) -> "redis.Redis":
     # By default a connection begins with three questions about itself, each of which takes time where the network is slow.
-    options: dict[str, Any] = {"driver_info": None, "protocol": 2}
-    options |= {"socket_connect_timeout": seconds, "socket_timeout": seconds}
-    found = _Client.from_url(url, decode_responses=False, retry=Retry(NoBackoff(), 0), **options)
-    return cast(_Client, found)
+    options: dict[str, Any] = {"driver_info": None, "protocol": 2, "decode_responses": False}
+    options |= {"socket_connect_timeout": seconds, "socket_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
+    options |= dict(parse_url(url))  # type: ignore[no-untyped-call]
+    kind = bounded(options.pop("connection_class", Connection))
+    pool = redis.ConnectionPool(kind, window=seconds, handshake=2 * seconds, until=until, **options)
+    return redis.Redis.from_pool(pool)
 
 
 @contextmanager
@@ -64,6 +54,8 @@ def translated() -> Iterator[None]:
         raise BrokerUnavailableError(
             "The broker is full and takes nothing new: give it more memory (its setting maxmemory)."
         ) from None
+    except TooSlowError as error:
+        raise BrokerUnavailableError(f"The broker {error}: is the network slow, or is it overloaded?") from None
     except (RedisError, OSError) as error:
         kind = type(error).__name__
         raise BrokerUnavailableError(

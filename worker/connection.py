@@ -28,6 +28,7 @@ from worker.errors import (
     TemporaryError,
     UsageError,
 )
+from worker.timeouts import TooSlowError, bounded
 
 ANSWER_SECONDS = 60
 
@@ -66,8 +67,7 @@ class Endpoint:
             self._options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
         except ValueError:
             raise UsageError(f"The setting {role.setting} is no address of a Redis: see docs/guide.md.") from None
-        self._class: Any = self._options.pop("connection_class", Connection)
-
+        self._class: Any = bounded(self._options.pop("connection_class", Connection))
         self._check_options()
 
     def _check_options(self) -> None:
@@ -99,14 +99,20 @@ class Endpoint:
         return int(self._options.get("db") or 0)
 
     def connect(self, db: int = 0) -> Any:
-        """A bare connection to one database, for commands in bulk. Raises redis errors: use within `translated`."""
+        """A bare connection to one database, for commands in bulk, whose socket is a BoundedSocket.
+
+        Raises redis errors: use within `translated`.
+        """
         connection = self._class(**self._settings(db))
         connection.connect()
         return connection
 
     def _settings(self, db: int) -> dict[str, Any]:
-        defaults = {"socket_connect_timeout": self.role.connect_seconds, "socket_timeout": self.role.answer_seconds}
+        role = self.role
+        defaults = {"socket_connect_timeout": role.connect_seconds, "socket_timeout": role.answer_seconds}
         fixed = {
+            "window": role.answer_seconds,
+            "handshake": role.connect_seconds + role.answer_seconds,
             "db": db,
             "protocol": 2,
             "retry": Retry(NoBackoff(), 0),
@@ -146,9 +152,7 @@ class Endpoint:
                 f"{the_redis} is a replica without a link to its primary: mend that link, or name the primary."
             )
         if isinstance(error, redis.TimeoutError):
-            tls = "SSL" in self._class.__name__
-            hint = "does it speak TLS there, as rediss:// says?" if tls else "is it overloaded, or the network slow?"
-            return self.role.unavailable(f"{the_redis} did not answer in time while {doing}: {hint}")
+            return self.role.unavailable(f"{the_redis} {self._delay(error, doing)}")
         if isinstance(error, ResponseError):
             return self.role.error(f"{the_redis} answered {words!r} while {doing}.")
         if isinstance(error, redis.ConnectionError):
@@ -156,6 +160,16 @@ class Endpoint:
                 f"{the_redis} cannot be reached ({_cause(words)}): is it running, and is {setting} right?"
             )
         return self.role.error(f"{the_redis} failed while {doing}: {type(error).__name__}.")
+
+    def _delay(self, error: redis.TimeoutError, doing: str) -> str:
+        if isinstance(error, TooSlowError):
+            return f"{error} while {doing}: is the network slow, or is it overloaded?"
+        hint = (
+            "does it speak TLS there, as rediss:// says?"
+            if self.encrypted
+            else "is it overloaded, or the network slow?"
+        )
+        return f"did not answer in time while {doing}: {hint}"
 
 
 def _cause(words: str) -> str:

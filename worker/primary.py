@@ -16,6 +16,7 @@ from typing import Self
 import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from worker.timeouts import BoundedSocket
 from worker.wire import pack
 
 READ_BYTES = 64 * 1024
@@ -76,9 +77,11 @@ class Primary:
         self._listener.close()
 
     def send(self, length: int, chunks: Iterator[bytes]) -> Iterator[int]:
-        """Give the file to the replica; yields how many bytes it has been sent so far. Raises OSError."""
-        replica = self._connected
-        replica.settimeout(SILENCE_SECONDS)
+        """Give the file to the replica; yields how many bytes it has been sent so far.
+
+        Raises redis' TimeoutError when it takes none of it, or too few for long; or OSError.
+        """
+        replica = BoundedSocket(self._connected, SILENCE_SECONDS, SILENCE_SECONDS)
         replica.sendall(b"+FULLRESYNC %b 0\r\n$%d\r\n" % (self.replication_id.encode(), length))
         sent = 0
         for chunk in chunks:

@@ -22,9 +22,9 @@ from redis.exceptions import (
     ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from worker.connection import ANSWER_SECONDS, Endpoint
+from worker.connection import Endpoint
+from worker.timeouts import BoundedSocket
 
 READ_BYTES = 256 * 1024
 LARGE = 1 << 20
@@ -61,7 +61,7 @@ class Wire:
         self._address = endpoint.address
         self._connection = endpoint.connect(db)
         # redis-py offers no public way to the socket of a connection that it has logged in.
-        self._socket: socket.socket = self._connection._sock
+        self._socket: BoundedSocket = self._connection._sock
         self._reader = _parser()
         self._fed = b""
         """What the parser was fed last: at least all that it has not yet given back."""
@@ -84,13 +84,16 @@ class Wire:
         for piece in packed:
             self._socket.sendall(piece)
 
-    def receive(self, seconds: float = ANSWER_SECONDS) -> bytes:
-        """The bytes that come next, at most READ_BYTES; none at the end of the connection."""
-        try:
-            self._socket.settimeout(seconds)
-            return bytes(self._socket.recv(READ_BYTES))
-        except TimeoutError:
-            raise RedisTimeoutError("no answer") from None
+    def await_more(self) -> None:
+        """What came until now is not held against what is awaited next: it has its own time."""
+        self._socket.begin()
+
+    def receive(self, seconds: float | None = None) -> bytes:
+        """The bytes that come next, at most READ_BYTES; none at the end of the connection.
+
+        Within so many seconds, if they are given.
+        """
+        return self._socket.recv(READ_BYTES, seconds)
 
     def reply(self) -> Any:
         """The next reply; an error reply is returned and not raised."""
@@ -102,7 +105,7 @@ class Wire:
         With `cut`, a bulk string of more than LARGE bytes comes as two: all but its last `cut` bytes, and those. None
         may be within an array then.
         """
-        ASKED[self._address] += count
+        self._await(count)
         gets = self._reader.gets
         with _legible():
             for _ in range(count):
@@ -118,13 +121,17 @@ class Wire:
 
         What a list holds is what was received at once, but for a large one: READ_BYTES and LARGE at most.
         """
-        ASKED[self._address] += count
+        self._await(count)
         while count > 0:
             run = self._there(count) or [self._awaited(cut), *self._there(count - 1)]
             count -= len(run)
             yield run
             # A large one must not be held while the next is on its way.
             del run
+
+    def _await(self, count: int) -> None:
+        ASKED[self._address] += count
+        self._socket.begin()
 
     def _there(self, most: int) -> list[Any]:
         """The replies that are whole."""
@@ -141,7 +148,7 @@ class Wire:
 
     def gather(self, count: int, replies: list[Any]) -> None:
         """The same into a list, at half of the cost; where it breaks off, the list has what came until then."""
-        ASKED[self._address] += count
+        self._await(count)
         gets, add = self._reader.gets, replies.append
         with _legible():
             for _ in range(count):

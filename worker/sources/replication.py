@@ -4,7 +4,6 @@ Source of the protocol: replication.c of Redis (SYNC, PSYNC, REPLCONF) and its `
 """
 
 import re
-import time
 from collections.abc import Generator, Iterator
 from typing import NoReturn
 
@@ -16,9 +15,6 @@ from worker.errors import SourceUnavailableError
 from worker.wire import Wire, pack, reply_error
 
 MARK_BYTES = 40
-# A server that is slower than this over a whole minute is as good as gone; the slowest link worth having does more.
-LEAST_BYTES_A_MINUTE = 64 * 1024
-
 LONGEST_LINE = 64 * 1024
 _RESYNC = re.compile(rb"\+FULLRESYNC ([0-9A-Za-z?]+) (\d+)")
 # Sentinel takes every replica that INFO shows for one that it may promote, unless its port cannot be: without any it
@@ -92,12 +88,14 @@ class Replication:
 
     def _line(self, wire: Wire) -> bytes:
         """The next line that is not empty: bare newlines are how the server says that it is still at work."""
+        wire.await_more()
         while True:
             line, found, rest = self._received.partition(b"\n")
             if found:
                 self._received = rest
                 if line.strip():
                     return line.strip()
+                wire.await_more()
             else:
                 if len(self._received) > LONGEST_LINE:
                     raise ResponseError("a line without an end")
@@ -110,20 +108,13 @@ class Replication:
         return chunk
 
     def _payload(self, wire: Wire) -> Iterator[bytes]:
-        """What was received behind the header, then whatever comes, as long as it comes fast enough."""
+        """What was received behind the header, then whatever comes."""
         if self._received:
             yield self._received
         self._received = b""
-        since, count = time.monotonic(), 0
+        wire.await_more()
         while True:
-            chunk = _received(wire)
-            yield chunk
-            count += len(chunk)
-            now = time.monotonic()
-            if now - since >= 60:
-                if count < LEAST_BYTES_A_MINUTE:
-                    raise RedisTimeoutError("too slow")
-                since, count = now, 0
+            yield _received(wire)
 
     def _exactly(self, wire: Wire, length: int) -> Iterator[bytes]:
         for chunk in self._payload(wire):
