@@ -370,8 +370,10 @@ class _Answers(_Way):
 
     def marks(self, chunk: bytes) -> list[tuple[int, Fault]]:
         end = self.place + len(chunk)
-        for seen in [] if self._raw else _legible(self._values, chunk):
+        for seen in () if self._raw else _legible(self._values, chunk):
             self._reply(seen)
+            if self._raw:
+                break
         self._later += self._counting()
         due = [mark for mark in self._later if mark[0] <= end]
         self._later = [mark for mark in self._later if mark[0] > end]
@@ -385,7 +387,7 @@ class _Answers(_Way):
         return [(one.moment.count, one) for one in waiting if isinstance(one.moment, After)]
 
     def _reply(self, seen: Seen) -> None:
-        if self._raw or seen.push or not self.connection.awaited:
+        if seen.push or not self.connection.awaited:
             return
         words = self.connection.awaited.popleft()
         # What follows is a snapshot, and then what the server does: no replies any more.
@@ -397,9 +399,7 @@ class _Answers(_Way):
             self._later.append((body + at + (size if at < 0 else 0), fault))
 
 
-def _legible(values: Values, chunk: bytes) -> list[Seen]:
-    """What is seen in it; nothing in what is not the protocol of Redis, such as TLS."""
-    try:
-        return values.feed(chunk)
-    except ValueError:
-        return []
+def _legible(values: Values, chunk: bytes) -> Iterator[Seen]:
+    """What is seen in it, as far as it is the protocol of Redis, which TLS is not."""
+    with contextlib.suppress(ValueError):
+        yield from values.feed(chunk)

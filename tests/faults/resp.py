@@ -1,5 +1,6 @@
 """Where in a stream of RESP each value begins, told as it passes by."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 WORD_BYTES = 512
@@ -35,11 +36,13 @@ class Values:
         self._kept: list[bytes] = []
         self._told = True
 
-    def feed(self, chunk: bytes) -> list[Seen]:
-        """The values that are seen with this piece."""
+    def feed(self, chunk: bytes) -> Iterator[Seen]:
+        """The values that are seen with this piece, each before what follows it is read. Raises ValueError."""
         found: list[Seen] = []
         pos = 0
         while pos < len(chunk):
+            yield from found
+            found.clear()
             if self._skip:
                 pos = self._body(chunk, pos)
                 self._tell_words(found)
@@ -52,7 +55,7 @@ class Values:
             self._line = b""
             self._header(line, self._place + pos, found)
         self._place += len(chunk)
-        return found
+        yield from found
 
     def _body(self, chunk: bytes, pos: int) -> int:
         taken = min(self._skip, len(chunk) - pos)
