@@ -211,7 +211,7 @@ def test_a_handshake_has_one_time_for_all_of_it(
     server = start_server(newest, password="secret")
     line = wire_to(server)
     # Each of its two replies alone would come within the time of an answer, and fast enough.
-    line.trickle(4, moment)
+    line.trickle(6 / SOON, moment)
     endpoint = Endpoint(line.url, replace(SOURCE, connect_seconds=0.5, answer_seconds=SOON))
     with pytest.raises(TemporaryError, match=SLOWER_STILL):  # noqa: SIM117
         with endpoint.translated("being asked"), Wire(endpoint, 3):
