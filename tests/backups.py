@@ -7,20 +7,22 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from tests.data import fill
 from tests.reading import raw
 from tests.servers import Server
+from worker import catalogue
 from worker.backup import BackupArguments, backup
 from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
 from worker.entries import Entry
-from worker.manifest import NAME, Manifest, Origin, Scope, Size
+from worker.manifest import MANIFEST_SUFFIX, NAME, Manifest, Origin, Scope, Size, artifact_name, to_json
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
+from worker.storage import Folder
 
 DATABASES = (0, 3)
 ANYWHERE = Scope(None, None)
@@ -120,6 +122,30 @@ def partial_of(name: str, content: bytes = b"", **more: Any) -> Manifest:
     """One of a source that lost its data while it was read."""
     why = "It is partial: 1 of 9 keys were read of the source at there:6379, and FLUSHALL was called on it meanwhile."
     return manifest_of(name, content, **{"kind": "partial", "warnings": [why], **more})
+
+
+def format_1(manifest: Manifest) -> bytes:
+    """A manifest file as the first version wrote it: without a digest, and with what is noted later in it."""
+    old = manifest.model_copy(update={"format": 1})
+    return old.model_dump_json(indent=2, exclude={"pin_reason"}).encode() + b"\n"
+
+
+def rewrite(storage: Folder, manifest: Manifest) -> None:
+    """Another manifest in the place of that backup's, as if it had been made so."""
+    storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), replace=True)
+
+
+def aged(folder: Path, manifest: Manifest, *, days: float) -> str:
+    """The same backup, begun so much earlier: its name then."""
+    storage, created_at = Folder(folder), manifest.created_at - timedelta(days=days)
+    _, _, suffix = manifest.name.partition(f".{manifest.data_format}")
+    older = manifest.model_copy(
+        update={"name": artifact_name(created_at, manifest.data_format, suffix), "created_at": created_at}
+    )
+    storage.put(older.name, storage.read(manifest.name))
+    catalogue.add(storage, older)
+    catalogue.remove(storage, manifest.name)
+    return older.name
 
 
 @dataclass

@@ -19,6 +19,9 @@ from tests.conftest import StartServer
 from tests.processes import CANARY, Ended, Shell, command, damaged_dump, eventually, listing, with_password
 from tests.servers import Binary, Server, binaries, free_port, running
 from tests.states import state
+from worker import catalogue
+from worker.manifest import to_json
+from worker.storage import Folder
 
 SETTINGS = {
     "BACKUP_FORMAT": "xml",
@@ -241,7 +244,8 @@ def _broken_manifest(house: House) -> None:
 
 
 def _manifest_of_another(house: House) -> None:
-    house.manifest.write_text(house.manifest.read_text().replace(house.name, UNKNOWN))
+    other = catalogue.get(Folder(house.shell.storage), house.name).model_copy(update={"name": UNKNOWN})
+    house.manifest.write_bytes(to_json(other))
 
 
 def _link(house: House) -> None:

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.backups import ANYWHERE, files, manifest_of, partial_of
-from worker import catalogue
+from tests.backups import ANYWHERE, files, format_1, manifest_of, partial_of
+from worker import catalogue, digest
 from worker.errors import ArtifactError, NotFoundError, StorageError
 from worker.manifest import MANIFEST_SUFFIX, Manifest, Origin, Scope, artifact_name, free_names, from_json, to_json
+from worker.notes import NOTES_SUFFIX
 from worker.storage import Folder
 
 NAMES = [f"redis_backup_20231205_14302{second}.rdb.zst" for second in range(3)]
@@ -83,9 +84,11 @@ def test_a_manifest_is_written_once(folder: Folder) -> None:
     manifest = stored(folder, NAMES[0])
     with pytest.raises(StorageError):
         catalogue.add(folder, manifest)
-    catalogue.update(folder, manifest.model_copy(update={"pinned": True}))
+    written = folder.read(NAMES[0] + MANIFEST_SUFFIX)
+    catalogue.note(folder, NAMES[0], pinned=True)
     assert catalogue.get(folder, NAMES[0], ANYWHERE).pinned
-    assert files(folder.path) == [NAMES[0], NAMES[0] + MANIFEST_SUFFIX]
+    assert folder.read(NAMES[0] + MANIFEST_SUFFIX) == written
+    assert files(folder.path) == [NAMES[0], NAMES[0] + MANIFEST_SUFFIX, NAMES[0] + NOTES_SUFFIX]
 
 
 def test_an_artifact_without_a_manifest_is_a_problem_and_no_backup(folder: Folder) -> None:
@@ -137,8 +140,11 @@ def test_a_damaged_manifest_is_a_problem_and_no_backup(text: bytes, folder: Fold
 )
 def test_a_manifest_that_tells_what_cannot_be_is_damaged(told: dict[str, Any], folder: Folder) -> None:
     folder.put(NAMES[0], b"content")
-    manifest = json.loads(to_json(manifest_of(NAMES[0], b"content"))) | told
-    folder.put(NAMES[0] + MANIFEST_SUFFIX, json.dumps(manifest).encode())
+    manifest = json.loads(format_1(manifest_of(NAMES[0], b"content")))
+    folder.put(NAMES[0] + MANIFEST_SUFFIX, json.dumps(manifest | told).encode())
+    assert "damaged" in problem(folder)
+    sealed = digest.sealed(json.dumps(manifest | told | {"format": 2}, indent=2))
+    folder.put(NAMES[0] + MANIFEST_SUFFIX, sealed, replace=True)
     assert "damaged" in problem(folder)
 
 
@@ -166,16 +172,22 @@ def test_a_manifest_that_cannot_be_read_is_a_problem_and_hides_no_other_backup(f
 
 def test_a_manifest_of_a_format_to_come_is_not_taken_for_one_of_ours(folder: Folder) -> None:
     folder.put(NAMES[0], b"content")
-    text = to_json(manifest_of(NAMES[0], b"content")).replace(b'"format": 1', b'"format": 2')
-    folder.put(NAMES[0] + MANIFEST_SUFFIX, text)
-    assert problem(folder)
+    document = digest.opened(to_json(manifest_of(NAMES[0], b"content"))) or b""
+    later = document.decode().replace('"format": 2', '"format": 3,\n  "colour": "blue"')
+    folder.put(NAMES[0] + MANIFEST_SUFFIX, digest.sealed(later))
+    assert "of a later version of this program" in problem(folder)
+    assert catalogue.read(folder).damaged == []
 
 
-def test_what_a_later_version_adds_to_a_manifest_does_no_harm(folder: Folder) -> None:
+@pytest.mark.parametrize("written", [to_json, format_1])
+def test_a_field_that_a_format_does_not_have_is_damage(written: Callable[[Manifest], bytes], folder: Folder) -> None:
     folder.put(NAMES[0], b"content")
-    text = to_json(manifest_of(NAMES[0], b"content")).replace(b'"format": 1', b'"format": 1, "colour": "blue"')
-    folder.put(NAMES[0] + MANIFEST_SUFFIX, text)
-    assert names(folder) == NAMES[:1]
+    document = written(manifest_of(NAMES[0], b"content"))
+    changed = (digest.opened(document) or document.rstrip()).decode().replace('"pinned": false', '"qinned": false')
+    for text in (digest.sealed(changed), changed.encode()):
+        folder.put(NAMES[0] + MANIFEST_SUFFIX, text)
+        assert "damaged" in problem(folder)
+        (folder.path / (NAMES[0] + MANIFEST_SUFFIX)).unlink()
 
 
 def test_a_manifest_that_was_swapped_is_a_problem(folder: Folder) -> None:
@@ -239,9 +251,10 @@ def test_a_change_is_seen_at_once_even_under_the_old_size_and_time(
     stored(folder, NAMES[0])
     path = folder.path / (NAMES[0] + MANIFEST_SUFFIX)
     (before,) = catalogue.read(folder).backups
-    text, told = path.read_bytes(), path.stat()
+    told = path.stat()
     time.sleep(0.02)  # a file system's clock goes in steps of a few milliseconds
-    write(path, text.replace(b'"pinned": false', b'"pinned":  true'))
+    # As long as the other: `true` is a character shorter than `false`.
+    write(path, to_json(before.model_copy(update={"pinned": True, "duration_seconds": 0.25})))
     os.utime(path, ns=(told.st_atime_ns, told.st_mtime_ns))
     assert path.stat().st_size == told.st_size
     (after,) = catalogue.read(folder).backups
@@ -299,7 +312,7 @@ def test_removing_takes_the_backup_and_its_manifest(folder: Folder) -> None:
 def test_a_manifest_is_text_that_people_read(folder: Folder) -> None:
     manifest = stored(folder, NAMES[0])
     text = folder.read(NAMES[0] + MANIFEST_SUFFIX)
-    assert text.startswith(b'{\n  "format": 1,\n')
+    assert text.startswith(b'{\n  "format": 2,\n')
     assert from_json(NAMES[0], text) == manifest
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.backups import Given, asking, bring_back, eventually, fill_all, settings_for, take
+from tests.backups import Given, asking, bring_back, eventually, fill_all, rewrite, settings_for, take
 from tests.conftest import StartServer
 from tests.gates import Disguise
 from tests.processes import Shell
@@ -241,7 +241,7 @@ def test_a_backup_of_a_server_that_the_target_may_not_understand_goes_key_by_key
     take(small, tmp_path)
     (manifest,) = catalogue.read(Folder(tmp_path)).backups
     made = manifest.model_copy(update={"source": manifest.source.model_copy(update=origin)})
-    catalogue.update(Folder(tmp_path), made)
+    rewrite(Folder(tmp_path), made)
     report = mirror(small, tmp_path)
     assert (report["way"], words in report["reason"]) == ("keys", True)
 
@@ -488,9 +488,8 @@ def test_kinds_make_no_mirror(varied: Server, tmp_path: Path) -> None:
 def test_a_backup_that_is_too_new_is_refused(tmp_path: Path, start_server: StartServer, newest: Binary) -> None:
     server = start_server(newest)
     server.client().set("k", "v")
-    name = take(server, tmp_path)["name"]
-    path = tmp_path / f"{name}.manifest.json"
-    path.write_text(re.sub(r'"rdb_version": \d+', '"rdb_version": 79', path.read_text()))
+    made = catalogue.get(Folder(tmp_path), take(server, tmp_path)["name"])
+    rewrite(Folder(tmp_path), made.model_copy(update={"rdb_version": 79}))
     refused(server, tmp_path, "does not load RDB version 79")
 
 

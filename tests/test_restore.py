@@ -42,6 +42,7 @@ from worker.errors import (
 )
 from worker.formats.rdb_writing import write
 from worker.manifest import MANIFEST_SUFFIX, to_json
+from worker.notes import NOTES_SUFFIX
 from worker.preview import PreviewArguments, preview
 from worker.progress import silent
 from worker.restore import RestoreArguments, check_complete, restore
@@ -236,7 +237,7 @@ def live(newest: Binary, start_server: StartServer, tmp_path: Path) -> Server:
 
 
 def artifacts(storage: Path) -> list[Path]:
-    return sorted(path for path in storage.iterdir() if not path.name.endswith(MANIFEST_SUFFIX))
+    return sorted(path for path in storage.iterdir() if not path.name.endswith((MANIFEST_SUFFIX, NOTES_SUFFIX)))
 
 
 def empty(storage: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from flask.testing import FlaskClient
 from pydantic import ValidationError
 
-from tests.backups import bring_back, eventually, files, fill_all, settings_for, take
+from tests.backups import bring_back, eventually, files, fill_all, rewrite, settings_for, take
 from tests.conftest import StartServer
 from tests.given import NAME, stored, string
 from tests.processes import CANARY, Background, Shell
@@ -177,7 +177,7 @@ def test_what_an_undo_does_not_hold_was_not_gone(server: Server, tmp_path: Path)
     server.client().set("touched", "2")
     undo = take(server, tmp_path)["name"]
     storage = Folder(tmp_path)
-    catalogue.update(storage, catalogue.get(storage, undo).model_copy(update={"kind": "undo"}))
+    rewrite(storage, catalogue.get(storage, undo).model_copy(update={"kind": "undo"}))
     assert find(server, tmp_path, "k")["looked_through"] == ["live", first]
     found = find(server, tmp_path, "k", names=[first, undo], live=False)
     assert changes(found) == [("0", "string", "first")]
@@ -208,7 +208,7 @@ def test_a_backup_that_cannot_be_read_is_named_and_the_others_searched(server: S
     names = [take(server, tmp_path, compression="none")["name"] for _ in range(4)]
     storage = Folder(tmp_path)
     manifest = catalogue.get(storage, names[0])
-    catalogue.update(storage, manifest.model_copy(update={"keys": None, "keys_by_db": {}}))
+    rewrite(storage, manifest.model_copy(update={"keys": None, "keys_by_db": {}}))
     path = tmp_path / names[1]
     path.write_bytes(path.read_bytes().replace(value, value[::-1]))
     (tmp_path / names[2]).write_bytes(b"short")

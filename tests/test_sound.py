@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from tests.backups import Given, bring_back, settings_for
+from tests.backups import Given, bring_back, rewrite, settings_for
 from tests.conftest import StartServer
 from tests.payloads import length, listpack, milliseconds, string, strings
 from tests.servers import Binary, Server
@@ -142,7 +142,7 @@ def test_what_was_adopted_before_damage_was_looked_for_does_not_verify(target: S
     path = file_of(tmp_path, [*FINE, Entry(0, b"bad", None, *DAMAGED["an integer twice"])])
     settings, storage = settings_for(target, tmp_path / "backups"), Folder(tmp_path / "backups")
     name = adopt(settings, AdoptArguments(file=path, with_damaged=True), silent)["name"]
-    catalogue.update(storage, catalogue.get(storage, name).model_copy(update={"damaged": 0}))
+    rewrite(storage, catalogue.get(storage, name).model_copy(update={"damaged": 0}))
     with pytest.raises(ArtifactError, match="the set 'bad' of database 0"):
         verify(settings, VerifyArguments(name=name), silent)
     assert bring_back(target, storage.path)["failed"] == 1

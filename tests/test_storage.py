@@ -22,6 +22,7 @@ from worker.backup import BackupArguments, backup
 from worker.config import Settings
 from worker.errors import NotFoundError, StorageError
 from worker.manifest import MANIFEST_SUFFIX
+from worker.notes import NOTES_SUFFIX
 from worker.progress import silent
 from worker.prune import DeleteArguments, PruneArguments, delete, prune
 from worker.storage import Folder, chunks_of, open_storage
@@ -319,20 +320,24 @@ def test_a_deletion_killed_at_any_step_is_ended_by_the_next_prune(call: str, fol
 
 
 @pytest.mark.parametrize("call", STEPS)
-def test_a_manifest_rewritten_by_a_run_that_is_killed_is_the_old_or_the_new(call: str, folder: Folder) -> None:
+@pytest.mark.parametrize("first", [True, False])
+def test_notes_written_by_a_run_that_is_killed_are_the_old_or_the_new(first: bool, call: str, folder: Folder) -> None:
     record(folder, NAME)
+    if not first:
+        catalogue.note(folder, NAME, pinned=False)
     old = catalogue.get(folder, NAME, ANYWHERE)
-    new = old.model_copy(update={"pinned": True})
+    new = old.model_copy(update={"pinned": True, "pin_reason": "the last good one"})
     for nth in range(1, 30):
 
         def work(nth: int = nth) -> None:
             dying(call, nth)
-            catalogue.update(folder, new)
+            catalogue.note(folder, NAME, pinned=True, pin_reason="the last good one")
 
         died = killed(work)
         assert catalogue.get(folder, NAME, ANYWHERE) in (old, new)
         sweep(folder)
-        assert files(folder.path) == [NAME, NAME + MANIFEST_SUFFIX]
+        assert set(files(folder.path)) - {NAME + NOTES_SUFFIX} == {NAME, NAME + MANIFEST_SUFFIX}
+        assert catalogue.get(folder, NAME, ANYWHERE) in (old, new)
         if not died:
             break
     assert not died

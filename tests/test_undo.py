@@ -5,7 +5,6 @@ import re
 import resource
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.backups import (
+    aged,
     bring_back,
     eventually,
     files,
@@ -20,6 +20,7 @@ from tests.backups import (
     kill_myself,
     killed,
     manifest_of,
+    rewrite,
     settings_for,
     take,
 )
@@ -411,7 +412,7 @@ def test_damage_that_a_manifest_vouches_for_is_found_before_the_first_key(source
             take_back(source, tmp_path, kept.name)
         (tmp_path / name).write_bytes(content)
     lying = kept.model_copy(update={"restore_arguments": {"name": kept.restored, "match": ["stays"]}})
-    catalogue.update(Folder(tmp_path), lying)
+    rewrite(Folder(tmp_path), lying)
     with pytest.raises(ArtifactError, match="does not fit the backup that was restored, so nothing was changed"):
         take_back(source, tmp_path, kept.name)
     assert_same(source, before)
@@ -439,10 +440,9 @@ def test_pruning_keeps_an_undo_for_its_days_and_the_backup_that_it_needs(source:
     assert reasons[backup.name] == f"needed by {kept.name}, which can undo its restore"
     assert pruned["undos_kept"] == [{"name": kept.name, "reason": "a restore can be undone for 7 days"}]
     assert (len(pruned["kept"]), len(pruned["deleted"])) == (2, 1)
-    old = kept.model_copy(update={"created_at": datetime.now(UTC) - timedelta(days=7)})
-    catalogue.update(Folder(tmp_path), old)
+    old = aged(tmp_path, kept, days=7)
     pruned = prune(settings_for(source, tmp_path, backup_keep=1), PruneArguments(), silent)
-    assert {one["name"] for one in pruned["deleted"]} == {backup.name, kept.name}
+    assert {one["name"] for one in pruned["deleted"]} == {backup.name, old}
     assert kept_in(tmp_path) == []
 
 

@@ -91,7 +91,7 @@ def test_a_good_backup_passes_and_the_time_is_noted(engine: str, source: Server,
         manifest["sha256"],
     )
     assert catalogue.get(Folder(storage), "latest", ANYWHERE).verified_at is not None
-    assert len(files(storage)) == 2
+    assert len(files(storage)) == 3
 
 
 def overwrite(content: bytes) -> Callable[[Path], object]:

@@ -7,7 +7,8 @@ runs     recording.py (one run as it goes), reaper.py (runs that were killed), r
          listing.py (which there are), ownership.py (whose they are)
 search   inquiry.py (what is asked), places.py and alive.py (where a key may be), history.py (what changed); fitting.py (of
          a pattern), standing.py and page.py (what comes first), settled.py and meaning.py (each in all places); index.py beside a backup, buckets.py (its records, sorted), scratch.py (temporary files)
-memory   catalogue.py, manifest.py, retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
+memory   catalogue.py, manifest.py (never changes), notes.py (what is known later), digest.py (of both), check.py (is this its artifact),
+         retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
 choice   request.py (what is asked), selection.py (which keys), redirection.py (where to), sound.py (what may be sent)
 preview  live.py (the same keys, alive), compare.py, differences.py, longstring.py, modules.py, findings.py; freshness.py (is it still so), fingerprint.py (told by sums)
 mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one file), surplus.py, keyset.py (what to delete);

@@ -137,6 +137,7 @@ def _described(walked: _Walked, stored: Meter, path: Path) -> dict[str, Any]:
         "sha256": stored.sha256,
         "tool_version": __version__,
         "pinned": True,
+        "pin_reason": "it was adopted",
         "damaged": walked.survey.damage.number,
         "warnings": _warnings(walked.survey),
     }

@@ -5,6 +5,7 @@ side by side, the two tell which keys the restore created, and no list of them i
 one all other keys follow behind.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from worker.errors import RefusedError, StorageError, TargetError, TemporaryErro
 from worker.facts import read_facts
 from worker.formats import rdb_writing
 from worker.keyset import KeySet
-from worker.manifest import Manifest, Origin, Size, free_names
+from worker.manifest import UNDO_FACT, Manifest, Origin, Size, free_names
 from worker.meter import Meter
 from worker.present import Plan, Present
 from worker.progress import Progress
@@ -96,7 +97,9 @@ def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, 
     compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
     with storage.draft(free_names(began, "rdb", compression.suffix)) as draft:
         tally, raw, stored = Tally(), Meter(hashed=False), Meter()
-        dump = rdb_writing.write(Counted(present, tally), {"redis-ver": present.facts.version, "redis-bits": "64"})
+        way_back = _way_back(plan)
+        said = {"redis-ver": present.facts.version, "redis-bits": "64", UNDO_FACT: json.dumps(way_back, default=str)}
+        dump = rdb_writing.write(Counted(present, tally), said)
 
         def told(chunks: Iterator[bytes]) -> Iterator[bytes]:
             # Told as it is read: a compressor may hold back megabytes before it gives anything.
@@ -114,6 +117,7 @@ def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, 
             )
         manifest = Manifest(
             **_described(present, tally),
+            **way_back,
             name=draft.name,
             created_at=began,
             bytes=Size(raw=raw.bytes, stored=stored.bytes),
@@ -135,6 +139,16 @@ def _check_known(tally: Tally) -> None:
         )
 
 
+def _way_back(plan: Plan) -> dict[str, Any]:
+    """What the manifest of an undo says besides, and its file as well: without that nobody could use it."""
+    return {
+        "undoes": logs.current_run(),
+        "restored": plan.backup.name,
+        "restored_at": datetime.fromtimestamp(plan.at / 1000, UTC),
+        "restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.backup.name},
+    }
+
+
 def _described(present: Present, tally: Tally) -> dict[str, Any]:
     plan, facts = present.plan, present.facts
     origin = Origin(
@@ -142,10 +156,6 @@ def _described(present: Present, tally: Tally) -> dict[str, Any]:
     )
     return {
         "kind": "undo",
-        "undoes": logs.current_run(),
-        "restored": plan.backup.name,
-        "restored_at": datetime.fromtimestamp(plan.at / 1000, UTC),
-        "restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.backup.name},
         "data_format": "rdb",
         "rdb_version": present.rdb_version,
         "consistency": "per-key",

@@ -11,11 +11,13 @@ from typing import Any
 
 import structlog
 
+from worker import notes
 from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
 from worker.draft import Draft
-from worker.errors import ArtifactError, NotFoundError, StorageError
-from worker.manifest import INDEX_SUFFIX, MANIFEST_SUFFIX, NAME, Manifest, Scope, from_json, to_json
+from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
+from worker.manifest import DAMAGED_SUFFIXES, INDEX_SUFFIX, MANIFEST_SUFFIX, NAME, Manifest, Scope, from_json, to_json
+from worker.notes import NOTES_SUFFIX, Notes
 from worker.storage import Folder, StoredFile
 
 log = structlog.get_logger()
@@ -26,19 +28,31 @@ _REMEMBERED, _REMEMBERED_BYTES = 4096, 16 << 10
 _SETTLED_NS = 2 * 10**9
 """As long as that after a change the next one might bear the same time."""
 ANY = Scope(None, None)
+_BESIDE = (INDEX_SUFFIX, NOTES_SUFFIX, *(MANIFEST_SUFFIX + suffix for suffix in DAMAGED_SUFFIXES))
+"""What lies beside a backup, and goes with it."""
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A backup whose manifest is not what was written: nobody can tell what it is, so nobody deletes it by a rule."""
+
+    name: str
+    problem: str
 
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is in storage, newest first: the backups, and apart from them those of kind `undo` and of kind `partial`.
-
-    `problems` say what is wrong with the rest, in sentences.
-    """
+    """What is in storage, newest first: the backups, and apart from them those of kind `undo` and of kind `partial`."""
 
     backups: list[Manifest]
     problems: list[str]
+    """What is wrong with the rest, in sentences."""
     undos: list[Manifest] = field(default_factory=list)
     partials: list[Manifest] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
+    """Those among the problems whose manifest can be made anew."""
+    warnings: list[str] = field(default_factory=list)
+    """What is to be known of backups that are good, in sentences."""
 
     @property
     def listed(self) -> list[Manifest]:
@@ -60,17 +74,21 @@ def add(storage: Folder, manifest: Manifest) -> None:
     storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest))
 
 
-def update(storage: Folder, manifest: Manifest) -> None:
-    """Write the manifest anew, in one step."""
-    storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), replace=True)
+def note(storage: Folder, name: str, **known: Any) -> None:
+    """Write beside the backup what has become known of it, and keep the rest of its notes. NotFoundError where it is gone."""
+    file = name + NOTES_SUFFIX
+    with _named(storage, name), storage.locked(name + MANIFEST_SUFFIX):
+        before = _notes(storage, name)
+        after = Notes.model_validate((before or Notes(name=name)).model_dump() | known)
+        storage.put(file, notes.to_json(after), replace=before is not None)
 
 
-def note(storage: Folder, manifest: Manifest) -> list[str]:
+def try_to_note(storage: Folder, name: str, **known: Any) -> list[str]:
     """The same for what is only good to know: why it could not be noted, in a sentence, where storage takes nothing."""
     try:
-        update(storage, manifest)
+        note(storage, name, **known)
     except StorageError as error:
-        return [f"That could not be noted beside {manifest.name}. {error}"]
+        return [f"That could not be noted beside {name}. {error}"]
     return []
 
 
@@ -85,7 +103,18 @@ def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
             raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
         return found
     with _named(storage, name):
-        return from_json(name, storage.read(name + MANIFEST_SUFFIX))
+        manifest = from_json(name, storage.read(name + MANIFEST_SUFFIX))
+        known = _notes(storage, name)
+        return known.beside(manifest) if known else manifest
+
+
+def _notes(storage: Folder, name: str) -> Notes | None:
+    """What is noted of that backup; None where nothing is. Where that is damaged, the backup may have been pinned."""
+    try:
+        text = storage.read(name + NOTES_SUFFIX)
+    except NotFoundError:
+        return None
+    return notes.from_json(name, text) or notes.lost(name)
 
 
 def undo_of(storage: Folder, run: str) -> Manifest:
@@ -146,61 +175,76 @@ def read(storage: Folder) -> Catalogue:
     """Every manifest whose artifact is there with the right size, newest first; the rest become problems."""
     files = {file.name: file for file in storage.files()}
     found: list[Manifest] = []
-    problems = []
+    problems, damaged, warnings = [], [], []
     for name in files:
         if name.endswith(MANIFEST_SUFFIX):
             try:
-                found.append(_whole(storage, name.removesuffix(MANIFEST_SUFFIX), files))
+                manifest, warning = _whole(storage, name.removesuffix(MANIFEST_SUFFIX), files)
             except NotFoundError:
                 continue  # deleted between the listing and now
             except (ArtifactError, StorageError) as error:
                 problems.append(str(error))
+                if isinstance(error, DamagedError):
+                    damaged.append(Damaged(name.removesuffix(MANIFEST_SUFFIX), str(error)))
+                continue
+            found.append(manifest)
+            warnings += [warning] if warning else []
         elif NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in files:
             problems.append(_missing(storage, name))
     found.sort(key=_age, reverse=True)
     undos, partials = ([one for one in found if one.kind == kind] for kind in ("undo", "partial"))
-    return Catalogue([one for one in found if one.kind not in ("undo", "partial")], problems, undos, partials)
+    backups = [one for one in found if one.kind not in ("undo", "partial")]
+    return Catalogue(backups, problems, undos, partials, damaged, warnings)
 
 
 def _age(manifest: Manifest) -> tuple[datetime, str]:
     return manifest.created_at, manifest.name
 
 
-def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> Manifest:
-    manifest = _manifest(storage, files[name + MANIFEST_SUFFIX])
+def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> tuple[Manifest, str | None]:
+    """The backup, and what is to be said of its notes."""
+    described = _described(storage, files[name + MANIFEST_SUFFIX], files.get(name + NOTES_SUFFIX))
+    manifest = described[0]
     if name not in files:
         raise ArtifactError(f"The artifact {name} is missing, only its manifest is there.")
     if files[name].size != manifest.bytes.stored:
         raise ArtifactError(
             f"The artifact {name} has {files[name].size:,} bytes and not {manifest.bytes.stored:,}: it is not whole."
         )
-    return manifest
+    return described
 
 
-def _manifest(storage: Folder, file: StoredFile) -> Manifest:
-    """What that file says; from memory where it is the same file, and unchanged since we read it."""
-    settled = time.time_ns() - file.changed_at > _SETTLED_NS
-    reading = _parsed if settled and file.size <= _REMEMBERED_BYTES else _parsed.__wrapped__
-    return reading(storage.path, file)
+def _described(storage: Folder, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
+    """What these files say; from memory where they are the same, and unchanged since we read them."""
+    now = time.time_ns()
+    kept = all(now - one.changed_at > _SETTLED_NS and one.size <= _REMEMBERED_BYTES for one in (file, noted) if one)
+    reading = _parsed if kept else _parsed.__wrapped__
+    return reading(storage.path, file, noted)
 
 
 # A list of a thousand backups is read for every page, and reading takes six times as long as looking whether it must be.
 # A damaged one raises, and so is not remembered.
 @lru_cache(_REMEMBERED)
-def _parsed(folder: Path, file: StoredFile) -> Manifest:
-    return from_json(file.name.removesuffix(MANIFEST_SUFFIX), Folder(folder).read(file.name))
+def _parsed(folder: Path, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
+    name, storage = file.name.removesuffix(MANIFEST_SUFFIX), Folder(folder)
+    manifest = from_json(name, storage.read(file.name))
+    known = _notes(storage, name) if noted else None
+    if known is None:
+        return manifest, None
+    return known.beside(manifest), _LOST.format(name=name) if known == notes.lost(name) else None
+
+
+_LOST = "The notes of {name} are damaged, so it counts as pinned: pin or unpin it, and they are written anew."
 
 
 def remove(storage: Folder, name: str) -> None:
     """Delete the backup: its manifest first, so that nothing half-deleted is ever listed."""
     with _named(storage, name):
-        storage.delete(name + MANIFEST_SUFFIX, [name, name + INDEX_SUFFIX])
+        storage.delete(name + MANIFEST_SUFFIX, [name, *(name + suffix for suffix in _BESIDE)])
 
 
 def orphans(storage: Folder) -> list[str]:
-    """The indexes whose backup is gone: one may have been made while it was deleted."""
+    """What lies beside a backup that is gone: it was deleted by a run that was killed, or searched meanwhile."""
     names = {file.name for file in storage.files()}
-    indexed = (name.removesuffix(INDEX_SUFFIX) for name in names if name.endswith(INDEX_SUFFIX))
-    return sorted(
-        name + INDEX_SUFFIX for name in indexed if NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in names
-    )
+    beside = [(name, name.removesuffix(suffix)) for name in names for suffix in _BESIDE if name.endswith(suffix)]
+    return sorted(name for name, of in beside if NAME.fullmatch(of) and of + MANIFEST_SUFFIX not in names)

@@ -65,5 +65,9 @@ class ArtifactError(BackupSystemError):
     """The bytes of an artifact are not what they must be: missing, short, changed, extra or foreign."""
 
 
+class DamagedError(ArtifactError):
+    """A manifest is not what was written: nothing in it can be relied on, its artifact may be whole."""
+
+
 class FormatError(ArtifactError):
     """The bytes do not follow the format that they claim."""

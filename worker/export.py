@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from worker import artifact, catalogue
 from worker.adopt import opened
+from worker.check import check
 from worker.compression import COMPRESSIONS, Compression
 from worker.config import Settings
 from worker.errors import StorageError, UsageError
@@ -50,7 +51,7 @@ def _found(settings: Settings, what: str, progress: Progress) -> Iterator[tuple[
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, what, catalogue.scope_of(settings))
     with storage.open(manifest.name) as file:
-        artifact.check_bytes(file, manifest, progress)
+        check(file, manifest, progress)
         yield file, manifest.name, artifact.header(manifest.created_at, manifest.source)
 
 

@@ -7,7 +7,8 @@ from typing import Any, BinaryIO
 
 import structlog
 
-from worker import artifact, catalogue, logs, mirror
+from worker import catalogue, logs, mirror
+from worker.check import check
 from worker.compare import Sides
 from worker.config import Settings
 from worker.connection import Endpoint
@@ -49,7 +50,7 @@ def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[
     check_readable(manifest)
     endpoint = arguments.endpoint(settings)
     with storage.open(manifest.name) as file:
-        artifact.check_bytes(file, manifest, progress)
+        check(file, manifest, progress)
         look = Look(settings, arguments, manifest, file)
         look.compare(progress)
     seconds = round(time.monotonic() - clock, 3)

@@ -8,10 +8,12 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from worker import artifact, catalogue, retention
+from worker import catalogue, retention
+from worker.check import check
 from worker.config import Settings
 from worker.errors import NotFoundError
 from worker.manifest import MANIFEST_SUFFIX
+from worker.notes import NOTES_SUFFIX
 from worker.progress import Progress
 from worker.storage import Folder, open_storage
 
@@ -51,13 +53,9 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
         _read_back(storage, decisions, progress)
         for decision in doomed:
             _remove(storage, decision.manifest.name)
-    owned = {
-        name
-        for file in storage.files()
-        if file.name.endswith(MANIFEST_SUFFIX)
-        for name in (file.name, file.name.removesuffix(MANIFEST_SUFFIX))
-    }
-    swept = storage.sweep(owned, dry_run=arguments.dry_run) + _sweep_indexes(storage, dry_run=arguments.dry_run)
+    swept = storage.sweep(_owned(storage), dry_run=arguments.dry_run) + _sweep_orphans(
+        storage, dry_run=arguments.dry_run
+    )
     freed = sum(decision.manifest.bytes.stored for decision in doomed)
     if not arguments.dry_run:
         names, keys = [one.manifest.name for one in doomed], sum(one.manifest.keys or 0 for one in doomed)
@@ -88,10 +86,17 @@ def _read_back(storage: Folder, decisions: list[retention.Decision], progress: P
     whole = (one.manifest for one in decisions if one.manifest.kind not in ("undo", "partial"))
     newest = next(whole, decisions[0].manifest)
     with storage.open(newest.name) as file:
-        artifact.check_bytes(file, newest, progress)
+        check(file, newest, progress)
 
 
-def _sweep_indexes(storage: Folder, *, dry_run: bool) -> list[str]:
+def _owned(storage: Folder) -> set[str]:
+    """What a manifest stands for, damaged or not: no sweep takes it for a leftover."""
+    names = [file.name for file in storage.files() if file.name.endswith(MANIFEST_SUFFIX)]
+    backups = [name.removesuffix(MANIFEST_SUFFIX) for name in names]
+    return {*names, *backups, *(name + NOTES_SUFFIX for name in backups)}
+
+
+def _sweep_orphans(storage: Folder, *, dry_run: bool) -> list[str]:
     orphans = catalogue.orphans(storage)
     for name in () if dry_run else orphans:
         with suppress(NotFoundError):  # another prune was here first

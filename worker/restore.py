@@ -7,7 +7,8 @@ from typing import Any, BinaryIO
 import structlog
 from pydantic import Field, StrictBool
 
-from worker import artifact, before, catalogue, lock, mirror, standins
+from worker import before, catalogue, lock, mirror, standins
+from worker.check import check
 from worker.config import Settings
 from worker.connection import Endpoint
 from worker.entries import EntryStream
@@ -58,7 +59,7 @@ def _restore(
     check_readable(manifest)
     endpoint = arguments.endpoint(settings)
     with storage.open(manifest.name) as file:
-        artifact.check_bytes(file, manifest, progress)
+        check(file, manifest, progress)
         target = Target(endpoint, arguments.mode)
         if warning := warning_of(manifest):
             target.report.warn(warning)

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import stat
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from worker.errors import NotFoundError, StorageError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 READ_BYTES = 256 * 1024
+LOCKED_SECONDS = 10
+"""How long a record is waited for that somebody else has locked: that takes moments, unless they are stopped."""
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.partial")
 _DELETING = re.compile(r"\.(?P<name>.+)\.deleting")
 
@@ -118,6 +121,22 @@ class Folder:
                         found.append(_stored(entry.name, entry.stat(follow_symlinks=False)))
             return sorted(found, key=lambda file: file.name)
 
+    @contextmanager
+    def locked(self, record: str) -> Iterator[None]:
+        """Nobody else writes beside `record`, nor deletes it, meanwhile. NotFoundError where there is no such file.
+
+        StorageError where somebody else has it for longer than LOCKED_SECONDS.
+        """
+        with self.open(record) as file, _translated(self.path, "changed"):
+            deadline = time.monotonic() + LOCKED_SECONDS
+            while not _is_locked(file):
+                if time.monotonic() > deadline:
+                    raise StorageError(f"Somebody else holds {self.path / record}: try again when that has ended.")
+                time.sleep(0.05)
+            if not same_file(self.path / record, file.fileno()):
+                raise NotFoundError(f"The file {record} was deleted meanwhile.")
+            yield
+
     def delete(self, record: str, files: list[str]) -> None:
         """Delete `record` and then the `files` it stands for. Killed in between, `sweep` ends it."""
         for name in (record, *files):
@@ -181,6 +200,15 @@ def chunks_of(file: BinaryIO) -> Iterator[bytes]:
             yield chunk
     except OSError as error:
         raise StorageError(f"The storage cannot be read: {error.strerror}.") from None
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    """Whether the file is ours now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _stored(name: str, told: os.stat_result) -> StoredFile:

@@ -10,6 +10,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from worker import artifact, catalogue, libraries, lock
+from worker.check import check
 from worker.config import Settings
 from worker.connection import Endpoint
 from worker.errors import IncompleteError, NotFoundError, RefusedError
@@ -94,8 +95,8 @@ def _undo(storage: Folder, kept: Manifest, endpoint: Endpoint, progress: Progres
     at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
     target = Target(endpoint, "overwrite")
     with storage.open(backup.name) as restored, storage.open(kept.name) as file, KeySet() as known:
-        artifact.check_bytes(restored, backup, progress)
-        artifact.check_bytes(file, kept, progress)
+        check(restored, backup, progress)
+        check(file, kept, progress)
 
         plan = Plan(backup, restored, told, endpoint, at)
 
@@ -153,5 +154,5 @@ def _mark(storage: Folder, kept: Manifest) -> list[str]:
     """Remember that it was used; why that cannot be. Should a prune have taken it meanwhile, there is nothing to remember."""
     now = datetime.now(UTC).replace(microsecond=0)
     with suppress(NotFoundError):
-        return catalogue.note(storage, kept.model_copy(update={"undone_at": now}))
+        return catalogue.try_to_note(storage, kept.name, undone_at=now)
     return []

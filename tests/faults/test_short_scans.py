@@ -288,7 +288,7 @@ TRAFFIC: dict[str, tuple[str, ...]] = {
 @each_way
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))])
 @pytest.mark.parametrize("what", TRAFFIC)
-def test_an_application_at_work_is_no_reason_for_alarm(  # noqa: PLR0917 - a table
+def test_an_application_at_work_is_no_reason_for_alarm(
     what: str, seed: int, way: Way, server: Server, line: Line, storage: Path
 ) -> None:
     traffic = Traffic(server, seed, TRAFFIC[what])
