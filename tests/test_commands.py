@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from tests.servers import Binary, Server
-from worker.commands import ELEMENTS, LONGEST_SET, PIECE, STRING_PIECE, Command, build, losses
+from worker.commands import (
+    ELEMENTS,
+    LONGEST_SET,
+    PIECE,
+    STRING_PIECE,
+    Command,
+    build,
+    expires_by_field,
+    without_field_expiry,
+)
 from worker.entries import Consumer, Entry, Group, Opaque, Pending, Stream
 
 NEW = (8, 0, 0)
@@ -100,14 +109,14 @@ def test_a_hash_reaches_a_server_that_knows_no_field_expiry(source: Server) -> N
     assert client.hgetall("k") == {b"f": b"v"}
 
 
-def test_losses_name_what_an_older_server_cannot_be_told() -> None:
-    fields = entry("hash", [(b"a", b"b", None), (b"f", b"v", 5)])
-    assert losses(fields, (7, 2, 4)) == "the expiry of single fields"
-    assert losses(fields, (7, 4, 0)) is None
-    assert losses(fields, (7, 2, 4), field_expiry=True) is None
-    assert losses(fields, (8, 0, 0), field_expiry=False) == "the expiry of single fields"
-    assert losses(entry("hash", [(b"a", b"b", None)]), (7, 2, 4)) is None
-    assert losses(entry("string", b"v"), (2, 8)) is None
+def test_where_fields_do_not_expire_those_that_have_expired_are_left_out() -> None:
+    fields = entry("hash", [(b"a", b"b", None), (b"gone", b"v", 5), (b"f", b"v", 6)])
+    assert expires_by_field(fields)
+    assert without_field_expiry(fields, 5).value == [(b"a", b"b", None), (b"f", b"v", None)]
+    assert without_field_expiry(entry("hash", [(b"gone", b"v", 5)]), 5).value == []
+    for other in (entry("hash", [(b"a", b"b", None)]), entry("string", b"v"), entry("hash", Opaque(b"x"))):
+        assert not expires_by_field(other)
+        assert without_field_expiry(other, 5) is other
 
 
 @pytest.mark.parametrize("last_id", ["0-0", "5-1"])

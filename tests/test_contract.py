@@ -26,7 +26,7 @@ from tests.servers import Binary, Server, binaries, free_port
 from tests.states import assert_same, state
 from worker import verify
 from worker.backup import BackupArguments, backup
-from worker.errors import RefusedError, SourceError, SourceUnavailableError
+from worker.errors import SourceError, SourceUnavailableError
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
 
@@ -103,20 +103,6 @@ def test_what_the_older_server_cannot_be_told_is_said(
     warnings = " ".join(bring_back(older, tmp_path)["warnings"])
     assert ("no functions" in warnings) == (old.version < (7, 0) <= new.version)
     assert ("expiry of single fields" in warnings) == (new.fields_expire and not old.fields_expire)
-
-
-@pytest.mark.parametrize(("old", "new"), PAIRS)
-def test_an_rdb_of_a_newer_server_is_refused_by_an_older_one(
-    old: Binary, new: Binary, start_server: StartServer, tmp_path: Path
-) -> None:
-    newer, older = fill_all(start_server(new)), start_server(old)
-    older.client().set("mine", "untouched")
-    before = state(older)
-    version = take(older, tmp_path / "old")["rdb_version"]
-    assert take(newer, tmp_path / "new")["rdb_version"] > version
-    with pytest.raises(RefusedError, match=r"too old for this backup.*json"):
-        bring_back(older, tmp_path / "new")
-    assert_same(older, before)
 
 
 def test_a_user_who_may_not_replicate_gets_a_scan(source: Server, tmp_path: Path) -> None:

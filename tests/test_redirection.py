@@ -375,25 +375,23 @@ NEIGHBOURS = [(older, newer) for older, newer in pairwise(binaries()) if older.n
 
 
 @pytest.mark.parametrize(("older", "newer"), NEIGHBOURS, ids=str)
-def test_a_redirected_backup_goes_into_a_newer_server_and_over_json_into_an_older_one(
+def test_a_redirected_backup_goes_into_a_newer_server_and_an_older_one(
     older: Binary, newer: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
     old, new = start_server(older), start_server(newer, password=CANARY)
     old.client().set("k", "v", ex=1000)
     old.client().hset("h", "f", "v")
-    version = take(old, tmp_path)["rdb_version"]
+    take(old, tmp_path)
     way: dict[str, Any] = {"prefix": "p:", "map_databases": "0:2", "expiry": "persist"}
     assert bring_elsewhere(old, new, tmp_path, **way)["restored"] == 2
     assert new.client(2).ttl("p:k") == -1
     assert new.client(2).hget("p:h", "f") == b"v"
     back: dict[str, Any] = {"strip_prefix": "p:", "map_databases": "2:1"}
-    if take(new, tmp_path)["rdb_version"] > version:
-        with pytest.raises(RefusedError, match="The target is too old for this backup"):
-            bring_elsewhere(new, old, tmp_path, **back)
-    assert old.client(1).dbsize() == 0
-    take(new, tmp_path, format="json")
-    assert bring_elsewhere(new, old, tmp_path, **back)["restored"] == 2
-    assert old.client(1).hget("h", "f") == b"v"
+    for data_format in ("rdb", "json"):
+        take(new, tmp_path, format=data_format)
+        assert bring_elsewhere(new, old, tmp_path, **back)["restored"] == 2
+        assert old.client(1).hget("h", "f") == b"v"
+        old.client(1).flushdb()
 
 
 @pytest.fixture

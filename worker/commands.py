@@ -43,12 +43,22 @@ def build(entry: Entry, version: tuple[int, ...], *, field_expiry: bool | None =
             yield from _field_expiry(key, members)
 
 
-def losses(entry: Entry, version: tuple[int, ...], *, field_expiry: bool | None = None) -> str | None:
-    """What of `entry.value` the server that `build` is for cannot be told, as one phrase; None if that is nothing."""
-    if entry.type != "hash" or not isinstance(entry.value, list) or _knows_field_expiry(version, field_expiry):
-        return None
+def expires_by_field(entry: Entry) -> bool:
+    """Whether it is a hash of which some fields expire by themselves."""
+    if entry.type != "hash" or not isinstance(entry.value, list):
+        return False
     fields: list[Any] = entry.value
-    return "the expiry of single fields" if any(expires_at is not None for _, _, expires_at in fields) else None
+    return any(expires_at is not None for _, _, expires_at in fields)
+
+
+def without_field_expiry(entry: Entry, now: float) -> Entry:
+    """The same for a server that does not know that: fields that have expired by `now` (ms since the epoch) are gone."""
+    if not expires_by_field(entry):
+        return entry
+    fields: list[Any] = entry.value  # type: ignore[assignment]
+    lasting: list[tuple[bytes, bytes, int | None]]
+    lasting = [(name, text, None) for name, text, at in fields if at is None or at > now]
+    return entry._replace(value=lasting)
 
 
 def _knows_field_expiry(version: tuple[int, ...], said: bool | None) -> bool:

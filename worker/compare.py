@@ -128,8 +128,8 @@ def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:
     if kind == "list":
         return {("position", index): element for index, element in enumerate(members)}
     if kind == "zset":
-        # As text, in which every score equals itself, NaN too.
-        return {("score", member): repr(score) for member, score in members}
+        # As text, in which every score equals itself, NaN too; no command tells -0 from 0, which adding 0 makes of it.
+        return {("score", member): repr(score + 0.0) for member, score in members}
     if kind == "hash":
         return {("field", name): (text, at) for name, text, at in members if at is None or at > now}
     return {("member", member): True for member in members}

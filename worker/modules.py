@@ -3,12 +3,13 @@
 from collections import Counter
 from typing import Any
 
-from worker.commands import losses
+from worker.commands import expires_by_field
 from worker.connection import Endpoint
 from worker.entries import Entry, Opaque, Stream
 from worker.errors import FormatError
 from worker.formats.sealing import version_of
 from worker.formats.strings import read_length
+from worker.report import KEYS_NAMED, losing, shown
 from worker.target import Target
 from worker.wire import Wire
 
@@ -34,7 +35,8 @@ class Foreign:
     def __init__(self, version: tuple[int, ...], *, fields: bool) -> None:
         self._version, self._fields = version, fields
         self._streams = 0
-        self._lost: set[str] = set()
+        self._lost = 0
+        self._lost_keys: list[dict[str, Any]] = []
         # By the RDB version of what is a whole DUMP payload, and by the name of a module's type.
         self._found: Counter[tuple[int | None, str | None]] = Counter()
 
@@ -50,8 +52,10 @@ class Foreign:
 
     def _see_value(self, entry: Entry) -> None:
         self._streams += isinstance(entry.value, Stream) and self._version < FIRST_VERSION_WITH_STREAMS
-        if lost := losses(entry, self._version, field_expiry=self._fields):
-            self._lost.add(lost)
+        if not self._fields and expires_by_field(entry):
+            self._lost += 1
+            if len(self._lost_keys) < KEYS_NAMED:
+                self._lost_keys.append({"db": entry.db, "key": shown(entry.key)})
 
     def judged(self, target: Target, endpoint: Endpoint) -> tuple[int, list[str]]:
         """How many keys will fail for certain, and a sentence for each reason and for each module that may be missing.
@@ -68,7 +72,8 @@ class Foreign:
             sentences.append(
                 f"{self._streams:,} keys are streams, and the target is too old for those: they will fail."
             )
-        sentences += [f"This target cannot be told {lost}." for lost in sorted(self._lost)]
+        if self._lost:
+            sentences.append(f"If restored, {losing(self._lost, self._lost_keys)}.")
         failing = (number for (version, name), number in self._found.items() if version in too_new or name in missing)
         return self._streams + sum(failing), sentences
 

@@ -5,10 +5,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from worker.aside import Aside
+from worker.commands import without_field_expiry
 from worker.compare import Sides, expired, judged
 from worker.entries import Entry, EntryStream
 from worker.errors import ArtifactError
 from worker.keyset import KeySet
+from worker.loadable import Fit, fitted
 from worker.present import Plan
 from worker.request import stream_of
 
@@ -42,9 +44,11 @@ class Pair:
 class Pairs:
     """All that a restore has dealt with: its stream and what was kept, in the same order, walked side by side; once."""
 
-    def __init__(self, plan: Plan, kept: EntryStream, *, values: bool) -> None:
-        self.plan, self.kept = plan, kept
-        self.restored = stream_of(plan.file, plan.backup, plan.request, plan.at, values=values)
+    def __init__(self, plan: Plan, kept: EntryStream, fit: Fit | None) -> None:
+        """`fit` is the target's, as which the restore wrote its keys; None where only their names are asked for."""
+        self.plan, self.kept, self._fit = plan, kept, fit
+        stream = stream_of(plan.file, plan.backup, plan.request, plan.at, values=fit is not None)
+        self.restored: EntryStream = fitted(stream, fit, plan.backup.rdb_version) if fit else stream
         # Not a loop of ours: its variable would hold on to the last entry.
         self._entries = map(_set_aside, _drained(kept))
         self._next: _Kept | None = None
@@ -76,6 +80,8 @@ class Pairs:
         if gone and not self.plan.everything:
             return None
         before, aside = self._before(entry)
+        if self._fit and not self._fit.field_expiry:
+            entry = without_field_expiry(entry, self.plan.at)
         return Pair(entry.db, entry.key, before, None if gone else entry, aside)
 
     def _before(self, entry: Entry) -> _Kept | tuple[None, None]:

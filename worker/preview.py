@@ -19,10 +19,12 @@ from worker.findings import Findings
 from worker.fingerprint import Fingerprint
 from worker.keyset import KeySet
 from worker.live import Live
+from worker.loadable import fitted
 from worker.manifest import Manifest
 from worker.modules import Foreign
 from worker.progress import Progress, silent
 from worker.replicating import Job
+from worker.report import building
 from worker.request import Request, check_readable, stream_of, warning_of
 from worker.sound import sound
 from worker.sources.asking import ask_all
@@ -89,6 +91,8 @@ class Look:
         self.ended = 0
         """By the target's clock, in milliseconds since the epoch."""
         self._absent: list[int] = []
+        self._built = 0
+        """Keys that would be built from their values."""
         self._piecemeal: str | None = None
         self._foreseen: list[str] = []
         self.refusal = self._refusal(settings)
@@ -128,7 +132,9 @@ class Look:
     def _compare(self, keys: Keys, kept: KeySet, foreign: Foreign, progress: Progress) -> None:
         live = Live(keys, self._absent)
         whole = stream_of(self._file, self._manifest, self._request, keys.now())
-        stream = sound(whole, self._manifest, self.findings.damage.add)
+        vouched = sound(whole, self._manifest, self.findings.damage.add)
+        version = self._manifest.rdb_version
+        stream = fitted(vouched, self._target.fit(version), version)
         done, expected = 0, self._request.expected_keys(self._manifest)
         for part in live.beside(stream):
             self.findings.add_alike(part.alike)
@@ -137,6 +143,7 @@ class Look:
                 self.seen.add(pair, expiring=self._expiring)
                 if self.findings.writes(pair.kind):
                     foreign.see(pair.backup)
+                    self._built += version is not None and pair.backup.payload is None
             if self._request.deletes:
                 present = part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]
                 for db, entries in groupby(present, attrgetter("db")):
@@ -190,6 +197,8 @@ class Look:
         found = [*([warning] if warning else []), *self._foreseen]
         if self.findings.damage.number:
             found.append(f"The target would not be given all of it: {self.findings.damage.words}.")
+        if self._built:
+            found.append(f"If restored, {building(self._built, self._manifest.rdb_version or 0)}.")
         if self._piecemeal:
             found.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
         if not self.findings.counts.total():

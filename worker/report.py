@@ -6,6 +6,7 @@ from typing import Any, Literal
 from worker.entries import Entry
 
 FAILURES_SHOWN = 20
+KEYS_NAMED = 3
 
 
 @dataclass
@@ -20,6 +21,12 @@ class Report:
     """Keys that were taken from the backup: at the end each of them has one of the outcomes above."""
     evicted: int = 0
     """Keys that the target threw out meanwhile for want of memory: these or others, no server says which."""
+    built: int = 0
+    """Of those restored: what the target does not load as the backup holds it, and commands built from its value."""
+    lost: int = 0
+    """Hashes whose fields expired one by one, which the target does not know: those fields stay for good."""
+    lost_keys: list[dict[str, Any]] = field(default_factory=list)
+    """The first of them, each with db and key."""
     functions: int = 0
     deleted: int = 0
     """Keys of the target that the backup does not have: of these a mirror leaves none."""
@@ -49,13 +56,20 @@ class Report:
         """Count a key that could not be written."""
         self.failed += 1
         if len(self.failures) < FAILURES_SHOWN:
-            shown = entry.key[:200].decode("utf-8", "backslashreplace")
-            self.failures.append({"db": entry.db, "key": shown, "type": entry.type, "error": _explained(str(error))})
+            self.failures.append(
+                {"db": entry.db, "key": shown(entry.key), "type": entry.type, "error": _explained(str(error))}
+            )
 
     def refuse(self, entry: Entry, why: str) -> None:
         """Count a key that was not sent: its value is damaged."""
         self.taken += 1
         self.fail(entry, f"its value is damaged, and the target was not given it: {why}")
+
+    def lose(self, entry: Entry) -> None:
+        """Count a hash whose fields do not expire any more."""
+        self.lost += 1
+        if len(self.lost_keys) < FAILURES_SHOWN:
+            self.lost_keys.append({"db": entry.db, "key": shown(entry.key)})
 
     def warn(self, what: str) -> None:
         """Say something once, however often it happens."""
@@ -67,6 +81,26 @@ class Report:
         told = asdict(self)
         del told["taken"]
         return told
+
+
+def shown(key: bytes) -> str:
+    """A key in a report."""
+    return key[:200].decode("utf-8", "backslashreplace")
+
+
+def losing(number: int, keys: list[dict[str, Any]]) -> str:
+    """What hashes lose on a server that knows no expiry of fields, in half a sentence."""
+    named = ", ".join(f"{one['key']!r} of database {one['db']}" for one in keys[:KEYS_NAMED])
+    return f"{number:,} hashes lose the expiry of single fields, which the target does not know: {named}" + (
+        ", ..." if number > KEYS_NAMED else ""
+    )
+
+
+def building(number: int, rdb_version: int) -> str:
+    """Why values are built, in half a sentence."""
+    return (
+        f"{number:,} keys are built from their values, for the target does not load RDB version {rdb_version} as it is"
+    )
 
 
 def counts(report: dict[str, Any]) -> str:

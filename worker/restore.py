@@ -15,12 +15,13 @@ from worker.entries import EntryStream
 from worker.errors import BrokerUnavailableError, IncompleteError, RefusedError
 from worker.freshness import changes_since
 from worker.live import OfKinds
+from worker.loadable import fitted
 from worker.manifest import Manifest
 from worker.present import Plan
 from worker.preview import Look
 from worker.progress import Progress, both
 from worker.replicating import Job
-from worker.report import counts
+from worker.report import building, counts, losing
 from worker.request import Request, check_readable, stream_of, warning_of
 from worker.sound import sound
 from worker.storage import open_storage
@@ -74,7 +75,8 @@ def _restore(
         plan = Plan(manifest, file, arguments, endpoint, at)
         undo = before.take(settings, plan, told, target.report.warn)
         whole = sound(stream_of(file, manifest, arguments, at), manifest, target.report.refuse)
-        stream = _of_kinds(whole, arguments, endpoint, target)
+        fitting = fitted(whole, target.fit(manifest.rdb_version), manifest.rdb_version)
+        stream = _of_kinds(fitting, arguments, endpoint, target)
         if arguments.mode == "mirror":
             mirror.run(job, stream, reason)
         else:
@@ -82,6 +84,10 @@ def _restore(
     report, seconds = target.report, round(time.monotonic() - clock, 3)
     if not report.keys:
         report.warn(_nothing(arguments))
+    if report.built and manifest.rdb_version is not None:
+        report.warn(f"{building(report.built, manifest.rdb_version)}.")
+    if report.lost:
+        report.warn(f"{losing(report.lost, report.lost_keys)}.")
     if report.complete:
         about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw, "seconds": seconds}
         besides = {"skipped": report.skipped, "expired": report.expired, "warnings": report.warnings}

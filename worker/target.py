@@ -10,8 +10,10 @@ from worker.entries import EntryStream
 from worker.errors import ArtifactError, BusyError, RefusedError, TargetError
 from worker.facts import Facts, read_facts
 from worker.formats.sealing import seal
+from worker.loadable import Fit
 from worker.pace import Pace
 from worker.report import Report
+from worker.sources.asking import abilities
 from worker.wire import Wire, raised
 from worker.writing import Mode, Writing, temporary_key
 
@@ -19,9 +21,8 @@ from worker.writing import Mode, Writing, temporary_key
 _NO_TYPE = b"\xfe"
 _TOO_NEW = "version or checksum"
 FIRST_VERSION_WITH_ABSTTL = (5, 0)
-_OVER_JSON = (
-    "Export the backup as json (`python -m worker export NAME -o copy.json.gz`), adopt that file, and restore it."
-)
+# Of Redis: what a Valkey of its own version does not load of it, it takes sealed with an older one of these.
+_VERSIONS = (14, 13, 12, 11, 10, 9, 8, 7, 6)
 
 # Where no broker remembered it, nobody can tell.
 _LEFT_ALONE = (
@@ -36,6 +37,7 @@ class Target:
         self._endpoint, self._mode = endpoint, mode
         self.report = Report()
         self._facts: Facts | None = None
+        self._fits: dict[int | None, Fit] = {}
 
     def check(self, rdb_version: int | None, databases: list[int], raw_bytes: int) -> None:
         """Whether the target would take it all, found out without writing anything. RefusedError says why not."""
@@ -50,8 +52,6 @@ class Target:
                 f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, and the backup alone needs "
                 f"about {raw_bytes:,}. Raise maxmemory, or restore less of it."
             )
-        if rdb_version is not None and facts.redis_version < FIRST_VERSION_WITH_ABSTTL:
-            raise RefusedError(f"The target is too old for this backup: it is Redis {facts.version}. {_OVER_JSON}")
         with (
             self._endpoint.translated("a restore (it was asked whether it would take one)"),
             Wire(self._endpoint) as wire,
@@ -69,12 +69,9 @@ class Target:
         For payloads, RESTORE of one with an impossible type: the server checks everything else and turns it down. For
         values, SET of a key that would have to exist.
         """
-        answer = _trial(wire, rdb_version) if rdb_version else wire.try_(b"SET", temporary_key(), b"", b"XX")
+        version = None if rdb_version is None else self._fit(wire, rdb_version).version
+        answer = _trial(wire, version) if version else wire.try_(b"SET", temporary_key(), b"", b"XX")
         words = str(answer)
-        if _TOO_NEW in words:
-            raise RefusedError(
-                f"The target is too old for this backup: it does not load RDB version {rdb_version}. {_OVER_JSON}"
-            )
         if words.startswith("OOM"):
             facts = self._checked
             raise RefusedError(
@@ -110,6 +107,22 @@ class Target:
         """Those of these databases that the target does not have."""
         with self._endpoint.translated("choosing databases"), Wire(self._endpoint) as wire:
             return _absent(wire, databases)
+
+    def fit(self, rdb_version: int | None) -> Fit:
+        """What it takes of a backup whose payloads are of that version; None: of one that holds values."""
+        if rdb_version not in self._fits:
+            with self._endpoint.translated("asking what it loads"), Wire(self._endpoint) as wire:
+                return self._fit(wire, rdb_version)
+        return self._fits[rdb_version]
+
+    def _fit(self, wire: Wire, rdb_version: int | None) -> Fit:
+        older = [version for version in _VERSIONS if rdb_version is None or version < rdb_version]
+        versions = older if rdb_version is None else [rdb_version, *older]
+        if self._checked.redis_version < FIRST_VERSION_WITH_ABSTTL:
+            versions = []
+        loaded = next((version for version in versions if _TOO_NEW not in str(_trial(wire, version))), None)
+        found = self._fits[rdb_version] = Fit(loaded, abilities(wire, fields=True).fields)
+        return found
 
     def loads(self, rdb_version: int) -> bool:
         """Whether it takes payloads of that version; also true where it does not let itself be asked."""

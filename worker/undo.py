@@ -16,6 +16,7 @@ from worker.connection import Endpoint
 from worker.errors import IncompleteError, NotFoundError, RefusedError
 from worker.facts import read_facts
 from worker.keyset import KeySet
+from worker.loadable import Fit
 from worker.manifest import Manifest
 from worker.pairs import Pairs
 from worker.present import Plan
@@ -100,17 +101,18 @@ def _undo(storage: Folder, kept: Manifest, endpoint: Endpoint, progress: Progres
 
         plan = Plan(backup, restored, told, endpoint, at)
 
-        def pairs(*, values: bool) -> Pairs:
+        def pairs(fit: Fit | None) -> Pairs:
             file.seek(0)
-            reader = artifact.reader(artifact.raw_chunks(file, kept.compression), kept.data_format, values=values)
-            return Pairs(plan, reader, values=values)
+            chunks = artifact.raw_chunks(file, kept.compression)
+            reader = artifact.reader(chunks, kept.data_format, values=fit is not None)
+            return Pairs(plan, reader, fit)
 
         def tell(done: int) -> None:
             progress("undoing", done, told.expected_keys(backup), "keys")
 
         target.check(kept.rdb_version if takes_payloads(facts) else None, sorted(kept.keys_by_db), 0)
-        pairs(values=False).check()
-        sides = pairs(values=True)
+        pairs(None).check()
+        sides = pairs(target.fit(backup.rdb_version))
         way = WayBack(sides, facts, known, force=force, tell=tell)
         for _ in target.restore(way):
             pass

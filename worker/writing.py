@@ -64,6 +64,8 @@ class Writing:
         self._clock_offset = int(seconds) + int(microseconds) / 1e6 - time.time()
         self._flow = Flow(wire, self._settle)
         self._payloads = Payloads(self._flow, replace=mode != "skip")
+        self._now = 0.0
+        """By the target's clock, in milliseconds since the epoch, when the batch at hand was begun."""
         self._fatal: Exception | None = None
         self._ending = False
 
@@ -100,6 +102,7 @@ class Writing:
             raise
 
     def _write(self, entries: list[Entry], now: float, rdb_version: int | None) -> None:
+        self._now = now
         # Never sent: RESTORE with a time that has passed deletes the live key and answers OK.
         live = [entry for entry in entries if entry.expires_at is None or entry.expires_at > now]
         self._report.expired += len(entries) - len(live)
@@ -190,6 +193,7 @@ class Writing:
             self._name(sent.entry, sent.temporary)
         elif error is None and replies[-1]:
             self._report.restored += 1
+            self._report.built += sent.naming
         elif sent.naming and "no such key" in str(error):
             # Its own expiry came between the last look at the clock and its name.
             self._report.expired += 1
@@ -219,8 +223,9 @@ class Writing:
         """Build the value under a key of its own, and only when it is whole let it take its name."""
         key = temporary_key()
         sent = Sent(entry=_name_of(entry), temporary=key)
-        if lost := commands.losses(entry, self._version, field_expiry=self._field_expiry):
-            self._report.warn(f"This target cannot be told {lost}.")
+        if not self._field_expiry and commands.expires_by_field(entry):
+            self._report.lose(entry)
+            entry = commands.without_field_expiry(entry, self._now)
         for command in commands.build(entry._replace(key=key), self._version, field_expiry=self._field_expiry):
             if sent.replies:
                 self._flow.push(sent, *_encoded(command))
