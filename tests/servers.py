@@ -181,6 +181,14 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def kill_all(self) -> None:
+        """The server and its child, as that of an 8.x writes on to us by itself, to the very end."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        self.kill()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
+
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()

@@ -278,6 +278,16 @@ def test_valkeys_files_are_told_by_their_header(size: int) -> None:
     assert b"".join(write(Given(entries, rdb_version=80), {})) == data
 
 
+def test_what_a_valkey_says_of_slots_on_their_way_is_passed_over() -> None:
+    importing = b"\xf3" + string(b"a" * 40) + length(2) + length(1) + length(5) + length(9) + length(16_383)
+    slots = SLOT_INFO + length(16_383) + length(1) + length(0)
+    body = b"VALKEY080" + importing + SELECT + b"\x00" + slots + b"\x00" + string(b"k") + string(b"v") + END
+    data = body + int(anycrc.Model("CRC64-REDIS").calc(body)).to_bytes(8, "little")
+    for size in (1, CHUNK):
+        entries = [entry for batch in Reader(cut(data, size), values=True).batches() for entry in batch]
+        assert entries == [Entry(0, b"k", None, "string", b"\x00\x01v")]
+
+
 def test_entries_without_a_version_cannot_be_written() -> None:
     with pytest.raises(FormatError, match="own payloads"):
         list(write(Given(SMALL, rdb_version=None), {}))

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import socket
 import threading
 import time
@@ -53,15 +52,6 @@ def large(server: Server) -> Server:
     return server
 
 
-def kill_all(server: Server) -> None:
-    """Kill the server, and its child: that of an 8.x writes on to us by itself, to the very end."""
-    children = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
-    server.kill()
-    for child in children:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(int(child), signal.SIGKILL)
-
-
 @each_transfer
 def test_the_snapshot_is_a_whole_rdb_file(diskless: str, binary: Binary, start_server: StartServer) -> None:
     server = start_server(binary, "--repl-diskless-sync", diskless)
@@ -91,7 +81,7 @@ def test_a_server_that_is_killed_while_it_sends_leaves_no_backup(
     server = large(start_server(binary, "--repl-diskless-sync", diskless))
     chunks = Replication(endpoint(server)).chunks()
     assert next(chunks)
-    kill_all(server)
+    server.kill_all()
     with pytest.raises(SourceUnavailableError):
         list(chunks)
     server.start()
@@ -99,7 +89,7 @@ def test_a_server_that_is_killed_while_it_sends_leaves_no_backup(
 
     def kill(phase: str, current: int, total: int | None, unit: str) -> None:
         if server.process.poll() is None:
-            kill_all(server)
+            server.kill_all()
 
     with pytest.raises(SourceUnavailableError):
         backup(settings_for(server, tmp_path / "none"), BackupArguments(compression="none"), kill)
