@@ -138,14 +138,6 @@ def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifes
 def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
     endpoint = Endpoint(settings.redis_url, SOURCE, hurried=settings.backup_pace == "full")
     facts = read_facts(endpoint)
-    if facts.loading:
-        raise SourceUnavailableError(
-            f"The source at {endpoint.address} is still loading its data: try again when it is done."
-        )
-    if facts.role == "slave" and not facts.primary_link_up:
-        raise SourceUnavailableError(
-            f"The source at {endpoint.address} is a replica without a link to its primary: mend that link, or name the primary."
-        )
     data_format = arguments.format or settings.backup_format
     chosen = arguments.compression or settings.backup_compression or DEFAULT_COMPRESSION[data_format]
     databases = arguments.databases if arguments.databases is not None else settings.backup_databases

@@ -33,6 +33,8 @@ ASKED: Counter[str] = Counter()
 """How many commands this process has awaited the replies of, by the server's address."""
 BROKEN = (RedisError, OSError)
 """What a connection raises that breaks, or gets no answer."""
+OF_THE_SERVER = (BusyLoadingError, MasterDownError, AuthenticationError)
+"""Error replies to a question about one key that would be the same for any other."""
 
 
 def pack(*arguments: bytes) -> bytes:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from worker.config import EngineName, FormatName
 from worker.connection import Endpoint
-from worker.errors import SourceError, UsageError
+from worker.errors import SourceError, SourceUnavailableError, UsageError
 from worker.facts import Facts
 from worker.sources.replication import Replication
 from worker.sources.scan import Scan
@@ -39,8 +39,9 @@ class Choice:
 def choose(endpoint: Endpoint, facts: Facts, wanted: Wanted) -> Choice:
     """The engine that was asked for, or with `auto` the best that the server allows.
 
-    UsageError where engine and format do not go together.
+    UsageError where engine and format do not go together; SourceUnavailableError for half a server, which is not read.
     """
+    _check_whole(endpoint, facts)
     if wanted.engine == "typed" and wanted.format == "rdb":
         raise UsageError("The typed engine reads values and no payloads, so it can only write json: add --format json.")
     if wanted.engine == "replication":
@@ -68,6 +69,17 @@ def otherwise(endpoint: Endpoint, facts: Facts, wanted: Wanted, failed: Choice, 
         return None
     told = f"The keys were read one after the other, at no single point in time, for the snapshot failed: {error}"
     return Choice(choice.source, choice.reason, (told,))
+
+
+def _check_whole(endpoint: Endpoint, facts: Facts) -> None:
+    if facts.loading:
+        raise SourceUnavailableError(
+            f"The source at {endpoint.address} is still loading its data: try again when it is done."
+        )
+    if facts.role == "slave" and not facts.primary_link_up:
+        raise SourceUnavailableError(
+            f"The source at {endpoint.address} is a replica without a link to its primary: mend that link, or name the primary."
+        )
 
 
 def _snapshot(endpoint: Endpoint, facts: Facts, reason: str) -> Choice:

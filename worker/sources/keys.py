@@ -8,14 +8,13 @@ from typing import Any, Self, TypeVar
 
 from worker.connection import Endpoint
 from worker.entries import Entry
-from worker.errors import BackupSystemError
 from worker.formats.sealing import FOOTER_BYTES, intact, version_of
 from worker.formats.values import TYPE_OF
 from worker.pace import Pace
 from worker.sources.asking import Abilities, abilities, milliseconds
 from worker.sources.damage import ask_again, is_intact, shown
 from worker.sources.expiry import Window, exact, expiry, expiry_commands
-from worker.wire import Wire, pack, raised
+from worker.wire import OF_THE_SERVER, Wire, pack, raised
 
 # A batch is sized by what the last one took, so that live traffic between two of them does not feel it: a server answers
 # as much as it finds in one go, and everybody else waits. Beside batches of 500 small keys their p99 was twice as long,
@@ -150,7 +149,9 @@ class Dumps:
         moments = exact(self._wire, ((entry.key, window) for entry, window in unsure), self._able)
         return [entry._replace(expires_at=moments[entry.key]) for entry, _ in unsure]
 
-    def _refused(self, key: bytes, error: Exception) -> BackupSystemError:
+    def _refused(self, key: bytes, error: Exception) -> Exception:
+        if isinstance(error, OF_THE_SERVER):
+            return error
         role = self._pace.endpoint.role
         return role.error(f"The {role.name} does not give the key {shown(key)} of database {self._db}: {error}.")
 
