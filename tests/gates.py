@@ -62,6 +62,8 @@ class Gate:
                     self._open.wait()
                 time.sleep(self.seconds)
                 near.sendall(chunk)
+            # Closing alone does not end a connection that the other thread reads from.
+            near.shutdown(socket.SHUT_RDWR)
 
 
 def _pass_on(near: socket.socket, far: socket.socket) -> None:
