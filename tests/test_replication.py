@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from tests.backups import Given, asking, bring_back, endpoint, eventually, files, settings_for, take
 from tests.conftest import StartServer
@@ -300,6 +301,29 @@ def test_a_refusal_becomes_one_plain_sentence(answer: bytes, error: type[BackupS
 def test_an_endless_line_is_no_header() -> None:
     with Primary([b"+FULLRESYNC " + b"x" * (4 << 20)]) as primary, pytest.raises(BackupSystemError):
         list(Replication(primary.endpoint).chunks())
+
+
+@each_transfer
+def test_while_a_snapshot_is_sent_nobody_takes_us_for_a_safe_copy(
+    diskless: str, binary: Binary, start_server: StartServer
+) -> None:
+    server = large(start_server(binary, "--repl-diskless-sync", diskless, "--repl-ping-replica-period", "1"))
+    server.client().config_set("min-replicas-to-write", 1)
+    chunks = Replication(endpoint(server)).chunks()
+    assert next(chunks)
+    # Good replicas are counted once a second, with which a PING goes to each.
+    before = offset(server)
+    assert eventually(lambda: offset(server) > before)
+    assert replicas(server) == 1
+    with pytest.raises(redis.ResponseError, match="NOREPLICAS"):
+        server.client().set("k", "v")
+    chunks.close()
+    assert gone(server)
+
+
+def offset(server: Server) -> Any:
+    """Where the server is in the stream to its replicas."""
+    return server.client().info("replication")["master_repl_offset"]
 
 
 def test_a_replica_that_lost_its_primary_sends_nothing(binary: Binary, start_server: StartServer) -> None:
