@@ -19,7 +19,7 @@ LAYERS = {
     ),
     "how tasks travel": "celeryconfig",
     "verbs": (
-        "worker.backup worker.restore worker.before worker.present worker.undo worker.wayback worker.pairs worker.preview worker.freshness worker.search worker.verify worker.adopt worker.export worker.prune worker.stats worker.ping"
+        "worker.backup worker.restore worker.before worker.present worker.undo worker.wayback worker.pairs worker.preview worker.freshness worker.search worker.verify worker.adopt worker.repair worker.export worker.prune worker.stats worker.ping"
     ),
     "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.promotion worker.surplus",
     "which keys, and where to": "worker.inquiry worker.fitting worker.settled worker.standing worker.page worker.meaning worker.history worker.alive worker.places worker.request worker.findings worker.fingerprint worker.selection worker.check worker.sound worker.redirection",

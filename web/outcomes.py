@@ -102,6 +102,7 @@ _OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {
     "verify": _verify,
     "prune": _prune,
     "delete": lambda value: f"{value.get('deleted')} is deleted.",
+    "repair": lambda value: f"{counted(len(value.get('repaired', ())), 'manifest')} made anew.",
     "search": _search,
     "stats": _stats,
     "ping": lambda value: f"The source at {value.get('address')} answers.",

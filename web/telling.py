@@ -18,6 +18,7 @@ KINDS = {
     "prune": "Pruning",
     "delete": "Deletion",
     "adopt": "Adoption",
+    "repair": "Repair of manifests",
     "stats": "Statistics",
     "ping": "Check of the source",
 }

@@ -1,7 +1,7 @@
 """The map of this folder, from the top down; imports go down only.
 
 doors    celery.py, tasks.py (the queue), __main__.py (the shell; shell/ has a module for each verb)
-verbs    backup.py, restore.py, undo.py, preview.py, search.py, verify.py, adopt.py, export.py, prune.py, stats.py, ping.py: no Celery in them
+verbs    backup.py, restore.py, undo.py, preview.py, search.py, verify.py, adopt.py, repair.py, export.py, prune.py, stats.py, ping.py: no Celery in them
 told     console.py (to people), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
 runs     recording.py (one run as it goes), reaper.py (runs that were killed), run.py (what is known of one), runs.py (all of them),
          listing.py (which there are), ownership.py (whose they are)

@@ -1,5 +1,6 @@
 """A foreign dump.rdb or portable JSON becomes a backup: walked to its end, copied, given a manifest."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.config import CompressionName, FormatName, Settings
 from worker.draft import Draft
 from worker.errors import ArtifactError, NotFoundError
-from worker.manifest import Manifest, Origin, Size, free_names
+from worker.manifest import UNDO_FACT, UNDO_FIELDS, Manifest, Origin, Size, free_names
 from worker.meter import Meter
 from worker.progress import Progress, reported
 from worker.sound import Survey, survey
@@ -36,7 +37,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 @dataclass(frozen=True)
-class _Walked:
+class Walked:
     """What one walk over a foreign file found; sizes in bytes."""
 
     data_format: FormatName
@@ -44,6 +45,7 @@ class _Walked:
     survey: Survey
     reader: artifact.Reader
     raw_bytes: int
+    stored_bytes: int
     sha256: str
 
 
@@ -66,7 +68,8 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
     clock, path = time.monotonic(), arguments.file
     storage = open_storage(settings.backup_storage)
     with opened(path) as file:
-        walked = _walk(file, progress)
+        walked = walk(file, progress)
+        _check_values(walked)
         damage = walked.survey.damage
         if damage.number and not arguments.with_damaged:
             raise ArtifactError(
@@ -77,23 +80,46 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
         compression = walked.compression if walked.compression != "none" else DEFAULT_COMPRESSION[walked.data_format]
         with storage.draft(free_names(created, walked.data_format, COMPRESSIONS[compression].suffix)) as draft:
             stored = _copy(draft, file, walked, compression)
-            described = _described(walked, stored, path) | {
+            about = described(walked) | {
                 "name": draft.name,
                 "created_at": created,
+                "engine_reason": f"adopted from {path.name}",
                 "compression": compression,
+                "bytes": Size(raw=walked.raw_bytes, stored=stored.bytes),
+                "sha256": stored.sha256,
+                "pin_reason": "it was adopted",
             }
-            manifest = Manifest(**described, duration_seconds=round(time.monotonic() - clock, 3))
+            manifest = Manifest(**about, duration_seconds=round(time.monotonic() - clock, 3))
             return catalogue.commit(storage, draft, manifest, "backup_adopted")
 
 
-def _walk(file: BinaryIO, progress: Progress) -> _Walked:
+def walk(file: BinaryIO, progress: Progress) -> Walked:
+    """Read a file to its end, every value decoded. ArtifactError, FormatError where it cannot be."""
     data_format, compression = artifact.sniff(file)
     size = file.seek(0, 2)
     file.seek(0)
     stored, raw = Meter(), Meter(hashed=False)
     dump = COMPRESSIONS[compression].decompress(stored.watch(reported(chunks_of(file), progress, "walking", size)))
     reader = artifact.examiner(raw.watch(artifact.bounded(dump, artifact.foreign_limit(size))), data_format)
-    return _Walked(data_format, compression, survey(reader), reader, raw.bytes, stored.sha256)
+    return Walked(data_format, compression, survey(reader), reader, raw.bytes, stored.bytes, stored.sha256)
+
+
+def _check_values(walked: Walked) -> None:
+    """ArtifactError for an undo of names only: restored over live keys, it would empty them."""
+    told = Manifest.model_construct(**undone_by(walked.reader.facts))
+    if told.names_only:
+        raise ArtifactError(
+            "The file holds names and no values: it was kept before a restore that left alone what exists, and is no backup."
+        )
+
+
+def undone_by(facts: dict[str, str]) -> dict[str, Any]:
+    """What an undo says of itself in its file; nothing where it is none."""
+    with suppress(KeyError, ValueError):
+        said = json.loads(facts[UNDO_FACT])
+        if isinstance(said, dict) and isinstance(said.get("restore_arguments"), dict):
+            return {"kind": "undo", **{name: said[name] for name in UNDO_FIELDS if name in said}}
+    return {}
 
 
 def _created(facts: dict[str, str], file: BinaryIO) -> datetime:
@@ -107,7 +133,7 @@ def _created(facts: dict[str, str], file: BinaryIO) -> datetime:
     return datetime.fromtimestamp(int(os.fstat(file.fileno()).st_mtime), UTC)
 
 
-def _copy(draft: Draft, file: BinaryIO, walked: _Walked, compression: CompressionName) -> Meter:
+def _copy(draft: Draft, file: BinaryIO, walked: Walked, compression: CompressionName) -> Meter:
     """The file as it is, or compressed if it was plain. ArtifactError where it is no longer what was walked."""
     file.seek(0)
     read, stored = Meter(), Meter()
@@ -119,7 +145,8 @@ def _copy(draft: Draft, file: BinaryIO, walked: _Walked, compression: Compressio
     return stored
 
 
-def _described(walked: _Walked, stored: Meter, path: Path) -> dict[str, Any]:
+def described(walked: Walked) -> dict[str, Any]:
+    """What its manifest has to say of a file that nobody vouches for."""
     facts, tally = walked.reader.facts, walked.survey.tally
     return {
         "kind": "adopted",
@@ -127,17 +154,17 @@ def _described(walked: _Walked, stored: Meter, path: Path) -> dict[str, Any]:
         "rdb_version": walked.reader.rdb_version,
         "consistency": "unknown",
         "engine": "none",
-        "engine_reason": f"adopted from {path.name}",
         "source": Origin(version=facts.get("redis-ver") or facts.get("valkey-ver")),
         "keys": tally.keys,
         "keys_by_db": tally.by_db,
         "expiring": tally.expiring,
         "functions": len(walked.reader.libraries),
-        "bytes": Size(raw=walked.raw_bytes, stored=stored.bytes),
-        "sha256": stored.sha256,
+        "module_data": getattr(walked.reader, "modules", False),
+        "bytes": Size(raw=walked.raw_bytes, stored=walked.stored_bytes),
+        "sha256": walked.sha256,
+        "compression": walked.compression,
         "tool_version": __version__,
         "pinned": True,
-        "pin_reason": "it was adopted",
         "damaged": walked.survey.damage.number,
         "warnings": _warnings(walked.survey),
     }

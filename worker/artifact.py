@@ -110,9 +110,9 @@ def count(chunks: Iterator[bytes], data_format: FormatName) -> Tally:
     return tally
 
 
-def has_checksum(manifest: Manifest) -> bool:
-    """Whether the dump says of itself at its end what all of its bytes are."""
-    return manifest.data_format == "rdb" and (manifest.rdb_version or 0) >= FIRST_VERSION_WITH_CHECKSUM
+def has_checksum(data_format: FormatName, rdb_version: int | None) -> bool:
+    """Whether such a dump says of itself at its end what all of its bytes are."""
+    return data_format == "rdb" and (rdb_version or 0) >= FIRST_VERSION_WITH_CHECKSUM
 
 
 def check_end(file: BinaryIO, manifest: Manifest) -> None:

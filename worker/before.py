@@ -97,7 +97,7 @@ def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, 
     compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
     with storage.draft(free_names(began, "rdb", compression.suffix)) as draft:
         tally, raw, stored = Tally(), Meter(hashed=False), Meter()
-        way_back = _way_back(plan)
+        way_back = _way_back(present)
         said = {"redis-ver": present.facts.version, "redis-bits": "64", UNDO_FACT: json.dumps(way_back, default=str)}
         dump = rdb_writing.write(Counted(present, tally), said)
 
@@ -139,9 +139,14 @@ def _check_known(tally: Tally) -> None:
         )
 
 
-def _way_back(plan: Plan) -> dict[str, Any]:
+def _way_back(present: Present) -> dict[str, Any]:
     """What the manifest of an undo says besides, and its file as well: without that nobody could use it."""
+    plan, facts = present.plan, present.facts
+    origin = Origin(
+        address=plan.endpoint.address, server=facts.server, version=facts.version, run_id=facts.run_id or None
+    )
     return {
+        "source": origin.model_dump(),
         "undoes": logs.current_run(),
         "restored": plan.backup.name,
         "restored_at": datetime.fromtimestamp(plan.at / 1000, UTC),
@@ -150,10 +155,6 @@ def _way_back(plan: Plan) -> dict[str, Any]:
 
 
 def _described(present: Present, tally: Tally) -> dict[str, Any]:
-    plan, facts = present.plan, present.facts
-    origin = Origin(
-        address=plan.endpoint.address, server=facts.server, version=facts.version, run_id=facts.run_id or None
-    )
     return {
         "kind": "undo",
         "data_format": "rdb",
@@ -161,7 +162,6 @@ def _described(present: Present, tally: Tally) -> dict[str, Any]:
         "consistency": "per-key",
         "engine": "scan",
         "engine_reason": "the keys that a restore was about to touch, asked for one by one",
-        "source": origin,
         "keys": tally.keys,
         "keys_by_db": tally.by_db,
         "expiring": tally.expiring,

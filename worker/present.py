@@ -105,7 +105,9 @@ class Present:
     def _is_vain(self) -> bool:
         """Whether no key can be there, nor anything else be found by walking the backup to its end."""
         backup, request = self.plan.backup, self.plan.request
-        plain = not (self.plan.everything or backup.functions) and artifact.has_checksum(backup)
+        plain = not (self.plan.everything or backup.functions) and artifact.has_checksum(
+            backup.data_format, backup.rdb_version
+        )
         return plain and all(map(self._is_empty, request.databases_of(backup)))
 
     def _look_for_one(self) -> None:

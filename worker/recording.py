@@ -26,7 +26,7 @@ PATIENCE_SECONDS = 600
 """How long a broker that went away is waited for, to tell it how the run ended: without one no other work would come."""
 AUDITED = 1000
 """Characters of a list of keys in the audit log: thousands of its lines are kept."""
-_CHANGES = frozenset({"backup", "restore", "undo", "prune", "delete", "adopt"})
+_CHANGES = frozenset({"backup", "restore", "undo", "prune", "delete", "adopt", "repair"})
 
 Verb = Callable[[Progress], dict[str, Any]]
 Check = Callable[[dict[str, Any]], None]

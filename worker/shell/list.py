@@ -1,26 +1,64 @@
 """`list`: the backups that there are, and what restores can be undone with."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
+
+import click
 
 from worker import catalogue
 from worker.config import load
 from worker.console import age, notes, number, say, show, size, table
 from worker.manifest import Manifest
-from worker.shell.performing import Data, looked_up, verb
+from worker.repair import RepairArguments, check_complete, repair
+from worker.shell.performing import Data, confirm, looked_up, performed, verb
 from worker.storage import open_storage
 
 
 @verb("list")
-def command(as_json: bool) -> None:
-    """Show the backups, newest first."""
+@click.option("--repair", "is_repair", is_flag=True, help="Make damaged manifests anew from what their artifacts tell.")
+@click.option("--yes", is_flag=True, help="Repair without asking.")
+def command(as_json: bool, is_repair: bool, yes: bool) -> None:
+    """Show the backups, newest first.
+
+    With --repair: make the manifests anew that are damaged, and keep their text beside them. Good ones are not touched.
+    """
+    if is_repair:
+        _repair(as_json=as_json, yes=yes)
+        return
     with looked_up("list"):
         found = catalogue.read(open_storage(load().backup_storage))
     data = {
         "backups": [one.model_dump(mode="json") for one in found.listed],
         "undos": [one.model_dump(mode="json") for one in found.undos],
         "problems": found.problems,
+        "damaged": [asdict(one) for one in found.damaged],
+        "warnings": found.warnings,
     }
     show(data, as_json=as_json, view=listed)
+
+
+def _repair(*, as_json: bool, yes: bool) -> None:
+    settings = load()
+    damaged = catalogue.read(open_storage(settings.backup_storage)).damaged
+    if damaged and not yes:
+        confirm(f"Make the manifests of these anew: {', '.join(one.name for one in damaged)}?")
+
+    def show_and_check(report: Data) -> None:
+        show(report, as_json=as_json, view=repaired)
+        check_complete(report)
+
+    performed("repair", RepairArguments(), lambda progress: repair(settings, progress), show_and_check)
+
+
+def repaired(data: Data) -> None:
+    """Manifests that were made anew."""
+    if not data["repaired"] and not data["left"]:
+        say("No manifest is damaged.")
+    for one in data["repaired"]:
+        how = "as it was written" if one["exactly"] else f"from its artifact, as {one['kind']}"
+        say(f"repaired: {one['name']} ({how}, {number(one['keys'])} keys); its text was kept as {one['aside']}")
+    for one in data["left"]:
+        say(f"not repaired: {one['name']} ({one['error']})")
 
 
 def listed(data: Data) -> None:
@@ -33,7 +71,7 @@ def listed(data: Data) -> None:
         rows = [_row(one, now) for one in found]
         table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "VERIFIED"), rows)
     _undos([Manifest.model_validate(one) for one in data["undos"]])
-    notes(data["problems"])
+    notes(data["problems"] + data["warnings"])
 
 
 def _undos(kept: list[Manifest]) -> None:
