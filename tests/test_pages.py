@@ -722,3 +722,24 @@ def test_a_backup_and_its_restore_from_the_first_click_to_the_report(
     said = read(admin, "/system")
     assert "admin restore" in said
     assert "admin delete" in said
+
+
+def test_a_damaged_manifest_is_named_with_its_page_and_with_what_mends_it(web_app: Web, admin: Browser) -> None:
+    name = make_backup(web_app)
+    path = web_app.storage / (name + MANIFEST_SUFFIX)
+    path.write_bytes(path.read_bytes().replace(b'"keys": ', b'"keys":  '))
+    told = f"The manifest of {name} is damaged: python -m worker list --repair makes it anew"
+    assert told in read(admin, "/backups")
+    assert f'href="/backups/{name}"' in admin.get("/backups").text
+    assert told in read(admin, f"/backups/{name}")
+    assert "Not everything in storage is a good backup" in read(admin, "/")
+    listed = admin.get("/api/backup/list").get_json()
+    assert (listed["backups"], [one["name"] for one in listed["damaged"]]) == ([], [name])
+    assert "redis_backup_damaged_manifests 1.0" in admin.get("/metrics").text
+
+
+def test_notes_that_are_damaged_are_told_on_the_page(web_app: Web, admin: Browser) -> None:
+    name = make_backup(web_app)
+    (web_app.storage / f"{name}.notes.json").write_bytes(b"{")
+    assert f"The notes of {name} are damaged, so it counts as pinned" in read(admin, "/backups")
+    assert "its notes are damaged" in admin.get("/api/backup/list").get_json()["backups"][0]["pin_reason"]

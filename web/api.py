@@ -157,7 +157,14 @@ def backups(query: Page) -> dict[str, Any]:
     """The catalogue, newest first; read from storage, whatever has become of the broker."""
     found = catalogue.read(known.storage())
     shown = found.listed[slice(*query.bounds)]
-    listed = BackupList(backups=shown, total=len(found.listed), problems=found.problems, **query.model_dump())
+    listed = BackupList(
+        backups=shown,
+        total=len(found.listed),
+        problems=found.problems,
+        damaged=found.damaged,
+        warnings=found.warnings,
+        **query.model_dump(),
+    )
     return listed.model_dump(mode="json")
 
 

@@ -67,6 +67,7 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
     yield _gauge("backups", "Backups in storage.", len(found.backups))
     yield _gauge("partial_backups", "Backups in storage that do not hold all they should.", len(found.partials))
     yield _gauge("problems", "Things in storage that are no whole backup.", len(found.problems))
+    yield _gauge("damaged_manifests", "Backups whose manifest is not what was written.", len(found.damaged))
     yield _gauge("stored_bytes", "Bytes of all backups in storage.", sum(one.bytes.stored for one in found.backups))
     yield _gauge("storage_free_bytes", "Bytes that the storage still takes.", storage.free_bytes())
     yield _next_runs(settings, newest)

@@ -41,6 +41,8 @@ class Stored:
     partials: list[Manifest] = field(default_factory=list)
     listed: list[Manifest] = field(default_factory=list)
     """The backups and the partial ones, newest first."""
+    damaged: list[catalogue.Damaged] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
@@ -65,9 +67,8 @@ def stored(settings: WebSettings) -> Stored:
     except StorageError as error:
         return Stored([], [], str(error))
     missing = None if storage.path.exists() else str(storage)
-    return Stored(
-        found.backups, found.problems, undos=found.undos, missing=missing, partials=found.partials, listed=found.listed
-    )
+    shown = {name: getattr(found, name) for name in ("undos", "partials", "listed", "damaged", "warnings")}
+    return Stored(found.backups, found.problems, missing=missing, **shown)
 
 
 def part(items: Iterable[Item]) -> Part:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from worker.catalogue import Damaged
 from worker.manifest import Manifest
 from worker.run import Operation, Run, State
 from worker.tasks import BackupArguments, PruneArguments
@@ -97,6 +98,10 @@ class BackupList(BaseModel):
     per_page: int
     total: int
     problems: list[str]
+    damaged: list[Damaged] = Field(
+        description="Backups whose manifest is not what was written: neither read nor pruned."
+    )
+    warnings: list[str] = Field(description="What is to be known of backups that are good.")
 
 
 class ShownRun(Run):
@@ -128,6 +133,7 @@ class Numbers(BaseModel):
     next_runs: dict[str, str]
     storage: dict[str, Any]
     problems: list[str]
+    warnings: list[str]
     source: dict[str, Any]
     broker: dict[str, Any]
 

@@ -49,6 +49,7 @@ def stats(settings: Settings) -> dict[str, Any]:
         "next_runs": _next_runs(settings, newest, now),
         "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
         "problems": found.problems,
+        "warnings": found.warnings,
         "source": (source := _source(settings)),
         "broker": _broker(settings, source.get("run_id")),
     }

@@ -37,4 +37,4 @@ def told(data: Data) -> None:
     else:
         rows.append(("Source", source["error"]))
     facts(rows)
-    notes(data["problems"])
+    notes(data["problems"] + data["warnings"])
