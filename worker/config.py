@@ -24,6 +24,7 @@ from worker.fields import (
     Secret,
     TimeOfDay,
     TimeZone,
+    WatchedURL,
 )
 
 # What `make run` starts, on ports of its own: a second terminal needs no settings to talk to it.
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
         hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore", enable_decoding=False
     )
 
-    redis_url: RedisURL = f"redis://127.0.0.1:{LOCAL_SOURCE_PORT}/0"
+    redis_url: WatchedURL = f"redis://127.0.0.1:{LOCAL_SOURCE_PORT}/0"
     redis_targets: RedisTargets = {}
     celery_broker_url: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/0"
     celery_result_backend: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/1"

@@ -19,6 +19,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
+from worker import sentinel
 from worker.errors import (
     BackupSystemError,
     SourceError,
@@ -43,9 +44,11 @@ class Role:
     unavailable: type[BackupSystemError]
     connect_seconds: float = 10
     answer_seconds: float = ANSWER_SECONDS
+    reads: bool = False
+    """Whether it is only read, for which a replica will do."""
 
 
-SOURCE = Role("source", "REDIS_URL", SourceError, SourceUnavailableError)
+SOURCE = Role("source", "REDIS_URL", SourceError, SourceUnavailableError, reads=True)
 TARGET = Role("target", "REDIS_URL", TargetError, TargetUnavailableError)
 # It is asked for facts only, and nothing waits for those.
 BROKER = Role("broker", "CELERY_BROKER_URL", BackupSystemError, TemporaryError, connect_seconds=1, answer_seconds=2)
@@ -63,8 +66,12 @@ class Endpoint:
         self.role = role
         self.hurried = hurried
         """Whether it is asked as fast as it can be, whoever else asks it."""
+        self._place: sentinel.Place | None = None
+        """Where Sentinels say that it is; asked once, so that all connections of a run lead to one server."""
         try:
-            self._options: dict[str, Any] = dict(parse_url(url))  # type: ignore[no-untyped-call]
+            self._watched = sentinel.parsed(url) if sentinel.is_watched(url) else None
+            plain = self._watched.url if self._watched else url
+            self._options: dict[str, Any] = dict(parse_url(plain))  # type: ignore[no-untyped-call]
         except ValueError:
             raise UsageError(f"The setting {role.setting} is no address of a Redis: see docs/guide.md.") from None
         self._class: Any = bounded(self._options.pop("connection_class", Connection))
@@ -83,7 +90,9 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """Where it is, without user or password."""
+        """Where it is, without user or password; of one that Sentinels watch over, by what they know it."""
+        if self._watched:
+            return self._watched.address
         if "path" in self._options:
             return str(self._options["path"])
         return f"{self._options.get('host', 'localhost')}:{self._options.get('port', 6379)}"
@@ -103,9 +112,18 @@ class Endpoint:
 
         Raises redis errors: use within `translated`.
         """
-        connection = self._class(**self._settings(db))
+        connection = self._class(**self._settings(db), **self._found())
         connection.connect()
         return connection
+
+    def _found(self) -> dict[str, Any]:
+        """The host and port to connect to, where only Sentinels know them."""
+        if self._watched is None:
+            return {}
+        if self._place is None:
+            options = self._settings(0) | {"encrypted": self.encrypted}
+            self._place = self._watched.find(options, reading=self.role.reads)
+        return dict(zip(("host", "port"), self._place, strict=True))
 
     def _settings(self, db: int) -> dict[str, Any]:
         role = self.role
@@ -119,7 +137,8 @@ class Endpoint:
             "decode_responses": False,
             "driver_info": None,
         }
-        return {**defaults, **self._options, **fixed}
+        told = {**defaults, **self._options, **fixed}
+        return {name: value for name, value in told.items() if not (self._watched and name in ("host", "port"))}
 
     @contextmanager
     def translated(self, doing: str) -> Iterator[None]:
@@ -135,7 +154,8 @@ class Endpoint:
 
     @property
     def _the_redis(self) -> str:
-        return f"The {self.role.name} at {self.address}"
+        found = f" ({self._place[0]}:{self._place[1]})" if self._place else ""
+        return f"The {self.role.name} at {self.address}{found}"
 
     def _translate(self, error: RedisError, doing: str) -> BackupSystemError:
         the_redis, setting, words = self._the_redis, self.role.setting, str(error)

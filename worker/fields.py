@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt, WithJsonSchema
 
+from worker.sentinel import is_watched, parsed
+
 DISTINCT_CHARACTERS = 8
 """In a secret at least: random ones have more, in hexadecimal digits too."""
 
@@ -23,6 +25,13 @@ def _redis_url(value: str) -> str:
         raise ValueError(
             "cannot be taken apart; write #, /, ?, @ and : in a password as %23, %2F, %3F, %40 and %3A"
         ) from None
+    return value
+
+
+def _watched_url(value: str) -> str:
+    if not is_watched(value):
+        return _redis_url(value)
+    parsed(value)
     return value
 
 
@@ -107,6 +116,8 @@ _DATABASES_SCHEMA = {
 Databases = Annotated[frozenset[NonNegativeInt] | None, BeforeValidator(_databases), WithJsonSchema(_DATABASES_SCHEMA)]
 """Database numbers, None for all; read from text such as `0,3`."""
 RedisURL = Annotated[str, BeforeValidator(_redis_url)]
+WatchedURL = Annotated[str, BeforeValidator(_watched_url)]
+"""The same, or where Sentinels tell of it: redis+sentinel://host:26379,host:26379/name/0."""
 
 
 _TARGET = re.compile(r"([a-z0-9][a-z0-9_-]{0,63})=(\S+)")
@@ -125,7 +136,7 @@ def _targets(value: object) -> object:
     return targets
 
 
-RedisTargets = Annotated[dict[str, RedisURL], BeforeValidator(_targets)]
+RedisTargets = Annotated[dict[str, WatchedURL], BeforeValidator(_targets)]
 """Other servers that a restore may write into, by name; read from text such as `staging=redis://host:6379`."""
 
 
