@@ -49,7 +49,7 @@ HOMES = {
     "waitress": "web.__main__",
     "werkzeug": "web",
     "redis": (
-        "worker.timeouts worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.ping worker.backup "
+        "worker.timeouts worker.sentinel worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.ping worker.backup "
         "worker.mirror worker.handover worker.primary worker.promotion"
     ),
     "hiredis": "worker.wire worker.primary",
