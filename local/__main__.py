@@ -12,7 +12,9 @@ from local import dashboard, demo, options
 from local.children import Screen
 from local.house import House, Stopped
 from worker import config
+from worker.connection import GLANCE, Endpoint
 from worker.errors import BackupSystemError, UsageError
+from worker.facts import read_facts
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -31,10 +33,17 @@ def _next_steps(chosen: options.Options, demo_keys: int | None, own_password: st
     programs = Path(sys.executable).parent
     programs = programs.relative_to(ROOT) if programs.is_relative_to(ROOT) else programs
     storage = config.load().backup_storage
-    source = "the one that REDIS_URL names"
-    if demo_keys is not None:
-        source = f"a demo on port {chosen.source_port} with {demo_keys:,} keys, kept in var/demo"
-    lines = ["", "All is up.", "", *_entrance(own_password), "", "Or, in a second terminal, in this folder:", ""]
+    found, answers = _source()
+    source = found if demo_keys is None else f"{found}, a demo with {demo_keys:,} keys, kept in var/demo"
+    lines = [
+        "",
+        "All is up." if answers else "All is up, but for the source: see below.",
+        "",
+        *_entrance(own_password),
+        "",
+        "Or, in a second terminal, in this folder:",
+        "",
+    ]
     if not chosen.usual_ports:
         lines += [f"  export {name}={url}" for name, url in chosen.settings.items()]
     if demo_keys is None:
@@ -51,6 +60,16 @@ def _next_steps(chosen: options.Options, demo_keys: int | None, own_password: st
         "",
     ]
     return "\n".join(lines)
+
+
+def _source() -> tuple[str, bool]:
+    """What the source says of itself, or why it says nothing; whether it answers."""
+    endpoint = Endpoint(config.load().redis_url, GLANCE)
+    try:
+        facts = read_facts(endpoint)
+    except BackupSystemError as error:
+        return str(error), False
+    return f"{facts.server} {facts.version} at {endpoint.address}", True
 
 
 @contextlib.contextmanager

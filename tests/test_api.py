@@ -259,12 +259,17 @@ def test_the_outcome_of_a_run_is_told_as_it_comes(web_app: Web, script: FlaskCli
         assert answer.status_code == 200
         return answer.get_json()
 
-    nothing = {"ready": False, "successful": False, "progress": None, "value": None, "error": None}
+    first = {"attempt": 1, "attempts": 1, "due_at": None}
+    nothing = {"ready": False, "successful": False, "progress": None, "value": None, "error": None, **first}
     progress = {"phase": "reading", "current": 1, "total": 2, "unit": "bytes", "rate": None}
     assert told() == {**nothing, "state": "PENDING"}
     assert told(state="STARTED") == {**nothing, "state": "STARTED"}
     assert told(state="STARTED", progress=progress) == {**nothing, "state": "PROGRESS", "progress": progress}
-    assert told(state="RETRY", error="Not yet.") == {**nothing, "state": "RETRY", "error": "Not yet."}
+    due = datetime(2030, 11, 3, tzinfo=UTC)
+    again = {"state": "RETRY", "error": "Not yet.", "attempt": 2, "attempts": 3, "due_at": "2030-11-03T00:00:00Z"}
+    assert told(state="RETRY", error="Not yet.", attempt=1, attempts=3, due_at=due) == nothing | again
+    begun = told(state="STARTED", error="Not yet.", attempt=1, attempts=3)
+    assert begun == nothing | again | {"state": "STARTED", "due_at": None}, "why the attempt before failed"
     ended = {**nothing, "ready": True}
     assert told(state="FAILURE", progress=progress, error="No.") == {**ended, "state": "FAILURE", "error": "No."}
     assert told(state="INTERRUPTED", error="Killed.") == {**ended, "state": "INTERRUPTED", "error": "Killed."}

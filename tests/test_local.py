@@ -10,7 +10,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -23,7 +23,7 @@ import redis
 from local import servers
 from tests.conftest import StartServer
 from tests.programs import program
-from tests.servers import Binary, free_port
+from tests.servers import Binary, Server, binaries, free_port
 from tests.states import assert_same, state
 from worker.config import WebSettings
 from worker.errors import UsageError
@@ -160,6 +160,9 @@ def test_a_backup_of_the_demo_is_a_call_away_and_the_next_run_finds_it_all_again
     visitor = run.browser()
     assert visitor.logs_in("canary-of-my-own") == "/"
     assert stat.S_IMODE((project / "var").stat().st_mode) == 0o700
+    assert re.search(
+        rf"^Source:    \w+ [\d.]+ at 127.0.0.1:{run.source_port}, a demo with [\d,]+ keys", run.said, re.MULTILINE
+    )
     assert [run.source(db).dbsize() > 0 for db in range(4)] == [True, True, True, False]
     result_id = run.celery("call", "worker.tasks.backup")
     answer = wait_for_success(run, result_id)
@@ -213,6 +216,9 @@ def test_a_source_of_ones_own_is_only_read(project: Path, newest: Binary, start_
     before = state(source)
     run = Run(project, {"REDIS_URL": source.url})
     run.wait_until_up()
+    version = ".".join(map(str, newest.release))
+    assert "\nAll is up.\n" in run.said
+    assert f"\nSource:    {newest.name} {version} at 127.0.0.1:{source.port}\n" in run.said
     opens_with_a_password_that_nobody_else_is_told(run)
     assert not (project / "var" / "demo").exists()
     with socket.socket() as probe:
@@ -222,6 +228,39 @@ def test_a_source_of_ones_own_is_only_read(project: Path, newest: Binary, start_
     run.process.terminate()
     assert run.process.wait(60) == 0
     assert processes_in(project) == {}
+
+
+def closed(server: Server) -> str:
+    """What is said of it then."""
+    server.kill()
+    return "cannot be reached (Connection refused): is it running, and is REDIS_URL right?"
+
+
+def refusing(server: Server) -> str:
+    """The same."""
+    server.client().config_set("requirepass", "another")
+    return "refuses the user name or password: check REDIS_URL."
+
+
+def frozen(server: Server) -> str:
+    """The same."""
+    server.process.send_signal(signal.SIGSTOP)
+    return "did not answer in time while asking for INFO: is it overloaded, or the network slow?"
+
+
+@pytest.mark.parametrize("fault", [closed, refusing, frozen])
+def test_a_source_that_does_not_answer_is_said_at_once_and_why(
+    project: Path, start_server: StartServer, fault: Callable[[Server], str]
+) -> None:
+    source = start_server(binaries()[-1], password="canary-of-the-source")
+    said = fault(source)
+    run = Run(project, {"REDIS_URL": f"{source.url}?socket_timeout=1"})
+    run.wait_until_up()
+    assert "All is up, but for the source: see below." in run.said
+    assert f"\nSource:    The source at 127.0.0.1:{source.port} {said}\n" in run.said
+    assert "canary" not in run.said
+    run.process.terminate()
+    assert run.process.wait(60) == 0
 
 
 def test_an_address_that_is_not_of_this_machine_is_one_sentence(project: Path) -> None:

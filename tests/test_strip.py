@@ -51,6 +51,12 @@ def test_today_runs_while_a_backup_runs() -> None:
     assert strip[-1].text == "Mon 3 Nov: running now, 1 failed"
 
 
+def test_today_is_held_up_while_the_source_is_away_or_a_backup_is_tried_again() -> None:
+    strip = days(Past([at(1), at(0)], [], running=True, promise=PROMISE, held=True), NOW, "UTC", 2)
+    assert [day.state for day in strip] == ["ok", "held"]
+    assert strip[-1].text == "Mon 3 Nov: held up, 1 backup"
+
+
 def test_a_weekly_promise_leaves_days_with_nothing_due() -> None:
     past = Past([at(4)], [], running=False, promise=timedelta(days=7))
     assert states(past) == ["ok", "nothing", "nothing", "nothing", "nothing"]

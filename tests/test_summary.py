@@ -94,6 +94,73 @@ def test_what_comes_next_is_what_is_under_way(state: str, words: str) -> None:
     assert summary.verdict(situation(backup(), Memory(alive=ALIVE, unfinished=[run(state)]))).next == words
 
 
+def test_of_several_that_are_under_way_the_one_that_runs_is_said() -> None:
+    unfinished = [run("PENDING"), run("STARTED"), run("RETRY", error="Why.")]
+    assert (
+        summary.verdict(situation(backup(), Memory(alive=ALIVE, unfinished=unfinished))).next
+        == "A backup is under way."
+    )
+
+
+def test_what_is_tried_again_is_said_with_the_reason_and_the_seconds() -> None:
+    again = run("RETRY", error="Away.", attempt=1, attempts=3).model_copy(update={"due_at": NOW + timedelta(seconds=8)})
+    verdict = summary.verdict(situation(backup(), Memory(alive=ALIVE, unfinished=[again])))
+    assert (verdict.level, verdict.headline) == ("warning", "A backup is being tried again")
+    assert [one.text for one in verdict.findings] == ["Attempt 2 of 3 in 8 s: Away."]
+    assert verdict.next == "A backup is waiting for its next attempt."
+    begun = again.model_copy(update={"state": "STARTED"})
+    verdict = summary.verdict(situation(backup(), Memory(alive=ALIVE, unfinished=[begun])))
+    assert [one.text for one in verdict.findings] == ["Attempt 2 of 3 has begun: Away."]
+    gets_on = begun.model_copy(update={"progress": {"phase": "reading", "current": 1}})
+    assert headlines(situation(backup(), Memory(alive=ALIVE, unfinished=[gets_on]))) == []
+
+
+def test_while_the_first_is_on_its_way_nobody_is_told_to_make_it() -> None:
+    verdict = summary.verdict(situation(None, Memory(alive=ALIVE, unfinished=[run("STARTED")])))
+    assert (verdict.headline, verdict.findings[0].text) == ("There is no backup yet", "The first one is on its way.")
+
+
+def test_a_backup_of_the_future_hides_no_failure_that_came_after_it() -> None:
+    failed = run("FAILURE", 0.5, error="Why.")
+    given = situation(backup(-3), Memory(alive=ALIVE, backups=[failed]))
+    assert headlines(given) == ["The last backup failed", "The newest backup is dated in the future"]
+    assert summary.verdict(given).last == "The newest good backup, with 1 key, is dated in the future."
+
+
+def test_a_failure_of_the_future_is_told_without_its_age() -> None:
+    verdict = summary.verdict(situation(backup(), Memory(alive=ALIVE, backups=[run("FAILURE", -1, error="Why.")])))
+    assert verdict.findings[0].text == "The backup failed: Why."
+
+
+def word(operation: str, hours_ago: float, error: str | None = None) -> dict[str, Any]:
+    """A Memory's words on the source: of statistics, a check, or a backup."""
+    source = {"reachable": error is None, "error": error, "answers": False}
+    told = run(
+        "SUCCESS" if operation == "stats" or not error else "FAILURE", hours_ago, operation=operation, error=error
+    )
+    if operation == "backup":
+        return {"backups": [told]}
+    return {operation: told.model_copy(update={"value": {"source": source}})}
+
+
+@pytest.mark.parametrize(
+    ("words", "headline"),
+    [
+        (word("stats", 1, "Away."), "The source cannot be reached"),
+        (word("stats", 1, "Away.") | word("ping", 2), "The source cannot be reached"),
+        (word("stats", 1, "Away.") | word("backup", 2), "The source cannot be reached"),
+        (word("stats", 2, "Away.") | word("ping", 1), None),
+        (word("stats", 2, "Away.") | word("backup", 1), None),
+        (word("stats", 2) | word("ping", 1, "Away."), "The last check of the source failed"),
+        (word("stats", 1) | word("ping", 2, "Away."), None),
+        (word("stats", 2) | {"ping": run("STARTED", 1, operation="ping")}, None),
+    ],
+)
+def test_the_latest_word_on_the_source_counts(words: dict[str, Any], headline: str | None) -> None:
+    memory = Memory(alive=ALIVE, **words)
+    assert headlines(situation(backup(), memory)) == ([headline] if headline else [])
+
+
 def test_nothing_is_planned_without_a_schedule() -> None:
     verdict = summary.verdict(situation(backup(), Memory(alive={"celery": ["here"]})))
     assert (verdict.level, verdict.headline) == ("warning", "No schedule is running")
@@ -117,7 +184,7 @@ def test_a_queue_that_nobody_serves_is_named(alive: dict[str, list[str]], level:
 def test_with_the_broker_away_nothing_is_said_of_workers() -> None:
     verdict = summary.verdict(situation(backup(), Memory(away="The broker does not answer.")))
     assert [one.headline for one in verdict.findings] == ["Nothing can be started"]
-    assert verdict.next == "The next one is planned in 15 hours."
+    assert verdict.next == "The next one needs the broker."
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,33 @@ def test_progress_without_a_total_or_a_rate_says_what_is_known() -> None:
     assert telling.doing(None) == ""
 
 
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(8.2, "in 8 s"), (0.6, "in 1 s"), (0.4, "now"), (-5, "now"), (59.4, "in 59 s"), (65, "in 1 min 5 s")],
+)
+def test_when_the_next_attempt_is_due(seconds: float, said: str) -> None:
+    now = datetime(2025, 11, 3, tzinfo=UTC)
+    assert telling.due(now + timedelta(seconds=seconds), now) == said
+    again = run(state="RETRY", attempt=1, attempts=3, due_at=now + timedelta(seconds=seconds))
+    assert telling.next_attempt(again, now) == f"Attempt 2 of 3 {said}"
+
+
+def test_an_attempt_that_is_decided_upon_is_the_next_one_before_it_is_queued() -> None:
+    later = NOW + timedelta(seconds=10)
+    assert telling.attempt(run(attempts=3, state="STARTED", started_at=NOW)) == "Attempt 1 of 3"
+    assert telling.attempt(run(attempts=3, state="RETRY", started_at=NOW)) == "Attempt 2 of 3"
+    assert telling.attempt(run(attempts=3, state="RETRY", started_at=NOW, attempt=1, due_at=later)) == "Attempt 2 of 3"
+
+
+def test_whose_a_run_is() -> None:
+    about: dict[str, Any] = {"source": "a:1", "target": "b:2", "storage": "here:/x", "databases": (0, 3)}
+    assert telling.whose(run(**about)) == "of a:1, db 0 and 3, in here:/x"
+    assert telling.whose(run("restore", **about)) == "into b:2"
+    assert telling.whose(run("ping", source="a:1", storage="here:/x")) == "of a:1"
+    assert telling.whose(run("verify", source="a:1", storage="here:/x")) == "in here:/x"
+    assert telling.whose(run()) == telling.whose(run("restore")) == ""
+
+
 def test_a_curve_needs_two_points_and_stays_in_its_picture() -> None:
     assert picture.curve([(NOW, 5.0)], lambda _at, _value: "") is None
     drawn = picture.curve([(NOW, 0.0), (NOW + timedelta(days=1), 10.0)], lambda _at, value: f"{value:g}")

@@ -2,7 +2,7 @@
 
 the API        api.py (the calls), shapes.py, bodies.py, downloads.py (what comes in and goes out), docs.py (in OpenAPI)
 the pages      pages.py, backups.py, history.py, searching.py (what is shown), changes.py and forms.py (what is changed)
-knowing        memory.py (of runs and workers), known.py (of one backup)
+knowing        memory.py (of runs and workers), reach.py (whether the source is to be had), known.py (of one backup)
 in words       words.py, telling.py, outcomes.py, meant.py, summary.py, consequences.py, byhand.py, system.py
 in pictures    look.py, strip.py, picture.py
 jobs           jobs.py: asking a worker to do something, and being told that it cannot be asked

@@ -33,6 +33,7 @@ def install(app: Flask) -> None:
         words.short,
         ago,
         at,
+        due,
         until,
         prose,
     ):
@@ -77,6 +78,11 @@ def ago(told: datetime | str | float | None) -> str:
 def at(told: datetime | str | float | None) -> str:
     """The exact time in the time zone of the settings."""
     return _time(told, "", lambda moment: words.moment(moment, load_web().tz))
+
+
+def due(told: datetime) -> str:
+    """`in 8 s`, counted down where there is JavaScript."""
+    return _time(told, 'data-due="" ', lambda moment: telling.due(moment, datetime.now(UTC)))
 
 
 def until(milliseconds: int | None) -> str:

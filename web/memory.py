@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any, TypeVar
 
+from web import reach
 from worker import heartbeat
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError
@@ -46,6 +47,17 @@ class Memory:
         """What the latest stats run found of source, broker and storage; empty where there is none."""
         value = self.stats.value if self.stats is not None and isinstance(self.stats.value, dict) else {}
         return {what: told for what, told in value.items() if isinstance(told, dict)}
+
+    @property
+    def word(self) -> reach.Word | None:
+        """The last word on whether the source can be had."""
+        made = next((run for run in self.backups if run.state == "SUCCESS" and not run.skipped), None)
+        return reach.latest((self.stats, self.ping, self.rights, made))
+
+    @property
+    def troubled(self) -> list[Run]:
+        """What has failed and is tried again."""
+        return [run for run in self.working if run.troubled]
 
     @property
     def working(self) -> list[Run]:

@@ -13,11 +13,12 @@ from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
+from web import reach
 from worker import catalogue, heartbeat, schedule
 from worker.config import Settings
 from worker.errors import BackupSystemError
 from worker.manifest import Manifest
-from worker.run import OPERATIONS
+from worker.run import OPERATIONS, State
 from worker.runs import Runs, open_runs
 from worker.storage import open_storage
 
@@ -98,12 +99,13 @@ def _of_broker(settings: Settings) -> Iterator[Gauge]:
     yield _labelled("processes", "Workers and beats that were heard of lately.", ("role",), alive.items())
     with open_runs(settings, BROKER_SECONDS) as runs:
         yield from _of_runs(runs)
-        stats = runs.ours.latest("stats", state="SUCCESS")
-    if stats is not None and isinstance(stats.value, dict):
-        reachable = bool(stats.value.get("source", {}).get("reachable"))
-        yield _gauge("up", "Whether the source could be reached when it was last asked for its facts.", reachable)
-        asked = (stats.ended_at or stats.queued_at).timestamp()
-        yield _gauge("up_timestamp_seconds", "When that was.", asked)
+        asked: list[tuple[str, State]] = [(operation, "SUCCESS") for operation in ("stats", "ping", "backup")] + [
+            ("ping", "FAILURE")
+        ]
+        word = reach.latest([runs.ours.latest(operation, state=state) for operation, state in asked])
+    if word is not None:
+        yield _gauge("up", "Whether the source could be read when somebody last tried.", word.error is None)
+        yield _gauge("up_timestamp_seconds", "When that was.", word.at.timestamp())
 
 
 def _of_runs(runs: Runs) -> Iterator[Gauge]:

@@ -11,6 +11,8 @@ from worker.run import Run
 
 def outcome(run: Run) -> str:
     """What came of it, in one sentence; empty while it has not ended."""
+    if not run.ended:
+        return ""
     if run.error and run.state != "SUCCESS":
         return run.error
     if run.state == "INTERRUPTED":

@@ -132,7 +132,9 @@ def _past(memory: Memory, own: list[Manifest], settings: WebSettings) -> strip.P
             made.setdefault(str(run.value.get("name")), run.started_at or run.queued_at)
     failed = [run.ended_at or run.queued_at for run in memory.backups if run.state in ("FAILURE", "INTERRUPTED")]
     running = any(run.operation == "backup" and run.state == "STARTED" for run in memory.unfinished)
-    return strip.Past(list(made.values()), failed, running, summary.promised(settings.backup_every_hours))
+    away = memory.word is not None and memory.word.error is not None
+    held = away or any(run.operation == "backup" for run in memory.troubled)
+    return strip.Past(list(made.values()), failed, running, summary.promised(settings.backup_every_hours), held)
 
 
 def _verified(one: Manifest) -> datetime:

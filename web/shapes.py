@@ -1,5 +1,6 @@
 """What the calls of the API take and answer, as its document describes them; a task's arguments are the task's own."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -146,7 +147,10 @@ class Outcome(BaseModel):
     successful: bool
     progress: dict[str, Any] | None = Field(description="`{phase, current, total, unit, rate}` of a run under way.")
     value: Any = Field(description="What the task returned.")
-    error: str | None
+    error: str | None = Field(description="Why it failed; while it is tried again, why the attempt before did.")
+    attempt: int = Field(description="Which attempt this is, or in RETRY the next one will be; the first is 1.")
+    attempts: int = Field(description="How often it is tried at the most.")
+    due_at: datetime | None = Field(description="In RETRY: when the next attempt is due.")
 
 
 def told(run: Run) -> dict[str, Any]:
@@ -159,5 +163,8 @@ def told(run: Run) -> dict[str, Any]:
         progress=run.progress if under_way else None,
         value=run.value,
         error=run.error,
+        attempt=run.number,
+        attempts=run.attempts,
+        due_at=run.due_at if run.state == "RETRY" else None,
     )
     return outcome.model_dump(mode="json")

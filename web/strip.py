@@ -9,10 +9,11 @@ from zoneinfo import ZoneInfo
 from web.words import counted
 
 DAYS = 30
-State = Literal["ok", "failed", "running", "overdue", "nothing"]
+State = Literal["ok", "failed", "held", "running", "overdue", "nothing"]
 WORDS: dict[State, str] = {
     "ok": "backed up",
     "failed": "failed",
+    "held": "held up",
     "running": "running now",
     "overdue": "overdue",
     "nothing": "nothing due",
@@ -30,12 +31,15 @@ class Day:
 
 @dataclass(frozen=True)
 class Past:
-    """When backups were made, when they failed, whether one runs, and how old the newest may ever be."""
+    """When backups were made, when they failed, whether one runs, whether now one is held up (tried again, or bound to
+    fail, for the source is away), and how old the newest may ever be.
+    """
 
     made: Sequence[datetime]
     failed: Sequence[datetime]
     running: bool
     promise: timedelta
+    held: bool = False
 
 
 def days(past: Past, now: datetime, zone: str, count: int = DAYS) -> list[Day]:
@@ -51,8 +55,8 @@ def _day(past: Past, day: date, now: datetime, here: ZoneInfo) -> Day:
     made = [at for at in past.made if begin <= at < end]
     failed = [at for at in past.failed if begin <= at < end]
     state = _state(past, made, failed, end)
-    if past.running and end == now:
-        state = "running"
+    if end == now and (past.held or past.running):
+        state = "held" if past.held else "running"
     return Day(day, state, f"{day:%a} {day.day} {day:%b}: {_text(state, len(made), len(failed))}")
 
 
@@ -67,7 +71,7 @@ def _state(past: Past, made: list[datetime], failed: list[datetime], end: dateti
 
 
 def _text(state: State, made: int, failed: int) -> str:
-    words = [WORDS["running"]] if state == "running" else []
+    words = [WORDS[state]] if state in ("running", "held") else []
     words += [counted(made, "backup")] if made else []
     words += [f"{failed} failed"] if failed else []
     return ", ".join(words) or WORDS[state]

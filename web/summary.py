@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
+from web import telling
 from web.memory import Memory
 from web.words import age, counted, listed, span
 from worker.manifest import Manifest
@@ -12,8 +13,14 @@ from worker.run import Run
 
 Level = Literal["good", "warning", "bad"]
 _LATE = 1.1
+_CLOCKS = timedelta(minutes=5)
+"""By as much the clocks of two machines may differ."""
 _GRACE = timedelta(minutes=10)
 """The schedule looks now and then, and a backup takes its time: only what is later than that is overdue."""
+
+
+_UNREAD: dict[bool | None, str] = {False: "The source cannot be reached", True: "The source cannot be read"}
+"""By whether it answers."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,8 @@ class Finding:
     level: Level
     headline: str
     text: str
+    run: Run | None = None
+    """The run that is tried again, where that is it: its page counts the seconds down."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +75,7 @@ def verdict(situation: Situation) -> Verdict:
     findings = [
         *_storage(situation),
         *_backups(situation),
+        *_tried_again(situation),
         *_source(situation.memory),
         *_machinery(situation.memory),
     ]
@@ -81,18 +91,28 @@ def _last(situation: Situation) -> str:
         return "Nobody can tell which backups there are."
     if newest is None:
         return "There is no good backup of this source yet."
+    if newest.created_at > situation.now + _CLOCKS:
+        return f"The newest good backup, with {counted(newest.keys, 'key')}, is dated in the future."
     return f"Last good backup {age(newest.created_at, situation.now)}, with {counted(newest.keys, 'key')}."
 
 
 def _next(situation: Situation) -> str:
-    running = [run for run in situation.memory.unfinished if run.operation == "backup" and not run.ended]
-    if running:
-        return "A backup is under way." if running[0].state == "STARTED" else "A backup is waiting to begin."
-    if situation.memory.away is None and not situation.memory.alive.get("beat"):
+    states = {run.state for run in _unfinished(situation.memory)}
+    if states:
+        waits = "A backup is waiting to begin." if "PENDING" in states else "A backup is waiting for its next attempt."
+        return "A backup is under way." if "STARTED" in states else waits
+    if situation.memory.away is not None:
+        return "The next one needs the broker."
+    if not situation.memory.alive.get("beat"):
         return "No next one is planned, for no schedule is running."
     if situation.next_run <= situation.now:
         return "The next one is due now."
     return f"The next one is planned {age(situation.next_run, situation.now)}."
+
+
+def _unfinished(memory: Memory) -> list[Run]:
+    """The backups that wait or run."""
+    return [run for run in memory.unfinished if run.operation == "backup" and not run.ended]
 
 
 def _storage(situation: Situation) -> Iterator[Finding]:
@@ -108,21 +128,27 @@ def _storage(situation: Situation) -> Iterator[Finding]:
 
 def _backups(situation: Situation) -> Iterator[Finding]:
     newest, memory = situation.newest, situation.memory
-    failed = last_failure(memory.backups, newest)
-    partial = _last_as_partial(situation, failed)
+    # One that is dated in the future says nothing of what has come after it.
+    told = newest if newest is not None and newest.created_at <= situation.now + _CLOCKS else None
+    failed = last_failure(memory.backups, told)
+    partial = _last_as_partial(situation.partial, told, failed)
     if partial is not None:
         text = f"{partial.warnings[0]} {partial.name} holds what could be read, and counts as no backup."
         yield Finding("bad", "The last backup is partial", text)
     elif failed is not None:
         words = "was interrupted" if failed.state == "INTERRUPTED" else "failed"
-        when = age(failed.ended_at or failed.queued_at, situation.now)
-        yield Finding("bad", f"The last backup {words}", f"The backup of {when} {words}: {failed.error or 'killed.'}")
+        at = failed.ended_at or failed.queued_at
+        when = f" of {age(at, situation.now)}" if at <= situation.now else ""
+        yield Finding("bad", f"The last backup {words}", f"The backup{when} {words}: {failed.error or 'killed.'}")
     if situation.fault is not None:
         return
     if newest is None:
         if failed is None and partial is None:
-            yield Finding("warning", "There is no backup yet", "Make the first one now: it takes one click.")
-    elif newest.created_at > situation.now + timedelta(minutes=5):
+            first = (
+                "The first one is on its way." if _unfinished(memory) else "Make the first one now: it takes one click."
+            )
+            yield Finding("warning", "There is no backup yet", first)
+    elif newest.created_at > situation.now + _CLOCKS:
         text = f"{newest.name} is dated {age(newest.created_at, situation.now)}: set this machine's clock right."
         yield Finding("warning", "The newest backup is dated in the future", text)
     elif situation.now - newest.created_at > situation.promise:
@@ -134,9 +160,8 @@ def _backups(situation: Situation) -> Iterator[Finding]:
         yield Finding("bad", "A backup is damaged", f"{name}: {memory.damaged[name]}")
 
 
-def _last_as_partial(situation: Situation, failed: Run | None) -> Manifest | None:
+def _last_as_partial(partial: Manifest | None, newest: Manifest | None, failed: Run | None) -> Manifest | None:
     """The newest partial backup, if nothing good was made since, and nothing else has failed since."""
-    partial, newest = situation.partial, situation.newest
     if partial is None or (newest is not None and newest.created_at > partial.created_at):
         return None
     return None if failed is not None and (failed.started_at or failed.queued_at) > partial.created_at else partial
@@ -152,10 +177,16 @@ def last_failure(backups: list[Run], newest: Manifest | None) -> Run | None:
     return None if newest is not None and newest.created_at > begun else ended
 
 
+def _tried_again(situation: Situation) -> Iterator[Finding]:
+    for run in situation.memory.troubled:
+        text = f"{telling.next_attempt(run, situation.now)}: {run.error}"
+        yield Finding("warning", f"A {run.operation} is being tried again", text, run)
+
+
 def _source(memory: Memory) -> Iterator[Finding]:
-    source, broker = memory.facts.get("source", {}), memory.facts.get("broker", {})
-    if source.get("reachable") is False:
-        yield Finding("bad", "The source cannot be reached", str(source.get("error", "It does not answer.")))
+    word, broker = memory.word, memory.facts.get("broker", {})
+    if word is not None and word.error is not None:
+        yield Finding("bad", _UNREAD.get(word.answers, "The last check of the source failed"), word.error)
     if broker.get("is_source"):
         text = "When that Redis is lost, so is the queue that should restore it: give CELERY_BROKER_URL another server."
         yield Finding("warning", "The broker runs on the source", text)

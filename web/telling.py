@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from web import meant
@@ -137,14 +138,14 @@ def about(run: Run) -> str:
 
 
 def whose(run: Run) -> str:
-    """What it is about: `of 127.0.0.1:6379, database 3, in host:/backups`; empty where that is not known."""
+    """What it is about: `of 127.0.0.1:6379, db 3, in host:/backups`; empty where that is not known."""
     if run.operation in ("restore", "preview", "undo"):
         return f"into {run.target}" if run.target else ""
     words = []
     if run.operation in ("backup", "stats", "ping") and run.source:
         words.append(f"of {run.source}")
     if run.databases is not None:
-        words.append(f"database {listed(run.databases)}")
+        words.append(f"db {listed(run.databases)}")
     if run.operation != "ping" and run.storage:
         words.append(f"in {run.storage}")
     return ", ".join(words)
@@ -213,6 +214,28 @@ def way_back(key: str, db: int, version: dict[str, Any]) -> dict[str, Any]:
     told = {"name": version["where"], "mode": "overwrite", "keys": [key], "databases": [db]}
     expired = version["expires_at"] is not None and version["expires_at"] <= time.time() * 1000
     return told | ({"expiry": "shift"} if expired else {})
+
+
+def stands(run: Run) -> str:
+    """Its state as GET /api/result calls it, and its attempt: when that changes, its page is drawn anew."""
+    state = "PROGRESS" if run.state == "STARTED" and run.progress else run.state
+    return f"{state} {run.number} {int(run.due_at.timestamp()) if state == 'RETRY' else ''}"
+
+
+def attempt(run: Run) -> str:
+    """Which attempt it is of how many."""
+    return f"Attempt {run.number} of {max(run.attempts, run.number)}"
+
+
+def next_attempt(run: Run, now: datetime) -> str:
+    """`Attempt 2 of 3 in 8 s`, of a run that has failed once and is tried again."""
+    return f"{attempt(run)} {due(run.due_at, now) if run.state == 'RETRY' else 'has begun'}"
+
+
+def due(at: datetime, now: datetime) -> str:
+    """`in 8 s`, to the second; `now` when the time has come."""
+    whole = round((at - now).total_seconds())
+    return "now" if whole < 1 else f"in {whole} s" if whole < 60 else f"in {duration(whole)}"
 
 
 def doing(progress: dict[str, Any] | None) -> str:

@@ -50,6 +50,8 @@ class Role:
 
 SOURCE = Role("source", "REDIS_URL", SourceError, SourceUnavailableError, reads=True)
 TARGET = Role("target", "REDIS_URL", TargetError, TargetUnavailableError)
+GLANCE = replace(SOURCE, connect_seconds=3, answer_seconds=10)
+"""The source, where it is only looked at: somebody waits to be told."""
 # It is asked for facts only, and nothing waits for those.
 BROKER = Role("broker", "CELERY_BROKER_URL", BackupSystemError, TemporaryError, connect_seconds=1, answer_seconds=2)
 

@@ -66,7 +66,7 @@ class Recording:
         self._lines = lines
         lease = Lease(self._settings, lease_key(self.run.id), self.run.id)
         where = f"{socket.gethostname()}:{os.getpid()}"
-        unknown = dict.fromkeys(("progress", "value", "error", "ended_at"))
+        unknown = dict.fromkeys(("progress", "value", "ended_at"))
         told = ownership.about(self._settings, self.run.operation, self.run.arguments)
         self._change(state="STARTED", started_at=datetime.now(UTC), worker=where, **unknown, **told)
         with suppress(BrokerUnavailableError):

@@ -38,6 +38,8 @@ class Run(BaseModel):
     state: State = "PENDING"
     attempt: int = 0
     """How many times it was tried again."""
+    attempts: int = 1
+    """How often it is tried at the most."""
     worker: str | None = None
     source: str | None = None
     """The address of its source; None until it begins, and of runs that an older version remembered."""
@@ -57,7 +59,7 @@ class Run(BaseModel):
     value: Any = None
     """What the operation returned."""
     error: str | None = None
-    """One sentence, without secrets."""
+    """One sentence, without secrets; while it is tried again, that of the attempt before."""
     log: list[dict[str, Any]] = []
     """Its structured log lines, the last ones."""
 
@@ -65,6 +67,18 @@ class Run(BaseModel):
     def ended(self) -> bool:
         """Whether nothing more will come."""
         return self.state in FINAL
+
+    @property
+    def number(self) -> int:
+        """Which attempt it is, or in RETRY the next one will be; the first is 1."""
+        # For a moment the next one is decided upon, and not queued yet.
+        ahead = self.state == "RETRY" and self.started_at is not None and self.due_at <= self.started_at
+        return self.attempt + 1 + ahead
+
+    @property
+    def troubled(self) -> bool:
+        """Whether an attempt has failed, and the next has not got anywhere so far."""
+        return self.error is not None and (self.state == "RETRY" or (self.state == "STARTED" and not self.progress))
 
     @property
     def skipped(self) -> bool:

@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict
 
 from worker import catalogue, schedule
 from worker.config import Settings
-from worker.connection import BROKER, SOURCE, Endpoint
-from worker.errors import BackupSystemError
+from worker.connection import BROKER, GLANCE, Endpoint
+from worker.errors import BackupSystemError, SourceUnavailableError
 from worker.facts import read_facts
 from worker.manifest import Manifest
 from worker.storage import open_storage
@@ -86,8 +86,11 @@ def _broker(settings: Settings, source_run_id: str | None) -> dict[str, Any]:
 
 
 def _source(settings: Settings) -> dict[str, Any]:
-    endpoint = Endpoint(settings.redis_url, SOURCE)
+    endpoint = Endpoint(settings.redis_url, GLANCE)
+    told = {"address": endpoint.address}
     try:
-        return {"address": endpoint.address, "reachable": True, **asdict(read_facts(endpoint))}
+        return {**told, "reachable": True, "answers": True, **asdict(read_facts(endpoint))}
     except BackupSystemError as error:
-        return {"address": endpoint.address, "reachable": False, "error": str(error)}
+        # A server that refuses us is there all the same.
+        answers = not isinstance(error, SourceUnavailableError)
+        return {**told, "reachable": False, "answers": answers, "error": str(error)}

@@ -24,7 +24,9 @@ from worker import undo as undos
 from worker import verify as verifies
 from worker.celery import app
 from worker.config import Settings, load
+from worker.connection import GLANCE, Endpoint
 from worker.errors import BackupSystemError, BrokerUnavailableError, TemporaryError
+from worker.facts import read_facts
 from worker.faults import Arguments, checked
 from worker.lease import LEASE_SECONDS
 from worker.progress import Progress
@@ -173,16 +175,16 @@ def _claimed(settings: Settings, task: Task, given: Data) -> Run:
     """
     request = task.request
     fresh = new(request.id, task.name.rpartition(".")[2], given, request.get("asked_by") or "unknown")
-    fresh = fresh.model_copy(update={"attempt": request.retries})
+    now = {"attempt": request.retries, "attempts": (task.max_retries or 0) + 1}
     for _ in range(CLAIM_TRIES):
         with suppress(BrokerUnavailableError), open_runs(settings) as runs:
             run = runs.get(request.id) or fresh
             if run.ended or run.attempt > request.retries or not runs.claim(run.id, request.retries):
                 log.warning("delivered_again", run=run.id, operation=run.operation)
                 raise Ignore
-            return run.model_copy(update={"attempt": request.retries})
+            return run.model_copy(update=now)
         time.sleep(1)
-    return fresh
+    return fresh.model_copy(update=now)
 
 
 def _slot_is_ours(settings: Settings, slot: str | None, run: Run) -> bool:
@@ -253,11 +255,24 @@ def _set_up_logging(**_: Any) -> None:
 @signals.worker_ready.connect
 def _worker_begins(sender: Any, **_: Any) -> None:
     heartbeat.start(_role(sender))
+    # On the side: a source that does not answer must not keep a worker from its work.
+    threading.Thread(target=_look_at_the_source, name="source", daemon=True).start()
     reap()
     # Once more when the leases of those have run out who were killed with the worker before this one.
     later = threading.Timer(LEASE_SECONDS + 5, reap)
     later.daemon = True
     later.start()
+
+
+def _look_at_the_source() -> None:
+    """Tell whether the source answers from here, before the first run finds out."""
+    endpoint = Endpoint(load().redis_url, GLANCE)
+    try:
+        facts = read_facts(endpoint)
+    except BackupSystemError as error:
+        log.warning("source_away", address=endpoint.address, error=str(error))
+    else:
+        log.info("source_answers", address=endpoint.address, server=facts.server, version=facts.version)
 
 
 @signals.worker_shutting_down.connect
@@ -273,5 +288,6 @@ def _role(node: Any) -> str:
 @signals.beat_init.connect
 def _beat_begins(**_: Any) -> None:
     heartbeat.start("beat")
+    _send(stats, "beat, at its start")
     # A slot that was missed while no beat was there is made up for, whether or not its memory of it survived.
     _send(backup, "beat, at its start", unless_younger_than_hours=load().backup_every_hours)

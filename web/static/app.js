@@ -42,9 +42,13 @@ function show(live, told) {
   live.querySelector("[data-doing]").textContent = doing(told);
 }
 
+// The state, and the attempt: when that changes, what the page says besides has changed as well.
+function stands(run) {
+  return `${run.state} ${run.attempt} ${run.due_at ? Math.floor(Date.parse(run.due_at) / 1000) : ""}`;
+}
+
 async function follow(live) {
   const address = `/api/result/${encodeURIComponent(live.dataset.run)}`;
-  let state = null;
   for (;;) {
     await new Promise((wake) => setTimeout(wake, POLL_MS));
     if (document.hidden) continue;
@@ -53,9 +57,8 @@ async function follow(live) {
       if (answer.status === 401 || answer.status === 404) return location.reload();
       if (!answer.ok) continue;
       const run = await answer.json();
-      // What the page says besides has changed as well: it is drawn anew.
-      if (run.ready || (state !== null && run.state !== state && !run.progress)) return location.reload();
-      state = run.state;
+      const changed = stands(run) !== live.dataset.stands && (!run.progress || run.attempt > 1);
+      if (run.ready || changed) return location.reload();
       show(live, run.progress);
     } catch {
       // The server is away for a moment: ask again.
@@ -75,6 +78,13 @@ function age(seconds) {
 function tick() {
   for (const time of document.querySelectorAll("time[data-ago]")) {
     time.textContent = age((Date.now() - Date.parse(time.dateTime)) / 1000);
+  }
+}
+
+function countDown() {
+  for (const time of document.querySelectorAll("time[data-due]")) {
+    const seconds = (Date.parse(time.dateTime) - Date.now()) / 1000;
+    time.textContent = seconds >= 0.5 ? `in ${left(seconds)}` : "now";
   }
 }
 
@@ -98,6 +108,7 @@ function copier(code) {
 for (const live of document.querySelectorAll("[data-run]")) follow(live);
 if (navigator.clipboard) for (const code of document.querySelectorAll("[data-copy]")) copier(code);
 setInterval(tick, 30000);
+setInterval(countDown, 1000);
 
 // One click, one task: the button is off until the next page is there, or this one is shown again.
 document.addEventListener("submit", (event) => {
