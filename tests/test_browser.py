@@ -17,7 +17,9 @@ from tests.browser import DESK, PHONE, WAIT_MILLISECONDS, Visitor, chromium
 from tests.gates import Gate
 from tests.processes import CELERY, Background, Shell, damaged_dump, environment
 from tests.servers import Server, binaries, free_port, running
+from worker import catalogue
 from worker.manifest import Manifest
+from worker.storage import open_storage
 
 PASSWORD = "a password for the browser"
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -40,8 +42,8 @@ class House:
         return Visitor(self.browser, self.url, **window)
 
     def manifests(self) -> list[Manifest]:
-        paths = sorted(self.storage.glob("*.manifest.json"))
-        return [Manifest.model_validate_json(path.read_text()) for path in paths]
+        found = catalogue.read(open_storage(str(self.storage)))
+        return sorted([*found.backups, *found.undos], key=lambda one: one.name)
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +179,7 @@ def furnished(house: House) -> tuple[House, dict[str, Any], list[str]]:
     """A house with backups and runs of every colour; somebody's cookies, and the paths of all pages."""
     dump = house.storage.parent / "dump.rdb"
     dump.write_bytes(damaged_dump(HOSTILE.encode()))
-    assert house.shell("backup").code == house.shell("adopt", str(dump)).code == 0
+    assert house.shell("backup").code == house.shell("adopt", "--damaged", str(dump)).code == 0
     names = {one.kind: one.name for one in house.manifests()}
     visitor = house.visitor()
     visitor.logs_in(PASSWORD)
