@@ -22,7 +22,7 @@ from worker.config import Settings
 from worker.connection import TARGET, Endpoint
 from worker.entries import Entry, Opaque, Stream
 from worker.errors import ArtifactError, NotFoundError, RefusedError, TargetError, UsageError
-from worker.findings import NO_PREFIX, OTHERS, PREFIXES_SHOWN, SAMPLES
+from worker.findings import NO_PREFIX, OTHERS, PREFIXES_SHOWN
 from worker.formats import portable, rdb_writing
 from worker.formats.sealing import seal
 from worker.modules import Foreign, type_name
@@ -31,6 +31,7 @@ from worker.progress import silent
 from worker.recording import Recording, perform
 from worker.restore import RestoreArguments, restore
 from worker.run import new
+from worker.samples import SAMPLES
 from worker.sources.scan import Scan
 from worker.target import Target
 
@@ -51,7 +52,9 @@ def report_of(server: Server, storage: Path, name: str = "latest", **arguments: 
 
 
 def as_foretold(report: dict[str, Any]) -> dict[str, int]:
-    return {what: report.get(what) or 0 for what in ("restored", "skipped", "expired", "failed", "deleted")}
+    return {
+        what: report.get(what) or 0 for what in ("restored", "skipped", "differing", "expired", "failed", "deleted")
+    }
 
 
 def adopted(server: Server, storage: Path, entries: list[Entry], rdb_version: int, data_format: str = "rdb") -> str:
@@ -96,10 +99,12 @@ def test_each_key_is_counted_as_what_it_is(data_format: str, source: Server, tmp
     found = look(changed, storage, mode="overwrite")
     keys = found["counts"]["identical"] + 8
     assert counts(found) == {"new": 2, "differs": 5, "expiry": 1, "identical": keys - 8}
-    assert found["forecast"] == {"restored": keys, "skipped": 0, "expired": 0, "failed": 0, "deleted": 0}
+    nothing = {"skipped": 0, "differing": 0, "expired": 0, "failed": 0, "deleted": 0}
+    assert found["forecast"] == {"restored": keys, **nothing}
     assert look(changed, storage)["forecast"] == {
         "restored": 2,
         "skipped": keys - 2,
+        "differing": 6,
         "expired": 0,
         "failed": 0,
         "deleted": 0,

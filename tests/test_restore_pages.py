@@ -97,7 +97,7 @@ def test_a_part_and_a_way_are_told_in_few_words(told: dict[str, Any], part: str,
 
 
 SENTENCES: list[tuple[dict[str, Any], str]] = [
-    ({"mode": "skip"}, "A key that exists there is left exactly as it is."),
+    ({"mode": "skip"}, "A key that exists there is left exactly as it is, also where it differs from the backup: how many do is counted"),
     ({"mode": "overwrite"}, "Then it keeps what is there under those keys, for 7 days, so that the restore can be undone."),
     ({"mode": "mirror"}, "Then it keeps all that is there, for 7 days, so that the restore can be undone."),
     ({"mode": "mirror"}, "afterwards there is what the backup holds, and nothing else."),
@@ -267,7 +267,7 @@ def previewed(web_app: Web) -> Any:
     client: Any = web_app.source.client()
     client.mset({"user:1": "Ann", "user:2": HOSTILE, HOSTILE: "hostile", "same": "same", "lives": "x"})
     client.hset("hash", mapping={HOSTILE: "old", "field": "same"})
-    client.set("gone:1", "x", px=50)
+    client.set("gone:1", "x", px=3000)
     name = str(take(web_app.source, web_app.storage)["name"])
     eventually(lambda: client.exists("gone:1") == 0, "the end of gone:1")
     client.delete("user:1", HOSTILE)
@@ -308,16 +308,67 @@ def test_a_preview_shows_forecast_counts_and_both_sides_of_what_differs(
 def test_a_preview_in_mode_skip_restores_without_ticks_or_a_name(web_app: Web, admin: Browser, previewed: Any) -> None:
     name, found = previewed(prefix="", match="user:*")
     answer = look_at(web_app, admin, "preview", found, name=name, match=["user:*"])
-    assert 'name="kinds"' not in answer.text
-    assert 'name="confirm"' not in answer.text
-    assert 'name="match" value="user:*"' in answer.text
+    exactly = answer.text.partition('aria-label="Restore exactly this"')[2]
+    assert 'name="kinds"' not in exactly
+    assert 'name="confirm"' not in exactly
+    assert 'name="match" value="user:*"' in exactly
     assert "Would be restored 1 key" in words(answer)
+
+
+def test_a_preview_in_mode_skip_says_what_differs_and_leads_to_replacing_exactly_that(
+    web_app: Web, admin: Browser, previewed: Any
+) -> None:
+    name, found = previewed(prefix="", match=["user:*", "hash", "lives", "same"])
+    told = {"name": name, "match": ["user:*", "hash", "lives", "same"]}
+    answer = look_at(web_app, admin, "preview", found, **told)
+    said = words(answer)
+    assert "It would restore 1 key and leave 4 alone: 3 differ and would stay as they are. Nothing was written." in said
+    assert "3 keys differ from the backup, and would stay as they are. Replace those too" in said
+    assert "Left alone 4 keys, 3 of them different" in said
+    form = answer.text.partition("from the backup, and would stay")[2].partition("</form>")[0]
+    fields = [(one, other) for one, other in re.findall(r'name="(\w+)" value="([^"]*)"', form) if one != "csrf_token"]
+    data: dict[str, list[str]] = {}
+    for one, other in fields:
+        data.setdefault(one, []).append(unescape(other))
+    review = admin.post(f"/backups/{name}/review", data=data)
+    assert "only what is different or different only in their expiry" in words(review)
+    assert "are replaced" in words(review)
+    assert admin.post(f"/backups/{name}/restore", data=data | {"confirm": name}).status_code == 303
+    (asked,) = [given_to(run) for run in queued(web_app)]
+    assert (asked["mode"], sorted(asked["kinds"]), asked["match"]) == (
+        "overwrite",
+        ["differs", "expiry"],
+        told["match"],
+    )
+    report = restore(web_app.settings, RestoreArguments(**asked), silent)
+    assert (report["restored"], report["skipped"]) == (3, 2)
+
+
+def test_the_report_of_a_restore_says_what_differs_and_stayed(web_app: Web, admin: Browser, previewed: Any) -> None:
+    name, _ = previewed()
+    report = restore(web_app.settings, RestoreArguments(name=name, match=("*s*",)), silent)
+    answer = look_at(web_app, admin, "restore", report, name=name, match=["*s*"])
+    said = words(answer)
+    assert f"{report['skipped']} skipped ({report['differing']} of them differ and stay as they are)" in said
+    assert "keys differ from the backup, and stayed as they are. Replace those too" in said
+    assert "<img src=x" not in answer.text
+
+
+def test_keys_that_were_named_are_the_first_that_a_preview_shows(web_app: Web, admin: Browser, previewed: Any) -> None:
+    keys = ["user:2", "same", HOSTILE]
+    name, found = previewed(keys=keys)
+    said = words(look_at(web_app, admin, "preview", found, name=name, keys=keys))
+    assert "Keys that were named 3 of 3" in said
+    shown = said.partition("Keys that were named 3 of 3")[2]
+    for one in ("user:2 database 0: different", "same database 0: identical", f"{HOSTILE} database 0: new"):
+        assert one in shown
+    assert "Different 1 of 1" not in shown
 
 
 def test_a_preview_with_nothing_to_do_offers_no_restore(web_app: Web, admin: Browser, previewed: Any) -> None:
     name, found = previewed(match="same")
     answer = look_at(web_app, admin, "preview", found, name=name, match=["same"])
-    assert "There is nothing to restore: every key is there, and stays as it is." in words(answer)
+    assert "There is nothing to restore: every key is there, and is what the backup holds." in words(answer)
     assert "Restore exactly this</button>" not in answer.text
 
 

@@ -61,7 +61,7 @@ def test_a_session_ends_with_the_lost_data_back_and_needs_no_broker(fresh: Shell
     client.set("user:99", "spoilt")
     kept = fresh("restore", "latest")
     assert kept.code == 0
-    assert "50 restored, 50 skipped, 0 expired, 0 failed" in kept.out
+    assert "50 restored, 50 skipped (1 of them differs and stays as it is), 0 expired, 0 failed" in kept.out
     assert client.get("user:99") == b"spoilt"
     replaced = fresh("restore", "latest", "--mode", "overwrite", "--yes")
     assert replaced.code == 0
@@ -86,6 +86,7 @@ def test_with_json_every_verb_prints_one_document_and_nothing_else(shell: Shell,
     assert data("preview", name, "--mode", "overwrite", "--only", "new")["forecast"] == {
         "restored": 0,
         "skipped": 100,
+        "differing": 0,
         "expired": 0,
         "failed": 0,
         "deleted": 0,
@@ -124,7 +125,7 @@ def test_for_people_every_verb_prints_lines_that_name_what_matters(shell: Shell,
     undo = restored.split()[-1]
     seen = told("preview", name, "--match", "user:1*")
     assert re.search(r"^  the same +11$", seen, re.MULTILINE)
-    assert re.search(r"^A restore would say: 0 restored, 11 skipped$", seen, re.MULTILINE)
+    assert re.search(r"^A restore would say: 0 restored, 11 skipped, 0 expired, 0 failed$", seen, re.MULTILINE)
     assert "copy.json: 100 keys" in told("export", name, "-o", "copy.json")
     assert json.loads((tmp_path / "copy.json").read_bytes())
     assert "100 keys" in told("adopt", "copy.json")

@@ -189,7 +189,7 @@ def test_what_happened_is_logged_as_json_with_the_run_that_did_it(works: Works) 
 def test_a_restore_with_a_key_that_cannot_be_written_is_a_failure_with_counts(works: Works) -> None:
     (file := works.folder / "damaged.rdb").write_bytes(damaged_dump())
     settings = Settings(redis_url=works.env["REDIS_URL"], backup_storage=str(works.storage))
-    name = adopt(settings, AdoptArguments(file=file), silent)["name"]
+    name = adopt(settings, AdoptArguments(file=file, with_damaged=True), silent)["name"]
     try:
         error = works.failure("restore", name=name)
         assert error.startswith(

@@ -8,7 +8,10 @@ from web.words import counted, listed
 from worker.manifest import Manifest
 
 MODES = {
-    "skip": "A key that exists there is left exactly as it is.",
+    "skip": (
+        "A key that exists there is left exactly as it is, also where it differs from the backup: how many do is counted at "
+        "the end."
+    ),
     "overwrite": (
         "A key that exists there is replaced by the one from the backup: what was written to it since then is lost."
     ),

@@ -41,7 +41,10 @@ def _restore(value: dict[str, Any]) -> str:
     told = ["restored", "skipped", "expired", "failed"]
     told += ["deleted"] if value.get("way") else []
     told += ["evicted"] if value.get("evicted") else []
-    counts = [f"{number(value.get(what, 0))} {what}" for what in told]
+    differing = value.get("differing")
+    stay = "differs and stays as it is" if differing == 1 else "differ and stay as they are"
+    besides = {"skipped": f" ({number(differing)} of them {stay})" if differing else ""}
+    counts = [f"{number(value.get(what, 0))} {what}{besides.get(what, '')}" for what in told]
     return f"{', '.join(counts)}, in {duration(value.get('seconds'))}."
 
 
@@ -55,6 +58,9 @@ def _preview(value: dict[str, Any]) -> str:
         *([f"fail with {number(told['failed'])}"] if told.get("failed") else []),
         *([f"delete {number(told['deleted'])}"] if told.get("deleted") else []),
     ]
+    if differing := told.get("differing"):
+        stay = "differs and would stay as it is" if differing == 1 else "differ and would stay as they are"
+        return f"It would {listed(words)}: {number(differing)} {stay}. Nothing was written."
     return f"It would {listed(words)}. Nothing was written."
 
 
@@ -127,7 +133,10 @@ _ADVICE = {
     ("backup", "done"): "Verify it now and then; the surest proof of a backup is a restore.",
     ("backup", "failed"): "Earlier backups are untouched. Mend what the sentence names, and make the backup again.",
     ("backup", "interrupted"): "Nothing unfinished was kept, and earlier backups are untouched. Make the backup again.",
-    ("restore", "done"): "Look at your application now. Keys that were skipped are in the live data as they were.",
+    (
+        "restore",
+        "done",
+    ): "Look at your application now. Keys that were skipped are in the live data as they were, also those that differ.",
     ("restore", "failed"): (
         "What was written before it failed stays written. Mend the cause, and restore again: that completes it."
     ),

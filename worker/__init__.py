@@ -10,7 +10,7 @@ search   inquiry.py (what is asked), places.py and alive.py (where a key may be)
 memory   catalogue.py, manifest.py (never changes), notes.py (what is known later), digest.py (of both), check.py (is this its artifact),
          retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
 choice   request.py (what is asked), selection.py (which keys), redirection.py (where to), sound.py (what may be sent)
-preview  live.py (the same keys, alive), compare.py, differences.py, longstring.py, modules.py, findings.py; freshness.py (is it still so), fingerprint.py (told by sums)
+preview  live.py (the same keys, alive), compare.py, differences.py, longstring.py, modules.py, findings.py, samples.py; leftalone.py (what a restore does not touch); freshness.py (is it still so), fingerprint.py (told by sums)
 mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one file), surplus.py, keyset.py (what to delete);
          standins.py, guardian.py, promotion.py (the target is a primary again, whatever happens)
 undo     before.py, present.py (what a restore will touch, kept), wayback.py, pairs.py (key by key), aside.py (what waits on disk), libraries.py (functions)

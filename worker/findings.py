@@ -3,16 +3,14 @@
 from collections import Counter, defaultdict
 from typing import Any
 
-from worker.compare import KINDS, Kind, Sides
-from worker.differences import rows
-from worker.entries import Entry, Opaque, Stream, Value
-from worker.live import Judged
+from worker.compare import KINDS, Kind
+from worker.entries import Entry
+from worker.live import DIFFERING, Judged
 from worker.request import Request
+from worker.samples import Samples, size_of
 from worker.selection import key_text
 from worker.sound import Damage
 
-SAMPLES = 5
-"""Keys of each kind that are shown."""
 PREFIXES_SHOWN, PREFIXES_COUNTED, LONGEST_PREFIX = 20, 1000, 64
 NO_PREFIX, OTHERS = "(no prefix)", "(others)"
 KEY_BYTES = 70
@@ -36,7 +34,7 @@ class Findings:
         self._prefixes: set[bytes] = set()
         self._groups: Counter[tuple[int, str, bytes | None, Kind]] = Counter()
         """By db, type, prefix (up to the first colon; None for those that are not told apart) and kind."""
-        self._samples: defaultdict[Kind, list[dict[str, Any]]] = defaultdict(list)
+        self.samples = Samples(request)
 
     def add(self, pair: Judged) -> None:
         """Count a key of the backup."""
@@ -44,23 +42,22 @@ class Findings:
         self._count(kind, [backup])
         if self.writes(kind) and kind in ("new", "differs"):
             self.needed_bytes += _growth(backup, live)
-        if len(self._samples[kind]) < SAMPLES:
-            self._sample(kind, backup, live, None if kind in ("identical", "expired") else sides)
+        self.samples.add(kind, backup, live, sides)
 
     def add_alike(self, entries: list[Entry]) -> None:
         """Count keys of the backup of which the live ones are identical to the byte."""
         self._count("identical", entries)
-        for entry in entries[: SAMPLES - len(self._samples["identical"])]:
-            self._sample("identical", entry, entry, None)
+        self.samples.add_alike(entries)
+
+    def add_damaged(self, entry: Entry, why: str) -> None:
+        """Count a key whose value is damaged."""
+        self.damage.add(entry, why)
+        self.samples.seen(entry)
 
     def add_deleted(self, live: Entry) -> bool:
         """Count a live key that a mirror would delete; whether there is room for it among the samples."""
         self._count("deleted", [live])
-        return len(self._samples["deleted"]) < SAMPLES
-
-    def sample_deleted(self, live: Entry, sides: Sides) -> None:
-        """Show a live key that a mirror would delete, now with its value."""
-        self._sample("deleted", None, live, sides)
+        return self.samples.room("deleted")
 
     def writes(self, kind: Kind) -> bool:
         """Whether keys of this kind would be written."""
@@ -77,6 +74,7 @@ class Findings:
         return {
             "restored": restored - self.failing,
             "skipped": sum(of_backup.values()) - restored,
+            "differing": sum(self.counts[kind] for kind in DIFFERING if not self.writes(kind)),
             "expired": self.counts["expired"],
             "failed": failed,
             # Only a mirror that could write all of it deletes anything.
@@ -93,7 +91,7 @@ class Findings:
             "by_prefix": _most(by_prefix),
             "forecast": self.forecast,
             "damaged": self.damage.shown,
-            "samples": {kind: self._samples[kind] for kind in KINDS if self._samples[kind]},
+            **self.samples.as_dict(),
         }
 
     def _count(self, kind: Kind, entries: list[Entry]) -> None:
@@ -114,56 +112,11 @@ class Findings:
             found[group[place]][group[3]] += number
         return found
 
-    def _sample(self, kind: Kind, backup: Entry | None, live: Entry | None, sides: Sides | None) -> None:
-        entry = backup or live
-        if entry is None:
-            return
-        shown, more = ([], 0) if sides is None else rows(backup, live, sides)
-        self._samples[kind].append(
-            {
-                "db": entry.db,
-                "key": key_text(entry.key),
-                "type": entry.type,
-                "backup": _side(backup),
-                "live": _side(live),
-                "rows": shown,
-                "more": more,
-            }
-        )
-
 
 def _growth(backup: Entry, live: Entry | None) -> int:
     if live is None:
-        return _bytes(backup) + len(backup.key) + KEY_BYTES
-    return max(0, _bytes(backup) - _bytes(live))
-
-
-def _side(entry: Entry | None) -> dict[str, Any] | None:
-    if entry is None:
-        return None
-    return {"type": entry.type, "expires_at": entry.expires_at, "bytes": _bytes(entry)}
-
-
-def _bytes(entry: Entry) -> int:
-    """The size of its value: as a server serializes it, or of what is in it."""
-    return len(entry.payload) if entry.payload is not None else _content(entry.value, entry.type)
-
-
-def _content(value: Value | None, kind: str) -> int:
-    if value is None:
-        return 0
-    if isinstance(value, bytes):
-        return len(value)
-    if isinstance(value, Opaque):
-        return len(value.dump)
-    if isinstance(value, Stream):
-        return sum(len(one) + len(other) for _, fields in value.entries for one, other in fields)
-    members: list[Any] = value
-    if kind == "zset":
-        return sum(len(member) + 8 for member, _ in members)
-    if kind == "hash":
-        return sum(len(field) + len(text) for field, text, _ in members)
-    return sum(map(len, members))
+        return size_of(backup) + len(backup.key) + KEY_BYTES
+    return max(0, size_of(backup) - size_of(live))
 
 
 def _most(by_prefix: dict[bytes | None, Counts]) -> dict[str, dict[str, int]]:

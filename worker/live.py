@@ -13,6 +13,8 @@ from worker.report import Report
 from worker.sources.keys import BATCH_BYTES, Keys
 
 _MOST_UNASKED = 1000
+DIFFERING: frozenset[Kind] = frozenset(("differs", "expiry"))
+"""Kinds of keys that are live, and not what the backup holds."""
 
 
 class Judged(NamedTuple):
@@ -119,4 +121,6 @@ class OfKinds(Passing):
                 passed_over = len(part.alike) + len(part.pairs) - len(kept)
                 self._report.taken += passed_over
                 self._report.skipped += passed_over
+                differing = sum(pair.kind in DIFFERING - self._kinds for pair in part.pairs)
+                self._report.differing = (self._report.differing or 0) + differing
                 yield kept

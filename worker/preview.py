@@ -36,6 +36,8 @@ from worker.wire import Wire, raised
 
 log = structlog.get_logger()
 
+_MISSING_SHOWN, _LONGEST_NAME = 10, 80
+
 
 class PreviewArguments(Request):
     """What the restore would be asked to do."""
@@ -132,7 +134,7 @@ class Look:
     def _compare(self, keys: Keys, kept: KeySet, foreign: Foreign, progress: Progress) -> None:
         live = Live(keys, self._absent)
         whole = stream_of(self._file, self._manifest, self._request, keys.now())
-        vouched = sound(whole, self._manifest, self.findings.damage.add)
+        vouched = sound(whole, self._manifest, self.findings.add_damaged)
         version = self._manifest.rdb_version
         stream = fitted(vouched, self._target.fit(version), version)
         done, expected = 0, self._request.expected_keys(self._manifest)
@@ -180,7 +182,7 @@ class Look:
             if self.findings.add_deleted(deleted):
                 for live in keys.read(db, [name]):
                     if live is not None:
-                        self.findings.sample_deleted(live, Sides(None, keys.rdb_version, keys.now()))
+                        self.findings.samples.add("deleted", None, live, Sides(None, keys.rdb_version, keys.now()))
 
     def memory(self) -> dict[str, Any]:
         """What the target has, and will need."""
@@ -203,6 +205,12 @@ class Look:
             found.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
         if not self.findings.counts.total():
             found.append("No key of the backup fits." if self._manifest.keys else "The backup holds no key.")
+        if missing := self.findings.samples.missing:
+            shown = ", ".join(name[:_LONGEST_NAME] for name in missing[:_MISSING_SHOWN]) + (
+                ", …" if len(missing) > _MISSING_SHOWN else ""
+            )
+            several = "keys that were named are" if len(missing) > 1 else "key that was named is"
+            found.append(f"{len(missing):,} {several} not in the part of the backup that is asked for: {shown}.")
         return found + _tight(self._facts, self.findings.needed_bytes)
 
 

@@ -1,6 +1,7 @@
 """What a restore did: counted key by key, and told in numbers and in half a sentence."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from worker.entries import Entry
@@ -15,6 +16,8 @@ class Report:
 
     restored: int = 0
     skipped: int = 0
+    differing: int | None = 0
+    """Of the skipped those whose value or expiry is another one than in the backup; None where that is not known."""
     expired: int = 0
     failed: int = 0
     taken: int = 0
@@ -36,6 +39,8 @@ class Report:
     """Why in that way."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    passed_over: Callable[[Entry], None] | None = None
+    """Hears of each key that the target had already."""
 
     @property
     def keys(self) -> int:
@@ -51,6 +56,12 @@ class Report:
     def written(self) -> str:
         """The counts as half a sentence."""
         return counts(self.as_dict())
+
+    def skip(self, entry: Entry) -> None:
+        """Count a key that is there already, and is left alone."""
+        self.skipped += 1
+        if self.passed_over is not None:
+            self.passed_over(entry)
 
     def fail(self, entry: Entry, error: object) -> None:
         """Count a key that could not be written."""
@@ -78,8 +89,8 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For results and logs."""
-        told = asdict(self)
-        del told["taken"]
+        told = asdict(replace(self, passed_over=None))
+        del told["taken"], told["passed_over"]
         return told
 
 
@@ -106,7 +117,10 @@ def building(number: int, rdb_version: int) -> str:
 def counts(report: dict[str, Any]) -> str:
     """How many keys of each kind, out of a report as a dict."""
     told = ["restored", "skipped", "expired", "failed", *(what for what in ("deleted", "evicted") if report.get(what))]
-    return ", ".join(f"{report[what]:,} {what}" for what in told)
+    differing = report.get("differing")
+    stay = "differs and stays as it is" if differing == 1 else "differ and stay as they are"
+    besides = {"skipped": f" ({differing:,} of them {stay})" if differing else ""}
+    return ", ".join(f"{report[what]:,} {what}{besides.get(what, '')}" for what in told)
 
 
 def _explained(words: str) -> str:

@@ -12,8 +12,9 @@ from worker.check import check
 from worker.config import Settings
 from worker.connection import Endpoint
 from worker.entries import EntryStream
-from worker.errors import BrokerUnavailableError, IncompleteError, RefusedError
+from worker.errors import BrokerUnavailableError, IncompleteError, RefusedError, StorageError, TargetError
 from worker.freshness import changes_since
+from worker.leftalone import LeftAlone
 from worker.live import OfKinds
 from worker.loadable import fitted
 from worker.manifest import Manifest
@@ -79,6 +80,8 @@ def _restore(
         stream = _of_kinds(fitting, arguments, endpoint, target)
         if arguments.mode == "mirror":
             mirror.run(job, stream, reason)
+        elif arguments.mode == "skip":
+            _apply_beside(job, stream, progress)
         else:
             _apply(job, stream)
     report, seconds = target.report, round(time.monotonic() - clock, 3)
@@ -170,6 +173,28 @@ def _apply(job: Job, stream: EntryStream) -> None:
     job.write(stream)
     job.target.restore_functions(stream.libraries)
     job.target.count_evicted()
+
+
+def _apply_beside(job: Job, stream: EntryStream, progress: Progress) -> None:
+    """The same, and count what differs of the keys that were left alone.
+
+    All is written by then: that they cannot be read is no failure.
+    """
+    report, manifest = job.target.report, job.manifest
+    with LeftAlone() as left_alone:
+        report.passed_over = left_alone.add
+        _apply(job, stream)
+        again = stream_of(job.file, manifest, job.request, job.at)
+        try:
+            fitting = fitted(again, job.target.fit(manifest.rdb_version), manifest.rdb_version)
+            differing = left_alone.differing(fitting, job.endpoint, progress)
+        except (TargetError, StorageError) as error:
+            left_alone.lost = str(error)
+    if left_alone.lost:
+        report.differing = None
+        report.warn(f"Whether the keys that were left alone differ from the backup is not known: {left_alone.lost}")
+    elif report.differing is not None:
+        report.differing += differing
 
 
 def _end_left(settings: Settings, endpoint: Endpoint, target: Target) -> None:

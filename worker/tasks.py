@@ -118,7 +118,7 @@ def delete(self: Task, **arguments: Any) -> Data:
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def search(self: Task, **arguments: Any) -> Data:
-    """Find a key in all backups and in the source. Arguments: key or match, names, databases, live, limit, show, against."""
+    """Find a key in all backups and in the source. Arguments: key or match, names, databases, live, limit, after, show, against."""
     return _run(self, arguments, inquiry.SearchArguments, searches.search)
 
 

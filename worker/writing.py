@@ -111,7 +111,7 @@ class Writing:
         existing = self._existing(live)
         for entry in live:
             if (entry.db, entry.key) in existing:
-                self._report.skipped += 1
+                self._report.skip(entry)
                 continue
             self._flow.select(entry.db)
             if self._fits_set(entry):
@@ -209,7 +209,7 @@ class Writing:
         if words.startswith(_FATAL):
             self._fatal = error
         elif error is None or words.startswith("BUSYKEY"):
-            self._report.skipped += 1
+            self._report.skip(entry)
         else:
             self._report.fail(entry, words)
 

@@ -1,12 +1,18 @@
 """Options that several verbs have: which keys of a backup, where to, and what becomes of those that exist."""
 
+import shlex
 from collections.abc import Callable
+from functools import wraps
 from typing import Any, TextIO
 
 import click
 
 from worker.entries import TYPES
 from worker.errors import UsageError
+from worker.request import Request
+
+MOST_KEYS_TOLD = 10
+"""Keys that are named in a command line; more of them are in a file."""
 
 with_mode = click.option(
     "--mode",
@@ -42,6 +48,13 @@ _PART_AND_PLACE = (
         callback=keys_of,
         help="Only the keys in this file, one a line; other bytes than text as \\xNN, a backslash as \\\\.",
     ),
+    click.option(
+        "--key",
+        "named",
+        multiple=True,
+        metavar="KEY",
+        help="Only this key, written as in such a file; may be repeated.",
+    ),
     click.option("--type", "types", multiple=True, type=click.Choice(TYPES), help="Only this type; may be repeated."),
     click.option("--db", "databases", metavar="0,3", help="Only these databases."),
     click.option("--to", "target", metavar="NAME", help="Into this server of REDIS_TARGETS."),
@@ -63,6 +76,40 @@ _PART_AND_PLACE = (
 
 def part_and_place(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of whatever takes keys out of a backup: which ones, and where to."""
+
+    @wraps(command)
+    def run(*, named: tuple[str, ...], keys: tuple[str, ...], **options: Any) -> Any:
+        return command(keys=(*keys, *named), **options)
+
     for option in reversed(_PART_AND_PLACE):
-        command = option(command)
-    return command
+        run = option(run)
+    return run
+
+
+def command_line(verb: str, request: Request, **changed: Any) -> str:
+    """What to write in a shell for that verb and this request, with other values where some are given."""
+    told = request.model_copy(update=changed)
+    words = [verb, told.name, *(["--mode", told.mode] if told.mode != "skip" else [])]
+    for option, values in (("--match", told.match), ("--exclude", told.exclude), ("--only", sorted(told.kinds or ()))):
+        words += [word for value in values for word in (option, value)]
+    keys = sorted(told.keys or ())
+    words += (
+        ["--keys-from", "FILE"] if len(keys) > MOST_KEYS_TOLD else [word for key in keys for word in ("--key", key)]
+    )
+    words += [word for kind in sorted(told.types or ()) for word in ("--type", kind)]
+    pairs = ",".join(f"{one}:{other}" for one, other in told.map_databases.items())
+    for option, value in (
+        ("--db", ",".join(map(str, sorted(told.databases or ())))),
+        ("--to", told.target),
+        ("--map-db", pairs),
+        ("--prefix", told.prefix),
+        ("--strip-prefix", told.strip_prefix),
+        ("--expiry", told.expiry if told.expiry != "keep" else ""),
+    ):
+        words += [option, value] if value else []
+    return f"python -m worker {shlex.join(words)}"
+
+
+def replacing(request: Request, name: str) -> str:
+    """What replaces the keys that differ, and that this request leaves alone."""
+    return command_line("restore", request, name=name, mode="overwrite", kinds={"differs", "expiry"})

@@ -7,7 +7,8 @@ import click
 from worker.config import load
 from worker.console import facts, notes, number, say, show, size, table
 from worker.preview import PreviewArguments, preview
-from worker.shell.options import part_and_place, with_mode
+from worker.report import counts
+from worker.shell.options import part_and_place, replacing, with_mode
 from worker.shell.performing import Data, checked, performed, verb
 
 
@@ -19,7 +20,7 @@ def command(as_json: bool, name: str, mode: str, **options: Any) -> None:
     """Say what a restore of NAME with the same options would do, key by key. Nothing is written."""
     arguments = checked(PreviewArguments, name=name, mode=mode, **options)
     result = performed("preview", arguments, lambda progress: preview(load(), arguments, progress))
-    show(result, as_json=as_json, view=previewed)
+    show(result, as_json=as_json, view=lambda data: previewed(data, replacing(arguments, data["name"])))
 
 
 _KIND_WORDS = {
@@ -34,21 +35,31 @@ _KIND_WORDS = {
 _LONGEST_PREFIX = 40
 
 
-def previewed(data: Data) -> None:
-    """What a restore would do: what speaks against it, how many keys of which kind, and some of each."""
+def previewed(data: Data, replacing_those: str) -> None:
+    """What a restore would do: what speaks against it, how many keys of which kind, and those that were named or some of
+    each; `replacing_those` is the command that replaces the keys which differ and would be left alone.
+    """
     origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
     say(f"{data['name']}{origin} beside {data['target']}, mode {data['mode']}, {data['seconds']:.1f} s")
     facts([(f"  {_KIND_WORDS[kind]}", f"{count:>12,}") for kind, count in data["counts"].items() if count])
     for group in ("by_db", "by_type", "by_prefix"):
         _counted(data[group], {"by_db": "DATABASE", "by_type": "TYPE", "by_prefix": "PREFIX"}[group])
+    named = data["named"] or []
+    for one in named:
+        _sample(one["kind"], one)
+    told = {(one["kind"], one["db"], one["key"]) for one in named}
     for kind in ("new", "differs", "expiry", "deleted"):
         for one in data["samples"].get(kind, []):
-            _sample(kind, one)
+            if (kind, one["db"], one["key"]) not in told:
+                _sample(kind, one)
     memory = data["memory"]
     limit = f" of at most {size(memory['max_bytes'])} ({memory['eviction']})" if memory["max_bytes"] else ""
     say(f"Memory: about {size(memory['needed_bytes'])} more; {size(memory['used_bytes'])}{limit} are in use")
-    told = ", ".join(f"{count:,} {what}" for what, count in data["forecast"].items() if count or what == "restored")
-    say(f"It would be refused: {data['refusal']}" if data["refusal"] else f"A restore would say: {told}")
+    forecast = data["forecast"]
+    say(f"It would be refused: {data['refusal']}" if data["refusal"] else f"A restore would say: {counts(forecast)}")
+    if differing := forecast["differing"]:
+        words = "key differs and would stay as it is" if differing == 1 else "keys differ and would stay as they are"
+        say(f"{number(differing)} {words}. What replaces those too: {replacing_those}")
     notes(data["warnings"])
     if data["run"] and not data["refusal"]:
         say(

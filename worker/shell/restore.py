@@ -10,7 +10,7 @@ from worker.console import notes, number, say, show
 from worker.manifest import Manifest
 from worker.report import counts
 from worker.restore import RestoreArguments, check_complete, restore
-from worker.shell.options import part_and_place, with_mode
+from worker.shell.options import part_and_place, replacing, with_mode
 from worker.shell.performing import Data, checked, confirm, performed, verb
 from worker.storage import open_storage
 
@@ -42,7 +42,7 @@ def command(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
         confirm(question(manifest, mode, arguments.endpoint(settings).address))
 
     def show_and_check(report: Data) -> None:
-        show(report, as_json=as_json, view=restored)
+        show(report, as_json=as_json, view=lambda data: restored(data, replacing(arguments, data["name"])))
         check_complete(report)
 
     performed("restore", arguments, lambda progress: restore(settings, arguments, progress), show_and_check)
@@ -57,8 +57,8 @@ def question(manifest: Manifest, mode: str, target: str) -> str:
     return f"Overwrite keys of {target} with {backup}?"
 
 
-def restored(data: Data) -> None:
-    """What a restore did."""
+def restored(data: Data, replacing_those: str) -> None:
+    """What a restore did; `replacing_those` is the command that replaces the keys which differ and were left alone."""
     origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
     say(f"{data['name']}{origin} to {data['target']}: {counts(data)}, {data['seconds']:.1f} s")
     if data["way"]:
@@ -66,6 +66,9 @@ def restored(data: Data) -> None:
     for one in data["failures"]:
         say(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
     notes(data["warnings"])
+    if differing := data["differing"]:
+        what = "1 key differs" if differing == 1 else f"{number(differing)} keys differ"
+        notes([f"{what} from the backup, and stayed so. What replaces those too: {replacing_those}"])
     if kept := data["undo"]:
         days = "1 day" if kept["days"] == 1 else f"{kept['days']} days"
         say(f"It can be undone for {days}: python -m worker undo {kept['name']}")
