@@ -12,6 +12,7 @@ from worker.entries import Entry, Opaque, Stream, Value
 from worker.errors import FormatError
 from worker.formats.sealing import FOOTER_BYTES, seal, version_of
 from worker.formats.values import decode
+from worker.formats.vectors import VectorSet, is_vector_set, read_vector_set
 from worker.longstring import LongString
 
 Kind = Literal["new", "identical", "differs", "expiry", "expired", "deleted"]
@@ -121,7 +122,7 @@ def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:
     if isinstance(value, bytes | LongString):
         return {("value", b""): value}
     if isinstance(value, Opaque):
-        return {("payload", b""): value.dump[:-FOOTER_BYTES]}
+        return _of_bytes(value.dump[:-FOOTER_BYTES])
     if isinstance(value, Stream):
         return dict(_of_stream(value))
     members: list[Any] = value
@@ -133,6 +134,27 @@ def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:
     if kind == "hash":
         return {("field", name): (text, at) for name, text, at in members if at is None or at > now}
     return {("member", member): True for member in members}
+
+
+def _of_bytes(payload: bytes) -> Parts:
+    """Bytes are what they are, but for a vector set, whose links each load makes anew."""
+    try:
+        return dict(_of_vectors(read_vector_set(payload))) if is_vector_set(payload) else {("payload", b""): payload}
+    except FormatError:
+        return {("payload", b""): payload}
+
+
+def _of_vectors(found: VectorSet) -> Iterator[tuple[Part, Any]]:
+    yield ("dimensions", b""), found.dimensions
+    yield ("quantisation", b""), found.quantisation
+    if found.projection is not None:
+        dimensions, matrix = found.projection
+        yield ("projected from", b""), dimensions
+        yield ("projection", b""), matrix
+    for one in found.elements:
+        yield ("vector", one.name), one.shown(found.quantisation)
+        if one.attributes:
+            yield ("attributes", one.name), one.attributes
 
 
 def _of_stream(stream: Stream) -> Iterator[tuple[Part, Any]]:

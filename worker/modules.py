@@ -9,6 +9,7 @@ from worker.entries import Entry, Opaque, Stream
 from worker.errors import FormatError
 from worker.formats.sealing import version_of
 from worker.formats.strings import read_length
+from worker.formats.vectors import NAME as VECTOR_SET
 from worker.report import KEYS_NAMED, losing, shown
 from worker.target import Target
 from worker.wire import Wire
@@ -105,6 +106,13 @@ def _of_version(version: int, number: int) -> str:
 
 
 def _of_module(name: str, number: int, loaded: set[str] | None) -> str:
+    if name == VECTOR_SET:
+        keys = f"{number:,} keys are vector sets, which Redis 8 and newer has built in"
+        return (
+            f"{keys}: the target does not tell whether it has."
+            if loaded is None
+            else f"{keys}, and the target has not: those keys will fail."
+        )
     keys, module = f"{number:,} keys hold values of the module type {name!r}", _module_of(name)
     if loaded is None:
         return f"{keys}, and the target does not tell which modules it has: make sure that {module!r} is among them."
