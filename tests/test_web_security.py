@@ -4,7 +4,7 @@ import json
 import re
 import signal
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,10 +16,12 @@ from tests.backups import take
 from tests.processes import CANARY, Background, eventually
 from tests.web import PASSWORD, SECRET, Browser, Script, Web, fresh_app, own_logging
 from web.auth import PUBLIC, SESSION_AGE
-from worker import access, audit
+from worker import access, audit, catalogue
 from worker.config import load_web
+from worker.manifest import to_json
 from worker.run import new
 from worker.runs import open_runs
+from worker.storage import open_storage
 
 SLOW = "api.stats"
 """Waits for a worker, and there is none here."""
@@ -497,8 +499,10 @@ def tempting(web_app: Web) -> str:
     (web_app.folder / "secret.txt").write_text(CANARY)
     link = web_app.storage / "redis_backup_20200101_000000.rdb.zst"
     link.symlink_to(web_app.folder / "secret.txt")
-    manifest = (web_app.storage / f"{name}.manifest.json").read_text()
-    (web_app.storage / f"{link.name}.manifest.json").write_text(manifest.replace(name, link.name))
+    manifest = catalogue.get(open_storage(str(web_app.storage)), name).model_copy(
+        update={"name": link.name, "created_at": datetime(2020, 1, 1, tzinfo=UTC)}
+    )
+    (web_app.storage / f"{link.name}.manifest.json").write_bytes(to_json(manifest))
     return name
 
 
