@@ -29,7 +29,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def _meet(metafunc: pytest.Metafunc, fixture: str, servers: list[Binary], quick: list[Binary]) -> None:
-    marks = {server: () if server in quick else pytest.mark.slow for server in servers}
+    marks = {server: () if server in quick else [pytest.mark.slow, pytest.mark.cross] for server in servers}
     chosen = [pytest.param(server, id=str(server), marks=marks[server]) for server in servers]
     metafunc.parametrize(fixture, chosen, indirect=True)
 
