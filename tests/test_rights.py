@@ -57,11 +57,13 @@ def test_the_least_rights_are_enough_for_a_backup(
     shell = Shell(let_in(source, LEAST_RIGHTS[purpose]), tmp_path / "backups", tmp_path, forked=True)
     made = shell("backup", "--json", "--engine", engine, "--format", "json" if engine == "typed" else "rdb")
     assert (made.code, made.err) == (0, "")
-    assert made.data["warnings"] == []
+    typed = engine == "typed"
+    assert ["without a checksum" in one for one in made.data["warnings"]] == [True] * typed
     bring_back(other, shell.storage)
-    assert_same(other, source, times=engine != "typed")
-    refused = [entry for entry in source.client().acl_log() if entry["reason"] == "command"]
-    assert refused == []
+    assert_same(other, source, times=not typed)
+    refused = [entry["object"] for entry in source.client().acl_log() if entry["reason"] == "command"]
+    # Where DUMP is allowed a sample is compared with it.
+    assert refused == ["dump"] * typed
 
 
 @pytest.mark.parametrize("data_format", ["rdb", "json"])

@@ -18,7 +18,7 @@ from worker.connection import SOURCE, Endpoint
 from worker.entries import Entry, Opaque, Stream
 from worker.errors import SourceError, SourceUnavailableError
 from worker.formats import portable
-from worker.sources import pieces, streams, typed
+from worker.sources import database, pieces, streams, typed
 from worker.sources.scanning import WINDOW_KEYS, Repeats, scan_keys
 from worker.sources.typed import Typed
 from worker.wire import Wire
@@ -177,7 +177,7 @@ def test_big_values_are_read_in_pieces(source: Server, monkeypatch: pytest.Monke
     texts = {size: (BINARY * 22)[:size] for size in (999, 1000, 1001, 2000, 5555)}
     for size, value in texts.items():
         client.set(f"string:{size}", value)
-    members = [b"m%d" % i for i in range(typed.WHOLE_ELEMENTS + 1001)]
+    members = [b"m%d" % i for i in range(database.WHOLE_ELEMENTS + 1001)]
     client.rpush("list", *members)
     client.sadd("set", *members)
     client.zadd("zset", {member: i / 3 for i, member in enumerate(members)})
@@ -305,7 +305,7 @@ def test_a_key_that_changed_its_type_after_it_was_seen_is_read_once_more(
     {
         "string": lambda: client.set("k", "v"),
         "hash": lambda: client.hset("k", "f", "v"),
-        "big set": lambda: client.sadd("k", *range(typed.WHOLE_ELEMENTS + 1)),
+        "big set": lambda: client.sadd("k", *range(database.WHOLE_ELEMENTS + 1)),
         "stream": lambda: client.xadd("k", {"f": "v"}),
     }[kind]()
     monkeypatch.setattr(typed, "Wire", Meddled)
@@ -322,7 +322,7 @@ def test_a_key_that_went_after_it_was_seen_is_left_out(
     {
         "string": lambda: client.set("k", "v"),
         "hash": lambda: client.hset("k", "f", "v"),
-        "big set": lambda: client.sadd("k", *range(typed.WHOLE_ELEMENTS + 1)),
+        "big set": lambda: client.sadd("k", *range(database.WHOLE_ELEMENTS + 1)),
         "stream": lambda: client.xadd("k", {"f": "v"}),
     }[kind]()
     monkeypatch.setattr(typed, "Wire", Meddled)

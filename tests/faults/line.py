@@ -233,7 +233,9 @@ class _Connection:
     def end(self, *, reset: bool) -> None:
         self._reset = self._reset or reset
         self.ended.set()
-        self._wake[1].send(b"x")
+        # It may be over, and closed, just now.
+        with contextlib.suppress(OSError):
+            self._wake[1].send(b"x")
 
     def ready(self, end: socket.socket, *, write: bool = False) -> None:
         """Wait until there is something to read, or room to write."""

@@ -194,6 +194,42 @@ def test_a_source_that_is_restarted_between_two_databases_gives_no_good_backup(
     assert list(storage.glob("redis_backup_*")) == []
 
 
+def test_two_processes_of_a_source_give_no_good_backup_together(server: Server, line: Line, storage: Path) -> None:
+    if server.binary.version < (7, 0):
+        pytest.skip("the last answer of a database is another one there")
+    fill(server, 10, db=3)
+
+    def restart() -> None:
+        server.client().save()
+        server.kill()
+        server.start()
+
+    # The last answer of the first database: the next connection is to another process.
+    restarted = line.call(Reply(b"PEXPIRETIME", nth=KEYS, at=-1), restart)
+    made = Way("scan", "rdb").take(server, line, storage)
+    assert restarted.happened
+    assert (made["kind"], made["keys"]) == ("partial", KEYS + 10)
+    assert "it was restarted meanwhile, or its address leads to several servers" in made["warnings"][0]
+
+
+def test_a_snapshot_of_another_process_than_the_one_that_was_asked_is_not_kept(
+    server: Server, line: Line, storage: Path
+) -> None:
+    # From now on it keeps a backlog, and with it a history that has a name.
+    take(server, storage, engine="replication")
+
+    def restart() -> None:
+        server.client().save()
+        server.kill()
+        server.start()
+
+    restarted = line.call(Reply(b"INFO", nth=3, at=-1), restart)
+    with pytest.raises(SourceUnavailableError, match="became another one before it sent its snapshot"):
+        Way("replication", "rdb").take(server, line, storage)
+    assert restarted.happened
+    assert len(kept(storage).listed) == 1
+
+
 @each_way
 def test_another_database_may_be_emptied(way: Way, server: Server, line: Line, storage: Path) -> None:
     fill(server, 10, db=5)

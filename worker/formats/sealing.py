@@ -1,7 +1,5 @@
 """What stands around a payload: DUMP puts the RDB version and a CRC64 behind it, and RESTORE wants them (cluster.c)."""
 
-from collections.abc import Sequence
-
 import anycrc
 
 FOOTER_BYTES = 10
@@ -29,17 +27,17 @@ def version_of(dump: bytes) -> int:
     return int.from_bytes(dump[-FOOTER_BYTES : 2 - FOOTER_BYTES], "little")
 
 
-def intact(dumps: Sequence[bytes]) -> bool:
-    """Whether each of these, as DUMP answered them, is what its own CRC64 says.
+def are_intact(sealed: bytes) -> bool:
+    """Whether payloads, as DUMP answered them, are what their own CRC64s say; they come one behind the other.
 
     The CRC64 of anything with its own one behind it is 0 (it has no final XOR), and that is also what it begins with. So
-    those of many come to 0 one behind the other, unless one of them is damaged: one call does for all, at a tenth of the
-    cost. Nothing but a few zeros comes to 0 as well, and is too short to be a payload.
+    many come to 0 as well, unless one of them is damaged: one call does for all, at a tenth of the cost.
     """
-    return not dumps or (min(map(len, dumps)) > FOOTER_BYTES and crc64(b"".join(dumps)) == 0)
+    return bool(crc64(sealed) == 0)
 
 
-def intact_in_two(payload: bytes, footer: bytes) -> bool:
-    """The same of one that came in two, of which no copy is to be made."""
+def is_intact(payload: bytes, footer: bytes) -> bool:
+    """The same of one, without its being put together."""
     checksum: int = crc64(footer, crc64(payload))
+    # A few zeros come to 0, and are too short to be a payload.
     return len(footer) == FOOTER_BYTES and checksum == 0

@@ -7,11 +7,13 @@ from typing import Any
 
 from worker.connection import Endpoint, Role
 from worker.errors import BackupSystemError
-from worker.formats.sealing import FOOTER_BYTES, intact, intact_in_two
+from worker.formats.sealing import FOOTER_BYTES, is_intact
 from worker.sources.asking import Abilities, Command
-from worker.sources.expiry import LEAST, expiry_commands
+from worker.sources.expiry import expiry_commands, is_told
 from worker.wire import Wire, pack
 
+NONSENSE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+"""What it comes to when a reply is taken for what it is not."""
 _SHOWN_BYTES = 64
 _TWICE = (
     "came damaged from the {}, twice: bytes are changed on the way. Look at the network in between, and use TLS "
@@ -19,9 +21,9 @@ _TWICE = (
 )
 
 
-def is_intact(dump: Any, times: list[Any]) -> bool:
+def is_whole(dump: Any, times: list[Any]) -> bool:
     """Whether this may be what a server answered to DUMP, and to `expiry_commands`: a nil and an error may as well."""
-    return (dump is None or _is_whole(dump)) and all(map(_is_told, times))
+    return (dump is None or _is_sealed(dump)) and all(map(is_told, times))
 
 
 def ask_again(endpoint: Endpoint, db: int, key: bytes, able: Abilities) -> list[Any]:
@@ -34,7 +36,7 @@ def ask_again(endpoint: Endpoint, db: int, key: bytes, able: Abilities) -> list[
     with Wire(endpoint, db) as wire:
         wire.send(b"".join(pack(*command) for command in commands))
         replies = list(wire.replies(len(commands), cut=FOOTER_BYTES))
-    if not is_intact(replies[0], replies[1:]):
+    if not is_whole(replies[0], replies[1:]):
         raise damaged(endpoint.role, db, key)
     return replies
 
@@ -44,11 +46,14 @@ def function_dump(wire: Wire, role: Role) -> Any:
     for _ in range(2):
         dump = wire.try_(b"FUNCTION", b"DUMP")
         # Without libraries it is a footer and no more.
-        if isinstance(dump, Exception) or (
-            isinstance(dump, bytes) and intact_in_two(dump[:-FOOTER_BYTES], dump[-FOOTER_BYTES:])
-        ):
+        if _is_sealed(dump) or (isinstance(dump, bytes) and is_intact(b"", dump)):
             return dump
-    raise role.unavailable(f"The function libraries {_TWICE.format(role.name)}")
+    raise libraries_damaged(role)
+
+
+def libraries_damaged(role: Role) -> BackupSystemError:
+    """For the functions of a server that came damaged each time."""
+    return role.unavailable(f"The function libraries {_TWICE.format(role.name)}")
 
 
 def damaged(role: Role, db: int, key: bytes) -> BackupSystemError:
@@ -56,19 +61,22 @@ def damaged(role: Role, db: int, key: bytes) -> BackupSystemError:
     return role.unavailable(f"The key {shown(key)} of database {db} {_TWICE.format(role.name)}")
 
 
+def nonsense(role: Role, db: int, key: bytes) -> BackupSystemError:
+    """For a key of which each time something was told that cannot be."""
+    return role.unavailable(
+        f"What the {role.name} tells of the key {shown(key)} of database {db} makes no sense, twice: bytes are changed on the "
+        "way, or it answers as no server that this program knows. Look at the network in between, and use TLS (rediss://)."
+    )
+
+
 def shown(key: bytes) -> str:
     """A key in a sentence."""
     return repr(key[:_SHOWN_BYTES].decode("utf-8", "backslashreplace"))
 
 
-def _is_whole(dump: Any) -> bool:
+def _is_sealed(dump: Any) -> bool:
     if isinstance(dump, tuple):
-        return intact_in_two(*dump)
-    return isinstance(dump, Exception) or (type(dump) is bytes and intact([dump]))
-
-
-def _is_told(time: Any) -> bool:
-    """Of what is left or when it ends a number, and of the server's clock seconds and microseconds."""
-    if isinstance(time, list):
-        return len(time) == 2 and all(type(part) is bytes and part.isdigit() for part in time)
-    return isinstance(time, Exception) or (type(time) is int and time >= LEAST)
+        return is_intact(*dump)
+    if type(dump) is bytes:
+        return len(dump) > FOOTER_BYTES and is_intact(dump[:-FOOTER_BYTES], dump[-FOOTER_BYTES:])
+    return isinstance(dump, Exception)

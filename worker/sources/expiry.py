@@ -8,8 +8,6 @@ from worker.sources.asking import Abilities, Command, GoneError, ask_all, checke
 from worker.wire import Wire
 
 _NO_TIME, _NO_KEY = -1, -2
-LEAST = _NO_KEY
-"""Of what a server answers to PTTL and PEXPIRETIME."""
 _CLOSE = 1
 _ROUNDS = 4
 
@@ -31,13 +29,25 @@ class Window(NamedTuple):
         return both if both.earliest <= both.latest else self
 
 
+def is_told(time: Any) -> bool:
+    """Whether a server may answer that: a number, or of its clock the seconds and microseconds; or an error."""
+    if isinstance(time, list):
+        return len(time) == 2 and all(type(part) is bytes and part.isdigit() for part in time)
+    return isinstance(time, Exception) or (type(time) is int and time >= _NO_KEY)
+
+
 def expiry_commands(key: bytes, able: Abilities) -> list[Command]:
     """What to ask for a key's expiry; before Redis 7.0 that is what is left, with the time on both sides."""
     return [(b"PEXPIRETIME", key)] if able.absolute else [(b"TIME",), (b"PTTL", key), (b"TIME",)]
 
 
 def expiry(replies: list[Any]) -> Window | None:
-    """The replies to `expiry_commands`; None for a key that does not expire. Raises GoneError and redis errors."""
+    """The replies to `expiry_commands`; None for a key that does not expire.
+
+    Raises GoneError and redis errors, ValueError where no server answers so.
+    """
+    if not all(map(is_told, replies)):
+        raise ValueError("no answer to a question about expiry")
     told = checked(replies[len(replies) // 2])
     if told == _NO_KEY:
         raise GoneError
@@ -62,8 +72,8 @@ def exact(wire: Wire, windows: Iterable[tuple[bytes, Window | None]], able: Abil
         replies = ask_all(wire, [command for key, _ in wide for command in expiry_commands(key, able)])
         width = len(replies) // len(wide)
         for index, (key, window) in enumerate(wide):
-            # A key that has gone since keeps the expiry that it was read with.
-            with suppress(GoneError):
+            # A key that has gone since keeps the expiry that it was read with; so does one of which nonsense is told.
+            with suppress(GoneError, ValueError):
                 again = expiry(replies[index * width : (index + 1) * width])
                 found[key] = window if again is None else window.narrowed(again)
     return {key: window.latest if window is not None else None for key, window in found.items()}

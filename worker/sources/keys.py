@@ -8,11 +8,11 @@ from typing import Any, Self, TypeVar
 
 from worker.connection import Endpoint
 from worker.entries import Entry
-from worker.formats.sealing import FOOTER_BYTES, intact, version_of
+from worker.formats.sealing import FOOTER_BYTES, are_intact, version_of
 from worker.formats.values import TYPE_OF
 from worker.pace import Pace
 from worker.sources.asking import Abilities, abilities, milliseconds
-from worker.sources.damage import ask_again, is_intact, shown
+from worker.sources.damage import ask_again, is_whole, shown
 from worker.sources.expiry import Window, exact, expiry, expiry_commands
 from worker.wire import OF_THE_SERVER, Wire, pack, raised
 
@@ -107,16 +107,17 @@ class Dumps:
         if self._able.absolute and keys:
             dumps, times = replies[::2], replies[1::2]
             # Mostly there is nothing special about any of them: then no Python but this runs for a key.
-            plain = set(map(type, dumps)) == {bytes} and set(map(type, times)) == {int} and min(times) > _GONE
-            if plain and intact(dumps):
-                self._learn_version(version_of(dumps[0]))
-                db = self._db
-                # The constructor of a NamedTuple takes twice as long.
-                entries: list[Entry | None] = [
-                    _new(Entry, (db, key, at if at != _NEVER else None, _NAMES[dump[0]], dump[:-FOOTER_BYTES], None))
-                    for key, dump, at in zip(keys, dumps, times, strict=True)
-                ]
-                return entries, sum(map(len, dumps))
+            if set(map(type, dumps)) == {bytes} and set(map(type, times)) == {int} and min(times) > _GONE:
+                sealed, payloads = b"".join(dumps), [dump[:-FOOTER_BYTES] for dump in dumps]
+                if all(payloads) and are_intact(sealed):
+                    self._learn_version(version_of(dumps[0]))
+                    db = self._db
+                    # The constructor of a NamedTuple takes twice as long.
+                    entries: list[Entry | None] = [
+                        _new(Entry, (db, key, at if at != _NEVER else None, _NAMES[payload[0]], payload, None))
+                        for key, payload, at in zip(keys, payloads, times, strict=True)
+                    ]
+                    return entries, len(sealed)
         width = self._width
         found = [
             self._entry(key, replies[start], replies[start + 1 : start + width])
@@ -125,7 +126,7 @@ class Dumps:
         return found, sum(len(entry.payload or b"") for entry in found if entry is not None)
 
     def _entry(self, key: bytes, dump: Any, times: list[Any]) -> Entry | None:
-        if not is_intact(dump, times):
+        if not is_whole(dump, times):
             dump, *times = ask_again(self._pace.endpoint, self._db, key, self._able)
         left = times[len(times) // 2]
         # A nil means that there is no such key (any more), and -2 that it went a moment later.

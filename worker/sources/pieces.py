@@ -7,8 +7,11 @@ changed meanwhile comes out as a mix of before and after: without DUMP no server
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+
 from worker.entries import Value
 from worker.sources.asking import GoneError, ask, ask_all, checked
+from worker.sources.scanning import named
 from worker.wire import Wire
 
 STRING_BYTES = 64 << 20
@@ -23,13 +26,22 @@ _NO_FIELD = -2
 Field = tuple[bytes, bytes, int | None]
 
 
-def scores(flat: list[bytes]) -> list[tuple[bytes, float]]:
+def strings(told: Any) -> list[bytes]:
+    """What is a list of nothing but strings, as it is; TypeError for anything else."""
+    if type(told) is not list or not set(map(type, told)) <= {bytes}:
+        raise TypeError("no list of strings")
+    return told
+
+
+def scores(flat: Any) -> list[tuple[bytes, float]]:
     """Members and scores, which come one after the other."""
+    flat = strings(flat)
     return list(zip(flat[::2], map(float, flat[1::2]), strict=True))
 
 
-def fields(flat: list[bytes]) -> list[Field]:
+def fields(flat: Any) -> list[Field]:
     """Fields and values, which come one after the other."""
+    flat = strings(flat)
     return [(name, value, None) for name, value in zip(flat[::2], flat[1::2], strict=True)]
 
 
@@ -57,7 +69,11 @@ def _expiring(held: list[Field], reply: Any) -> list[Field]:
     except GoneError:
         return []
     # The first 7.4 answers nil, and not a -2 for each field, when the key has gone.
-    told = zip(held, times or [], strict=bool(times))
+    if not times:
+        return []
+    if type(times) is not list or len(times) != len(held) or set(map(type, times)) != {int} or min(times) < _NO_FIELD:
+        raise RedisConnectionError("its answer to HPEXPIRETIME is damaged")
+    told = zip(held, times, strict=True)
     return [(name, value, at if at >= 0 else None) for (name, value, _), at in told if at != _NO_FIELD]
 
 
@@ -76,7 +92,7 @@ def _list(wire: Wire, key: bytes) -> list[bytes]:
     while True:
         start = len(found)
         piece = ask(wire, b"LRANGE", key, b"%d" % start, b"%d" % (start + ELEMENTS - 1))
-        found += piece
+        found += strings(piece)
         if len(piece) < ELEMENTS:
             return found
 
@@ -106,7 +122,7 @@ def _hash(wire: Wire, key: bytes) -> list[Field]:
 def _scan(wire: Wire, command: bytes, key: bytes) -> Iterator[list[bytes]]:
     cursor = b"0"
     while True:
-        cursor, piece = ask(wire, command, key, cursor, b"COUNT", _COUNT)
+        cursor, piece = named(ask(wire, command, key, cursor, b"COUNT", _COUNT))
         yield piece
         if cursor == b"0":
             return

@@ -7,6 +7,7 @@ from redis.exceptions import ResponseError
 
 from worker.entries import Consumer, Group, Pending, Stream
 from worker.sources.asking import ask, ask_all, checked, milliseconds
+from worker.sources.pieces import strings
 from worker.wire import Wire
 
 PIECE = 1000
@@ -110,6 +111,7 @@ def _named(flat: list[Any]) -> dict[bytes, Any]:
 
 def _item(told: list[Any]) -> Item:
     one, flat = told
+    flat = strings(flat)
     return one.decode(), list(zip(flat[::2], flat[1::2], strict=True))
 
 

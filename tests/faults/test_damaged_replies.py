@@ -1,0 +1,417 @@
+"""Bytes of a source's answers are changed on their way: nothing damaged is taken for good, and one damage costs nothing.
+
+| fault | moment | operation | promise |
+|---|---|---|---|
+| a flipped bit | in a payload, of each type, small and large | scan to rdb and json, undo, preview, search | asked for again |
+| the same, each time | | | an error that names the key; nothing is listed, nothing written |
+| a flipped bit | in what a scan names | scan, typed | noticed by numbers; no key is missed in silence |
+| a flipped bit, each time | in a value of each type | typed | noticed in the sample, where the server has DUMP |
+| a flipped, dropped or doubled byte | anywhere | scan, typed | a good backup, or an error in words |
+"""
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.backups import asking, bring_back, settings_for, take
+from tests.conftest import StartServer
+from tests.faults.fixtures import WireTo
+from tests.faults.line import Line
+from tests.faults.moments import After, Reply
+from tests.servers import Binary, Server
+from tests.states import state
+from worker import catalogue
+from worker.backup import BackupArguments, backup
+from worker.connection import SOURCE, Endpoint
+from worker.errors import BackupSystemError, SourceUnavailableError, TargetUnavailableError
+from worker.inquiry import SearchArguments
+from worker.preview import PreviewArguments, preview
+from worker.progress import silent
+from worker.restore import RestoreArguments, restore
+from worker.search import search
+from worker.sources.typed import Typed
+from worker.storage import open_storage
+from worker.undo import UndoArguments, undo
+from worker.wire import pack
+
+LARGE = 3 << 20
+Fault = Callable[[Line, Reply], Any]
+
+KEYS: dict[str, Callable[[Any, str], Any]] = {
+    "string": lambda client, key: client.set(key, "value " * 10),
+    "number": lambda client, key: client.set(key, 12345),
+    "list": lambda client, key: client.rpush(key, *(f"element {one}" for one in range(50))),
+    "set": lambda client, key: client.sadd(key, *(f"member {one}" for one in range(50))),
+    "zset": lambda client, key: client.zadd(key, {f"member {one}": one + 0.5 for one in range(50)}),
+    "hash": lambda client, key: client.hset(key, mapping={f"field {one}": f"value {one}" for one in range(50)}),
+    "stream": lambda client, key: [client.xadd(key, {"field": f"value {one}"}) for one in range(50)],
+    "large": lambda client, key: client.set(key, bytes(range(256)) * (LARGE // 256)),
+    "list-large": lambda client, key: client.rpush(key, *(b"%d" % one * 500 for one in range(3000))),
+}
+"""By name, how the key of that name is made."""
+
+PLACES = {"type": 0, "value": 4, "end-of-value": -11, "version": -10, "checksum": -1}
+"""Of a payload."""
+
+SCANS = ["rdb", "json"]
+
+
+@pytest.fixture
+def server(newest: Binary, start_server: StartServer) -> Server:
+    return start_server(newest)
+
+
+@pytest.fixture
+def full(server: Server) -> Server:
+    """Has a key of each kind, and some more."""
+    for name, make in KEYS.items():
+        make(server.client(), name)
+    server.client().mset({f"key:{one}": f"value {one}" for one in range(100)})
+    return server
+
+
+@pytest.fixture
+def line(full: Server, wire_to: WireTo) -> Line:
+    return wire_to(full)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    return tmp_path / "storage"
+
+
+def taken(server: Server, line: Line, storage: Path, **told: Any) -> dict[str, Any]:
+    """A backup by way of the line."""
+    settings = settings_for(server, storage, redis_url=line.url, backup_pace="full")
+    return backup(settings, BackupArguments.model_validate(told), silent)
+
+
+def listed(storage: Path) -> list[str]:
+    return [one.name for one in catalogue.read(open_storage(str(storage))).listed]
+
+
+def assert_good(server: Server, storage: Path, name: str) -> None:
+    """It holds what the server does."""
+    before = state(server)
+    server.client().flushall()
+    bring_back(server, storage, name)
+    assert state(server) == before
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("data_format", SCANS)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_scan_asks_again_for_a_payload_that_came_damaged(
+    key: str, data_format: str, place: str, full: Server, line: Line, storage: Path
+) -> None:
+    flipped = line.flip(Reply(b"DUMP", of=key.encode(), at=PLACES[place]), bit=3)
+    made = taken(full, line, storage, engine="scan", format=data_format)
+    assert flipped.happened
+    assert_good(full, storage, made["name"])
+
+
+@pytest.mark.parametrize("data_format", SCANS)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_scan_names_the_key_that_comes_damaged_each_time_and_lists_nothing(
+    key: str, data_format: str, full: Server, line: Line, storage: Path
+) -> None:
+    line.flip(Reply(b"DUMP", of=key.encode(), at=4, always=True))
+    with pytest.raises(
+        SourceUnavailableError, match=rf"The key '{key}' of database 0 came damaged from the source, twice"
+    ):
+        taken(full, line, storage, engine="scan", format=data_format)
+    assert listed(storage) == []
+
+
+def test_a_key_of_any_bytes_is_named_in_few_and_harmless_ones(full: Server, line: Line, storage: Path) -> None:
+    key = b"\x1b[31m\xff<img src=x>" + b"x" * 1000
+    full.client().set(key, "x" * 100)
+    line.flip(Reply(b"DUMP", of=key, at=4, always=True))
+    with pytest.raises(SourceUnavailableError) as told:
+        taken(full, line, storage, engine="scan")
+    assert "The key '\\x1b[31m\\\\xff<img src=x>xxx" in str(told.value)
+    assert len(str(told.value)) < 400
+
+
+def test_function_libraries_that_came_damaged_are_asked_for_again(full: Server, line: Line, storage: Path) -> None:
+    if full.binary.version < (7, 0):
+        pytest.skip(f"{full.binary} has no functions")
+    code = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
+    full.client().function_load(code)
+    flipped = line.flip(Reply(b"FUNCTION", of=b"DUMP", at=20))
+    made = taken(full, line, storage, engine="scan")
+    assert flipped.happened
+    assert_good(full, storage, made["name"])
+    line.flip(Reply(b"FUNCTION", of=b"DUMP", at=20, always=True))
+    with pytest.raises(SourceUnavailableError, match="The function libraries came damaged from the source, twice"):
+        taken(full, line, storage, engine="scan")
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("mode", ["overwrite", "mirror"])
+def test_what_is_kept_for_an_undo_is_what_was_there(
+    mode: str, key: str, full: Server, line: Line, storage: Path
+) -> None:
+    client = full.client()
+    made = take(full, storage, engine="scan")
+    client.flushall()
+    for name, make in KEYS.items():
+        make(client, name)
+        client.set("another", "x")
+    before = state(full)
+    flipped = line.flip(Reply(b"DUMP", of=key.encode(), at=5))
+    settings = settings_for(full, storage, redis_url=line.url, backup_pace="full")
+    done = restore(settings, RestoreArguments.model_validate({"name": made["name"], "mode": mode}), silent)
+    assert flipped.happened
+    line.heal()
+    undo(settings, UndoArguments(run=done["undo"]["name"]), silent)
+    assert state(full) == before
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_nothing_is_written_where_what_is_there_cannot_be_kept(
+    key: str, full: Server, line: Line, storage: Path
+) -> None:
+    made = take(full, storage, engine="scan")
+    full.client().set("key:1", "newer")
+    before = state(full)
+    line.flip(Reply(b"DUMP", of=key.encode(), at=5, always=True))
+    settings = settings_for(full, storage, redis_url=line.url, backup_pace="full")
+    with pytest.raises(
+        TargetUnavailableError, match=rf"The key '{key}' of database 0 came damaged from the target, twice"
+    ):
+        restore(settings, RestoreArguments(name=made["name"], mode="overwrite"), silent)
+    line.heal()
+    assert state(full) == before
+    assert listed(storage) == [made["name"]]
+
+
+@pytest.mark.parametrize("data_format", SCANS)
+@pytest.mark.parametrize("key", KEYS)
+def test_a_preview_finds_no_difference_in_what_came_damaged(
+    key: str, data_format: str, full: Server, line: Line, storage: Path
+) -> None:
+    made = take(full, storage, engine="scan", format=data_format)
+    settings = settings_for(full, storage, redis_url=line.url, backup_pace="full")
+    flipped = line.flip(Reply(b"DUMP", of=key.encode(), at=5))
+    counts = preview(settings, PreviewArguments(name=made["name"], mode="overwrite"), silent)["counts"]
+    assert flipped.happened
+    assert (counts["identical"], counts["differs"]) == (made["keys"], 0)
+    line.flip(Reply(b"DUMP", of=key.encode(), at=5, always=True))
+    with pytest.raises(TargetUnavailableError, match=f"The key '{key}'"):
+        preview(settings, PreviewArguments(name=made["name"], mode="overwrite"), silent)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_search_finds_no_difference_in_what_came_damaged(key: str, full: Server, line: Line, storage: Path) -> None:
+    take(full, storage, engine="scan")
+    settings = settings_for(full, storage, redis_url=line.url)
+    flipped = line.flip(Reply(b"DUMP", of=key.encode(), at=5))
+    found = search(settings, SearchArguments(key=key), silent)
+    assert flipped.happened
+    (database,) = found["found"]
+    assert [one["change"] for one in database["versions"]] == ["identical", "first"]
+
+
+@pytest.mark.parametrize("engine", ["scan", "typed"])
+@pytest.mark.parametrize("bit", range(8))
+def test_a_name_that_is_damaged_in_a_scan_is_noticed_by_numbers(
+    bit: int, engine: str, full: Server, line: Line, storage: Path
+) -> None:
+    full.client().flushall()
+    full.client().mset({f"key:{one:04}": "x" for one in range(0, 3000, 10)})
+    at = place_of(full, b"key:", b"SCAN", b"0", b"COUNT", b"16") + len("key:00")
+    flipped = line.flip(Reply(b"SCAN", at=at), bit=bit)
+    try:
+        made = taken(full, line, storage, engine=engine, format="json")
+    except SourceUnavailableError:
+        assert listed(storage) == []
+    else:
+        assert (made["kind"], made["keys"]) == ("partial", 299)
+    assert flipped.happened
+
+
+SAMPLED = [name for name in KEYS if "large" not in name]
+ASKED = {
+    "string": (b"value", b"GET", b"string"),
+    "number": (b"345", b"GET", b"number"),
+    "list": (b"element", b"LRANGE", b"list", b"0", b"-1"),
+    "set": (b"member", b"SMEMBERS", b"set"),
+    "zset": (b".5", b"ZRANGE", b"zset", b"0", b"-1", b"WITHSCORES"),
+    "hash": (b"value", b"HGETALL", b"hash"),
+    "stream": (b"value", b"XINFO", b"STREAM", b"stream", b"FULL", b"COUNT", b"1000"),
+}
+"""Of each type a piece of the answer, and with what it is asked for."""
+
+
+def place_of(server: Server, piece: bytes, *asked: bytes) -> int:
+    """Where that piece is in an answer, as moments count."""
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(pack(*asked))
+        answer = b""
+        while piece not in answer:
+            answer += connection.recv(1 << 16)
+    place = answer.index(piece)
+    return place - answer.index(b"\r\n") - 2 if answer.startswith(b"$") else place
+
+
+@pytest.fixture
+def few(server: Server) -> Server:
+    """So few keys that all of them are in the sample."""
+    for name in SAMPLED:
+        KEYS[name](server.client(), name)
+    return server
+
+
+def reply_to(key: str, server: Server, *, always: bool) -> Reply:
+    """A byte of the value in what the ordinary command answers."""
+    piece, *asked = ASKED[key]
+    return Reply(asked[0], of=asked[1], at=place_of(server, piece, *asked), always=always)
+
+
+@pytest.mark.parametrize("key", SAMPLED)
+def test_the_sample_of_a_typed_backup_heals_what_came_damaged_once(
+    key: str, few: Server, wire_to: WireTo, storage: Path
+) -> None:
+    line = wire_to(few)
+    flipped = line.flip(reply_to(key, few, always=False))
+    made = taken(few, line, storage, engine="typed", format="json")
+    assert flipped.happened
+    assert f"{len(SAMPLED)} of them, chosen by chance, are what DUMP gives" in made["warnings"][0]
+    assert_good_values(few, storage, made["name"])
+
+
+def assert_good_values(server: Server, storage: Path, name: str) -> None:
+    """The same, but for the times of streams' consumers, which no command can set."""
+    before = state(server, times=False)
+    server.client().flushall()
+    bring_back(server, storage, name)
+    assert state(server, times=False) == before
+
+
+@pytest.mark.parametrize("key", SAMPLED)
+def test_the_sample_of_a_typed_backup_names_what_comes_damaged_each_time(
+    key: str, few: Server, wire_to: WireTo, storage: Path
+) -> None:
+    line = wire_to(few)
+    line.flip(reply_to(key, few, always=True))
+    with pytest.raises(SourceUnavailableError, match=rf" '{key}' of database 0 "):
+        taken(few, line, storage, engine="typed", format="json")
+    assert listed(storage) == []
+
+
+def test_without_dump_a_typed_backup_says_that_nothing_guards_its_values(
+    few: Server, wire_to: WireTo, storage: Path
+) -> None:
+    asking(few).execute_command("ACL", "SETUSER", "careful", "on", ">pw", "~*", "+@all", "-dump")
+    line = wire_to(few)
+    url = line.url.replace("//", "//careful:pw@")
+    flipped = line.flip(Reply(b"GET", of=b"string", at=3))
+    made = backup(settings_for(few, storage, redis_url=url), BackupArguments(engine="typed", format="json"), silent)
+    assert flipped.happened
+    (warning,) = made["warnings"]
+    assert warning.endswith("nothing tells whether bytes of this backup were changed on their way from the source.")
+
+
+def test_a_value_that_changes_all_the_time_is_no_damage(few: Server, wire_to: WireTo, storage: Path) -> None:
+    line = wire_to(few)
+    line.call(Reply(b"DUMP", of=b"number", always=True), lambda: few.client().incr("number"))
+    line.call(Reply(b"GET", of=b"number", always=True), lambda: few.client().incr("number"))
+    made = taken(few, line, storage, engine="typed", format="json")
+    assert made["keys"] == len(SAMPLED)
+
+
+def test_a_type_that_came_damaged_is_asked_for_again(few: Server, wire_to: WireTo, storage: Path) -> None:
+    line = wire_to(few)
+    flipped = line.flip(Reply(b"TYPE", of=b"zset", at=2))
+    made = taken(few, line, storage, engine="typed", format="json")
+    assert flipped.happened
+    assert made["keys_by_db"]["0"]["zset"] == 1
+    assert_good_values(few, storage, made["name"])
+    for name in SAMPLED:
+        few.client().delete(name)
+        KEYS[name](few.client(), name)
+    asking(few).execute_command("ACL", "SETUSER", "careful", "on", ">pw", "~*", "+@all", "-dump")
+    flipped = line.flip(Reply(b"TYPE", of=b"zset", at=2))
+    entries = [
+        entry
+        for batch in Typed(Endpoint(line.url.replace("//", "//careful:pw@"), SOURCE), [0]).batches()
+        for entry in batch
+    ]
+    assert flipped.happened
+    assert {entry.key: entry.type for entry in entries}[b"zset"] == "zset"
+
+
+FAULTS: dict[str, Callable[[Line, Any], Any]] = {
+    "flip": lambda line, moment: line.flip(moment, bit=2),
+    "drop": lambda line, moment: line.drop(moment),
+    "double": lambda line, moment: line.double(moment),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("data_format", SCANS)
+@pytest.mark.parametrize("at", [0, 1, 9, -1])
+@pytest.mark.parametrize("nth", [1, 40, 100])
+def test_a_byte_that_is_changed_in_a_payload_costs_nothing_or_is_an_error_in_words(
+    nth: int, at: int, data_format: str, fault: str, full: Server, line: Line, storage: Path
+) -> None:
+    happened = FAULTS[fault](line, Reply(b"DUMP", nth=nth, at=at))
+    try:
+        made = taken(full, line, storage, engine="scan", format=data_format)
+    except BackupSystemError:
+        assert listed(storage) == []
+    else:
+        assert_good(full, storage, made["name"])
+    assert happened.happened
+
+
+PLACES_IN_ALL = [*range(0, 30_000, 997)]
+"""Of what is answered on one connection, that many bytes at the least."""
+
+
+@pytest.fixture
+def small(server: Server) -> Server:
+    """Keys of all types, none of which expires: nothing seals the time at which a key does."""
+    for name in SAMPLED:
+        KEYS[name](server.client(), name)
+    server.client().mset({f"key:{one:05}": f"value {one}" for one in range(0, 10_000, 10)})
+    return server
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bit", [0, 3, 6])
+@pytest.mark.parametrize("place", PLACES_IN_ALL)
+def test_no_flipped_bit_of_a_scan_gives_a_good_backup_of_other_data(
+    place: int, bit: int, small: Server, wire_to: WireTo, storage: Path
+) -> None:
+    line = wire_to(small)
+    flipped = line.flip(After(place), bit=bit)
+    try:
+        made = taken(small, line, storage, engine="scan")
+    except BackupSystemError:
+        assert listed(storage) == []
+    else:
+        if made["kind"] == "backup":
+            assert_good(small, storage, made["name"])
+    assert flipped.happened
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["flip", "double"])
+@pytest.mark.parametrize("place", PLACES_IN_ALL)
+def test_whatever_is_changed_in_a_typed_backup_it_ends_in_words(
+    place: int, fault: str, small: Server, wire_to: WireTo, storage: Path
+) -> None:
+    line = wire_to(small)
+    happened = FAULTS[fault](line, After(place))
+    try:
+        made = taken(small, line, storage, engine="typed", format="json")
+    except BackupSystemError:
+        assert listed(storage) == []
+    else:
+        assert listed(storage) == [made["name"]]
+    assert happened.happened
