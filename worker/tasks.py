@@ -13,7 +13,7 @@ from celery import Task, signals
 from celery.exceptions import Ignore, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 
 from worker import backup as backups
-from worker import broker, heartbeat, inquiry, logs, reaper
+from worker import broker, heartbeat, inquiry, logs, reaper, scratch
 from worker import ping as pings
 from worker import preview as previews
 from worker import prune as prunes
@@ -250,6 +250,11 @@ def _task_failed(task_id: str, exception: BaseException, **_: Any) -> None:
 @signals.setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
     logs.configure(load().log_level)
+
+
+@signals.worker_init.connect
+def _worker_is_made(**_: Any) -> None:
+    scratch.own_folder()
 
 
 @signals.worker_ready.connect

@@ -18,6 +18,7 @@ What there is, each as a fixture that any test can ask for (fixtures.py):
 - `freezer`: stops processes and has them go on (freezer.py), and waits until they really have.
 - `strace`: a command under strace that fails, or is killed at, the nth such system call (programs.py).
 - `faketime`: a command that believes in another time (programs.py).
+- `impatient`: in this process sources and targets are waited for as if a minute were a few seconds.
 
 A test asserts that its fault happened: one that has not come about proves nothing. The outcome is always the same: bounded
 time, one plain sentence, exact counts, nothing half listed. Quick ones run always; sweeps are marked `slow`.

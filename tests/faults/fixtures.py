@@ -9,8 +9,12 @@ from tests.faults import programs
 from tests.faults.freezer import Freezer
 from tests.faults.line import Line
 from tests.servers import Server
+from worker.connection import SOURCE, TARGET
 
 WireTo = Callable[[Server], Line]
+
+SOON = 2.5
+"""Seconds that stand for a minute where somebody is `impatient`."""
 
 
 @pytest.fixture
@@ -40,3 +44,15 @@ def faketime() -> Callable[..., dict[str, str]]:
     """`faketime(env, "2026-03-29 00:30:00")`: an environment in another time."""
     programs.needs_faketime()
     return programs.faketime
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Sources and targets are waited for as if a minute were SOON."""
+    before = [(role, role.connect_seconds, role.answer_seconds) for role in (SOURCE, TARGET)]
+    for role, _, _ in before:
+        # They are frozen, and known by name to all that connects.
+        vars(role).update(connect_seconds=SOON, answer_seconds=SOON)
+    yield
+    for role, connect, answer in before:
+        vars(role).update(connect_seconds=connect, answer_seconds=answer)

@@ -32,14 +32,11 @@ class Fault:
     moment: Moment
     act: Callable[["_Way"], None]
     seen: int = 0
+    happened: bool = False
     _over: threading.Event = field(default_factory=threading.Event)
 
-    @property
-    def happened(self) -> bool:
-        return self._over.is_set()
-
     def wait(self, seconds: float = 30) -> None:
-        """Until it has happened."""
+        """Until it has happened, and is over where it takes some time."""
         assert self._over.wait(seconds), f"nothing went wrong: {self.moment}"
 
     def counts(self, words: list[bytes]) -> bool:
@@ -52,12 +49,13 @@ class Fault:
         return self.seen == moment.nth or (isinstance(moment, Reply) and moment.always and self.seen > moment.nth)
 
     def comes_about(self, way: "_Way") -> None:
-        if isinstance(self.moment, Reply) and self.moment.always:
-            self._over.set()
-        elif self._over.is_set():
+        """Once, or each time where the moment says so."""
+        if self.happened and not (isinstance(self.moment, Reply) and self.moment.always):
             return
-        self._over.set()
+        # Known before anybody can see what it does.
+        self.happened = True
         self.act(way)
+        self._over.set()
 
 
 class Line:

@@ -14,7 +14,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.backups import files, take
 from tests.conftest import StartServer
-from tests.faults.fixtures import WireTo
+from tests.faults.fixtures import SOON, WireTo
 from tests.faults.line import Line
 from tests.faults.moments import NOW, After, Asked, Moment, Reply
 from tests.processes import PYTHON, Background, environment
@@ -22,7 +22,7 @@ from tests.servers import Binary, Server
 from worker import broker
 from worker.backup import BackupArguments, backup
 from worker.config import Settings
-from worker.connection import SOURCE, TARGET, Endpoint
+from worker.connection import SOURCE, Endpoint
 from worker.errors import (
     BackupSystemError,
     BrokerUnavailableError,
@@ -42,23 +42,9 @@ from worker.stats import stats
 from worker.wire import Wire, pack
 
 RATE = 5
-SOON = 2.5
-"""Seconds that stand for a minute."""
 TOO_SLOW = rf"(sends|takes) less than 1 KB a second for {SOON} seconds while .*: is the network slow"
 SLOWER_STILL = rf"did not answer in time while|{TOO_SLOW}"
 KEYS = 3000
-
-
-@pytest.fixture
-def impatient() -> Any:
-    """Sources and targets are waited for as if a minute were a second or two."""
-    before = [(role, role.connect_seconds, role.answer_seconds) for role in (SOURCE, TARGET)]
-    for role, _, _ in before:
-        # They are frozen, and known by name to all that connects.
-        vars(role).update(connect_seconds=SOON, answer_seconds=SOON)
-    yield
-    for role, connect, answer in before:
-        vars(role).update(connect_seconds=connect, answer_seconds=answer)
 
 
 impatiently = pytest.mark.usefixtures("impatient")

@@ -88,7 +88,6 @@ class Replication:
 
     def _line(self, wire: Wire) -> bytes:
         """The next line that is not empty: bare newlines are how the server says that it is still at work."""
-        wire.await_more()
         while True:
             line, found, rest = self._received.partition(b"\n")
             if found:
