@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +64,30 @@ _IN_PACKAGES = (
 )
 
 
+def _ports() -> Iterator[int]:
+    """Ports for what this process starts. Below those that the kernel gives to connections, and of each of pytest's
+    processes others: a port that was free a moment ago is not taken by somebody else before its server listens.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PROCESSES
+    each = len(_PORTS) // _PROCESSES
+    own = _PORTS[worker * each : (worker + 1) * each]
+    # Beside another run of the tests on this machine, not at the same one.
+    return cycle([*own[(begin := os.getpid() % each) :], *own[:begin]])
+
+
+_PORTS, _PROCESSES = range(27_000, 32_700), 8
+_next_port = _ports()
+
+
 def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port that nobody listens at, and that nobody else is told of."""
+    while True:
+        port = next(_next_port)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            # As a server does: what has just ended there does not count.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def _describe(path: str) -> Binary:
