@@ -22,7 +22,7 @@ task_default_exchange = "redis_backup"
 # A dashboard never waits behind an hour of backup. By name, so that `celery call` is routed as well.
 task_routes = {
     f"worker.tasks.{name}": {"queue": "quick"}
-    for name in ("stats", "ping", "preview", "search", "prune", "delete", "reap")
+    for name in ("stats", "ping", "preview", "search", "prune", "delete", "pin", "unpin", "reap")
 }
 
 # JSON only: whoever reaches the broker must not be able to hand us objects.

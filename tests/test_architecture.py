@@ -19,7 +19,7 @@ LAYERS = {
     ),
     "how tasks travel": "celeryconfig",
     "verbs": (
-        "worker.backup worker.restore worker.before worker.present worker.undo worker.wayback worker.pairs worker.preview worker.freshness worker.search worker.verify worker.adopt worker.repair worker.export worker.prune worker.stats worker.ping"
+        "worker.backup worker.restore worker.before worker.present worker.undo worker.wayback worker.pairs worker.preview worker.freshness worker.search worker.verify worker.adopt worker.repair worker.export worker.prune worker.pin worker.stats worker.ping"
     ),
     "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.promotion worker.surplus",
     "which keys, and where to": "worker.inquiry worker.fitting worker.settled worker.standing worker.page worker.meaning worker.history worker.alive worker.places worker.request worker.findings worker.samples worker.fingerprint worker.selection worker.check worker.sound worker.redirection",
@@ -32,7 +32,7 @@ LAYERS = {
         "worker.sources worker.completeness worker.compare worker.differences worker.longstring worker.live worker.leftalone worker.modules worker.primary worker.keyset worker.libraries worker.target worker.loadable worker.writing worker.payloads worker.flow worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
     ),
     "a Redis": "worker.lease worker.broker worker.pace worker.facts worker.wire worker.connection worker.timeouts",
-    "ground": "worker.digest worker.buckets worker.scratch worker.aside worker.tally worker.entries worker.meter worker.progress worker.globs worker.sentinel worker.logs worker.config worker.fields worker.faults",
+    "ground": "worker.behalf worker.digest worker.buckets worker.scratch worker.aside worker.tally worker.entries worker.meter worker.progress worker.globs worker.sentinel worker.logs worker.config worker.fields worker.faults",
     "errors": "worker.errors",
     "the version": "worker",
 }

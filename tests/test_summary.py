@@ -122,9 +122,13 @@ def test_while_the_first_is_on_its_way_nobody_is_told_to_make_it() -> None:
 
 def test_a_backup_of_the_future_hides_no_failure_that_came_after_it() -> None:
     failed = run("FAILURE", 0.5, error="Why.")
-    given = situation(backup(-3), Memory(alive=ALIVE, backups=[failed]))
-    assert headlines(given) == ["The last backup failed", "The newest backup is dated in the future"]
-    assert summary.verdict(given).last == "The newest good backup, with 1 key, is dated in the future."
+    given = situation(None, Memory(alive=ALIVE, backups=[failed]), ahead=[backup(-3)])
+    assert headlines(given) == ["The last backup failed", "A backup is dated in the future"]
+    assert (
+        summary.verdict(given).last
+        == "There is no good backup of this source yet, but for what is dated in the future."
+    )
+    assert headlines(situation(None, ahead=[backup(-3)])) == ["A backup is dated in the future"]
 
 
 def test_a_failure_of_the_future_is_told_without_its_age() -> None:
@@ -224,11 +228,12 @@ def test_that_the_last_backup_is_partial_is_said_whether_or_not_its_run_is_remem
 
 
 def test_a_backup_of_the_future_and_problems_in_storage_are_warnings() -> None:
-    given = situation(backup(-3), problems=["One.", "Two."])
+    given = situation(backup(3), problems=["One.", "Two."], ahead=[backup(-3)])
     assert headlines(given) == [
         "Not everything in storage is a good backup",
-        "The newest backup is dated in the future",
+        "A backup is dated in the future",
     ]
+    assert summary.verdict(given).last.startswith("Last good backup 3 hours ago")
     assert summary.verdict(given).findings[0].text.startswith("2 problems")
 
 

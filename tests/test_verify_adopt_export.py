@@ -34,7 +34,7 @@ from worker.adopt import AdoptArguments, adopt
 from worker.compression import COMPRESSIONS
 from worker.config import CompressionName, Settings
 from worker.entries import Entry
-from worker.errors import ArtifactError, BackupSystemError, FormatError, NotFoundError, RefusedError, UsageError
+from worker.errors import ArtifactError, BackupSystemError, FormatError, NotFoundError, UsageError
 from worker.export import export
 from worker.formats import portable
 from worker.formats.rdb_writing import write
@@ -512,15 +512,14 @@ def test_a_value_that_cannot_be_decoded_names_its_key(settings: Settings, tmp_pa
     assert files(tmp_path) == ["dump.rdb"]
 
 
-def test_a_backup_in_the_future_stops_prune_until_it_is_gone(settings: Settings, storage: Path) -> None:
-    stored(storage, DUMP)
-    ahead = "redis_backup_20991231_235959.rdb"
-    Folder(storage).put(ahead, DUMP)
-    catalogue.add(Folder(storage), manifest_of(ahead, DUMP))
-    before = files(storage)
-    with pytest.raises(RefusedError, match="dated in the future"):
-        prune(settings, PruneArguments(keep=1), silent)
-    assert files(storage) == before
+def test_a_backup_in_the_future_is_kept_and_pushes_out_nothing(settings: Settings, storage: Path) -> None:
+    for name in (NAME, "redis_backup_20231204_143022.rdb", "redis_backup_20991231_235959.rdb"):
+        Folder(storage).put(name, DUMP)
+        catalogue.add(Folder(storage), manifest_of(name, DUMP))
+    told = prune(settings, PruneArguments(keep=1), silent)
+    assert [one["name"] for one in told["deleted"]] == ["redis_backup_20231204_143022.rdb"]
+    assert [one["name"] for one in told["kept"]] == ["redis_backup_20991231_235959.rdb", NAME]
+    assert "redis_backup_20991231_235959.rdb is dated in the future" in told["warnings"][0]
 
 
 def test_prune_deletes_nothing_while_the_newest_backup_is_damaged(settings: Settings, storage: Path) -> None:

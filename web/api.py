@@ -20,6 +20,7 @@ from web.shapes import (
     Numbers,
     Outcome,
     Page,
+    PinBody,
     PruneBody,
     Queued,
     RunList,
@@ -149,6 +150,23 @@ def delete(path: Named) -> Answer:
     _in_full(path.name, "delete it")
     known.in_full(path.name)
     return _queued(jobs.ask(tasks.delete, tasks.DeleteArguments(name=path.name), g.identity.name))
+
+
+@api.post("/backups/<name>/pin", responses={**_QUEUED, **_faults(404)})
+@needs("restore")
+def pin(path: Named, body: PinBody) -> Answer:
+    """Keep a backup from every prune; it is said with the reason wherever it is shown."""
+    known.in_full(path.name)
+    return _queued(jobs.ask(tasks.pin, tasks.PinArguments(name=path.name, why=body.why), g.identity.name))
+
+
+@api.delete("/backups/<name>/pin", responses={**_QUEUED, **_faults(404)})
+@needs("restore")
+def unpin(path: Named) -> Answer:
+    """Leave a backup, named in full, to retention again."""
+    _in_full(path.name, "unpin it")
+    known.in_full(path.name)
+    return _queued(jobs.ask(tasks.unpin, tasks.UnpinArguments(name=path.name), g.identity.name))
 
 
 @api.get("/backup/list", responses={200: BackupList})

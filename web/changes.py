@@ -117,6 +117,27 @@ def delete(name: str) -> Response | Answer:
     return _ask(ask, partial(show_backup, name))
 
 
+@pages.post("/backups/<name>/pin")
+@needs("restore")
+def pin(name: str) -> Response | Answer:
+    """Keep a backup from every prune."""
+
+    def ask(who: str) -> str:
+        return jobs.ask(tasks.pin, forms.arguments(tasks.PinArguments, request.form, name=known.in_full(name)), who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/backups/<name>/unpin")
+@needs("restore")
+def unpin(name: str) -> Response | Answer:
+    """Leave a backup to retention again."""
+    return _ask(
+        lambda who: jobs.ask(tasks.unpin, tasks.UnpinArguments(name=known.in_full(name)), who),
+        partial(show_backup, name),
+    )
+
+
 @pages.post("/schedule/prune")
 @needs("restore")
 def prune() -> Response | Answer:
@@ -134,6 +155,8 @@ def ask_source() -> Response | Answer:
 @pages.get("/backups/create")
 @pages.get("/backups/<name>/verify")
 @pages.get("/backups/<name>/delete")
+@pages.get("/backups/<name>/pin")
+@pages.get("/backups/<name>/unpin")
 @pages.get("/schedule/prune")
 @pages.get("/system/ask")
 @needs("read")

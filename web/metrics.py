@@ -68,6 +68,8 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
     yield _gauge("backups", "Backups in storage.", len(found.backups))
     yield _gauge("partial_backups", "Backups in storage that do not hold all they should.", len(found.partials))
     yield _gauge("problems", "Things in storage that are no whole backup.", len(found.problems))
+    ahead = sum(one.is_ahead(datetime.now(UTC)) for one in (*found.ahead, *found.undos))
+    yield _gauge("backups_ahead", "Backups that are dated in the future, and count for nothing.", ahead)
     yield _gauge("damaged_manifests", "Backups whose manifest is not what was written.", len(found.damaged))
     yield _gauge("stored_bytes", "Bytes of all backups in storage.", sum(one.bytes.stored for one in found.backups))
     yield _gauge("storage_free_bytes", "Bytes that the storage still takes.", storage.free_bytes())

@@ -111,6 +111,8 @@ _OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {
     "prune": _prune,
     "delete": lambda value: f"{value.get('deleted')} is deleted.",
     "repair": lambda value: f"{counted(len(value.get('repaired', ())), 'manifest')} made anew.",
+    "pin": lambda value: f"{value.get('pinned')} is kept: {value.get('why')}.",
+    "unpin": lambda value: f"{value.get('unpinned')} is left to retention again.",
     "search": _search,
     "stats": _stats,
     "ping": lambda value: f"The source at {value.get('address')} answers.",

@@ -16,7 +16,7 @@ from web.auth import needs
 from web.memory import Memory, remember
 from worker import catalogue, retention, schedule
 from worker.config import WebSettings, load_web
-from worker.errors import BackupSystemError, StorageError
+from worker.errors import StorageError
 from worker.manifest import Manifest
 from worker.storage import open_storage
 
@@ -40,7 +40,9 @@ class Stored:
     """The folder, where it is not there."""
     partials: list[Manifest] = field(default_factory=list)
     listed: list[Manifest] = field(default_factory=list)
-    """The backups and the partial ones, newest first."""
+    """The backups, and those that count for nothing, newest first."""
+    ahead: list[Manifest] = field(default_factory=list)
+    """Those that are dated in the future."""
     damaged: list[catalogue.Damaged] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
@@ -67,7 +69,7 @@ def stored(settings: WebSettings) -> Stored:
     except StorageError as error:
         return Stored([], [], str(error))
     missing = None if storage.path.exists() else str(storage)
-    shown = {name: getattr(found, name) for name in ("undos", "partials", "listed", "damaged", "warnings")}
+    shown = {name: getattr(found, name) for name in ("undos", "partials", "listed", "ahead", "damaged", "warnings")}
     return Stored(found.backups, found.problems, missing=missing, **shown)
 
 
@@ -112,6 +114,7 @@ def situation(settings: WebSettings, memory: Memory, found: Stored, now: datetim
         next_run=_next_run(settings, newest, now),
         memory=memory,
         problems=found.problems,
+        ahead=found.ahead,
         partial=next((one for one in found.partials if one.scope == catalogue.scope_of(settings)), None),
         names=frozenset(one.name for one in found.listed),
         fault=found.fault,
@@ -159,11 +162,7 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     settings, now = load_web(), datetime.now(UTC)
     memory, found = remember(settings), stored(settings)
     own = found.own(settings)
-    try:
-        undos = retention.Undos(found.undos, settings.backup_undo_days)
-        decisions, refused = retention.decide(found.listed, settings.backup_keep, now, undos), None
-    except BackupSystemError as problem:
-        decisions, refused = [], str(problem)
+    decisions = retention.decide(found.listed, found.undos, retention.policy_of(settings), now)
     return render_template(
         "schedule.html",
         settings=settings,
@@ -173,7 +172,8 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
         last=memory.planned,
         decisions=decisions,
         doomed=[one for one in decisions if not one.keep],
-        refused=refused or found.fault,
+        warnings=found.warnings,
+        fault=found.fault,
         error=error,
     ), status
 

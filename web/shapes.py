@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from worker.catalogue import Damaged
 from worker.manifest import Manifest
 from worker.run import Operation, Run, State
-from worker.tasks import BackupArguments, PruneArguments
+from worker.tasks import BackupArguments, PruneArguments, Reason
 
 PER_PAGE, MOST_PER_PAGE = 50, 200
 # A key of flask-openapi3's own, that pydantic hands through: the body may be left out.
@@ -48,12 +48,21 @@ def _whole(value: object) -> object:
 
 
 class PruneBody(PruneArguments):
-    """How many backups to keep (default: the setting BACKUP_KEEP), and whether only to say what would go."""
+    """How many backups to keep (default: the settings BACKUP_KEEP and BACKUP_KEEP_MANUAL), and whether only to say what would go."""
 
     # So that `"dry_run": 0` is an error and not a real run; but JSON has one kind of numbers.
     model_config = ConfigDict(**_OPTIONAL, strict=True)
 
     keep: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = None
+    keep_manual: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = None
+
+
+class PinBody(BaseModel):
+    """Why it is kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: Reason = Field(description="One line, shown wherever the backup is.")
 
 
 class Named(BaseModel):
@@ -125,6 +134,7 @@ class Numbers(BaseModel):
 
     count: int
     bytes: int
+    ahead: list[str] = Field(description="Backups that are dated in the future: they count for nothing.")
     newest: str | None
     oldest: str | None
     last_good_at: str | None

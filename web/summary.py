@@ -1,20 +1,19 @@
 """Whether all is well, in words: what a person should know first. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
 from web import telling
 from web.memory import Memory
 from web.words import age, counted, listed, span
+from worker import catalogue
 from worker.manifest import Manifest
 from worker.run import Run
 
 Level = Literal["good", "warning", "bad"]
 _LATE = 1.1
-_CLOCKS = timedelta(minutes=5)
-"""By as much the clocks of two machines may differ."""
 _GRACE = timedelta(minutes=10)
 """The schedule looks now and then, and a backup takes its time: only what is later than that is overdue."""
 
@@ -52,6 +51,8 @@ class Situation:
     """The folder of the storage, where it is not there."""
     partial: Manifest | None = None
     """The newest partial backup of this source."""
+    ahead: list[Manifest] = field(default_factory=list)
+    """Backups that are dated in the future."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +91,8 @@ def _last(situation: Situation) -> str:
     if situation.fault is not None:
         return "Nobody can tell which backups there are."
     if newest is None:
-        return "There is no good backup of this source yet."
-    if newest.created_at > situation.now + _CLOCKS:
-        return f"The newest good backup, with {counted(newest.keys, 'key')}, is dated in the future."
+        dated = ", but for what is dated in the future" if situation.ahead else ""
+        return f"There is no good backup of this source yet{dated}."
     return f"Last good backup {age(newest.created_at, situation.now)}, with {counted(newest.keys, 'key')}."
 
 
@@ -128,10 +128,8 @@ def _storage(situation: Situation) -> Iterator[Finding]:
 
 def _backups(situation: Situation) -> Iterator[Finding]:
     newest, memory = situation.newest, situation.memory
-    # One that is dated in the future says nothing of what has come after it.
-    told = newest if newest is not None and newest.created_at <= situation.now + _CLOCKS else None
-    failed = last_failure(memory.backups, told)
-    partial = _last_as_partial(situation.partial, told, failed)
+    failed = last_failure(memory.backups, newest)
+    partial = _last_as_partial(situation.partial, newest, failed)
     if partial is not None:
         text = f"{partial.warnings[0]} {partial.name} holds what could be read, and counts as no backup."
         yield Finding("bad", "The last backup is partial", text)
@@ -143,18 +141,17 @@ def _backups(situation: Situation) -> Iterator[Finding]:
     if situation.fault is not None:
         return
     if newest is None:
-        if failed is None and partial is None:
+        if failed is None and partial is None and not situation.ahead:
             first = (
                 "The first one is on its way." if _unfinished(memory) else "Make the first one now: it takes one click."
             )
             yield Finding("warning", "There is no backup yet", first)
-    elif newest.created_at > situation.now + _CLOCKS:
-        text = f"{newest.name} is dated {age(newest.created_at, situation.now)}: set this machine's clock right."
-        yield Finding("warning", "The newest backup is dated in the future", text)
     elif situation.now - newest.created_at > situation.promise:
         old = span((situation.now - newest.created_at).total_seconds())
         text = f"The newest backup is {old} old, and none may be older than {span(situation.promise.total_seconds())}."
         yield Finding("bad", "A backup is overdue", text)
+    for one in situation.ahead:
+        yield Finding("warning", "A backup is dated in the future", catalogue.of_ahead(one))
     damaged = sorted(set(memory.damaged) & situation.names)
     for name in damaged:
         yield Finding("bad", "A backup is damaged", f"{name}: {memory.damaged[name]}")

@@ -13,7 +13,7 @@ from worker.run import Run
 
 ROLES = {
     "jobs": "backups, restores, undos, verifications",
-    "quick": "statistics, checks, previews, searches, pruning, deletions",
+    "quick": "statistics, checks, previews, searches, pruning, pinning, deletions",
     "celery": "everything",
     "beat": "the schedule",
 }
@@ -66,6 +66,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_DATABASES": "all" if databases is None else listed(sorted(databases)),
         "BACKUP_PACE": settings.backup_pace,
         "BACKUP_KEEP": str(settings.backup_keep),
+        "BACKUP_KEEP_MANUAL": str(settings.backup_keep_manual),
         "BACKUP_UNDO_DAYS": str(settings.backup_undo_days),
         "BACKUP_DAILY_AT": f"{settings.backup_daily_at:%H:%M}",
         "BACKUP_EVERY_HOURS": f"{settings.backup_every_hours:g}",

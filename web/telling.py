@@ -20,6 +20,8 @@ KINDS = {
     "delete": "Deletion",
     "adopt": "Adoption",
     "repair": "Repair of manifests",
+    "pin": "Pinning",
+    "unpin": "Unpinning",
     "stats": "Statistics",
     "ping": "Check of the source",
 }
@@ -163,7 +165,9 @@ def described(operation: str, told: dict[str, Any]) -> str:
         return _options(told)
     if operation == "prune":
         kept = f"keeping {told['keep']}" if told.get("keep") else ""
-        return listed([word for word in (kept, "only looking" if told.get("dry_run") else "") if word])
+        manual = f"{told['keep_manual']} made by hand" if told.get("keep_manual") else ""
+        only = f"only what {told['made_by']} made" if told.get("made_by") else ""
+        return listed([word for word in (kept, manual, only, "only looking" if told.get("dry_run") else "") if word])
     return ""
 
 

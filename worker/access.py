@@ -26,7 +26,7 @@ from worker.config import Settings
 from worker.errors import BrokerUnavailableError, NotFoundError, RefusedError, UsageError
 
 Scope = Literal["read", "backup", "restore"]
-"""read: look and download; backup: make and verify; restore: restore, delete, prune: whatever can lose data."""
+"""read: look and download; backup: make and verify; restore: restore, delete, prune, pin: whatever can lose data or fill the storage."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 REMEMBERED_SECONDS = 600

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ConfigDict, StrictBool
 
 from worker import __version__, artifact, catalogue
+from worker.behalf import asker, trigger_of
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.config import CompressionName, FormatName, Settings
 from worker.draft import Draft
@@ -88,6 +89,8 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
                 "bytes": Size(raw=walked.raw_bytes, stored=stored.bytes),
                 "sha256": stored.sha256,
                 "pin_reason": "it was adopted",
+                "trigger": trigger_of(asker()),
+                "asked_by": asker(),
             }
             manifest = Manifest(**about, duration_seconds=round(time.monotonic() - clock, 3))
             return catalogue.commit(storage, draft, manifest, "backup_adopted")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import ResponseError
 
 from worker import __version__, artifact, catalogue, lock, sources
+from worker.behalf import asker, trigger_of
 from worker.completeness import Watch
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
 from worker.config import CompressionName, EngineName, FormatName, Settings
@@ -111,6 +112,7 @@ def _make(
         described = _fill(draft, plan, began, progress)
         described["warnings"] += _warnings(plan, settings.celery_broker_url)
         seconds = round(time.monotonic() - clock, 3)
+        described |= {"trigger": trigger_of(asker()), "asked_by": asker()}
         manifest = Manifest(**described, name=draft.name, created_at=began, duration_seconds=seconds)
         still_ours()
         event = "partial_backup_kept" if manifest.kind == "partial" else "backup_created"
@@ -127,12 +129,12 @@ def check_complete(made: dict[str, Any]) -> None:
 
 
 def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifest | None:
-    """A backup of the same scope that keeps the promise of freshness; adopted ones promise nothing."""
+    """A backup of the same scope that keeps the promise of freshness, whoever asked for it; adopted ones promise nothing."""
     if hours is None:
         return None
     alike = catalogue.own(catalogue.read(storage).backups, scope)
     limit = hours * 3600
-    return alike[0] if alike and 0 <= alike[0].age_seconds(datetime.now(UTC)) < limit else None
+    return alike[0] if alike and alike[0].age_seconds(datetime.now(UTC)) < limit else None
 
 
 def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -42,13 +42,17 @@ class Damaged:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is in storage, newest first: the backups, and apart from them those of kind `undo` and of kind `partial`."""
+    """What is in storage, newest first: the backups, and apart from them those of kind `undo` and of kind `partial`, and
+    whatever is dated in the future.
+    """
 
     backups: list[Manifest]
     problems: list[str]
     """What is wrong with the rest, in sentences."""
     undos: list[Manifest] = field(default_factory=list)
     partials: list[Manifest] = field(default_factory=list)
+    ahead: list[Manifest] = field(default_factory=list)
+    """Backups, partial ones too, that are dated in the future: they count for nothing."""
     damaged: list[Damaged] = field(default_factory=list)
     """Those among the problems whose manifest can be made anew."""
     warnings: list[str] = field(default_factory=list)
@@ -56,8 +60,8 @@ class Catalogue:
 
     @property
     def listed(self) -> list[Manifest]:
-        """The backups, the partial ones among them."""
-        return sorted(self.backups + self.partials, key=_age, reverse=True)
+        """The backups, those that count for nothing among them."""
+        return sorted(self.backups + self.partials + self.ahead, key=_age, reverse=True)
 
 
 def commit(storage: Folder, draft: Draft, manifest: Manifest, event: str) -> dict[str, Any]:
@@ -98,7 +102,8 @@ def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
     NotFoundError, ArtifactError where its manifest is damaged, StorageError where it cannot be read.
     """
     if name == LATEST:
-        found = newest(read(storage).backups, scope)
+        there = read(storage)
+        found = newest(there.backups or [one for one in there.ahead if one.kind != "partial"], scope)
         if found is None:
             raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
         return found
@@ -192,9 +197,20 @@ def read(storage: Folder) -> Catalogue:
         elif NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in files:
             problems.append(_missing(storage, name))
     found.sort(key=_age, reverse=True)
-    undos, partials = ([one for one in found if one.kind == kind] for kind in ("undo", "partial"))
-    backups = [one for one in found if one.kind not in ("undo", "partial")]
-    return Catalogue(backups, problems, undos, partials, damaged, warnings)
+    now = datetime.now(UTC)
+    undos, others = ([one for one in found if (one.kind == "undo") == is_undo] for is_undo in (True, False))
+    ahead, come = ([one for one in others if one.is_ahead(now) == is_ahead] for is_ahead in (True, False))
+    partials, backups = ([one for one in come if (one.kind == "partial") == is_one] for is_one in (True, False))
+    warnings += [of_ahead(one) for one in (*ahead, *undos) if one.is_ahead(now)]
+    return Catalogue(backups, problems, undos, partials, ahead, damaged, warnings)
+
+
+def of_ahead(one: Manifest) -> str:
+    """What is to be known of a backup that is dated in the future."""
+    return (
+        f"{one.name} is dated in the future: the clock of this machine was set back, or that backup was made with a wrong "
+        "clock. Until then it counts for nothing, and is not pruned."
+    )
 
 
 def _age(manifest: Manifest) -> tuple[datetime, str]:

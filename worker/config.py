@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     backup_pace: PaceName = "auto"
     """Key by key: `auto` is gentle beside live traffic, `full` is as fast as it can be."""
     backup_keep: int = Field(default=7, ge=1, le=100_000)
+    backup_keep_manual: int = Field(default=7, ge=1, le=100_000)
+    """How many of those are kept that were made by hand, and of those of each token."""
     backup_undo_days: int = Field(default=7, ge=0, le=3650)
     """How long a restore can be undone; with 0 nothing is kept for that."""
     backup_daily_at: TimeOfDay = time(3, 0)

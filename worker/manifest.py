@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from worker import digest
+from worker.behalf import Trigger
 from worker.config import CompressionName, FormatName
 from worker.entries import TYPES
 from worker.errors import ArtifactError, DamagedError
@@ -89,6 +90,10 @@ class Manifest(BaseModel):
     kind: Literal["backup", "adopted", "undo", "partial"] = "backup"
     """`undo`: what a restore was about to touch, as it was before. `partial`: what could be read while the source lost its
     data; its first warning says why. It counts as no backup."""
+    trigger: Trigger = "schedule"
+    """Whether a schedule asked for it, or somebody by hand: those push out none of a schedule's."""
+    asked_by: str | None = None
+    """Who: such as `beat daily`, `admin`, `token ci`; None where nobody was told."""
     data_format: FormatName
     rdb_version: int | None = None
     consistency: Literal["point-in-time", "per-key", "unknown"]

@@ -21,12 +21,17 @@ log = structlog.get_logger()
 
 
 class PruneArguments(BaseModel):
-    """How many backups to keep (default: the setting BACKUP_KEEP), and whether only to say what would go."""
+    """How many backups to keep (default: the settings BACKUP_KEEP and BACKUP_KEEP_MANUAL), and whether only to say what would go."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     keep: int | None = Field(default=None, ge=1)
+    """Of the schedule's."""
+    keep_manual: int | None = Field(default=None, ge=1)
+    """Of those made by hand, and of those of each token."""
     dry_run: StrictBool = False
+    made_by: str | None = Field(default=None, min_length=1, max_length=200)
+    """Delete nothing but what this one made by hand, such as `token ci`."""
 
 
 class DeleteArguments(BaseModel):
@@ -40,22 +45,19 @@ class DeleteArguments(BaseModel):
 def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> dict[str, Any]:
     """Keep the newest backups: what was (with `dry_run`: would be) deleted and kept, each with the reason.
 
-    Only files that a manifest stands for are deleted, and leftovers that carry a dead run's mark. The newest backup is
-    read back whole before anything older goes. Raises RefusedError and ArtifactError, then nothing was deleted.
+    Only files that a manifest stands for are deleted, and leftovers that carry a dead run's mark. What pushes a backup out
+    is read back whole before that goes. Raises ArtifactError, then nothing was deleted.
     """
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
     found = catalogue.read(storage)
-    undos = retention.Undos(found.undos, settings.backup_undo_days)
-    decisions = retention.decide(found.listed, arguments.keep or settings.backup_keep, datetime.now(UTC), undos)
+    decisions = _decided(settings, arguments, found)
     doomed = [decision for decision in decisions if not decision.keep]
     if doomed and not arguments.dry_run:
         _read_back(storage, decisions, progress)
         for decision in doomed:
             _remove(storage, decision.manifest.name)
-    swept = storage.sweep(_owned(storage), dry_run=arguments.dry_run) + _sweep_orphans(
-        storage, dry_run=arguments.dry_run
-    )
+    swept = [] if arguments.made_by else _sweep(storage, dry_run=arguments.dry_run)
     freed = sum(decision.manifest.bytes.stored for decision in doomed)
     if not arguments.dry_run:
         names, keys = [one.manifest.name for one in doomed], sum(one.manifest.keys or 0 for one in doomed)
@@ -69,7 +71,15 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
         "swept": swept,
         "freed_bytes": freed,
         "problems": found.problems,
+        "warnings": found.warnings,
     }
+
+
+def _decided(settings: Settings, arguments: PruneArguments, found: catalogue.Catalogue) -> list[retention.Decision]:
+    keep, manual = arguments.keep or settings.backup_keep, arguments.keep_manual or settings.backup_keep_manual
+    policy = retention.Policy(keep, manual, settings.backup_undo_days)
+    decisions = retention.decide(found.listed, found.undos, policy, datetime.now(UTC))
+    return retention.narrowed(decisions, arguments.made_by) if arguments.made_by else decisions
 
 
 def _told(decision: retention.Decision) -> dict[str, str]:
@@ -77,16 +87,13 @@ def _told(decision: retention.Decision) -> dict[str, str]:
 
 
 def _read_back(storage: Folder, decisions: list[retention.Decision], progress: Progress) -> None:
-    """Nothing is deleted before its replacement is verified: the newest backup must still be the bytes that were written.
+    """Nothing is deleted before its replacement is verified: the newest that pushes it out must still be what was written.
 
     An undo has none: what it kept was to be kept for some days.
     """
-    if all(one.keep for one in decisions if one.manifest.kind != "undo"):
-        return
-    whole = (one.manifest for one in decisions if one.manifest.kind not in ("undo", "partial"))
-    newest = next(whole, decisions[0].manifest)
-    with storage.open(newest.name) as file:
-        check(file, newest, progress)
+    for newest in retention.replacements(decisions):
+        with storage.open(newest.name) as file:
+            check(file, newest, progress)
 
 
 def _owned(storage: Folder) -> set[str]:
@@ -94,6 +101,10 @@ def _owned(storage: Folder) -> set[str]:
     names = [file.name for file in storage.files() if file.name.endswith(MANIFEST_SUFFIX)]
     backups = [name.removesuffix(MANIFEST_SUFFIX) for name in names]
     return {*names, *backups, *(name + NOTES_SUFFIX for name in backups)}
+
+
+def _sweep(storage: Folder, *, dry_run: bool) -> list[str]:
+    return storage.sweep(_owned(storage), dry_run=dry_run) + _sweep_orphans(storage, dry_run=dry_run)
 
 
 def _sweep_orphans(storage: Folder, *, dry_run: bool) -> list[str]:

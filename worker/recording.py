@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from worker import audit, logs, ownership
+from worker.behalf import acting_for
 from worker.config import Settings
 from worker.errors import BackupSystemError, BrokerUnavailableError
 from worker.lease import Lease, renewed
@@ -26,7 +27,7 @@ PATIENCE_SECONDS = 600
 """How long a broker that went away is waited for, to tell it how the run ended: without one no other work would come."""
 AUDITED = 1000
 """Characters of a list of keys in the audit log: thousands of its lines are kept."""
-_CHANGES = frozenset({"backup", "restore", "undo", "prune", "delete", "adopt", "repair"})
+_CHANGES = frozenset({"backup", "restore", "undo", "prune", "delete", "adopt", "repair", "pin", "unpin"})
 
 Verb = Callable[[Progress], dict[str, Any]]
 Check = Callable[[dict[str, Any]], None]
@@ -129,6 +130,7 @@ def perform(recording: Recording, verb: Verb, check: Check = accepted) -> dict[s
     _push_nobody_aside()
     try:
         with (
+            acting_for(run.asked_by),
             logs.run(run.id, run.operation, run.arguments.get("name")) as lines,
             recording.alive(lines),
             Reporter(recording.tell) as progress,

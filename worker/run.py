@@ -14,7 +14,20 @@ State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTE
 FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
 
 Operation = Literal[
-    "backup", "restore", "preview", "undo", "verify", "prune", "delete", "adopt", "repair", "search", "stats", "ping"
+    "backup",
+    "restore",
+    "preview",
+    "undo",
+    "verify",
+    "prune",
+    "delete",
+    "adopt",
+    "repair",
+    "pin",
+    "unpin",
+    "search",
+    "stats",
+    "ping",
 ]
 OPERATIONS: tuple[Operation, ...] = get_args(Operation)
 QUESTIONS = frozenset({"preview", "search", "stats", "ping"})

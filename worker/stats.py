@@ -40,6 +40,7 @@ def stats(settings: Settings) -> dict[str, Any]:
         "bytes": stored,
         "undos": {"count": len(found.undos), "bytes": sum(one.bytes.stored for one in found.undos)},
         "partials": {"count": len(found.partials), "bytes": sum(one.bytes.stored for one in found.partials)},
+        "ahead": [one.name for one in found.ahead],
         "newest": newest.name if newest else None,
         "oldest": oldest.name if oldest else None,
         "last_good_at": newest.created_at.isoformat() if newest else None,

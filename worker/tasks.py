@@ -14,6 +14,7 @@ from celery.exceptions import Ignore, SoftTimeLimitExceeded, TimeLimitExceeded, 
 
 from worker import backup as backups
 from worker import broker, heartbeat, inquiry, logs, reaper, scratch
+from worker import pin as pins
 from worker import ping as pings
 from worker import preview as previews
 from worker import prune as prunes
@@ -47,6 +48,9 @@ UndoArguments = undos.UndoArguments
 VerifyArguments = verifies.VerifyArguments
 PruneArguments = prunes.PruneArguments
 DeleteArguments = prunes.DeleteArguments
+PinArguments = pins.PinArguments
+UnpinArguments = pins.UnpinArguments
+Reason = pins.Reason
 StatsArguments = numbers.StatsArguments
 SearchArguments = inquiry.SearchArguments
 PingArguments = pings.PingArguments
@@ -64,7 +68,7 @@ CLAIM_TRIES = 10
 )
 def backup(self: Task, **arguments: Any) -> Data:
     """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
-    prune_after = partial(_send, prune, f"{self.request.get('asked_by') or 'unknown'}, after the backup")
+    prune_after = partial(_prune_after, self.request.get("asked_by") or "unknown")
 
     def check(made: Data) -> None:
         # Partial ones push each other out, however long no good one comes.
@@ -106,7 +110,7 @@ def verify(self: Task, **arguments: Any) -> Data:
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def prune(self: Task, **arguments: Any) -> Data:
-    """Delete what retention gives up. Arguments: keep, dry_run."""
+    """Delete what retention gives up. Arguments: keep, keep_manual, dry_run, made_by."""
     return _run(self, arguments, prunes.PruneArguments, prunes.prune)
 
 
@@ -114,6 +118,18 @@ def prune(self: Task, **arguments: Any) -> Data:
 def delete(self: Task, **arguments: Any) -> Data:
     """Delete one backup. Arguments: name."""
     return _run(self, arguments, prunes.DeleteArguments, lambda settings, given, _: prunes.delete(settings, given))
+
+
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+def pin(self: Task, **arguments: Any) -> Data:
+    """Keep one backup from every prune. Arguments: name, why."""
+    return _run(self, arguments, pins.PinArguments, lambda settings, given, _: pins.pin(settings, given))
+
+
+@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+def unpin(self: Task, **arguments: Any) -> Data:
+    """Leave one backup to retention again. Arguments: name."""
+    return _run(self, arguments, pins.UnpinArguments, lambda settings, given, _: pins.unpin(settings, given))
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
@@ -218,6 +234,12 @@ def _in_time(task: Task) -> Iterator[None]:
         raise BackupSystemError(
             f"Stopped, for it took longer than {hours:g} hours; nothing unfinished was kept."
         ) from None
+
+
+def _prune_after(asked_by: str) -> None:
+    """Whoever comes with a token may make backups, and nothing that they did not make themselves goes for those."""
+    narrow = {"made_by": asked_by} if asked_by.startswith("token ") else {}
+    _send(prune, f"{asked_by}, after the backup", **narrow)
 
 
 def _send(task: Task, asked_by: str, **arguments: Any) -> None:

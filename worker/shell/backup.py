@@ -21,7 +21,12 @@ from worker.shell.performing import Data, checked, performed, verb
     help="How to read the source (default: auto).",
 )
 @click.option("--db", "databases", metavar="0,3", help="Only these databases.")
-def command(as_json: bool, data_format: str | None, **options: Any) -> None:
+@click.option(
+    "--scheduled",
+    is_flag=True,
+    help="It is a schedule's, as from cron: counted with those (BACKUP_KEEP), not with those made by hand.",
+)
+def command(as_json: bool, data_format: str | None, scheduled: bool, **options: Any) -> None:
     """Make a backup now."""
     arguments = checked(BackupArguments, format=data_format, **options)
 
@@ -29,7 +34,9 @@ def command(as_json: bool, data_format: str | None, **options: Any) -> None:
         show(result, as_json=as_json, view=made)
         check_complete(result)
 
-    performed("backup", arguments, lambda progress: backup(load(), arguments, progress), show_and_check)
+    performed(
+        "backup", arguments, lambda progress: backup(load(), arguments, progress), show_and_check, scheduled=scheduled
+    )
 
 
 def made(data: Data) -> None:

@@ -69,7 +69,7 @@ def listed(data: Data) -> None:
     else:
         now = datetime.now(UTC)
         rows = [_row(one, now) for one in found]
-        table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "VERIFIED"), rows)
+        table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "VERIFIED", "PINNED"), rows)
     _undos([Manifest.model_validate(one) for one in data["undos"]])
     notes(data["problems"] + data["warnings"])
 
@@ -110,4 +110,5 @@ def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
         origin,
         one.consistency,
         verified,
+        (one.pin_reason or "yes") if one.pinned else "no",
     )

@@ -11,6 +11,7 @@ import click
 from pydantic import BaseModel
 
 from worker import console, faults, logs
+from worker.behalf import SCHEDULED
 from worker.config import load
 from worker.errors import RefusedError
 from worker.faults import Arguments
@@ -38,10 +39,20 @@ def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
     return command
 
 
-def performed(operation: str, arguments: BaseModel, verb: Callable[[Progress], Data], check: Check = accepted) -> Data:
-    """One run with a bar on a terminal, remembered where there is a broker. `check` is told what came of it."""
+def performed(
+    operation: str,
+    arguments: BaseModel,
+    verb: Callable[[Progress], Data],
+    check: Check = accepted,
+    *,
+    scheduled: bool = False,
+) -> Data:
+    """One run with a bar on a terminal, remembered where there is a broker. `check` is told what came of it.
+
+    Whether it is `scheduled` nobody but whoever calls can know: a script may be a schedule's, or somebody's own.
+    """
     given = arguments.model_dump(mode="json", exclude_unset=True)
-    run = new(str(uuid.uuid4()), operation, given, f"shell {here()}")
+    run = new(str(uuid.uuid4()), operation, given, f"shell {here()}{SCHEDULED if scheduled else ''}")
     with console.progress() as bar:
         return perform(Recording(load(), run, patience=0), lambda told: verb(both(bar, told)), check)
 

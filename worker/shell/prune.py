@@ -9,11 +9,18 @@ from worker.shell.performing import Data, checked, performed, verb
 
 
 @verb("prune")
-@click.option("--keep", type=click.IntRange(min=1), help="How many to keep (default: BACKUP_KEEP, 7).")
+@click.option(
+    "--keep", type=click.IntRange(min=1), help="How many of the schedule's to keep (default: BACKUP_KEEP, 7)."
+)
+@click.option(
+    "--keep-manual",
+    type=click.IntRange(min=1),
+    help="How many of those made by hand, and of each token (default: BACKUP_KEEP_MANUAL, 7).",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
-def command(as_json: bool, keep: int | None, dry_run: bool) -> None:
+def command(as_json: bool, keep: int | None, keep_manual: int | None, dry_run: bool) -> None:
     """Delete the oldest backups, and what killed runs left behind."""
-    arguments = checked(PruneArguments, keep=keep, dry_run=dry_run)
+    arguments = checked(PruneArguments, keep=keep, keep_manual=keep_manual, dry_run=dry_run)
     result = performed("prune", arguments, lambda progress: prune(load(), arguments, progress))
     show(result, as_json=as_json, view=pruned)
 
@@ -28,4 +35,7 @@ def pruned(data: Data) -> None:
     say(
         f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed"
     )
-    notes(data["problems"])
+    if data["dry_run"]:
+        for one in (*data["kept"], *data["undos_kept"]):
+            say(f"would be kept: {one['name']} ({one['reason']})")
+    notes(data["problems"] + data["warnings"])

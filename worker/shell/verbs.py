@@ -13,6 +13,8 @@ VERBS = {
     "search": "Find a key in all backups and in the source.",
     "verify": "Read a backup to its end.",
     "prune": "Delete the oldest backups.",
+    "pin": "Keep one backup from every prune.",
+    "unpin": "Leave one backup to retention again.",
     "delete": "Delete one backup, for good.",
     "stats": "Show the numbers: backups, source, what comes next.",
     "export": "Write a backup as portable JSON.",
