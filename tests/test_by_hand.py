@@ -228,13 +228,13 @@ def test_a_pin_over_the_api_is_audited_and_needs_the_scope_of_what_can_do_harm(w
         assert told == {"pinned": name, "why": "before the migration"}
         assert listed(web_app)[name].pin_reason == "before the migration"
         assert ended(web_app, script.delete(address).get_json()["result_id"]) == {"unpinned": name, "was_pinned": True}
+
+        def is_audited() -> bool:
+            deeds = {(one.what, one.who, one.outcome) for one in audit.recent(web_app.settings)}
+            return {("pin", "token ops", "SUCCESS"), ("unpin", "token ops", "SUCCESS")} <= deeds
+
+        eventually(is_audited, "both to be in the audit log")
     assert not listed(web_app)[name].pinned
-
-    def is_audited() -> bool:
-        deeds = {(one.what, one.who, one.outcome) for one in audit.recent(web_app.settings)}
-        return {("pin", "token ops", "SUCCESS"), ("unpin", "token ops", "SUCCESS")} <= deeds
-
-    eventually(is_audited, "both to be in the audit log")
 
 
 def test_a_pin_on_the_page_is_shown_with_its_reason(web_app: Web, admin: Browser) -> None:

@@ -445,7 +445,7 @@ def test_pruning_keeps_an_undo_for_its_days_and_the_backup_that_it_needs(source:
     # Only what has been backed up twice since its days were over is surely past.
     take(source, tmp_path)
     pruned = prune(settings_for(source, tmp_path, backup_keep=1), PruneArguments(), silent)
-    assert {one["name"] for one in pruned["deleted"]} == {backup.name, old}
+    assert {one["name"] for one in pruned["deleted"]} > {backup.name, old}
     assert kept_in(tmp_path) == []
 
 
