@@ -3,7 +3,9 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import NoReturn
@@ -22,13 +24,35 @@ def strace(*injected: str, path: str = "") -> tuple[str, ...]:
     return ("strace", *options, *(word for one in injected for word in ("-e", f"inject={one}")))
 
 
-def faketime(env: Mapping[str, str], time: str, rate: float = 1) -> dict[str, str]:
-    """An environment whose processes believe that it is `time` (`2026-03-29 00:30:00`, of env's TZ), `rate` times as fast.
+def faketime(env: Mapping[str, str], moment: str, rate: float = 1) -> dict[str, str]:
+    """An environment whose processes believe that it is `moment` (`2026-03-29 00:30:00`, of env's TZ), `rate` times as fast.
 
     All its clocks are deceived, and what it waits for by them; the world outside, and its sockets, are as they are.
     """
-    told = f"@{time} x{rate:g}" if rate != 1 else f"@{time}"
+    told = f"@{moment} x{rate:g}" if rate != 1 else f"@{moment}"
     return dict(env) | {"LD_PRELOAD": _libfaketime(), "FAKETIME": told}
+
+
+class Clock:
+    """What time it is for the processes that live by it; it goes as ours does, and jumps when it is set, forward only.
+
+    Locks that are waited for with a timeout (threading's) may wait for as long as the clock has jumped.
+    """
+
+    def __init__(self, folder: Path, start: datetime) -> None:
+        self._file = folder / "clock"
+        self.set(start)
+
+    def set(self, moment: datetime) -> None:
+        """From now on it is this moment."""
+        beside = self._file.with_suffix(".new")
+        beside.write_text(f"+{round(moment.timestamp() - time.time())}\n")
+        beside.replace(self._file)
+
+    def env(self, env: Mapping[str, str]) -> dict[str, str]:
+        """An environment whose processes live by it."""
+        ours = {"FAKETIME_TIMESTAMP_FILE": str(self._file), "FAKETIME_NO_CACHE": "1"}
+        return dict(env) | {"LD_PRELOAD": _libfaketime()} | ours
 
 
 def needs_strace() -> None:
