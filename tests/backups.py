@@ -19,6 +19,8 @@ from worker.backup import BackupArguments, backup
 from worker.config import Settings
 from worker.connection import SOURCE, Endpoint
 from worker.entries import Entry
+from worker.fence import Fence
+from worker.lease import Lease
 from worker.manifest import MANIFEST_SUFFIX, NAME, Manifest, Origin, Scope, Size, artifact_name, to_json
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
@@ -45,6 +47,11 @@ def bring_back(server: Server, storage: Path, name: str = "latest", **arguments:
 
 def endpoint(server: Server, *, hurried: bool = False) -> Endpoint:
     return Endpoint(server.url, SOURCE, hurried=hurried)
+
+
+def unlocked(endpoint: Endpoint) -> Fence:
+    """How a run writes that has no lock, for there is no broker."""
+    return Fence(endpoint, Lease(Settings(celery_broker_url="redis://127.0.0.1:1/0"), "target", "a test", 60))
 
 
 def fill_all(server: Server) -> Server:

@@ -254,6 +254,8 @@ def test_a_second_one_is_refused_while_the_first_is_under_way(
 
 def test_the_outcome_of_a_run_is_told_as_it_comes(web_app: Web, script: FlaskClient) -> None:
     def told(**run: Any) -> Any:
+        with open_runs(web_app.settings) as runs:
+            runs.forget("some-run")  # how one has ended is not said twice
         remember(web_app, **run)
         answer = script.get("/api/result/some-run")
         assert answer.status_code == 200

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import endpoint
+from tests.backups import endpoint, unlocked
 from tests.servers import Server
 from worker import catalogue
 from worker.aside import PIECE_BYTES, Aside
@@ -172,5 +172,5 @@ def test_counts_that_do_not_add_up_are_an_error(source: Server) -> None:
     target = Target(endpoint(source), "overwrite")
     target.check(None, [0], 0)
     with pytest.raises(TargetError, match="of 2 keys that were taken from the backup 1 have no outcome"):
-        list(target.restore(Losing(target.report)))
+        list(target.restore(Losing(target.report), unlocked(endpoint(source))))
     assert target.report.restored == 1

@@ -21,7 +21,6 @@ from worker.config import Settings
 from worker.connection import TARGET, Endpoint
 from worker.errors import BackupSystemError, BusyError, TargetError, TargetUnavailableError
 from worker.guardian import Guardian
-from worker.lease import Lease
 from worker.primary import Primary
 from worker.progress import silent
 from worker.promotion import Standin, end
@@ -327,11 +326,12 @@ def test_a_target_that_has_another_primary_by_now_is_not_ours_to_touch(
 def test_a_mirror_that_is_alive_is_left_alone(abandoned: Mirror) -> None:
     (standin,) = remembered(abandoned.settings)
     standins.remember(abandoned.settings, replace(standin, run="alive"))
-    lease = Lease(abandoned.settings, lease_key("alive"), "alive")
-    assert lease.holder() == "alive"
+    with open_runs(abandoned.settings) as runs:
+        assert runs.stay_alive("alive")
     reaper.reap(abandoned.settings, [], lambda _: None)
     assert abandoned.role == "slave"
-    lease.give_back()
+    with broker.client(abandoned.settings) as client:
+        client.delete(lease_key("alive"))
     reaper.reap(abandoned.settings, [], lambda _: None)
     abandoned.check()
 

@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from tests.backups import asking, eventually
+from tests.backups import asking, eventually, unlocked
 from tests.conftest import StartServer
 from tests.servers import Binary, Server, free_port
 from tests.states import assert_same, state
@@ -171,7 +171,7 @@ def handed(server: Server, file: File) -> tuple[Exception, Standin]:
             keys=keys,
             expiring=0,
         )
-        handover = Handover(asked, standin, primary, silent)
+        handover = Handover(standin, primary, unlocked(asked), silent)
         with pytest.raises((TargetError, ArtifactError)) as caught:
             handover.run(file, iter(()))
         assert handover.ended == (server.process.poll() is None)

@@ -34,11 +34,12 @@ from tests.processes import (
 )
 from tests.servers import Binary, Server, binaries, running
 from web import telling
-from worker import listing, reaper
+from worker import listing, lock, logs, reaper, tasks
 from worker.config import Settings
-from worker.errors import BrokerUnavailableError
+from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, LostError, SourceUnavailableError
+from worker.process import Process, this_process
 from worker.recording import SESSION_NICE, Recording, perform
-from worker.run import OPERATIONS, Run, brief, here, new
+from worker.run import OPERATIONS, Run, at_shell, brief, here, new
 from worker.runs import Runs, lease_key, open_runs
 
 VALUE_BYTES, VALUES, KEYS = 1 << 20, 24, 30_000
@@ -51,6 +52,12 @@ SOME_REPLIES = 48 << 10
 def memory(newest: Binary, start_server: StartServer) -> Iterator[Runs]:
     with open_runs(Settings(celery_broker_url=start_server(newest).url)) as memory:
         yield memory
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No broker here has been away for long."""
+    monkeypatch.setattr(reaper, "AGAIN_SECONDS", 0)
 
 
 def a_run(operation: str = "backup", **changes: Any) -> Run:
@@ -162,7 +169,7 @@ def _nobody(run: Run) -> None:
 def test_a_run_whose_lease_ran_out_is_ended_with_what_is_known(
     memory: Runs, operation: str, progress: Any, words: str, broker_settings: Settings
 ) -> None:
-    run = a_run(operation, state="STARTED", progress=progress)
+    run = a_run(operation, state="STARTED", progress=progress, asked_by=at_shell())
     memory.put(run)
     assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
     memory._client.delete(lease_key(run.id))
@@ -171,6 +178,20 @@ def test_a_run_whose_lease_ran_out_is_ended_with_what_is_known(
     assert words in str(ended.error)
     assert memory.get(run.id) == ended
     assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+
+
+def test_a_run_that_is_heard_of_again_once_the_broker_is_back_is_left_alone(
+    memory: Runs, broker_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = a_run(state="STARTED")
+    memory.put(run)
+    memory._client.delete(lease_key(run.id))
+    monkeypatch.setattr(reaper, "AGAIN_SECONDS", 5)
+    with ThreadPoolExecutor(1) as thread:
+        reaped = thread.submit(reaper.reap, broker_settings, ["jobs"], _nobody)
+        assert memory.stay_alive(run.id)
+        assert reaped.result() == []
+    assert memory.get(run.id) == run
 
 
 def test_a_broker_that_lost_its_memory_learns_of_a_run_together_with_its_lease(
@@ -397,26 +418,211 @@ def test_a_restore_whose_process_is_killed_is_interrupted_and_says_how_far_it_ca
     assert office.source.client().dbsize() == KEYS
 
 
-def test_a_worker_that_is_killed_outright_is_noticed(office: Office) -> None:
-    before = office.manifests
+def test_a_worker_that_is_killed_outright_is_noticed_by_the_next_and_its_backup_made_once_more(office: Office) -> None:
+    before, broker = office.manifests, office.broker.client()
     office.gate.shut(HALF_WAY)
     with office.worker():
         identity = office.call("backup")
         office.wait_for(identity, "STARTED")
-        eventually(lambda: office.broker.client().exists(lease_key(identity)), "the lease")
-        assert 0 < office.broker.client().ttl(lease_key(identity)) <= 60
+        eventually(lambda: broker.exists(lease_key(identity)), "the lease")
+        assert 0 < broker.ttl(lease_key(identity)) <= 60
+        eventually(lambda: list(broker.scan_iter("redis_backup:lock:source*")), "the lock")
     office.gate.open()
     assert office.wait_for(identity, "STARTED").ended_at is None
-    # The rest of its minute is not worth waiting for.
-    office.broker.client().delete(lease_key(identity))
+    # Neither its lease nor its lock has run out by now: it is known that its process is gone.
     with office.worker() as worker:
         ended = office.wait_for(identity, "INTERRUPTED")
-        assert "make another one" in str(ended.error)
-        assert not list(office.broker.client().scan_iter("redis_backup:lock:*")), "what it held is free again"
         assert worker.event("run_interrupted", run=identity)
         shown = run(*CELERY, "result", identity, env=office.env, cwd=office.folder)
         assert "killed" in shown.out + shown.err
-    assert office.manifests == before
+        (again,) = (one for one in _all(office) if one.repeats)
+        assert (again.repeats, again.asked_by) == (identity, ended.asked_by)
+        assert f"the run {again.id} is queued in its place" in str(ended.error)
+        assert office.wait_for(again.id, "SUCCESS").waited == 0
+        eventually(lambda: [one for one in _all(office) if one.operation == "prune" and one.ended], "the prune")
+    assert len(office.manifests - before) == 1
+
+
+def test_a_restore_whose_worker_is_killed_outright_is_not_made_up_for(office: Office) -> None:
+    broker = office.broker.client()
+    with office.worker():
+        name = office.wait_for(office.call("backup"), "SUCCESS").value["name"]
+        office.source.client().flushall()
+        office.gate.shut(SOME_REPLIES)
+        identity = office.call("restore", name=name, mode="overwrite")
+        eventually(lambda: (office.wait_for(identity, "STARTED").progress or {}).get("phase") == "restoring", "keys")
+    office.gate.open()
+    assert list(broker.scan_iter("redis_backup:lock:target*"))
+    with office.worker():
+        assert "Run the same restore again" in str(office.wait_for(identity, "INTERRUPTED").error)
+        assert not list(broker.scan_iter("redis_backup:lock:target*")), "what it held is free at once"
+        assert [one.id for one in _all(office) if one.operation == "restore"] == [identity]
+        again = office.wait_for(office.call("restore", name=name, mode="overwrite"), "SUCCESS", "FAILURE")
+    assert again.state == "SUCCESS", again.error
+
+
+def test_a_backup_that_finds_another_at_work_waits_for_it(office: Office) -> None:
+    address = f"127.0.0.1:{office.gate.port}"
+    before, settings = office.manifests, Settings(celery_broker_url=office.broker.url)
+    with office.worker():
+        with logs.run("the first", "backup"), lock.held(settings, f"source {address}"):
+            identity = office.call("backup")
+            waits = office.wait_for(identity, "RETRY")
+        assert f"Run the first is at work on the source {address}" in str(waits.error)
+        eventually(lambda: office.wait_for(identity, "RETRY", "SUCCESS").attempt == 1, "another try to be sent")
+        assert office.wait_for(identity, "RETRY", "SUCCESS").due_at > waits.queued_at
+        ended = office.wait_for(identity, "SUCCESS", "FAILURE")
+    assert (ended.state, ended.attempt, ended.waited) == ("SUCCESS", 1, 1), ended.error
+    assert len(office.manifests - before) == 1
+
+
+def test_somebody_at_work_is_waited_for_a_quarter_of_an_hour_and_a_source_that_is_away_as_ever() -> None:
+    def pauses(task: Any, error: BackupSystemError) -> list[int]:
+        found: list[int] = []
+        run = a_run()
+        while (pause := tasks._pause(task, run, error)) is not None:
+            found.append(pause)
+            waited = run.waited + isinstance(error, BusyError)
+            run = run.model_copy(update={"attempt": run.attempt + 1, "waited": waited})
+        return found
+
+    busy, away = BusyError("Somebody is at work."), SourceUnavailableError("It is away.")
+    assert pauses(tasks.backup, busy) == sorted(pauses(tasks.backup, busy))
+    assert 14 * 60 < sum(pauses(tasks.backup, busy)) < 16 * 60
+    assert pauses(tasks.backup, away) == [10, 10]
+    assert pauses(tasks.prune, busy) == pauses(tasks.backup, busy)
+    for task in (tasks.restore, tasks.undo, tasks.delete):
+        assert pauses(task, busy) == pauses(task, away) == []
+    # Whoever has waited has not tried yet.
+    assert tasks._pause(tasks.backup, a_run(attempt=5, waited=4), away) == 10
+
+
+def test_a_backup_that_is_killed_twice_is_left_to_people(memory: Runs, broker_settings: Settings) -> None:
+    dead = _dead_process()
+    first = a_run(state="STARTED", process=dead, arguments={"format": "json"})
+    memory.put(first)
+    published: list[Run] = []
+    (ended,) = reaper.reap(broker_settings, ["jobs"], published.append)
+    (second,) = published
+    assert (second.repeats, second.arguments, second.asked_by) == (first.id, first.arguments, first.asked_by)
+    assert memory.get(second.id) == second
+    memory.put(second.model_copy(update={"state": "STARTED", "process": dead}))
+    (ended,) = reaper.reap(broker_settings, ["jobs"], _nobody)
+    assert (ended.id, ended.state) == (second.id, "INTERRUPTED")
+    assert "make another one" in str(ended.error)
+
+
+def test_of_all_who_find_a_killed_backup_one_makes_up_for_it(memory: Runs, broker_settings: Settings) -> None:
+    run = a_run(state="STARTED", process=_dead_process())
+    memory.put(run)
+    published: list[Run] = []
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: reaper.reap(broker_settings, ["jobs"], published.append), range(8)))
+    assert sum(map(len, found)) == len(published) == 1
+    assert [one.id for one in memory.unfinished()] == [published[0].id]
+
+
+def _dead_process() -> Process:
+    """One that has been here."""
+    child = subprocess.Popen(["sleep", "60"])
+    mine = this_process()
+    assert mine is not None
+    found = mine.model_copy(update={"pid": child.pid, "started": mine.started + 1})
+    child.kill()
+    child.wait()
+    return found
+
+
+def test_only_a_process_that_is_gone_for_sure_is_taken_for_dead() -> None:
+    mine = this_process()
+    assert mine is not None
+    assert not mine.is_dead
+    assert _dead_process().is_dead
+    assert mine.model_copy(update={"started": mine.started - 1}).is_dead, "its number was given to another"
+    for elsewhere in ({"host": "another"}, {"space": "another"}):
+        assert not _dead_process().model_copy(update=elsewhere).is_dead
+    child = subprocess.Popen(["sleep", "60"])
+    here = Process(host=mine.host, pid=child.pid, space=mine.space, started=_started(child.pid))
+    try:
+        child.send_signal(signal.SIGSTOP)
+        assert not here.is_dead, "it may go on at any time"
+    finally:
+        child.kill()
+    eventually(lambda: here.is_dead, "a process that nobody has waited for to be taken for dead")
+    child.wait()
+    assert here.is_dead
+
+
+def _started(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+
+
+def test_what_has_ended_stays_as_it_ended(memory: Runs) -> None:
+    run = a_run("restore", state="STARTED")
+    memory.put(run)
+    seen = memory.get(run.id)
+    assert seen is not None
+    assert memory.interrupt(seen, "It was killed.", None)
+    interrupted = memory.get(run.id)
+    for changes in ({"state": "SUCCESS", "ended_at": datetime.now(UTC)}, {"state": "RETRY", "attempt": 1}, {}):
+        assert not memory.put(run.model_copy(update=changes))
+    assert not memory.interrupt(seen, "Once more.", None)
+    assert not memory.stay_alive(run.id)
+    assert not memory.alive(run.id)
+    assert memory.get(run.id) == interrupted
+    memory.amend(run.id, "And more.")
+    amended = memory.get(run.id)
+    assert amended is not None
+    assert interrupted is not None
+    assert amended == interrupted.model_copy(update={"error": "It was killed. And more."})
+
+
+def test_how_it_ended_may_be_said_twice(memory: Runs) -> None:
+    ended = a_run(state="SUCCESS", ended_at=datetime.now(UTC))
+    assert [memory.put(ended), memory.put(ended)] == [True, True], "the first answer may have got lost"
+    memory.amend(ended.id, "No.")
+    assert memory.get(ended.id) == ended
+
+
+def test_an_attempt_that_was_begun_anew_is_told_nothing_more_of(memory: Runs) -> None:
+    first = a_run(state="STARTED")
+    second = first.model_copy(update={"attempt": 1})
+    assert [memory.put(first), memory.put(second), memory.put(first)] == [True, True, False]
+    assert memory.get(first.id) == second
+
+
+def test_a_run_that_tells_something_meanwhile_is_not_interrupted(memory: Runs) -> None:
+    run = a_run(state="STARTED")
+    memory.put(run)
+    memory.put(run.model_copy(update={"progress": {"phase": "reading", "current": 1}}))
+    assert not memory.interrupt(run, "It was killed.", None)
+
+
+def test_whoever_was_taken_for_dead_is_told_at_the_end(memory: Runs, broker_settings: Settings) -> None:
+    told: list[Any] = []
+    run = a_run("verify", state="PENDING")
+    recording = Recording(broker_settings, run, patience=0, also=told.append)
+
+    def work(progress: Any) -> dict[str, Any]:
+        seen = memory.get(run.id)
+        assert seen is not None
+        memory.interrupt(seen, "It was killed.", None)
+        recording.tell({"phase": "verifying", "current": 1})
+        return {"name": "one"}
+
+    with pytest.raises(LostError, match="its run stays INTERRUPTED"):
+        perform(recording, work)
+    ended = memory.get(run.id)
+    assert ended is not None
+    assert (ended.state, ended.value, ended.error) == ("INTERRUPTED", None, "It was killed.")
+    assert told == [], "nor is Celery's word for it overwritten"
+
+
+def test_a_run_that_was_ended_before_it_began_does_nothing(memory: Runs, broker_settings: Settings) -> None:
+    run = a_run("restore")
+    memory.put(run.model_copy(update={"state": "INTERRUPTED", "ended_at": datetime.now(UTC)}))
+    with pytest.raises(LostError, match="nothing was done"):
+        perform(Recording(broker_settings, run, patience=0), lambda _: pytest.fail("it began"))
 
 
 def test_a_backup_goes_on_while_the_broker_is_away_and_its_end_is_told(office: Office) -> None:

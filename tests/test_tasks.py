@@ -24,6 +24,7 @@ from tests.works import KEYS, Works
 from worker.adopt import AdoptArguments, adopt
 from worker.config import Settings
 from worker.progress import silent
+from worker.runs import open_runs
 
 
 def test_a_backup_is_a_call_away_and_its_result_can_be_asked_for(works: Works) -> None:
@@ -214,7 +215,7 @@ def test_a_result_backend_that_dies_meanwhile_fails_no_backup(works: Works) -> N
     assert sent.result()["keys"] == KEYS, "the result arrives once its backend is back"
 
 
-def test_a_killed_child_leaves_nothing_that_is_listed_and_the_worker_lives_on(works: Works) -> None:
+def test_a_killed_child_leaves_nothing_that_is_listed_and_its_backup_is_made_once_more(works: Works) -> None:
     before = works.manifests
     with works.held() as sent:
         child = eventually(lambda: holder(works.worker.pids(), "*.partial"), "the child that writes")
@@ -223,8 +224,16 @@ def test_a_killed_child_leaves_nothing_that_is_listed_and_the_worker_lives_on(wo
         eventually(lambda: child not in works.worker.pids(), "the child to be gone")
         assert works.manifests <= before, "a prune may still be at work, a backup may not"
         assert list(works.storage.glob(".*.partial"))
-    sent.wait_for("SUCCESS", "FAILURE")
-    assert len(works.manifests - before) <= 1, "there is one new try at most"
+    sent.wait_for("FAILURE")
+    with open_runs(Settings(celery_broker_url=works.env["CELERY_BROKER_URL"])) as runs:
+        (again,) = eventually(
+            lambda: [run for run in runs.each("backup") if run.repeats == sent.id], "one in its place"
+        )
+        killed = runs.get(sent.id)
+        assert killed is not None
+        assert (killed.state, again.id in str(killed.error)) == ("INTERRUPTED", True)
+        assert Sent(again.id, works.backend).result()["keys"] == KEYS
+        assert [run.id for run in runs.each("backup") if run.repeats] == [again.id]
     works.do("prune")
 
     def counted() -> int:

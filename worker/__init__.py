@@ -8,7 +8,7 @@ runs     behalf.py (whose), recording.py (one run as it goes), reaper.py (runs t
 search   inquiry.py (what is asked), places.py and alive.py (where a key may be), history.py (what changed); fitting.py (of
          a pattern), standing.py and page.py (what comes first), settled.py and meaning.py (each in all places); index.py beside a backup, buckets.py (its records, sorted), scratch.py (temporary files)
 memory   catalogue.py, manifest.py (never changes), notes.py (what is known later), digest.py (of both), check.py (is this its artifact),
-         retention.py, schedule.py; in the broker: lock.py, lease.py, access.py, audit.py
+         retention.py, schedule.py; in the broker: lock.py, lease.py (held, and proven), access.py, audit.py
 choice   request.py (what is asked), selection.py (which keys), redirection.py (where to), sound.py (what may be sent)
 preview  live.py (the same keys, alive), compare.py, differences.py, longstring.py, modules.py, findings.py, samples.py; leftalone.py (what a restore does not touch); freshness.py (is it still so), fingerprint.py (told by sums)
 mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one file), surplus.py, keyset.py (what to delete);
@@ -16,8 +16,9 @@ mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one 
 undo     before.py, present.py (what a restore will touch, kept), wayback.py, pairs.py (key by key), aside.py (what waits on disk), libraries.py (functions)
 pipe     tally.py, meter.py, compression.py, artifact.py, storage.py, draft.py
 Redis    sources/ and completeness.py (is it all) and formats/ at one end, target.py, writing.py, payloads.py, commands.py,
-         flow.py (batches on their way), loadable.py (what the target loads), report.py, globs.py at the other
-ground   broker.py, connection.py, sentinel.py (where it is now), wire.py, timeouts.py (bounded waits), facts.py, pace.py (beside live traffic), entries.py, progress.py;
+         flow.py (batches on their way), fence.py (only while the lock is ours),
+         loadable.py (what the target loads), report.py, globs.py at the other
+ground   broker.py, connection.py, sentinel.py (where it is now), wire.py, timeouts.py (bounded waits), process.py, proof.py, facts.py, pace.py (beside live traffic), entries.py, progress.py;
          config.py (settings), fields.py (what each may be), faults.py (what is wrong with it, in words), errors.py
 """
 

@@ -21,6 +21,7 @@ from worker.entries import EntryStream
 from worker.errors import (
     BackupSystemError,
     BusyError,
+    LostError,
     PartialError,
     SourceError,
     SourceUnavailableError,
@@ -35,6 +36,7 @@ from worker.logs import log
 from worker.manifest import Manifest, Origin, Scope, Size, free_names
 from worker.meter import Meter
 from worker.progress import Progress
+from worker.proof import Proof
 from worker.sources.replication import Replication
 from worker.storage import Folder, open_storage
 from worker.tally import Counted, Tally
@@ -71,21 +73,21 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
     """Back the source up: the new manifest as a dict, or `{"skipped": why}` while a young enough backup exists.
 
     One of kind `partial` is no success: `check_complete` says so. Raises UsageError, SourceError, StorageError or
-    FormatError, and BusyError while another is being made; then nothing
-    is left in storage.
+    FormatError, and BusyError while another is being made (LostError where another may have been, while this one stood
+    still); then nothing is left in storage.
     """
     try:
-        with lock.held(settings, f"source {catalogue.scope_of(settings).address}") as still_ours:
-            return _backup(settings, arguments, progress, still_ours)
+        with lock.held(settings, f"source {catalogue.scope_of(settings).address}") as lease:
+            return _backup(settings, arguments, progress, lease.check)
+    except LostError:
+        raise
     except BusyError:
         if arguments.unless_younger_than_hours is None:
             raise
         return {"skipped": "another backup is being made"}
 
 
-def _backup(
-    settings: Settings, arguments: BackupArguments, progress: Progress, still_ours: lock.Check
-) -> dict[str, Any]:
+def _backup(settings: Settings, arguments: BackupArguments, progress: Progress, prove: Proof) -> dict[str, Any]:
     storage = open_storage(settings.backup_storage)
     if (young := _young_enough(storage, catalogue.scope_of(settings), arguments.unless_younger_than_hours)) is not None:
         return {"skipped": f"{young.name} is younger than {arguments.unless_younger_than_hours:g} hours"}
@@ -94,7 +96,7 @@ def _backup(
     made: dict[str, Any] | None = None
     while made is None:
         try:
-            made = _make(storage, plan, settings, progress, still_ours)
+            made = _make(storage, plan, settings, progress, prove)
         except SourceError as error:
             if (other := _other_plan(plan, error)) is None:
                 raise
@@ -103,9 +105,7 @@ def _backup(
     return made
 
 
-def _make(
-    storage: Folder, plan: _Plan, settings: Settings, progress: Progress, still_ours: lock.Check
-) -> dict[str, Any]:
+def _make(storage: Folder, plan: _Plan, settings: Settings, progress: Progress, prove: Proof) -> dict[str, Any]:
     """Read and store as planned; the manifest. Leaves nothing behind where it raises."""
     began, clock = datetime.now(UTC), time.monotonic()
     with storage.draft(free_names(began, plan.format, plan.compression.suffix)) as draft:
@@ -114,9 +114,9 @@ def _make(
         seconds = round(time.monotonic() - clock, 3)
         described |= {"trigger": trigger_of(asker()), "asked_by": asker()}
         manifest = Manifest(**described, name=draft.name, created_at=began, duration_seconds=seconds)
-        still_ours()
         event = "partial_backup_kept" if manifest.kind == "partial" else "backup_created"
-        return catalogue.commit(storage, draft, manifest, event)
+        # It replaces nothing: a broker that is away by now is no reason to throw it away.
+        return catalogue.commit(storage, draft, manifest, event, prove)
 
 
 def check_complete(made: dict[str, Any]) -> None:

@@ -125,7 +125,7 @@ def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, 
             compression=compression.name,
             duration_seconds=round(max(0.0, (datetime.now(UTC) - began).total_seconds()), 3),
         )
-        catalogue.commit(storage, draft, manifest, "undo_taken")
+        catalogue.commit(storage, draft, manifest, "undo_taken", plan.fence.check)
         return manifest
 
 

@@ -18,6 +18,7 @@ from worker.draft import Draft
 from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
 from worker.manifest import DAMAGED_SUFFIXES, INDEX_SUFFIX, MANIFEST_SUFFIX, NAME, Manifest, Scope, from_json, to_json
 from worker.notes import NOTES_SUFFIX, Notes
+from worker.proof import Proof, undisputed
 from worker.storage import Folder, StoredFile
 
 log = structlog.get_logger()
@@ -64,18 +65,18 @@ class Catalogue:
         return sorted(self.backups + self.partials + self.ahead, key=_age, reverse=True)
 
 
-def commit(storage: Folder, draft: Draft, manifest: Manifest, event: str) -> dict[str, Any]:
+def commit(storage: Folder, draft: Draft, manifest: Manifest, event: str, prove: Proof = undisputed) -> dict[str, Any]:
     """How every new backup ends: its artifact is shown, then its manifest written, and that is logged. It as a dict."""
-    draft.publish()
-    add(storage, manifest)
+    draft.publish(prove)
+    add(storage, manifest, prove)
     about = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
     log.info(event, name=manifest.name, **about)
     return manifest.model_dump(mode="json")
 
 
-def add(storage: Folder, manifest: Manifest) -> None:
+def add(storage: Folder, manifest: Manifest, prove: Proof = undisputed) -> None:
     """Write the manifest beside its artifact: now the backup exists."""
-    storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest))
+    storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), prove=prove)
 
 
 def note(storage: Folder, name: str, **known: Any) -> None:

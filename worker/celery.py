@@ -26,7 +26,7 @@ def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
     ours = "asked_by" in headers
     asked_by = headers.setdefault("asked_by", f"celery {here()}")
     if asked_by == "beat daily":
-        headers["slot"] = f"daily {slot(load(), datetime.now(UTC)).isoformat()}"
+        headers.setdefault("slot", f"daily {slot(load(), datetime.now(UTC)).isoformat()}")
     arguments = body[1] if isinstance(body, (tuple, list)) else {}
     run = new(headers["id"], operation, arguments, asked_by)
     # Whoever calls it from elsewhere need not have the settings of the worker that will take it.
@@ -35,7 +35,7 @@ def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
     # Should the broker be away, the message will not get there either.
     with suppress(BrokerUnavailableError), open_runs(load(), seconds=1) as runs:
         known = runs.get(run.id) or run
-        if known.state in ("SUCCESS", "FAILURE"):
+        if known.ended:
             return  # Celery tries again what it does not know to have ended: the claim will turn it away.
         if headers.get("retries", 0) > known.attempt:
             again = {"state": "RETRY", "attempt": headers["retries"], **due}

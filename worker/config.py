@@ -122,6 +122,21 @@ class WebSettings(Settings):
         return value
 
 
+class Timing(BaseSettings):
+    """No setting for anybody: what takes a minute is seen in seconds by whoever sets this."""
+
+    model_config = SettingsConfigDict(env_prefix="REDIS_BACKUP_", frozen=True, extra="ignore")
+
+    lease_seconds: float = Field(default=60, gt=0, allow_inf_nan=False)
+    """How long a run that is not heard of is taken for alive, and keeps what it holds."""
+
+
+@cache
+def load_timing() -> Timing:
+    """The same for every process that shares a broker."""
+    return Timing()
+
+
 @cache
 def load() -> Settings:
     """The settings of this process. UsageError names the first one that is wrong."""

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from worker.errors import NotFoundError
+from worker.proof import Proof, undisputed
 
 
 def begin(folder: Path, name: str) -> "Draft | None":
@@ -48,9 +49,10 @@ class Draft:
         while view:
             view = view[os.write(self._descriptor, view) :]
 
-    def publish(self) -> None:
+    def publish(self, prove: Proof = undisputed) -> None:
         """Show the file under its name, whole and on disk; the draft stays until `close`, so that a kill leaves a trace."""
         os.fsync(self._descriptor)
+        prove()
         os.link(self._partial, self._final)
         self._published = True
         sync(self._folder)

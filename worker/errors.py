@@ -21,6 +21,10 @@ class BusyError(BackupSystemError):
     """Somebody else is at work on the same thing."""
 
 
+class LostError(BusyError):
+    """This run can no longer prove that nobody else is at work: it stood still for too long, or was taken for dead."""
+
+
 class RefusedError(BackupSystemError):
     """A check said no before anything was written."""
 

@@ -83,6 +83,13 @@ class Flow:
         while len(self._awaited) > ahead:
             self._settle(self._awaited.popleft())
 
+    def give_up(self) -> None:
+        """Settle what the server has got whole, and send nothing more on this connection."""
+        self.packed.clear()
+        with suppress(OSError):
+            self._wire.end_sending()
+        self.settle()
+
     def settle(self) -> None:
         """Settle what the server has answered, or still answers, without sending any more."""
         self._awaited.append(self.sent)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from worker.connection import Endpoint
 from worker.errors import ArtifactError, BackupSystemError, TargetError
 from worker.facts import info, keyspace
+from worker.fence import Fence
 from worker.primary import Primary
 from worker.progress import Progress
 from worker.promotion import Standin, end
@@ -45,8 +45,9 @@ class File:
 class Handover:
     """One target that is handed to a primary of ours, and back. `progress` may raise to stop it."""
 
-    def __init__(self, endpoint: Endpoint, standin: Standin, primary: Primary, progress: Progress) -> None:
-        self._endpoint, self._standin, self._primary, self._progress = endpoint, standin, primary, progress
+    def __init__(self, standin: Standin, primary: Primary, fence: Fence, progress: Progress) -> None:
+        self._endpoint, self._fence = fence.endpoint, fence
+        self._standin, self._primary, self._progress = standin, primary, progress
         self.ended = False
         """Whether the target is known to be a primary again."""
 
@@ -57,7 +58,7 @@ class Handover:
         Raises TargetError, ArtifactError, or what `progress` raised, with what the target holds then.
         """
         try:
-            with self._endpoint.translated("loading the backup as a replica of ours"), Wire(self._endpoint) as wire:
+            with self._endpoint.translated("loading the backup as a replica of ours"), self._fence.named() as wire:
                 said = self._load(wire, file, meanwhile)
                 wire.ask(b"REPLICAOF", b"NO", b"ONE")
                 self.ended = True
@@ -73,12 +74,25 @@ class Handover:
     def _load(self, wire: Wire, file: File, meanwhile: Iterator[object]) -> dict[str, str]:
         """What INFO says as soon as the file is loaded."""
         known_by = info(wire)["master_replid"]
+        self._fence.prove()
         wire.ask(b"REPLICAOF", self._standin.host.encode(), b"%d" % self._standin.port)
         self._primary.let_in(known_by, COMING_SECONDS)
-        for sent in self._primary.send(file.length, _exactly(file)):
+        for sent in self._primary.send(file.length, self._exactly(file)):
             self._progress("sending", sent, file.length, "bytes")
         self._wait(wire, meanwhile)
         return info(wire)
+
+    def _exactly(self, file: File) -> Iterator[bytes]:
+        """The chunks, as long as they are what was announced: one byte more would be taken for a command."""
+        left = file.length
+        for chunk in file.chunks:
+            left -= len(chunk)
+            if left < 0:
+                break
+            self._fence.check()
+            yield chunk
+        if left:
+            raise ArtifactError("The backup has changed while it was read.")
 
     def _wait(self, wire: Wire, meanwhile: Iterator[object]) -> None:
         """Until the target says that it has loaded the file."""
@@ -108,18 +122,6 @@ def _pass_time(meanwhile: Iterator[object]) -> None:
         if time.monotonic() >= until:
             return
     time.sleep(POLL_SECONDS)
-
-
-def _exactly(file: File) -> Iterator[bytes]:
-    """The chunks, as long as they are what was announced: one byte more would be taken for a command."""
-    left = file.length
-    for chunk in file.chunks:
-        left -= len(chunk)
-        if left < 0:
-            break
-        yield chunk
-    if left:
-        raise ArtifactError("The backup has changed while it was read.")
 
 
 def _prove(said: dict[str, str], file: File) -> None:

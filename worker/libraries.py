@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 
 from worker.connection import Endpoint
+from worker.fence import Fence
 from worker.sources.scan import Scan
-from worker.wire import Wire
 
 _NAME = re.compile(rb"#![^\n]*?\bname=(\S+)")
 
@@ -35,16 +35,16 @@ def named(libraries: list[bytes]) -> Libraries:
     return {found[1]: code for code in libraries if (found := _NAME.match(code))}
 
 
-def undo(endpoint: Endpoint, change: Change, *, force: bool) -> tuple[int, list[str]]:
+def undo(fence: Fence, change: Change, *, force: bool) -> tuple[int, list[str]]:
     """Put back what was replaced, delete what came; how many, and sentences on what could not or must not be.
 
     Raises the endpoint's errors.
     """
     if not change.touched:
         return 0, []
-    before, wrote, live = named(change.before), named(change.wrote), named(_live(endpoint))
+    before, wrote, live = named(change.before), named(change.wrote), named(_live(fence.endpoint))
     done, warnings = 0, []
-    with endpoint.translated("putting functions back"), Wire(endpoint) as wire:
+    with fence.endpoint.translated("putting functions back"), fence.wire() as wire:
         for name in change.touched:
             shown = name[:64].decode("utf-8", "backslashreplace")
             if live.get(name) == before.get(name):

@@ -2,47 +2,61 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from worker import broker, logs
 from worker.config import Settings
 from worker.errors import BrokerUnavailableError, BusyError
-from worker.lease import LEASE_SECONDS, Lease, renewed
+from worker.lease import FENCES, LEASE_SECONDS, LOCKS, Lease, renewed
 
 WAIT_SECONDS, POLL_SECONDS = 5, 0.5
-_LOCKS = f"{broker.PREFIX}lock:"
 
-Check = Callable[[], None]
-"""Raises BusyError when the lock is no longer ours; asked right before what cannot be taken back."""
+# Nobody holds the next number: it only tells the last holder, should that still be there, that it is none any more.
+_GIVE_UP = """
+local last = redis.call('GET', KEYS[2])
+local number, owner = string.match(last or '', '^(%d+) (.*)$')
+if owner ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[2], string.format('%.0f ', number + 1))
+if ARGV[2] == 'dead' and redis.call('GET', KEYS[1]) == last then redis.call('DEL', KEYS[1]) end
+return 1
+"""
 
 
 @contextmanager
-def held(settings: Settings, what: str, seconds: float = LEASE_SECONDS) -> Iterator[Check]:
+def held(settings: Settings, what: str, seconds: float | None = None) -> Iterator[Lease]:
     """Hold the lock on `what`, such as `source 127.0.0.1:6379`, for this run. BusyError when it stays taken.
 
-    It outlives a process that was killed by `seconds` at most. Without a broker there is no lock: the verb must work on
-    the day when the broker is what died.
+    It outlives a process that was killed by `seconds` at most (LEASE_SECONDS by default). Without a broker there is no
+    lock: the verb must work on the day when the broker is what died.
     """
     owner = logs.current_run() or str(uuid.uuid4())
-    lease = Lease(settings, _LOCKS + what, owner, seconds)
+    lease = Lease(settings, what, owner, seconds or LEASE_SECONDS)
     with suppress(BrokerUnavailableError):
-        _take(lease, what, owner)
+        _take(lease)
     # Also where nobody could be asked: it is taken as soon as the broker is back, and given back at the end.
-    with renewed(lease):
-        yield lease.check
+    try:
+        with renewed(lease.renew, lease.every_seconds):
+            yield lease
+    finally:
+        lease.give_back()
 
 
-def _take(lease: Lease, what: str, owner: str) -> None:
+def _take(lease: Lease) -> None:
     deadline = time.monotonic() + WAIT_SECONDS
-    while (holder := lease.holder()) != owner:
+    while (holder := lease.take()) is not None:
         if time.monotonic() > deadline:
-            raise BusyError(f"Run {holder} is at work on the {what}: wait for its end, then try again.")
+            raise BusyError(f"Run {holder} is at work on the {lease.what}: wait for its end, then try again.")
         time.sleep(POLL_SECONDS)
 
 
-def give_up(settings: Settings, owner: str) -> None:
-    """Free what a run held that was killed. Raises BrokerUnavailableError."""
+def give_up(settings: Settings, owner: str, *, dead: bool) -> None:
+    """See to it that a run that was given up goes on with nothing that it held. Raises BrokerUnavailableError.
+
+    What it held is free at once where its process is known to be `dead`; else when its time is over, for until then it may
+    be at work.
+    """
     with broker.translated(), broker.client(settings) as client:
-        for key in client.scan_iter(f"{_LOCKS}*"):
-            Lease(settings, key.decode(), owner).give_back()
+        for key in client.scan_iter(f"{FENCES}*"):
+            what = key.decode().removeprefix(FENCES)
+            client.eval(_GIVE_UP, 2, LOCKS + what, FENCES + what, owner, "dead" if dead else "")

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
+from worker.config import Settings
 from worker.connection import BROKER, Endpoint
 from worker.entries import EntryStream
 from worker.errors import BackupSystemError, RefusedError, TargetError, UsageError
@@ -23,24 +24,25 @@ _FIRST_VERSION_WITH_DISKLESS_LOAD = (6, 0)
 _KEEPS_ITS_DATA = ("disabled", "on-empty-db", "swapdb", None)
 
 
-def choose(job: Job, *, force: bool) -> str | None:
+def choose(settings: Settings, request: Request, manifest: Manifest, *, force: bool) -> str | None:
     """Why it goes key by key; None where the target is to load the backup as one file. Writes nothing.
 
     Raises RefusedError or UsageError where there is to be no mirror at all.
     """
-    if job.request.kinds is not None:
+    if request.kinds is not None:
         raise UsageError("A mirror is of all keys: leave the kinds out, or choose the mode overwrite.")
-    if job.manifest.kind == "partial" and not force:
+    if manifest.kind == "partial" and not force:
         raise RefusedError(
-            f"{job.manifest.name} is partial, and a mirror would delete what it does not hold: choose the mode overwrite, or "
+            f"{manifest.name} is partial, and a mirror would delete what it does not hold: choose the mode overwrite, or "
             "say --force (`force` in a call)."
         )
-    facts = read_facts(job.endpoint)
-    _refuse_broker(job, facts)
-    _check_deletes(job.endpoint, facts)
-    reason = _because_of_request(job.request) or _because_of_backup(job.manifest, facts)
-    reason = reason or _because_of_target(job.endpoint, facts)
-    if reason is None and not force and _replicas(job.endpoint):
+    endpoint = request.endpoint(settings)
+    facts = read_facts(endpoint)
+    _refuse_broker(settings, endpoint, facts)
+    _check_deletes(endpoint, facts)
+    reason = _because_of_request(request) or _because_of_backup(manifest, facts)
+    reason = reason or _because_of_target(endpoint, facts)
+    if reason is None and not force and _replicas(endpoint):
         raise RefusedError(
             "The target has replicas, and all of them would load the whole backup too: say --force (`force` in a call) "
             "if they may, or choose the mode overwrite."
@@ -58,13 +60,13 @@ def run(job: Job, stream: EntryStream, reason: str | None) -> None:
     job.target.count_evicted()
 
 
-def _refuse_broker(job: Job, facts: Facts) -> None:
-    for url in (job.settings.celery_broker_url, job.settings.celery_result_backend):
+def _refuse_broker(settings: Settings, endpoint: Endpoint, facts: Facts) -> None:
+    for url in (settings.celery_broker_url, settings.celery_result_backend):
         broker, run_id = Endpoint(url, BROKER), None
         # One that is away is not on a target that answers; one that tells us nothing may still be known by its address.
         with suppress(BackupSystemError):
             run_id = read_facts(broker).run_id
-        if broker.address == job.endpoint.address or (run_id and run_id == facts.run_id):
+        if broker.address == endpoint.address or (run_id and run_id == facts.run_id):
             raise RefusedError(
                 "The broker runs on the target, and a mirror would delete the queue it came by: give the broker a Redis "
                 "of its own, or choose the mode overwrite."
@@ -152,7 +154,7 @@ def _by_keys(job: Job, stream: EntryStream) -> None:
     job.file.seek(0)
     with KeySet() as names:
         job.write(Had(stream, names, job.at))
-        target.restore_functions(stream.libraries)
+        target.restore_functions(stream.libraries, job.fence)
         if target.report.failed:
             target.report.warn("Nothing was deleted, for not every key of the backup could be written.")
             return
@@ -170,7 +172,7 @@ def _delete(job: Job, names: KeySet, *, whole: bool, libraries: list[bytes]) -> 
     report = job.target.report
     facts = read_facts(job.endpoint)
     databases = sorted({0, *facts.keys})
-    with job.endpoint.translated("deleting what the backup does not have"), Wire(job.endpoint) as wire:
+    with job.endpoint.translated("deleting what the backup does not have"), job.fence.wire() as wire:
         for _, keys in Surplus(job.request, job.manifest, names).batches(wire, databases):
             report.deleted += wire.ask(facts.delete, *keys)
             job.progress("deleting", report.deleted, None, "keys")

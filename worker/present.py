@@ -13,6 +13,7 @@ from worker import artifact
 from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.facts import Facts
+from worker.fence import Fence
 from worker.keyset import KeySet
 from worker.manifest import Manifest
 from worker.request import Request, stream_of
@@ -33,9 +34,14 @@ class Plan:
     backup: Manifest
     file: BinaryIO
     request: Request
-    endpoint: Endpoint
+    fence: Fence
     at: int
     """When it began, by the target's clock, in milliseconds since the epoch: what has expired by then is not written."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The target's."""
+        return self.fence.endpoint
 
     @property
     def everything(self) -> bool:

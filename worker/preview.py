@@ -22,8 +22,7 @@ from worker.live import Live
 from worker.loadable import fitted
 from worker.manifest import Manifest
 from worker.modules import Foreign
-from worker.progress import Progress, silent
-from worker.replicating import Job
+from worker.progress import Progress
 from worker.report import building
 from worker.request import Request, check_readable, stream_of, warning_of
 from worker.sound import sound
@@ -107,8 +106,7 @@ class Look:
             self._absent = self._target.absent(databases)
             self._target.check(manifest.rdb_version, databases, request.least_bytes(manifest))
             if request.deletes:
-                job = Job(settings, request, manifest, self._file, self._target, 0, silent)
-                self._piecemeal = mirror.choose(job, force=False)
+                self._piecemeal = mirror.choose(settings, request, manifest, force=False)
         except (RefusedError, TargetError) as error:
             if isinstance(error, TemporaryError):
                 raise

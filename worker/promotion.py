@@ -42,12 +42,18 @@ class Standin:
 def end(endpoint: Endpoint, standin: Standin, patience: float) -> str | None:
     """Make the target a primary again, and say which data it holds; None when it did not answer for `patience` seconds.
 
-    While it loads it cannot be told, so that is waited for, however long it takes.
+    One that is no replica of ours any more is not ours to touch. While it loads it cannot be told, so that is waited for,
+    however long it takes.
     """
     deadline = time.monotonic() + patience
     while True:
         try:
             with Wire(endpoint) as wire:
+                said = info(wire)
+                if said.get("role") == "master":
+                    return told(said, standin)
+                if (said.get("master_host"), said.get("master_port")) != (standin.host, str(standin.port)):
+                    return f"The target at {standin.address} is a replica of another server by now: it was left alone."
                 raised(wire.try_(b"REPLICAOF", b"NO", b"ONE"))
                 # Nobody has written there yet: a replica takes no writes.
                 return told(info(wire), standin, most=standin.keys)

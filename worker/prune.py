@@ -8,13 +8,14 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from worker import catalogue, retention
+from worker import catalogue, lock, retention
 from worker.check import check
 from worker.config import Settings
 from worker.errors import NotFoundError
 from worker.manifest import MANIFEST_SUFFIX
 from worker.notes import NOTES_SUFFIX
 from worker.progress import Progress
+from worker.proof import Proof, undisputed
 from worker.storage import Folder, open_storage
 
 log = structlog.get_logger()
@@ -46,17 +47,29 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     """Keep the newest backups: what was (with `dry_run`: would be) deleted and kept, each with the reason.
 
     Only files that a manifest stands for are deleted, and leftovers that carry a dead run's mark. What pushes a backup out
-    is read back whole before that goes. Raises ArtifactError, then nothing was deleted.
+    is read back whole before that goes. Raises ArtifactError, then nothing was deleted; BusyError while another is at work,
+    LostError where another may be, while this one stood still.
     """
-    clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
+    if arguments.dry_run:
+        return _prune(settings, arguments, storage, progress, undisputed)
+    with lock.held(settings, f"storage {storage.path.resolve()}") as lease:
+        return _prune(settings, arguments, storage, progress, lease.prove)
+
+
+def _prune(
+    settings: Settings, arguments: PruneArguments, storage: Folder, progress: Progress, prove: Proof
+) -> dict[str, Any]:
+    clock = time.monotonic()
     found = catalogue.read(storage)
     decisions = _decided(settings, arguments, found)
     doomed = [decision for decision in decisions if not decision.keep]
     if doomed and not arguments.dry_run:
         _read_back(storage, decisions, progress)
         for decision in doomed:
+            prove()
             _remove(storage, decision.manifest.name)
+    prove()
     swept = [] if arguments.made_by else _sweep(storage, dry_run=arguments.dry_run)
     freed = sum(decision.manifest.bytes.stored for decision in doomed)
     if not arguments.dry_run:
@@ -133,6 +146,8 @@ def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
             "There is no backup of the name 'latest' to delete: name it in full, as `python -m worker list` does."
         )
     lost = [one.name for one in catalogue.undos_with(storage, arguments.name)]
-    catalogue.remove(storage, arguments.name)
+    with lock.held(settings, f"backup {storage.path.resolve()}/{arguments.name}") as lease:
+        lease.prove()
+        catalogue.remove(storage, arguments.name)
     log.info("backup_deleted", name=arguments.name, no_longer_undone=lost)
     return {"deleted": arguments.name}

@@ -16,15 +16,14 @@ from typing import Any
 from worker import audit, logs, ownership
 from worker.behalf import acting_for
 from worker.config import Settings
-from worker.errors import BackupSystemError, BrokerUnavailableError
-from worker.lease import Lease, renewed
+from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, LostError
+from worker.lease import LEASE_SECONDS, PATIENCE_SECONDS, RENEWALS, renewed
+from worker.process import this_process
 from worker.progress import Progress
 from worker.reporting import Meta, Reporter
 from worker.run import Run, State, brief
-from worker.runs import lease_key, open_runs
+from worker.runs import open_runs
 
-PATIENCE_SECONDS = 600
-"""How long a broker that went away is waited for, to tell it how the run ended: without one no other work would come."""
 AUDITED = 1000
 """Characters of a list of keys in the audit log: thousands of its lines are kept."""
 _CHANGES = frozenset({"backup", "restore", "undo", "prune", "delete", "adopt", "repair", "pin", "unpin"})
@@ -45,7 +44,8 @@ def accepted(_: dict[str, Any]) -> None:
 class Recording:
     """What the broker is told of one run.
 
-    `tried_again` says of an error whether the run is to begin once more; `also` hears of the progress, once a second.
+    `tried_again` says of an error whether the run is to begin once more; `also` hears of the progress, once a second. A
+    broker that is away at the end is waited for, `patience` seconds.
     """
 
     def __init__(
@@ -60,19 +60,23 @@ class Recording:
         self.run, self.tried_again, self._also = run, tried_again, also
         self._settings, self._patience = settings, patience
         self._lines = logs.Lines()
+        self.given_up = False
+        """Whether somebody else has ended this run, or begun it anew: nothing that becomes of it here counts any more."""
 
     @contextmanager
     def alive(self, lines: logs.Lines) -> Iterator[None]:
         """From now on it runs, here; `lines` are its events as they come."""
         self._lines = lines
-        lease = Lease(self._settings, lease_key(self.run.id), self.run.id)
         where = f"{socket.gethostname()}:{os.getpid()}"
         unknown = dict.fromkeys(("progress", "value", "ended_at"))
         told = ownership.about(self._settings, self.run.operation, self.run.arguments)
-        self._change(state="STARTED", started_at=datetime.now(UTC), worker=where, **unknown, **told)
+        begun = {"state": "STARTED", "started_at": datetime.now(UTC), "worker": where, "process": this_process()}
+        self._change(**begun, **unknown, **told)
         with suppress(BrokerUnavailableError):
             self._store()  # and the lease with it
-        with renewed(lease):
+        if self.given_up:
+            raise LostError("This run was ended before it began here, so nothing was done.")
+        with renewed(self._stay_alive, LEASE_SECONDS / RENEWALS):
             yield
 
     def understood(self, arguments: dict[str, Any]) -> None:
@@ -84,18 +88,31 @@ class Recording:
         self._change(progress=meta)
         with suppress(BrokerUnavailableError):
             self._store()
-        self._also(meta)
+        if not self.given_up:
+            self._also(meta)
 
     def end(self, state: State, *, value: Any = None, error: str | None = None) -> None:
-        """How it ended; the broker is waited for."""
+        """How it ended; the broker is waited for. What somebody else has ended stays as that said."""
         ended_at = None if state == "RETRY" else datetime.now(UTC)
         self._change(state=state, value=value, error=error, ended_at=ended_at)
         self._store_patiently()
         run = self.run
         if run.operation in _CHANGES and not run.skipped:
-            audit.record(
-                self._settings, run.asked_by, run.operation, state, run=run.id, arguments=brief(run.arguments, AUDITED)
-            )
+            outcome = "INTERRUPTED" if self.given_up else state
+            about = brief(run.arguments, AUDITED)
+            audit.record(self._settings, run.asked_by, run.operation, outcome, run=run.id, arguments=about)
+
+    def fail(self, error: BackupSystemError, value: Any) -> None:
+        """That it failed, and is to begin once more where that can help."""
+        again = not self.given_up and self.tried_again(error)
+        if again and isinstance(error, BusyError):
+            self._change(waited=self.run.waited + 1, attempts=self.run.attempts + 1)
+        self.end("RETRY" if again else "FAILURE", value=value, error=str(error))
+
+    def _stay_alive(self) -> bool:
+        with open_runs(self._settings) as runs:
+            self.given_up = self.given_up or not runs.stay_alive(self.run.id)
+        return not self.given_up
 
     def _store_patiently(self) -> None:
         deadline = time.monotonic() + self._patience
@@ -115,8 +132,8 @@ class Recording:
             # The clock of the schedule asks every hour whether there is anything to do: a no is not worth a line.
             if self.run.skipped and self.run.asked_by.startswith("beat"):
                 runs.forget(self.run.id)
-            else:
-                runs.put(self.run)
+            elif not runs.put(self.run):
+                self.given_up = True
 
 
 def perform(recording: Recording, verb: Verb, check: Check = accepted) -> dict[str, Any]:
@@ -138,12 +155,17 @@ def perform(recording: Recording, verb: Verb, check: Check = accepted) -> dict[s
             value = verb(progress)
             check(value)
     except BackupSystemError as error:
-        recording.end("RETRY" if recording.tried_again(error) else "FAILURE", value=value, error=str(error))
+        recording.fail(error, value)
         raise
     except BaseException:
         recording.end("INTERRUPTED", error="It was stopped before its end.")
         raise
     recording.end("SUCCESS", value=value)
+    if recording.given_up:
+        raise LostError(
+            "It came to its end, but was taken for dead before that, so its run stays INTERRUPTED: see what it did, and what "
+            "was done since."
+        )
     return value
 
 

@@ -11,6 +11,7 @@ from worker.config import Settings
 from worker.connection import Endpoint
 from worker.entries import EntryStream
 from worker.facts import info, keyspace
+from worker.fence import Fence
 from worker.formats.census import Census
 from worker.guardian import Guardian
 from worker.handover import File, Handover
@@ -37,20 +38,22 @@ class Job:
     target: Target
     at: float
     """When it began, by the target's clock, in milliseconds since the epoch."""
+    fence: Fence
+    """What writes there goes through this."""
     progress: Progress
     """It may raise, where the run is to stop."""
 
     @property
     def endpoint(self) -> Endpoint:
         """The target's."""
-        return self.request.endpoint(self.settings)
+        return self.fence.endpoint
 
     def write(self, stream: EntryStream) -> None:
         """Write key by key, and tell of it. Raises TargetError, ArtifactError or BusyError, with the counts so far."""
         done = 0
         total = self.request.expected_keys(self.manifest) if self.request.kinds is None else None
         # Closed before its counts are told, should `progress` raise: what is on its way belongs to them.
-        with self.target.counting(), closing(self.target.restore(stream)) as written:
+        with self.target.counting(), closing(self.target.restore(stream, self.fence)) as written:
             for count in written:
                 done += count
                 self.progress("restoring", done, total, "keys")
@@ -145,7 +148,7 @@ def _hand_over(job: Job, primary: Primary, standin: Standin, census: Census, *, 
         # The keys are counted while the target is busy loading, which is while it receives or after: else that is time lost.
         chunks, meanwhile = (census.chunks(), meanwhile) if from_wire else (chunks, census.chunks())
     standins.remember(job.settings, standin)
-    handover = Handover(job.endpoint, standin, primary, job.progress)
+    handover = Handover(standin, primary, job.fence, job.progress)
     try:
         handover.run(File(job.manifest.bytes.raw, chunks, keys, census.expired), meanwhile)
     finally:

@@ -13,6 +13,7 @@ from worker.config import Settings
 from worker.connection import Endpoint
 from worker.entries import EntryStream
 from worker.errors import BrokerUnavailableError, IncompleteError, RefusedError, StorageError, TargetError
+from worker.fence import Fence
 from worker.freshness import changes_since
 from worker.leftalone import LeftAlone
 from worker.live import OfKinds
@@ -48,13 +49,13 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
     when the target gives up on the way.
     """
     endpoint = arguments.endpoint(settings)
-    with lock.held(settings, f"target {endpoint.address}") as still_ours:
-        return _restore(settings, arguments, progress, still_ours)
+    with lock.held(settings, f"target {endpoint.address}") as lease:
+        fence = Fence(endpoint, lease)
+        fence.clear()
+        return _restore(settings, arguments, both(progress, lambda *_: fence.check()), fence)
 
 
-def _restore(
-    settings: Settings, arguments: RestoreArguments, progress: Progress, still_ours: lock.Check
-) -> dict[str, Any]:
+def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress, fence: Fence) -> dict[str, Any]:
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
@@ -70,11 +71,12 @@ def _restore(
         _check_fresh(settings, arguments, (file, manifest), target, progress)
         _check_room(settings, arguments, (file, manifest), target, progress)
         at = before.clock_of(endpoint)
-        told = both(progress, lambda *_: still_ours())
-        job = Job(settings, arguments, manifest, file, target, at, told)
-        reason = mirror.choose(job, force=arguments.force) if arguments.mode == "mirror" else None
-        plan = Plan(manifest, file, arguments, endpoint, at)
-        undo = before.take(settings, plan, told, target.report.warn)
+        job = Job(settings, arguments, manifest, file, target, at, fence, progress)
+        reason = (
+            mirror.choose(settings, arguments, manifest, force=arguments.force) if arguments.mode == "mirror" else None
+        )
+        plan = Plan(manifest, file, arguments, fence, at)
+        undo = before.take(settings, plan, progress, target.report.warn)
         whole = sound(stream_of(file, manifest, arguments, at), manifest, target.report.refuse)
         fitting = fitted(whole, target.fit(manifest.rdb_version), manifest.rdb_version)
         stream = _of_kinds(fitting, arguments, endpoint, target)
@@ -171,7 +173,7 @@ def _of_kinds(stream: EntryStream, arguments: RestoreArguments, endpoint: Endpoi
 def _apply(job: Job, stream: EntryStream) -> None:
     """Write, and count in the target's report."""
     job.write(stream)
-    job.target.restore_functions(stream.libraries)
+    job.target.restore_functions(stream.libraries, job.fence)
     job.target.count_evicted()
 
 

@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from worker.process import Process
+
 State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
 """Celery's words, and INTERRUPTED: killed, so that nobody was left to tell how it ended."""
 FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
@@ -37,6 +39,9 @@ KEPT_CHARACTERS = 50_000
 KEYS_NAMED, KEY_CHARACTERS = 3, 80
 
 
+_SHELL = "shell "
+
+
 class Run(BaseModel):
     """One run of one operation; its times are in UTC."""
 
@@ -53,7 +58,13 @@ class Run(BaseModel):
     """How many times it was tried again."""
     attempts: int = 1
     """How often it is tried at the most."""
+    waited: int = 0
+    """How many of those times it was only because somebody else was at work."""
+    repeats: str | None = None
+    """The run that was killed, and in whose place this one is."""
     worker: str | None = None
+    process: Process | None = None
+    """What runs it, where that can be told."""
     source: str | None = None
     """The address of its source; None until it begins, and of runs that an older version remembered."""
     databases: tuple[int, ...] | None = None
@@ -94,6 +105,11 @@ class Run(BaseModel):
         return self.error is not None and (self.state == "RETRY" or (self.state == "STARTED" and not self.progress))
 
     @property
+    def of_shell(self) -> bool:
+        """Whether somebody waits for it at a shell, with settings of their own."""
+        return self.asked_by.startswith(_SHELL)
+
+    @property
     def skipped(self) -> bool:
         """Whether it found that there was nothing to do, and says why; a restore counts what it skipped."""
         why = self.value.get("skipped") if isinstance(self.value, dict) else None
@@ -105,6 +121,11 @@ class Run(BaseModel):
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at).total_seconds()
+
+
+def at_shell() -> str:
+    """Who asked, where it is a person at a shell."""
+    return _SHELL + here()
 
 
 def here() -> str:

@@ -1,18 +1,20 @@
 """All runs: what Celery forgets, kept in the broker's Redis under the task's id.
 
 A run is claimed once for each attempt, so that a message that is delivered twice starts it once. While it lives it holds
-a lease; one that has lost its lease has been killed, and the reaper finds it.
+a lease; one that has lost its lease has been killed, and the reaper finds it. How it ended is said once: each change is
+made only if nobody has ended it, or begun with a later attempt, by then.
 """
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 import redis
+from redis.exceptions import WatchError
 
 from worker import broker, listing, ownership
 from worker.config import Settings
@@ -24,6 +26,15 @@ from worker.run import Run, State
 CLAIM_SECONDS = int(timedelta(days=8).total_seconds())
 
 _ID = re.compile(r'"id": "([^"]+)"')
+_LEASE_MILLISECONDS = round(LEASE_SECONDS * 1000)
+CHANGE_TRIES = 20
+
+# One that nobody remembers is alive as well: the broker has lost its memory.
+_STAY_ALIVE = """
+if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 0 then return 0 end
+if redis.call('PEXPIRE', KEYS[3], ARGV[2]) == 0 then redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2]) end
+return 1
+"""
 
 
 @contextmanager
@@ -94,29 +105,49 @@ class Runs:
 
     def add(self, run: Run) -> bool:
         """Remember a run, unless it is remembered already. Whether it was new."""
-        with broker.translated():
-            new: bool = bool(self._client.set(run_key(run.id), _dump(run), nx=True))
-            if new:
-                self._index(run)
-            return new
+        return self._change(run, lambda known: known is None)
 
-    def put(self, run: Run) -> None:
-        """Remember it as it is now, and give up its lease when it has ended."""
-        with broker.translated():
-            self._client.set(run_key(run.id), _dump(run))
-            self._index(run)
+    def put(self, run: Run) -> bool:
+        """Remember it as it is now, and give up its lease when it has ended. False where it was ended, or begun anew, by
+        somebody else: then nothing is changed.
+        """
+        return self._change(run, lambda known: known is None or _may_become(known, run))
 
-    def _index(self, run: Run) -> None:
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.srem(UNFINISHED, run.id) if run.ended else pipe.sadd(UNFINISHED, run.id)
-            if run.ended:
-                pipe.delete(lease_key(run.id))
-            elif run.state == "STARTED":
-                # In the same step: a broker that has lost its memory must not learn of a run without its lease.
-                pipe.set(lease_key(run.id), run.id, ex=round(LEASE_SECONDS))
-            listing.add(pipe, run)
-            answers = pipe.execute()
-        listing.forget_beyond(self._client, run, answers)
+    def interrupt(self, run: Run, error: str, repeat: Run | None) -> bool:
+        """End a run that was killed, if nobody has told anything of it since it was looked at; with it the one in its place
+        is remembered, so that there is one in any case, and one only. Whether it was so.
+        """
+        ended = run.model_copy(update={"state": "INTERRUPTED", "error": error, "ended_at": datetime.now(UTC)})
+        return self._change(ended, lambda known: known == run, repeat)
+
+    def amend(self, identity: str, words: str) -> None:
+        """Tell more of the story of a run that has ended without success; its end stays what it is."""
+        known = self.get(identity)
+        if known is not None and known.ended and known.state != "SUCCESS":
+            amended = known.model_copy(update={"error": f"{known.error} {words}"})
+            self._change(amended, lambda found: found == known)
+
+    def _change(self, run: Run, allowed: Callable[[Run | None], bool], also: Run | None = None) -> bool:
+        """Remember a run (and another, which is new) in one step, if what is known of it by then allows it."""
+        key = run_key(run.id)
+        with broker.translated(), self._client.pipeline(transaction=True) as pipe:
+            # Whoever else writes of this run does so once a second at most.
+            for last in (*[False] * CHANGE_TRIES, True):
+                pipe.watch(key)
+                if not allowed(loaded(pipe.get(key))):
+                    return False
+                pipe.multi()
+                for one in filter(None, (also, run)):
+                    pipe.set(run_key(one.id), _dump(one))
+                    _index(pipe, one)
+                try:
+                    answers = pipe.execute()
+                    break
+                except WatchError:
+                    if last:
+                        raise
+            listing.forget_beyond(self._client, run, answers)
+            return True
 
     def get(self, identity: str) -> Run | None:
         """The run of that id; None for an id that was never issued, or long forgotten."""
@@ -173,11 +204,33 @@ class Runs:
         with broker.translated():
             return bool(self._client.exists(lease_key(identity)))
 
+    def stay_alive(self, identity: str) -> bool:
+        """Renew the lease of a run; False where somebody has ended it."""
+        with broker.translated():
+            keys = (run_key(identity), UNFINISHED, lease_key(identity))
+            return bool(self._client.eval(_STAY_ALIVE, len(keys), *keys, identity, _LEASE_MILLISECONDS))
+
     def waiting(self, queues: list[str]) -> set[str]:
         """The ids of the messages that wait in the broker's queues, as kombu writes them."""
         with broker.translated():
             texts = [text for queue in queues for text in self._client.lrange(queue, 0, -1)]
         return {identity for text in texts for identity in _ID.findall(text.decode(errors="replace"))}
+
+
+def _index(pipe: Any, run: Run) -> None:
+    pipe.srem(UNFINISHED, run.id) if run.ended else pipe.sadd(UNFINISHED, run.id)
+    if run.ended:
+        pipe.delete(lease_key(run.id))
+    elif run.state == "STARTED":
+        # In the same step: a broker that has lost its memory must not learn of a run without its lease.
+        pipe.set(lease_key(run.id), run.id, px=_LEASE_MILLISECONDS)
+    listing.add(pipe, run)
+
+
+def _may_become(known: Run, run: Run) -> bool:
+    """Whether it may go on like that. To say once more how it ended is no change: the broker's answer may have got lost."""
+    same_end = (known.state, known.ended_at) == (run.state, run.ended_at)
+    return (not known.ended or same_end) and known.attempt <= run.attempt
 
 
 def _claim(identity: str, attempt: int) -> str:

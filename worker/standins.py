@@ -11,11 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 from worker import broker
 from worker.config import Settings
 from worker.errors import BackupSystemError, BrokerUnavailableError
-from worker.facts import info
-from worker.promotion import Standin, end, told
+from worker.promotion import Standin, end
 from worker.redirection import Redirection
 from worker.runs import open_runs
-from worker.wire import Wire
 
 _KEYS = f"{broker.PREFIX}standin:"
 _STANDIN = TypeAdapter(Standin)
@@ -65,9 +63,7 @@ def end_left(settings: Settings, *, run: str | None = None, address: str | None 
 def _tell(settings: Settings, standin: Standin, words: str) -> None:
     """The story of its run goes on to this end, where the target was away when that was told."""
     with suppress(BrokerUnavailableError), open_runs(settings) as runs:
-        run = runs.get(standin.run or "")
-        if run is not None and run.ended and run.state != "SUCCESS":
-            runs.put(run.model_copy(update={"error": f"{run.error} {words}"}))
+        runs.amend(standin.run or "", words)
 
 
 def _is_alive(settings: Settings, standin: Standin) -> bool:
@@ -76,15 +72,9 @@ def _is_alive(settings: Settings, standin: Standin) -> bool:
 
 
 def _ended(settings: Settings, standin: Standin) -> str | None:
-    """A target that is away is tried again the next time; one that has another primary by now is not ours to touch."""
+    """A target that is away is tried again the next time."""
     with suppress(BackupSystemError):
-        endpoint = Redirection(target=standin.target).endpoint(settings)
-        with endpoint.translated("asking whether it is still a replica of ours"), Wire(endpoint) as wire:
-            said = info(wire)
-        if (said.get("master_host"), said.get("master_port")) == (standin.host, str(standin.port)):
-            words = end(endpoint, standin, patience=0)
-        else:
-            words = told(said, standin) if said["role"] == "master" else ""
+        words = end(Redirection(target=standin.target).endpoint(settings), standin, patience=0)
         if words is not None:
             forget(settings, standin)
         return words

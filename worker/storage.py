@@ -19,6 +19,7 @@ from typing import BinaryIO
 
 from worker.draft import Draft, begin, held, same_file, sync
 from worker.errors import NotFoundError, StorageError
+from worker.proof import Proof, undisputed
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 READ_BYTES = 256 * 1024
@@ -68,14 +69,14 @@ class Folder:
             finally:
                 draft.close()
 
-    def put(self, name: str, content: bytes, *, replace: bool = False) -> None:
+    def put(self, name: str, content: bytes, *, replace: bool = False, prove: Proof = undisputed) -> None:
         """Write a small file at once. StorageError where it exists and is not to be replaced."""
         with self.draft([name] if not replace else [f"{name}.new"]) as draft:
             draft.write(content)
             if replace:
                 draft.replace(name)
             else:
-                draft.publish()
+                draft.publish(prove)
 
     def open(self, name: str) -> BinaryIO:
         """The file, for reading and seeking; it stays readable even when it is deleted meanwhile.

@@ -9,6 +9,7 @@ from worker.connection import Endpoint
 from worker.entries import EntryStream
 from worker.errors import ArtifactError, BusyError, RefusedError, TargetError
 from worker.facts import Facts, read_facts
+from worker.fence import Fence
 from worker.formats.sealing import seal
 from worker.loadable import Fit
 from worker.pace import Pace
@@ -129,13 +130,14 @@ class Target:
         with self._endpoint.translated("trying a RESTORE"), Wire(self._endpoint) as wire:
             return _TOO_NEW not in str(_trial(wire, rdb_version))
 
-    def restore(self, stream: EntryStream) -> Generator[int]:
+    def restore(self, stream: EntryStream, fence: Fence) -> Generator[int]:
         """Write every entry; yields the number of keys done, batch by batch. `report` counts what the target has confirmed.
 
-        Raises TargetError or ArtifactError, with the counts so far, when target or artifact give up on the way.
+        Raises TargetError or ArtifactError, with the counts so far, when target or artifact give up on the way, and
+        LostError when somebody else may be at work there.
         """
         try:
-            with self._endpoint.translated("taking the backup"), Wire(self._endpoint) as wire:
+            with self._endpoint.translated("taking the backup"), fence.wire() as wire:
                 pace = Pace(self._endpoint)
                 yield from Writing(wire, self._mode, self.report, self._checked.redis_version, pace).run(stream)
             self._check_counts()
@@ -160,12 +162,14 @@ class Target:
         try:
             yield
         except BusyError as error:
-            raise BusyError(f"{error} Until then: {self.report.written}.") from None
+            raise type(error)(f"{error} Until then: {self.report.written}.") from None
 
-    def restore_functions(self, libraries: list[bytes]) -> None:
+    def restore_functions(self, libraries: list[bytes], fence: Fence) -> None:
         """Load function libraries: in mode `skip` those that exist stay as they are."""
         options = (b"REPLACE",) if self._mode != "skip" else ()
-        with self._endpoint.translated("loading functions"), Wire(self._endpoint) as wire:
+        if not libraries:
+            return
+        with self._endpoint.translated("loading functions"), fence.wire() as wire:
             for library in libraries:
                 answer = wire.try_(b"FUNCTION", b"LOAD", *options, library)
                 if not isinstance(answer, ResponseError):

@@ -26,7 +26,7 @@ from worker import verify as verifies
 from worker.celery import app
 from worker.config import Settings, load
 from worker.connection import GLANCE, Endpoint
-from worker.errors import BackupSystemError, BrokerUnavailableError, TemporaryError
+from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, TemporaryError
 from worker.facts import read_facts
 from worker.faults import Arguments, checked
 from worker.lease import LEASE_SECONDS
@@ -56,16 +56,12 @@ SearchArguments = inquiry.SearchArguments
 PingArguments = pings.PingArguments
 
 RETRIES, RETRY_SECONDS = 2, 10
+BUSY_SECONDS = (10, 20, 40, 80, 160, 300, 300)
+"""How long somebody else who is at work is waited for, each time: a quarter of an hour in all."""
 CLAIM_TRIES = 10
 
 
-@app.task(
-    bind=True,
-    throws=BackupSystemError,
-    max_retries=RETRIES,
-    default_retry_delay=RETRY_SECONDS,
-    retry_on_worker_lost=True,
-)
+@app.task(bind=True, throws=BackupSystemError, max_retries=RETRIES, waits=True)
 def backup(self: Task, **arguments: Any) -> Data:
     """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
     prune_after = partial(_prune_after, self.request.get("asked_by") or "unknown")
@@ -108,7 +104,7 @@ def verify(self: Task, **arguments: Any) -> Data:
     return _run(self, arguments, verifies.VerifyArguments, verifies.verify)
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@app.task(bind=True, throws=BackupSystemError, max_retries=0, waits=True)
 def prune(self: Task, **arguments: Any) -> Data:
     """Delete what retention gives up. Arguments: keep, keep_manual, dry_run, made_by."""
     return _run(self, arguments, prunes.PruneArguments, prunes.prune)
@@ -156,17 +152,21 @@ def reap() -> None:
     with suppress(BrokerUnavailableError):
         queues = [queue.name for queue in app.conf.task_queues]
         for run in reaper.reap(load(), queues, _send_again):
-            log.warning("run_interrupted", run=run.id, operation=run.operation, error=run.error)
+            _tell_interrupted(run)
             with suppress(Exception):
                 app.backend.mark_as_failure(run.id, BackupSystemError(run.error))
+
+
+def _tell_interrupted(run: Run) -> None:
+    log.warning("run_interrupted", run=run.id, operation=run.operation, error=run.error)
 
 
 def _run(task: Task, given: Data, model: type[Arguments], verb: Verb[Arguments], check: Check = accepted) -> Data:
     """What every task does around its verb: claimed once, remembered, progress told, failures in one sentence."""
     settings, request = load(), task.request
     run = _claimed(settings, task, given)
-    again, also = partial(_is_tried_again, task), partial(_tell_celery, task, run.id)
-    recording = Recording(settings, run, tried_again=again, also=also)
+    also = partial(_tell_celery, task, run.id)
+    recording = Recording(settings, run, tried_again=lambda error: _pause(task, run, error) is not None, also=also)
 
     def work(progress: Progress) -> Data:
         if not _slot_is_ours(settings, request.get("slot"), run):
@@ -179,9 +179,10 @@ def _run(task: Task, given: Data, model: type[Arguments], verb: Verb[Arguments],
     try:
         return perform(recording, work, check)
     except BackupSystemError as error:
-        if _is_tried_again(task, error):
-            raise task.retry(exc=error, countdown=RETRY_SECONDS) from None
-        raise
+        pause = _pause(task, run, error)
+        if recording.given_up or pause is None:
+            raise
+        raise task.retry(exc=error, countdown=pause, max_retries=RETRIES + len(BUSY_SECONDS)) from None
 
 
 def _claimed(settings: Settings, task: Task, given: Data) -> Run:
@@ -198,7 +199,8 @@ def _claimed(settings: Settings, task: Task, given: Data) -> Run:
             if run.ended or run.attempt > request.retries or not runs.claim(run.id, request.retries):
                 log.warning("delivered_again", run=run.id, operation=run.operation)
                 raise Ignore
-            return run.model_copy(update=now)
+            # To have waited for somebody else was no try of its own.
+            return run.model_copy(update={**now, "attempts": now["attempts"] + run.waited})
         time.sleep(1)
     return fresh.model_copy(update=now)
 
@@ -212,8 +214,12 @@ def _slot_is_ours(settings: Settings, slot: str | None, run: Run) -> bool:
     return True
 
 
-def _is_tried_again(task: Task, error: BackupSystemError) -> bool:
-    return isinstance(error, TemporaryError) and task.request.retries < (task.max_retries or 0)
+def _pause(task: Task, run: Run, error: BackupSystemError) -> int | None:
+    """After how many seconds it is tried again; None where it is not."""
+    if isinstance(error, BusyError):
+        return BUSY_SECONDS[run.waited] if getattr(task, "waits", False) and run.waited < len(BUSY_SECONDS) else None
+    again = isinstance(error, TemporaryError) and run.attempt - run.waited < task.max_retries
+    return RETRY_SECONDS if again else None
 
 
 def _tell_celery(task: Task, identity: str, meta: Meta) -> None:
@@ -251,7 +257,8 @@ def _send(task: Task, asked_by: str, **arguments: Any) -> None:
 
 def _send_again(run: Run) -> None:
     """The message that got lost may turn up after all: whichever comes second finds its attempt claimed."""
-    name, headers = f"{__name__}.{run.operation}", {"asked_by": run.asked_by}
+    # Of no slot of the schedule: it was asked for by whoever had that.
+    name, headers = f"{__name__}.{run.operation}", {"asked_by": run.asked_by, "slot": None}
     app.send_task(name, kwargs=run.arguments, task_id=run.id, retries=run.attempt, headers=headers)
 
 
@@ -263,7 +270,9 @@ def _task_failed(task_id: str, exception: BaseException, **_: Any) -> None:
         if run is None or run.ended:
             return
         if isinstance(exception, (WorkerLostError, TimeLimitExceeded)):
-            reaper.interrupt(load(), run, reaper.killed(run))
+            dead = isinstance(exception, WorkerLostError)
+            if ended := reaper.interrupt(load(), run, reaper.killed(run), _send_again, dead=dead):
+                _tell_interrupted(ended)
         else:
             error = f"It could not begin ({type(exception).__name__}): give its arguments by name, as --kwargs does."
             runs.put(run.model_copy(update={"state": "FAILURE", "error": error, "ended_at": datetime.now(UTC)}))
@@ -285,7 +294,7 @@ def _worker_begins(sender: Any, **_: Any) -> None:
     # On the side: a source that does not answer must not keep a worker from its work.
     threading.Thread(target=_look_at_the_source, name="source", daemon=True).start()
     reap()
-    # Once more when the leases of those have run out who were killed with the worker before this one.
+    # Once more when the leases of those have run out of whom nobody here can tell whether they are there.
     later = threading.Timer(LEASE_SECONDS + 5, reap)
     later.daemon = True
     later.start()

@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from worker.proof import Proof, undisputed
+
 # A peer that is slower than this is as good as gone; the slowest link worth having does more.
 LEAST_BYTES_A_SECOND = 1024
 TLS_BYTES = 32 * 1024
@@ -95,13 +97,19 @@ class BoundedSocket:
         """The same into a buffer: how many they are."""
         return self._waited(self._answers, self._held.recv_into, buffer, int)
 
-    def sendall(self, data: bytes) -> None:
-        """Send all of it, and await another answer."""
+    def sendall(self, data: bytes, prove: Proof = undisputed) -> None:
+        """Send all of it, and await another answer; what the peer has no room for yet is proven again when it has."""
         self._answers.begin()
         self._questions.begin()
         rest = memoryview(data)
         while rest:
+            prove()
             rest = rest[self._waited(self._questions, self._held.send, rest[: self._at_once], int) :]
+
+    def end_sending(self) -> None:
+        """Send nothing more; what the peer has got is still answered."""
+        # Not the method of a TLS socket, which then could not be read from.
+        socket.socket.shutdown(self._held, socket.SHUT_WR)
 
     def _waited(
         self, rate: Rate, call: Callable[[Any], _T], given: Any, size: Callable[[_T], int], seconds: float | None = None

@@ -1,7 +1,8 @@
 """A restore undone: what it touched becomes what it was, and what others have changed since is left alone."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from worker import artifact, catalogue, libraries, lock
 from worker.check import check
 from worker.config import Settings
-from worker.connection import Endpoint
-from worker.errors import IncompleteError, NotFoundError, RefusedError
+from worker.errors import IncompleteError, LostError, NotFoundError, RefusedError
 from worker.facts import read_facts
+from worker.fence import Fence
 from worker.keyset import KeySet
 from worker.loadable import Fit
 from worker.manifest import Manifest
@@ -56,14 +57,16 @@ def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> di
             f"That restore wrote to {kept.source.address}, and by the settings its target is {endpoint.address} now: "
             f"set {endpoint.role.setting} as it was."
         )
-    with lock.held(settings, f"target {endpoint.address}") as still_ours:
+    with lock.held(settings, f"target {endpoint.address}") as lease:
         kept = catalogue.get(storage, kept.name)
         if kept.undone_at is not None and not arguments.force:
             raise RefusedError(
                 f"That restore was undone already, on {kept.undone_at:%Y-%m-%d at %H:%M:%S} UTC, and nothing was changed "
                 "now: --force puts back also what others have changed since."
             )
-        report = _undo(storage, kept, endpoint, both(progress, lambda *_: still_ours()), force=arguments.force)
+        fence = Fence(endpoint, lease)
+        fence.clear()
+        report = _undo(storage, kept, fence, both(progress, lambda *_: fence.check()), force=arguments.force)
     if not (report["failed"] or report["evicted"]):
         report["warnings"] += _mark(storage, kept)
         numbers = {name: report[name] for name in ("deleted", "left_alone", "as_before", "seconds")}
@@ -90,8 +93,8 @@ def check_complete(report: dict[str, Any]) -> None:
         )
 
 
-def _undo(storage: Folder, kept: Manifest, endpoint: Endpoint, progress: Progress, *, force: bool) -> dict[str, Any]:
-    clock = time.monotonic()
+def _undo(storage: Folder, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
+    clock, endpoint = time.monotonic(), fence.endpoint
     told, backup, facts = told_of(kept), _restored(storage, kept), read_facts(endpoint)
     at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
     target = Target(endpoint, "overwrite")
@@ -99,7 +102,7 @@ def _undo(storage: Folder, kept: Manifest, endpoint: Endpoint, progress: Progres
         check(restored, backup, progress)
         check(file, kept, progress)
 
-        plan = Plan(backup, restored, told, endpoint, at)
+        plan = Plan(backup, restored, told, fence, at)
 
         def pairs(fit: Fit | None) -> Pairs:
             file.seek(0)
@@ -114,13 +117,14 @@ def _undo(storage: Folder, kept: Manifest, endpoint: Endpoint, progress: Progres
         pairs(None).check()
         sides = pairs(target.fit(backup.rdb_version))
         way = WayBack(sides, facts, known, force=force, tell=tell)
-        for _ in target.restore(way):
-            pass
-        way.settle_others()
+        with _counting(target, way):
+            for _ in target.restore(way, fence):
+                pass
+            way.settle_others()
     # As restored, or kept, and for some keys only: then none were touched.
     brought = sides.restored.libraries if told.kinds is None else []
     change = libraries.Change(sides.kept.libraries, brought, told.mode)
-    functions, warnings = libraries.undo(endpoint, change, force=force)
+    functions, warnings = libraries.undo(fence, change, force=force)
     target.count_evicted()
     report = target.report
     return {
@@ -137,6 +141,16 @@ def _undo(storage: Folder, kept: Manifest, endpoint: Endpoint, progress: Progres
         "warnings": report.warnings + warnings,
         "seconds": round(time.monotonic() - clock, 3),
     }
+
+
+@contextmanager
+def _counting(target: Target, way: WayBack) -> Iterator[None]:
+    """Somebody else's being at work here by now is told with the counts so far."""
+    try:
+        yield
+    except LostError as error:
+        done = f"{target.report.restored:,} keys put back, {way.outcome.deleted:,} deleted"
+        raise LostError(f"{error} Until then: {done}.") from None
 
 
 def _restored(storage: Folder, kept: Manifest) -> Manifest:

@@ -119,7 +119,7 @@ class WayBack:
         if not keys:
             return
         # Connected for the moment: a server may hang up on who says nothing for long.
-        with Wire(self._target, db) as wire:
+        with self._plan.fence.wire(db) as wire:
             self.outcome.deleted += wire.ask(self._facts.delete, *keys)
 
     def settle_others(self) -> None:

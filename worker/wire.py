@@ -86,6 +86,10 @@ class Wire:
         for piece in packed:
             self._socket.sendall(piece)
 
+    def end_sending(self) -> None:
+        """Send nothing more: the server answers what it has got whole, and hangs up."""
+        self._socket.end_sending()
+
     def await_more(self) -> None:
         """What came until now is not held against what is awaited next: it has its own time."""
         self._socket.begin()

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from worker import commands
 from worker.entries import Entry, EntryStream
-from worker.errors import BackupSystemError
+from worker.errors import BackupSystemError, LostError
 from worker.flow import Batch, Flow, Sent
 from worker.formats.values import decode
 from worker.pace import Pace
@@ -87,6 +87,9 @@ class Writing:
         except (OSError, GeneratorExit):
             # The server hangs up, or whoever asked for this has enough: several batches are on their way then.
             self._flow.settle()
+            raise
+        except LostError:
+            self._flow.give_up()
             raise
 
     def _whole(self, stream: EntryStream) -> Iterator[list[Entry]]:

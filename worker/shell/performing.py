@@ -17,7 +17,7 @@ from worker.errors import RefusedError
 from worker.faults import Arguments
 from worker.progress import Progress, both
 from worker.recording import Check, Recording, accepted, perform
-from worker.run import here, new
+from worker.run import at_shell, new
 
 Data = dict[str, Any]
 
@@ -52,7 +52,7 @@ def performed(
     Whether it is `scheduled` nobody but whoever calls can know: a script may be a schedule's, or somebody's own.
     """
     given = arguments.model_dump(mode="json", exclude_unset=True)
-    run = new(str(uuid.uuid4()), operation, given, f"shell {here()}{SCHEDULED if scheduled else ''}")
+    run = new(str(uuid.uuid4()), operation, given, f"{at_shell()}{SCHEDULED if scheduled else ''}")
     with console.progress() as bar:
         return perform(Recording(load(), run, patience=0), lambda told: verb(both(bar, told)), check)
 
