@@ -15,11 +15,11 @@ LAYERS = {
     "the web": "web",
     "doors": "worker.tasks worker.__main__",
     "what the doors need": (
-        "worker.celery worker.shell worker.console worker.heartbeat worker.recording worker.reaper worker.reporting"
+        "worker.celery worker.shell worker.stopping worker.console worker.heartbeat worker.recording worker.reaper worker.reporting"
     ),
     "how tasks travel": "celeryconfig",
     "verbs": (
-        "worker.backup worker.restore worker.before worker.present worker.undo worker.wayback worker.pairs worker.preview worker.freshness worker.search worker.verify worker.adopt worker.repair worker.export worker.prune worker.pin worker.stats worker.ping"
+        "worker.backup worker.restore worker.room worker.sampling worker.before worker.present worker.undo worker.wayback worker.pairs worker.preview worker.freshness worker.search worker.verify worker.adopt worker.repair worker.export worker.prune worker.pin worker.stats worker.ping"
     ),
     "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.promotion worker.surplus",
     "which keys, and where to": "worker.inquiry worker.fitting worker.settled worker.standing worker.page worker.meaning worker.history worker.alive worker.places worker.request worker.findings worker.samples worker.fingerprint worker.selection worker.check worker.sound worker.redirection",
@@ -29,7 +29,7 @@ LAYERS = {
     ),
     "one backup, described": "worker.notes worker.manifest",
     "the ends of the pipe": (
-        "worker.sources worker.completeness worker.compare worker.differences worker.longstring worker.live worker.leftalone worker.modules worker.primary worker.keyset worker.libraries worker.target worker.loadable worker.writing worker.payloads worker.flow worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
+        "worker.sources worker.completeness worker.aftermath worker.footprint worker.needs worker.headroom worker.compare worker.differences worker.longstring worker.live worker.leftalone worker.modules worker.primary worker.keyset worker.libraries worker.target worker.loadable worker.writing worker.payloads worker.flow worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
     ),
     "a Redis": "worker.fence worker.lease worker.broker worker.pace worker.facts worker.wire worker.connection worker.timeouts",
     "ground": "worker.behalf worker.digest worker.buckets worker.scratch worker.aside worker.tally worker.entries worker.meter worker.progress worker.globs worker.sentinel worker.process worker.proof worker.logs worker.config worker.fields worker.faults",

@@ -328,11 +328,24 @@ def test_memory_that_will_not_do_is_foretold(source: Server, target: Server, tmp
     }
     limit = client.info("memory")["used_memory"] + 3_000_000
     client.config_set("maxmemory", limit)
-    (warning,) = look(target, tmp_path / "b", match="key:*")["warnings"]
-    assert re.search(f"of its {limit:,} bytes .* would stop when it is full: raise maxmemory", warning)
+    for part in ({}, {"match": "key:*"}):
+        assert re.search(
+            f"has too little memory: maxmemory is {limit:,} .* would stop",
+            look(target, tmp_path / "b", **part)["refusal"],
+        )
+    # Between what it needs at the least and at the most.
+    limit = client.info("memory")["used_memory"] + 4_100_000
+    client.config_set("maxmemory", limit)
+    found = look(target, tmp_path / "b")
+    assert found["refusal"] is None
+    assert re.search(f"maxmemory is {limit:,} .* would stop when it is full: raise maxmemory", *found["warnings"])
     client.config_set("maxmemory-policy", "allkeys-lru")
-    (warning,) = look(target, tmp_path / "b", match="key:*")["warnings"]
-    assert "make it throw keys out (allkeys-lru)" in warning
+    found = look(target, tmp_path / "b")
+    assert found["refusal"] is None
+    assert re.search(
+        r"make it throw keys out \(allkeys-lru\), its own too, so it is refused unless", *found["warnings"]
+    )
+    client.config_set("maxmemory", limit - 1_000_000)
     assert re.search("too little memory", look(target, tmp_path / "b")["refusal"])
 
 

@@ -548,7 +548,7 @@ def test_a_target_that_fills_up_meanwhile_is_said_and_the_undo_goes_on_later(man
     before = state(many)
     bring_back(many, tmp_path, mode="overwrite")
     client.config_set("maxmemory", client.info("memory")["used_memory"] + (1 << 20))
-    with pytest.raises(TargetError, match=r"OOM .*Until then: [\d,]+ restored") as caught:
+    with pytest.raises(TargetError, match=r"OOM .*Until then: [\d,]+ put back, [\d,]+ deleted") as caught:
         take_back(many, tmp_path)
     assert "Run the same again" in str(caught.value)
     assert kept_in(tmp_path)[0].undone_at is None

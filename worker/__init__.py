@@ -17,7 +17,8 @@ undo     before.py, present.py (what a restore will touch, kept), wayback.py, pa
 pipe     tally.py, meter.py, compression.py, artifact.py, storage.py, draft.py
 Redis    sources/ and completeness.py (is it all) and formats/ at one end, target.py, writing.py, payloads.py, commands.py,
          flow.py (batches on their way), fence.py (only while the lock is ours),
-         loadable.py (what the target loads), report.py, globs.py at the other
+         loadable.py (what the target loads), report.py, globs.py at the other;
+         room.py, needs.py, footprint.py, headroom.py, sampling.py (its memory), aftermath.py (what befell it meanwhile)
 ground   broker.py, connection.py, sentinel.py (where it is now), wire.py, timeouts.py (bounded waits), process.py, proof.py, facts.py, pace.py (beside live traffic), entries.py, progress.py;
          config.py (settings), fields.py (what each may be), faults.py (what is wrong with it, in words), errors.py
 """

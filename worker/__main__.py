@@ -7,7 +7,7 @@ import click
 
 from worker import __version__
 from worker.console import say
-from worker.errors import BackupSystemError, UsageError
+from worker.errors import BackupSystemError, StoppedError, UsageError
 from worker.shell.verbs import Verbs
 
 FAILED, MISUSED = 1, 2
@@ -35,8 +35,12 @@ def main() -> int:
     except click.ClickException as error:
         error.show()
         return FAILED
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped.", err=True)
+    except (click.Abort, KeyboardInterrupt) as error:
+        # click makes an Abort of a KeyboardInterrupt.
+        say(" ".join(["Stopped.", *getattr(error.__cause__ or error, "__notes__", [])]), err=True)
+        return FAILED
+    except StoppedError as error:
+        say(str(error), err=True)
         return FAILED
     except BackupSystemError as error:
         say(f"Error: {error}", err=True)

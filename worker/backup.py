@@ -218,6 +218,7 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
         "expiring": tally.expiring,
         "functions": len(stream.libraries),
         "module_data": getattr(stream, "modules", False),
+        "memory": plan.facts.used_memory or None,
         "bytes": Size(raw=raw.bytes, stored=stored.bytes),
         "sha256": stored.sha256,
         "compression": plan.compression.name,

@@ -50,6 +50,8 @@ class Counts:
     expiring: int
     lost: int
     """Keys, and fields of hashes, that expired or were evicted since its start."""
+    evicted: int
+    """Of those, keys that were thrown out for want of memory."""
     calls: dict[str, int] | None
     """How often each command was called since then; None where the server does not tell."""
 
@@ -68,6 +70,7 @@ def counted(endpoint: Endpoint) -> Counts:
         keys={db: value["keys"] for db, value in databases.items()},
         expiring=sum(value["expires"] for value in databases.values()),
         lost=sum(int(told.get(name, 0)) for name in ("expired_keys", "expired_subkeys", "evicted_keys")),
+        evicted=int(told.get("evicted_keys", 0)),
         calls=calls or None,
     )
 

@@ -4,9 +4,14 @@ Foreign errors (redis, the file system, decoders) are translated where they are 
 Each takes one message, because Celery's JSON results can carry no more than that.
 """
 
+from typing import Any
+
 
 class BackupSystemError(Exception):
     """Any failure that this product understands; `str()` of it is fit for a person to read."""
+
+    report: dict[str, Any] | None = None
+    """What had been done by then, where that is known; it does not travel with a task's result."""
 
 
 class UsageError(BackupSystemError):
@@ -19,6 +24,10 @@ class NotFoundError(BackupSystemError):
 
 class BusyError(BackupSystemError):
     """Somebody else is at work on the same thing."""
+
+
+class StoppedError(BackupSystemError):
+    """Somebody has asked the run to stop before its end."""
 
 
 class LostError(BusyError):

@@ -6,6 +6,7 @@ from worker.connection import Endpoint
 from worker.wire import Wire
 
 _FIRST_VERSION_WITH_UNLINK = (4, 0)
+_FIRST_VERSION_WITH_GROWING_BACKLOG = (7, 0)
 _WITH_EXPIRING_FIELDS = ("subexpiry", "keys_with_volatile_items")
 """Of Redis 7.4, and of Valkey 9."""
 
@@ -26,6 +27,14 @@ class Facts:
     expiring: dict[int, int]
     used_memory: int
     max_memory: int
+    frees: bool
+    """Whether it still has to free what was deleted or replaced."""
+    bare_memory: int
+    """What it needs without any data, about."""
+    growing_memory: int
+    """By how much its replication backlog may yet grow: with every write, up to its size, once there was a replica."""
+    uncounted_memory: int
+    """Of what is in use, what maxmemory is not compared with: buffers for replicas and for an AOF."""
     eviction: str
     last_save_at: int
     """Seconds since the epoch."""
@@ -47,6 +56,16 @@ class Facts:
     def release(self) -> tuple[int, ...]:
         """Its own version, in numbers."""
         return _numbers(self.version)
+
+    @property
+    def evicts(self) -> bool:
+        """Whether it throws keys out when it is full."""
+        return self.max_memory > 0 and self.eviction != "noeviction"
+
+    @property
+    def counted_memory(self) -> int:
+        """What maxmemory is compared with."""
+        return self.used_memory - self.uncounted_memory
 
     @property
     def delete(self) -> bytes:
@@ -87,6 +106,10 @@ def _facts(info: dict[str, str]) -> Facts:
         expiring={db: value["expires"] for db, value in databases.items()},
         used_memory=int(info.get("used_memory", 0)),
         max_memory=int(info.get("maxmemory", 0)),
+        frees=int(info.get("lazyfree_pending_objects", 0)) > 0,
+        bare_memory=_bare_memory(info),
+        growing_memory=_growing_memory(info),
+        uncounted_memory=int(info.get("mem_not_counted_for_evict", 0)),
         eviction=info.get("maxmemory_policy", "noeviction"),
         last_save_at=int(info.get("rdb_last_save_time", 0)),
         last_save_ok=info.get("rdb_last_bgsave_status", "ok") == "ok",
@@ -97,6 +120,21 @@ def _facts(info: dict[str, str]) -> Facts:
         redis_version=_numbers(info.get("redis_version", "0")),
         fields_expire=any(value.get(name) for value in databases.values() for name in _WITH_EXPIRING_FIELDS),
     )
+
+
+def _bare_memory(info: dict[str, str]) -> int:
+    needed = ["used_memory_startup", "mem_clients_normal"]
+    if _numbers(info.get("redis_version", "0")) < _FIRST_VERSION_WITH_GROWING_BACKLOG:
+        # Taken at once when it is a primary again; later servers let it grow.
+        needed.append("repl_backlog_size")
+    return sum(int(info.get(name, 0)) for name in needed)
+
+
+def _growing_memory(info: dict[str, str]) -> int:
+    growing = _numbers(info.get("redis_version", "0")) >= _FIRST_VERSION_WITH_GROWING_BACKLOG
+    if not growing or info.get("repl_backlog_active") != "1":
+        return 0
+    return max(0, int(info.get("repl_backlog_size", 0)) - int(info.get("mem_replication_backlog", 0)))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -1,20 +1,22 @@
 """What a preview found: keys counted by kind in all and by db, type and prefix, with samples, and what a restore would do."""
 
 from collections import Counter, defaultdict
+from contextlib import suppress
 from typing import Any
 
 from worker.compare import KINDS, Kind
 from worker.entries import Entry
+from worker.errors import FormatError
+from worker.footprint import Cost
 from worker.live import DIFFERING, Judged
+from worker.needs import NOTHING, Needs
 from worker.request import Request
-from worker.samples import Samples, size_of
+from worker.samples import Samples
 from worker.selection import key_text
 from worker.sound import Damage
 
 PREFIXES_SHOWN, PREFIXES_COUNTED, LONGEST_PREFIX = 20, 1000, 64
 NO_PREFIX, OTHERS = "(no prefix)", "(others)"
-KEY_BYTES = 70
-"""What a key costs a server besides its name and value, about: its place in the table, its object, its expiry."""
 
 Counts = Counter[Kind]
 
@@ -22,10 +24,10 @@ Counts = Counter[Kind]
 class Findings:
     """Counts and samples, growing while keys go by; flat, however many there are."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, needs: Needs) -> None:
         self.counts: Counts = Counter()
-        self.needed_bytes = 0
-        """What the target's memory has to grow by, about."""
+        self.needs = needs
+        """What the target's memory has to grow by."""
         self.failing = 0
         """Keys that would be written, and that the target does not load."""
         self.damage = Damage()
@@ -41,8 +43,16 @@ class Findings:
         backup, live, kind, sides = pair
         self._count(kind, [backup])
         if self.writes(kind) and kind in ("new", "differs"):
-            self.needed_bytes += _growth(backup, live)
+            self.needs.add(backup, sides.backup, self._cost(live, sides.live))
         self.samples.add(kind, backup, live, sides)
+
+    def _cost(self, live: Entry | None, rdb_version: int | None) -> Cost:
+        """What the live key costs; of a damaged one nobody knows it."""
+        if live is None:
+            return NOTHING
+        with suppress(FormatError):
+            return self.needs.footprint.of(live, rdb_version)
+        return Cost(1, len(live.payload or b""))
 
     def add_alike(self, entries: list[Entry]) -> None:
         """Count keys of the backup of which the live ones are identical to the byte."""
@@ -111,12 +121,6 @@ class Findings:
         for group, number in self._groups.items():
             found[group[place]][group[3]] += number
         return found
-
-
-def _growth(backup: Entry, live: Entry | None) -> int:
-    if live is None:
-        return size_of(backup) + len(backup.key) + KEY_BYTES
-    return max(0, size_of(backup) - size_of(live))
 
 
 def _most(by_prefix: dict[bytes | None, Counts]) -> dict[str, dict[str, int]]:

@@ -44,6 +44,11 @@ class Flow:
         """Whether something is to be sent or answered."""
         return bool(self.sent or self._awaited)
 
+    @property
+    def unanswered(self) -> Batch:
+        """What was sent, and what was about to be, without an answer so far."""
+        return [sent for batch in (*self._awaited, self.sent) for sent in batch]
+
     def select(self, db: int) -> None:
         """Let what follows go to this database."""
         if db != self.db:

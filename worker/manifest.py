@@ -110,6 +110,8 @@ class Manifest(BaseModel):
     """Whether modules have put something beside the keys: only a server with all of them loads the file as it is."""
     damaged: Count = 0
     """Of an adopted file: values that no server is to be given; a restore leaves them out."""
+    memory: Count | None = None
+    """Bytes that the source used for all of its data and for itself when this was begun."""
     bytes: Size
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Of the stored file, in hexadecimal: what `sha256sum` prints."""

@@ -1,14 +1,16 @@
 """Afterwards the target holds the backup and nothing else: loaded as one file where the target allows it, else key by key."""
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 
 from redis.exceptions import RedisError
 
+from worker.aftermath import Watch
 from worker.config import Settings
 from worker.connection import BROKER, Endpoint
 from worker.entries import EntryStream
-from worker.errors import BackupSystemError, RefusedError, TargetError, UsageError
+from worker.errors import BackupSystemError, RefusedError, UsageError
 from worker.facts import Facts, info, read_facts
 from worker.keyset import KeySet
 from worker.manifest import Manifest
@@ -50,14 +52,22 @@ def choose(settings: Settings, request: Request, manifest: Manifest, *, force: b
     return reason
 
 
-def run(job: Job, stream: EntryStream, reason: str | None) -> None:
-    """Write, and count in the target's report; `reason` is what `choose` said. Raises what Target.restore raises."""
+def run(job: Job, stream: EntryStream, reason: str | None, check_room: Callable[[], None]) -> None:
+    """Write, and count in the target's report; `reason` is what `choose` said. Raises what Target.accounted raises.
+
+    `check_room` raises where it is to go key by key after all, and there is too little memory for that.
+    """
     report = job.target.report
-    reason = reason or replicate(job)
-    report.way, report.reason = "keys" if reason else "replication", reason or "the target allows it"
-    if reason:
+    if reason is None:
+        watch = Watch(job.endpoint, job.databases)
+        if (reason := replicate(job)) is None:
+            report.account(watch.look(report.restored))
+            report.way, report.reason = "replication", "the target allows it"
+            return
+        check_room()
+    report.way, report.reason = "keys", reason
+    with job.target.accounted(job.databases):
         _by_keys(job, stream)
-    job.target.count_evicted()
 
 
 def _refuse_broker(settings: Settings, endpoint: Endpoint, facts: Facts) -> None:
@@ -158,13 +168,7 @@ def _by_keys(job: Job, stream: EntryStream) -> None:
         if target.report.failed:
             target.report.warn("Nothing was deleted, for not every key of the backup could be written.")
             return
-        try:
-            with target.counting():
-                _delete(job, names, whole=not (job.request.narrowed or job.request.moved), libraries=stream.libraries)
-        except TargetError as error:
-            raise type(error)(
-                f"{error} Until then: {target.report.written}. Run the restore again to complete it."
-            ) from None
+        _delete(job, names, whole=not (job.request.narrowed or job.request.moved), libraries=stream.libraries)
     target.report.warn("Key by key, a mirror is not all or nothing: had it been cut, the target would hold a mixture.")
 
 
@@ -174,7 +178,9 @@ def _delete(job: Job, names: KeySet, *, whole: bool, libraries: list[bytes]) -> 
     databases = sorted({0, *facts.keys})
     with job.endpoint.translated("deleting what the backup does not have"), job.fence.wire() as wire:
         for _, keys in Surplus(job.request, job.manifest, names).batches(wire, databases):
+            report.undeleted = len(keys)
             report.deleted += wire.ask(facts.delete, *keys)
+            report.undeleted = 0
             job.progress("deleting", report.deleted, None, "keys")
         if whole:
             _delete_functions(job, wire, {found[1] for one in libraries if (found := _LIBRARY_NAME.match(one))})

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import structlog
 
-from worker import catalogue, logs, mirror
+from worker import catalogue, headroom, logs, mirror
 from worker.check import check
 from worker.compare import Sides
 from worker.config import Settings
@@ -22,6 +22,7 @@ from worker.live import Live
 from worker.loadable import fitted
 from worker.manifest import Manifest
 from worker.modules import Foreign
+from worker.needs import Needs
 from worker.progress import Progress
 from worker.report import building
 from worker.request import Request, check_readable, stream_of, warning_of
@@ -30,7 +31,7 @@ from worker.sources.asking import ask_all
 from worker.sources.keys import Keys
 from worker.storage import open_storage
 from worker.surplus import Surplus
-from worker.target import Target, when_full
+from worker.target import Target
 from worker.wire import Wire, raised
 
 log = structlog.get_logger()
@@ -81,11 +82,13 @@ class Look:
     def __init__(
         self, settings: Settings, request: Request, manifest: Manifest, file: BinaryIO, since: int | None = None
     ) -> None:
-        self.findings = Findings(request)
         self._request, self._manifest, self._file = request, manifest, file
         self._endpoint: Endpoint = request.endpoint(settings)
         self._facts: Facts = read_facts(self._endpoint)
         self._target = Target(self._endpoint, request.mode)
+        self.findings = Findings(request, Needs(self._target.footprint, self._facts.keys))
+        self._whole = Needs(self._target.footprint, {})
+        """What the target needs where it loads the backup as one file."""
         self._expiring = request.expiry == "keep"
         self._since = since
         self.seen = Fingerprint(0)
@@ -144,6 +147,9 @@ class Look:
                 if self.findings.writes(pair.kind):
                     foreign.see(pair.backup)
                     self._built += version is not None and pair.backup.payload is None
+            if self._as_one and self._facts.max_memory:
+                for entry in part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]:
+                    self._whole.add(entry, stream.rdb_version)
             if self._request.deletes:
                 present = part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]
                 for db, entries in groupby(present, attrgetter("db")):
@@ -154,11 +160,24 @@ class Look:
     def _judge(self, foreign: Foreign) -> None:
         """What only the whole tells: which keys would fail, and whether there is room for the others."""
         self.findings.failing, self._foreseen = foreign.judged(self._target, self._endpoint)
-        if self.refusal is None and not self._target.has_room(self._request.expected_bytes(self._manifest)):
-            try:
-                self._target.check_room(self.findings.needed_bytes)
-            except RefusedError as error:
-                self.refusal = str(error)
+        if self.refusal is None:
+            # Where it is unsure, a restore tries some keys, which a preview must not.
+            certain = self._as_one or headroom.verdict(*self._room) == "full"
+            self.refusal = headroom.refusal(*self._room) if certain else None
+
+    @property
+    def _room(self) -> tuple[Facts, Needs, int | None]:
+        """What the target has, what it needs, and what is in use by then where that is not what is now."""
+        return (
+            (self._facts, self._whole, self._facts.bare_memory)
+            if self._as_one
+            else (self._facts, self.findings.needs, None)
+        )
+
+    @property
+    def _as_one(self) -> bool:
+        """Whether the target would load the backup as one file, in the place of all that it holds."""
+        return self._request.deletes and self._piecemeal is None
 
     def _find_deleted(self, keys: Keys, kept: KeySet, progress: Progress) -> None:
         """The live keys that the backup does not have, as far as the request reaches."""
@@ -184,8 +203,10 @@ class Look:
 
     def memory(self) -> dict[str, Any]:
         """What the target has, and will need."""
+        _, needs, _ = self._room
         return {
-            "needed_bytes": self.findings.needed_bytes,
+            "needed_bytes": needs.least,
+            "most_bytes": needs.most,
             "used_bytes": self._facts.used_memory,
             "max_bytes": self._facts.max_memory,
             "eviction": self._facts.eviction,
@@ -209,17 +230,8 @@ class Look:
             )
             several = "keys that were named are" if len(missing) > 1 else "key that was named is"
             found.append(f"{len(missing):,} {several} not in the part of the backup that is asked for: {shown}.")
-        return found + _tight(self._facts, self.findings.needed_bytes)
-
-
-def _tight(facts: Facts, needed: int) -> list[str]:
-    """A sentence where the target's memory seems not to be enough."""
-    if not facts.max_memory or facts.used_memory + needed <= facts.max_memory:
-        return []
-    return [
-        f"The target may have too little memory: of its {facts.max_memory:,} bytes {facts.used_memory:,} are in use, and "
-        f"about {needed:,} more are needed. The restore {when_full(facts)}: raise maxmemory, or restore less."
-    ]
+        doubt = headroom.doubt(*self._room)
+        return [*found, doubt] if doubt and self.refusal is None else found
 
 
 def _type_of(reply: bytes) -> str | None:

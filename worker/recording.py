@@ -16,7 +16,7 @@ from typing import Any
 from worker import audit, logs, ownership
 from worker.behalf import acting_for
 from worker.config import Settings
-from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, LostError
+from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, LostError, StoppedError
 from worker.lease import LEASE_SECONDS, PATIENCE_SECONDS, RENEWALS, renewed
 from worker.process import this_process
 from worker.progress import Progress
@@ -91,6 +91,10 @@ class Recording:
         if not self.given_up:
             self._also(meta)
 
+    def reached(self, meta: Meta) -> None:
+        """How far it came in the end: told with that."""
+        self._change(progress=meta)
+
     def end(self, state: State, *, value: Any = None, error: str | None = None) -> None:
         """How it ended; the broker is waited for. What somebody else has ended stays as that said."""
         ended_at = None if state == "RETRY" else datetime.now(UTC)
@@ -150,15 +154,19 @@ def perform(recording: Recording, verb: Verb, check: Check = accepted) -> dict[s
             acting_for(run.asked_by),
             logs.run(run.id, run.operation, run.arguments.get("name")) as lines,
             recording.alive(lines),
-            Reporter(recording.tell) as progress,
+            Reporter(recording.tell, recording.reached) as progress,
         ):
             value = verb(progress)
             check(value)
-    except BackupSystemError as error:
-        recording.fail(error, value)
+    except StoppedError as error:
+        recording.end("INTERRUPTED", value=error.report, error=str(error))
         raise
-    except BaseException:
-        recording.end("INTERRUPTED", error="It was stopped before its end.")
+    except BackupSystemError as error:
+        recording.fail(error, value or error.report)
+        raise
+    except BaseException as error:
+        words = " ".join(["It was stopped before its end.", *getattr(error, "__notes__", [])])
+        recording.end("INTERRUPTED", error=words)
         raise
     recording.end("SUCCESS", value=value)
     if recording.given_up:

@@ -48,15 +48,20 @@ class Job:
         """The target's."""
         return self.fence.endpoint
 
+    @property
+    def databases(self) -> list[int]:
+        """Those of the target that are written."""
+        return self.request.databases_of(self.manifest)
+
     def write(self, stream: EntryStream) -> None:
-        """Write key by key, and tell of it. Raises TargetError, ArtifactError or BusyError, with the counts so far."""
-        done = 0
+        """Write key by key, and tell how many keys have an outcome. Raises what Target.restore raises, and `progress`."""
+        report = self.target.report
         total = self.request.expected_keys(self.manifest) if self.request.kinds is None else None
         # Closed before its counts are told, should `progress` raise: what is on its way belongs to them.
-        with self.target.counting(), closing(self.target.restore(stream, self.fence)) as written:
-            for count in written:
-                done += count
-                self.progress("restoring", done, total, "keys")
+        with closing(self.target.restore(stream, self.fence)) as written:
+            for _ in written:
+                self.progress("restoring", report.keys, total, "keys")
+        self.progress("restoring", report.keys, total, "keys")
 
 
 def replicate(job: Job) -> str | None:

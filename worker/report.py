@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
+from worker.aftermath import Aftermath
 from worker.entries import Entry
 
 FAILURES_SHOWN = 20
@@ -33,6 +34,22 @@ class Report:
     functions: int = 0
     deleted: int = 0
     """Keys of the target that the backup does not have: of these a mirror leaves none."""
+    unconfirmed: int = 0
+    """Keys that were on their way when it was cut off: so many more than were restored may be there, and no more."""
+    undeleted: int = 0
+    """The same of keys that were to be deleted."""
+    unfinished: int = 0
+    """Values that were being built then under names of their own, at the most: they go by themselves within an hour."""
+    keys_before: int | None = None
+    """What the target held in all before the first key was written; None where it was not asked."""
+    keys_after: int | None = None
+    """And after the last one, or as soon as it was cut off."""
+    wiped: str | None = None
+    """What emptied the target meanwhile or exchanged what is in it, as a clause."""
+    gone: int = 0
+    """Of the keys that were restored so many at least are not there any more, by the numbers of keys."""
+    cut_short: bool = False
+    """Whether it has not come to its end."""
     way: Literal["replication", "keys"] | None = None
     """How a mirror was made: the target loaded the backup as one file, or key by key."""
     reason: str | None = None
@@ -50,7 +67,7 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether every key is where it should be."""
-        return not (self.failed or self.evicted)
+        return not (self.failed or self.evicted or (self.wiped and self.gone))
 
     @property
     def written(self) -> str:
@@ -62,6 +79,33 @@ class Report:
         self.skipped += 1
         if self.passed_over is not None:
             self.passed_over(entry)
+
+    @property
+    def there(self) -> str:
+        """How many keys the target holds, as a sentence behind another one; nothing where it was not asked."""
+        if self.keys_after is None:
+            return ""
+        others = f", but {self.wiped}" if self.wiped else ""
+        return f" The target holds {self.keys_after:,} keys now, and {self.keys_before:,} before{others}."
+
+    def account(self, aftermath: Aftermath) -> None:
+        """Take in what befell the target meanwhile."""
+        self.keys_before, self.keys_after = aftermath.before, aftermath.after
+        self.evicted, self.wiped, self.gone = aftermath.evicted, aftermath.wiped, aftermath.gone
+        if self.evicted:
+            self.warn(
+                f"The target evicted {self.evicted:,} keys for want of memory while this ran, of the backup or others: raise "
+                "maxmemory, and run the same again."
+            )
+        if self.wiped:
+            lost = f", and at least {self.gone:,} of the keys that were written are gone" if self.gone else ""
+            self.warn(
+                f"Others were at work on the target: {self.wiped}{lost}. Look at what is there, and run the same again."
+            )
+        elif self.gone:
+            self.warn(
+                f"At least {self.gone:,} of the keys that were written are gone: others have deleted them meanwhile."
+            )
 
     def fail(self, entry: Entry, error: object) -> None:
         """Count a key that could not be written."""
@@ -120,7 +164,19 @@ def counts(report: dict[str, Any]) -> str:
     differing = report.get("differing")
     stay = "differs and stays as it is" if differing == 1 else "differ and stay as they are"
     besides = {"skipped": f" ({differing:,} of them {stay})" if differing else ""}
-    return ", ".join(f"{report[what]:,} {what}{besides.get(what, '')}" for what in told)
+    return ", ".join(f"{report[what]:,} {what}{besides.get(what, '')}" for what in told) + on_their_way(report)
+
+
+def on_their_way(report: dict[str, Any]) -> str:
+    """What nobody knows about after a cut, as the rest of a sentence that tells what is known."""
+    told = []
+    if number := report.get("unconfirmed"):
+        told.append(f"up to {number:,} more were on their way")
+    if number := report.get("undeleted"):
+        told.append(f"up to {number:,} more may be deleted")
+    if number := report.get("unfinished"):
+        told.append(f"up to {number:,} unfinished values go by themselves within an hour (redis_backup:...)")
+    return " are confirmed, and " + ", and ".join(told) if told else ""
 
 
 def _explained(words: str) -> str:

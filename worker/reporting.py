@@ -16,8 +16,9 @@ Meta = dict[str, Any]
 class Reporter:
     """A Progress that stores the latest word once a second, from a thread of its own with a client of its own."""
 
-    def __init__(self, store: Callable[[Meta], None]) -> None:
-        self._store = store
+    def __init__(self, store: Callable[[Meta], None], keep: Callable[[Meta], None] = lambda _: None) -> None:
+        """`keep` hears the last word of all, at the end."""
+        self._store, self._keep = store, keep
         self._latest: Meta | None = None
         self._began: tuple[str, float, int] = ("", 0.0, 0)
         self._stop = threading.Event()
@@ -36,6 +37,8 @@ class Reporter:
     ) -> None:
         self._stop.set()
         self._thread.join(JOIN_SECONDS)
+        if self._latest is not None:
+            self._keep({**self._latest, "rate": self._rate(self._latest)})
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_SECONDS):

@@ -12,7 +12,14 @@ from worker.check import check
 from worker.config import Settings
 from worker.connection import Endpoint
 from worker.entries import EntryStream
-from worker.errors import BrokerUnavailableError, IncompleteError, RefusedError, StorageError, TargetError
+from worker.errors import (
+    BackupSystemError,
+    BrokerUnavailableError,
+    IncompleteError,
+    RefusedError,
+    StorageError,
+    TargetError,
+)
 from worker.fence import Fence
 from worker.freshness import changes_since
 from worker.leftalone import LeftAlone
@@ -20,11 +27,11 @@ from worker.live import OfKinds
 from worker.loadable import fitted
 from worker.manifest import Manifest
 from worker.present import Plan
-from worker.preview import Look
 from worker.progress import Progress, both
 from worker.replicating import Job
 from worker.report import building, counts, losing
 from worker.request import Request, check_readable, stream_of, warning_of
+from worker.room import Room
 from worker.sound import sound
 from worker.storage import open_storage
 from worker.target import Target
@@ -60,51 +67,64 @@ def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
     check_readable(manifest)
-    endpoint = arguments.endpoint(settings)
+    endpoint = fence.endpoint
     with storage.open(manifest.name) as file:
         check(file, manifest, progress)
-        target = Target(endpoint, arguments.mode)
+        target = Target(endpoint, arguments.mode, force=arguments.force)
+        report = target.report
         if warning := warning_of(manifest):
-            target.report.warn(warning)
+            report.warn(warning)
         _end_left(settings, endpoint, target)
         target.check(manifest.rdb_version, arguments.databases_of(manifest), arguments.least_bytes(manifest))
         _check_fresh(settings, arguments, (file, manifest), target, progress)
-        _check_room(settings, arguments, (file, manifest), target, progress)
-        at = before.clock_of(endpoint)
-        job = Job(settings, arguments, manifest, file, target, at, fence, progress)
         reason = (
             mirror.choose(settings, arguments, manifest, force=arguments.force) if arguments.mode == "mirror" else None
         )
+        room = Room(settings, arguments, manifest, file, target, fence)
+        if not arguments.force:
+            room.check(progress, whole=arguments.deletes and reason is None)
+        at = before.clock_of(endpoint)
+        job = Job(settings, arguments, manifest, file, target, at, fence, progress)
         plan = Plan(manifest, file, arguments, fence, at)
-        undo = before.take(settings, plan, progress, target.report.warn)
-        whole = sound(stream_of(file, manifest, arguments, at), manifest, target.report.refuse)
+        undo = before.take(settings, plan, progress, report.warn)
+        whole = sound(stream_of(file, manifest, arguments, at), manifest, report.refuse)
         fitting = fitted(whole, target.fit(manifest.rdb_version), manifest.rdb_version)
         stream = _of_kinds(fitting, arguments, endpoint, target)
-        if arguments.mode == "mirror":
-            mirror.run(job, stream, reason)
-        elif arguments.mode == "skip":
-            _apply_beside(job, stream, progress)
-        else:
-            _apply(job, stream)
-    report, seconds = target.report, round(time.monotonic() - clock, 3)
+        try:
+            if arguments.mode == "mirror":
+                mirror.run(job, stream, reason, lambda: None if arguments.force else room.check(progress, whole=False))
+            elif arguments.mode == "skip":
+                _apply_beside(job, stream, progress)
+            else:
+                _apply(job, stream)
+        except BackupSystemError as error:
+            error.report = _told(job, undo, clock) if error.report is not None else None
+            raise
     if not report.keys:
         report.warn(_nothing(arguments))
+    told = _told(job, undo, clock)
+    if report.complete:
+        about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw}
+        besides = {"skipped": report.skipped, "expired": report.expired, "warnings": report.warnings}
+        log.info("backup_restored", **about, seconds=told["seconds"], mode=arguments.mode, **besides)
+    return told
+
+
+def _told(job: Job, undo: dict[str, Any] | None, clock: float) -> dict[str, Any]:
+    """The report as a dict; `clock` is when the restore began."""
+    manifest, report = job.manifest, job.target.report
     if report.built and manifest.rdb_version is not None:
         report.warn(f"{building(report.built, manifest.rdb_version)}.")
     if report.lost:
         report.warn(f"{losing(report.lost, report.lost_keys)}.")
-    if report.complete:
-        about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw, "seconds": seconds}
-        besides = {"skipped": report.skipped, "expired": report.expired, "warnings": report.warnings}
-        log.info("backup_restored", **about, mode=arguments.mode, **besides)
     return {
         "name": manifest.name,
-        "mode": arguments.mode,
+        "mode": job.request.mode,
         "source": manifest.source.address,
-        "target": endpoint.address,
+        "target": job.endpoint.address,
         **report.as_dict(),
         "undo": undo,
-        "seconds": seconds,
+        "seconds": round(time.monotonic() - clock, 3),
     }
 
 
@@ -118,6 +138,11 @@ def check_complete(report: dict[str, Any]) -> None:
         raise IncompleteError(
             f"Not every key is there: {counts(report)}. The target threw keys out for want of memory while this ran: "
             "raise maxmemory, and run the restore again."
+        )
+    if report["wiped"] and report["gone"]:
+        raise IncompleteError(
+            f"Not every key is there: {counts(report)}, but {report['wiped']}, and at least {report['gone']:,} of them are "
+            "gone. Run the restore again."
         )
 
 
@@ -149,22 +174,6 @@ def _check_fresh(
         target.report.warn(changed)
 
 
-def _check_room(
-    settings: Settings,
-    arguments: RestoreArguments,
-    opened: tuple[BinaryIO, Manifest],
-    target: Target,
-    progress: Progress,
-) -> None:
-    """RefusedError where the target has too little memory. Much may be there already: where it is tight, that is found out."""
-    file, manifest = opened
-    if arguments.force or target.has_room(arguments.expected_bytes(manifest)):
-        return
-    look = Look(settings, arguments, manifest, file)
-    look.compare(progress)
-    target.check_room(look.findings.needed_bytes)
-
-
 def _of_kinds(stream: EntryStream, arguments: RestoreArguments, endpoint: Endpoint, target: Target) -> EntryStream:
     """The stream, less what is of another kind than was asked for."""
     return stream if arguments.kinds is None else OfKinds(stream, arguments.kinds, endpoint, target.report)
@@ -172,9 +181,9 @@ def _of_kinds(stream: EntryStream, arguments: RestoreArguments, endpoint: Endpoi
 
 def _apply(job: Job, stream: EntryStream) -> None:
     """Write, and count in the target's report."""
-    job.write(stream)
-    job.target.restore_functions(stream.libraries, job.fence)
-    job.target.count_evicted()
+    with job.target.accounted(job.databases):
+        job.write(stream)
+        job.target.restore_functions(stream.libraries, job.fence)
 
 
 def _apply_beside(job: Job, stream: EntryStream, progress: Progress) -> None:

@@ -1,16 +1,20 @@
 """A Redis that a restore writes into: checked before the first key, counted to the last."""
 
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
 
 from redis.exceptions import ResponseError
 
+from worker.aftermath import Watch
 from worker.connection import Endpoint
 from worker.entries import EntryStream
-from worker.errors import ArtifactError, BusyError, RefusedError, TargetError
+from worker.errors import BackupSystemError, LostError, RefusedError, StoppedError, TargetError
 from worker.facts import Facts, read_facts
 from worker.fence import Fence
+from worker.footprint import Footprint
 from worker.formats.sealing import seal
+from worker.headroom import FORCED, Guard, footprint_at
 from worker.loadable import Fit
 from worker.pace import Pace
 from worker.report import Report
@@ -25,6 +29,8 @@ FIRST_VERSION_WITH_ABSTTL = (5, 0)
 # Of Redis: what a Valkey of its own version does not load of it, it takes sealed with an older one of these.
 _VERSIONS = (14, 13, 12, 11, 10, 9, 8, 7, 6)
 
+_AGAIN = " Run the same again to complete it."
+
 # Where no broker remembered it, nobody can tell.
 _LEFT_ALONE = (
     " Its link to that is down: should a mirror have been killed there, `REPLICAOF NO ONE` makes it a primary again."
@@ -34,9 +40,12 @@ _LEFT_ALONE = (
 class Target:
     """A Redis that a restore writes into."""
 
-    def __init__(self, endpoint: Endpoint, mode: Mode) -> None:
-        self._endpoint, self._mode = endpoint, mode
+    def __init__(self, endpoint: Endpoint, mode: Mode, *, force: bool | None = None) -> None:
+        """With `force` it may throw keys out for want of memory; None where nobody can say so."""
+        self._endpoint, self._mode, self._force = endpoint, mode, force
         self.report = Report()
+        self.tight = False
+        """Whether its memory may be too little for what it is to be given, if it frees none meanwhile."""
         self._facts: Facts | None = None
         self._fits: dict[int | None, Fit] = {}
 
@@ -74,7 +83,7 @@ class Target:
         answer = _trial(wire, version) if version else wire.try_(b"SET", temporary_key(), b"", b"XX")
         words = str(answer)
         if words.startswith("OOM"):
-            facts = self._checked
+            facts = self.facts
             raise RefusedError(
                 f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in "
                 "use, and it takes no writes. Raise maxmemory, or delete something."
@@ -82,27 +91,17 @@ class Target:
         if "Bad data format" not in words:
             raised(answer)
 
-    def has_room(self, needed_bytes: int) -> bool:
-        """Whether it can grow by that without reaching its limit; in a mirror what is replaced or deleted makes room."""
-        facts = self._checked
-        return not facts.max_memory or self._mode == "mirror" or facts.used_memory + needed_bytes <= facts.max_memory
-
-    def check_room(self, needed_bytes: int) -> None:
-        """RefusedError where it cannot grow by what the restore needs."""
-        if not self.has_room(needed_bytes):
-            facts = self._checked
-            raise RefusedError(
-                f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in "
-                f"use, and the restore needs about {needed_bytes:,} more. Raise maxmemory, restore less, or go on all the "
-                f"same with --force (`force` in a call): it {when_full(facts)}."
-            )
-
     @property
-    def _checked(self) -> Facts:
+    def facts(self) -> Facts:
         """What it said of itself when it was checked."""
         if self._facts is None:
             self._facts = read_facts(self._endpoint)
         return self._facts
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """What keys cost there."""
+        return footprint_at(self._endpoint, self.facts)
 
     def absent(self, databases: list[int]) -> list[int]:
         """Those of these databases that the target does not have."""
@@ -119,7 +118,7 @@ class Target:
     def _fit(self, wire: Wire, rdb_version: int | None) -> Fit:
         older = [version for version in _VERSIONS if rdb_version is None or version < rdb_version]
         versions = older if rdb_version is None else [rdb_version, *older]
-        if self._checked.redis_version < FIRST_VERSION_WITH_ABSTTL:
+        if self.facts.redis_version < FIRST_VERSION_WITH_ABSTTL:
             versions = []
         loaded = next((version for version in versions if _TOO_NEW not in str(_trial(wire, version))), None)
         found = self._fits[rdb_version] = Fit(loaded, abilities(wire, fields=True).fields)
@@ -131,22 +130,20 @@ class Target:
             return _TOO_NEW not in str(_trial(wire, rdb_version))
 
     def restore(self, stream: EntryStream, fence: Fence) -> Generator[int]:
-        """Write every entry; yields the number of keys done, batch by batch. `report` counts what the target has confirmed.
+        """Write every entry; yields the number of keys taken, batch by batch. `report` counts what the target has confirmed.
 
-        Raises TargetError or ArtifactError, with the counts so far, when target or artifact give up on the way, and
-        LostError when somebody else may be at work there.
+        Raises TargetError or ArtifactError when target or artifact give up on the way, and LostError when somebody else may
+        be at work there.
         """
-        try:
-            with self._endpoint.translated("taking the backup"), fence.wire() as wire:
-                pace = Pace(self._endpoint)
-                yield from Writing(wire, self._mode, self.report, self._checked.redis_version, pace).run(stream)
-            self._check_counts()
-        except TargetError as error:
-            raise type(error)(
-                f"{error} Until then: {self.report.written}. Run the same again to complete it."
-            ) from None
-        except ArtifactError as error:
-            raise type(error)(f"{error} Until then: {self.report.written}.") from None
+        facts = self.facts
+        with self._endpoint.translated("taking the backup"), fence.wire() as wire:
+            writing = Writing(wire, self._mode, self.report, facts.redis_version, Pace(self._endpoint))
+            strict = facts.evicts and not self._force
+            if strict or self.tight:
+                way_out = "raise maxmemory" if self._force is None else f"raise maxmemory, {FORCED}"
+                writing.guard = Guard(self._endpoint, self.footprint, facts.evicted, way_out, strict)
+            yield from writing.run(stream)
+        self._check_counts()
 
     def _check_counts(self) -> None:
         """TargetError where keys are without an outcome: nobody could say then what was restored."""
@@ -157,12 +154,28 @@ class Target:
             )
 
     @contextmanager
-    def counting(self) -> Iterator[None]:
-        """Somebody else's being at work here by now is told with the counts so far."""
+    def accounted(self, databases: list[int], told: Callable[[], str] | None = None) -> Iterator[None]:
+        """What befalls the target while it is written, in these databases, is counted in the report; and whatever ends that
+        early tells how far it had come, in the words of `told`.
+        """
+        watch = Watch(self._endpoint, databases)
+        told = told or (lambda: self.report.written)
         try:
             yield
-        except BusyError as error:
-            raise type(error)(f"{error} Until then: {self.report.written}.") from None
+        except BackupSystemError as error:
+            self.report.cut_short = True
+            if not isinstance(error, LostError):
+                # One that does not answer must not be waited for twice.
+                with suppress(BackupSystemError):
+                    self.report.account(watch.look(self.report.restored, hasty=True))
+            again = _AGAIN if isinstance(error, (TargetError, StoppedError)) else ""
+            full = type(error)(f"{error} Until then: {told()}.{self.report.there}{again}")
+            full.report = self.report.as_dict()
+            raise full from None
+        except BaseException as error:
+            error.add_note(f"Until then: {told()}.")
+            raise
+        self.report.account(watch.look(self.report.restored))
 
     def restore_functions(self, libraries: list[bytes], fence: Fence) -> None:
         """Load function libraries: in mode `skip` those that exist stay as they are."""
@@ -179,23 +192,6 @@ class Target:
                     return
                 elif "already exists" not in str(answer):
                     self.report.warnings.append(f"A function library could not be loaded: {answer}.")
-
-    def count_evicted(self) -> None:
-        """Whether the target threw keys out meanwhile: RESTORE answers OK, and a key vanishes all the same."""
-        evicted = read_facts(self._endpoint).evicted - self._checked.evicted
-        if evicted > 0:
-            self.report.evicted = evicted
-            self.report.warn(
-                f"The target evicted {evicted:,} keys for want of memory while this ran, of the backup or others: raise "
-                "maxmemory, and run the restore again."
-            )
-
-
-def when_full(facts: Facts) -> str:
-    """What a target does with a restore when its memory is full."""
-    if facts.eviction == "noeviction":
-        return "would stop when it is full"
-    return f"would make it throw keys out ({facts.eviction})"
 
 
 def _absent(wire: Wire, databases: list[int]) -> list[int]:

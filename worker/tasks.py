@@ -235,11 +235,10 @@ def _tell_celery(task: Task, identity: str, meta: Meta) -> None:
 def _in_time(task: Task) -> Iterator[None]:
     try:
         yield
-    except SoftTimeLimitExceeded:
+    except SoftTimeLimitExceeded as error:
         hours = task.app.conf.task_soft_time_limit / 3600
-        raise BackupSystemError(
-            f"Stopped, for it took longer than {hours:g} hours; nothing unfinished was kept."
-        ) from None
+        told = getattr(error, "__notes__", ["Nothing unfinished was kept."])
+        raise BackupSystemError(" ".join([f"Stopped, for it took longer than {hours:g} hours.", *told])) from None
 
 
 def _prune_after(asked_by: str) -> None:

@@ -1,9 +1,8 @@
 """A restore undone: what it touched becomes what it was, and what others have changed since is left alone."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 from worker import artifact, catalogue, libraries, lock
 from worker.check import check
 from worker.config import Settings
-from worker.errors import IncompleteError, LostError, NotFoundError, RefusedError
+from worker.errors import BackupSystemError, IncompleteError, NotFoundError, RefusedError
 from worker.facts import read_facts
 from worker.fence import Fence
 from worker.keyset import KeySet
@@ -22,12 +21,18 @@ from worker.manifest import Manifest
 from worker.pairs import Pairs
 from worker.present import Plan
 from worker.progress import Progress, both
+from worker.report import Report, on_their_way
 from worker.restore import RestoreArguments
 from worker.storage import Folder, open_storage
 from worker.target import Target
-from worker.wayback import WayBack, takes_payloads
+from worker.wayback import Outcome, WayBack, takes_payloads
 
 log = structlog.get_logger()
+
+_REPORTED = (
+    *("functions", "failed", "failures", "evicted", "warnings", "unconfirmed", "unfinished"),
+    *("keys_before", "keys_after", "wiped", "gone", "cut_short"),
+)
 
 
 class UndoArguments(BaseModel):
@@ -67,7 +72,7 @@ def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> di
         fence = Fence(endpoint, lease)
         fence.clear()
         report = _undo(storage, kept, fence, both(progress, lambda *_: fence.check()), force=arguments.force)
-    if not (report["failed"] or report["evicted"]):
+    if not (report["failed"] or report["evicted"] or (report["wiped"] and report["gone"])):
         report["warnings"] += _mark(storage, kept)
         numbers = {name: report[name] for name in ("deleted", "left_alone", "as_before", "seconds")}
         log.info("restore_undone", name=kept.name, keys=report["put_back"], **numbers)
@@ -91,6 +96,11 @@ def check_complete(report: dict[str, Any]) -> None:
         raise IncompleteError(
             "The target threw keys out for want of memory while this ran: raise maxmemory, and run the same undo again."
         )
+    if report["wiped"] and report["gone"]:
+        raise IncompleteError(
+            f"Not every key is there: {report['put_back']:,} were put back, but {report['wiped']}, and at least "
+            f"{report['gone']:,} of them are gone. Run the same undo again."
+        )
 
 
 def _undo(storage: Folder, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
@@ -110,47 +120,68 @@ def _undo(storage: Folder, kept: Manifest, fence: Fence, progress: Progress, *, 
             reader = artifact.reader(chunks, kept.data_format, values=fit is not None)
             return Pairs(plan, reader, fit)
 
-        def tell(done: int) -> None:
-            progress("undoing", done, told.expected_keys(backup), "keys")
-
         target.check(kept.rdb_version if takes_payloads(facts) else None, sorted(kept.keys_by_db), 0)
         pairs(None).check()
         sides = pairs(target.fit(backup.rdb_version))
+        report, expected = target.report, told.expected_keys(backup)
+
+        def tell() -> None:
+            progress("undoing", undone.keys, expected, "keys")
+
         way = WayBack(sides, facts, known, force=force, tell=tell)
-        with _counting(target, way):
-            for _ in target.restore(way, fence):
-                pass
-            way.settle_others()
+        undone = _Undone(kept, endpoint.address, report, way.outcome)
+        try:
+            with target.accounted(sorted(kept.keys_by_db), lambda: undone.words):
+                for _ in target.restore(way, fence):
+                    pass
+                tell()
+                way.settle_others()
+        except BackupSystemError as error:
+            error.report = undone.as_dict(clock) if error.report is not None else None
+            raise
     # As restored, or kept, and for some keys only: then none were touched.
     brought = sides.restored.libraries if told.kinds is None else []
     change = libraries.Change(sides.kept.libraries, brought, told.mode)
-    functions, warnings = libraries.undo(fence, change, force=force)
-    target.count_evicted()
-    report = target.report
-    return {
-        "run": kept.undoes,
-        "name": kept.name,
-        "restored": kept.restored,
-        "target": endpoint.address,
-        "put_back": report.restored,
-        **asdict(way.outcome),
-        "functions": functions,
-        "failed": report.failed,
-        "failures": report.failures,
-        "evicted": report.evicted,
-        "warnings": report.warnings + warnings,
-        "seconds": round(time.monotonic() - clock, 3),
-    }
+    report.functions, warnings = libraries.undo(fence, change, force=force)
+    report.warnings += warnings
+    return undone.as_dict(clock)
 
 
-@contextmanager
-def _counting(target: Target, way: WayBack) -> Iterator[None]:
-    """Somebody else's being at work here by now is told with the counts so far."""
-    try:
-        yield
-    except LostError as error:
-        done = f"{target.report.restored:,} keys put back, {way.outcome.deleted:,} deleted"
-        raise LostError(f"{error} Until then: {done}.") from None
+@dataclass(frozen=True)
+class _Undone:
+    """What an undo did, as its report tells it."""
+
+    kept: Manifest
+    address: str
+    report: Report
+    outcome: Outcome
+
+    @property
+    def keys(self) -> int:
+        """All that have become of what they are to be."""
+        outcome, report = self.outcome, self.report
+        return report.restored + report.failed + outcome.deleted + outcome.left_alone + outcome.as_before
+
+    @property
+    def words(self) -> str:
+        """The counts as half a sentence."""
+        outcome = self.outcome
+        done = f"{self.report.restored:,} put back, {outcome.deleted:,} deleted, {outcome.left_alone:,} left alone"
+        return done + on_their_way({**self.report.as_dict(), "undeleted": outcome.undeleted})
+
+    def as_dict(self, clock: float) -> dict[str, Any]:
+        """For results; `clock` is when it began."""
+        kept, report = self.kept, self.report.as_dict()
+        return {
+            "run": kept.undoes,
+            "name": kept.name,
+            "restored": kept.restored,
+            "target": self.address,
+            "put_back": report["restored"],
+            **{name: report[name] for name in _REPORTED},
+            **asdict(self.outcome),
+            "seconds": round(time.monotonic() - clock, 3),
+        }
 
 
 def _restored(storage: Folder, kept: Manifest) -> Manifest:

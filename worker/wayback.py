@@ -35,6 +35,8 @@ class Outcome:
     deleted: int = 0
     left_alone: int = 0
     as_before: int = 0
+    undeleted: int = 0
+    """Keys whose deletion was on its way when it was cut off."""
     changed: list[dict[str, Any]] = field(default_factory=list)
 
     def leave(self, db: int, key: bytes) -> None:
@@ -47,10 +49,10 @@ class Outcome:
 class WayBack:
     """The keys that are to be put back, as an EntryStream; those that the restore created are deleted as it goes.
 
-    Each is looked at right before that. `known` is filled with them for `settle_others`. `tell` hears after every chunk how many keys have been dealt with.
+    Each is looked at right before that. `known` is filled with them for `settle_others`. `tell` is called after every chunk.
     """
 
-    def __init__(self, pairs: Pairs, facts: Facts, known: KeySet, *, force: bool, tell: Callable[[int], None]) -> None:
+    def __init__(self, pairs: Pairs, facts: Facts, known: KeySet, *, force: bool, tell: Callable[[], None]) -> None:
         self.outcome = Outcome()
         self.libraries: list[bytes] = []
         self._pairs, self._facts, self._known, self._force, self._tell = pairs, facts, known, force, tell
@@ -63,14 +65,12 @@ class WayBack:
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield what is to be put back, chunk by chunk."""
-        done = 0
         with Keys(self._target) as keys:
             for chunk in chunks(self._pairs.each()):
                 if self._plan.everything:
                     self._known.add(chunk[0].db, [pair.key for pair in chunk])
                 yield self._put_back(chunk, keys)
-                done += len(chunk)
-                self._tell(done)
+                self._tell()
 
     def _put_back(self, chunk: list[Pair], keys: Keys) -> list[Entry]:
         """The entries to be written; what was created is deleted already."""
@@ -120,7 +120,9 @@ class WayBack:
             return
         # Connected for the moment: a server may hang up on who says nothing for long.
         with self._plan.fence.wire(db) as wire:
+            self.outcome.undeleted = len(keys)
             self.outcome.deleted += wire.ask(self._facts.delete, *keys)
+            self.outcome.undeleted = 0
 
     def settle_others(self) -> None:
         """After a mirror, keys that were neither in the backup nor there before: others have made them since.

@@ -12,6 +12,7 @@ from worker.entries import Entry, EntryStream
 from worker.errors import BackupSystemError, LostError
 from worker.flow import Batch, Flow, Sent
 from worker.formats.values import decode
+from worker.headroom import Guard
 from worker.pace import Pace
 from worker.payloads import Payloads
 from worker.report import Report
@@ -57,6 +58,8 @@ class Writing:
 
     def __init__(self, wire: Wire, mode: Mode, report: Report, version: tuple[int, ...], pace: Pace) -> None:
         self._pace = pace
+        self.guard: Guard | None = None
+        """Lets pass what may be sent, where the server would throw keys out when it is full."""
         self._wire, self._mode, self._report, self._version = wire, mode, report, version
         self._field_expiry = abilities(wire, fields=True).fields
         seconds, microseconds = wire.ask(b"TIME")
@@ -76,7 +79,7 @@ class Writing:
         """
         try:
             for batch in self._whole(stream):
-                for entries in self._pace.cut(batch, BATCH_KEYS):
+                for entries in self._admitted(self._pace.cut(batch, BATCH_KEYS), stream):
                     now = (time.time() + self._clock_offset) * 1000
                     self._report.taken += len(entries)
                     self._write(entries, now, stream.rdb_version)
@@ -91,6 +94,24 @@ class Writing:
         except LostError:
             self._flow.give_up()
             raise
+        finally:
+            self._leave(self._flow.unanswered)
+
+    def _admitted(self, parts: Iterator[list[Entry]], stream: EntryStream) -> Iterator[list[Entry]]:
+        """The same entries, in smaller parts where the server has little room left. Raises what a Guard raises."""
+        guard = self.guard
+        if guard is None:
+            yield from parts
+            return
+        for part in parts:
+            rest = part
+            while rest:
+                number = guard.admitted(rest, stream.rdb_version)
+                if not number:
+                    self._finish()
+                    number = guard.look(rest, stream.rdb_version)
+                yield rest[:number]
+                rest = rest[number:]
 
     def _whole(self, stream: EntryStream) -> Iterator[list[Entry]]:
         """The stream's batches. Should it break off, what was sent is counted before that is told."""
@@ -170,10 +191,11 @@ class Writing:
     def _settle_each(self, awaited: Batch, found: list[Any]) -> None:
         """Count by the replies that came; the last ones may be missing."""
         replies = iter(found)
-        for sent in awaited:
+        for place, sent in enumerate(awaited):
             expected = 1 if isinstance(sent, Entry) else sent.replies
             own = list(islice(replies, expected))
             if len(own) < expected:
+                self._leave(awaited[place:])
                 break
             if not isinstance(sent, Entry):
                 self._count(sent, own)
@@ -181,6 +203,14 @@ class Writing:
                 self._report.restored += 1
             else:
                 self._refused(sent, own[0])
+
+    def _leave(self, unanswered: Batch) -> None:
+        """Count what was sent and never answered: keys that may be there, and values that may have been built for one."""
+        for sent in unanswered:
+            if isinstance(sent, Entry) or (sent.entry and (sent.naming or not sent.temporary)):
+                self._report.unconfirmed += 1
+            if isinstance(sent, Sent) and sent.temporary:
+                self._report.unfinished += 1
 
     def _count(self, sent: Sent, replies: list[Any]) -> None:
         """The outcome of a SELECT or DEL, of a value that was built, or of the name it was then given."""

@@ -272,12 +272,17 @@ def test_a_frozen_mirror_by_replication_goes_on_and_touches_nothing(step: str, s
 
 
 def test_what_was_on_its_way_when_a_restore_froze_never_lands(scene: Scene) -> None:
-    held = threading.Event()
+    begun, held = threading.Event(), threading.Event()
     scene.server.client().flushall()
     # This connection alone is held up, with all that it still had to carry.
-    fault = scene.line.call(Asked(b"RESTORE", nth=1200), lambda: held.wait(60))
+
+    def hold() -> None:
+        begun.set()
+        held.wait(60)
+
+    scene.line.call(WRITES, hold)
     with scene._begun(*PYTHON, "restore", "latest", "--mode", "overwrite", "--yes") as process:
-        fault.wait()
+        assert begun.wait(30), process.said
         scene.freezer.freeze(process.process.pid)
         try:
             scene.reaped("restore")
@@ -326,7 +331,7 @@ def test_a_frozen_backup_goes_on_and_commits_nothing(way: tuple[str, str], at: s
 def test_a_frozen_prune_goes_on_and_deletes_nothing(scene: Scene) -> None:
     for _ in range(3):
         assert scene.shell("backup").code == 0
-    verb = ("prune", "--keep", "1")
+    verb = ("prune", "--keep-manual", "1")
     with scene.frozen_by_itself("checking", *verb) as process:
         ended = scene.reaped("prune")
         before = scene.manifests

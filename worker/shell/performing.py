@@ -13,13 +13,19 @@ from pydantic import BaseModel
 from worker import console, faults, logs
 from worker.behalf import SCHEDULED
 from worker.config import load
-from worker.errors import RefusedError
+from worker.errors import BackupSystemError, RefusedError
 from worker.faults import Arguments
 from worker.progress import Progress, both
 from worker.recording import Check, Recording, accepted, perform
 from worker.run import at_shell, new
+from worker.stopping import stoppable
 
 Data = dict[str, Any]
+Show = Callable[[Data], None]
+
+
+def unseen(_: Data) -> None:
+    """Nothing to show."""
 
 
 def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
@@ -39,22 +45,34 @@ def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
     return command
 
 
-def performed(
+def performed(  # noqa: PLR0913 - what a run is, what does it, and three that few need
     operation: str,
     arguments: BaseModel,
     verb: Callable[[Progress], Data],
     check: Check = accepted,
+    shown: Show = unseen,
     *,
     scheduled: bool = False,
 ) -> Data:
-    """One run with a bar on a terminal, remembered where there is a broker. `check` is told what came of it.
+    """One run with a bar on a terminal, remembered where there is a broker. What came of it is `shown`, also where it did not
+    come to its end, and `check` is told of it.
 
     Whether it is `scheduled` nobody but whoever calls can know: a script may be a schedule's, or somebody's own.
     """
     given = arguments.model_dump(mode="json", exclude_unset=True)
     run = new(str(uuid.uuid4()), operation, given, f"{at_shell()}{SCHEDULED if scheduled else ''}")
-    with console.progress() as bar:
-        return perform(Recording(load(), run, patience=0), lambda told: verb(both(bar, told)), check)
+
+    def checked(value: Data) -> None:
+        shown(value)
+        check(value)
+
+    try:
+        with console.progress() as bar, stoppable(bar) as told_bar:
+            return perform(Recording(load(), run, patience=0), lambda told: verb(both(told, told_bar)), checked)
+    except BackupSystemError as error:
+        if error.report is not None:
+            shown(error.report)
+        raise
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """`restore`: a backup back into a server."""
 
+from functools import partial
 from typing import Any
 
 import click
@@ -41,11 +42,11 @@ def command(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
         arguments = arguments.model_copy(update={"name": manifest.name})
         confirm(question(manifest, mode, arguments.endpoint(settings).address))
 
-    def show_and_check(report: Data) -> None:
-        show(report, as_json=as_json, view=lambda data: restored(data, replacing(arguments, data["name"])))
-        check_complete(report)
+    def view(data: Data) -> None:
+        restored(data, replacing(arguments, data["name"]))
 
-    performed("restore", arguments, lambda progress: restore(settings, arguments, progress), show_and_check)
+    shown = partial(show, as_json=as_json, view=view)
+    performed("restore", arguments, lambda progress: restore(settings, arguments, progress), check_complete, shown)
 
 
 def question(manifest: Manifest, mode: str, target: str) -> str:
@@ -60,7 +61,8 @@ def question(manifest: Manifest, mode: str, target: str) -> str:
 def restored(data: Data, replacing_those: str) -> None:
     """What a restore did; `replacing_those` is the command that replaces the keys which differ and were left alone."""
     origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
-    say(f"{data['name']}{origin} to {data['target']}: {counts(data)}, {data['seconds']:.1f} s")
+    cut = ", not to its end" if data["cut_short"] else ""
+    say(f"{data['name']}{origin} to {data['target']}{cut}: {counts(data)}, {data['seconds']:.1f} s")
     if data["way"]:
         say(f"  mirrored by {data['way']}: {data['reason']}")
     for one in data["failures"]:

@@ -1,11 +1,14 @@
 """`undo`: a restore taken back."""
 
+from functools import partial
+
 import click
 
 from worker import catalogue
 from worker.config import load
 from worker.console import notes, number, say, show
 from worker.manifest import Manifest
+from worker.report import on_their_way
 from worker.shell.performing import Data, checked, confirm, performed, verb
 from worker.storage import open_storage
 from worker.undo import UndoArguments, check_complete, undo
@@ -25,11 +28,8 @@ def command(as_json: bool, run: str, force: bool, yes: bool) -> None:
     if not yes:
         confirm(question(catalogue.undo_of(open_storage(settings.backup_storage), run), force=force))
 
-    def show_and_check(report: Data) -> None:
-        show(report, as_json=as_json, view=undone)
-        check_complete(report)
-
-    performed("undo", arguments, lambda progress: undo(settings, arguments, progress), show_and_check)
+    view = partial(show, as_json=as_json, view=undone)
+    performed("undo", arguments, lambda progress: undo(settings, arguments, progress), check_complete, view)
 
 
 def question(kept: Manifest, *, force: bool) -> str:
@@ -47,9 +47,9 @@ def undone(data: Data) -> None:
     """What an undo did."""
     did = f"{data['put_back']:,} put back, {data['deleted']:,} deleted, {data['as_before']:,} were as before"
     failed = f", {data['failed']:,} failed" if data["failed"] else ""
-    say(
-        f"{data['name']} to {data['target']}: {did}, {data['left_alone']:,} left alone{failed}, {data['seconds']:.1f} s"
-    )
+    cut = ", not to its end" if data["cut_short"] else ""
+    did = f"{did}, {data['left_alone']:,} left alone{failed}{on_their_way(data)}"
+    say(f"{data['name']} to {data['target']}{cut}: {did}, {data['seconds']:.1f} s")
     for one in data["changed"]:
         say(f"  left alone, for others have changed it since: database {one['db']}, {one['key']}")
     if data["left_alone"] > len(data["changed"]):

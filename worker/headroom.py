@@ -1,0 +1,182 @@
+"""What a target may still be given: below its maxmemory, and without its throwing keys out."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+from worker.connection import Endpoint
+from worker.entries import Entry
+from worker.errors import FormatError, TargetError
+from worker.facts import Facts, read_facts
+from worker.footprint import Footprint, Limits, make_of, tables
+from worker.needs import RESERVE, Needs
+from worker.wire import Wire
+
+LOOK_SECONDS = 0.2
+"""How long a look at what the target says of its memory is good for, at the most."""
+LARGE = 128 << 10
+"""From here on what was sent counts beside what is made of it; smaller ones are among RESERVE."""
+FREEING_SECONDS, POLL_SECONDS = 10, 0.02
+"""How long a target is given to free in the background what was replaced."""
+_FIRST_VERSION_WITH_PACKED_SETS = (7, 2)
+FORCED = "or go on all the same with --force (`force` in a call)"
+"""How a person says that it is all right."""
+
+Verdict = Literal["fits", "unsure", "full"]
+
+
+def footprint_at(endpoint: Endpoint, facts: Facts) -> Footprint:
+    """What keys cost there, by its make and by its settings; where it does not tell those, by what they mostly are."""
+    told: dict[str, int] = {}
+    with endpoint.translated("asking for its limits"), Wire(endpoint) as wire:
+        answer = wire.try_(b"CONFIG", b"GET", b"*-max-*-entries")
+    if isinstance(answer, list):
+        told = {name.decode(): int(text) for name, text in zip(answer[::2], answer[1::2], strict=True)}
+    usual = Limits()
+
+    def limit(kind: str, packed: int) -> int:
+        return max(
+            (told[name] for name in (f"{kind}-listpack-entries", f"{kind}-ziplist-entries") if name in told),
+            default=packed,
+        )
+
+    sets = usual.set if facts.redis_version >= _FIRST_VERSION_WITH_PACKED_SETS else 0
+    limits = Limits(
+        hash=limit("hash-max", usual.hash),
+        zset=limit("zset-max", usual.zset),
+        set=limit("set-max", sets),
+        intset=told.get("set-max-intset-entries", usual.intset),
+    )
+    return Footprint(make_of(facts.server, facts.release), limits)
+
+
+def verdict(facts: Facts, needs: Needs, used: int | None = None) -> Verdict:
+    """Whether there is room for what is needed: surely, surely not, or nobody knows.
+
+    `used` is what is in use then, where that is not what is in use now.
+    """
+    left = facts.max_memory - (facts.counted_memory if used is None else used)
+    if not facts.max_memory or needs.most + (facts.growing_memory if used is None else 0) <= left:
+        return "fits"
+    return "full" if needs.least > left else "unsure"
+
+
+def refusal(facts: Facts, needs: Needs, used: int | None = None) -> str | None:
+    """Why a restore is not to begin, in sentences: it surely does not fit, or it may not and the target throws keys out."""
+    found = verdict(facts, needs, used)
+    if found == "fits" or (found == "unsure" and not facts.evicts):
+        return None
+    has = "has" if found == "full" else "may have"
+    return (
+        f"The target {has} too little memory: {_numbers(facts, needs, used)}. Raise maxmemory, restore less, {FORCED}: it "
+        f"{_when_full(facts, used)}."
+    )
+
+
+def doubt(facts: Facts, needs: Needs, used: int | None = None) -> str | None:
+    """What to know of a restore that may not fit, in sentences."""
+    if verdict(facts, needs, used) != "unsure":
+        return None
+    refused = ", so it is refused unless some of its keys, tried there, show that all fit" if facts.evicts else ""
+    return (
+        f"The target may have too little memory: {_numbers(facts, needs, used)}. The restore {_when_full(facts, used)}"
+        f"{refused}: raise maxmemory, or restore less."
+    )
+
+
+def _numbers(facts: Facts, needs: Needs, used: int | None) -> str:
+    most = needs.most + (facts.growing_memory if used is None else 0)
+    if used is None:
+        held = f"{facts.counted_memory:,} are in use, and the restore needs at least {needs.least:,} more"
+    else:
+        held = f"{used:,} are for itself, and the backup needs at least {needs.least:,}"
+    return f"maxmemory is {facts.max_memory:,} bytes, {held}, at most {most:,}"
+
+
+def _when_full(facts: Facts, used: int | None) -> str:
+    """What a target does with a restore when its memory is full."""
+    if facts.evicts:
+        return f"would make it throw keys out ({facts.eviction})" + (", its own too" if used is None else "")
+    return "would stop when it is full" if used is None else "would fill it, and it would take no more writes"
+
+
+def _left(facts: Facts) -> int:
+    """What we may still bring, in bytes."""
+    used = facts.counted_memory + facts.growing_memory + RESERVE
+    return facts.max_memory - used if facts.max_memory else 1 << 62
+
+
+@dataclass
+class Guard:
+    """Lets pass what surely fits, and stops a restore before the target throws the first key out.
+
+    A server says in INFO how much it uses, and that is good until so much was sent as it had left. Raises the endpoint's
+    errors, and TargetError where there is no room.
+    """
+
+    endpoint: Endpoint
+    footprint: Footprint
+    evicted: int
+    """Keys that it had thrown out, when the restore began."""
+    way_out: str
+    """What to do when it is full."""
+    strict: bool = True
+    """Whether it is to be stopped; else a full target says so itself, and is only given time to free what it can."""
+
+    def __post_init__(self) -> None:
+        self._budget, self._until = -1, 0.0
+        self._keys: dict[int, int] = {}
+
+    def admitted(self, entries: list[Entry], rdb_version: int | None) -> int:
+        """How many of these, from the first on, may be sent beside all that was; with 0 all must be answered before `look`
+        is asked.
+        """
+        return self._take(entries, rdb_version) if time.monotonic() < self._until else 0
+
+    def look(self, entries: list[Entry], rdb_version: int | None) -> int:
+        """Ask the target anew, while nothing is on its way; how many of these may then be sent, one at least."""
+        deadline = time.monotonic() + FREEING_SECONDS
+        while True:
+            facts = self._look()
+            first, left = self._cost(entries[0], rdb_version), _left(facts)
+            if first <= left or not facts.frees or time.monotonic() > deadline:
+                break
+            time.sleep(POLL_SECONDS)
+        if first > left and self.strict:
+            raise TargetError(
+                f"The target at {self.endpoint.address} has {max(0, left):,} bytes left below its maxmemory of "
+                f"{facts.max_memory:,}, and would throw keys out next ({facts.eviction}), so this was stopped: {self.way_out}."
+            )
+        self._keys, self._until = dict(facts.keys), time.monotonic() + LOOK_SECONDS
+        # Half of it for us, for others write there too.
+        self._budget = max(left // 2, first)
+        return self._take(entries, rdb_version)
+
+    def _look(self) -> Facts:
+        facts = read_facts(self.endpoint)
+        if self.strict and (evicted := facts.evicted - self.evicted) > 0:
+            raise TargetError(
+                f"The target at {self.endpoint.address} has begun to throw keys out for want of memory ({evicted:,} so far, "
+                f"{facts.eviction}), so this was stopped: {self.way_out}."
+            )
+        return facts
+
+    def _take(self, entries: list[Entry], rdb_version: int | None) -> int:
+        """Take as many out of the budget as there is room for."""
+        for number, entry in enumerate(entries):
+            cost = self._cost(entry, rdb_version)
+            if cost > self._budget:
+                return number
+            self._budget -= cost
+            self._keys[entry.db] = self._keys.get(entry.db, 0) + 1
+        return len(entries)
+
+    def _cost(self, entry: Entry, rdb_version: int | None) -> int:
+        """At the most: what is made of it beside what was sent, should it be large, and the tables that grow."""
+        try:
+            most = self.footprint.of(entry, rdb_version).most
+        except FormatError:
+            # The server does not take it either.
+            most = len(entry.payload or b"")
+        before = self._keys.get(entry.db, 0)
+        return most + tables(before, before + 1) + (most if most > LARGE else 0)
