@@ -1,0 +1,84 @@
+"""A portable backup (`.json.zst`, `.json.gz`, `.json`) whose bits are flipped: nobody takes it, and nothing is touched.
+
+| fault | moment | operation | promise |
+|---|---|---|---|
+| a flipped bit, at any place | at rest | verify, restore, preview, search, export | refused by name; target untouched, no file written |
+"""
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.backups import settings_for, take
+from tests.conftest import StartServer
+from tests.servers import Binary, Server
+from tests.states import assert_same, state
+from worker.config import Settings
+from worker.errors import ArtifactError
+from worker.export import export
+from worker.inquiry import SearchArguments
+from worker.preview import PreviewArguments, preview
+from worker.progress import silent
+from worker.restore import RestoreArguments, restore
+from worker.search import search
+from worker.verify import VerifyArguments, verify
+
+pytestmark = pytest.mark.slow
+
+
+KEYS = 300
+OUT = "copy.json"
+
+
+def _searched(settings: Settings, name: str, folder: Path) -> None:
+    """A search goes on to the other places, and names what it could not read."""
+    told = search(settings, SearchArguments(match="key:*"), silent)
+    if name in str(told["problems"]):
+        raise ArtifactError(name)
+
+
+REFUSING: dict[str, Callable[[Settings, str, Path], object]] = {
+    "verify": lambda settings, name, _: verify(settings, VerifyArguments(name=name), silent),
+    "restore-skip": lambda settings, name, _: restore(settings, RestoreArguments(name=name), silent),
+    "restore-overwrite": lambda settings, name, _: restore(
+        settings, RestoreArguments(name=name, mode="overwrite"), silent
+    ),
+    "restore-mirror": lambda settings, name, _: restore(settings, RestoreArguments(name=name, mode="mirror"), silent),
+    "preview": lambda settings, name, _: preview(settings, PreviewArguments(name=name), silent),
+    "search": _searched,
+    "export": lambda settings, name, folder: export(settings, name, folder / OUT, silent),
+}
+COMPRESSIONS = ["zstd", pytest.param("gzip", marks=pytest.mark.slow), pytest.param("none", marks=pytest.mark.slow)]
+
+
+@pytest.fixture
+def server(newest: Binary, start_server: StartServer) -> Server:
+    server = start_server(newest)
+    server.client().mset({f"key:{number}": f"value {number}" for number in range(KEYS)})
+    server.client().rpush("list", *range(200))
+    return server
+
+
+@pytest.mark.parametrize("verb", REFUSING)
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_a_flipped_bit_is_refused_and_nothing_is_touched(
+    compression: Any, verb: str, server: Server, tmp_path: Path
+) -> None:
+    storage = tmp_path / "storage"
+    name = take(server, storage, format="json", compression=compression)["name"]
+    server.client().flushall()
+    server.client().set("mine", "x")
+    before, settings = state(server), settings_for(server, storage)
+    path, chance = storage / name, random.Random(verb)  # noqa: S311
+    whole = path.read_bytes()
+    places = [0, len(whole) - 1, *(chance.randrange(len(whole)) for _ in range(10))]
+    for place in places:
+        bit = chance.randrange(8)
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << bit]) + whole[place + 1 :])
+        with pytest.raises(ArtifactError, match=name):
+            REFUSING[verb](settings, name, tmp_path)
+        assert_same(before, state(server))
+        assert not (tmp_path / OUT).exists()
