@@ -165,7 +165,7 @@ def test_what_happened_is_logged_as_json_with_the_run_that_did_it(works: Works) 
     assert event.keys() >= {"bytes", "seconds", "timestamp"}
 
     works.do("backup")
-    pruned = works.send("prune", keep=1)
+    pruned = works.send("prune", keep_manual=1)
     deleted = [one["name"] for one in pruned.result()["deleted"]]
     # A prune that followed one of the backups may have been first: the worker keeps two.
     assert deleted

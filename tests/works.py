@@ -120,6 +120,7 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
             CELERY_RESULT_BACKEND=with_password(backend),
             BACKUP_STORAGE=str(folder / "backups"),
             BACKUP_KEEP="2",
+            BACKUP_KEEP_MANUAL="2",
             BACKUP_UNDO_DAYS="0",
         )
         worker = Background(*CELERY, "worker", env=env, cwd=folder, name="worker")
