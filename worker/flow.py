@@ -102,3 +102,6 @@ class Flow:
         with suppress(*BROKEN):
             while self._awaited:
                 self._settle(self._awaited.popleft())
+        # What the answers would have led to is never sent.
+        self.sent = []
+        self.packed.clear()

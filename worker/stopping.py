@@ -29,8 +29,8 @@ def stoppable(progress: Progress) -> Iterator[Progress]:
 
     def tell(phase: str, current: int, total: int | None, unit: str) -> None:
         if asked:
-            # What is to be taken away now may take its time.
-            signal.setitimer(signal.ITIMER_REAL, 0)
+            # What is still on its way is awaited, and what was begun taken away: that may take as long once more.
+            signal.setitimer(signal.ITIMER_REAL, SECONDS)
             raise StoppedError("Stopped.")
         progress(phase, current, total, unit)
 

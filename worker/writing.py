@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from operator import itemgetter
 from typing import Any, Literal
@@ -17,7 +18,7 @@ from worker.pace import Pace
 from worker.payloads import Payloads
 from worker.report import Report
 from worker.sources.asking import abilities
-from worker.wire import LARGE, Wire, pack, pieces, raised
+from worker.wire import BROKEN, LARGE, Wire, pack, pieces, raised
 
 Mode = Literal["skip", "overwrite", "mirror"]
 
@@ -87,8 +88,13 @@ class Writing:
                     self._pace.rest()
                     yield len(entries)
             self._finish()
-        except (OSError, GeneratorExit):
-            # The server hangs up, or whoever asked for this has enough: several batches are on their way then.
+        except GeneratorExit:
+            # Whoever asked for this has enough: several batches are on their way, and values are built and have no name yet.
+            with suppress(*BROKEN, BackupSystemError):
+                self._finish()
+            raise
+        except OSError:
+            # The server hangs up: what it has answered is there to be read.
             self._flow.settle()
             raise
         except LostError:
