@@ -27,6 +27,10 @@ from worker.runs import open_runs
 from worker.undo import UndoArguments, undo
 from worker.writing import AHEAD, BATCH_KEYS
 
+# A sweep, and not all of it has run.
+pytestmark = pytest.mark.slow
+
+
 KEYS, BEFORE = 6000, 1000
 UNDER_WAY = (AHEAD + 1) * BATCH_KEYS
 """Keys that may be on their way at once, at the most: so many batches, and the one at hand."""

@@ -20,6 +20,10 @@ from worker.progress import silent
 from worker.restore import RestoreArguments, check_complete, restore
 from worker.undo import UndoArguments, undo
 
+# A sweep, and not all of it has run.
+pytestmark = pytest.mark.slow
+
+
 OWN = 2000
 POLICIES = ["allkeys-lru", "allkeys-random", "volatile-lru", "noeviction"]
 SHARES = [40, 50, 60, 70, 90]
