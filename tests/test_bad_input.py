@@ -363,6 +363,7 @@ def _read_only(folder: Path) -> Iterator[None]:
 READ_ONLY = [("backup",), ("prune", "--keep", "1"), ("delete", "{}"), ("verify", "{}"), ("adopt", "dump.rdb")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", READ_ONLY, ids=lambda command: str(command[0]))
 def test_a_read_only_folder_stays_as_it_is(command: tuple[str, ...], unprivileged: House) -> None:
     house = unprivileged
@@ -374,6 +375,7 @@ def test_a_read_only_folder_stays_as_it_is(command: tuple[str, ...], unprivilege
         house.refuses(*arguments, words=r"cannot be (written|changed) \(Permission denied\): check the folder")
 
 
+@pytest.mark.slow
 def test_a_restore_that_keeps_nothing_needs_no_right_to_write_in_the_storage(unprivileged: House) -> None:
     house = unprivileged
     house.source.client().delete("key:7")
@@ -446,6 +448,7 @@ def test_nothing_is_restored_into_a_target_that_cannot_be_reached(house: House) 
     house.refuses("restore", "latest", words=r"target at 127\.0\.0\.1:\d+ cannot be reached")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("data_format", ["rdb", "json"])
 def test_a_target_that_fills_up_on_the_way_is_told_with_counts(data_format: str, house: House) -> None:
     pipe = house.source.client().pipeline()

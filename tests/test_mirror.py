@@ -487,6 +487,7 @@ def test_kinds_make_no_mirror(varied: Server, tmp_path: Path) -> None:
     assert_same(varied, before)
 
 
+@pytest.mark.slow
 def test_a_backup_that_is_too_new_is_refused(tmp_path: Path, start_server: StartServer, newest: Binary) -> None:
     server = start_server(newest)
     server.client().set("k", "v")

@@ -65,6 +65,7 @@ def test_a_run_carries_what_it_is_about_and_no_secret(settings: Settings) -> Non
     assert made(secret, arguments={"databases": ["no", "number"]}).databases is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operation", "changes", "ours"),
     [

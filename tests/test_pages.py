@@ -212,6 +212,7 @@ def test_no_run_is_so_odd_that_a_page_fails(web_app: Web, admin: Browser) -> Non
     assert {path: status for path in sorted(pages) if (status := admin.get(path).status_code) != 200} == {}
 
 
+@pytest.mark.slow
 def test_databases_are_told_as_they_were_given_and_in_order(web_app: Web, admin: Browser) -> None:
     for given, said in ((0, "db 0"), ("0,3", "db 0,3"), ([10, 9, 2], "db 2, 9 and 10"), (["b", 1], "db 1 and b")):
         ended(web_app, "FAILURE", arguments={"databases": given}, error="No.")
@@ -379,6 +380,7 @@ def test_the_shell_lines_of_a_json_backup_bring_its_text_back(web_app: Web) -> N
     assert_same(web_app.source, before)
 
 
+@pytest.mark.slow
 def test_a_restore_is_told_in_words_before_it_is_asked_for(web_app: Web, admin: Browser) -> None:
     name = make_backup(web_app)
     plain = read(admin, f"/backups/{name}/restore?mode=skip")

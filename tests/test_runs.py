@@ -679,6 +679,7 @@ def test_what_has_succeeded_is_not_tried_again(office: Office) -> None:
     assert len(office.manifests - before) == 1
 
 
+@pytest.mark.slow
 def test_a_verb_of_the_shell_that_is_told_to_end_leaves_nothing(office: Office) -> None:
     office.gate.shut(HALF_WAY)
     shell = Background(*PYTHON, "backup", env=office.env, cwd=office.folder, name="shell")

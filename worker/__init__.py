@@ -2,7 +2,7 @@
 
 doors    celery.py, tasks.py (the queue), __main__.py (the shell; shell/ has a module for each verb)
 verbs    backup.py, restore.py, undo.py, preview.py, search.py, verify.py, adopt.py, repair.py, export.py, prune.py, pin.py, stats.py, ping.py: no Celery in them
-told     console.py (to people), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
+told     console.py (to people), stopping.py (Ctrl-C), reporting.py (progress), logs.py (events), heartbeat.py (who is alive)
 runs     behalf.py (whose), recording.py (one run as it goes), reaper.py (runs that were killed), run.py (what is known of one), runs.py (all of them),
          listing.py (which there are), ownership.py (whose they are)
 search   inquiry.py (what is asked), places.py and alive.py (where a key may be), history.py (what changed); fitting.py (of

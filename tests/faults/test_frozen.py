@@ -242,6 +242,7 @@ def test_what_a_frozen_restore_says_it_has_written_is_what_is_there(scene: Scene
     assert int(told[1].replace(",", "")) == scene.server.client().dbsize()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", [Asked(b"RESTORE", nth=300), Asked(b"UNLINK", nth=2)], ids=str)
 def test_a_frozen_undo_goes_on_and_touches_nothing(moment: Asked, scene: Scene) -> None:
     scene.server.client().flushall()

@@ -174,6 +174,7 @@ ASKING: dict[str, Callable[[Settings], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("verb", ASKING)
 @impatiently
 def test_whatever_else_is_asked_of_a_server_that_trickles_ends(

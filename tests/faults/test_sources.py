@@ -144,6 +144,7 @@ def test_whatever_else_is_asked_of_one_that_is_loading_says_so(verb: str, slow: 
     assert "'loading': True" in told if verb == "stats" else "still loading its data" in told
 
 
+@pytest.mark.slow
 @each_engine
 def test_a_source_that_loads_anew_in_the_middle_gives_no_half_backup(
     engine: str, slow: Server, wire_to: WireTo, tmp_path: Path
@@ -225,6 +226,7 @@ CHANGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", [*ENGINES, "auto"])
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_user_who_is_changed_in_the_middle_gives_a_whole_backup_or_the_servers_words(
