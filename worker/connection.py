@@ -77,6 +77,9 @@ class Endpoint:
             self._options: dict[str, Any] = dict(parse_url(plain))  # type: ignore[no-untyped-call]
         except ValueError:
             raise UsageError(f"The setting {role.setting} is no address of a Redis: see docs/guide.md.") from None
+        if self._watched:
+            # Those of a URL that has none: where it is, is for Sentinels to say.
+            del self._options["host"], self._options["port"]
         self._class: Any = bounded(self._options.pop("connection_class", Connection))
         self._check_options()
 
@@ -146,8 +149,7 @@ class Endpoint:
             "decode_responses": False,
             "driver_info": None,
         }
-        told = {**defaults, **self._options, **fixed}
-        return {name: value for name, value in told.items() if not (self._watched and name in ("host", "port"))}
+        return {**defaults, **self._options, **fixed}
 
     @contextmanager
     def translated(self, doing: str) -> Iterator[None]:
