@@ -147,11 +147,20 @@ class Server:
     """One running redis-server that belongs to a test."""
 
     def __init__(
-        self, binary: Binary, folder: Path, *options: str, password: str = "", tls: dict[str, str] | None = None
+        self,
+        binary: Binary,
+        folder: Path,
+        *options: str,
+        password: str = "",
+        tls: dict[str, str] | None = None,
+        cluster: bool = False,
     ) -> None:
         self.binary, self.folder, self.options, self.password, self.tls = binary, folder, options, password, tls
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
+        if cluster:
+            # Nodes talk to each other on a port that is 10,000 higher, which is to be a free one of ours.
+            self.port, self.options = self.port - 10_000, ("--cluster-enabled", "yes", *options)
         # A socket's path is at most 107 bytes long, which pytest's folders can exceed.
         self.socket = f"/tmp/rb-{self.port}.sock"
         self.start()

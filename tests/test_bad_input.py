@@ -409,9 +409,7 @@ def _read_only_replica(house: House) -> Server:
 
 
 def _cluster(house: House) -> Server:
-    # By itself the bus has a port 10,000 higher, which need not exist.
-    port = ("--cluster-port", str(free_port())) if house.source.binary.version >= (7, 0) else ()
-    return house.second("--cluster-enabled", "yes", *port)
+    return house.second(cluster=True)
 
 
 def _one_database(house: House) -> Server:

@@ -24,7 +24,7 @@ from tests.backups import (
 )
 from tests.conftest import StartServer
 from tests.payloads import string
-from tests.servers import Binary, Server, free_port
+from tests.servers import Binary, Server
 from tests.states import assert_same, state
 from worker import catalogue
 from worker.adopt import AdoptArguments, adopt
@@ -457,9 +457,7 @@ def test_a_read_only_replica_is_refused(source: Server, target: Server, tmp_path
 def test_a_node_of_a_cluster_is_refused(source: Server, start_server: StartServer, tmp_path: Path) -> None:
     source.client().set("k", "v")
     take(source, tmp_path)
-    # Nodes talk to each other on a port that is 10,000 higher.
-    port = free_port()
-    node = start_server(source.binary, "--cluster-enabled", "yes", "--port", str(port))
+    node = start_server(source.binary, cluster=True)
     settings = settings_for(node, tmp_path, redis_url=f"unix://{node.socket}")
     with pytest.raises(RefusedError, match="node of a cluster"):
         restore(settings, RestoreArguments(name="latest"), silent)
