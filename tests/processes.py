@@ -34,7 +34,7 @@ CELERY = (str(BIN / "celery"), "-A", "worker")
 CANARY = "canary-5e1f7"
 """The password in every URL: wherever it turns up, a secret got out."""
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 60
 
 
 def environment(**settings: str) -> dict[str, str]:
