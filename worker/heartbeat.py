@@ -29,30 +29,38 @@ def key(role: str) -> str:
     return f"{_PREFIX}{role}:{socket.gethostname()}"
 
 
-_ending = threading.Event()
+_beating: dict[str, tuple[threading.Thread, threading.Event]] = {}
+"""By role: who renews its key, and what ends that."""
 
 
 def start(role: str) -> None:
     """Renew the key until `stop`, or as long as this process lives. A broker that is away is no reason to stop."""
-    threading.Thread(target=_beat, args=(role,), name="heartbeat", daemon=True).start()
+    ending = threading.Event()
+    thread = threading.Thread(target=_beat, args=(role, ending), name="heartbeat", daemon=True)
+    _beating[role] = thread, ending
+    thread.start()
 
 
 def stop(role: str) -> None:
     """Say at once that this role is going, instead of letting the key run out."""
-    _ending.set()
+    if role in _beating:
+        thread, ending = _beating.pop(role)
+        ending.set()
+        # A key that is being renewed just now would outlive its deletion.
+        thread.join(LOOK_SECONDS)
     with suppress(BrokerUnavailableError), broker.translated(), broker.client(load()) as client:
         client.delete(key(role))
 
 
-def _beat(role: str) -> None:
+def _beat(role: str, ending: threading.Event) -> None:
     client = broker.client(load())
-    while not _ending.is_set():
+    while not ending.is_set():
         with suppress(BrokerUnavailableError), broker.translated():
             now = int(time.time())
             client.set(key(role), now, ex=TIME_TO_LIVE_SECONDS)
             client.zadd(HOSTS, {socket.gethostname(): now})
             client.zremrangebyrank(HOSTS, 0, -1 - HOSTS_KEPT)
-        _ending.wait(EVERY_SECONDS)
+        ending.wait(EVERY_SECONDS)
 
 
 def alive(role: str) -> bool:
