@@ -9,7 +9,7 @@ from tests.faults import programs
 from tests.faults.freezer import Freezer
 from tests.faults.line import Line
 from tests.servers import Server
-from worker.connection import SOURCE, TARGET
+from worker.connection import GLANCE, SOURCE, TARGET
 
 WireTo = Callable[[Server], Line]
 
@@ -49,7 +49,7 @@ def faketime() -> Callable[..., dict[str, str]]:
 @pytest.fixture
 def impatient() -> Iterator[None]:
     """Sources and targets are waited for as if a minute were SOON."""
-    before = [(role, role.connect_seconds, role.answer_seconds) for role in (SOURCE, TARGET)]
+    before = [(role, role.connect_seconds, role.answer_seconds) for role in (SOURCE, TARGET, GLANCE)]
     for role, _, _ in before:
         # They are frozen, and known by name to all that connects.
         vars(role).update(connect_seconds=SOON, answer_seconds=SOON)

@@ -174,8 +174,9 @@ ASKING: dict[str, Callable[[Settings], object]] = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("verb", ASKING)
+@pytest.mark.parametrize(
+    "verb", ["stats", *(pytest.param(verb, marks=pytest.mark.slow) for verb in ASKING if verb != "stats")]
+)
 @impatiently
 def test_whatever_else_is_asked_of_a_server_that_trickles_ends(
     verb: str, full: Server, wire_to: WireTo, tmp_path: Path

@@ -215,8 +215,10 @@ class Change:
     says: str
 
 
+# Which command is the first to be refused is chance: many are sent at once, and the server has read some of them by then.
+NOT_ALLOWED = "NOPERM .* no permissions to run the '(scan|type|get|dump)' command"
 CHANGES = {
-    "loses its rights": Change(("SETUSER", "careful", "-@all", "+auth", "+select"), r"NOPERM.* 'dump'|NOPERM.* 'type'"),
+    "loses its rights": Change(("SETUSER", "careful", "-@all", "+auth", "+select"), NOT_ALLOWED),
     "may read no key": Change(("SETUSER", "careful", "resetkeys"), "NOPERM No permissions to access a key"),
     "is switched off": Change(("SETUSER", "careful", "off"), "refuses the user name or password: check REDIS_URL"),
     "is deleted": Change(("DELUSER", "careful"), "(broke|closed|ended) the connection"),
@@ -226,9 +228,14 @@ CHANGES = {
 }
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("engine", [*ENGINES, "auto"])
-@pytest.mark.parametrize("change", CHANGES)
+CHANGED = [
+    pytest.param(change, engine, marks=() if (change, engine) == ("loses its rights", "typed") else pytest.mark.slow)
+    for change in CHANGES
+    for engine in (*ENGINES, "auto")
+]
+
+
+@pytest.mark.parametrize(("change", "engine"), CHANGED)
 def test_a_user_who_is_changed_in_the_middle_gives_a_whole_backup_or_the_servers_words(
     change: str, engine: str, newest: Binary, start_server: StartServer, wire_to: WireTo, tmp_path: Path
 ) -> None:
