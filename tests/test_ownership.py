@@ -65,7 +65,6 @@ def test_a_run_carries_what_it_is_about_and_no_secret(settings: Settings) -> Non
     assert made(secret, arguments={"databases": ["no", "number"]}).databases is None
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("operation", "changes", "ours"),
     [
@@ -94,15 +93,18 @@ def test_a_run_is_ours_when_what_it_is_about_is(
 
 def is_ours_or_not(memory: Runs, theirs: Run, *, ours: bool) -> None:
     operation = theirs.operation
-    memory.put(theirs)
+    begun = theirs.model_copy(update={"state": "STARTED"})
+    assert memory.put(begun)
+    assert memory.ours.unfinished() == ([begun] if ours else [])
+    assert memory.unfinished() == [begun]
+    assert memory.put(theirs)
     assert memory.ours.has(theirs) is ours
     assert list(memory.ours.each(operation)) == ([theirs] if ours else [])
     assert memory.ours.latest(operation) == (theirs if ours else None)
     assert list(memory.each()) == list(memory.each(operation)) == [theirs]
-    begun = theirs.model_copy(update={"state": "STARTED"})
-    memory.put(begun)
-    assert memory.ours.unfinished() == ([begun] if ours else [])
-    assert memory.unfinished() == [begun]
+    assert memory.ours.unfinished() == memory.unfinished() == []
+    memory.forget(theirs.id)
+    assert list(memory.each()) == list(memory.each(operation)) == list(memory.ours.each(operation)) == []
 
 
 def test_the_same_folder_on_two_machines_is_not_one(memory: Runs, settings: Settings) -> None:

@@ -513,7 +513,6 @@ def test_a_version_that_has_expired_since_is_restored_for_as_long_again(web_app:
     assert 'name="expiry" value="shift"' in page.partition('action="/backups/n1/review')[2]
 
 
-@pytest.mark.slow
 def test_two_versions_stand_side_by_side(changing: Web, admin: Browser) -> None:
     older = catalogue.read(open_storage(str(changing.storage))).backups[-1].name
     value = sought(changing, key=HOSTILE, show=older, against="live")
@@ -544,7 +543,6 @@ def test_a_run_tells_which_databases_it_moved_keys_between(web_app: Web, admin: 
     assert "map_databases 0:5 1:6" in read(admin, "/tasks/one")
 
 
-@pytest.mark.slow
 def test_a_pattern_finds_keys_each_of_which_leads_on(changing: Web, admin: Browser) -> None:
     answer = look_at(changing, admin, "search", sought(changing, match="*img*"), match="*img*")
     assert "Keys like *img* 1 key fits: 1 changed since the newest backup; these come first" in words(answer)
@@ -555,7 +553,6 @@ def test_a_pattern_finds_keys_each_of_which_leads_on(changing: Web, admin: Brows
     assert "That key is nowhere" in words(look_at(changing, admin, "search", sought(changing, key="no"), key="no"))
 
 
-@pytest.mark.slow
 def test_keys_that_fit_go_on_from_page_to_page(web_app: Web, admin: Browser) -> None:
     web_app.source.client().mset({f"some:{number}": "x" for number in range(5)})
     make_backup(web_app)
