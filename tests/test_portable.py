@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.entries import Consumer, Entry, Group, Opaque, Pending, Stream
+from worker.entries import Consumer, Element, Entry, Group, Opaque, Pending, Stream, VectorSet
 from worker.errors import FormatError
 from worker.formats import long_lines, portable
+from worker.formats.strings import length_of
+from worker.formats.vectors import stored
 
 STREAM = Stream(
     entries=[
@@ -453,6 +455,29 @@ CONSUMERS = st.builds(
     Consumer, BYTES, st.none() | INT64, st.none() | INT64, st.lists(st.builds(Pending, IDS, INT64, COUNT), max_size=3)
 )
 GROUPS = st.builds(Group, BYTES, IDS, st.none() | COUNT, st.lists(CONSUMERS, max_size=3))
+FLOATS = st.floats(width=32, allow_nan=False)
+NUMBERS = {"none": FLOATS, "q8": st.integers(-128, 127), "binary": st.sampled_from((-1, 1))}
+GRAPHS = st.lists(st.integers(0, 2**64 - 1), max_size=4).map(
+    lambda told: b"".join(b"\x02" + length_of(number) for number in (len(told) + 1, *told))
+)
+
+
+@st.composite
+def vector_sets(draw: st.DrawFn) -> VectorSet:
+    dimensions, quantisation = draw(st.integers(1, 70)), draw(st.sampled_from(sorted(NUMBERS)))
+    projected = draw(st.none() | st.integers(1, 3))
+    size = 4 * dimensions * (projected or 0)
+    projection = (projected, draw(st.binary(min_size=size, max_size=size))) if projected else None
+    vectors = st.lists(NUMBERS[quantisation], min_size=dimensions, max_size=dimensions)
+    graphs = GRAPHS if projected else GRAPHS | st.just(b"")
+    elements = st.builds(
+        Element, BYTES, vectors.map(lambda told: stored(told, quantisation)), FLOATS, FLOATS, BYTES, graphs
+    )
+    return VectorSet(
+        dimensions, quantisation, draw(st.integers(1, 4096)), projection, draw(st.lists(elements, max_size=3))
+    )
+
+
 VALUES: dict[str, st.SearchStrategy[Any]] = {
     "string": BYTES,
     "list": st.lists(BYTES),
@@ -467,6 +492,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
         st.none() | COUNT,
         st.lists(GROUPS, max_size=3),
     ),
+    "vectorset": vector_sets(),
     "module": st.builds(Opaque, BYTES),
     "unknown": st.builds(Opaque, BYTES),
 }

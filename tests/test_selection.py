@@ -129,9 +129,15 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"keys": ["\ud800"]}, "keys.0: must be text"),
     ({"keys": ["x" * (LONGEST_KEY + 1)]}, f"keys.0: must have at most {LONGEST_KEY} characters"),
     ({"keys": [str(number) for number in range(MOST_KEYS + 1)]}, "keys: must be at most 100,000 of them"),
-    ({"types": ["hash", "table"]}, "types.1: must be 'string', 'list', 'set', 'zset', 'hash', 'stream' or 'module'"),
+    (
+        {"types": ["hash", "table"]},
+        "types.1: must be 'string', 'list', 'set', 'zset', 'hash', 'stream', 'vectorset' or 'module'",
+    ),
     ({"types": []}, "types: must have at least 1 item"),
-    ({"types": ["unknown"]}, "types.0: must be 'string', 'list', 'set', 'zset', 'hash', 'stream' or 'module'"),
+    (
+        {"types": ["unknown"]},
+        "types.0: must be 'string', 'list', 'set', 'zset', 'hash', 'stream', 'vectorset' or 'module'",
+    ),
     ({"databases": [-1]}, "databases.0: must be at least 0"),
     ({"pattern": "*"}, "pattern: is not known here"),
 ]

@@ -21,6 +21,7 @@ from worker.errors import FormatError
 from worker.formats.rdb import Reader
 from worker.formats.sealing import seal
 from worker.formats.values import TYPE_OF, decode
+from worker.formats.vectors import NAME as VECTOR_SET
 
 YEAR_2100 = 4_102_444_800_000
 FIELDS = [(b"keeps", b"1", None), (b"expires", b"2", YEAR_2100), (b"later", b"3", YEAR_2100 + 5)]
@@ -387,7 +388,7 @@ def test_an_unknown_type_is_refused_by_its_number(code: int, version: int) -> No
 
 
 def test_every_known_type_has_a_name_and_a_sample() -> None:
-    assert set(TYPE_OF.values()) == set(TYPES)
+    assert {*TYPE_OF.values(), VECTOR_SET} == set(TYPES)
     assert {payload[0] for payload in SAMPLES.values()} | {6, 7} == set(TYPE_OF)
 
 

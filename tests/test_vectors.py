@@ -1,21 +1,33 @@
 """Vector sets of Redis 8: the same ones are told as the same, whichever way they are linked, and where they differ."""
 
+import json
 import random
+import re
+from base64 import b64encode
+from collections import Counter
 from pathlib import Path
 from struct import pack
 from typing import Any
 
 import pytest
 
-from tests.backups import asking, bring_back, settings_for, take
+from tests.backups import asking, bring_back, endpoint, settings_for, take
 from tests.conftest import StartServer
 from tests.servers import Server, binaries
-from worker.errors import FormatError
-from worker.formats.vectors import is_vector_set, read_vector_set
+from tests.states import assert_same, state
+from worker.adopt import AdoptArguments, adopt
+from worker.entries import Opaque
+from worker.errors import BackupSystemError, FormatError
+from worker.formats import portable, rdb_writing
+from worker.formats.census import Census
+from worker.formats.rdb import Reader
+from worker.formats.vectors import is_vector_set, numbers, read_vector_set, shown
 from worker.inquiry import SearchArguments
 from worker.preview import PreviewArguments, preview
 from worker.progress import silent
 from worker.search import search
+from worker.sources.scan import Scan
+from worker.tally import Tally
 from worker.undo import UndoArguments, undo
 
 FIRST_WITH_VECTOR_SETS = (8, 0)
@@ -137,7 +149,7 @@ def test_a_damaged_vector_set_is_refused_and_never_an_error_of_another_kind(serv
         for one in (mutant, payload[:at]):
             try:
                 found = read_vector_set(one)
-                assert [element.shown(found.quantisation) for element in found.elements]
+                assert [shown(element, found) for element in found.elements]
             except FormatError:
                 continue
 
@@ -152,3 +164,108 @@ def test_nobody_is_told_to_load_a_module_for_a_type_that_is_built_in(
     told = " ".join(older["warnings"])
     assert "module" not in told
     assert older["forecast"]["failed"] == len(WAYS)
+
+
+def adopted(server: Server, folder: Path, *, with_graph: bool) -> dict[str, Any]:
+    """A document of what the server holds, taken in as a backup of its own."""
+    made = take(server, folder / "made", format="json", compression="none")
+    document = (folder / "made" / made["name"]).read_bytes()
+    if not with_graph:
+        document = re.sub(rb'"graph":\{"base64":"[^"]+"\}', b'"graph":null', document)
+    (folder / "document.json").write_bytes(document)
+    return adopt(settings_for(server, folder), AdoptArguments(file=folder / "document.json"), silent)
+
+
+def test_its_type_has_its_own_name_and_its_document_can_be_read(server: Server, tmp_path: Path) -> None:
+    fill(server)
+    for engine, data_format in (("replication", "rdb"), ("scan", "rdb"), ("typed", "json")):
+        manifest = take(server, tmp_path / engine, engine=engine, format=data_format)
+        assert manifest["keys_by_db"] == {"0": {"vectorset": len(WAYS)}}
+    made = take(server, tmp_path, format="json", compression="none")
+    lines = (tmp_path / made["name"]).read_text().splitlines()
+    values = {row["key"]: row["value"] for row in (json.loads(line.rstrip(",")) for line in lines[1:-2])}
+    assert {key: value["quantisation"] for key, value in values.items()} == {
+        "plain": "none",
+        "q8": "q8",
+        "binary": "binary",
+        "reduced": "q8",
+    }
+    assert values["reduced"]["projection"]["from"] == 8
+    one = next(element for element in values["plain"]["elements"] if element["name"] == "e3")
+    assert one["attributes"] == '{"year": 3}'
+    told = [float(number) for number in asking(server).execute_command("VEMB", "plain", "e3")]
+    assert [number * one["length"] for number in one["vector"]] == pytest.approx(told)
+
+
+def test_a_document_brings_it_back_to_the_last_bit(server: Server, tmp_path: Path) -> None:
+    fill(server)
+    manifest = adopted(server, tmp_path, with_graph=True)
+    before = state(server)
+    server.client().flushall()
+    report = bring_back(server, tmp_path)
+    assert (report["restored"], report["failed"], report["warnings"]) == (manifest["keys"], 0, [])
+    assert_same(server, before)
+
+
+def test_without_its_graph_it_is_built_by_vadd(server: Server, tmp_path: Path) -> None:
+    fill(server)
+    client = asking(server)
+    client.execute_command("DEL", "reduced")
+    client.execute_command("VADD", "few", "FP32", pack("<4f", 0, 0, 0, 0), "zero", "Q8", "M", 5)
+    adopted(server, tmp_path, with_graph=False)
+    kinds = ("plain", "q8", "binary", "few")
+    before = {key: read_vector_set(client.execute_command("DUMP", key)[:-FOOTER]) for key in kinds}
+    near = client.execute_command("VSIM", "plain", "ELE", "e5", "COUNT", 5)
+    client.execute_command("FLUSHALL")
+    report = bring_back(server, tmp_path)
+    assert (report["restored"], report["failed"]) == (len(kinds), 0)
+    assert "built by VADD" in " ".join(report["warnings"])
+    assert client.execute_command("VSIM", "plain", "ELE", "e5", "COUNT", 5) == near
+    for key, value in before.items():
+        found = read_vector_set(client.execute_command("DUMP", key)[:-FOOTER])
+        assert (found.dimensions, found.most_links) == (value.dimensions, value.most_links)
+        others = {one.name: one for one in found.elements}
+        for one in value.elements:
+            other = others.pop(one.name)
+            assert other.attributes == one.attributes
+            assert other.length == pytest.approx(one.length)
+            told = [numbers(each.vector, value.quantisation, value.dimensions) for each in (one, other)]
+            assert told[1] == (pytest.approx(told[0]) if key == "plain" else told[0])
+        assert not others
+
+
+def test_a_document_of_reduced_vectors_needs_their_graph(server: Server, tmp_path: Path) -> None:
+    fill(server)
+    with pytest.raises(BackupSystemError, match="must have a graph for each element"):
+        adopted(server, tmp_path, with_graph=False)
+
+
+def test_a_document_from_before_it_had_a_name_is_known(server: Server, tmp_path: Path) -> None:
+    fill(server)
+    dump = asking(server).execute_command("DUMP", "q8")
+    row = {"db": 0, "key": "q8", "type": "module", "dump": {"base64": b64encode(dump).decode()}}
+    document = [portable.OPENING.decode(), json.dumps(row), '\n],\n"functions":[],"count":1}\n']
+    ((entry,), *_) = [batch for batch in portable.Reader(iter(["".join(document).encode()])).batches() if batch]
+    assert (entry.type, entry.value) == ("vectorset", Opaque(dump))
+
+
+def test_a_mirror_loads_it_as_a_file_as_any_type(server: Server, start_server: StartServer, tmp_path: Path) -> None:
+    fill(server)
+    take(server, tmp_path)
+    target = start_server(server.binary)
+    target.client().set("other", "value")
+    report = bring_back(target, tmp_path, mode="mirror")
+    assert (report["way"], report["restored"]) == ("replication", len(WAYS))
+    assert_same(server, target)
+
+
+def test_its_name_is_told_wherever_a_chunk_ends(server: Server) -> None:
+    fill(server)
+    server.client().set("text", "value")
+    content = b"".join(rdb_writing.write(Scan(endpoint(server), [0]), {}))
+    for size in (1, 7, 1000):
+        chunks = [content[start : start + size] for start in range(0, len(content), size)]
+        kinds = [one.type for batch in Reader(iter(chunks), values=False).batches() for one in batch]
+        tally = Tally()
+        assert b"".join(Census(iter(chunks), tally).chunks()) == content
+        assert Counter(kinds) == Counter(tally.by_db[0]) == {"vectorset": len(WAYS), "string": 1}

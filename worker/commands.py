@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from heapq import merge
 from typing import Any
 
-from worker.entries import Consumer, Entry, Group, Opaque, Pending, Stream
+from worker.entries import Consumer, Entry, Group, Opaque, Pending, Stream, VectorSet
+from worker.formats.vectors import given
 
 Command = tuple[bytes | str | int | float, ...]
 
@@ -20,6 +21,7 @@ LONGEST_SET = 256 << 20
 STRING_PIECE = 16 << 20
 
 _NO_ID = "0-0"
+_QUANTISATION = {"none": "NOQUANT", "q8": "Q8", "binary": "BIN"}
 
 
 def build(entry: Entry, version: tuple[int, ...], *, field_expiry: bool | None = None) -> Iterator[Command]:
@@ -34,6 +36,8 @@ def build(entry: Entry, version: tuple[int, ...], *, field_expiry: bool | None =
         yield from _string(key, value)
     elif isinstance(value, Stream):
         yield from _stream(key, value, version)
+    elif isinstance(value, VectorSet):
+        yield from _vector_set(key, value)
     elif isinstance(value, Opaque):
         yield ("RESTORE", key, 0, value.dump)
     elif isinstance(value, list):
@@ -110,6 +114,14 @@ def _field_expiry(key: bytes, fields: list[tuple[bytes, bytes, int | None]]) -> 
     for expires_at, names in by_time.items():
         for piece in _pieces((name,) for name in names):
             yield ("HPEXPIREAT", key, expires_at, "FIELDS", len(piece), *piece)
+
+
+def _vector_set(key: bytes, value: VectorSet) -> Iterator[Command]:
+    """An element at a time, the last first, for a server writes down its newest first. None of it can be projected."""
+    for one in reversed(value.elements):
+        attributes = ("SETATTR", one.attributes) if one.attributes else ()
+        how = (_QUANTISATION[value.quantisation], *attributes, "M", value.most_links)
+        yield ("VADD", key, "FP32", given(one, value), one.name, *how)
 
 
 def _stream(key: bytes, stream: Stream, version: tuple[int, ...]) -> Iterator[Command]:

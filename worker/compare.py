@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from worker.entries import Entry, Opaque, Stream, Value
+from worker.entries import Entry, Opaque, Stream, Value, VectorSet
 from worker.errors import FormatError
 from worker.formats.sealing import FOOTER_BYTES, seal, version_of
 from worker.formats.values import decode
-from worker.formats.vectors import VectorSet, is_vector_set, read_vector_set
+from worker.formats.vectors import shown
 from worker.longstring import LongString
 
 Kind = Literal["new", "identical", "differs", "expiry", "expired", "deleted"]
@@ -122,9 +122,9 @@ def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:
     if isinstance(value, bytes | LongString):
         return {("value", b""): value}
     if isinstance(value, Opaque):
-        return _of_bytes(value.dump[:-FOOTER_BYTES])
-    if isinstance(value, Stream):
-        return dict(_of_stream(value))
+        return {("payload", b""): value.dump[:-FOOTER_BYTES]}
+    if isinstance(value, Stream | VectorSet):
+        return dict(_of_stream(value) if isinstance(value, Stream) else _of_vectors(value))
     members: list[Any] = value
     if kind == "list":
         return {("position", index): element for index, element in enumerate(members)}
@@ -136,23 +136,17 @@ def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:
     return {("member", member): True for member in members}
 
 
-def _of_bytes(payload: bytes) -> Parts:
-    """Bytes are what they are, but for a vector set, whose links each load makes anew."""
-    try:
-        return dict(_of_vectors(read_vector_set(payload))) if is_vector_set(payload) else {("payload", b""): payload}
-    except FormatError:
-        return {("payload", b""): payload}
-
-
 def _of_vectors(found: VectorSet) -> Iterator[tuple[Part, Any]]:
+    """All but its graph, which is searched by: servers write it down in another order each time."""
     yield ("dimensions", b""), found.dimensions
     yield ("quantisation", b""), found.quantisation
+    yield ("most links", b""), found.most_links
     if found.projection is not None:
         dimensions, matrix = found.projection
         yield ("projected from", b""), dimensions
         yield ("projection", b""), matrix
     for one in found.elements:
-        yield ("vector", one.name), one.shown(found.quantisation)
+        yield ("vector", one.name), shown(one, found)
         if one.attributes:
             yield ("attributes", one.name), one.attributes
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-TYPES = ("string", "list", "set", "zset", "hash", "stream", "module")
+TYPES = ("string", "list", "set", "zset", "hash", "stream", "vectorset", "module")
 
 
 @dataclass(slots=True)
@@ -48,6 +48,36 @@ class Stream:
     groups: list[Group] = field(default_factory=list)
 
 
+class Element(NamedTuple):
+    """One element of a vector set."""
+
+    name: bytes
+    vector: bytes
+    """As it is stored, of length 1: floats of four bytes, integers of one, or bits in words of 64, one for each dimension."""
+    length: float
+    """What the vector was divided by to be of length 1."""
+    spread: float
+    """How far the numbers go that integers stand for: 127 for this one."""
+    attributes: bytes
+    """JSON; empty for none."""
+    graph: bytes
+    """Its place in the graph that is searched, as the server writes it; empty where only VADD is to find one."""
+
+
+@dataclass(slots=True)
+class VectorSet:
+    """A vector set, built into Redis 8."""
+
+    dimensions: int
+    quantisation: str
+    """`none`, `q8` or `binary`."""
+    most_links: int
+    """Of an element in the graph, as VADD's M."""
+    projection: tuple[int, bytes] | None
+    """How many dimensions vectors have before they are reduced, and the matrix that does it."""
+    elements: list[Element]
+
+
 @dataclass(slots=True)
 class Opaque:
     """A value that only its own server can read (a module's): a whole DUMP payload, footer included."""
@@ -56,7 +86,15 @@ class Opaque:
 
 
 # A zset is (member, score); a hash is (field, value, when the field expires in ms since the epoch or None).
-Value = bytes | list[bytes] | list[tuple[bytes, float]] | list[tuple[bytes, bytes, int | None]] | Stream | Opaque
+Value = (
+    bytes
+    | list[bytes]
+    | list[tuple[bytes, float]]
+    | list[tuple[bytes, bytes, int | None]]
+    | Stream
+    | VectorSet
+    | Opaque
+)
 
 
 class Entry(NamedTuple):

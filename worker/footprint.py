@@ -8,9 +8,10 @@ in leaps, and `tables` tells of those.
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from worker.entries import Entry, Opaque, Stream
+from worker.entries import Entry, Opaque, Stream, VectorSet
 from worker.formats.lengths import COMPACT, Measure, allocated, measure
 from worker.formats.sealing import FOOTER_BYTES, version_of
+from worker.formats.vectors import readable
 
 
 class Cost(NamedTuple):
@@ -64,6 +65,8 @@ _STREAM_REST = 7
 _GROUP, _CONSUMER, _PENDING = 400, 300, 240
 _STREAM_BEGUN = 4400
 """What a stream that is made by commands keeps ready for the next entries."""
+_OF_VECTORS, _VECTOR, _LINK = 4096, 600, 16
+"""Of an element of a vector set its node and its names in tables, and each of its links, of all layers together."""
 _PACKED_ELEMENT = 12
 _UNKNOWN = 24
 """Times what a value that nobody knows takes in a file."""
@@ -100,6 +103,8 @@ class Footprint:
 
     def _payload(self, payload: bytes, kind: str, version: int) -> Cost:
         found = measure(payload, version)
+        if (vectors := readable(payload)) is not None:
+            return _vector_set(vectors)
         if found is None:
             return Cost(0, len(payload) * _UNKNOWN + _OF_STREAM)
         if kind == "string":
@@ -145,6 +150,8 @@ class Footprint:
             return Cost(_least([value]), allocated(len(value)))
         if isinstance(value, Stream):
             return _stream(value)
+        if isinstance(value, VectorSet):
+            return _vector_set(value)
         pairs = kind in ("hash", "zset")
         texts = [part for row in value for part in row if isinstance(part, bytes)] if pairs else value or []
         content, number = sum(map(len, texts)), len(texts)
@@ -181,6 +188,13 @@ def _least(texts: list[bytes]) -> int:
 
 def _longest(texts: list[bytes]) -> int:
     return max(map(len, texts), default=0)
+
+
+def _vector_set(value: VectorSet) -> Cost:
+    texts = [part for one in value.elements for part in (one.name, one.vector, one.attributes)]
+    links = len(value.elements) * (_VECTOR + 2 * value.most_links * _LINK)
+    matrix = allocated(len(value.projection[1])) if value.projection else 0
+    return Cost(_least(texts) // 2, _OF_VECTORS + matrix + links + sum(allocated(len(text)) for text in texts))
 
 
 def _stream(value: Stream) -> Cost:

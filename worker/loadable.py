@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from worker.entries import Entry, EntryStream, Opaque, Passing
+from worker.entries import Entry, EntryStream, Opaque, Passing, VectorSet
 from worker.errors import FormatError
 from worker.formats.sealing import FOOTER_BYTES, seal, version_of
 from worker.formats.values import decode
+from worker.formats.vectors import write_vector_set
 from worker.formats.versions import loaded_since
 
 
@@ -52,6 +53,8 @@ class Fitted(Passing):
         """Of what nobody can decode the payload stays: the target says what it makes of it."""
         if isinstance(entry.value, Opaque):
             return entry._replace(value=self._resealed(entry.value.dump))
+        if isinstance(entry.value, VectorSet):
+            return entry._replace(value=self._with_graph(entry.value))
         if entry.payload is None:
             return entry
         try:
@@ -65,6 +68,13 @@ class Fitted(Passing):
         if payload and version is not None and version_of(dump) != version and self._fit.loads(payload):
             return Opaque(seal(payload, version))
         return Opaque(dump)
+
+    def _with_graph(self, value: VectorSet) -> VectorSet | Opaque:
+        """As a payload, which is loaded bit for bit. No command makes one whose vectors were reduced."""
+        payload, version = write_vector_set(value), self._fit.version
+        if payload is not None and version is not None and self._fit.loads(payload):
+            return Opaque(seal(payload, version))
+        return value
 
 
 def fitted(stream: EntryStream, fit: Fit, rdb_version: int | None) -> EntryStream:

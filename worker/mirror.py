@@ -110,7 +110,7 @@ def _because_of_backup(manifest: Manifest, facts: Facts) -> str | None:
         "the backup is of some databases only": origin.databases is not None,
         "the backup is partial": manifest.kind == "partial",
         "the backup was adopted, so nobody knows whether a server wrote it": manifest.kind == "adopted",
-        "the backup holds data of modules, or vector sets": "module" in types or manifest.module_data,
+        "the backup holds data of modules": "module" in types or manifest.module_data,
         "the backup is of a server of another make": origin.server != facts.server,
         "the backup is of a newer server": _release(origin.version) > _release(facts.version),
     }

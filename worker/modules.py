@@ -8,13 +8,12 @@ from worker.connection import Endpoint
 from worker.entries import Entry, Opaque, Stream
 from worker.errors import FormatError
 from worker.formats.sealing import version_of
-from worker.formats.strings import read_length
 from worker.formats.vectors import NAME as VECTOR_SET
+from worker.formats.vectors import name_at
 from worker.report import KEYS_NAMED, losing, shown
 from worker.target import Target
 from worker.wire import Wire
 
-_CHARACTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 FIRST_VERSION_WITH_STREAMS = (5, 0)
 _TYPES = (6, 7)
 # Which module has a type, where it is not called like its type.
@@ -47,7 +46,7 @@ class Foreign:
             self._see_value(entry)
         dump = entry.value.dump if isinstance(entry.value, Opaque) else None
         version = None if dump is None else version_of(dump)
-        name = type_name(entry.payload or dump or b"") if entry.type == "module" else None
+        name = _type_name(entry, entry.payload or dump or b"")
         if version is not None or name is not None:
             self._found[version, name] += 1
 
@@ -119,12 +118,16 @@ def _of_module(name: str, number: int, loaded: set[str] | None) -> str:
     return f"{keys}, and the target has no module {module!r}: load it there first, or those keys will fail."
 
 
+def _type_name(entry: Entry, payload: bytes) -> str | None:
+    """The name of a type that not every server has; None for those that each has."""
+    return VECTOR_SET if entry.type == VECTOR_SET else type_name(payload) if entry.type == "module" else None
+
+
 def type_name(payload: bytes) -> str | None:
-    """The name of a module's type (module.c, moduleTypeNameByID): nine characters of six bits each."""
+    """The name of a module's type; None where the payload is of none."""
     if payload[:1] not in {bytes([code]) for code in _TYPES}:
         return None
     try:
-        identity, _ = read_length(payload, 1)
+        return name_at(payload, 1)
     except (FormatError, IndexError):
         return None
-    return "".join(_CHARACTERS[identity >> shift & 63] for shift in range(58, 9, -6))

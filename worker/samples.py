@@ -5,7 +5,7 @@ from typing import Any
 
 from worker.compare import KINDS, Kind, Sides
 from worker.differences import rows
-from worker.entries import Entry, Opaque, Stream, Value
+from worker.entries import Entry, Opaque, Stream, Value, VectorSet
 from worker.request import Request
 from worker.selection import key_bytes, key_text
 
@@ -99,6 +99,8 @@ def _content(value: Value | None, kind: str) -> int:
         return len(value.dump)
     if isinstance(value, Stream):
         return sum(len(one) + len(other) for _, fields in value.entries for one, other in fields)
+    if isinstance(value, VectorSet):
+        return sum(len(one.name) + len(one.vector) + len(one.attributes) for one in value.elements)
     members: list[Any] = value
     if kind == "zset":
         return sum(len(member) + 8 for member, _ in members)

@@ -11,7 +11,7 @@ from worker import globs
 from worker.entries import Entry, EntryStream, Passing
 from worker.fields import Databases
 
-TypeName = Literal["string", "list", "set", "zset", "hash", "stream", "module"]
+TypeName = Literal["string", "list", "set", "zset", "hash", "stream", "vectorset", "module"]
 
 MOST_KEYS = 100_000
 """Keys that may be named one by one; all of them are held in memory."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 
-from worker.entries import Entry, EntryStream, Passing
+from worker.entries import TYPES, Entry, EntryStream, Passing
 from worker.keyset import KeySet
 from worker.manifest import Manifest
 from worker.request import Request
@@ -70,7 +70,7 @@ class Surplus:
 def _type_name(reply: bytes) -> str:
     """As a selection calls it: a module's type has a name of its own, such as `ReJSON-RL`."""
     name = reply.decode("utf-8", "replace")
-    return name if name in ("none", "string", "list", "set", "zset", "hash", "stream") else "module"
+    return name if name in ("none", *TYPES) else "module"
 
 
 def _sources(request: Request, manifest: Manifest) -> dict[int, int] | None:

@@ -9,9 +9,10 @@ from operator import itemgetter
 from typing import Any, Literal
 
 from worker import commands
-from worker.entries import Entry, EntryStream
+from worker.entries import Entry, EntryStream, Opaque, VectorSet
 from worker.errors import BackupSystemError, LostError
 from worker.flow import Batch, Flow, Sent
+from worker.formats.sealing import seal
 from worker.formats.values import decode
 from worker.headroom import Guard
 from worker.pace import Pace
@@ -27,6 +28,10 @@ AHEAD = 4
 """Batches that are on their way at most: as many as keep the server busy while the backup is being read on."""
 _PAYLOAD = itemgetter(Entry._fields.index("payload"))
 _TEMPORARY = b"3600"  # seconds
+_BUILT_VECTORS = (
+    "Vector sets were built by VADD, which links their elements anew and rounds vectors: a preview may show their last digits "
+    "as different, and a search among near ones may find others."
+)
 # What no further key can escape: going on would fail millions of times over.
 _FATAL = (
     "OOM",
@@ -265,6 +270,8 @@ class Writing:
         if not self._field_expiry and commands.expires_by_field(entry):
             self._report.lose(entry)
             entry = commands.without_field_expiry(entry, self._now)
+        if isinstance(entry.value, VectorSet):
+            self._report.warn(_BUILT_VECTORS)
         for command in commands.build(entry._replace(key=key), self._version, field_expiry=self._field_expiry):
             if sent.replies:
                 self._flow.push(sent, *_encoded(command))
@@ -309,7 +316,10 @@ def _buildable(entry: Entry, rdb_version: int | None) -> Entry:
     """An entry whose payload is too large for one RESTORE, with its value instead."""
     if entry.payload is None or rdb_version is None or len(entry.payload) <= LARGEST_PAYLOAD:
         return entry
-    return entry._replace(payload=None, value=decode(entry.payload, rdb_version))
+    value = decode(entry.payload, rdb_version)
+    if isinstance(value, VectorSet) and value.projection is not None:
+        value = Opaque(seal(entry.payload, rdb_version))
+    return entry._replace(payload=None, value=value)
 
 
 def _name_of(entry: Entry) -> Entry:

@@ -18,7 +18,9 @@ from worker.formats.rdb import (
 )
 from worker.formats.skipping import after_string
 from worker.formats.strings import read_string
-from worker.formats.values import TYPE_OF
+from worker.formats.values import TYPE_OF, kind_at
+from worker.formats.vectors import MODULE_2
+from worker.formats.vectors import NAME as VECTOR_SET
 from worker.tally import Tally
 
 
@@ -35,6 +37,8 @@ class Census(Reader):
         self._passed: deque[bytes] = deque()
         # Of the keys since the last count: their types, and when they expire.
         self._codes, self._moments = bytearray(), list[int]()
+        # Of those whose code is a module's.
+        self._vector_sets = 0
         super().__init__(self._tapped(), values=False)
 
     def chunks(self) -> Generator[bytes]:
@@ -58,6 +62,7 @@ class Census(Reader):
             if self._open:
                 return []
             add(value.code)
+            self._vector_sets += value.kind == VECTOR_SET
         try:
             while True:
                 window.pos = pos
@@ -78,7 +83,7 @@ class Census(Reader):
                     length = data[start]
                     pos = start + 1 + length if length < 0x40 else after_string(data, start)
                     if pos > size:
-                        self._hold(OpenValue(code, b"", start, pos, None))
+                        self._hold(OpenValue(code, TYPE_OF[code], b"", start, pos, None))
                         break
                 else:
                     pos = self._after(code, read_string(data, pos + 1)[0], start)
@@ -92,6 +97,12 @@ class Census(Reader):
         self._count()
         return []
 
+    def _after(self, code: int, key: bytes, start: int) -> int:
+        pos = super()._after(code, key, start)
+        if code == MODULE_2 and not self._open:
+            self._vector_sets += kind_at(self._window.data, start, code) == VECTOR_SET
+        return pos
+
     def _opcode(self, code: int, pos: int) -> int:
         if code == SELECT_DB:
             # Those so far are of the database before.
@@ -104,10 +115,15 @@ class Census(Reader):
         return pos
 
     def _count(self) -> None:
-        for code, number in Counter(self._codes).items():
+        codes = Counter(self._codes)
+        if self._vector_sets:
+            codes[MODULE_2] -= self._vector_sets
+            self._tally.count(self._db, VECTOR_SET, self._vector_sets)
+        for code, number in (+codes).items():
             self._tally.count(self._db, TYPE_OF[code], number)
         self._tally.expiring += len(self._moments)
         if self._at:
             self.expired[self._db] += sum(moment <= self._at for moment in self._moments)
         self._codes.clear()
+        self._vector_sets = 0
         self._moments.clear()

@@ -23,6 +23,8 @@ from worker.errors import FormatError
 from worker.formats import long_lines, shapes
 from worker.formats.long_lines import LONG
 from worker.formats.values import STRING, decode, view
+from worker.formats.vectors import NAME as VECTOR_SET
+from worker.formats.vectors import is_vector_set
 
 FORMAT = "redis-backup"
 VERSION = 1
@@ -275,4 +277,6 @@ def _entry(row: Any) -> Entry:
         return Entry(db, key, expires_at, kind, None, shapes.read(kind, shown_value))
     if kind not in TYPES and kind != "unknown":
         raise FormatError(f'must have a "type" out of {", ".join(TYPES)}')
-    return Entry(db, key, expires_at, kind, None, Opaque(shapes.data(shown_value)))
+    dump = shapes.data(shown_value)
+    # Vector sets were once called modules, and kept whole.
+    return Entry(db, key, expires_at, VECTOR_SET if is_vector_set(dump) else kind, None, Opaque(dump))

@@ -25,7 +25,8 @@ from worker.formats.skipping import (
     shape_of,
 )
 from worker.formats.strings import read_length, read_string
-from worker.formats.values import TYPE_OF
+from worker.formats.values import TYPE_OF, kind_at
+from worker.formats.vectors import MODULE_2
 from worker.formats.versions import FIRST_VALKEY_VERSION, FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.windows import CHECKSUM_BYTES, Window
 
@@ -62,6 +63,7 @@ class OpenValue:
     """A value that began in this window and goes on in the next."""
 
     code: int
+    kind: str
     key: bytes
     start: int
     reached: int
@@ -174,7 +176,7 @@ class Reader:
                     length = data[start]
                     pos = start + 1 + length if length < 0x40 else after_string(data, start)
                     if pos > size:
-                        self._hold(OpenValue(code, key, start, pos, None))
+                        self._hold(OpenValue(code, TYPE_OF[code], key, start, pos, None))
                         begin = window.pos
                         break
                 else:
@@ -184,7 +186,8 @@ class Reader:
                         begin = window.pos
                         break
                 payload = _TYPE_BYTE[code] + data[start:pos] if values else None
-                add(_new(Entry, (db, key, expires_at, TYPE_OF[code], payload, None)))
+                kind = TYPE_OF[code] if code != MODULE_2 else kind_at(data, start, code)
+                add(_new(Entry, (db, key, expires_at, kind, payload, None)))
                 expires_at, whole = None, pos
         except (IndexError, StructError):
             pass
@@ -214,7 +217,7 @@ class Reader:
         skipper = Skipper(shape)
         reached, whole = skipper.skip(self._window.data, start)
         if not whole or reached > size:
-            self._hold(OpenValue(code, key, start, reached, skipper))
+            self._hold(OpenValue(code, kind_at(data, start, code), key, start, reached, skipper))
         return reached
 
     def _hold(self, value: OpenValue) -> None:
@@ -238,7 +241,7 @@ class Reader:
             return self._window.pos
         self._keep(value, value.reached)
         payload = value.held.getvalue() or None
-        batch.append(Entry(self._db, value.key, self._expires_at, TYPE_OF[value.code], payload))
+        batch.append(Entry(self._db, value.key, self._expires_at, value.kind, payload))
         self._open, self._expires_at = None, None
         return value.reached
 

@@ -11,6 +11,7 @@ from worker.entries import EntryStream
 from worker.errors import FormatError
 from worker.formats.rdb import AUX, END, EXPIRE_MS, FUNCTION, SELECT_DB
 from worker.formats.sealing import crc64
+from worker.formats.strings import length_of, string_of
 from worker.formats.versions import FIRST_VALKEY_VERSION
 from worker.formats.windows import CHECKSUM_BYTES
 
@@ -32,7 +33,7 @@ def write(stream: EntryStream, facts: dict[str, str]) -> Generator[bytes]:
 def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
     batches = stream.batches()
     first = next(batches, [])
-    aux = [_AUX + _written(name.encode()) + _written(value.encode()) for name, value in facts.items()]
+    aux = [_AUX + string_of(name.encode()) + string_of(value.encode()) for name, value in facts.items()]
     yield header(stream.rdb_version) + b"".join(aux)
     db = None
     for batch in chain([first], batches):
@@ -40,13 +41,13 @@ def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
         for its_db, key, expires_at, _, value, _ in batch:
             if its_db != db:
                 db = its_db
-                parts.append(_SELECT_DB + _length(db))
+                parts.append(_SELECT_DB + length_of(db))
             if expires_at is not None:
                 parts += (_EXPIRE_MS, _pack_i64(expires_at))
             payload = value or b""
             size = len(key)
             # A call would cost as much as all the rest: most keys are short.
-            parts += (payload[:1], _SHORT[size] if size < 0x40 else _length(size), key)
+            parts += (payload[:1], _SHORT[size] if size < 0x40 else length_of(size), key)
             if len(payload) <= _PIECE_BYTES:
                 parts.append(payload[1:])
                 continue
@@ -56,7 +57,7 @@ def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
             for start in range(1, len(payload), _PIECE_BYTES):
                 yield payload[start : start + _PIECE_BYTES]
         yield b"".join(parts)
-    yield b"".join(_FUNCTION + _written(library) for library in stream.libraries) + _END
+    yield b"".join(_FUNCTION + string_of(library) for library in stream.libraries) + _END
 
 
 def header(version: int | None) -> bytes:
@@ -64,17 +65,3 @@ def header(version: int | None) -> bytes:
     if version is None:
         raise FormatError("An RDB file can only be written from a server's own payloads.")
     return b"VALKEY%03d" % version if version >= FIRST_VALKEY_VERSION else b"REDIS%04d" % version
-
-
-def _length(value: int) -> bytes:
-    if value < 0x40:
-        return value.to_bytes(1, "big")
-    if value < 0x4000:
-        return bytes((0x40 | value >> 8, value & 0xFF))
-    if value < 1 << 32:
-        return b"\x80" + value.to_bytes(4, "big")
-    return b"\x81" + value.to_bytes(8, "big")
-
-
-def _written(string: bytes) -> bytes:
-    return _length(len(string)) + string

@@ -6,19 +6,24 @@ Text is a JSON string; bytes that are not valid UTF-8 are {"base64": "..."}, whe
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable
-from math import isnan
+from math import isfinite, isnan
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - read beside ValueError
 from typing import Any
 
 import orjson
 
-from worker.entries import Consumer, Group, Pending, Stream, Value
+from worker.entries import Consumer, Element, Group, Pending, Stream, Value, VectorSet
 from worker.errors import FormatError
+from worker.formats import vectors
 
 # What orjson gives and takes: dict, list, str, int, float, bool, None.
 Json = Any
 
 _INT64 = 2**63
 _SCORE_WORDS = {"inf": float("inf"), "-inf": float("-inf")}
+_float = Struct("<f")
+_FLOAT_WORDS = ("inf", "-inf", "nan")
 _ID = re.compile(r"(0|[1-9][0-9]{0,19})-(0|[1-9][0-9]{0,19})")
 _ID_END = 2**64
 
@@ -206,6 +211,75 @@ def _read_consumer(shown: Json) -> Consumer:
     return Consumer(data(parts["name"]), _maybe(parts["seen_at"]), _maybe(parts["active_at"]), pending)
 
 
+def _show_vectors(value: VectorSet) -> Json:
+    projection = None
+    if value.projection is not None:
+        projection = {"from": value.projection[0], "matrix": text(value.projection[1])}
+    return {
+        "dimensions": value.dimensions,
+        "quantisation": value.quantisation,
+        "most_links": value.most_links,
+        "projection": projection,
+        "elements": [_show_element(one, value) for one in value.elements],
+    }
+
+
+def _show_element(one: Element, value: VectorSet) -> Json:
+    told = vectors.numbers(one.vector, value.quantisation, value.dimensions)
+    return {
+        "name": text(one.name),
+        "vector": [_show_float(number) for number in told] if value.quantisation == "none" else told,
+        "length": _show_float(one.length),
+        "range": _show_float(one.spread),
+        "attributes": text(one.attributes) if one.attributes else None,
+        "graph": {"base64": b64encode(one.graph).decode()} if one.graph else None,
+    }
+
+
+def _show_float(number: float) -> Json:
+    """The shortest number that four bytes make the same float of."""
+    return float(f"{number:.9g}") if isfinite(number) else repr(number)
+
+
+def _read_vectors(shown: Json) -> VectorSet:
+    parts = _object(shown, "dimensions", "quantisation", "most_links", "projection", "elements")
+    quantisation, projection = parts["quantisation"], parts["projection"]
+    if quantisation not in vectors.QUANTISATIONS:
+        raise FormatError(f'must have a "quantisation" out of {", ".join(vectors.QUANTISATIONS)}')
+    if projection is not None:
+        told = _object(projection, "from", "matrix")
+        projection = integer(told["from"], 1), data(told["matrix"])
+    try:
+        dimensions, most_links = integer(parts["dimensions"], 1), integer(parts["most_links"], 1)
+        elements = [_read_element(one, quantisation, dimensions) for one in _array(parts["elements"])]
+        value = VectorSet(dimensions, quantisation, most_links, projection, elements)
+        vectors.check_sizes(value)
+    except (ValueError, IndexError, StructError, OverflowError):
+        raise FormatError(
+            "must have vectors of as many numbers as there are dimensions, and graphs that are whole"
+        ) from None
+    if projection is not None and not all(one.graph for one in elements):
+        raise FormatError("must have a graph for each element of a vector set whose vectors were reduced")
+    return value
+
+
+def _read_element(shown: Json, quantisation: str, dimensions: int) -> Element:
+    parts = _object(shown, "name", "vector", "length", "range", "attributes", "graph")
+    told = [_read_float(number) if quantisation == "none" else integer(number) for number in _array(parts["vector"])]
+    attributes, graph = (b"" if parts[name] is None else data(parts[name]) for name in ("attributes", "graph"))
+    vectors.check_graph(graph)
+    if len(told) != dimensions:
+        raise ValueError
+    length, spread = _read_float(parts["length"]), _read_float(parts["range"])
+    return Element(data(parts["name"]), vectors.stored(told, quantisation), length, spread, attributes, graph)
+
+
+def _read_float(shown: Json) -> float:
+    if type(shown) not in (int, float) and shown not in _FLOAT_WORDS:
+        raise FormatError('must have a number, "inf", "-inf" or "nan" in each vector')
+    return float(_float.unpack(_float.pack(float(shown)))[0])
+
+
 def _object(shown: Json, *names: str) -> dict[str, Json]:
     if type(shown) is not dict or shown.keys() != set(names):
         raise FormatError(f"must have an object with exactly {', '.join(names)}")
@@ -214,7 +288,7 @@ def _object(shown: Json, *names: str) -> dict[str, Json]:
 
 def _array(shown: Json) -> list[Json]:
     if type(shown) is not list:
-        raise FormatError("must have an array of groups and of consumers")
+        raise FormatError("must have an array of groups, of consumers, of elements and of numbers")
     return shown
 
 
@@ -236,6 +310,7 @@ _SHOW: dict[str, Callable[[Any], Json]] = {
     "zset": _show_zset,
     "hash": _show_hash,
     "stream": _show_stream,
+    "vectorset": _show_vectors,
 }
 _READ: dict[str, Callable[[Json], Value]] = {
     "string": data,
@@ -244,4 +319,5 @@ _READ: dict[str, Callable[[Json], Value]] = {
     "zset": _read_zset,
     "hash": _read_hash,
     "stream": _read_stream,
+    "vectorset": _read_vectors,
 }

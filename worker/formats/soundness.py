@@ -15,6 +15,7 @@ from worker.formats.rdb import OpenValue, Reader
 from worker.formats.sealing import FOOTER_BYTES, are_intact, version_of
 from worker.formats.strings import LZF
 from worker.formats.values import STRING, TYPE_OF, decode, view
+from worker.formats.vectors import is_vector_set, read_vector_set
 
 _STRING = bytes([STRING])
 _INTSET = 11
@@ -41,7 +42,7 @@ def check(payload: bytes, rdb_version: int) -> bool:
         # Perhaps hundreds of megabytes, of which no copy is to be made.
         view(payload)
         return True
-    value = decode(payload, rdb_version)
+    value = read_vector_set(payload) if is_vector_set(payload) else decode(payload, rdb_version)
     if not isinstance(value, Opaque):
         _check_value(payload[0], value)
     return not _is_empty(value)

@@ -98,3 +98,19 @@ def _read_lzf(data: bytes, pos: int) -> tuple[bytearray, int]:
     if stop > len(data):
         raise IndexError
     return lzf(data, size, start, stop), stop
+
+
+def length_of(value: int) -> bytes:
+    """The length or number, written as short as it can be."""
+    if value < 0x40:
+        return value.to_bytes(1, "big")
+    if value < 0x4000:
+        return bytes((0x40 | value >> 8, value & 0xFF))
+    if value < 1 << 32:
+        return b"\x80" + value.to_bytes(4, "big")
+    return b"\x81" + value.to_bytes(8, "big")
+
+
+def string_of(string: bytes) -> bytes:
+    """The string, written as it is."""
+    return length_of(len(string)) + string

@@ -23,6 +23,8 @@ from worker.formats.packed import intset, listpack, ziplist, zipmap
 from worker.formats.sealing import seal
 from worker.formats.streams import read_stream
 from worker.formats.strings import read_length, read_string, read_strings, view_string
+from worker.formats.vectors import MODULE_2, name_at, readable
+from worker.formats.vectors import NAME as VECTOR_SET
 from worker.formats.versions import FIRST_VALKEY_VERSION
 
 Read = Callable[[bytes, int], tuple[Value | None, int]]
@@ -42,20 +44,38 @@ TYPE_OF: dict[int, str] = (
     | {18: "list", 19: "stream", 20: "set", 21: "stream", 22: "hash", 23: "hash", 24: "hash", 25: "hash"}
     | {26: "stream", 27: "stream"}
 )
-"""The name, as in worker.entries.TYPES, of each RDB type byte that this program knows (rdb.h)."""
+"""The name, as in worker.entries.TYPES, of each RDB type byte that this program knows (rdb.h). Of modules `kind_at` knows more."""
+
+
+def kind_at(data: bytes, pos: int, code: int) -> str:
+    """The name of the type of a value at `pos`, behind its type byte. IndexError where that is cut."""
+    if code != MODULE_2:
+        return TYPE_OF.get(code, "unknown")
+    try:
+        return VECTOR_SET if name_at(data, pos) == VECTOR_SET else "module"
+    except FormatError:
+        return "module"
+
+
+def kind_of(payload: bytes) -> str:
+    """The same of a payload, which begins with its type byte."""
+    try:
+        return kind_at(payload, 1, payload[0])
+    except IndexError:
+        return "unknown"
 
 
 def decode(payload: bytes, rdb_version: int) -> Value:
     """The value of an RDB type byte and RDB value; `rdb_version` is that of the file, or of DUMP's footer.
 
-    A module's value is kept whole, and so is a stream with entries that only Redis 8.8 and newer can express. Raises
-    FormatError for an unknown type and for damage of any kind.
+    A module's value is kept whole, and so is a stream with entries that only Redis 8.8 and newer can express, and a vector
+    set that is damaged or of a later kind. Raises FormatError for an unknown type and for damage of any other kind.
     """
     if not payload:
         raise FormatError("The value is empty: not even its type is there, at byte 0.")
     code = payload[0]
     if code in _MODULES:
-        return Opaque(seal(payload, rdb_version))
+        return readable(payload) or Opaque(seal(payload, rdb_version))
     readers = _VALKEY_READERS if rdb_version >= FIRST_VALKEY_VERSION else _READERS
     read = readers.get(code)
     if read is None:

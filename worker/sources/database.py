@@ -8,7 +8,9 @@ from redis.exceptions import ResponseError
 from worker.connection import Endpoint
 from worker.entries import TYPES, Entry, Opaque, Value
 from worker.errors import SourceError
+from worker.formats.sealing import FOOTER_BYTES
 from worker.formats.values import TYPE_OF
+from worker.formats.vectors import readable
 from worker.sources import pieces
 from worker.sources.asking import Abilities, Command, GoneError, ask_all, checked
 from worker.sources.damage import NONSENSE, ask_again, is_whole, nonsense, shown
@@ -135,7 +137,7 @@ class Database:
             reply = self._dump(found, reply, changed)
         if checked(reply) is None or reply == []:
             raise GoneError
-        make = _VALUE.get(found.kind, Opaque)
+        make = _VALUE.get(found.kind, _of_dump)
         return make(reply)
 
     def _dump(self, found: _Found, reply: Any, changed: _Changed) -> Any:
@@ -200,6 +202,10 @@ def _kind(reply: Any) -> str:
     """The reply to TYPE; of a damaged one a type that there is not."""
     told = checked(reply)
     return told.decode("utf-8", "backslashreplace") if isinstance(told, bytes) else repr(told)
+
+
+def _of_dump(dump: bytes) -> Value:
+    return readable(dump[:-FOOTER_BYTES]) or Opaque(dump)
 
 
 def _bytes(reply: Any) -> bytes:

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.formats.sealing import FOOTER_BYTES, are_intact, version_of
-from worker.formats.values import TYPE_OF
+from worker.formats.values import TYPE_OF, kind_of
 from worker.pace import Pace
 from worker.sources.asking import Abilities, abilities, milliseconds
 from worker.sources.damage import ask_again, is_whole, shown
@@ -111,11 +111,13 @@ class Dumps:
                 sealed, payloads = b"".join(dumps), [dump[:-FOOTER_BYTES] for dump in dumps]
                 if all(payloads) and are_intact(sealed):
                     self._learn_version(version_of(dumps[0]))
-                    db = self._db
+                    db, kinds = self._db, [_NAMES[payload[0]] for payload in payloads]
+                    if "module" in kinds:
+                        kinds = [kind_of(payload) for payload in payloads]
                     # The constructor of a NamedTuple takes twice as long.
                     entries: list[Entry | None] = [
-                        _new(Entry, (db, key, at if at != _NEVER else None, _NAMES[payload[0]], payload, None))
-                        for key, payload, at in zip(keys, payloads, times, strict=True)
+                        _new(Entry, (db, key, at if at != _NEVER else None, kind, payload, None))
+                        for key, kind, payload, at in zip(keys, kinds, payloads, times, strict=True)
                     ]
                     return entries, len(sealed)
         width = self._width
@@ -138,7 +140,7 @@ class Dumps:
         payload, footer = dump if isinstance(dump, tuple) else (dump[:-FOOTER_BYTES], dump)
         self._learn_version(version_of(footer))
         window = expiry(times)
-        entry = Entry(self._db, key, window and window.latest, _NAMES[payload[0]], payload)
+        entry = Entry(self._db, key, window and window.latest, kind_of(payload), payload)
         if window is None or not window.wide:
             return entry
         self.unsure.append((entry, window))

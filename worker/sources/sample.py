@@ -13,10 +13,10 @@ from redis.exceptions import ResponseError
 
 from worker.compare import Sides, both
 from worker.connection import Endpoint
-from worker.entries import Entry, Opaque, Stream
+from worker.entries import Entry, Opaque, Stream, VectorSet
 from worker.errors import FormatError, SourceUnavailableError
 from worker.formats.sealing import FOOTER_BYTES, version_of
-from worker.formats.values import TYPE_OF, decode
+from worker.formats.values import decode, kind_of
 from worker.sources.asking import Abilities, milliseconds
 from worker.sources.damage import ask_again, is_whole, shown
 from worker.wire import Wire
@@ -109,7 +109,7 @@ class _Compared:
         found, version = dump[:-FOOTER_BYTES], version_of(dump)
         with suppress(FormatError):
             decode(found, version)
-            return _Dumped(Entry(entry.db, entry.key, None, TYPE_OF.get(found[0], "unknown"), found), version)
+            return _Dumped(Entry(entry.db, entry.key, None, kind_of(found), found), version)
         return None
 
     def _sides(self, version: int | None, dumped: _Dumped) -> Sides:
@@ -138,4 +138,4 @@ def _is_small(entry: Entry) -> bool:
         return len(value) <= _SMALL_BYTES
     if isinstance(value, Stream):
         return len(value.entries) <= _SMALL_ELEMENTS
-    return value is not None and not isinstance(value, Opaque) and len(value) <= _SMALL_ELEMENTS
+    return value is not None and not isinstance(value, VectorSet | Opaque) and len(value) <= _SMALL_ELEMENTS
