@@ -497,6 +497,13 @@ def test_a_target_that_is_killed_midway_is_told_with_counts_and_the_second_run_c
     with pytest.raises(TargetUnavailableError, match=r"Until then: [\d,]+ restored") as caught:
         run(target, tmp_path, kill)
     assert 0 < told(caught.value)["restored"] < 3000
+    said = str(caught.value)
+    # Not bare: had a value ended it, that value would do it again.
+    assert "Where it was stopped or cut off, see that it runs, and run the same again to complete it" in said
+    report = caught.value.report or {}
+    first = report["unconfirmed_keys"][0]["key"]
+    assert f"one of the keys that were on their way did that, {first!r} of database 0" in said
+    assert len(report["unconfirmed_keys"]) == min(20, report["unconfirmed"])
     target.start()
     assert counts(bring_back(target, tmp_path)) == {"restored": 3000}
     assert_same(target, source)

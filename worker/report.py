@@ -36,6 +36,8 @@ class Report:
     """Keys of the target that the backup does not have: of these a mirror leaves none."""
     unconfirmed: int = 0
     """Keys that were on their way when it was cut off: so many more than were restored may be there, and no more."""
+    unconfirmed_keys: list[dict[str, Any]] = field(default_factory=list)
+    """The first of them, each with db and key."""
     undeleted: int = 0
     """The same of keys that were to be deleted."""
     unfinished: int = 0
@@ -120,6 +122,12 @@ class Report:
         self.taken += 1
         self.fail(entry, f"its value is damaged, and the target was not given it: {why}")
 
+    def await_in_vain(self, entry: Entry) -> None:
+        """Count a key that was sent, and of which the target has said nothing."""
+        self.unconfirmed += 1
+        if len(self.unconfirmed_keys) < FAILURES_SHOWN:
+            self.unconfirmed_keys.append({"db": entry.db, "key": shown(entry.key)})
+
     def lose(self, entry: Entry) -> None:
         """Count a hash whose fields do not expire any more."""
         self.lost += 1
@@ -145,10 +153,15 @@ def shown(key: bytes) -> str:
 
 def losing(number: int, keys: list[dict[str, Any]]) -> str:
     """What hashes lose on a server that knows no expiry of fields, in half a sentence."""
-    named = ", ".join(f"{one['key']!r} of database {one['db']}" for one in keys[:KEYS_NAMED])
-    return f"{number:,} hashes lose the expiry of single fields, which the target does not know: {named}" + (
-        ", ..." if number > KEYS_NAMED else ""
+    return (
+        f"{number:,} hashes lose the expiry of single fields, which the target does not know: {first_of(number, keys)}"
     )
+
+
+def first_of(number: int, keys: list[dict[str, Any]]) -> str:
+    """The first ones of so many keys, each with its database."""
+    named = ", ".join(f"{one['key']!r} of database {one['db']}" for one in keys[:KEYS_NAMED])
+    return named + (", ..." if number > KEYS_NAMED else "")
 
 
 def building(number: int, rdb_version: int) -> str:

@@ -17,7 +17,7 @@ from worker.formats.sealing import seal
 from worker.headroom import FORCED, Guard, footprint_at
 from worker.loadable import Fit
 from worker.pace import Pace
-from worker.report import Report
+from worker.report import Report, first_of
 from worker.sources.asking import abilities
 from worker.wire import Wire, raised
 from worker.writing import Mode, Writing, temporary_key
@@ -159,6 +159,7 @@ class Target:
         early tells how far it had come, in the words of `told`.
         """
         watch = Watch(self._endpoint, databases)
+        undoing = told is not None
         told = told or (lambda: self.report.written)
         try:
             yield
@@ -168,14 +169,30 @@ class Target:
                 # One that does not answer must not be waited for twice.
                 with suppress(BackupSystemError):
                     self.report.account(watch.look(self.report.restored, hasty=True))
-            again = _AGAIN if isinstance(error, (TargetError, StoppedError)) else ""
-            full = type(error)(f"{error} Until then: {told()}.{self.report.there}{again}")
+            full = type(error)(
+                f"{error} Until then: {told()}.{self.report.there}{self._how_to_go_on(error, undoing=undoing)}"
+            )
             full.report = self.report.as_dict()
             raise full from None
         except BaseException as error:
             error.add_note(f"Until then: {told()}.")
             raise
         self.report.account(watch.look(self.report.restored))
+
+    def _how_to_go_on(self, error: BackupSystemError, *, undoing: bool) -> str:
+        """What to do after that, as a sentence behind another one. A value that ended the target would end it once more."""
+        report = self.report
+        if not isinstance(error, TargetError | StoppedError):
+            return ""
+        answers = report.keys_after is not None and report.wiped is None
+        if undoing or answers or not report.unconfirmed or isinstance(error, StoppedError):
+            return _AGAIN
+        return (
+            " The target's log says why. Where it was stopped or cut off, see that it runs, and run the same again to complete "
+            "it. Where it has ended itself (a crash report stands there then), the same would end it again: one of the keys "
+            f"that were on their way did that, {first_of(report.unconfirmed, report.unconfirmed_keys)}. Leave it out with "
+            "--exclude; or export the backup as json, adopt that, and restore it, which builds all values anew."
+        )
 
     def restore_functions(self, libraries: list[bytes], fence: Fence) -> None:
         """Load function libraries: in mode `skip` those that exist stay as they are."""

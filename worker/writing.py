@@ -218,8 +218,9 @@ class Writing:
     def _leave(self, unanswered: Batch) -> None:
         """Count what was sent and never answered: keys that may be there, and values that may have been built for one."""
         for sent in unanswered:
-            if isinstance(sent, Entry) or (sent.entry and (sent.naming or not sent.temporary)):
-                self._report.unconfirmed += 1
+            entry = sent if isinstance(sent, Entry) else sent.entry
+            if entry and (isinstance(sent, Entry) or sent.naming or not sent.temporary):
+                self._report.await_in_vain(entry)
             if isinstance(sent, Sent) and sent.temporary:
                 self._report.unfinished += 1
 
