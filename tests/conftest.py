@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests.servers import Binary, Server, binaries, free_port, newest_ones, one_of_the_newest, representatives
@@ -12,6 +13,12 @@ from tests.servers import Binary, Server, binaries, free_port, newest_ones, one_
 pytest_plugins = ["tests.web", "tests.works", "tests.faults.fixtures"]
 
 StartServer = Callable[..., Server]
+
+# The same examples each time, and as long as a busy machine needs for them: neither chance nor load fails a test.
+hypothesis.settings.register_profile(
+    "same-everywhere", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("same-everywhere")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -136,7 +136,6 @@ def total(footprint: Footprint, entries: list[Entry], version: int | None) -> Co
     return Cost(sum(cost.least for cost in costs), sum(cost.most for cost in costs))
 
 
-@pytest.mark.every_server
 @pytest.mark.parametrize("value", VALUES, ids=lambda name: name.replace(" ", "-"))
 def test_no_key_costs_more_or_less_than_is_reckoned(value: str, binary: Binary, start_server: StartServer) -> None:
     server = start_server(binary)

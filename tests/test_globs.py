@@ -92,13 +92,13 @@ def test_odd_patterns_match_as_the_server_has_it(pattern: bytes, oracle: Server)
     assert disagreement(oracle, pattern, SOME) == NONE
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(pattern=PATTERNS, keys=st.sets(KEYS, max_size=12))
 def test_any_pattern_matches_as_the_server_has_it(oracle: Server, pattern: bytes, keys: set[bytes]) -> None:
     assert disagreement(oracle, pattern, keys) == NONE
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(key=st.binary(max_size=6), data=st.data())
 def test_patterns_made_of_a_key_match_as_the_server_has_it(oracle: Server, key: bytes, data: st.DataObject) -> None:
     parts = []

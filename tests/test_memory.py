@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.backups import endpoint, unlocked
-from tests.servers import Server
+from tests.conftest import StartServer
+from tests.servers import Binary, Server
 from worker import catalogue
 from worker.aside import PIECE_BYTES, Aside
 from worker.entries import Entry
@@ -34,12 +35,18 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
 
 
 @pytest.fixture
-def huge(source: Server) -> Server:
-    client = source.client()
+def huge(newest: Binary, start_server: StartServer) -> Server:
+    server = start_server(newest)
+    client = server.client()
     block = os.urandom(8 << 20)
     for _ in range(HUGE // len(block)):
         client.append("huge", block)
-    return source
+    return server
+
+
+@pytest.fixture
+def other(newest: Binary, start_server: StartServer) -> Server:
+    return start_server(newest)
 
 
 def peak(storage: Path, source: Server, target: Server, *arguments: str) -> int:
@@ -54,7 +61,7 @@ def peak(storage: Path, source: Server, target: Server, *arguments: str) -> int:
     return int(done.stdout.split()[-1]) * 1024
 
 
-def test_a_huge_value_takes_at_most_two_and_a_half_times_its_size(huge: Server, target: Server, tmp_path: Path) -> None:
+def test_a_huge_value_takes_at_most_two_and_a_half_times_its_size(huge: Server, other: Server, tmp_path: Path) -> None:
     steps = [
         ("backup", "--engine", "scan"),
         ("verify", "latest"),
@@ -62,27 +69,27 @@ def test_a_huge_value_takes_at_most_two_and_a_half_times_its_size(huge: Server, 
         ("restore", "latest", "--to", "t", "--yes", "--mode", "overwrite"),
         ("preview", "latest", "--to", "t"),
     ]
-    peaks = {step: peak(tmp_path, huge, target, *step) for step in steps}
+    peaks = {step: peak(tmp_path, huge, other, *step) for step in steps}
     assert max(peaks.values()) < BASE + 2.5 * HUGE, peaks
-    assert target.client().get("huge") == huge.client().get("huge")
+    assert other.client().get("huge") == huge.client().get("huge")
 
 
-def test_three_huge_values_of_a_key_are_never_held_at_once(huge: Server, target: Server, tmp_path: Path) -> None:
+def test_three_huge_values_of_a_key_are_never_held_at_once(huge: Server, other: Server, tmp_path: Path) -> None:
     mine = os.urandom(HUGE)
-    target.client().set("huge", mine)
-    peaks = {"backup": peak(tmp_path, huge, target, "backup", "--engine", "scan")}
+    other.client().set("huge", mine)
+    peaks = {"backup": peak(tmp_path, huge, other, "backup", "--engine", "scan")}
     for step in [
         ("preview", "latest", "--to", "t", "--mode", "overwrite"),
         ("restore", "latest", "--to", "t", "--yes", "--mode", "overwrite"),
     ]:
-        peaks[step[0]] = peak(tmp_path, huge, target, *step)
+        peaks[step[0]] = peak(tmp_path, huge, other, *step)
     (undo,) = [one.name for one in catalogue.read(Folder(tmp_path)).undos]
-    target.client().append("huge", "x")
-    peaks["undo of what others have changed"] = peak(tmp_path, huge, target, "undo", undo, "--yes")
-    target.client().set("huge", huge.client().get("huge") or b"")
-    peaks["undo"] = peak(tmp_path, huge, target, "undo", undo, "--yes", "--force")
+    other.client().append("huge", "x")
+    peaks["undo of what others have changed"] = peak(tmp_path, huge, other, "undo", undo, "--yes")
+    other.client().set("huge", huge.client().get("huge") or b"")
+    peaks["undo"] = peak(tmp_path, huge, other, "undo", undo, "--yes", "--force")
     assert max(peaks.values()) < BASE + 2.5 * HUGE, peaks
-    assert target.client().get("huge") == mine
+    assert other.client().get("huge") == mine
 
 
 def test_what_waits_on_disk_comes_back_and_is_compared_there() -> None:
@@ -118,16 +125,16 @@ def test_what_is_no_plain_long_string_is_decoded() -> None:
         assert LongString.of(payload) is None
 
 
-def test_a_huge_value_takes_no_more_of_it_in_json(huge: Server, target: Server, tmp_path: Path) -> None:
+def test_a_huge_value_takes_no_more_of_it_in_json(huge: Server, other: Server, tmp_path: Path) -> None:
     steps = [
         ("backup", "--format", "json", "--engine", "replication"),
         ("backup", "--format", "json", "--engine", "scan"),
         ("verify", "latest"),
         ("restore", "latest", "--to", "t", "--yes"),
     ]
-    peaks = {step: peak(tmp_path, huge, target, *step) for step in steps}
+    peaks = {step: peak(tmp_path, huge, other, *step) for step in steps}
     assert max(peaks.values()) < BASE + 2.5 * HUGE, peaks
-    assert target.client().get("huge") == huge.client().get("huge")
+    assert other.client().get("huge") == huge.client().get("huge")
 
 
 @pytest.mark.parametrize("size", [LARGE, LARGE + 1, 3 * LARGE + 7])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -207,7 +207,7 @@ def test_the_forecast_is_what_the_restore_then_reports(
 ) -> None:
     server = start_server(newest)
 
-    @hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True)
+    @hypothesis_settings(max_examples=25)
     @given(backed_up=stored, live=alive, arguments=asked)
     def holds(backed_up: Any, live: Any, arguments: Any) -> None:
         if mode == "mirror":

@@ -278,7 +278,6 @@ def test_memory_does_not_grow_with_the_keys_that_fit(server: Server, tmp_path: P
 PLACES = st.tuples(st.integers(0, 3), st.integers(0, 1), st.binary(max_size=2))
 
 
-@settings(deadline=None)
 @given(st.lists(PLACES, max_size=60), st.integers(1, 8), st.integers(1, 12), st.none() | PLACES)
 def test_a_page_holds_what_sorting_all_would_give(given_places: list[Any], most: int, room: int, after: Any) -> None:
     page: Page[list[int]] = Page(most, room, after)
@@ -351,7 +350,7 @@ ENTRIES = st.sampled_from(sorted(VALUES)).flatmap(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(ENTRIES, ENTRIES, st.booleans())
 def test_two_values_mean_the_same_exactly_where_they_compare_as_the_same(one: Entry, other: Entry, again: bool) -> None:
     other = one._replace(value=one.value) if again else other
@@ -361,7 +360,6 @@ def test_two_values_mean_the_same_exactly_where_they_compare_as_the_same(one: En
     assert meaning.of(other, None).same(meaning.of(one, None)) == expected
 
 
-@settings(deadline=None)
 @given(STREAMS, st.data())
 def test_a_stream_of_an_older_server_means_the_same_as_far_as_that_knows(value: Stream, data: st.DataObject) -> None:
     groups = [
