@@ -19,7 +19,7 @@ from tests.backups import Given, endpoint, fill_all
 from tests.payloads import length, string, strings
 from tests.servers import Binary, Server, running
 from tests.states import assert_same, state
-from worker.entries import Entry
+from worker.entries import Entry, Used
 from worker.errors import FormatError
 from worker.formats.rdb import Reader
 from worker.formats.rdb_writing import write
@@ -263,6 +263,8 @@ def test_what_stands_between_keys_is_understood_or_passed_over(size: int) -> Non
         (1, b"plain", None),
     ]
     assert {entry.payload for entry in entries} == {b"\x00\x01v"}
+    idle, frequent = Used("IDLETIME", 100_000), Used("FREQ", 255)
+    assert [entry.used for entry in entries] == [None, idle, frequent, Used("FREQ", 0), None]
     assert (reader.facts, reader.libraries) == ({"redis-bits": "64"}, [b"#!lua name=one\n"])
 
 

@@ -657,3 +657,32 @@ def test_a_target_that_is_away_is_said(live: Server, tmp_path: Path) -> None:
     live.kill()
     with pytest.raises(TargetUnavailableError, match="cannot be reached"):
         bring_back(live, tmp_path / "backups")
+
+
+USAGE = {"allkeys-lfu": ("FREQ", 200), "allkeys-lru": ("IDLETIME", 50_000)}
+
+
+@pytest.mark.parametrize("mode", ["overwrite", "mirror"])
+@pytest.mark.parametrize("policy", USAGE)
+def test_how_much_keys_are_used_survives(
+    policy: str, mode: str, binary: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    word, number = USAGE[policy]
+    options = ("--maxmemory-policy", policy, "--lfu-decay-time", "0", "--lfu-log-factor", "1000000")
+    source, target = start_server(binary, *options), start_server(binary, *options)
+    client, live = asking(source), asking(target)
+    values = {"text": "x", "long": "x" * 300_000, "short": "\0" * 200}
+    for place, (key, value) in enumerate(values.items()):
+        client.execute_command("SET", key, value)
+        dump = client.execute_command("DUMP", key)
+        client.execute_command("RESTORE", key, 0, dump, "REPLACE", word, number + place)
+        live.execute_command("SET", key, "newly used")
+    take(source, tmp_path)
+    # A mirror is made by both ways, for a part of the backup goes key by key.
+    parts: list[dict[str, Any]] = [{}, {"exclude": ["nothing"]}] if mode == "mirror" else [{}]
+    for part in parts:
+        assert bring_back(target, tmp_path, mode=mode, **part)["restored"] == len(values)
+        for place, key in enumerate(values):
+            found = live.execute_command("OBJECT", word, key)
+            assert 0 <= found - number - place < 30, (key, found)
+        assert_same(target, source)

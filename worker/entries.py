@@ -97,6 +97,14 @@ Value = (
 )
 
 
+class Used(NamedTuple):
+    """How much a key is used, by which a full server chooses what to throw out: RESTORE's word for it, and the number."""
+
+    word: str
+    """`IDLETIME`: seconds since it was used last; `FREQ`: the counter of a server that goes by frequency, up to 255."""
+    number: int
+
+
 class Entry(NamedTuple):
     """One key. Either `payload` or `value` is there; a source or format may give one, and some give neither (counting).
 
@@ -112,6 +120,8 @@ class Entry(NamedTuple):
     payload: bytes | None = None
     """RDB type byte and RDB value: what DUMP answers, less its ten bytes of footer."""
     value: Value | None = None
+    used: Used | None = None
+    """None where nobody has told: DUMP does not, and neither does a server that evicts by other rules."""
 
 
 class EntryStream(Protocol):

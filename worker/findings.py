@@ -108,7 +108,7 @@ class Findings:
         self.counts[kind] += len(entries)
         # One counter for all three, for this is done for every key.
         groups = Counter(
-            [(db, type_, key[: key.find(b":", 0, LONGEST_PREFIX) + 1]) for db, key, _, type_, _, _ in entries]
+            [(db, type_, key[: key.find(b":", 0, LONGEST_PREFIX) + 1]) for db, key, _, type_, *_ in entries]
         )
         for (db, type_, prefix), number in groups.items():
             if len(self._prefixes) < PREFIXES_COUNTED:

@@ -94,7 +94,7 @@ class Footprint:
 
         FormatError where that is damaged.
         """
-        _, key, expires_at, kind, payload, value = entry
+        _, key, expires_at, kind, payload, value, _ = entry
         least, most = (
             self._payload(payload, kind, rdb_version or 0) if payload is not None else self._value(value, kind)
         )

@@ -93,7 +93,7 @@ def _joined(lines: list[bytes], behind_others: bool) -> Iterator[bytes]:
 
 def _line(entry: Entry, rdb_version: int | None) -> bytes | Iterator[bytes]:
     """The line of an entry; that of a long string in pieces."""
-    db, key, expires_at, kind, payload, value = entry
+    db, key, expires_at, kind, payload, value, _ = entry
     row: dict[str, Any] = {"db": db, "key": shapes.text(key), "type": kind}
     if expires_at is not None:
         row["expires_at"] = expires_at

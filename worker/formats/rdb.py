@@ -10,7 +10,7 @@ from io import BytesIO
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - read beside IndexError
 
-from worker.entries import Entry
+from worker.entries import Entry, Used
 from worker.errors import FormatError
 from worker.formats.skipping import (
     FLAT,
@@ -40,6 +40,7 @@ FIRST_OPCODE = 242
 _HEADER = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
 HEADER_BYTES = 9
 _MOST_FACTS = 100
+_LONGEST_IDLE = 2**31 - 1
 _u32 = Struct("<I").unpack_from
 read_expiry = Struct("<q").unpack_from
 # A NamedTuple's own constructor takes twice as long.
@@ -50,7 +51,6 @@ _PASSED_OVER: dict[int, Shape] = {
     SLOT_INFO: (LENGTH, LENGTH, LENGTH),
     MODULE_AUX: (LENGTH, LENGTH, LENGTH, MODULE),
     RESIZE_DB: (LENGTH, LENGTH),
-    IDLE: (LENGTH,),
 }
 _PASSED_OVER_IN_VALKEY = _PASSED_OVER | {SLOT_IMPORT: (STRING, (LENGTH, LENGTH))}
 NO_LENGTH = "a length or a string begins with a byte that none can begin with"
@@ -94,6 +94,7 @@ class Reader:
         self._read_to = 0
         self._db = 0
         self._expires_at: int | None = None
+        self._used: Used | None = None
         self._open: OpenValue | None = None
         self._ended = False
 
@@ -149,7 +150,8 @@ class Reader:
         Spelt out in one loop on local names, for a call or an attribute for each key would double the time.
         """
         window, values, add = self._window, self._values, batch.append
-        data, size, db, expires_at = window.data, len(window.data), self._db, self._expires_at
+        data, size, db = window.data, len(window.data), self._db
+        expires_at, used = self._expires_at, self._used
         # Where the record begins that is being read, and where the last key ended.
         begin = whole = pos
         try:
@@ -163,7 +165,7 @@ class Reader:
                 if code >= FIRST_OPCODE:
                     window.pos, self._expires_at = pos, expires_at
                     begin = pos = self._opcode(code, pos + 1)
-                    db, expires_at = self._db, self._expires_at
+                    db, expires_at, used = self._db, self._expires_at, self._used
                     if self._ended or self.unreadable:
                         break
                     continue
@@ -187,8 +189,9 @@ class Reader:
                         break
                 payload = _TYPE_BYTE[code] + data[start:pos] if values else None
                 kind = TYPE_OF[code] if code != MODULE_2 else kind_at(data, start, code)
-                add(_new(Entry, (db, key, expires_at, kind, payload, None)))
-                expires_at, whole = None, pos
+                add(_new(Entry, (db, key, expires_at, kind, payload, None, used)))
+                whole = pos
+                expires_at = used = self._used = None
         except (IndexError, StructError):
             pass
         except FormatError:
@@ -241,8 +244,8 @@ class Reader:
             return self._window.pos
         self._keep(value, value.reached)
         payload = value.held.getvalue() or None
-        batch.append(Entry(self._db, value.key, self._expires_at, value.kind, payload))
-        self._open, self._expires_at = None, None
+        batch.append(Entry(self._db, value.key, self._expires_at, value.kind, payload, None, self._used))
+        self._open = self._expires_at = self._used = None
         return value.reached
 
     def _unknown(self, code: int, key: bytes) -> None:
@@ -263,8 +266,9 @@ class Reader:
         if code == SELECT_DB:
             self._db, pos = read_length(data, pos)
             return pos
-        if code == FREQ:
-            return pos + 1 if data[pos] >= 0 else pos
+        if code in (FREQ, IDLE):
+            self._used, pos = _read_used(code, data, pos)
+            return pos
         if code == END:
             self._ended = True
             return pos
@@ -290,3 +294,10 @@ class Reader:
             raise IndexError
         self.modules = self.modules or code == MODULE_AUX
         return pos
+
+
+def _read_used(code: int, data: bytes, pos: int) -> tuple[Used, int]:
+    if code == FREQ:
+        return Used("FREQ", data[pos]), pos + 1
+    seconds, pos = read_length(data, pos)
+    return Used("IDLETIME", min(seconds, _LONGEST_IDLE)), pos

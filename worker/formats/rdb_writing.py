@@ -38,7 +38,7 @@ def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
     db = None
     for batch in chain([first], batches):
         parts: list[bytes] = []
-        for its_db, key, expires_at, _, value, _ in batch:
+        for its_db, key, expires_at, _, value, *_ in batch:
             if its_db != db:
                 db = its_db
                 parts.append(_SELECT_DB + length_of(db))

@@ -116,7 +116,7 @@ class Dumps:
                         kinds = [kind_of(payload) for payload in payloads]
                     # The constructor of a NamedTuple takes twice as long.
                     entries: list[Entry | None] = [
-                        _new(Entry, (db, key, at if at != _NEVER else None, kind, payload, None))
+                        _new(Entry, (db, key, at if at != _NEVER else None, kind, payload, None, None))
                         for key, kind, payload, at in zip(keys, kinds, payloads, times, strict=True)
                     ]
                     return entries, len(sealed)
