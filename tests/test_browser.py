@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, expect
 from local import demo
 from tests.browser import DESK, PHONE, WAIT_MILLISECONDS, Visitor, chromium
 from tests.gates import Gate
-from tests.processes import CELERY, Background, Shell, damaged_dump, environment
+from tests.processes import CELERY, Background, Shell, damaged_dump, environment, eventually
 from tests.servers import Server, binaries, free_port, running
 from worker import catalogue
 from worker.manifest import Manifest
@@ -172,6 +172,47 @@ def deletes_it(house: House, visitor: Visitor, name: str) -> None:
         ends(visitor)
     assert list(house.storage.iterdir()) == []
     expect(visitor.opens("/backups").get_by_text("There is no backup yet")).to_be_visible()
+
+
+def test_a_restore_that_lacks_memory_is_refused_and_goes_on_by_a_button(house: House) -> None:
+    source = house.source.client()
+    # Little in a file, and much in memory.
+    source.mset({f"large:{number}": "x" * 100_000 for number in range(30)})
+    assert house.shell("backup").code == 0
+    (made,) = house.manifests()
+    visitor = house.visitor()
+    visitor.logs_in(PASSWORD)
+    try:
+        for policy, button, came in (
+            ("allkeys-random", "Restore, though it may throw keys out", r"[1-9]\d* evicted"),
+            (
+                "noeviction",
+                "Restore, though it may become full",
+                r"OOM .* [1-9]\d* restored, 0 skipped, 0 expired, 0 failed\.",
+            ),
+        ):
+            source.flushall()
+            eventually(lambda: source.info("memory")["lazyfree_pending_objects"] == 0, "the memory of what is gone")
+            source.config_set("maxmemory", int(source.info("memory")["used_memory"]) + 300_000)
+            source.config_set("maxmemory-policy", policy)
+            page = visitor.opens(f"/backups/{made.name}/restore?mode=skip")
+            page.get_by_role("button", name="Restore now").click()
+            ends(visitor, "Failed")
+            expect(page.locator(".result")).to_contain_text("The target has too little memory")
+            expect(page.locator(".result")).to_contain_text("Nothing was written. Mend what the sentence names")
+            page.get_by_role("button", name=button).click()
+            expect(page.get_by_label("Go on in any case")).to_be_checked()
+            page.get_by_role("button", name="Restore now").click()
+            ends(visitor, "Failed")
+            expect(page.locator(".result")).to_contain_text(re.compile(came))
+            source.config_set("maxmemory", 0)
+    finally:
+        source.config_set("maxmemory", 0)
+        source.flushall()
+        demo.fill(house.source.port, int(time.time()))
+        for file in house.storage.iterdir():
+            file.unlink()
+    visitor.leaves()
 
 
 @pytest.fixture(scope="module")

@@ -666,6 +666,43 @@ def test_from_the_preview_to_the_restore_and_back_again(
     assert_same(web_app.source, before)
 
 
+@pytest.mark.parametrize("risk", consequences.RISKS)
+def test_a_refused_restore_goes_on_by_a_button_that_says_what_may_happen(
+    risk: Any, web_app: Web, admin: Browser
+) -> None:
+    name = make_backup(web_app)
+    told = {"name": name, "mode": "mirror", "match": ["user:*"]}
+    ended(web_app, "FAILURE", operation="restore", arguments=told, error="It was refused.", risk=risk)
+    page = admin.get("/tasks/one")
+    button, what = consequences.RISKS[risk]
+    assert (button in words(page), "Nothing was written." in words(page)) == (True, True)
+    assert risk == "changed" or what in words(page)
+    form = page.text[: page.text.index(button)].rpartition("<form")[2]
+    assert f'action="/backups/{name}/review"' in form
+    asked = MultiDict(re.findall(r'name="(\w+)" value="([^"]*)"', form))
+    review = admin.post(f"/backups/{name}/review", data=asked)
+    assert 'name="force" value="on" checked' in review.text
+    for said in (
+        "It does not look first whether the target has the memory.",
+        "the target throws keys out, its own too",
+    ):
+        assert said in words(review)
+    assert admin.post(f"/backups/{name}/restore", data={**asked, "confirm": name}).status_code == 303
+    (run,) = queued(web_app)
+    assert run.arguments == told | {"force": True}
+
+
+def test_a_preview_that_would_be_refused_for_want_of_memory_leads_on(
+    web_app: Web, admin: Browser, previewed: Any
+) -> None:
+    name, found = previewed(mode="overwrite", match="user:*")
+    assert found["risk"] is None
+    refused = found | {"refusal": "The target has too little memory.", "risk": "eviction"}
+    page = look_at(web_app, admin, "preview", refused, name=name, mode="overwrite", match=["user:*"])
+    button, what = consequences.RISKS["eviction"]
+    assert f"and preview again; or go on all the same. {what} {button}" in words(page)
+
+
 def test_settings_show_targets_by_name_alone(with_targets: Browser) -> None:
     answer = with_targets.get("/system")
     assert "REDIS_TARGETS other and staging" in words(answer)

@@ -111,6 +111,7 @@ def show_review(name: str, told: RestoreArguments, error: str | None = None, sta
         narrowing=meant.narrowing(arguments),
         moving=meant.moving(arguments),
         sentences=list(consequences.of_restore(manifest, arguments, target, days)),
+        in_any_case=consequences.in_any_case(manifest, arguments),
         undo_days=days,
         memory=remember(settings),
         error=error or _refusal(manifest, told),

@@ -25,6 +25,30 @@ MIRRORED_PART = (
     "the backup does not have are deleted; all others stay as they are."
 )
 
+RISKS = {
+    "changed": ("Restore all the same", "What has changed there since the preview is treated like all the rest."),
+    "full": (
+        "Restore, though it may become full",
+        "The restore stops when the target is full. What it wrote by then stays, and the target takes no more writes until "
+        "something is deleted there.",
+    ),
+    "eviction": (
+        "Restore, though it may throw keys out",
+        "When the target is full it throws keys out, its own too. Those are lost: an undo brings back only what the restore "
+        "itself replaces or deletes.",
+    ),
+    "replicas": (
+        "Restore, into its replicas too",
+        "Each replica of the target loads the backup as well, in the place of its data.",
+    ),
+    "partial": (
+        "Mirror it, though it is partial",
+        "Every key there that this backup does not hold is deleted, also those that it should hold and does not.",
+    ),
+}
+"""By what a restore that was refused would risk: the button that goes on all the same, and what may happen then."""
+_IN_WANT = "Where there is too little, it stops when the target is full, or the target throws keys out, its own too."
+
 
 def at_most(manifest: Manifest, told: dict[str, Any]) -> int | None:
     """How many keys can be meant: all of the chosen databases and types; None where the backup was not counted."""
@@ -49,6 +73,8 @@ def of_restore(manifest: Manifest, told: dict[str, Any], target: str | None, und
     if undo_days:
         what = "all that is there" if mode == "mirror" else "what is there under those keys"
         yield f"Then it keeps {what}, for {counted(undo_days, 'day')}, so that the restore can be undone."
+    if told.get("force"):
+        yield f"It does not look first whether the target has the memory. {_IN_WANT}"
     up_to = "up to " if _vague(told) else ""
     part = f" ({narrowed})" if narrowed else ""
     yield f"Then it writes {up_to}{counted(at_most(manifest, told), 'key')}{part} into {target or 'the source'}."
@@ -57,6 +83,24 @@ def of_restore(manifest: Manifest, told: dict[str, Any], target: str | None, und
         yield "Keys that the backup does not have stay as they are."
     yield from meant.consequences(told)
     yield from _notes(manifest, told, target)
+
+
+def in_any_case(manifest: Manifest, told: dict[str, Any]) -> str:
+    """In spite of what a restore goes on with `force`, in sentences."""
+    mirror = told.get("mode") == "mirror"
+    return " ".join(
+        sentence
+        for sentence, true in (
+            ("Also where the target has changed since the preview.", told.get("preview")),
+            (f"Also where the target seems to have too little memory. {_IN_WANT}", True),
+            ("Also where the target has replicas, which load the backup as well.", mirror),
+            (
+                "Also though the backup is partial, and the keys that it lacks are deleted.",
+                mirror and manifest.kind == "partial",
+            ),
+        )
+        if true
+    )
 
 
 def of_undo(kept: Manifest) -> Iterator[str]:

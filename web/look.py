@@ -8,7 +8,7 @@ from flask_bootstrap import Bootstrap5
 from markupsafe import Markup, escape
 from werkzeug.wrappers import Response
 
-from web import forms, outcomes, telling, words
+from web import consequences, forms, outcomes, telling, words
 from web.auth import needs
 from web.login import local
 from worker import __version__
@@ -38,7 +38,7 @@ def install(app: Flask) -> None:
         prose,
     ):
         app.jinja_env.filters[function.__name__] = function
-    app.jinja_env.globals.update(telling=telling, outcomes=outcomes, forms=forms)
+    app.jinja_env.globals.update(telling=telling, outcomes=outcomes, forms=forms, risks=consequences.RISKS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_everywhere)
     app.add_url_rule("/theme", view_func=choose_theme, methods=["POST"])

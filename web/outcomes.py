@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from web.consequences import RISKS
 from web.telling import fitting, state
 from web.words import counted, duration, listed, number, short, size
 from worker.run import Run
@@ -121,13 +122,21 @@ _OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {
 
 def is_stale(run: Run) -> bool:
     """Whether a restore was refused because the target has changed since its preview."""
-    return run.operation == "restore" and run.state == "FAILURE" and "since the preview" in (run.error or "")
+    return is_risky(run) and run.risk == "changed"
+
+
+def is_risky(run: Run) -> bool:
+    """Whether it is a restore that was refused, or stopped, and that goes on for whoever takes the risk."""
+    return run.operation == "restore" and run.state == "FAILURE" and run.risk in RISKS
 
 
 def advice(run: Run) -> str:
     """What to do next, now that it has ended."""
     if is_stale(run):
         return "Nothing was written. Preview it again to see what is different now, or restore all the same."
+    if run.risk and is_risky(run):
+        written = "What was written before it stopped stays written." if run.value else "Nothing was written."
+        return f"{written} Mend what the sentence names and restore again, or go on all the same. {RISKS[run.risk][1]}"
     return _ADVICE.get((run.operation, state(run)), "")
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from worker.catalogue import Damaged
+from worker.errors import Risk
 from worker.manifest import Manifest
 from worker.run import Operation, Run, State
 from worker.tasks import BackupArguments, PruneArguments, Reason
@@ -158,6 +159,7 @@ class Outcome(BaseModel):
     progress: dict[str, Any] | None = Field(description="`{phase, current, total, unit, rate}` of a run under way.")
     value: Any = Field(description="What the task returned.")
     error: str | None = Field(description="Why it failed; while it is tried again, why the attempt before did.")
+    risk: Risk | None = Field(description="Of a restore that was refused: what it would risk with `force`.")
     attempt: int = Field(description="Which attempt this is, or in RETRY the next one will be; the first is 1.")
     attempts: int = Field(description="How often it is tried at the most.")
     due_at: datetime | None = Field(description="In RETRY: when the next attempt is due.")
@@ -173,6 +175,7 @@ def told(run: Run) -> dict[str, Any]:
         progress=run.progress if under_way else None,
         value=run.value,
         error=run.error,
+        risk=run.risk,
         attempt=run.number,
         attempts=run.attempts,
         due_at=run.due_at if run.state == "RETRY" else None,

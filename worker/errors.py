@@ -4,7 +4,12 @@ Foreign errors (redis, the file system, decoders) are translated where they are 
 Each takes one message, because Celery's JSON results can carry no more than that.
 """
 
-from typing import Any
+from typing import Any, Literal
+
+Risk = Literal["changed", "full", "eviction", "replicas", "partial"]
+"""What somebody takes upon themselves who restores all the same (`force`): the target has changed since the preview, may
+become full, may throw keys out then, has replicas that load the backup as well; a mirror of a partial backup deletes.
+"""
 
 
 class BackupSystemError(Exception):
@@ -12,6 +17,11 @@ class BackupSystemError(Exception):
 
     report: dict[str, Any] | None = None
     """What had been done by then, where that is known; it does not travel with a task's result."""
+
+    def __init__(self, message: str, *, risk: Risk | None = None) -> None:
+        """`risk` where `force` would go on; a run carries it, and a task's result does not."""
+        super().__init__(message)
+        self.risk = risk
 
 
 class UsageError(BackupSystemError):

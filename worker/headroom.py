@@ -6,7 +6,7 @@ from typing import Literal
 
 from worker.connection import Endpoint
 from worker.entries import Entry
-from worker.errors import FormatError, TargetError
+from worker.errors import FormatError, Risk, TargetError
 from worker.facts import Facts, read_facts
 from worker.footprint import Footprint, Limits, make_of, tables
 from worker.needs import RESERVE, Needs
@@ -73,6 +73,11 @@ def refusal(facts: Facts, needs: Needs, used: int | None = None) -> str | None:
     )
 
 
+def risk(facts: Facts) -> Risk:
+    """What a restore that is refused for want of memory would risk."""
+    return "eviction" if facts.evicts else "full"
+
+
 def doubt(facts: Facts, needs: Needs, used: int | None = None) -> str | None:
     """What to know of a restore that may not fit, in sentences."""
     if verdict(facts, needs, used) != "unsure":
@@ -120,6 +125,8 @@ class Guard:
     """Keys that it had thrown out, when the restore began."""
     way_out: str
     """What to do when it is full."""
+    risk: Risk | None = None
+    """What is risked by whoever goes on in spite of it; None where that cannot be said."""
     strict: bool = True
     """Whether it is to be stopped; else a full target says so itself, and is only given time to free what it can."""
 
@@ -145,7 +152,8 @@ class Guard:
         if first > left and self.strict:
             raise TargetError(
                 f"The target at {self.endpoint.address} has {max(0, left):,} bytes left below its maxmemory of "
-                f"{facts.max_memory:,}, and would throw keys out next ({facts.eviction}), so this was stopped: {self.way_out}."
+                f"{facts.max_memory:,}, and would throw keys out next ({facts.eviction}), so this was stopped: {self.way_out}.",
+                risk=self.risk,
             )
         self._keys, self._until = dict(facts.keys), time.monotonic() + LOOK_SECONDS
         # Half of it for us, for others write there too.
@@ -157,7 +165,8 @@ class Guard:
         if self.strict and (evicted := facts.evicted - self.evicted) > 0:
             raise TargetError(
                 f"The target at {self.endpoint.address} has begun to throw keys out for want of memory ({evicted:,} so far, "
-                f"{facts.eviction}), so this was stopped: {self.way_out}."
+                f"{facts.eviction}), so this was stopped: {self.way_out}.",
+                risk=self.risk,
             )
         return facts
 

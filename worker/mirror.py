@@ -36,7 +36,8 @@ def choose(settings: Settings, request: Request, manifest: Manifest, *, force: b
     if manifest.kind == "partial" and not force:
         raise RefusedError(
             f"{manifest.name} is partial, and a mirror would delete what it does not hold: choose the mode overwrite, or "
-            "say --force (`force` in a call)."
+            "say --force (`force` in a call).",
+            risk="partial",
         )
     endpoint = request.endpoint(settings)
     facts = read_facts(endpoint)
@@ -47,7 +48,8 @@ def choose(settings: Settings, request: Request, manifest: Manifest, *, force: b
     if reason is None and not force and _replicas(endpoint):
         raise RefusedError(
             "The target has replicas, and all of them would load the whole backup too: say --force (`force` in a call) "
-            "if they may, or choose the mode overwrite."
+            "if they may, or choose the mode overwrite.",
+            risk="replicas",
         )
     return reason
 

@@ -13,7 +13,7 @@ from worker.compare import Sides
 from worker.config import Settings
 from worker.connection import Endpoint
 from worker.entries import TYPES, Entry
-from worker.errors import RefusedError, TargetError, TemporaryError
+from worker.errors import RefusedError, Risk, TargetError, TemporaryError
 from worker.facts import Facts, read_facts
 from worker.findings import Findings
 from worker.fingerprint import Fingerprint
@@ -71,6 +71,7 @@ def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[
         "seen": look.seen.as_dict(),
         "memory": look.memory(),
         "refusal": look.refusal,
+        "risk": look.risk,
         "warnings": look.warnings(),
         "seconds": seconds,
     }
@@ -99,6 +100,8 @@ class Look:
         """Keys that would be built from their values."""
         self._piecemeal: str | None = None
         self._foreseen: list[str] = []
+        self.risk: Risk | None = None
+        """What would be risked by whoever restores in spite of the refusal; None where that cannot be."""
         self.refusal = self._refusal(settings)
 
     def _refusal(self, settings: Settings) -> str | None:
@@ -113,6 +116,7 @@ class Look:
         except (RefusedError, TargetError) as error:
             if isinstance(error, TemporaryError):
                 raise
+            self.risk = error.risk
             return str(error)
         return None
 
@@ -164,6 +168,7 @@ class Look:
             # Where it is unsure, a restore tries some keys, which a preview must not.
             certain = self._as_one or headroom.verdict(*self._room) == "full"
             self.refusal = headroom.refusal(*self._room) if certain else None
+            self.risk = headroom.risk(self._facts) if self.refusal else None
 
     @property
     def _room(self) -> tuple[Facts, Needs, int | None]:

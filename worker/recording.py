@@ -111,6 +111,7 @@ class Recording:
         again = not self.given_up and self.tried_again(error)
         if again and isinstance(error, BusyError):
             self._change(waited=self.run.waited + 1, attempts=self.run.attempts + 1)
+        self._change(risk=error.risk)
         self.end("RETRY" if again else "FAILURE", value=value, error=str(error))
 
     def _stay_alive(self) -> bool:

@@ -168,7 +168,8 @@ def _check_fresh(
     changed = changes_since(settings, arguments.preview, arguments, opened, progress)
     if changed and not arguments.force:
         raise RefusedError(
-            f"{changed} Preview the restore again, or go on all the same with --force (`force` in a call)."
+            f"{changed} Preview the restore again, or go on all the same with --force (`force` in a call).",
+            risk="changed",
         )
     if changed:
         target.report.warn(changed)

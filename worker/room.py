@@ -55,7 +55,7 @@ class Room:
             if facts.evicts and verdict(facts, needs) == "unsure":
                 needs = needs.refined(sampling.measured(self.fence, facts, needs))
         if words := headroom.refusal(facts, needs, used):
-            raise RefusedError(words)
+            raise RefusedError(words, risk=headroom.risk(facts))
         if words := headroom.doubt(facts, needs, used):
             self.target.report.warn(words)
 

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from worker.errors import Risk
 from worker.process import Process
 
 State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
@@ -84,6 +85,8 @@ class Run(BaseModel):
     """What the operation returned."""
     error: str | None = None
     """One sentence, without secrets; while it is tried again, that of the attempt before."""
+    risk: Risk | None = None
+    """Of a restore that was refused, or stopped: what it would risk with `force`, which would go on."""
     log: list[dict[str, Any]] = []
     """Its structured log lines, the last ones."""
 

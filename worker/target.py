@@ -14,7 +14,7 @@ from worker.facts import Facts, read_facts
 from worker.fence import Fence
 from worker.footprint import Footprint
 from worker.formats.sealing import seal
-from worker.headroom import FORCED, Guard, footprint_at
+from worker.headroom import FORCED, Guard, footprint_at, risk
 from worker.loadable import Fit
 from worker.pace import Pace
 from worker.report import Report, first_of
@@ -140,8 +140,10 @@ class Target:
             writing = Writing(wire, self._mode, self.report, facts.redis_version, Pace(self._endpoint))
             strict = facts.evicts and not self._force
             if strict or self.tight:
-                way_out = "raise maxmemory" if self._force is None else f"raise maxmemory, {FORCED}"
-                writing.guard = Guard(self._endpoint, self.footprint, facts.evicted, way_out, strict)
+                way_out, risked = (
+                    ("raise maxmemory", None) if self._force is None else (f"raise maxmemory, {FORCED}", risk(facts))
+                )
+                writing.guard = Guard(self._endpoint, self.footprint, facts.evicted, way_out, risked, strict)
             yield from writing.run(stream)
         self._check_counts()
 
@@ -170,7 +172,8 @@ class Target:
                 with suppress(BackupSystemError):
                     self.report.account(watch.look(self.report.restored, hasty=True))
             full = type(error)(
-                f"{error} Until then: {told()}.{self.report.there}{self._how_to_go_on(error, undoing=undoing)}"
+                f"{error} Until then: {told()}.{self.report.there}{self._how_to_go_on(error, undoing=undoing)}",
+                risk=error.risk,
             )
             full.report = self.report.as_dict()
             raise full from None

@@ -154,7 +154,7 @@ def reap() -> None:
         for run in reaper.reap(load(), queues, _send_again):
             _tell_interrupted(run)
             with suppress(Exception):
-                app.backend.mark_as_failure(run.id, BackupSystemError(run.error))
+                app.backend.mark_as_failure(run.id, BackupSystemError(str(run.error)))
 
 
 def _tell_interrupted(run: Run) -> None:
