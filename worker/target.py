@@ -171,16 +171,22 @@ class Target:
                 # One that does not answer must not be waited for twice.
                 with suppress(BackupSystemError):
                     self.report.account(watch.look(self.report.restored, hasty=True))
-            full = type(error)(
-                f"{error} Until then: {told()}.{self.report.there}{self._how_to_go_on(error, undoing=undoing)}",
-                risk=error.risk,
-            )
-            full.report = self.report.as_dict()
-            raise full from None
+            raise self._cut(error, told(), undoing=undoing) from None
+        except KeyboardInterrupt:
+            # Who has not waited for it to stop waits for no answer of the target either.
+            self.report.cut_short = True
+            raise self._cut(StoppedError("Stopped."), told(), undoing=undoing) from None
         except BaseException as error:
             error.add_note(f"Until then: {told()}.")
             raise
         self.report.account(watch.look(self.report.restored))
+
+    def _cut(self, error: BackupSystemError, told: str, *, undoing: bool) -> BackupSystemError:
+        """The same error, with what was done by then."""
+        on = self._how_to_go_on(error, undoing=undoing)
+        full = type(error)(f"{error} Until then: {told}.{self.report.there}{on}", risk=error.risk)
+        full.report = self.report.as_dict()
+        return full
 
     def _how_to_go_on(self, error: BackupSystemError, *, undoing: bool) -> str:
         """What to do after that, as a sentence behind another one. A value that ended the target would end it once more."""

@@ -332,14 +332,16 @@ def test_beside_a_target_that_hangs_a_second_ctrl_c_is_not_needed(stopped: Stopp
     cut = stopped.cut
     command = written_by(cut)
     held = cut.line.pause(Reply(command, nth=2500))
-    code, _, err = stopped.run("restore", cut.name, "--json", stop=signal.SIGTERM, nth=2500, command=command)
+    code, out, err = stopped.run("restore", cut.name, "--json", stop=signal.SIGTERM, nth=2500, command=command)
     assert held.happened
     assert code == 1
     assert re.search(r"^Stopped\. Until then: .* are confirmed, and up to [\d,]+ (more|unfinished)", err.strip())
     cut.line.resume()
     told, bound = numbers(err)["restored"], more(err)
+    report, run = json.loads(out), stopped.remembered("restore")
+    assert (report["restored"], report["unconfirmed"], report["cut_short"]) == (told, bound, True)
+    assert (run.state, run.value) == ("INTERRUPTED", report)
     assert eventually(lambda: told <= cut.there() <= told + bound)
     # Values that are built under other names get their own only once they are known to be whole.
     assert bound <= UNDER_WAY
     assert cut.kind == "list" or bound > 0
-    assert stopped.remembered("restore").state == "INTERRUPTED"
