@@ -54,7 +54,9 @@ class Alive:
         return found
 
     def _version(self, entry: Entry, rdb_version: int) -> Version:
-        return Version(form_of(rdb_version), index.digest(entry), entry.expires_at, lambda: entry, rdb_version)
+        return Version(
+            form_of(rdb_version, entry.payload), index.digest(entry), entry.expires_at, lambda: entry, rdb_version
+        )
 
     def fitting(self, match: str, databases: frozenset[int] | None, progress: Progress) -> Fitting:
         """By SCAN, without type, expiry and value. Raises the endpoint's errors."""

@@ -49,7 +49,7 @@ def rows(db: int, looked: Iterable[tuple[Place, Version | None]], problems: list
 
 def held(version: Version, other: Held | None = None) -> Held | None:
     """The version with its value, which is read unless the other one has the same; None where it is another key's."""
-    if other is not None and (other.version.form, other.version.digest) == (version.form, version.digest):
+    if other is not None and other.version.same_bytes(version):
         return Held(version, other.entry._replace(expires_at=version.expires_at))
     entry = version.read()
     return None if entry is None else Held(version, entry)

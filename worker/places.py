@@ -8,12 +8,13 @@ from typing import Protocol
 
 from worker import artifact, globs, index
 from worker.entries import Entry, EntryStream, Passing
-from worker.formats.versions import FIRST_VALKEY_VERSION
+from worker.formats.versions import FIRST_TYPE_OF_ONE_MAKE, FIRST_VALKEY_VERSION
 from worker.manifest import Manifest
 from worker.progress import Progress, silent
 from worker.storage import Folder
 
 LIVE = "live"
+SHARED = "shared"
 
 Fitting = Iterator[list[Entry]]
 
@@ -23,7 +24,7 @@ class Version:
     """One key in one place."""
 
     form: str
-    """What its digest can be compared with: that of another one in the same form."""
+    """What its digest can be compared with, see `form_of`."""
     digest: bytes
     """Equal for two versions in one form only if they hold the same; the same value may be written in several ways."""
     expires_at: int | None
@@ -31,6 +32,10 @@ class Version:
     """Gives the entry with its value; None where it was another key's, whose hash is the same."""
     rdb_version: int | None
     """Of the payload."""
+
+    def same_bytes(self, other: "Version") -> bool:
+        """Whether both hold the same bytes, which mean the same."""
+        return self.digest == other.digest and (self.form == other.form or SHARED in (self.form, other.form))
 
 
 class Place(Protocol):
@@ -169,8 +174,13 @@ class Fits(Passing):
             yield [one for one in batch if fits(one.key) and (databases is None or one.db in databases)]
 
 
-def form_of(rdb_version: int | None) -> str:
-    """The types of payloads have other meanings in Valkey than in Redis; a value in JSON has none."""
+def form_of(rdb_version: int | None, payload: bytes | None = None) -> str:
+    """Whose payload it is: a type that both makes know means the same in both, a later one of each has its own meaning.
+
+    What makes the same digest is of the same type, so one of two that is SHARED speaks for the other.
+    """
     if rdb_version is None:
         return "json"
+    if payload is not None and payload[0] < FIRST_TYPE_OF_ONE_MAKE:
+        return SHARED
     return "valkey" if rdb_version >= FIRST_VALKEY_VERSION else "redis"

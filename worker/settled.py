@@ -33,7 +33,7 @@ def seen(entry: Entry, rdb_version: int | None, versions: Versions) -> Seen:
     """An entry without its value, which is decoded only where none of the versions has the same bytes."""
     raw = None
     if entry.payload is not None:
-        raw = form_of(rdb_version), blake2b(entry.payload, digest_size=_DIGEST_BYTES).digest()
+        raw = form_of(rdb_version, entry.payload), blake2b(entry.payload, digest_size=_DIGEST_BYTES).digest()
     known = (one.meaning for one in versions.values() if raw is not None and one.raw == raw)
     return Seen(entry._replace(payload=None, value=None), raw, next(known, None) or meaning.of(entry, rdb_version))
 

@@ -4,6 +4,9 @@ FIRST_VERSION_WITH_CHECKSUM = 5
 FIRST_VALKEY_VERSION = 80
 """Valkey's own begin there, and its types are not those of Redis from then on."""
 
+FIRST_TYPE_OF_ONE_MAKE = 22
+"""RDB types below it are older than Valkey; of this number each make has its own."""
+
 _SINCE = dict.fromkeys((0, 1, 2, 3, 4), 1) | dict.fromkeys((9, 10, 11, 12, 13), 4)
 _SINCE |= {
     5: 8,
