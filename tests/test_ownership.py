@@ -140,8 +140,7 @@ def test_what_waits_and_what_an_older_version_remembered_counts_as_ours(memory: 
     ]
     for one in old:
         # As it was written down before a run carried what it is about.
-        fields = {"source", "databases", "target", "storage"}
-        memory._client.set(listing.run_key(one.id), one.model_dump_json(exclude=fields))
+        memory._client.set(listing.run_key(one.id), one.model_dump_json(exclude=ownership.FIELDS))
         for index in ("runs", "runs:backup", "runs:planned:daily"):
             memory._client.zadd(f"redis_backup:{index}", {one.id: one.queued_at.timestamp()})
     assert list(memory.ours.each("backup")) == old
@@ -247,6 +246,7 @@ def test_a_failure_of_others_turns_nothing_red_and_their_success_nothing_green(
     web_app.source.client().set("key", "value")
     mine = {"source": web_app.source.url, "storage": "backups"}
     assert shell(web_app, "backup", **mine).code == 0
+    assert f"in {HERE}:" not in admin.get("/system").text, "all that was done was done to one source"
     assert shell(web_app, "backup", source=NOWHERE).code == 1
     script = web_app.with_token("read")
     assert "All is well" in summary(admin)
@@ -273,9 +273,10 @@ def test_a_failure_of_others_turns_nothing_red_and_their_success_nothing_green(
 
 
 def lists_say_whose(web: Web, admin: Browser, stranger: Server) -> None:
-    page = admin.get("/tasks").text
-    assert f"of 127.0.0.1:{stranger.port}, in {HERE}:{web.folder}/theirs" in page
-    assert f"of 127.0.0.1:{web.source.port}, in {HERE}:{web.folder}/backups" in page
+    for path in ("/tasks", "/system"):
+        page = admin.get(path).text
+        assert f"of 127.0.0.1:{stranger.port}, in {HERE}:{web.folder}/theirs" in page
+        assert f"of 127.0.0.1:{web.source.port}, in {HERE}:{web.folder}/backups" in page
     with open_runs(web.settings) as runs:
         theirs = next(one for one in runs.each("backup") if one.source == f"127.0.0.1:{stranger.port}")
         mine = next(runs.ours.each("backup"))

@@ -1,15 +1,20 @@
 """What there is to know of the machinery: source, broker, workers, settings, without a secret in it."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
+from web import telling
 from web.memory import Memory
 from web.words import listed
 from worker import access, audit, catalogue
 from worker.config import WebSettings
 from worker.errors import BrokerUnavailableError
 from worker.run import Run
+from worker.runs import open_runs
 
 ROLES = {
     "jobs": "backups, restores, undos, verifications",
@@ -26,7 +31,8 @@ class Entry:
     """Who may enter by token, and who did what; where nobody can tell, `away` says why."""
 
     tokens: list[access.Token]
-    deeds: list[audit.Deed]
+    deeds: list[tuple[audit.Deed, str]]
+    """Each with what its run was about, unless all were about what is ours."""
     away: str | None = None
 
 
@@ -35,9 +41,25 @@ def entry(settings: WebSettings, memory: Memory) -> Entry:
     if memory.away is not None:
         return Entry([], [], memory.away)
     try:
-        return Entry(access.tokens(settings), audit.recent(settings, EVENTS))
+        return Entry(access.tokens(settings), _deeds(settings))
     except BrokerUnavailableError as error:
         return Entry([], [], str(error))
+
+
+def _deeds(settings: WebSettings) -> list[tuple[audit.Deed, str]]:
+    deeds = audit.recent(settings, EVENTS)
+    ran = [_run(deed) for deed in deeds]
+    with open_runs(settings) as runs:
+        several = not all(run is None or runs.ours.has(run) for run in ran)
+    return [(deed, telling.whose(run) if several and run else "") for deed, run in zip(deeds, ran, strict=True)]
+
+
+def _run(deed: audit.Deed) -> Run | None:
+    """The run that a deed was, as far as the audit log tells of it; None where it was none."""
+    told = {"operation": deed.what, "asked_by": deed.who, "queued_at": deed.at, "due_at": deed.at}
+    with suppress(ValidationError):
+        return Run.model_validate({**deed.details, **told, "id": deed.details.get("run")})
+    return None
 
 
 def source_facts(memory: Memory) -> tuple[dict[str, Any], Run | None]:

@@ -20,6 +20,8 @@ from worker.fields import Databases
 from worker.run import Run
 from worker.storage import open_storage
 
+FIELDS = {"source", "databases", "target", "storage"}
+"""Of a Run, what it is about."""
 HOSTS = broker.PREFIX + "hosts"
 """Where workers and beats of this broker have been, by the time: what one of them has at hand is at hand for all."""
 LOCKED = {"backup": "source", "restore": "target", "undo": "target"}

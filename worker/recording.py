@@ -68,7 +68,7 @@ class Recording:
         """From now on it runs, here; `lines` are its events as they come."""
         self._lines = lines
         where = f"{socket.gethostname()}:{os.getpid()}"
-        unknown = dict.fromkeys(("progress", "value", "ended_at"))
+        unknown = dict.fromkeys(("progress", "value", "ended_at", "risk"))
         told = ownership.about(self._settings, self.run.operation, self.run.arguments)
         begun = {"state": "STARTED", "started_at": datetime.now(UTC), "worker": where, "process": this_process()}
         self._change(**begun, **unknown, **told)
@@ -103,8 +103,9 @@ class Recording:
         run = self.run
         if run.operation in _CHANGES and not run.skipped:
             outcome = "INTERRUPTED" if self.given_up else state
-            about = brief(run.arguments, AUDITED)
-            audit.record(self._settings, run.asked_by, run.operation, outcome, run=run.id, arguments=about)
+            whose = run.model_dump(mode="json", include=ownership.FIELDS, exclude_none=True)
+            told = {"run": run.id, "arguments": brief(run.arguments, AUDITED), **whose}
+            audit.record(self._settings, run.asked_by, run.operation, outcome, **told)
 
     def fail(self, error: BackupSystemError, value: Any) -> None:
         """That it failed, and is to begin once more where that can help."""
