@@ -337,7 +337,10 @@ def test_a_backup_of_another_redis_under_way_refuses_none_of_ours(
     busy = Background(*PYTHON, "backup", env=env, cwd=web_app.folder, name="shell")
     try:
         eventually(lambda: under_way(web_app), lambda: f"the backup to begin: {busy.said}, {busy.process.poll()}", 120)
-        assert ("A backup is under way." in summary(admin)) is (whose == "ours")
+        waits = f"A backup has begun, and waits for 127.0.0.1:{server.port} to answer."
+        assert (waits in summary(admin)) is (whose == "ours")
+        assert "A backup is under way." not in summary(admin)
+        assert f"Waiting for 127.0.0.1:{server.port} to answer." in admin.get("/tasks").text
         assert ("running now" in admin.get("/").text.partition("</ol>")[0].rpartition("<li")[2]) is (whose == "ours")
         answer = web_app.with_token("backup").post("/api/backup/create")
         assert answer.status_code == (409 if whose == "ours" else 202)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.backups import manifest_of, partial_of
-from web import summary
+from web import summary, telling
 from web.memory import Memory
 from web.summary import Situation
 from worker.manifest import Manifest
@@ -117,7 +117,19 @@ def test_what_is_tried_again_is_said_with_the_reason_and_the_seconds() -> None:
 
 def test_while_the_first_is_on_its_way_nobody_is_told_to_make_it() -> None:
     verdict = summary.verdict(situation(None, Memory(alive=ALIVE, unfinished=[run("STARTED")])))
-    assert (verdict.headline, verdict.findings[0].text) == ("There is no backup yet", "The first one is on its way.")
+    assert (verdict.headline, verdict.findings[0].text) == ("There is no backup yet", "The first one is under way.")
+
+
+def test_a_backup_that_has_got_nothing_from_its_source_claims_no_more() -> None:
+    begun = run("STARTED").model_copy(update={"source": "10.0.0.1:6379"})
+    for newest in (None, backup()):
+        verdict = summary.verdict(situation(newest, Memory(alive=ALIVE, unfinished=[begun])))
+        assert verdict.next == "A backup has begun, and waits for 10.0.0.1:6379 to answer."
+    assert telling.stand(begun) == "Waiting for 10.0.0.1:6379 to answer."
+    gets_on = begun.model_copy(update={"progress": {"phase": "reading", "current": 1, "unit": "keys"}})
+    assert telling.stand(gets_on) == "reading: 1 keys"
+    verdict = summary.verdict(situation(backup(), Memory(alive=ALIVE, unfinished=[gets_on])))
+    assert verdict.next == "A backup is under way."
 
 
 def test_a_backup_of_the_future_hides_no_failure_that_came_after_it() -> None:

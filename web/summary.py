@@ -97,10 +97,9 @@ def _last(situation: Situation) -> str:
 
 
 def _next(situation: Situation) -> str:
-    states = {run.state for run in _unfinished(situation.memory)}
-    if states:
-        waits = "A backup is waiting to begin." if "PENDING" in states else "A backup is waiting for its next attempt."
-        return "A backup is under way." if "STARTED" in states else waits
+    unfinished = _unfinished(situation.memory)
+    if unfinished:
+        return f"A backup {_stand(unfinished)}."
     if situation.memory.away is not None:
         return "The next one needs the broker."
     if not situation.memory.alive.get("beat"):
@@ -108,6 +107,17 @@ def _next(situation: Situation) -> str:
     if situation.next_run <= situation.now:
         return "The next one is due now."
     return f"The next one is planned {age(situation.next_run, situation.now)}."
+
+
+def _stand(unfinished: list[Run]) -> str:
+    """How it stands with backups that wait or run, as the rest of a sentence."""
+    begun = [run for run in unfinished if run.state == "STARTED"]
+    if not begun:
+        return (
+            f"is waiting {'to begin' if any(run.state == 'PENDING' for run in unfinished) else 'for its next attempt'}"
+        )
+    server = telling.waited_for(begun[0])
+    return f"has begun, and waits for {server} to answer" if server else "is under way"
 
 
 def _unfinished(memory: Memory) -> list[Run]:
@@ -142,8 +152,9 @@ def _backups(situation: Situation) -> Iterator[Finding]:
         return
     if newest is None:
         if failed is None and partial is None and not situation.ahead:
+            unfinished = _unfinished(memory)
             first = (
-                "The first one is on its way." if _unfinished(memory) else "Make the first one now: it takes one click."
+                f"The first one {_stand(unfinished)}." if unfinished else "Make the first one now: it takes one click."
             )
             yield Finding("warning", "There is no backup yet", first)
     elif situation.now - newest.created_at > situation.promise:

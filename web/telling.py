@@ -231,6 +231,23 @@ def attempt(run: Run) -> str:
     return f"Attempt {run.number} of {max(run.attempts, run.number)}"
 
 
+def waited_for(run: Run) -> str | None:
+    """The server that it waits for, as far as is known: it asked that first, and has not got anything since."""
+    if run.state != "STARTED" or run.progress:
+        return None
+    if run.operation in ("backup", "stats", "ping"):
+        return run.source
+    return run.target if run.operation in ("restore", "undo") else None
+
+
+def stand(run: Run) -> str:
+    """How far it has come: what it waits for, or what it does."""
+    if run.state != "STARTED":
+        return "It waits for a worker."
+    server = waited_for(run)
+    return f"Waiting for {server} to answer." if server else doing(run.progress) or "It has begun."
+
+
 def next_attempt(run: Run, now: datetime) -> str:
     """`Attempt 2 of 3 in 8 s`, of a run that has failed once and is tried again."""
     return f"{attempt(run)} {due(run.due_at, now) if run.state == 'RETRY' else 'has begun'}"
