@@ -225,6 +225,7 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
         "tool_version": __version__,
         "warnings": [
             *([missing] if missing else []),
+            *_stale(plan),
             *([f"Its keys could not be counted: {unreadable}."] if unreadable else []),
         ],
     }
@@ -244,6 +245,18 @@ def _missing(plan: _Plan, watch: Watch, tally: Tally) -> str | None:
     if watch.hardly_any(tally.keys):
         raise SourceUnavailableError(f"No backup was made: only {what}. Nothing was kept; try again.")
     return f"It is partial: {what}."
+
+
+def _stale(plan: _Plan) -> Iterator[str]:
+    """That a replica was read on after it had lost its primary, as a sentence; a snapshot is made only while it has one."""
+    if plan.facts.role == "master" or isinstance(plan.choice.source, Replication):
+        return
+    facts = read_facts(plan.endpoint)
+    if facts.role != "master" and not facts.primary_link_up:
+        yield (
+            f"The source at {plan.endpoint.address} is a replica that lost the link to its primary while it was read: what was "
+            "written there since is not in this backup."
+        )
 
 
 def _check_sender(plan: _Plan) -> None:

@@ -5,7 +5,7 @@
 | it loads its data | before | each | failed: "still loading", to be tried again |
 | it loads its data anew | in the middle | each | the same, nothing kept; or whole |
 | a replica's link to its primary is down | before | each | failed: "without a link" |
-| a replica loses its link | in the middle | each | whole, as it was then; or the same, nothing kept |
+| a replica loses its link | in the middle | each | whole, as it was then, with a warning where it was read on; or the same, nothing kept |
 | the user loses a right, is switched off, is deleted | in the middle | each | failed in the server's words; or whole |
 | its password becomes another one | in the middle | each | whole, or "refuses the user name or password" |
 | TLS is cut, reset | in the middle | each | failed, nothing kept |
@@ -29,6 +29,7 @@ from tests.faults.moments import After, Reply
 from tests.processes import eventually
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
+from worker import catalogue
 from worker.backup import BackupArguments, backup
 from worker.config import Settings
 from worker.errors import BackupSystemError, SourceUnavailableError
@@ -39,6 +40,7 @@ from worker.progress import silent
 from worker.restore import RestoreArguments, restore
 from worker.search import search
 from worker.stats import stats
+from worker.storage import Folder
 
 KEYS, BIG = 4000, 8
 ENGINES = ["replication", "scan", "typed"]
@@ -205,6 +207,10 @@ def test_a_replica_that_loses_its_link_in_the_middle_gives_all_that_it_had_or_no
     assert fault.happened
     whole = stale == "yes" or engine == "replication"
     assert told == ("" if whole else WITHOUT_LINK.format(f"127.0.0.1:{line.port}"))
+    warned = [words for one in catalogue.read(Folder(tmp_path / "storage")).backups for words in one.warnings]
+    lost = f"The source at 127.0.0.1:{line.port} is a replica that lost the link to its primary while it was read: what"
+    # A snapshot is of a moment at which it had one.
+    assert any(words.startswith(lost) for words in warned) is (whole and engine != "replication")
 
 
 @dataclass(frozen=True)
