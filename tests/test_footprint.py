@@ -196,9 +196,9 @@ def test_every_type_and_encoding_is_measured(binary: Binary, start_server: Start
 
 
 @pytest.mark.parametrize(
-    "payload", [b"", b"\x00", b"\x00\xc3", b"\x02\x05\x01a", b"\x0b\x03abc", b"\x10\xc3\x03\x20\xe0\x00\x00"]
+    "payload", [b"", b"\x00", b"\x00\xc3", b"\x02\x05\x01a", b"\x0b\x44\x10abc", b"\x10\xc3\x03\x60\x00\xe0\x00\x00"]
 )
-def test_what_is_damaged_is_told(payload: bytes) -> None:
+def test_what_is_so_damaged_that_nobody_can_reckon_is_told(payload: bytes) -> None:
     with pytest.raises(FormatError):
         Footprint(OTHERS, Limits()).of(Entry(0, b"key", None, "hash", payload), 11)
 

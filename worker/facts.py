@@ -76,7 +76,12 @@ class Facts:
 def read_facts(endpoint: Endpoint) -> Facts:
     """Ask the server for INFO. Raises the endpoint's errors."""
     with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
-        return _facts(info(wire))
+        return facts_of(wire)
+
+
+def facts_of(wire: Wire) -> Facts:
+    """The same on a connection that there is. Raises redis errors."""
+    return _facts(info(wire))
 
 
 def info(wire: Wire, *section: bytes) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from worker.entries import Entry, Opaque, Stream, VectorSet
-from worker.formats.lengths import COMPACT, Measure, allocated, measure
+from worker.formats.lengths import COMPACT, LONGEST_INTEGER, Measure, allocated, measure, string_size
 from worker.formats.sealing import FOOTER_BYTES, version_of
 from worker.formats.vectors import readable
 
@@ -71,7 +71,9 @@ _PACKED_ELEMENT = 12
 _UNKNOWN = 24
 """Times what a value that nobody knows takes in a file."""
 _LONGEST_PACKED, _LONGEST_NUMBER = 64, 20
+_new = tuple.__new__
 _OLD_ENCODINGS = (9, 10, 12, 13)
+_LIST, _PACKED_AS = 18, {16: "hash", 17: "zset", 20: "set"}
 _INTSET, _WITH_FIELD_EXPIRY, _PACKED_WITH_FIELD_EXPIRY = 11, (22, 24), (23, 25)
 
 
@@ -88,18 +90,36 @@ class Footprint:
         self._each = {"set": make.set, "hash": make.hash, "zset": make.zset}
         self._packed = {"hash": 2 * limits.hash, "zset": 2 * limits.zset, "set": limits.set}
         self._intset = limits.intset
+        # No element takes less than two bytes: a blob of no more than so many surely stays packed.
+        self._stays = {code: 2 * self._packed[kind] for code, kind in _PACKED_AS.items()} | {_INTSET: 2 * limits.intset}
 
     def of(self, entry: Entry, rdb_version: int | None) -> Cost:
         """What the server's memory grows by when this key is new there; the version is that of its payload.
 
-        FormatError where that is damaged.
+        FormatError where that is so damaged that nobody can tell.
         """
         _, key, expires_at, kind, payload, value, _ = entry
-        least, most = (
-            self._payload(payload, kind, rdb_version or 0) if payload is not None else self._value(value, kind)
-        )
-        most += self._make.key + allocated(len(key)) + (0 if expires_at is None else _EXPIRY)
-        return Cost(least + _LEAST_KEY + len(key), most)
+        if payload is None:
+            least, most = self._value(value, kind)
+        else:
+            least, most = self._usual(payload) or self._payload(payload, kind, rdb_version or 0)
+        size = len(key)
+        most += self._make.key + allocated(size) + (0 if expires_at is None else _EXPIRY)
+        return _new(Cost, (least + _LEAST_KEY + size, most))
+
+    def _usual(self, payload: bytes) -> tuple[int, int] | None:
+        """As `_payload`, in a fraction of its time, for what most keys are: a text, or a collection that stays packed."""
+        try:
+            code = payload[0]
+            if code == _LIST and payload[1] == 1:
+                size, _ = string_size(payload, 3)
+                return len(payload) * 3 // 4, allocated(max(size, LONGEST_INTEGER)) + self._make.short_list
+            if code and code not in self._stays:
+                return None
+            size, _ = string_size(payload, 1)
+            return (size, allocated(size)) if not code or size <= self._stays[code] else None
+        except IndexError:
+            return None
 
     def _payload(self, payload: bytes, kind: str, version: int) -> Cost:
         found = measure(payload, version)

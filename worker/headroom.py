@@ -1,13 +1,15 @@
 """What a target may still be given: below its maxmemory, and without its throwing keys out."""
 
 import time
+from collections import Counter
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Literal
 
 from worker.connection import Endpoint
 from worker.entries import Entry
 from worker.errors import FormatError, Risk, TargetError
-from worker.facts import Facts, read_facts
+from worker.facts import Facts, facts_of
 from worker.footprint import Footprint, Limits, make_of, tables
 from worker.needs import RESERVE, Needs
 from worker.wire import Wire
@@ -16,11 +18,20 @@ LOOK_SECONDS = 0.2
 """How long a look at what the target says of its memory is good for, at the most."""
 LARGE = 128 << 10
 """From here on what was sent counts beside what is made of it; smaller ones are among RESERVE."""
+ROUGHLY, ROUGH_KEY = 128, 1024
+"""Times what a value takes in a file is what it takes in memory at the very most, and a key with it: texts are compressed to
+an eightieth, and of what is unpacked each element takes three bytes of a file.
+"""
+AMPLE = 8
+"""With room for so many batches by that rough measure nobody reckons."""
 FREEING_SECONDS, POLL_SECONDS = 10, 0.02
 """How long a target is given to free in the background what was replaced."""
 _FIRST_VERSION_WITH_PACKED_SETS = (7, 2)
 FORCED = "or go on all the same with --force (`force` in a call)"
 """How a person says that it is all right."""
+
+_DB = attrgetter("db")
+_NOBODY_KNOWS = 1 << 62
 
 Verdict = Literal["fits", "unsure", "full"]
 
@@ -115,11 +126,13 @@ def _left(facts: Facts) -> int:
 class Guard:
     """Lets pass what surely fits, and stops a restore before the target throws the first key out.
 
-    A server says in INFO how much it uses, and that is good until so much was sent as it had left. Raises the endpoint's
-    errors, and TargetError where there is no room.
+    A server says in INFO how much it uses, and that is good until so much was sent as it had left. Raises redis errors, and
+    TargetError where there is no room.
     """
 
-    endpoint: Endpoint
+    wire: Wire
+    """What is written on."""
+    address: str
     footprint: Footprint
     evicted: int
     """Keys that it had thrown out, when the restore began."""
@@ -132,7 +145,8 @@ class Guard:
 
     def __post_init__(self) -> None:
         self._budget, self._until = -1, 0.0
-        self._keys: dict[int, int] = {}
+        self._roughly = False
+        self._keys: Counter[int] = Counter()
 
     def admitted(self, entries: list[Entry], rdb_version: int | None) -> int:
         """How many of these, from the first on, may be sent beside all that was; with 0 all must be answered before `look`
@@ -145,26 +159,28 @@ class Guard:
         deadline = time.monotonic() + FREEING_SECONDS
         while True:
             facts = self._look()
-            first, left = self._cost(entries[0], rdb_version), _left(facts)
+            self._keys = Counter(facts.keys)
+            first, left = self._cost(entries[0], rdb_version) + self._tables(entries[:1]), _left(facts)
             if first <= left or not facts.frees or time.monotonic() > deadline:
                 break
             time.sleep(POLL_SECONDS)
         if first > left and self.strict:
             raise TargetError(
-                f"The target at {self.endpoint.address} has {max(0, left):,} bytes left below its maxmemory of "
+                f"The target at {self.address} has {max(0, left):,} bytes left below its maxmemory of "
                 f"{facts.max_memory:,}, and would throw keys out next ({facts.eviction}), so this was stopped: {self.way_out}.",
                 risk=self.risk,
             )
-        self._keys, self._until = dict(facts.keys), time.monotonic() + LOOK_SECONDS
+        self._until = time.monotonic() + LOOK_SECONDS
         # Half of it for us, for others write there too.
         self._budget = max(left // 2, first)
-        return self._take(entries, rdb_version)
+        self._roughly = AMPLE * self._rough(entries) <= self._budget
+        return self._take(entries, rdb_version) or self._take(entries[:1], rdb_version)
 
     def _look(self) -> Facts:
-        facts = read_facts(self.endpoint)
+        facts = facts_of(self.wire)
         if self.strict and (evicted := facts.evicted - self.evicted) > 0:
             raise TargetError(
-                f"The target at {self.endpoint.address} has begun to throw keys out for want of memory ({evicted:,} so far, "
+                f"The target at {self.address} has begun to throw keys out for want of memory ({evicted:,} so far, "
                 f"{facts.eviction}), so this was stopped: {self.way_out}.",
                 risk=self.risk,
             )
@@ -172,20 +188,39 @@ class Guard:
 
     def _take(self, entries: list[Entry], rdb_version: int | None) -> int:
         """Take as many out of the budget as there is room for."""
-        for number, entry in enumerate(entries):
-            cost = self._cost(entry, rdb_version)
-            if cost > self._budget:
-                return number
-            self._budget -= cost
-            self._keys[entry.db] = self._keys.get(entry.db, 0) + 1
-        return len(entries)
+        if self._roughly:
+            # To look again costs less than to reckon.
+            rough = self._rough(entries)
+            taken = len(entries) if rough <= self._budget else 0
+            budget = self._budget - rough
+        else:
+            budget, taken = self._budget - self._tables(entries), 0
+            for entry in entries:
+                if (cost := self._cost(entry, rdb_version)) > budget:
+                    break
+                budget -= cost
+                taken += 1
+        if taken:
+            self._budget = budget
+            self._keys.update(map(_DB, entries[:taken]))
+        return taken
+
+    def _rough(self, entries: list[Entry]) -> int:
+        """What these cost at the very most, told without a look into any of them; of values no such thing can be said."""
+        sizes = [
+            _NOBODY_KNOWS if payload is None else len(payload) + len(key) for _, key, _, _, payload, _, _ in entries
+        ]
+        return self._tables(entries) + ROUGHLY * sum(sizes) + ROUGH_KEY * len(entries)
+
+    def _tables(self, entries: list[Entry]) -> int:
+        """What the tables grow by when these come."""
+        return sum(tables(self._keys[db], self._keys[db] + number) for db, number in Counter(map(_DB, entries)).items())
 
     def _cost(self, entry: Entry, rdb_version: int | None) -> int:
-        """At the most: what is made of it beside what was sent, should it be large, and the tables that grow."""
+        """At the most: what is made of it, beside what was sent should it be large."""
         try:
             most = self.footprint.of(entry, rdb_version).most
         except FormatError:
             # The server does not take it either.
             most = len(entry.payload or b"")
-        before = self._keys.get(entry.db, 0)
-        return most + tables(before, before + 1) + (most if most > LARGE else 0)
+        return most if most <= LARGE else 2 * most

@@ -1,7 +1,8 @@
 """What a restore brings in the target's memory, at the least and at the most, with some of its keys as a sample."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from zlib import crc32
 
 from worker.entries import Entry
 from worker.errors import FormatError
@@ -18,6 +19,22 @@ RESERVE = 512 << 10
 
 
 @dataclass
+class Sample:
+    """Some keys of one type, from all over: the more have passed, the fewer are taken, each in another's place."""
+
+    entries: list[Entry] = field(default_factory=list)
+    seen: int = 0
+    due: int = 0
+    """How many must have passed before the next is taken."""
+
+    def take(self, entry: Entry) -> None:
+        """Keep this one."""
+        place = len(self.entries) if len(self.entries) < SAMPLED else crc32(entry.key) % SAMPLED
+        self.entries[place : place + 1] = [entry]
+        self.due = self.seen + self.seen // SAMPLED + 1
+
+
+@dataclass
 class Needs:
     """The sum of what keys cost that are written, growing while they go by."""
 
@@ -28,10 +45,10 @@ class Needs:
     new: Counter[int] = field(default_factory=Counter)
     """Keys that are not there yet, by database."""
     most_by_type: Counter[str] = field(default_factory=Counter)
-    samples: dict[str, list[Entry]] = field(default_factory=dict)
+    samples: defaultdict[str, Sample] = field(default_factory=lambda: defaultdict(Sample))
+    """By type."""
     rdb_version: int | None = None
     """Of the payloads."""
-    _seen: Counter[str] = field(default_factory=Counter)
 
     @property
     def most(self) -> int:
@@ -47,10 +64,17 @@ class Needs:
             # What is damaged is not written.
             return
         self.rdb_version = rdb_version
-        self.new[entry.db] += live == NOTHING
-        self.least += max(0, cost.least - live.most)
-        self.most_by_type[entry.type] += max(0, cost.most - live.least)
-        self._sample(entry, cost)
+        if live is NOTHING:
+            self.new[entry.db] += 1
+            self.least += cost.least
+            self.most_by_type[entry.type] += cost.most
+        else:
+            self.least += max(0, cost.least - live.most)
+            self.most_by_type[entry.type] += max(0, cost.most - live.least)
+        sample = self.samples[entry.type]
+        sample.seen += 1
+        if sample.seen >= sample.due and cost.most <= SAMPLE_BYTES:
+            sample.take(entry)
 
     def refined(self, measured: dict[str, list[float]]) -> "Needs":
         """The same, where of some types is known what share of the most that their keys cost they took at a real server."""
@@ -59,14 +83,3 @@ class Needs:
             if len(shares) >= ENOUGH:
                 found.most_by_type[kind] = round(self.most_by_type[kind] * max(LEAST_SHARE, max(shares) * MARGIN))
         return found
-
-    def _sample(self, entry: Entry, cost: Cost) -> None:
-        """Keep some of each type, from all over: the more have passed, the fewer are taken, each in another's place."""
-        if cost.most > SAMPLE_BYTES:
-            return
-        kept, seen = self.samples.setdefault(entry.type, []), self._seen[entry.type]
-        self._seen[entry.type] += 1
-        if len(kept) < SAMPLED:
-            kept.append(entry)
-        elif seen & seen - 1 == 0 or seen % (1 << seen.bit_length() - 3) == 0:
-            kept[seen.bit_length() * 5 % SAMPLED] = entry

@@ -39,7 +39,7 @@ def measured(fence: Fence, facts: Facts, needs: Needs) -> dict[str, list[float]]
     """By type: of the most that each of these keys can cost, what share it does. Nothing where that is not allowed or not
     safe. Raises LostError, and the endpoint's errors.
     """
-    kept = [entry for entries in needs.samples.values() for entry in entries]
+    kept = [entry for sample in needs.samples.values() for entry in sample.entries]
     costs = sum(needs.footprint.of(entry, needs.rdb_version).most for entry in kept)
     if costs * TIMES + RESERVE + facts.growing_memory > facts.max_memory - facts.counted_memory:
         return {}

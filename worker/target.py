@@ -143,7 +143,9 @@ class Target:
                 way_out, risked = (
                     ("raise maxmemory", None) if self._force is None else (f"raise maxmemory, {FORCED}", risk(facts))
                 )
-                writing.guard = Guard(self._endpoint, self.footprint, facts.evicted, way_out, risked, strict)
+                writing.guard = Guard(
+                    wire, self._endpoint.address, self.footprint, facts.evicted, way_out, risked, strict
+                )
             yield from writing.run(stream)
         self._check_counts()
 

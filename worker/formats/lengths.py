@@ -12,7 +12,7 @@ _LZF = 0xC3
 _INTEGERS = {0xC0: 2, 0xC1: 3, 0xC2: 5}
 _FIXED = {BYTES_4: 4, BYTES_8: 8, BYTES_16: 16}
 _HEAD_BYTES = 10
-_LONGEST_INTEGER = 11
+LONGEST_INTEGER = 11
 _LITERALS = 32
 """LZF: a control byte below that is followed by one more bytes than it says, as they are."""
 _u16, _u32 = Struct("<H").unpack_from, Struct("<I").unpack_from
@@ -85,6 +85,11 @@ def string_size(data: bytes, pos: int) -> tuple[int, int]:
         size = (head & 0x3F) << 8 | data[pos + 1]
         return size, pos + 2 + size
     if head == _LZF:
+        packed, size = data[pos + 1], data[pos + 3]
+        if 0x40 <= packed < 0x80 and 0x40 <= size < 0x80:
+            # Nearly always both are lengths of two bytes.
+            end = pos + 5 + ((packed & 0x3F) << 8 | data[pos + 2])
+            return (size & 0x3F) << 8 | data[pos + 4], end
         packed, pos = read_length(data, pos + 1)
         size, pos = read_length(data, pos)
         return size, pos + packed
@@ -116,7 +121,7 @@ def _flat(data: bytes, code: int) -> Measure:
 def _walked(data: bytes, shape: Shape) -> Measure:
     sizes: list[int] = []
     _walk(data, 1, shape, sizes)
-    return Measure(sum(sizes), sum([allocated(max(size, _LONGEST_INTEGER)) for size in sizes]), len(sizes), len(sizes))
+    return Measure(sum(sizes), sum([allocated(max(size, LONGEST_INTEGER)) for size in sizes]), len(sizes), len(sizes))
 
 
 def _walk(data: bytes, pos: int, shape: Shape, sizes: list[int]) -> int:
