@@ -177,7 +177,7 @@ class Losing:
 
 def test_counts_that_do_not_add_up_are_an_error(source: Server) -> None:
     target = Target(endpoint(source), "overwrite")
-    target.check(None, [0], 0)
+    target.check(None, [0])
     with pytest.raises(TargetError, match="of 2 keys that were taken from the backup 1 have no outcome"):
         list(target.restore(Losing(target.report), unlocked(endpoint(source))))
     assert target.report.restored == 1

@@ -34,8 +34,9 @@ RISKS = {
     ),
     "eviction": (
         "Restore, though it may throw keys out",
-        "When the target is full it throws keys out, its own too. Those are lost: an undo brings back only what the restore "
-        "itself replaces or deletes.",
+        "When the target is full it throws keys out, its own too, and the restore stops at the first, unless it is a mirror "
+        "that is loaded as one file. What was thrown out is lost: an undo brings back only what the restore itself replaces "
+        "or deletes.",
     ),
     "replicas": (
         "Restore, into its replicas too",
@@ -47,7 +48,9 @@ RISKS = {
     ),
 }
 """By what a restore that was refused would risk: the button that goes on all the same, and what may happen then."""
-_IN_WANT = "Where there is too little, it stops when the target is full, or the target throws keys out, its own too."
+_IN_WANT = (
+    "Where there is too little, it stops when the target is full, or once the target throws keys out, its own too."
+)
 
 
 def at_most(manifest: Manifest, told: dict[str, Any]) -> int | None:

@@ -27,6 +27,8 @@ class Aftermath:
     """Of those that were written so many at least are there no more, though they have not expired."""
     wiped: str | None
     """What emptied it or exchanged what is in it, as a clause."""
+    excess: int = 0
+    """Bytes that it holds beyond its maxmemory."""
 
 
 class Watch:
@@ -45,7 +47,8 @@ class Watch:
     def look(self, written: int, *, hasty: bool = False) -> Aftermath:
         """What has happened since, to as many keys as were written; `hasty` where the target may not answer."""
         endpoint = self._endpoint.within(PATIENCE_SECONDS) if hasty else self._endpoint
-        after = counted(endpoint) if hasty else _settled(endpoint)
+        excess = 0 if hasty else _settled(endpoint)
+        after = counted(endpoint)
         before, passed = self._before, between(self._before, after)
         return Aftermath(
             before=sum(before.keys.values()),
@@ -53,6 +56,7 @@ class Watch:
             evicted=_grown(before.evicted, after.evicted),
             gone=int(max(0, written - self._there(endpoint, after) - _grown(before.lost, after.lost))),
             wiped=passed.wiped(),
+            excess=excess,
         )
 
     def _there(self, endpoint: Endpoint, after: Counts) -> float:
@@ -74,8 +78,8 @@ def _grown(before: int, after: int) -> int:
     return after - before if after >= before else after
 
 
-def _settled(endpoint: Endpoint) -> Counts:
-    """What it counts once it has thrown out what it had to."""
+def _settled(endpoint: Endpoint) -> int:
+    """How many bytes it holds beyond its maxmemory, once it has thrown out what it had to."""
     deadline = time.monotonic() + SETTLING_SECONDS
     evicted, since = -1, time.monotonic()
     while (facts := read_facts(endpoint)).evicts and facts.counted_memory > facts.max_memory:
@@ -84,4 +88,4 @@ def _settled(endpoint: Endpoint) -> Counts:
         if time.monotonic() > min(deadline, since + STANDSTILL_SECONDS):
             break
         time.sleep(POLL_SECONDS)
-    return counted(endpoint)
+    return max(0, facts.counted_memory - facts.max_memory) if facts.max_memory else 0

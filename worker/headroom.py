@@ -24,10 +24,14 @@ an eightieth, and of what is unpacked each element takes three bytes of a file.
 """
 AMPLE = 8
 """With room for so many batches by that rough measure nobody reckons."""
+STEP = 64 << 10
+"""Bytes of keys between two looks at a target that may become full, at the most."""
 FREEING_SECONDS, POLL_SECONDS = 10, 0.02
 """How long a target is given to free in the background what was replaced."""
+STANDSTILL_SECONDS = 0.5
+"""Who frees nothing for so long has no more to free, for now."""
 _FIRST_VERSION_WITH_PACKED_SETS = (7, 2)
-FORCED = "or go on all the same with --force (`force` in a call)"
+FORCED = "or begin all the same with --force (`force` in a call)"
 """How a person says that it is all right."""
 
 _DB = attrgetter("db")
@@ -61,6 +65,19 @@ def footprint_at(endpoint: Endpoint, facts: Facts) -> Footprint:
     return Footprint(make_of(facts.server, facts.release), limits)
 
 
+def settled(endpoint: Endpoint) -> Facts:
+    """What a target says of itself, once it has freed in the background what was deleted before. Raises the endpoint's errors."""
+    with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
+        facts = facts_of(wire)
+        least, until = facts.used_memory, time.monotonic() + STANDSTILL_SECONDS
+        while facts.max_memory and facts.frees and time.monotonic() < until:
+            time.sleep(POLL_SECONDS)
+            facts = facts_of(wire)
+            if facts.used_memory < least:
+                least, until = facts.used_memory, time.monotonic() + STANDSTILL_SECONDS
+        return facts
+
+
 def verdict(facts: Facts, needs: Needs, used: int | None = None) -> Verdict:
     """Whether there is room for what is needed: surely, surely not, or nobody knows.
 
@@ -78,9 +95,10 @@ def refusal(facts: Facts, needs: Needs, used: int | None = None) -> str | None:
     if found == "fits" or (found == "unsure" and not facts.evicts):
         return None
     has = "has" if found == "full" else "may have"
+    stops = ", and stop at the first" if facts.evicts and used is None else ""
     return (
         f"The target {has} too little memory: {_numbers(facts, needs, used)}. Raise maxmemory, restore less, {FORCED}: it "
-        f"{_when_full(facts, used)}."
+        f"{_when_full(facts, used)}{stops}."
     )
 
 
@@ -136,12 +154,8 @@ class Guard:
     footprint: Footprint
     evicted: int
     """Keys that it had thrown out, when the restore began."""
-    way_out: str
-    """What to do when it is full."""
-    risk: Risk | None = None
-    """What is risked by whoever goes on in spite of it; None where that cannot be said."""
-    strict: bool = True
-    """Whether it is to be stopped; else a full target says so itself, and is only given time to free what it can."""
+    force: bool | None = None
+    """Whether it goes on until the target throws the first key out; None where nobody can say that it may."""
 
     def __post_init__(self) -> None:
         self._budget, self._until = -1, 0.0
@@ -164,27 +178,30 @@ class Guard:
             if first <= left or not facts.frees or time.monotonic() > deadline:
                 break
             time.sleep(POLL_SECONDS)
-        if first > left and self.strict:
-            raise TargetError(
-                f"The target at {self.address} has {max(0, left):,} bytes left below its maxmemory of "
-                f"{facts.max_memory:,}, and would throw keys out next ({facts.eviction}), so this was stopped: {self.way_out}.",
-                risk=self.risk,
+        if first > left and facts.evicts and not self.force:
+            raise self._stopped(
+                f"has {max(0, left):,} bytes left below its maxmemory of {facts.max_memory:,}, and would throw keys out next",
+                facts,
             )
         self._until = time.monotonic() + LOOK_SECONDS
-        # Half of it for us, for others write there too.
-        self._budget = max(left // 2, first)
+        # Half of it for us, for others write there too. A full one tells by itself, and need not be looked at for each key.
+        self._budget = max(left // 2, first, 0 if facts.evicts and not self.force else STEP)
         self._roughly = AMPLE * self._rough(entries) <= self._budget
         return self._take(entries, rdb_version) or self._take(entries[:1], rdb_version)
 
     def _look(self) -> Facts:
         facts = facts_of(self.wire)
-        if self.strict and (evicted := facts.evicted - self.evicted) > 0:
-            raise TargetError(
-                f"The target at {self.address} has begun to throw keys out for want of memory ({evicted:,} so far, "
-                f"{facts.eviction}), so this was stopped: {self.way_out}.",
-                risk=self.risk,
-            )
+        if facts.evicts and (evicted := facts.evicted - self.evicted) > 0:
+            raise self._stopped(f"has begun to throw keys out for want of memory: {evicted:,} so far", facts)
         return facts
+
+    def _stopped(self, why: str, facts: Facts) -> TargetError:
+        may_go_on = self.force is False
+        ways_out = f"raise maxmemory, {FORCED}" if may_go_on else "raise maxmemory"
+        return TargetError(
+            f"The target at {self.address} {why} ({facts.eviction}), so this was stopped: {ways_out}.",
+            risk=risk(facts) if may_go_on else None,
+        )
 
     def _take(self, entries: list[Entry], rdb_version: int | None) -> int:
         """Take as many out of the budget as there is room for."""

@@ -14,7 +14,7 @@ from worker.config import Settings
 from worker.connection import Endpoint
 from worker.entries import TYPES, Entry
 from worker.errors import RefusedError, Risk, TargetError, TemporaryError
-from worker.facts import Facts, read_facts
+from worker.facts import Facts
 from worker.findings import Findings
 from worker.fingerprint import Fingerprint
 from worker.keyset import KeySet
@@ -85,8 +85,13 @@ class Look:
     ) -> None:
         self._request, self._manifest, self._file = request, manifest, file
         self._endpoint: Endpoint = request.endpoint(settings)
-        self._facts: Facts = read_facts(self._endpoint)
         self._target = Target(self._endpoint, request.mode)
+        self._absent: list[int] = []
+        self._piecemeal: str | None = None
+        self.risk: Risk | None = None
+        """What would be risked by whoever restores in spite of the refusal; None where that cannot be."""
+        self.refusal = self._refusal(settings)
+        self._facts: Facts = self._target.facts
         self.findings = Findings(request, Needs(self._target.footprint, self._facts.keys))
         self._whole = Needs(self._target.footprint, {})
         """What the target needs where it loads the backup as one file."""
@@ -95,14 +100,9 @@ class Look:
         self.seen = Fingerprint(0)
         self.ended = 0
         """By the target's clock, in milliseconds since the epoch."""
-        self._absent: list[int] = []
         self._built = 0
         """Keys that would be built from their values."""
-        self._piecemeal: str | None = None
         self._foreseen: list[str] = []
-        self.risk: Risk | None = None
-        """What would be risked by whoever restores in spite of the refusal; None where that cannot be."""
-        self.refusal = self._refusal(settings)
 
     def _refusal(self, settings: Settings) -> str | None:
         """What a restore would refuse at once, as a sentence."""
@@ -110,7 +110,7 @@ class Look:
         try:
             databases = request.databases_of(manifest)
             self._absent = self._target.absent(databases)
-            self._target.check(manifest.rdb_version, databases, request.least_bytes(manifest))
+            self._target.check(manifest.rdb_version, databases)
             if request.deletes:
                 self._piecemeal = mirror.choose(settings, request, manifest, force=False)
         except (RefusedError, TargetError) as error:
@@ -151,7 +151,7 @@ class Look:
                 if self.findings.writes(pair.kind):
                     foreign.see(pair.backup)
                     self._built += version is not None and pair.backup.payload is None
-            if self._as_one and self._facts.max_memory:
+            if self._as_one:
                 for entry in part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]:
                     self._whole.add(entry, stream.rdb_version)
             if self._request.deletes:

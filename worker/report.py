@@ -99,6 +99,10 @@ class Report:
                 f"The target evicted {self.evicted:,} keys for want of memory while this ran, of the backup or others: raise "
                 "maxmemory, and run the same again."
             )
+        if aftermath.excess:
+            self.warn(
+                f"The target holds {aftermath.excess:,} bytes more than its maxmemory, and takes no more writes: raise maxmemory."
+            )
         if self.wiped:
             lost = f", and at least {self.gone:,} of the keys that were written are gone" if self.gone else ""
             self.warn(

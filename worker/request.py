@@ -40,14 +40,6 @@ class Request(Selection, Redirection):
             )
         return self.mapped([db for db in manifest.keys_by_db if self.databases is None or db in self.databases])
 
-    def expected_bytes(self, manifest: Manifest) -> int:
-        """What it brings, about; of a part of a backup nothing is known beforehand."""
-        return 0 if self.narrowed or self.strip_prefix or self.kinds is not None else manifest.bytes.raw
-
-    def least_bytes(self, manifest: Manifest) -> int:
-        """What the target needs at the least, whatever it holds: no server keeps data in less than its dump."""
-        return self.expected_bytes(manifest) if self.deletes or manifest.data_format == "rdb" else 0
-
     def expected_keys(self, manifest: Manifest) -> int | None:
         """How many keys of the backup are meant; None where only a look at each tells."""
         if self.match or self.exclude or self.keys is not None or self.strip_prefix:

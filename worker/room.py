@@ -49,15 +49,21 @@ class Room:
         needs = self._walk(progress)
         self.target.tight = verdict(facts, needs, used) != "fits"
         if self.target.tight and not whole:
-            look = Look(self.settings, self.request, self.manifest, self.file)
-            look.compare(progress)
-            needs = look.findings.needs
+            needs = self._beside(needs, progress)
             if facts.evicts and verdict(facts, needs) == "unsure":
                 needs = needs.refined(sampling.measured(self.fence, facts, needs))
         if words := headroom.refusal(facts, needs, used):
             raise RefusedError(words, risk=headroom.risk(facts))
         if words := headroom.doubt(facts, needs, used):
             self.target.report.warn(words)
+
+    def _beside(self, alone: Needs, progress: Progress) -> Needs:
+        """What the keys cost beside what is there; `alone` is what they do where nothing is."""
+        if self.request.kinds is None and not any(self.target.facts.keys.values()):
+            return alone
+        look = Look(self.settings, self.request, self.manifest, self.file)
+        look.compare(progress)
+        return look.findings.needs
 
     def _surely(self, used: int | None) -> bool:
         """Whether there is so much room that nobody need reckon."""

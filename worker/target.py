@@ -14,7 +14,7 @@ from worker.facts import Facts, read_facts
 from worker.fence import Fence
 from worker.footprint import Footprint
 from worker.formats.sealing import seal
-from worker.headroom import FORCED, Guard, footprint_at, risk
+from worker.headroom import Guard, footprint_at, settled
 from worker.loadable import Fit
 from worker.pace import Pace
 from worker.report import Report, first_of
@@ -41,7 +41,7 @@ class Target:
     """A Redis that a restore writes into."""
 
     def __init__(self, endpoint: Endpoint, mode: Mode, *, force: bool | None = None) -> None:
-        """With `force` it may throw keys out for want of memory; None where nobody can say so."""
+        """With `force` it is filled until it throws the first key out for want of memory; None where nobody can say so."""
         self._endpoint, self._mode, self._force = endpoint, mode, force
         self.report = Report()
         self.tight = False
@@ -49,19 +49,14 @@ class Target:
         self._facts: Facts | None = None
         self._fits: dict[int | None, Fit] = {}
 
-    def check(self, rdb_version: int | None, databases: list[int], raw_bytes: int) -> None:
+    def check(self, rdb_version: int | None, databases: list[int]) -> None:
         """Whether the target would take it all, found out without writing anything. RefusedError says why not."""
-        facts = self._facts = read_facts(self._endpoint)
+        facts = self._facts = settled(self._endpoint)
         if facts.cluster:
             raise RefusedError("The target is a node of a cluster: name a server that holds all the keys itself.")
         if facts.role != "master":
             left = "" if facts.primary_link_up else _LEFT_ALONE
             raise RefusedError(f"The target is a replica, which takes no writes: name its primary.{left}")
-        if facts.max_memory and raw_bytes > facts.max_memory:
-            raise RefusedError(
-                f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, and the backup alone needs "
-                f"about {raw_bytes:,}. Raise maxmemory, or restore less of it."
-            )
         with (
             self._endpoint.translated("a restore (it was asked whether it would take one)"),
             Wire(self._endpoint) as wire,
@@ -84,6 +79,9 @@ class Target:
         words = str(answer)
         if words.startswith("OOM"):
             facts = self.facts
+            if self._mode == "mirror":
+                # What fills it may be what goes: whether there is room for the rest is asked later.
+                return
             raise RefusedError(
                 f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in "
                 "use, and it takes no writes. Raise maxmemory, or delete something."
@@ -138,14 +136,8 @@ class Target:
         facts = self.facts
         with self._endpoint.translated("taking the backup"), fence.wire() as wire:
             writing = Writing(wire, self._mode, self.report, facts.redis_version, Pace(self._endpoint))
-            strict = facts.evicts and not self._force
-            if strict or self.tight:
-                way_out, risked = (
-                    ("raise maxmemory", None) if self._force is None else (f"raise maxmemory, {FORCED}", risk(facts))
-                )
-                writing.guard = Guard(
-                    wire, self._endpoint.address, self.footprint, facts.evicted, way_out, risked, strict
-                )
+            if facts.evicts or self.tight:
+                writing.guard = Guard(wire, self._endpoint.address, self.footprint, facts.evicted, self._force)
             yield from writing.run(stream)
         self._check_counts()
 

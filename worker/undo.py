@@ -120,7 +120,7 @@ def _undo(storage: Folder, kept: Manifest, fence: Fence, progress: Progress, *, 
             reader = artifact.reader(chunks, kept.data_format, values=fit is not None)
             return Pairs(plan, reader, fit)
 
-        target.check(kept.rdb_version if takes_payloads(facts) else None, sorted(kept.keys_by_db), 0)
+        target.check(kept.rdb_version if takes_payloads(facts) else None, sorted(kept.keys_by_db))
         pairs(None).check()
         sides = pairs(target.fit(backup.rdb_version))
         report, expected = target.report, told.expected_keys(backup)
