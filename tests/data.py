@@ -1,11 +1,20 @@
 """Data of every type and encoding, to be backed up and compared."""
 
+import random
 import time
+from struct import pack
 from typing import Any
 
 from tests.servers import Binary
 
 BINARY = bytes(range(256))
+INFINITE = float("inf")
+VECTOR_SETS: dict[str, tuple[Any, ...]] = {
+    "plain": ("NOQUANT",),
+    "q8": ("Q8",),
+    "binary": ("BIN",),
+    "reduced": ("Q8",),
+}
 
 
 def fill(client: Any, binary: Binary) -> None:
@@ -98,3 +107,68 @@ def _field_expiry(client: Any, now: int) -> None:
     client.execute_command("HPEXPIREAT", "hfe:small", now + 9_000_456, "FIELDS", 1, "later")
     client.hset("hfe:big", mapping={f"f{i}": f"v{i}" * 20 for i in range(1000)})
     client.execute_command("HPEXPIREAT", "hfe:big", now + 8_000_789, "FIELDS", 500, *(f"f{i}" for i in range(500)))
+
+
+def fill_rare(client: Any, binary: Binary) -> None:
+    """What few tests need: odd keys, the ends of what numbers can be, streams with a past, and what only this server has."""
+    pipe = client.pipeline(transaction=False)
+    for key in (b"\n", b"\0", b"line\nbreak\0zero", b" ", b"\xff\xfe"):
+        pipe.set(key, key)
+    pipe.pfadd("hyperloglog:dense", *range(20_000))
+    # Too many to be packed: each score is a double of eight bytes then.
+    edges = {
+        "inf": INFINITE,
+        "-inf": -INFINITE,
+        "-0": -0.0,
+        "denormal": 5e-324,
+        "-denormal": -5e-324,
+        "next": 1 + 2**-52,
+    }
+    pipe.zadd("zset:edges", edges | {f"m{number}": number * 1e300 for number in range(300)})
+    _streams_with_a_past(pipe, binary)
+    pipe.execute()
+    if binary.fields_expire:
+        _rare_fields(client)
+    if binary.vector_sets:
+        fill_vectors(client)
+
+
+def _streams_with_a_past(pipe: Any, binary: Binary) -> None:
+    """Pending entries that are gone, trimmed and claimed often; groups that do not know how much they have read."""
+    for number in range(1, 51):
+        pipe.xadd("stream:past", {b"\0": BINARY, "n": number}, id=f"{number}-{number}")
+    pipe.xgroup_create("stream:past", b"binary\0\n", id="0")
+    pipe.xgroup_create("stream:past", "middle", id="25-0")
+    pipe.xreadgroup(b"binary\0\n", b"\xff", {"stream:past": ">"}, count=30)
+    pipe.xreadgroup("middle", "one", {"stream:past": ">"}, count=5)
+    pipe.execute_command("XCLAIM", "stream:past", "middle", "two", 0, "26-26", "RETRYCOUNT", 7)
+    pipe.xdel("stream:past", "10-10", "27-27", "50-50")
+    pipe.xtrim("stream:past", minid="5-0") if binary.version >= (6, 2) else None
+    if binary.version >= (7, 0):
+        pipe.execute_command("XSETID", "stream:past", "100-0", "ENTRIESADDED", 1000, "MAXDELETEDID", "99-0")
+    pipe.xgroup_create("stream:only a group", "waits", id="7-0", mkstream=True)
+
+
+def _rare_fields(client: Any) -> None:
+    far = int(time.time() * 1000) + 10_000_000
+    client.hset("hfe:binary", mapping={b"\0\n": BINARY, b"": b"", b"stays": b"1"})
+    client.execute_command("HPEXPIREAT", "hfe:binary", far, "FIELDS", 2, b"\0\n", b"")
+    client.hset("hfe:all", mapping={"one": 1, "two": 2})
+    client.execute_command("HPEXPIREAT", "hfe:all", far, "FIELDS", 1, "one")
+    client.execute_command("HPEXPIREAT", "hfe:all", far + 1, "FIELDS", 1, "two")
+    client.pexpireat("hfe:all", far + 500)
+
+
+def vector(seed: int) -> bytes:
+    """Eight numbers, the same each time."""
+    numbers = random.Random(seed)  # noqa: S311 - the same each time
+    return pack("<8f", *(numbers.uniform(-1, 1) for _ in range(8)))
+
+
+def fill_vectors(client: Any) -> None:
+    """One vector set of each kind, with forty elements: enough for links that differ."""
+    for key, way in VECTOR_SETS.items():
+        reduced = ("REDUCE", 4) if key == "reduced" else ()
+        for number in range(40):
+            attributes = ("SETATTR", f'{{"year": {number}}}') if number % 3 == 0 else ()
+            client.execute_command("VADD", key, *reduced, "FP32", vector(number), f"e{number}", *way, *attributes)

@@ -45,6 +45,11 @@ class Binary:
         """Whether the fields of a hash may have an expiry of their own."""
         return self.version >= (7, 4) or (self.name == "valkey" and self.release >= (9,))
 
+    @property
+    def vector_sets(self) -> bool:
+        """Whether it has that type."""
+        return self.name == "redis" and self.release >= (8, 0)
+
 
 # What each Valkey says in INFO for old clients' sake; what it has beyond that Redis is asked by `release`.
 _VALKEY_SPEAKS = (7, 2, 4)

@@ -21,7 +21,7 @@ from tests.backups import (
     wipe,
 )
 from tests.conftest import StartServer
-from tests.data import fill
+from tests.data import fill, fill_rare
 from tests.servers import Binary, Server, binaries, free_port
 from tests.states import assert_same, state
 from worker import verify
@@ -57,11 +57,15 @@ pytestmark = pytest.mark.every_server
 @pytest.mark.parametrize("way", WAYS, ids="-".join)
 def test_what_was_backed_up_comes_back(way: Way, source: Server, tmp_path: Path) -> None:
     storage = tmp_path / "backups"
-    before = state(fill_all(source), times=way.format == "rdb")
+    fill_all(source)
+    fill_rare(source.client(), source.binary)
+    for db in range(16):
+        source.client(db).set(f"of database {db}", db)
+    before = state(source, times=way.format == "rdb")
     manifest = take(source, storage, **way._asdict())
     assert manifest["name"].endswith(f".{way.format}{SUFFIX[way.compression]}")
     assert (manifest["engine"], manifest["compression"]) == (way.engine, way.compression)
-    assert manifest["keys"] == sum(source.client(db).dbsize() for db in (0, 3))
+    assert manifest["keys"] == sum(source.client(db).dbsize() for db in range(16))
     assert manifest["expiring"] == len(before.expiries)
     assert manifest["functions"] == len(before.functions)
     assert verify.verify(settings_for(source, storage), verify.VerifyArguments(name="latest"), silent)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.backups import asking, bring_back, endpoint, settings_for, take
 from tests.conftest import StartServer
+from tests.data import VECTOR_SETS, fill_vectors, vector
 from tests.servers import Server, binaries
 from tests.states import assert_same, state
 from worker.adopt import AdoptArguments, adopt
@@ -30,38 +31,20 @@ from worker.sources.scan import Scan
 from worker.tally import Tally
 from worker.undo import UndoArguments, undo
 
-FIRST_WITH_VECTOR_SETS = (8, 0)
 WITHOUT = next(one for one in binaries() if one.name == "redis" and one.release >= (7, 0))
-WAYS: dict[str, tuple[Any, ...]] = {
-    "plain": ("NOQUANT",),
-    "q8": ("Q8",),
-    "binary": ("BIN",),
-    "reduced": ("Q8",),
-}
 FOOTER = 10
 
 
 @pytest.fixture
 def server(start_server: StartServer) -> Server:
-    able = [one for one in binaries() if one.name == "redis" and one.release >= FIRST_WITH_VECTOR_SETS]
+    able = [one for one in binaries() if one.vector_sets]
     if not able:
         pytest.skip("no server here has vector sets")
     return start_server(able[-1])
 
 
-def vector(seed: int) -> bytes:
-    numbers = random.Random(seed)  # noqa: S311 - the same each time
-    return pack("<8f", *(numbers.uniform(-1, 1) for _ in range(8)))
-
-
-def fill(server: Server, *, db: int = 0) -> None:
-    """One vector set of each kind, with forty elements: enough for links that differ."""
-    client = asking(server, db)
-    for key, way in WAYS.items():
-        reduced = ("REDUCE", 4) if key == "reduced" else ()
-        for number in range(40):
-            attributes = ("SETATTR", f'{{"year": {number}}}') if number % 3 == 0 else ()
-            client.execute_command("VADD", key, *reduced, "FP32", vector(number), f"e{number}", *way, *attributes)
+def fill(server: Server) -> None:
+    fill_vectors(asking(server))
 
 
 def look(server: Server, storage: Path, **arguments: Any) -> dict[str, Any]:
@@ -73,15 +56,15 @@ def test_a_restored_vector_set_is_told_as_the_same(
     data_format: str, engine: str, server: Server, tmp_path: Path
 ) -> None:
     fill(server)
-    before = {key: server.client().dump(key) for key in WAYS}
+    before = {key: server.client().dump(key) for key in VECTOR_SETS}
     take(server, tmp_path, format=data_format, engine=engine)
     server.client().flushall()
-    assert bring_back(server, tmp_path)["restored"] == len(WAYS)
-    after = {key: server.client().dump(key) for key in WAYS}
-    assert all(before[key] != after[key] for key in WAYS)
-    assert look(server, tmp_path)["counts"]["identical"] == len(WAYS)
+    assert bring_back(server, tmp_path)["restored"] == len(VECTOR_SETS)
+    after = {key: server.client().dump(key) for key in VECTOR_SETS}
+    assert all(before[key] != after[key] for key in VECTOR_SETS)
+    assert look(server, tmp_path)["counts"]["identical"] == len(VECTOR_SETS)
     assert bring_back(server, tmp_path)["differing"] == 0
-    for key in WAYS:
+    for key in VECTOR_SETS:
         found = search(settings_for(server, tmp_path), SearchArguments(key=key), silent)
         assert [row["change"] for row in found["found"][0]["versions"]] == ["identical", "first"]
     fitting = search(settings_for(server, tmp_path), SearchArguments(match="*"), silent)
@@ -127,7 +110,7 @@ def test_a_restore_of_vector_sets_is_undone(server: Server, tmp_path: Path) -> N
 def test_a_vector_set_is_read_as_its_server_tells_it(server: Server) -> None:
     fill(server)
     client = asking(server)
-    for key in WAYS:
+    for key in VECTOR_SETS:
         payload = client.execute_command("DUMP", key)[:-FOOTER]
         assert is_vector_set(payload)
         found = read_vector_set(payload)
@@ -163,7 +146,7 @@ def test_nobody_is_told_to_load_a_module_for_a_type_that_is_built_in(
     older = look(start_server(WITHOUT), tmp_path)
     told = " ".join(older["warnings"])
     assert "module" not in told
-    assert older["forecast"]["failed"] == len(WAYS)
+    assert older["forecast"]["failed"] == len(VECTOR_SETS)
 
 
 def adopted(server: Server, folder: Path, *, with_graph: bool) -> dict[str, Any]:
@@ -180,7 +163,7 @@ def test_its_type_has_its_own_name_and_its_document_can_be_read(server: Server, 
     fill(server)
     for engine, data_format in (("replication", "rdb"), ("scan", "rdb"), ("typed", "json")):
         manifest = take(server, tmp_path / engine, engine=engine, format=data_format)
-        assert manifest["keys_by_db"] == {"0": {"vectorset": len(WAYS)}}
+        assert manifest["keys_by_db"] == {"0": {"vectorset": len(VECTOR_SETS)}}
     made = take(server, tmp_path, format="json", compression="none")
     lines = (tmp_path / made["name"]).read_text().splitlines()
     values = {row["key"]: row["value"] for row in (json.loads(line.rstrip(",")) for line in lines[1:-2])}
@@ -255,7 +238,7 @@ def test_a_mirror_loads_it_as_a_file_as_any_type(server: Server, start_server: S
     target = start_server(server.binary)
     target.client().set("other", "value")
     report = bring_back(target, tmp_path, mode="mirror")
-    assert (report["way"], report["restored"]) == ("replication", len(WAYS))
+    assert (report["way"], report["restored"]) == ("replication", len(VECTOR_SETS))
     assert_same(server, target)
 
 
@@ -268,4 +251,4 @@ def test_its_name_is_told_wherever_a_chunk_ends(server: Server) -> None:
         kinds = [one.type for batch in Reader(iter(chunks), values=False).batches() for one in batch]
         tally = Tally()
         assert b"".join(Census(iter(chunks), tally).chunks()) == content
-        assert Counter(kinds) == Counter(tally.by_db[0]) == {"vectorset": len(WAYS), "string": 1}
+        assert Counter(kinds) == Counter(tally.by_db[0]) == {"vectorset": len(VECTOR_SETS), "string": 1}
