@@ -22,7 +22,7 @@ LAYERS = {
         "worker.backup worker.restore worker.room worker.sampling worker.before worker.present worker.undo worker.wayback worker.pairs worker.preview worker.freshness worker.search worker.verify worker.adopt worker.repair worker.export worker.prune worker.pin worker.stats worker.ping"
     ),
     "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.promotion worker.surplus",
-    "which keys, and where to": "worker.inquiry worker.fitting worker.settled worker.standing worker.page worker.meaning worker.history worker.alive worker.places worker.request worker.findings worker.samples worker.fingerprint worker.selection worker.check worker.sound worker.redirection",
+    "which keys, and where to": "worker.inquiry worker.fitting worker.settled worker.standing worker.page worker.meaning worker.history worker.alive worker.places worker.request worker.findings worker.samples worker.fingerprint worker.selection worker.named worker.check worker.sound worker.redirection",
     "memory": (
         "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.runs worker.run worker.listing worker.ownership worker.lock "
         "worker.access worker.audit"

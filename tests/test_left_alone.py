@@ -125,6 +125,17 @@ def test_keys_that_were_named_come_first_whatever_they_are(
     assert found["warnings"] == [
         "2 keys that were named are not in the part of the backup that is asked for: nothing:1, nothing:2."
     ]
+    report = bring_back(server, tmp_path, keys=frozenset(keys), mode="overwrite")
+    assert (report["restored"], report["warnings"]) == (4, found["warnings"])
+    stripped = look(server, tmp_path, keys=["text:00", "00", "text:*"], strip_prefix="text:")
+    for warned in (
+        stripped["warnings"],
+        bring_back(server, tmp_path, keys=frozenset(["text:00", "00", "text:*"]), strip_prefix="text:")["warnings"],
+    ):
+        assert warned == [
+            "2 keys that were named are not in the part of the backup that is asked for: 00, text:*. A name is taken to the "
+            "letter: a pattern goes to --match (`match` in a call)."
+        ]
     elsewhere = look(server, tmp_path, keys=keys[:2], strip_prefix="text:", prefix="new:")
     assert {one["key"]: one["kind"] for one in elsewhere["named"]} == {"new:00": "new", "new:06": "new"}
     assert elsewhere["warnings"] == []

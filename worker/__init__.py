@@ -9,7 +9,7 @@ search   inquiry.py (what is asked), places.py and alive.py (where a key may be)
          a pattern), standing.py and page.py (what comes first), settled.py and meaning.py (each in all places); index.py beside a backup, buckets.py (its records, sorted), scratch.py (temporary files)
 memory   catalogue.py, manifest.py (never changes), notes.py (what is known later), digest.py (of both), check.py (is this its artifact),
          retention.py, schedule.py; in the broker: lock.py, lease.py (held, and proven), access.py, audit.py
-choice   request.py (what is asked), selection.py (which keys), redirection.py (where to), sound.py (what may be sent)
+choice   request.py (what is asked), selection.py (which keys), named.py (which of those that were named), redirection.py (where to), sound.py (what may be sent)
 preview  live.py (the same keys, alive), compare.py, differences.py, longstring.py, modules.py, findings.py, samples.py; leftalone.py (what a restore does not touch); freshness.py (is it still so), fingerprint.py (told by sums)
 mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one file), surplus.py, keyset.py (what to delete);
          standins.py, guardian.py, promotion.py (the target is a primary again, whatever happens)

@@ -62,7 +62,7 @@ class Findings:
     def add_damaged(self, entry: Entry, why: str) -> None:
         """Count a key whose value is damaged."""
         self.damage.add(entry, why)
-        self.samples.seen(entry)
+        self.samples.named.see(entry)
 
     def add_deleted(self, live: Entry) -> bool:
         """Count a live key that a mirror would delete; whether there is room for it among the samples."""

@@ -36,8 +36,6 @@ from worker.wire import Wire, raised
 
 log = structlog.get_logger()
 
-_MISSING_SHOWN, _LONGEST_NAME = 10, 80
-
 
 class PreviewArguments(Request):
     """What the restore would be asked to do."""
@@ -229,12 +227,8 @@ class Look:
             found.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
         if not self.findings.counts.total():
             found.append("No key of the backup fits." if self._manifest.keys else "The backup holds no key.")
-        if missing := self.findings.samples.missing:
-            shown = ", ".join(name[:_LONGEST_NAME] for name in missing[:_MISSING_SHOWN]) + (
-                ", …" if len(missing) > _MISSING_SHOWN else ""
-            )
-            several = "keys that were named are" if len(missing) > 1 else "key that was named is"
-            found.append(f"{len(missing):,} {several} not in the part of the backup that is asked for: {shown}.")
+        if missing := self.findings.samples.named.missing:
+            found.append(missing)
         doubt = headroom.doubt(*self._room)
         return [*found, doubt] if doubt and self.refusal is None else found
 

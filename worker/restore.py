@@ -26,6 +26,7 @@ from worker.leftalone import LeftAlone
 from worker.live import OfKinds
 from worker.loadable import fitted
 from worker.manifest import Manifest
+from worker.named import Named
 from worker.present import Plan
 from worker.progress import Progress, both
 from worker.replicating import Job
@@ -87,7 +88,8 @@ def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress
         job = Job(settings, arguments, manifest, file, target, at, fence, progress)
         plan = Plan(manifest, file, arguments, fence, at)
         undo = before.take(settings, plan, progress, report.warn)
-        whole = sound(stream_of(file, manifest, arguments, at), manifest, report.refuse)
+        named = Named(arguments)
+        whole = sound(named.watching(stream_of(file, manifest, arguments, at)), manifest, report.refuse)
         fitting = fitted(whole, target.fit(manifest.rdb_version), manifest.rdb_version)
         stream = _of_kinds(fitting, arguments, endpoint, target)
         try:
@@ -102,6 +104,8 @@ def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress
             raise
     if not report.keys:
         report.warn(_nothing(arguments))
+    if named.missing:
+        report.warn(named.missing)
     told = _told(job, undo, clock)
     if report.complete:
         about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw}

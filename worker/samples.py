@@ -6,8 +6,9 @@ from typing import Any
 from worker.compare import KINDS, Kind, Sides
 from worker.differences import rows
 from worker.entries import Entry, Opaque, Stream, Value, VectorSet
+from worker.named import Named
 from worker.request import Request
-from worker.selection import key_bytes, key_text
+from worker.selection import key_text
 
 SAMPLES = 5
 """Keys of each kind that are shown."""
@@ -23,7 +24,7 @@ class Samples:
     def __init__(self, request: Request) -> None:
         self._by_kind: defaultdict[Kind, list[Sample]] = defaultdict(list)
         self._named: list[Sample] | None = None if request.keys is None else []
-        self._unseen = _at_target(request)
+        self.named = Named(request)
 
     def add(self, kind: Kind, backup: Entry | None, live: Entry | None, sides: Sides) -> None:
         """One key, with what its sides are read with."""
@@ -31,7 +32,7 @@ class Samples:
             same = kind in ("identical", "expired")
             self._by_kind[kind].append(_sample(backup, live, None if same else sides))
         if self._named is not None and backup is not None:
-            self.seen(backup)
+            self.named.see(backup)
             if len(self._named) < NAMED:
                 self._named.append({"kind": kind, **_sample(backup, live, sides)})
 
@@ -41,35 +42,19 @@ class Samples:
         found += [_sample(entry, entry, None) for entry in entries[: SAMPLES - len(found)]]
         if self._named is not None:
             for entry in entries:
-                self.seen(entry)
+                self.named.see(entry)
             alike = [
                 {"kind": "identical", **_sample(entry, entry, None)} for entry in entries[: NAMED - len(self._named)]
             ]
             self._named += alike
 
-    def seen(self, entry: Entry) -> None:
-        """A key that the backup has."""
-        self._unseen.pop(entry.key, None)
-
     def room(self, kind: Kind) -> bool:
         """Whether one more key of that kind would be shown."""
         return len(self._by_kind[kind]) < SAMPLES
 
-    @property
-    def missing(self) -> list[str]:
-        """The keys that were asked for by name and have not been seen."""
-        return sorted(self._unseen.values())
-
     def as_dict(self) -> dict[str, Any]:
         """`named` (None where no key was), and `samples` by kind."""
         return {"named": self._named, "samples": {kind: self._by_kind[kind] for kind in KINDS if self._by_kind[kind]}}
-
-
-def _at_target(request: Request) -> dict[bytes, str]:
-    """The keys that are asked for by name, by what each is called at the target."""
-    prefix, strip = request.prefix.encode(), request.strip_prefix.encode()
-    named = {text: key_bytes(text) for text in request.keys or ()}
-    return {prefix + key.removeprefix(strip): text for text, key in named.items()}
 
 
 def _sample(backup: Entry | None, live: Entry | None, sides: Sides | None) -> Sample:
