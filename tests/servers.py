@@ -166,8 +166,9 @@ class Server:
         if cluster:
             # Nodes talk to each other on a port that is 10,000 higher, which is to be a free one of ours.
             self.port, self.options = self.port - 10_000, ("--cluster-enabled", "yes", *options)
-        # A socket's path is at most 107 bytes long, which pytest's folders can exceed.
-        self.socket = f"/tmp/rb-{self.port}.sock"
+        # A socket's path is at most 107 bytes long, which pytest's folders can exceed. Another run of the tests may be
+        # given the same port later, and removes only what is its own.
+        self.socket = f"/tmp/rb-{os.getpid()}-{self.port}.sock"
         self.start()
 
     def start(self) -> None:
@@ -211,7 +212,9 @@ class Server:
 
     def client(self, db: int = 0, **options: Any) -> "redis.Redis":
         """A client with plain replies: bytes, and RESP2 shapes on every server."""
-        return redis.Redis(unix_socket_path=self.socket, db=db, password=self.password or None, protocol=2, **options)
+        # What has not been answered in its time is sent again, and would be done twice on a busy machine.
+        patient = {"socket_timeout": 60, **options}
+        return redis.Redis(unix_socket_path=self.socket, db=db, password=self.password or None, protocol=2, **patient)
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
