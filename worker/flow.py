@@ -38,6 +38,7 @@ class Flow:
         """Of the batch at hand, packed or sent."""
         self._wire, self._settle = wire, settle
         self._awaited: deque[Batch] = deque()
+        self._over = False
 
     @property
     def under_way(self) -> bool:
@@ -65,7 +66,7 @@ class Flow:
         for piece in packed:
             if len(piece) > LARGE:
                 self.send()
-                self._wire.send(piece)
+                self._give(piece)
             else:
                 self.packed.append(piece)
                 self.size += len(piece)
@@ -75,9 +76,13 @@ class Flow:
 
     def send(self) -> None:
         """Send what is packed, and wait for nothing."""
-        self._wire.send(b"".join(self.packed))
+        self._give(b"".join(self.packed))
         self.packed.clear()
         self.size = 0
+
+    def _give(self, data: bytes) -> None:
+        if not self._over:
+            self._wire.send(data)
 
     def flush(self, ahead: int) -> None:
         """Send what is packed, and only then settle what was sent before, until `ahead` batches are on their way."""
@@ -88,20 +93,21 @@ class Flow:
         while len(self._awaited) > ahead:
             self._settle(self._awaited.popleft())
 
-    def give_up(self) -> None:
-        """Settle what the server has got whole, and send nothing more on this connection."""
+    def give_up(self) -> Batch:
+        """Settle what the server has got whole, and send nothing more on this connection; what is returned as by `settle`."""
         self.packed.clear()
         with suppress(OSError):
             self._wire.end_sending()
-        self.settle()
+        return self.settle()
 
-    def settle(self) -> None:
-        """Settle what the server has answered, or still answers, without sending any more."""
+    def settle(self) -> Batch:
+        """Settle what the server has answered, or still answers: what that would have led to, and is never sent any more."""
+        self._over = True
         self._awaited.append(self.sent)
         self.sent = []
         with suppress(*BROKEN):
             while self._awaited:
                 self._settle(self._awaited.popleft())
-        # What the answers would have led to is never sent.
-        self.sent = []
+        never, self.sent = self.sent, []
         self.packed.clear()
+        return never

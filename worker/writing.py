@@ -100,10 +100,10 @@ class Writing:
             raise
         except OSError:
             # The server hangs up: what it has answered is there to be read.
-            self._flow.settle()
+            self._abandon(self._flow.settle())
             raise
         except LostError:
-            self._flow.give_up()
+            self._abandon(self._flow.give_up())
             raise
         finally:
             self._leave(self._flow.unanswered)
@@ -224,6 +224,10 @@ class Writing:
             if isinstance(sent, Sent) and sent.temporary:
                 self._report.unfinished += 1
 
+    def _abandon(self, never_sent: Batch) -> None:
+        """Count values that were built whole, and are not given their names any more."""
+        self._report.unfinished += sum(isinstance(sent, Sent) and bool(sent.temporary) for sent in never_sent)
+
     def _count(self, sent: Sent, replies: list[Any]) -> None:
         """The outcome of a SELECT or DEL, of a value that was built, or of the name it was then given."""
         if sent.naming and isinstance(replies[-1], list):
@@ -246,7 +250,7 @@ class Writing:
             self._refused(sent.entry, error)
             if sent.temporary:
                 self._flow.select(sent.entry.db)
-                self._flow.add(Sent(), pack(b"DEL", sent.temporary))
+                self._flow.add(Sent(temporary=sent.temporary), pack(b"DEL", sent.temporary))
 
     def _refused(self, entry: Entry, error: Exception | None) -> None:
         """A key that was not written: it exists (SET NX and RENAMENX say so without an error), or the server says why not."""
@@ -273,6 +277,7 @@ class Writing:
             entry = commands.without_field_expiry(entry, self._now)
         if isinstance(entry.value, VectorSet):
             self._report.warn(_BUILT_VECTORS)
+        self._flow.sent.append(sent)
         for command in commands.build(entry._replace(key=key), self._version, field_expiry=self._field_expiry):
             if sent.replies:
                 self._flow.push(sent, *_encoded(command))
@@ -282,9 +287,8 @@ class Writing:
                 self._flow.push(sent, *_encoded(first))
         if not sent.replies:
             # A collection whose members have all expired since: no server holds an empty one.
+            self._flow.sent.pop()
             self._report.expired += 1
-            return
-        self._flow.sent.append(sent)
 
     def _name(self, entry: Entry, temporary: bytes) -> None:
         """Give a value that was built whole its expiry and its name, in one step: no kill can come in between.

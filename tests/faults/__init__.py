@@ -21,5 +21,6 @@ What there is, each as a fixture that any test can ask for (fixtures.py):
 - `impatient`: in this process sources and targets are waited for as if a minute were a few seconds.
 
 A test asserts that its fault happened: one that has not come about proves nothing. The outcome is always the same: bounded
-time, one plain sentence, exact counts, nothing half listed. Quick ones run always; sweeps are marked `slow`.
+time, one plain sentence, exact counts, nothing half listed. Quick ones run always; sweeps are marked `slow`, but for
+the first row of each `sweep` (sweeps.py).
 """
