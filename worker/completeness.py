@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from worker.connection import Endpoint
 from worker.errors import SourceUnavailableError
-from worker.facts import info, keyspace
+from worker.facts import info, keyspace, number
 from worker.wire import Wire
 
 MANY = 1000
@@ -59,7 +59,10 @@ class Counts:
 def counted(endpoint: Endpoint) -> Counts:
     """Ask the server. Raises the endpoint's errors."""
     with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
-        told, stats = info(wire), info(wire, b"commandstats")
+        return _counts(info(wire), info(wire, b"commandstats"))
+
+
+def _counts(told: dict[str, str], stats: dict[str, str]) -> Counts:
     databases = keyspace(told)
     calls = {name.removeprefix("cmdstat_"): _calls(text) for name, text in stats.items() if name.startswith("cmdstat_")}
     return Counts(
@@ -69,8 +72,8 @@ def counted(endpoint: Endpoint) -> Counts:
         cluster=told.get("cluster_enabled", "0") == "1",
         keys={db: value["keys"] for db, value in databases.items()},
         expiring=sum(value["expires"] for value in databases.values()),
-        lost=sum(int(told.get(name, 0)) for name in ("expired_keys", "expired_subkeys", "evicted_keys")),
-        evicted=int(told.get("evicted_keys", 0)),
+        lost=sum(number(told, name) for name in ("expired_keys", "expired_subkeys", "evicted_keys")),
+        evicted=number(told, "evicted_keys"),
         calls=calls or None,
     )
 
@@ -162,10 +165,10 @@ class Between:
         gone = named - sum(read.values())
         if gone > self._explained + self._possible:
             return f"{gone:,} keys that SCAN named were not there, and not so many were deleted meanwhile"
-        for db, number in read.items():
+        for db, named_there in read.items():
             there = self.after.keys.get(db, 0)
-            if self.after.keys and number - there > self._tolerated(number):
-                return f"SCAN named {number:,} keys in database {db}, where there were never so many"
+            if self.after.keys and named_there - there > self._tolerated(named_there):
+                return f"SCAN named {named_there:,} keys in database {db}, where there were never so many"
         return None
 
     def _did_no_harm(self, read: Mapping[int, int]) -> bool:

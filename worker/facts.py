@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from redis.exceptions import ConnectionError as RedisConnectionError
+
 from worker.connection import Endpoint
 from worker.wire import Wire
 
@@ -90,8 +92,20 @@ def info(wire: Wire, *section: bytes) -> dict[str, str]:
     return dict(line.split(":", 1) for line in lines if ":" in line and not line.startswith("#"))
 
 
+def number(info: dict[str, str], name: str) -> int:
+    """One number of INFO, 0 where the server does not tell it. Raises redis' ConnectionError where it is none."""
+    try:
+        return int(info.get(name, 0))
+    except ValueError:
+        raise _damaged() from None
+
+
+def _damaged() -> RedisConnectionError:
+    return RedisConnectionError("its answer to INFO is damaged")
+
+
 def keyspace(info: dict[str, str]) -> dict[int, dict[str, int]]:
-    """Of each database that is not empty: `keys`, and of those `expires`."""
+    """Of each database that is not empty: `keys`, and of those `expires`. Raises redis' ConnectionError without either."""
     found = {int(name[2:]): text for name, text in info.items() if name.startswith("db") and name[2:].isdigit()}
     return {db: _counts(text) for db, text in sorted(found.items())}
 
@@ -109,18 +123,18 @@ def _facts(info: dict[str, str]) -> Facts:
         loading=info.get("loading", "0") == "1",
         keys={db: value["keys"] for db, value in databases.items()},
         expiring={db: value["expires"] for db, value in databases.items()},
-        used_memory=int(info.get("used_memory", 0)),
-        max_memory=int(info.get("maxmemory", 0)),
-        frees=int(info.get("lazyfree_pending_objects", 0)) > 0,
+        used_memory=number(info, "used_memory"),
+        max_memory=number(info, "maxmemory"),
+        frees=number(info, "lazyfree_pending_objects") > 0,
         bare_memory=_bare_memory(info),
         growing_memory=_growing_memory(info),
-        uncounted_memory=int(info.get("mem_not_counted_for_evict", 0)),
+        uncounted_memory=number(info, "mem_not_counted_for_evict"),
         eviction=info.get("maxmemory_policy", "noeviction"),
-        last_save_at=int(info.get("rdb_last_save_time", 0)),
+        last_save_at=number(info, "rdb_last_save_time"),
         last_save_ok=info.get("rdb_last_bgsave_status", "ok") == "ok",
-        changes_since_save=int(info.get("rdb_changes_since_last_save", 0)),
+        changes_since_save=number(info, "rdb_changes_since_last_save"),
         append_only=info.get("aof_enabled", "0") == "1",
-        evicted=int(info.get("evicted_keys", 0)),
+        evicted=number(info, "evicted_keys"),
         replication_id=info.get("master_replid") if info.get("repl_backlog_active", "0") == "1" else None,
         redis_version=_numbers(info.get("redis_version", "0")),
         fields_expire=any(value.get(name) for value in databases.values() for name in _WITH_EXPIRING_FIELDS),
@@ -132,14 +146,14 @@ def _bare_memory(info: dict[str, str]) -> int:
     if _numbers(info.get("redis_version", "0")) < _FIRST_VERSION_WITH_GROWING_BACKLOG:
         # Taken at once when it is a primary again; later servers let it grow.
         needed.append("repl_backlog_size")
-    return sum(int(info.get(name, 0)) for name in needed)
+    return sum(number(info, name) for name in needed)
 
 
 def _growing_memory(info: dict[str, str]) -> int:
     growing = _numbers(info.get("redis_version", "0")) >= _FIRST_VERSION_WITH_GROWING_BACKLOG
     if not growing or info.get("repl_backlog_active") != "1":
         return 0
-    return max(0, int(info.get("repl_backlog_size", 0)) - int(info.get("mem_replication_backlog", 0)))
+    return max(0, number(info, "repl_backlog_size") - number(info, "mem_replication_backlog"))
 
 
 def _numbers(version: str) -> tuple[int, ...]:
@@ -149,4 +163,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _counts(text: str) -> dict[str, int]:
     """The numbers of a keyspace line such as `keys=3,expires=1,avg_ttl=0`."""
     pairs = (pair.partition("=") for pair in text.split(","))
-    return {name: int(number) for name, _, number in pairs if number.isdigit()}
+    found = {name: int(value) for name, _, value in pairs if value.isdecimal()}
+    if not found.keys() >= {"keys", "expires"}:
+        raise _damaged()
+    return found

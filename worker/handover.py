@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.errors import ArtifactError, BackupSystemError, TargetError
-from worker.facts import info, keyspace
+from worker.facts import info, keyspace, number
 from worker.fence import Fence
 from worker.primary import Primary
 from worker.progress import Progress
@@ -96,12 +96,12 @@ class Handover:
 
     def _wait(self, wire: Wire, meanwhile: Iterator[object]) -> None:
         """Until the target says that it has loaded the file."""
-        loaded, since = "0", time.monotonic()
+        loaded, since = 0, time.monotonic()
         while (said := info(wire)).get("loading") != "0" or said.get("master_link_status") != "up":
             self._primary.keep()
-            if (now := said.get("loading_loaded_bytes", loaded)) != loaded:
+            if "loading_loaded_bytes" in said and (now := number(said, "loading_loaded_bytes")) != loaded:
                 loaded, since = now, time.monotonic()
-                self._progress("loading", int(loaded), int(said.get("loading_total_bytes", 0)) or None, "bytes")
+                self._progress("loading", loaded, number(said, "loading_total_bytes") or None, "bytes")
             if time.monotonic() - since > STANDSTILL_SECONDS:
                 raise RedisTimeoutError("it does not load the file")
             _pass_time(meanwhile)

@@ -11,7 +11,7 @@ from worker.config import Settings
 from worker.connection import BROKER, Endpoint
 from worker.entries import EntryStream
 from worker.errors import BackupSystemError, RefusedError, UsageError
-from worker.facts import Facts, info, read_facts
+from worker.facts import Facts, info, number, read_facts
 from worker.keyset import KeySet
 from worker.manifest import Manifest
 from worker.replicating import Job, replicate
@@ -157,7 +157,7 @@ def _because_of_settings(told: dict[bytes, str | None], facts: Facts) -> str | N
 
 def _replicas(endpoint: Endpoint) -> int:
     with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
-        return int(info(wire).get("connected_slaves", 0))
+        return number(info(wire), "connected_slaves")
 
 
 def _by_keys(job: Job, stream: EntryStream) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 import structlog
 
 from worker.connection import Endpoint
-from worker.facts import info
+from worker.facts import info, number
 from worker.wire import ASKED, BROKEN, Wire
 
 GENTLE_KEYS = 16
@@ -87,7 +87,7 @@ class Pace:
     def _look(self, now: float) -> None:
         # Connected for the moment: a server may hang up on who says nothing for long.
         with Wire(self.endpoint) as wire:
-            done = int(info(wire, b"stats").get("total_commands_processed", 0))
+            done = number(info(wire, b"stats"), "total_commands_processed")
         # Give or take what is on its way.
         others = done - ASKED[self.endpoint.address]
         if self._others is None:

@@ -234,6 +234,18 @@ def test_a_name_that_is_damaged_in_a_scan_is_noticed_by_numbers(
     assert flipped.happened
 
 
+@pytest.mark.parametrize("engine", ["replication", "scan", "typed"])
+def test_a_number_of_info_that_came_damaged_is_an_error_in_words(
+    engine: str, full: Server, line: Line, storage: Path
+) -> None:
+    told, before = bytes(asking(full).execute_command("INFO")), b"db0:keys="
+    # From its end on, for what comes before changes its length all the time.
+    line.flip(Reply(b"INFO", at=told.index(before) + len(before) - len(told)), bit=6)
+    with pytest.raises(SourceUnavailableError, match="its answer to INFO is damaged"):
+        taken(full, line, storage, engine=engine, format="json" if engine == "typed" else "rdb")
+    assert listed(storage) == []
+
+
 SAMPLED = [name for name in KEYS if "large" not in name]
 ASKED = {
     "string": (b"value", b"GET", b"string"),
