@@ -24,6 +24,7 @@ from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Asked, Moment, Reply
+from tests.faults.sweeps import sweep
 from tests.processes import PYTHON, Background, environment, eventually
 from tests.servers import Binary, Server
 from tests.states import State, assert_same, state
@@ -34,9 +35,6 @@ from worker.errors import TargetUnavailableError
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
 from worker.runs import lease_key, open_runs
-
-pytestmark = pytest.mark.slow
-
 
 KEYS = 3000
 SURVIVING = ("--appendonly", "yes", "--appendfsync", "always")
@@ -131,11 +129,9 @@ def moments(data_format: str) -> dict[str, Moment]:
     }
 
 
-each_moment = pytest.mark.parametrize("moment", list(moments("rdb")))
-
-
+@pytest.mark.slow
 @each_format
-@each_moment
+@pytest.mark.parametrize("moment", moments("rdb"))
 def test_our_process_is_killed(moment: str, data_format: str, mirror: Make, tmp_path: Path) -> None:
     made = mirror(data_format)
     killed_at(made, moments(data_format)[moment], tmp_path)
@@ -193,9 +189,9 @@ def ended(made: Mirror) -> None:
     assert "again" in (over.error or "")
 
 
-@each_format
-@pytest.mark.parametrize("moment", ["in the middle", "looking for others", "deleting"])
-@pytest.mark.parametrize("fault", ["killed", "cut"])
+@sweep("data_format", ["rdb", "json"])
+@sweep("moment", ["deleting", "in the middle", "looking for others"])
+@sweep("fault", ["cut", "killed"])
 def test_the_target_goes_away(fault: str, moment: str, data_format: str, mirror: Make) -> None:
     made = mirror(data_format)
     when = moments(data_format)[moment]

@@ -14,6 +14,7 @@ import pytest
 
 from tests.backups import settings_for, take
 from tests.conftest import StartServer
+from tests.faults.sweeps import sweep
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
 from worker.config import Settings
@@ -25,9 +26,6 @@ from worker.progress import silent
 from worker.restore import RestoreArguments, restore
 from worker.search import search
 from worker.verify import VerifyArguments, verify
-
-pytestmark = pytest.mark.slow
-
 
 KEYS = 300
 OUT = "copy.json"
@@ -51,7 +49,6 @@ REFUSING: dict[str, Callable[[Settings, str, Path], object]] = {
     "search": _searched,
     "export": lambda settings, name, folder: export(settings, name, folder / OUT, silent),
 }
-COMPRESSIONS = ["zstd", pytest.param("gzip", marks=pytest.mark.slow), pytest.param("none", marks=pytest.mark.slow)]
 
 
 @pytest.fixture
@@ -62,8 +59,8 @@ def server(newest: Binary, start_server: StartServer) -> Server:
     return server
 
 
-@pytest.mark.parametrize("verb", REFUSING)
-@pytest.mark.parametrize("compression", COMPRESSIONS)
+@sweep("verb", REFUSING, quick=2)
+@sweep("compression", ["zstd", "gzip", "none"])
 def test_a_flipped_bit_is_refused_and_nothing_is_touched(
     compression: Any, verb: str, server: Server, tmp_path: Path
 ) -> None:

@@ -22,17 +22,15 @@ from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Reply
+from tests.faults.sweeps import sweep
 from tests.processes import eventually
 from tests.servers import Binary, Server
 from worker.errors import BackupSystemError, TargetUnavailableError
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
 
-pytestmark = pytest.mark.slow
-
-
 KEYS, MIDDLE = 3000, Reply(b"RESTORE", nth=1000)
-each_mode = pytest.mark.parametrize("mode", ["skip", "overwrite", "mirror"])
+each_mode = sweep("mode", ["overwrite", "skip", "mirror"])
 
 
 @dataclass
@@ -85,7 +83,7 @@ CHANGES: dict[str, Change] = {
 
 
 @each_mode
-@pytest.mark.parametrize("change", CHANGES)
+@sweep("change", CHANGES)
 def test_a_user_who_is_changed_in_the_middle(
     change: str, mode: str, storage: Path, newest: Binary, start_server: StartServer, wire_to: WireTo
 ) -> None:
@@ -101,6 +99,7 @@ def test_a_user_who_is_changed_in_the_middle(
     made.completes(target.url)
 
 
+@pytest.mark.slow
 @each_mode
 @pytest.mark.parametrize(
     "words", [("resetpass", ">another"), ("off",)], ids=["has another password", "is switched off"]
@@ -122,6 +121,7 @@ def test_a_password_that_is_another_one_in_the_middle(
     made.completes(target.url)
 
 
+@pytest.mark.slow
 @each_mode
 def test_a_target_that_loads_anew_in_the_middle(
     mode: str, storage: Path, newest: Binary, start_server: StartServer, wire_to: WireTo
@@ -152,13 +152,13 @@ def test_a_target_that_loads_anew_in_the_middle(
 
 @pytest.mark.every_server
 @each_mode
-@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@sweep("how", ["closed", "reset"])
 def test_a_connection_over_tls_that_is_cut(
-    reset: bool, mode: str, encrypted: Server, storage: Path, wire_to: WireTo
+    how: str, mode: str, encrypted: Server, storage: Path, wire_to: WireTo
 ) -> None:
     made = Restore(encrypted, wire_to(encrypted), storage, mode)
     # Behind what was asked before it began: of all that the target says, replies to RESTORE come in large numbers.
-    fault = made.line.cut(After(14_000), reset=reset)
+    fault = made.line.cut(After(14_000), reset=how == "reset")
     error = made.fails()
     assert fault.happened
     assert isinstance(error, TargetUnavailableError)
