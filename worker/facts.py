@@ -2,10 +2,8 @@
 
 from dataclasses import dataclass
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-
 from worker.connection import Endpoint
-from worker.wire import Wire
+from worker.wire import Wire, damaged
 
 _FIRST_VERSION_WITH_UNLINK = (4, 0)
 _FIRST_VERSION_WITH_GROWING_BACKLOG = (7, 0)
@@ -97,11 +95,7 @@ def number(info: dict[str, str], name: str) -> int:
     try:
         return int(info.get(name, 0))
     except ValueError:
-        raise _damaged() from None
-
-
-def _damaged() -> RedisConnectionError:
-    return RedisConnectionError("its answer to INFO is damaged")
+        raise damaged("INFO") from None
 
 
 def keyspace(info: dict[str, str]) -> dict[int, dict[str, int]]:
@@ -165,5 +159,5 @@ def _counts(text: str) -> dict[str, int]:
     pairs = (pair.partition("=") for pair in text.split(","))
     found = {name: int(value) for name, _, value in pairs if value.isdecimal()}
     if not found.keys() >= {"keys", "expires"}:
-        raise _damaged()
+        raise damaged("INFO")
     return found

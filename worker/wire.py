@@ -263,6 +263,11 @@ _ERRORS: dict[str, type[RedisError]] = {
 }
 
 
+def damaged(command: str) -> RedisError:
+    """What it means that no server answers so."""
+    return RedisConnectionError(f"its answer to {command} is damaged")
+
+
 def reply_error(words: str) -> RedisError:
     """The error that a reply of these words (`NOPERM ...`) means."""
     return _ERRORS.get(words.partition(" ")[0], ResponseError)(words)

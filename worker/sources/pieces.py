@@ -7,12 +7,10 @@ changed meanwhile comes out as a mix of before and after: without DUMP no server
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-
 from worker.entries import Value
 from worker.sources.asking import GoneError, ask, ask_all, checked
 from worker.sources.scanning import named
-from worker.wire import Wire
+from worker.wire import Wire, damaged
 
 STRING_BYTES = 64 << 20
 """Of one piece of a string; a longer one is read in pieces."""
@@ -72,7 +70,7 @@ def _expiring(held: list[Field], reply: Any) -> list[Field]:
     if not times:
         return []
     if type(times) is not list or len(times) != len(held) or set(map(type, times)) != {int} or min(times) < _NO_FIELD:
-        raise RedisConnectionError("its answer to HPEXPIRETIME is damaged")
+        raise damaged("HPEXPIRETIME")
     told = zip(held, times, strict=True)
     return [(name, value, at if at >= 0 else None) for (name, value, _), at in told if at != _NO_FIELD]
 

@@ -3,9 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-
-from worker.wire import Wire, raised
+from worker.wire import Wire, damaged, raised
 
 WINDOW_KEYS = 1 << 16
 WINDOW_BYTES = 8 << 20
@@ -53,7 +51,7 @@ def named(reply: Any) -> tuple[bytes, list[bytes]]:
         cursor, keys = told
         if cursor.isdigit() and set(map(type, keys)) <= {bytes}:
             return cursor, keys
-    raise RedisConnectionError("its answer to SCAN is damaged")
+    raise damaged("SCAN")
 
 
 def scan_keys(wire: Wire, count: int, match: bytes = b"*") -> Iterator[list[bytes]]:
