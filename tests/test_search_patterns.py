@@ -139,6 +139,16 @@ def test_what_has_expired_is_not_called_gone(server: Server, tmp_path: Path) -> 
         ("session:1", "expired"),
     ]
     assert (found["differing"], found["gone"], found["absent"], found["total"]) == (1, 1, 2, 3)
+    newer = take(server, tmp_path)["name"]
+    states = {one["key"]: (one["live"], one["changes"][0]) for one in find(server, tmp_path, "session:*")["keys"]}
+    assert states == {
+        "session:1": ("expired", {"where": newer, "change": "expired"}),
+        "session:2": ("identical", {"where": newer, "change": "differs"}),
+        "session:3": ("absent", {"where": newer, "change": "gone"}),
+    }
+    for key, change in (("session:1", "expired"), ("session:3", "gone")):
+        (alone,) = search(settings_for(server, tmp_path), SearchArguments(key=key), silent)["found"]
+        assert [row["change"] for row in alone["versions"]] == ["absent", change, "first"]
 
 
 @pytest.mark.parametrize("pace", ["auto", "full"])

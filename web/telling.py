@@ -63,6 +63,7 @@ CHANGES = {
     "expiry": "another expiry",
     "differs": "changed",
     "gone": "gone",
+    "expired": "expired",
     "absent": "not there",
 }
 """A version of a key against the one before it."""
@@ -71,7 +72,7 @@ LIVE = {
     "gone": "gone",
     "expired": "expired",
     "absent": "gone before",
-    "new": "only live",
+    "new": "new since",
     "expiry": "another expiry",
     "identical": "as it was",
 }
@@ -199,6 +200,7 @@ def history(changes: Any) -> str:
     words = [
         *([f"changed {counted(counts['differs'], 'time')}"] if counts["differs"] else []),
         *([f"gone {counted(counts['gone'], 'time')}"] if counts["gone"] else []),
+        *([f"expired {counted(counts['expired'], 'time')}"] if counts["expired"] else []),
         *([f"another expiry {counted(counts['expiry'], 'time')}"] if counts["expiry"] else []),
     ]
     return listed(words) or "never changed"

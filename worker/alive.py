@@ -35,7 +35,7 @@ class Alive:
         return True
 
     @property
-    def now(self) -> float:
+    def read_by(self) -> float:
         """When it was first asked, in milliseconds since the epoch."""
         return self.at.timestamp() * 1000
 

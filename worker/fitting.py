@@ -138,7 +138,9 @@ class _Sweep:
             return told | {"live": None}
         beside = self._beside.get(db)
         newest = None if beside is None else versions.get(self._places.index(beside))
-        return told | {"live": settled.beside(newest, versions.get(self._places.index(live)), live.now)}
+        return told | {
+            "live": settled.beside(newest, versions.get(self._places.index(live)), live.read_by, told["changes"])
+        }
 
 
 def _newest(places: list[Place], live: Alive) -> dict[int, Stored]:

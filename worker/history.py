@@ -8,9 +8,9 @@ from worker.entries import Entry
 from worker.errors import BackupSystemError
 from worker.places import Place, Version
 
-CHANGES = ("first", "new", "identical", "expiry", "differs", "gone", "absent")
+CHANGES = ("first", "new", "identical", "expiry", "differs", "gone", "expired", "absent")
 """Against the place before: nothing to compare with; not there before; the same; the same but for its expiry; of another
-value; no longer there; not there either.
+value; no longer there; no longer there, and its time was over; not there either.
 """
 
 _NO_CLOCK = float("-inf")
@@ -41,7 +41,7 @@ def rows(db: int, looked: Iterable[tuple[Place, Version | None]], problems: list
         if found is None and not place.covers(db):
             continue
         if later is not None:
-            yield row(*later) | {"change": _change(found, later[1])}
+            yield row(*later) | {"change": _change(found, *later)}
         later = place, found
     if later is not None:
         yield row(*later) | {"change": "first" if later[1] else "absent"}
@@ -55,12 +55,17 @@ def held(version: Version, other: Held | None = None) -> Held | None:
     return None if entry is None else Held(version, entry)
 
 
-def _change(before: Held | None, now: Held | None) -> str:
+def _change(before: Held | None, place: Place, now: Held | None) -> str:
     if now is None:
-        return "absent" if before is None else "gone"
+        return "absent" if before is None else lost(before.entry, place.read_by)
     if before is None:
         return "new"
     return compare.judged(now.entry, before.entry, sides(now.version, before.version))
+
+
+def lost(entry: Entry, read_by: float) -> str:
+    """How a key went that is not there any more when the next place was read, in milliseconds since the epoch."""
+    return "expired" if entry.expires_at is not None and entry.expires_at <= read_by else "gone"
 
 
 def problem(place: Place, error: BackupSystemError) -> str:

@@ -52,6 +52,11 @@ class Place(Protocol):
         ...
 
     @property
+    def read_by(self) -> float:
+        """When that was read at the latest, in milliseconds since the epoch."""
+        ...
+
+    @property
     def address(self) -> str | None:
         """Of the server whose keys they are."""
         ...
@@ -83,6 +88,7 @@ class Stored:
 
     def __init__(self, storage: Folder, manifest: Manifest) -> None:
         self.name, self.at, self.address = manifest.name, manifest.created_at, manifest.source.address
+        self.read_by = (manifest.created_at.timestamp() + manifest.duration_seconds) * 1000
         self.rdb_version = manifest.rdb_version
         self._storage, self._manifest = storage, manifest
 

@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import Any
 
 from worker import meaning
-from worker.compare import expired, same_expiry
+from worker.compare import same_expiry
 from worker.entries import Entry
+from worker.history import lost
 from worker.meaning import Meaning
 from worker.places import Place, form_of
 from worker.selection import key_text
@@ -42,7 +43,10 @@ def told(db: int, key: bytes, versions: Versions, places: list[Place]) -> dict[s
     """`{db, key, type, in, of, changes}`: the places that have it, of how many that would, and where it changed."""
     numbers = [number for number, place in enumerate(places) if number in versions or place.covers(db)]
     changes = [
-        {"where": places[number].name, "change": _change(versions.get(number), versions.get(before))}
+        {
+            "where": places[number].name,
+            "change": _change(versions.get(number), versions.get(before), places[number].read_by),
+        }
         for number, before in pairwise(numbers)
     ]
     if numbers and numbers[-1] in versions:
@@ -57,16 +61,18 @@ def told(db: int, key: bytes, versions: Versions, places: list[Place]) -> dict[s
     }
 
 
-def beside(newest: Seen | None, live: Seen | None, now: float) -> str:
-    """What the live key is beside that of the newest backup: as in `history.CHANGES`, or expired; `now` in milliseconds."""
-    change = _change(live, newest)
-    return "expired" if change == "gone" and newest is not None and expired(newest.entry, now) else change
+def beside(newest: Seen | None, live: Seen | None, read_by: float, changes: list[dict[str, str]]) -> str:
+    """What the live key is beside that of the newest backup, as in `history.CHANGES`; of one that is in neither, `expired`
+    where the latest of its changes says so.
+    """
+    change = _change(live, newest, read_by)
+    return "expired" if change == "absent" and changes and changes[0]["change"] == "expired" else change
 
 
-def _change(now: Seen | None, before: Seen | None) -> str:
+def _change(now: Seen | None, before: Seen | None, read_by: float) -> str:
     """As in `history.CHANGES`."""
     if now is None:
-        return "absent" if before is None else "gone"
+        return "absent" if before is None else lost(before.entry, read_by)
     if before is None:
         return "new"
     if not now.meaning.same(before.meaning):

@@ -44,6 +44,7 @@ _CHANGES = {
     "expiry": "expiry changed",
     "differs": "changed",
     "gone": "gone",
+    "expired": "expired",
     "absent": "",
 }
 
@@ -53,7 +54,7 @@ _LIVE = {
     "gone": "gone",
     "expired": "expired",
     "absent": "gone before",
-    "new": "only live",
+    "new": "new since",
     "expiry": "expiry changed",
     "identical": "same",
     None: "",
@@ -114,7 +115,7 @@ def _counted(items: list[str], what: str) -> str:
 
 
 def _fitting(one: Data) -> tuple[str, ...]:
-    changes = sum(change["change"] in ("differs", "expiry", "gone") for change in one["changes"])
+    changes = sum(change["change"] in ("differs", "expiry", "gone", "expired") for change in one["changes"])
     places = f"{number(len(one['in']))} of {number(one['of'])}"
     return str(one["db"]), one["key"], _LIVE[one["live"]], places, one["in"][0], number(changes)
 
