@@ -3,6 +3,7 @@
 import random
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import redis
 
 from tests.backups import Given, bring_back, rewrite, settings_for
 from tests.conftest import StartServer
+from tests.data import vector
 from tests.payloads import length, listpack, milliseconds, string, strings
 from tests.servers import Binary, Server
 from worker import catalogue
@@ -216,6 +218,10 @@ def _fill(client: Any) -> None:
         client.execute_command("HPEXPIRE", "expiring", 10**8, "FIELDS", 1, "b")
     except redis.ResponseError:
         client.delete("expiring")
+    with suppress(redis.ResponseError):
+        for number in range(8):
+            how = ("NOQUANT" if number else "Q8", "SETATTR", '{"a": 1}') if number % 2 == 0 else ("NOQUANT",)
+            client.execute_command("VADD", f"vectors{number == 0}", "FP32", vector(number), f"e{number}", *how)
 
 
 USES: dict[bytes, list[list[Any]]] = {
@@ -226,6 +232,15 @@ USES: dict[bytes, list[list[Any]]] = {
     b"hash": [["HGETALL"], ["HSET", "new", 1], ["HDEL", "a"], ["HRANDFIELD", 5], ["HINCRBY", "n", 1]],
     b"stream": [["XRANGE", "-", "+"], ["XREVRANGE", "+", "-"], ["XADD", "*", "a", "b"], ["XDEL", "1-1"], ["XLEN"]],
 }
+NEAR = ("VALUES", 8, *range(8))
+USES[b"vectorset"] = [["VSIM", *NEAR], ["VEMB", "e2"], ["VLINKS", "e2"], ["VINFO"], ["VADD", *NEAR, "new"]]
+USES[b"vectorset"] += [
+    ["VREM", "e1"],
+    ["VSETATTR", "e2", "{}"],
+    ["VSIM", "ELE", "e3"],
+    ["VRANDMEMBER", 5],
+    ["VREM", "e2"],
+]
 FIRST: list[list[Any]] = [["DUMP"], ["OBJECT ENCODING"], ["MEMORY USAGE"]]
 
 

@@ -86,13 +86,16 @@ class _Pieces:
 
 def read_vector_set(payload: bytes) -> VectorSet:
     """A payload that is one. FormatError where it is damaged, or written in a way that is not known."""
+    pieces = _Pieces(payload, 1)
     try:
-        identity, pos = read_length(payload, 1)
+        identity, pieces.pos = read_length(payload, 1)
         if identity & ((1 << _VERSION_BITS) - 1):
             raise ValueError
-        return _read(_Pieces(payload, pos))
+        return _read(pieces)
     except (IndexError, StructError, ValueError):
-        raise FormatError("The vector set is damaged, or of a kind that this program does not know.") from None
+        raise FormatError(
+            f"The vector set is damaged at byte {pieces.pos}, or of a kind that this program does not know."
+        ) from None
 
 
 def _read(pieces: _Pieces) -> VectorSet:
