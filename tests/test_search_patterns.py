@@ -235,6 +235,32 @@ def test_the_newest_backup_of_this_server_is_what_counts(
     ]
 
 
+def test_each_server_has_a_history_of_its_own(newest: Binary, start_server: StartServer, tmp_path: Path) -> None:
+    server, other, moved = (start_server(newest) for _ in range(3))
+    server.client().mset({"ours": "x", "both": "x"})
+    first = take(server, tmp_path)["name"]
+    other.client().mset({"theirs": "y", "both": "y"})
+    theirs = take(other, tmp_path)["name"]
+    newer = take(server, tmp_path)["name"]
+    found = {one["key"]: one for one in find(server, tmp_path, "*")["keys"]}
+    since = {"where": first, "change": "first"}
+    assert {key: (one["live"], one["of"], one["changes"]) for key, one in found.items()} == {
+        "ours": ("identical", 3, [since]),
+        "both": ("identical", 4, [{"where": theirs, "change": "first"}, since]),
+        "theirs": (None, 4, [{"where": theirs, "change": "first"}]),
+    }
+    (alone,) = search(settings_for(server, tmp_path), SearchArguments(key="both"), silent)["found"]
+    assert [(row["where"], row["change"]) for row in alone["versions"]] == [
+        ("live", "identical"),
+        (newer, "identical"),
+        (theirs, "first"),
+        (first, "first"),
+    ]
+    # A server of which there is no backup may be one of these at another address.
+    (alone,) = search(settings_for(moved, tmp_path), SearchArguments(key="ours"), silent)["found"]
+    assert [row["change"] for row in alone["versions"]] == ["gone", "new", "gone", "first"]
+
+
 def test_pages_stay_the_same_while_nothing_changes_and_hold_hostile_keys(server: Server, tmp_path: Path) -> None:
     client: Any = server.client()
     names = [HOSTILE, b"", b'""', b":", b"0:0:x", b"\xff\xfe", b" blank ", "ключ".encode(), b"a\nb"]

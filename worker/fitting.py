@@ -12,7 +12,7 @@ from worker.inquiry import SearchArguments
 from worker.keyset import KeySet
 from worker.page import Page
 from worker.page import Place as Order
-from worker.places import Fits, Place, Stored
+from worker.places import Fits, Place, Stored, by_server
 from worker.progress import Progress
 from worker.selection import LONGEST_KEY, key_bytes, key_text
 from worker.settled import Versions, seen
@@ -134,13 +134,14 @@ class _Sweep:
         _, db, key = order
         versions, live = self._page.found[order], self._live
         told = settled.told(db, key, versions, self._places)
-        if live is None:
+        ours = {number: self._places[number].name for number in by_server(self._places)[0]}
+        if live is None or versions.keys().isdisjoint(ours):
             return told | {"live": None}
         beside = self._beside.get(db)
         newest = None if beside is None else versions.get(self._places.index(beside))
-        return told | {
-            "live": settled.beside(newest, versions.get(self._places.index(live)), live.read_by, told["changes"])
-        }
+        changes = [one for one in told["changes"] if one["where"] in ours.values()]
+        now = versions.get(self._places.index(live))
+        return told | {"live": settled.beside(newest, now, live.read_by, changes)}
 
 
 def _newest(places: list[Place], live: Alive) -> dict[int, Stored]:

@@ -1,6 +1,6 @@
 """Where a key may be: in a backup, by its index, or (alive.py) in the live source. Both are asked in the same words."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -81,6 +81,23 @@ class Place(Protocol):
     def fitting(self, match: str, databases: frozenset[int] | None, progress: Progress) -> Fitting:
         """Yield the keys that fit a glob, in batches of a bounded size; empty ones as well."""
         ...
+
+
+def by_server(places: Sequence[Place]) -> list[list[int]]:
+    """The numbers of the places that tell of one server, those of the first place's first: what one server has says nothing
+    of another. What was adopted is taken for the first one's; and so is all, where a live source has no backup of that
+    address, for it may have moved.
+    """
+    if not places:
+        return []
+    first = places[0]
+    own = (first.address, None)
+    if first.name == LIVE and all(one.address not in own for one in places[1:]):
+        return [list(range(len(places)))]
+    groups: dict[str | None, list[int]] = {}
+    for number, place in enumerate(places):
+        groups.setdefault(first.address if place.address in own else place.address, []).append(number)
+    return list(groups.values())
 
 
 class Stored:

@@ -13,7 +13,7 @@ from worker.entries import Entry
 from worker.errors import BackupSystemError, NotFoundError, UsageError
 from worker.fitting import fitting
 from worker.inquiry import SearchArguments
-from worker.places import LIVE, Place, Stored, Version
+from worker.places import LIVE, Place, Stored, Version, by_server
 from worker.progress import Progress
 from worker.selection import key_bytes, key_text
 from worker.storage import Folder, open_storage
@@ -83,9 +83,20 @@ def _through_time(places: list[Place], arguments: SearchArguments, problems: lis
             problems.append(history.problem(place, error))
     found = []
     for db in (one for one in databases if any(one in versions for _, versions in looked)):
-        rows = list(history.rows(db, ((place, versions.get(db)) for place, versions in looked), problems))
+        rows = _rows(db, looked, problems)
         found += [{"db": db, "versions": rows}] if any(row["type"] for row in rows) else []
     return {"key": key_text(key), "found": found, "looked_through": [place.name for place, _ in looked]}
+
+
+def _rows(db: int, looked: list[tuple[Place, dict[int, Version]]], problems: list[str]) -> list[history.Row]:
+    """Each server has a history of its own; one that never had the key has none."""
+    found: dict[str, history.Row] = {}
+    for group in by_server([place for place, _ in looked]):
+        ours = [looked[number] for number in group]
+        if group[0] == 0 or any(db in versions for _, versions in ours):
+            rows = history.rows(db, ((place, versions.get(db)) for place, versions in ours), problems)
+            found |= {row["where"]: row for row in rows}
+    return [found[place.name] for place, _ in looked if place.name in found]
 
 
 def _databases(places: list[Place], arguments: SearchArguments) -> list[int]:

@@ -10,7 +10,7 @@ from worker.compare import same_expiry
 from worker.entries import Entry
 from worker.history import lost
 from worker.meaning import Meaning
-from worker.places import Place, form_of
+from worker.places import Place, by_server, form_of
 from worker.selection import key_text
 
 _DIGEST_BYTES = 16
@@ -40,30 +40,35 @@ def seen(entry: Entry, rdb_version: int | None, versions: Versions) -> Seen:
 
 
 def told(db: int, key: bytes, versions: Versions, places: list[Place]) -> dict[str, Any]:
-    """`{db, key, type, in, of, changes}`: the places that have it, of how many that would, and where it changed."""
-    numbers = [number for number, place in enumerate(places) if number in versions or place.covers(db)]
-    changes = [
-        {
-            "where": places[number].name,
-            "change": _change(versions.get(number), versions.get(before), places[number].read_by),
-        }
-        for number, before in pairwise(numbers)
-    ]
-    if numbers and numbers[-1] in versions:
-        changes.append({"where": places[numbers[-1]].name, "change": "first"})
+    """`{db, key, type, in, of, changes}`: the places that have it, of how many that would, and where it changed.
+
+    Each server has a history of its own; one that never had the key has none.
+    """
+    covering = [[one for one in group if one in versions or places[one].covers(db)] for group in by_server(places)]
+    servers = [group for group in covering if group is covering[0] or any(one in versions for one in group)]
+    changes: dict[int, str] = {}
+    for group in servers:
+        for one, before in pairwise(group):
+            changes[one] = _change(versions.get(one), versions.get(before), places[one].read_by)
+        if group and group[-1] in versions:
+            changes[group[-1]] = "first"
     return {
         "db": db,
         "key": key_text(key),
         "type": versions[min(versions)].entry.type,
         "in": [places[number].name for number in sorted(versions)],
-        "of": len(numbers),
-        "changes": [one for one in changes if one["change"] not in ("identical", "absent")],
+        "of": sum(map(len, servers)),
+        "changes": [
+            {"where": places[one].name, "change": change}
+            for one, change in sorted(changes.items())
+            if change not in ("identical", "absent")
+        ],
     }
 
 
 def beside(newest: Seen | None, live: Seen | None, read_by: float, changes: list[dict[str, str]]) -> str:
     """What the live key is beside that of the newest backup, as in `history.CHANGES`; of one that is in neither, `expired`
-    where the latest of its changes says so.
+    where the latest of its changes there says so.
     """
     change = _change(live, newest, read_by)
     return "expired" if change == "absent" and changes and changes[0]["change"] == "expired" else change

@@ -76,7 +76,12 @@ def found(data: Data) -> None:
 def _through_time(data: Data) -> None:
     for one in data["found"]:
         say(f"{data['key']} in database {one['db']}, newest first:")
-        table(("WHERE", "AGE", "TYPE", "SIZE", "EXPIRES", "CHANGE"), [_row(row) for row in one["versions"]])
+        header: tuple[str, ...] = ("WHERE", "AGE", "TYPE", "SIZE", "EXPIRES", "CHANGE")
+        rows = [_row(row) for row in one["versions"]]
+        if len({row["of"] for row in one["versions"]}) > 1:
+            header = (*header, "OF")
+            rows = [(*told, row["of"] or "") for told, row in zip(rows, one["versions"], strict=True)]
+        table(header, rows)
     if not data["found"]:
         say(f"{data['key']} is in none of {_counted(data['looked_through'], 'place')} that were looked through.")
         if set(data["key"]) & set("*?["):
