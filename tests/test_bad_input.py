@@ -170,7 +170,7 @@ def test_no_backup_is_made_of_a_source_when(what: str, house: House) -> None:
 
 def test_ping_says_what_info_needs_when_even_that_is_forbidden(house: House) -> None:
     _no_rights_at_all(house)
-    house.refuses("ping", words=r"does not allow asking for INFO: .*Give that user \+info")
+    house.refuses("ping", words=r"does not allow asking for INFO: .*Give that with `ACL SETUSER poor \+info`")
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ def test_a_user_who_may_not_write_is_told_so_before_a_value_is_built(house: Hous
     house.settings["REDIS_URL"] = with_password(target, user="poor")
     ended = house.run("restore", name, "--type", "list")
     assert ended.code == 1
-    assert re.fullmatch(r"Error: The target .*does not allow.*'rpush'.*Until then: 0 restored, .*\n", ended.err)
+    assert re.fullmatch(r"Error: The target .*does not allow a restore: .*lacks \+rpush\..*\n", ended.err)
     assert target.client().dbsize() == 0
 
 

@@ -18,7 +18,7 @@ from worker.errors import TargetError
 from worker.longstring import LONG, PIECE, LongString, in_common
 from worker.report import Report
 from worker.storage import Folder
-from worker.target import Target
+from worker.target import Demand, Target
 from worker.wire import LARGE, Wire, pack, pieces
 
 HUGE = 96 << 20
@@ -177,7 +177,7 @@ class Losing:
 
 def test_counts_that_do_not_add_up_are_an_error(source: Server) -> None:
     target = Target(endpoint(source), "overwrite")
-    target.check(None, [0])
+    target.check(Demand(None, [0]))
     with pytest.raises(TargetError, match="of 2 keys that were taken from the backup 1 have no outcome"):
         list(target.restore(Losing(target.report), unlocked(endpoint(source))))
     assert target.report.restored == 1

@@ -667,14 +667,18 @@ def test_the_system_page_shows_what_a_check_found(web_app: Web, admin: Browser) 
         "replication": "NOPERM",
         "may_backup": True,
         "may_restore": False,
-        "missing_acl": {"restore": "+restore ~*"},
+        "rights": {
+            "undo": {"allowed": False, "why": None, "missing": "~* +restore", "better": ""},
+            "stats": {"allowed": True, "why": None, "missing": "", "better": ""},
+        },
     }
     ended(web_app, "SUCCESS", operation="ping", value=value)
     said = read(admin, "/system")
     assert "redis 7.0.15, primary" in said
     assert "database 0: 1,234, 9 with an expiry" in said
     assert "by scan: PSYNC is refused" in said
-    assert "missing +restore ~*" in said
+    assert "Undo missing ~* +restore" in said
+    assert "Stats" not in said.partition("Rights on the source")[2].partition("Storage")[0]
     assert "session_secret" not in said
 
 

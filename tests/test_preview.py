@@ -285,7 +285,9 @@ def test_a_user_who_may_only_read_sees_it_all_and_that_a_restore_would_be_refuse
     settings = settings_for(changed, tmp_path / "rdb", redis_url=changed.url.replace("//", "//reader:pw@"))
     found = preview(settings, PreviewArguments(name="latest", mode="overwrite"), silent)
     assert counts(found) == counts(look(changed, tmp_path / "rdb", mode="overwrite"))
-    assert re.search(r"does not allow a restore.*python -m worker ping", found["refusal"])
+    assert re.search(
+        r"does not allow a restore: .*lacks \+restore\..*`ACL SETUSER reader \+restore`\.$", found["refusal"]
+    )
 
 
 # What speaks against it

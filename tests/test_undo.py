@@ -607,7 +607,7 @@ def test_a_user_who_may_not_read_the_target_restores_nothing_unless_told_that_no
 ) -> None:
     source, target = start_server(newest), start_server(newest)
     small(source, tmp_path / "backups")
-    rights = "+info +select +time +restore +function|load"
+    rights = "~* +info +select +time +restore +function|load"
     shell = Shell(let_in(target, rights), tmp_path / "backups", tmp_path, forked=True)
     refused = shell("restore", "latest")
     assert refused.code == 1

@@ -15,7 +15,7 @@ mirror   mirror.py (which way), replicating.py, handover.py, primary.py (as one 
          standins.py, guardian.py, promotion.py (the target is a primary again, whatever happens)
 undo     before.py, present.py (what a restore will touch, kept), wayback.py, pairs.py (key by key), aside.py (what waits on disk), libraries.py (functions)
 pipe     tally.py, meter.py, compression.py, artifact.py, storage.py, draft.py
-Redis    sources/ and completeness.py (is it all) and formats/ at one end, target.py, writing.py, payloads.py, commands.py,
+Redis    sources/ and completeness.py (is it all) and formats/ at one end, target.py, rights.py (what a user may), writing.py, payloads.py, commands.py,
          flow.py (batches on their way), fence.py (only while the lock is ours),
          loadable.py (what the target loads), report.py, globs.py at the other;
          room.py, needs.py, footprint.py, headroom.py, sampling.py (its memory), aftermath.py (what befell it meanwhile)

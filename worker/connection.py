@@ -1,6 +1,7 @@
 """One Redis by its URL: how to reach it, and what its errors mean in plain words."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
@@ -33,6 +34,8 @@ from worker.errors import (
 from worker.timeouts import TooSlowError, bounded
 
 ANSWER_SECONDS = 60
+# Before 7.0 they do not say which subcommand.
+_LACKING = re.compile(r"run the '([^' ]+)' command")
 
 
 @dataclass(frozen=True)
@@ -110,6 +113,11 @@ class Endpoint:
         return f"{self._options.get('host', 'localhost')}:{self._options.get('port', 6379)}"
 
     @property
+    def user(self) -> str:
+        """The name that it is entered by."""
+        return str(self._options.get("username") or "default")
+
+    @property
     def encrypted(self) -> bool:
         """Whether the connection is TLS."""
         return issubclass(self._class, SSLConnection)
@@ -175,7 +183,7 @@ class Endpoint:
         ):
             return self.role.error(f"{the_redis} refuses the user name or password: check {setting}.")
         if isinstance(error, NoPermissionError):
-            return self.role.error(f"{the_redis} does not allow {doing}: {words}. {_way_out(words)}")
+            return self.role.error(f"{the_redis} does not allow {doing}: {words}. {_way_out(self.user, words)}")
         if isinstance(error, BusyLoadingError):
             return self.role.unavailable(f"{the_redis} is still loading its data: try again when it is done.")
         if isinstance(error, MasterDownError) or "NOMASTERLINK" in words:
@@ -210,8 +218,15 @@ def _cause(words: str) -> str:
     return words.rsplit("connecting to", 1)[-1].split(". ", 1)[-1].strip(". ") or "no connection"
 
 
-def _way_out(words: str) -> str:
-    """What helps against a refusal: `ping` tells, but for INFO, without which it cannot be asked."""
-    if "'info'" in words:
-        return "Give that user +info, then `python -m worker ping` shows what else it needs."
-    return "`python -m worker ping` shows the ACL line it needs."
+def _way_out(user: str, words: str) -> str:
+    """What helps against a refusal."""
+    keys = "access a key" in words or "access one of the keys" in words
+    lacking = _LACKING.search(words)
+    right = "~*" if keys else f"+{lacking[1].lower()}" if lacking else None
+    more = "`python -m worker ping` shows what else that user needs."
+    return f"Give it: {acl_line(user, right)}; {more}" if right else more
+
+
+def acl_line(user: str, rights: str) -> str:
+    """What whoever runs the server is to enter."""
+    return f"ACL SETUSER {user} {rights}"

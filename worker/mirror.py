@@ -18,7 +18,6 @@ from worker.replicating import Job, replicate
 from worker.request import Request
 from worker.surplus import Had, Surplus
 from worker.wire import Wire
-from worker.writing import temporary_key
 
 _LIBRARY_NAME = re.compile(rb"#!\S+[^\n]*\bname=(\S+)")
 # Of repl-diskless-load: with these a target keeps its old data until the new is there. Before 6.0 there was no other way.
@@ -42,7 +41,6 @@ def choose(settings: Settings, request: Request, manifest: Manifest, *, force: b
     endpoint = request.endpoint(settings)
     facts = read_facts(endpoint)
     _refuse_broker(settings, endpoint, facts)
-    _check_deletes(endpoint, facts)
     reason = _because_of_request(request) or _because_of_backup(manifest, facts)
     reason = reason or _because_of_target(endpoint, facts)
     if reason is None and not force and _replicas(endpoint):
@@ -83,16 +81,6 @@ def _refuse_broker(settings: Settings, endpoint: Endpoint, facts: Facts) -> None
                 "The broker runs on the target, and a mirror would delete the queue it came by: give the broker a Redis "
                 "of its own, or choose the mode overwrite."
             )
-
-
-def _check_deletes(endpoint: Endpoint, facts: Facts) -> None:
-    """Whether looking for keys and deleting them is allowed, asked in ways that delete nothing."""
-    with (
-        endpoint.translated("a mirror (it was asked whether keys may be looked for and deleted)"),
-        Wire(endpoint) as wire,
-    ):
-        wire.ask(b"SCAN", b"0", b"COUNT", b"1")
-        wire.ask(facts.delete, temporary_key())
 
 
 def _because_of_request(request: Request) -> str | None:

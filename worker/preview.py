@@ -106,9 +106,9 @@ class Look:
         """What a restore would refuse at once, as a sentence."""
         request, manifest = self._request, self._manifest
         try:
-            databases = request.databases_of(manifest)
-            self._absent = self._target.absent(databases)
-            self._target.check(manifest.rdb_version, databases)
+            demand = request.demand(manifest)
+            self._absent = self._target.absent(demand.databases)
+            self._target.check(demand)
             if request.deletes:
                 self._piecemeal = mirror.choose(settings, request, manifest, force=False)
         except (RefusedError, TargetError) as error:

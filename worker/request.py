@@ -4,11 +4,12 @@ from typing import BinaryIO, Literal
 
 from pydantic import Field
 
-from worker import artifact
+from worker import artifact, rights
 from worker.errors import RefusedError
 from worker.manifest import Manifest
 from worker.redirection import Redirected, Redirection
 from worker.selection import Selected, Selection
+from worker.target import Demand
 from worker.writing import Mode
 
 WrittenKind = Literal["new", "differs", "expiry"]
@@ -39,6 +40,17 @@ class Request(Selection, Redirection):
                 "the backup's database first, as in --map-db 0:5."
             )
         return self.mapped([db for db in manifest.keys_by_db if self.databases is None or db in self.databases])
+
+    def demand(self, manifest: Manifest) -> Demand:
+        """What the target would be given of a backup. Raises what `databases_of` raises."""
+        kinds = {kind for db in manifest.keys_by_db.values() for kind in db}
+        return Demand(
+            manifest.rdb_version,
+            self.databases_of(manifest),
+            frozenset(kinds if self.types is None else kinds & self.types),
+            rights.TO_DELETE if self.deletes else (),
+            "a mirror" if self.deletes else "a restore",
+        )
 
     def expected_keys(self, manifest: Manifest) -> int | None:
         """How many keys of the backup are meant; None where only a look at each tells."""

@@ -76,7 +76,7 @@ def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress
         if warning := warning_of(manifest):
             report.warn(warning)
         _end_left(settings, endpoint, target)
-        target.check(manifest.rdb_version, arguments.databases_of(manifest))
+        target.check(arguments.demand(manifest))
         _check_fresh(settings, arguments, (file, manifest), target, progress)
         reason = (
             mirror.choose(settings, arguments, manifest, force=arguments.force) if arguments.mode == "mirror" else None

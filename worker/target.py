@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 
 from redis.exceptions import ResponseError
 
+from worker import rights
 from worker.aftermath import Watch
 from worker.connection import Endpoint
 from worker.entries import EntryStream
@@ -37,6 +39,21 @@ _LEFT_ALONE = (
 )
 
 
+@dataclass(frozen=True)
+class Demand:
+    """What a target would be given."""
+
+    rdb_version: int | None
+    """Of the payloads; None where it is given values."""
+    databases: list[int]
+    """That are written."""
+    types: frozenset[str] = frozenset()
+    """Of keys."""
+    besides: tuple[str, ...] = ()
+    """Rights that are needed for more than writing those."""
+    doing: str = "a restore"
+
+
 class Target:
     """A Redis that a restore writes into."""
 
@@ -49,8 +66,11 @@ class Target:
         self._facts: Facts | None = None
         self._fits: dict[int | None, Fit] = {}
 
-    def check(self, rdb_version: int | None, databases: list[int]) -> None:
-        """Whether the target would take it all, found out without writing anything. RefusedError says why not."""
+    def check(self, demand: Demand) -> None:
+        """Whether the target would take it all, found out without writing anything.
+
+        RefusedError says why not, and TargetError which rights are lacking.
+        """
         facts = self._facts = settled(self._endpoint)
         if facts.cluster:
             raise RefusedError("The target is a node of a cluster: name a server that holds all the keys itself.")
@@ -61,12 +81,18 @@ class Target:
             self._endpoint.translated("a restore (it was asked whether it would take one)"),
             Wire(self._endpoint) as wire,
         ):
-            for db in _absent(wire, databases):
+            for db in _absent(wire, demand.databases):
                 raise RefusedError(
                     f"The target has no database {db}: raise `databases` in its configuration, or leave it out with --db."
                 )
             wire.ask(b"SELECT", b"0")
-            self._check_writes(wire, rdb_version)
+            self._check_rights(wire, demand)
+            self._check_writes(wire, demand.rdb_version)
+
+    def _check_rights(self, wire: Wire, demand: Demand) -> None:
+        loads = self._fit(wire, demand.rdb_version).version
+        writing = rights.to_write(self._mode, demand.types, loads, demand.rdb_version)
+        rights.check(self._endpoint, demand.doing, [*writing, *demand.besides])
 
     def _check_writes(self, wire: Wire, rdb_version: int | None) -> None:
         """Whether writing is allowed and possible, asked in ways that write nothing.

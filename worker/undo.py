@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from worker import artifact, catalogue, libraries, lock
+from worker import artifact, catalogue, libraries, lock, rights
 from worker.check import check
 from worker.config import Settings
 from worker.errors import BackupSystemError, IncompleteError, NotFoundError, RefusedError
@@ -24,7 +24,7 @@ from worker.progress import Progress, both
 from worker.report import Report, on_their_way
 from worker.restore import RestoreArguments
 from worker.storage import Folder, open_storage
-from worker.target import Target
+from worker.target import Demand, Target
 from worker.wayback import Outcome, WayBack, takes_payloads
 
 log = structlog.get_logger()
@@ -120,7 +120,9 @@ def _undo(storage: Folder, kept: Manifest, fence: Fence, progress: Progress, *, 
             reader = artifact.reader(chunks, kept.data_format, values=fit is not None)
             return Pairs(plan, reader, fit)
 
-        target.check(kept.rdb_version if takes_payloads(facts) else None, sorted(kept.keys_by_db))
+        version = kept.rdb_version if takes_payloads(facts) else None
+        needed = rights.TO_LOOK + (rights.TO_DELETE if plan.everything else rights.TO_DELETE[:1])
+        target.check(Demand(version, sorted(kept.keys_by_db), besides=needed, doing="an undo"))
         pairs(None).check()
         sides = pairs(target.fit(backup.rdb_version))
         report, expected = target.report, told.expected_keys(backup)

@@ -1,6 +1,7 @@
 """`ping`: what we may do at the source."""
 
 from worker.config import load
+from worker.connection import acl_line
 from worker.console import facts, show, size
 from worker.ping import ping
 from worker.shell.performing import Data, looked_up, verb
@@ -24,7 +25,15 @@ def pinged(data: Data) -> None:
         ("Engine", f"{data['engine']['name']} ({data['engine']['reason']})"),
         ("Backup", "allowed" if data["may_backup"] else "not allowed"),
         ("Restore", "allowed" if data["may_restore"] else "not allowed"),
+        *((name[:1].upper() + name[1:], _told(data["user"], one)) for name, one in data["rights"].items()),
     ]
-    for purpose, words in data["missing_acl"].items():
-        rows.append((f"For {purpose}", f"ACL SETUSER <user> {words}"))
     facts(rows)
+
+
+def _told(user: str, right: Data) -> str:
+    """Whether an operation is allowed, and what to enter where it is not."""
+    if right["why"]:
+        return f"not possible: {right['why']}"
+    if right["missing"]:
+        return f"not allowed: {acl_line(user, right['missing'])}"
+    return f"allowed, and better with {right['better']}" if right["better"] else "allowed"
