@@ -21,7 +21,7 @@ from redis.exceptions import (
 )
 from redis.retry import Retry
 
-from worker import sentinel
+from worker import sentinel, tls
 from worker.errors import (
     BackupSystemError,
     SourceError,
@@ -31,11 +31,17 @@ from worker.errors import (
     TemporaryError,
     UsageError,
 )
-from worker.timeouts import TooSlowError, bounded
+from worker.timeouts import PlainError, TooSlowError, bounded
 
 ANSWER_SECONDS = 60
+_HUNG_UP = ("reset", "closed", "not the protocol", "Broken pipe")
+"""In words about a peer that has met what it does not speak."""
 # Before 7.0 they do not say which subcommand.
 _LACKING = re.compile(r"run the '([^' ]+)' command")
+
+
+class ElsewhereError(ResponseError):
+    """What a node of a cluster answers of keys that are, or are to be, at another one."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,8 @@ class Endpoint:
         """Whether it is asked as fast as it can be, whoever else asks it."""
         self._place: sentinel.Place | None = None
         """Where Sentinels say that it is; asked once, so that all connections of a run lead to one server."""
+        self.has_answered = False
+        """Whether it has ever said anything that a Redis says."""
         try:
             self._watched = sentinel.parsed(url) if sentinel.is_watched(url) else None
             plain = self._watched.url if self._watched else url
@@ -96,6 +104,9 @@ class Endpoint:
             path = self._options.get(option)
             if path and not os.access(str(path), os.R_OK):
                 raise UsageError(f"The setting {self.role.setting} names a file that cannot be read: {option}={path}.")
+        names = ("ssl_certfile", "ssl_keyfile", "ssl_password", "ssl_ca_certs")
+        if fault := tls.fault_of_files(*(self._options.get(name) for name in names)):
+            raise UsageError(f"The setting {self.role.setting} cannot be used: {fault}.")
 
     def within(self, seconds: float) -> "Endpoint":
         """The same, asked with less patience: for what only would be good to know."""
@@ -167,9 +178,7 @@ class Endpoint:
         except RedisError as error:
             raise self._translate(error, doing) from None
         except OSError as error:
-            raise self.role.unavailable(
-                f"{self._the_redis} broke the connection while {doing}: {error.strerror or error}."
-            ) from None
+            raise self._broken(error, doing) from None
 
     @property
     def _the_redis(self) -> str:
@@ -193,28 +202,51 @@ class Endpoint:
         if isinstance(error, redis.TimeoutError):
             return self.role.unavailable(f"{the_redis} {self._delay(error, doing)}")
         if isinstance(error, ResponseError):
-            return self.role.error(f"{the_redis} answered {words!r} while {doing}.")
+            return self.role.error(f"{the_redis} {_told(error, doing)}")
         if isinstance(error, redis.ConnectionError):
-            return self.role.unavailable(
-                f"{the_redis} cannot be reached ({_cause(words)}): is it running, and is {setting} right?"
-            )
+            told = self._of_tls(error) or f"cannot be reached ({_cause(words)}): is it running, and is {setting} right?"
+            return self.role.unavailable(f"{the_redis} {told}")
         return self.role.error(f"{the_redis} failed while {doing}: {type(error).__name__}.")
+
+    def _broken(self, error: OSError, doing: str) -> BackupSystemError:
+        told = self._of_tls(error) or f"broke the connection while {doing}: {error.strerror or error}."
+        return self.role.unavailable(f"{self._the_redis} {told}")
+
+    def _of_tls(self, error: Exception) -> str | None:
+        """What is wrong about TLS, where that is why nothing ever came; it goes on behind the name."""
+        setting, words = self.role.setting, str(error)
+        if isinstance(error, PlainError):
+            return tls.no_tls(setting)
+        if self.has_answered or "path" in self._options or (self._watched and not self._place):
+            return None
+        if self.encrypted:
+            certified = bool(self._options.get("ssl_certfile"))
+            return tls.explained(words, setting, certified=certified) if tls.is_meant(words) else None
+        if any(one in words for one in _HUNG_UP) and tls.is_spoken(*self._host_and_port()):
+            return f"speaks TLS: write rediss:// in place of redis:// in {setting}."
+        return None
+
+    def _host_and_port(self) -> sentinel.Place:
+        return self._place or (str(self._options.get("host", "localhost")), int(self._options.get("port", 6379)))
 
     def _delay(self, error: redis.TimeoutError, doing: str) -> str:
         if isinstance(error, TooSlowError):
             return f"{error} while {doing}: is the network slow, or is it overloaded?"
-        hint = (
-            "does it speak TLS there, as rediss:// says?"
-            if self.encrypted
-            else "is it overloaded, or the network slow?"
-        )
-        return f"did not answer in time while {doing}: {hint}"
+        return f"did not answer in time while {doing}: is it overloaded, or the network slow?"
+
+
+def _told(error: ResponseError, doing: str) -> str:
+    """An error reply, behind the name of who gave it."""
+    if not isinstance(error, ElsewhereError):
+        return f"answered {str(error)!r} while {doing}."
+    return (
+        f"is a node of a cluster, and {doing} needs slots that it has not ({error}): name the node that has "
+        "them, or a server that holds all the keys itself."
+    )
 
 
 def _cause(words: str) -> str:
     """The reason in a redis-py sentence such as `Error 111 connecting to host:1. Connection refused.`"""
-    if "SSL" in words or "certificate" in words:
-        return "TLS: " + words.rsplit("] ", maxsplit=1)[-1].split(" (_ssl", maxsplit=1)[0].strip(". ")
     return words.rsplit("connecting to", 1)[-1].split(". ", 1)[-1].strip(". ") or "no connection"
 
 
@@ -224,7 +256,7 @@ def _way_out(user: str, words: str) -> str:
     lacking = _LACKING.search(words)
     right = "~*" if keys else f"+{lacking[1].lower()}" if lacking else None
     more = "`python -m worker ping` shows what else that user needs."
-    return f"Give it: {acl_line(user, right)}; {more}" if right else more
+    return f"Give that with `{acl_line(user, right)}`; {more}" if right else more
 
 
 def acl_line(user: str, rights: str) -> str:

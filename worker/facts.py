@@ -74,9 +74,17 @@ class Facts:
 
 
 def read_facts(endpoint: Endpoint) -> Facts:
-    """Ask the server for INFO. Raises the endpoint's errors."""
+    """Ask the server for INFO. Raises the endpoint's errors, also of a Sentinel, which is none."""
     with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
-        return facts_of(wire)
+        told = info(wire)
+    # As Redis says it, or Valkey.
+    if "sentinel" in (told.get("redis_mode"), told.get("server_mode")):
+        scheme, role = "rediss" if endpoint.encrypted else "redis", endpoint.role
+        raise role.error(
+            f"The {role.name} at {endpoint.address} is a Sentinel, which holds no data: write "
+            f"{scheme}+sentinel://{endpoint.address}/NAME/0 in {role.setting}, with the name that it knows your Redis by."
+        )
+    return _facts(told)
 
 
 def facts_of(wire: Wire) -> Facts:

@@ -11,19 +11,28 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
+from redis.connection import Connection
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from worker import tls
 from worker.proof import Proof, undisputed
 
 # A peer that is slower than this is as good as gone; the slowest link worth having does more.
 LEAST_BYTES_A_SECOND = 1024
 TLS_BYTES = 32 * 1024
+HANDSHAKE_SECONDS = 3
+"""From then on it is doubted that a port speaks TLS at all."""
 
 _T = TypeVar("_T")
 
 
 class TooSlowError(RedisTimeoutError):
     """Bytes came, or were taken, but so few that it would never end; its words go on behind the name of the peer."""
+
+
+class PlainError(RedisConnectionError):
+    """TLS was begun with a port that speaks none."""
 
 
 class Rate:
@@ -153,6 +162,15 @@ class _Bounded:
 
     def _wrap_socket_with_ssl(self, held: socket.socket) -> Any:
         # The handshake of TLS takes a socket's timeout as the time for all of it.
+        held.settimeout(min(self._left, HANDSHAKE_SECONDS))
+        try:
+            return super()._wrap_socket_with_ssl(held)  # type: ignore[misc]
+        except TimeoutError:
+            held.close()
+        if tls.is_plain(self.host, self.port):  # type: ignore[attr-defined]
+            raise PlainError("no TLS")
+        # It is only busy: what was begun cannot be gone on with.
+        held = Connection._connect(self)  # type: ignore[arg-type, no-untyped-call]
         held.settimeout(self._left)
         return super()._wrap_socket_with_ssl(held)  # type: ignore[misc]
 

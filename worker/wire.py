@@ -23,7 +23,7 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from worker.connection import Endpoint
+from worker.connection import ElsewhereError, Endpoint
 from worker.timeouts import BoundedSocket
 
 READ_BYTES = 256 * 1024
@@ -33,7 +33,7 @@ ASKED: Counter[str] = Counter()
 """How many commands this process has awaited the replies of, by the server's address."""
 BROKEN = (RedisError, OSError)
 """What a connection raises that breaks, or gets no answer."""
-OF_THE_SERVER = (BusyLoadingError, MasterDownError, AuthenticationError)
+OF_THE_SERVER = (BusyLoadingError, MasterDownError, AuthenticationError, ElsewhereError)
 """Error replies to a question about one key that would be the same for any other."""
 
 
@@ -60,7 +60,7 @@ class Wire:
     """A connection for packed commands. Raises redis errors: use within `Endpoint.translated`."""
 
     def __init__(self, endpoint: Endpoint, db: int = 0) -> None:
-        self._address = endpoint.address
+        self._endpoint, self._address = endpoint, endpoint.address
         self._connection = endpoint.connect(db)
         # redis-py offers no public way to the socket of a connection that it has logged in.
         self._socket: BoundedSocket = self._connection._sock
@@ -173,6 +173,7 @@ class Wire:
         received = self.receive()
         if not received:
             raise RedisConnectionError("the server closed the connection")
+        self._endpoint.has_answered = True
         return received
 
     def _feed(self, received: bytes) -> None:
@@ -260,6 +261,7 @@ _ERRORS: dict[str, type[RedisError]] = {
     "LOADING": BusyLoadingError,
     "MASTERDOWN": MasterDownError,
     "NOAUTH": AuthenticationError,
+    **dict.fromkeys(("MOVED", "ASK", "CLUSTERDOWN", "CROSSSLOT", "TRYAGAIN"), ElsewhereError),
 }
 
 
