@@ -31,8 +31,8 @@ LAYERS = {
     "the ends of the pipe": (
         "worker.sources worker.completeness worker.aftermath worker.footprint worker.needs worker.headroom worker.compare worker.differences worker.longstring worker.live worker.leftalone worker.modules worker.primary worker.keyset worker.libraries worker.target worker.rights worker.loadable worker.writing worker.payloads worker.flow worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
     ),
-    "a Redis": "worker.fence worker.lease worker.broker worker.pace worker.facts worker.wire worker.connection worker.timeouts",
-    "ground": "worker.behalf worker.digest worker.buckets worker.scratch worker.aside worker.tally worker.entries worker.meter worker.progress worker.globs worker.sentinel worker.process worker.proof worker.logs worker.config worker.fields worker.faults",
+    "a Redis": "worker.fence worker.lease worker.broker worker.pace worker.facts worker.slots worker.wire worker.connection worker.timeouts",
+    "ground": "worker.behalf worker.digest worker.buckets worker.scratch worker.aside worker.tally worker.entries worker.meter worker.progress worker.globs worker.sentinel worker.tls worker.process worker.proof worker.logs worker.config worker.fields worker.faults",
     "errors": "worker.errors",
     "the version": "worker",
 }
@@ -49,7 +49,7 @@ HOMES = {
     "waitress": "web.__main__",
     "werkzeug": "web",
     "redis": (
-        "worker.timeouts worker.sentinel worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.rights worker.backup "
+        "worker.timeouts worker.sentinel worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.rights worker.slots worker.backup "
         "worker.mirror worker.handover worker.primary worker.promotion"
     ),
     "hiredis": "worker.wire worker.primary",

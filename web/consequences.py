@@ -99,7 +99,7 @@ def in_any_case(manifest: Manifest, told: dict[str, Any]) -> str:
             ("Also where the target has replicas, which load the backup as well.", mirror),
             (
                 "Also though the backup is partial, and the keys that it lacks are deleted.",
-                mirror and manifest.kind == "partial",
+                mirror and manifest.lacks_keys,
             ),
         )
         if true
@@ -140,8 +140,9 @@ def _notes(manifest: Manifest, told: dict[str, Any], target: str | None) -> Iter
         are = "are" if several else "is"
         what = f"{are} left out, for only a part is restored" if part else f"{are} restored as well"
         yield f"Its {libraries} {what}."
-    if manifest.kind == "partial":
-        yield "Mind that this backup is partial: it does not hold all the keys that there were."
+    if manifest.lacks_keys:
+        what = "partial" if manifest.kind == "partial" else "a part"
+        yield f"Mind that this backup is {what}: it does not hold all the keys that there were."
     if manifest.source.address and target and manifest.source.address != target:
         yield f"Mind that this backup is of another server, {manifest.source.address}."
     missing = sorted(set(told.get("databases") or ()) - set(manifest.keys_by_db))

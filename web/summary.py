@@ -50,7 +50,7 @@ class Situation:
     missing: str | None = None
     """The folder of the storage, where it is not there."""
     partial: Manifest | None = None
-    """The newest partial backup of this source."""
+    """The newest backup of this source that lacks keys."""
     ahead: list[Manifest] = field(default_factory=list)
     """Backups that are dated in the future."""
 
@@ -141,8 +141,9 @@ def _backups(situation: Situation) -> Iterator[Finding]:
     failed = last_failure(memory.backups, newest)
     partial = _last_as_partial(situation.partial, newest, failed)
     if partial is not None:
+        what = "partial" if partial.kind == "partial" else "a part"
         text = f"{partial.warnings[0]} {partial.name} holds what could be read, and counts as no backup."
-        yield Finding("bad", "The last backup is partial", text)
+        yield Finding("bad", f"The last backup is {what}", text)
     elif failed is not None:
         words = "was interrupted" if failed.state == "INTERRUPTED" else "failed"
         at = failed.ended_at or failed.queued_at

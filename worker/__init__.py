@@ -19,7 +19,7 @@ Redis    sources/ and completeness.py (is it all) and formats/ at one end, targe
          flow.py (batches on their way), fence.py (only while the lock is ours),
          loadable.py (what the target loads), report.py, globs.py at the other;
          room.py, needs.py, footprint.py, headroom.py, sampling.py (its memory), aftermath.py (what befell it meanwhile)
-ground   broker.py, connection.py, sentinel.py (where it is now), wire.py, timeouts.py (bounded waits), process.py, proof.py, facts.py, pace.py (beside live traffic), entries.py, progress.py;
+ground   broker.py, connection.py, sentinel.py (where it is now), tls.py (why it is not), wire.py, timeouts.py (bounded waits), process.py, proof.py, facts.py, slots.py (of a cluster's node), pace.py (beside live traffic), entries.py, progress.py;
          config.py (settings), fields.py (what each may be), faults.py (what is wrong with it, in words), errors.py
 """
 

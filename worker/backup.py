@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import ResponseError
 
-from worker import __version__, artifact, catalogue, lock, sources
+from worker import __version__, artifact, catalogue, lock, slots, sources
 from worker.behalf import asker, trigger_of
 from worker.completeness import Watch
 from worker.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
@@ -42,6 +42,8 @@ from worker.storage import Folder, open_storage
 from worker.tally import Counted, Tally
 from worker.wire import Wire
 
+_SLOTS_SHOWN = 100
+
 
 class BackupArguments(BaseModel):
     """What a backup may be told; what is left out comes from the settings."""
@@ -67,12 +69,14 @@ class _Plan:
     databases: frozenset[int] | None
     wanted: sources.Wanted
     choice: sources.Choice
+    slots: str | None = None
+    """Of a node of a cluster, where it tells."""
 
 
 def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -> dict[str, Any]:
     """Back the source up: the new manifest as a dict, or `{"skipped": why}` while a young enough backup exists.
 
-    One of kind `partial` is no success: `check_complete` says so. Raises UsageError, SourceError, StorageError or
+    One of kind `partial` is no success: `check_complete` says so. One of kind `part` is, and counts for nothing. Raises UsageError, SourceError, StorageError or
     FormatError, and BusyError while another is being made (LostError where another may have been, while this one stood
     still); then nothing is left in storage.
     """
@@ -148,7 +152,8 @@ def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:
     numbers = sorted(databases if databases is not None else {0, *facts.keys})
     wanted = sources.Wanted(arguments.engine or settings.backup_engine, data_format, numbers)
     choice = sources.choose(endpoint, facts, wanted)
-    return _Plan(endpoint, facts, data_format, COMPRESSIONS[chosen], databases, wanted, choice)
+    had = slots.of_node(endpoint) if facts.cluster else None
+    return _Plan(endpoint, facts, data_format, COMPRESSIONS[chosen], databases, wanted, choice, had)
 
 
 def _other_plan(plan: _Plan, error: SourceError) -> _Plan | None:
@@ -204,9 +209,9 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
         for chunk in stored.watch(plan.compression.compress(told(raw.watch(dump)))):
             draft.write(chunk)
     unreadable = getattr(stream, "unreadable", None) or _unknown_types(tally)
-    missing = _missing(plan, watch, tally)
+    missing, part = _missing(plan, watch, tally), _part(plan)
     return {
-        "kind": "partial" if missing else "backup",
+        "kind": "partial" if missing else "part" if part else "backup",
         "data_format": plan.format,
         "rdb_version": stream.rdb_version if plan.format == "rdb" else None,
         "consistency": plan.choice.source.consistency,
@@ -225,6 +230,7 @@ def _fill(draft: Draft, plan: _Plan, began: datetime, progress: Progress) -> dic
         "tool_version": __version__,
         "warnings": [
             *([missing] if missing else []),
+            *([part] if part else []),
             *_stale(plan),
             *([f"Its keys could not be counted: {unreadable}."] if unreadable else []),
         ],
@@ -257,6 +263,25 @@ def _stale(plan: _Plan) -> Iterator[str]:
             f"The source at {plan.endpoint.address} is a replica that lost the link to its primary while it was read: what was "
             "written there since is not in this backup."
         )
+
+
+def _part(plan: _Plan) -> str | None:
+    """Why a backup is only one of several that make a whole, as sentences; None where the source has all the keys."""
+    if not plan.facts.cluster:
+        return None
+    had, has = plan.slots, slots.of_node(plan.endpoint)
+    if had is None or has is None:
+        told = "does not tell which slots it has, for which this user needs +cluster|nodes"
+    elif had != has:
+        told = f"had other slots when this began ({had[:_SLOTS_SHOWN]}) than when it ended ({has[:_SLOTS_SHOWN]})"
+    elif (number := slots.count(had)) == slots.ALL:
+        return None
+    else:
+        told = f"has {number:,} of the {slots.ALL:,} slots ({had[:_SLOTS_SHOWN]})"
+    return (
+        f"It is a part: the source at {plan.endpoint.address} is one node of a cluster and {told}. Back up each of the other "
+        "nodes by its own address."
+    )
 
 
 def _check_sender(plan: _Plan) -> None:
@@ -301,6 +326,7 @@ def _origin(plan: _Plan) -> Origin:
         version=plan.facts.version,
         run_id=plan.facts.run_id,
         databases=sorted(plan.databases) if plan.databases is not None else None,
+        slots=plan.slots,
         **replicated,
     )
 
@@ -309,8 +335,6 @@ def _warnings(plan: _Plan, broker_url: str) -> list[str]:
     found = [*plan.choice.warnings, *getattr(plan.choice.source, "warnings", [])]
     if not sum(plan.facts.keys.values()):
         found.append("The source held no key at all.")
-    if plan.facts.cluster:
-        found.append("The source is one node of a cluster: only the keys of its own slots are in this backup.")
     # A broker that is away is no reason to fail: the shell works without one.
     with suppress(BackupSystemError):
         if read_facts(Endpoint(broker_url, BROKER)).run_id == plan.facts.run_id:

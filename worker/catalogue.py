@@ -43,8 +43,8 @@ class Damaged:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """What is in storage, newest first: the backups, and apart from them those of kind `undo` and of kind `partial`, and
-    whatever is dated in the future.
+    """What is in storage, newest first: the backups, and apart from them those of kind `undo`, those that lack keys (`partial`,
+    `part`), and whatever is dated in the future.
     """
 
     backups: list[Manifest]
@@ -104,7 +104,7 @@ def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
     """
     if name == LATEST:
         there = read(storage)
-        found = newest(there.backups or [one for one in there.ahead if one.kind != "partial"], scope)
+        found = newest(there.backups or [one for one in there.ahead if not one.lacks_keys], scope)
         if found is None:
             raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
         return found
@@ -201,7 +201,7 @@ def read(storage: Folder) -> Catalogue:
     now = datetime.now(UTC)
     undos, others = ([one for one in found if (one.kind == "undo") == is_undo] for is_undo in (True, False))
     ahead, come = ([one for one in others if one.is_ahead(now) == is_ahead] for is_ahead in (True, False))
-    partials, backups = ([one for one in come if (one.kind == "partial") == is_one] for is_one in (True, False))
+    partials, backups = ([one for one in come if one.lacks_keys == is_one] for is_one in (True, False))
     warnings += [of_ahead(one) for one in (*ahead, *undos) if one.is_ahead(now)]
     return Catalogue(backups, problems, undos, partials, ahead, damaged, warnings)
 

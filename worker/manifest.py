@@ -39,6 +39,8 @@ class Origin(BaseModel):
     replication_offset: int | None = None
     databases: list[int] | None = None
     """The databases that were asked for; None for all."""
+    slots: str | None = None
+    """Of a node of a cluster: those it had, such as `0-5460,9000`; None for a server that holds all the keys itself."""
 
 
 def _plausible(moment: datetime) -> datetime:
@@ -87,9 +89,9 @@ class Manifest(BaseModel):
     format: Literal[1, 2] = FORMAT
     name: str
     created_at: Moment
-    kind: Literal["backup", "adopted", "undo", "partial"] = "backup"
+    kind: Literal["backup", "adopted", "undo", "partial", "part"] = "backup"
     """`undo`: what a restore was about to touch, as it was before. `partial`: what could be read while the source lost its
-    data; its first warning says why. It counts as no backup."""
+    data. `part`: what one node of a cluster has. Of both the first warning says why, and they count as no backup."""
     trigger: Trigger = "schedule"
     """Whether a schedule asked for it, or somebody by hand: those push out none of a schedule's."""
     asked_by: str | None = None
@@ -140,6 +142,11 @@ class Manifest(BaseModel):
         """Backups of one scope can stand for each other."""
         databases = self.source.databases
         return Scope(self.source.address, None if databases is None else tuple(sorted(databases)))
+
+    @property
+    def lacks_keys(self) -> bool:
+        """Whether there were keys that it does not hold: then it stands for no backup."""
+        return self.kind in ("partial", "part")
 
     @property
     def names_only(self) -> bool:

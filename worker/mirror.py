@@ -15,7 +15,7 @@ from worker.facts import Facts, info, number, read_facts
 from worker.keyset import KeySet
 from worker.manifest import Manifest
 from worker.replicating import Job, replicate
-from worker.request import Request
+from worker.request import Request, lacking
 from worker.surplus import Had, Surplus
 from worker.wire import Wire
 
@@ -32,9 +32,9 @@ def choose(settings: Settings, request: Request, manifest: Manifest, *, force: b
     """
     if request.kinds is not None:
         raise UsageError("A mirror is of all keys: leave the kinds out, or choose the mode overwrite.")
-    if manifest.kind == "partial" and not force:
+    if manifest.lacks_keys and not force:
         raise RefusedError(
-            f"{manifest.name} is partial, and a mirror would delete what it does not hold: choose the mode overwrite, or "
+            f"{manifest.name} is {lacking(manifest)}, and a mirror would delete what it does not hold: choose the mode overwrite, or "
             "say --force (`force` in a call).",
             risk="partial",
         )
@@ -98,7 +98,7 @@ def _because_of_backup(manifest: Manifest, facts: Facts) -> str | None:
     reasons = {
         "the backup is no RDB file": manifest.data_format != "rdb",
         "the backup is of some databases only": origin.databases is not None,
-        "the backup is partial": manifest.kind == "partial",
+        f"the backup is {lacking(manifest)}": manifest.lacks_keys,
         "the backup was adopted, so nobody knows whether a server wrote it": manifest.kind == "adopted",
         "the backup holds data of modules": "module" in types or manifest.module_data,
         "the backup is of a server of another make": origin.server != facts.server,

@@ -112,7 +112,9 @@ class Stored:
     def covers(self, db: int) -> bool:
         """Not where only other databases were backed up, only the keys that a restore touched, or not all of them."""
         databases = self._manifest.source.databases
-        return self._manifest.kind not in ("undo", "partial") and (databases is None or db in databases)
+        return (
+            self._manifest.kind != "undo" and not self._manifest.lacks_keys and (databases is None or db in databases)
+        )
 
     def databases(self) -> list[int]:
         """As its manifest says."""

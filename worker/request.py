@@ -77,9 +77,14 @@ def stream_of(file: BinaryIO, manifest: Manifest, request: Request, at: float, *
 
 def warning_of(manifest: Manifest) -> str | None:
     """What is to be known of a backup before it is restored."""
-    if manifest.kind != "partial":
+    if not manifest.lacks_keys:
         return None
-    return f"{manifest.name} is partial: it does not hold all the keys that there were."
+    return f"{manifest.name} is {lacking(manifest)}: it does not hold all the keys that there were."
+
+
+def lacking(manifest: Manifest) -> str:
+    """What a backup is that lacks keys, behind an `is`."""
+    return "partial" if manifest.kind == "partial" else "a part"
 
 
 def check_readable(manifest: Manifest) -> None:

@@ -56,6 +56,7 @@ class _Seen:
 
     kept: int = 0
     partials: int = 0
+    parts: int = 0
     holds_keys: bool = False
 
 
@@ -89,7 +90,7 @@ def decide(backups: list[Manifest], undos: list[Manifest], policy: Policy, now: 
 
     In the order of age, newest first, and then the undos, which push out nothing. What is dated in the future counts for
     nothing. Of each pool the newest that holds keys stays: seven backups of an emptied server must not push out the last
-    good one. Partial ones push out nothing but each other.
+    good one. Partial ones push out nothing but each other, and neither do parts.
     """
     look = _Look(policy, now, _certain(backups, now))
     ways_back = [_decide_undo(one, look) for one in _newest_first(undos)]
@@ -110,7 +111,7 @@ def replacements(decisions: list[Decision]) -> list[Manifest]:
     """The newest backup of each pool that loses one: of good ones if it has any."""
     losing = {pool_of(one.manifest) for one in decisions if not one.keep and one.manifest.kind != "undo"}
     newest: dict[Pool, Manifest] = {}
-    for kinds in (("backup", "adopted"), ("partial",)):
+    for kinds in (("backup", "adopted"), ("part",), ("partial",)):
         for one in decisions:
             pool = pool_of(one.manifest)
             if one.counts and one.manifest.kind in kinds and pool in losing:
@@ -171,6 +172,11 @@ def _decide(manifest: Manifest, look: _Look) -> Decision:
         which = f"{'one of' if keep else 'older than'} the {PARTIALS_KEPT} newest such {pool.words}"
         return Decision(manifest, keep, f"partial, {which}", counts=keep)
     most = max(look.policy.keep if pool.maker == _SCHEDULE else look.policy.keep_manual, 1)
+    if manifest.kind == "part":
+        seen.parts += 1
+        keep = seen.parts <= most
+        which = f"{'one of' if keep else 'older than'} the {most} newest such {pool.words}"
+        return Decision(manifest, keep, f"a part, {which}", counts=keep)
     if seen.kept < most:
         seen.kept += 1
         reason = f"one of the {most} newest {pool.words}"

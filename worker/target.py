@@ -73,7 +73,11 @@ class Target:
         """
         facts = self._facts = settled(self._endpoint)
         if facts.cluster:
-            raise RefusedError("The target is a node of a cluster: name a server that holds all the keys itself.")
+            raise RefusedError(
+                "The target is a node of a cluster, which takes only the keys of its own slots, and restoring into all nodes "
+                "at once is not built yet: restore into a server that holds all the keys itself. From there "
+                "`redis-cli --cluster import` takes them into a cluster."
+            )
         if facts.role != "master":
             left = "" if facts.primary_link_up else _LEFT_ALONE
             raise RefusedError(f"The target is a replica, which takes no writes: name its primary.{left}")

@@ -100,7 +100,7 @@ def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
     databases = one.source.databases
     part = "" if databases is None else f" db {','.join(map(str, databases))}"
     origin = one.kind if one.kind == "adopted" else f"{one.source.address}{part}"
-    origin += " (partial)" if one.kind == "partial" else ""
+    origin += f" ({one.kind})" if one.lacks_keys else ""
     verified = "yes" if one.verified_at else "no"
     return (
         one.name,
