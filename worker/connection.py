@@ -44,6 +44,10 @@ class ElsewhereError(ResponseError):
     """What a node of a cluster answers of keys that are, or are to be, at another one."""
 
 
+class SentinelError(ResponseError):
+    """What answers is no server that holds keys."""
+
+
 @dataclass(frozen=True)
 class Role:
     """What a Redis is to us: its name in sentences, its setting, and the errors that it raises."""
@@ -202,11 +206,26 @@ class Endpoint:
         if isinstance(error, redis.TimeoutError):
             return self.role.unavailable(f"{the_redis} {self._delay(error, doing)}")
         if isinstance(error, ResponseError):
-            return self.role.error(f"{the_redis} {_told(error, doing)}")
+            return self.role.error(f"{the_redis} {self._told(error, doing)}")
         if isinstance(error, redis.ConnectionError):
             told = self._of_tls(error) or f"cannot be reached ({_cause(words)}): is it running, and is {setting} right?"
             return self.role.unavailable(f"{the_redis} {told}")
         return self.role.error(f"{the_redis} failed while {doing}: {type(error).__name__}.")
+
+    def _told(self, error: ResponseError, doing: str) -> str:
+        """An error reply, behind the name of who gave it."""
+        if isinstance(error, SentinelError):
+            scheme = "rediss" if self.encrypted else "redis"
+            return (
+                f"is a Sentinel, which holds no data: write {scheme}+sentinel://{self.address}/NAME/0 in "
+                f"{self.role.setting}, with the name that it knows your Redis by."
+            )
+        if isinstance(error, ElsewhereError):
+            return (
+                f"is a node of a cluster, and {doing} needs slots that it has not ({error}): name the node that has them, or "
+                "a server that holds all the keys itself."
+            )
+        return f"answered {str(error)!r} while {doing}."
 
     def _broken(self, error: OSError, doing: str) -> BackupSystemError:
         told = self._of_tls(error) or f"broke the connection while {doing}: {error.strerror or error}."
@@ -233,16 +252,6 @@ class Endpoint:
         if isinstance(error, TooSlowError):
             return f"{error} while {doing}: is the network slow, or is it overloaded?"
         return f"did not answer in time while {doing}: is it overloaded, or the network slow?"
-
-
-def _told(error: ResponseError, doing: str) -> str:
-    """An error reply, behind the name of who gave it."""
-    if not isinstance(error, ElsewhereError):
-        return f"answered {str(error)!r} while {doing}."
-    return (
-        f"is a node of a cluster, and {doing} needs slots that it has not ({error}): name the node that has "
-        "them, or a server that holds all the keys itself."
-    )
 
 
 def _cause(words: str) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from worker.connection import Endpoint
+from worker.connection import Endpoint, SentinelError
 from worker.wire import Wire, damaged
 
 _FIRST_VERSION_WITH_UNLINK = (4, 0)
@@ -76,20 +76,16 @@ class Facts:
 def read_facts(endpoint: Endpoint) -> Facts:
     """Ask the server for INFO. Raises the endpoint's errors, also of a Sentinel, which is none."""
     with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
-        told = info(wire)
-    # As Redis says it, or Valkey.
-    if "sentinel" in (told.get("redis_mode"), told.get("server_mode")):
-        scheme, role = "rediss" if endpoint.encrypted else "redis", endpoint.role
-        raise role.error(
-            f"The {role.name} at {endpoint.address} is a Sentinel, which holds no data: write "
-            f"{scheme}+sentinel://{endpoint.address}/NAME/0 in {role.setting}, with the name that it knows your Redis by."
-        )
-    return _facts(told)
+        return facts_of(wire)
 
 
 def facts_of(wire: Wire) -> Facts:
-    """The same on a connection that there is. Raises redis errors."""
-    return _facts(info(wire))
+    """The same on a connection that there is. Raises redis errors, and SentinelError."""
+    told = info(wire)
+    # As Redis says it, or Valkey.
+    if "sentinel" in (told.get("redis_mode"), told.get("server_mode")):
+        raise SentinelError
+    return _facts(told)
 
 
 def info(wire: Wire, *section: bytes) -> dict[str, str]:
