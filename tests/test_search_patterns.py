@@ -437,6 +437,7 @@ def test_the_shell_goes_from_page_to_page_and_hints_at_patterns(server: Server, 
     assert told.out.splitlines()[-1] == (
         "5 keys fit, 1 changed since the newest backup, 1 gone since; looked through: 2 places"
     )
+    assert "`python -m worker search -- KEY` follows one of them through time." in told.err
     cursor = told.err.rpartition("--after ")[2].strip()
     following = shell("search", "--match", "user:*", "--limit", "3", "--after", cursor)
     assert [line.split()[1] for line in following.out.splitlines()[1:3]] == ["user:1", "user:3"]

@@ -110,6 +110,8 @@ def _keys(data: Data) -> None:
     kinds = [f"{number(data[name])} {words}" for name, words in differing if data[name]]
     looked = _counted(data["looked_through"], "place")
     say(f"{least}{number(data['total'])} {fit}{''.join(f', {kind}' for kind in kinds)}; looked through: {looked}")
+    if data["keys"]:
+        notes(["`python -m worker search -- KEY` follows one of them through time."])
     if data["next"]:
         cursor = shlex.quote(data["next"])
         notes([f"{number(len(data['keys']))} are shown; those that follow: the same with --after {cursor}"])
