@@ -1,6 +1,7 @@
 """Real redis-server processes on free ports: every binary that the machine has."""
 
 import contextlib
+import fcntl
 import importlib.util
 import os
 import re
@@ -14,7 +15,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -70,17 +70,22 @@ _IN_PACKAGES = (
 
 
 def _ports() -> Iterator[int]:
-    """Ports for what this process starts. Below those that the kernel gives to connections, and of each of pytest's
-    processes others: a port that was free a moment ago is not taken by somebody else before its server listens.
+    """Ports for what this process starts. Below those that the kernel gives to connections, and of each process of tests on
+    this machine others: a port that was free a moment ago is not taken by somebody else before its server listens, and
+    whoever still writes to a server that has ended meets none that another test has started.
     """
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _PROCESSES
     each = len(_PORTS) // _PROCESSES
-    own = _PORTS[worker * each : (worker + 1) * each]
-    # Beside another run of the tests on this machine, not at the same one.
-    return cycle([*own[(begin := os.getpid() % each) :], *own[:begin]])
+    for turn in range(_PROCESSES):
+        held = Path(f"/tmp/rb-ports-{turn}.lock").open("a")  # noqa: SIM115 - for as long as this process lives
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            while True:
+                yield from _PORTS[turn * each : (turn + 1) * each]
+        held.close()
+    raise AssertionError("more processes of tests than there are ports for")
 
 
-_PORTS, _PROCESSES = range(27_000, 32_700), 8
+_PORTS, _PROCESSES = range(27_000, 32_700), 32
 _next_port = _ports()
 
 
