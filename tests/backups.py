@@ -125,6 +125,16 @@ def manifest_of(
     ).model_copy(update=more)
 
 
+def dated(settings: Settings, hours: float, **more: Any) -> str:
+    """The name of a backup of this source that says to have been begun so many hours ago; below nought in the future."""
+    scope, storage = catalogue.scope_of(settings), Folder(Path(settings.backup_storage))
+    created_at = datetime.now(UTC) - timedelta(hours=hours)
+    name, source = artifact_name(created_at, "rdb", ""), Origin(address=scope.address)
+    storage.put(name, b"content")
+    catalogue.add(storage, manifest_of(name, b"content", created_at=created_at, source=source, **more))
+    return name
+
+
 def partial_of(name: str, content: bytes = b"", **more: Any) -> Manifest:
     """One of a source that lost its data while it was read."""
     why = "It is partial: 1 of 9 keys were read of the source at there:6379, and FLUSHALL was called on it meanwhile."

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.backups import manifest_of, settings_for
+from tests.backups import dated, manifest_of, settings_for
 from tests.conftest import StartServer
 from tests.processes import CELERY, Background, Shell, eventually
 from tests.servers import Binary, Server
 from tests.web import Browser, Script, Web
 from worker import audit, catalogue, tasks
 from worker.behalf import trigger_of
-from worker.manifest import Manifest, Origin, artifact_name
+from worker.manifest import Manifest
 from worker.progress import silent
 from worker.prune import PruneArguments, prune
 from worker.runs import open_runs
@@ -31,12 +30,7 @@ def server(newest: Binary, start_server: StartServer) -> Server:
 
 def scheduled(web: Web, hours: float) -> str:
     """A backup of the web's source that the schedule made so many hours ago."""
-    storage, created_at = Folder(web.storage), datetime.now(UTC) - timedelta(hours=hours)
-    manifest = manifest_of(artifact_name(created_at, "rdb", ""), b"content", created_at=created_at)
-    address = catalogue.scope_of(web.settings).address
-    storage.put(manifest.name, b"content")
-    catalogue.add(storage, manifest.model_copy(update={"source": Origin(address=address), "asked_by": "beat daily"}))
-    return manifest.name
+    return dated(web.settings, hours, asked_by="beat daily")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import files, manifest_of, settings_for
+from tests.backups import dated, files, settings_for
 from tests.conftest import StartServer
 from tests.processes import Shell
 from tests.servers import Binary, Server
@@ -15,13 +15,12 @@ from tests.web import Browser, Web
 from worker import catalogue
 from worker.backup import BackupArguments, backup
 from worker.config import Settings
-from worker.manifest import CLOCKS_APART, Manifest, Origin, Scope, artifact_name
+from worker.manifest import CLOCKS_APART, Manifest, Scope
 from worker.progress import silent
 from worker.prune import PruneArguments, prune
 from worker.stats import stats
 from worker.storage import Folder
 
-CONTENT = b"content"
 SAID = "the clock of this machine was set back, or that backup was made with a wrong clock"
 
 
@@ -32,16 +31,6 @@ def server(newest: Binary, start_server: StartServer) -> Server:
     return started
 
 
-def made(settings: Settings, hours: float) -> str:
-    """A backup of this source that says to have been begun so many hours ago; below nought in the future."""
-    scope, storage = catalogue.scope_of(settings), Folder(Path(settings.backup_storage))
-    created_at = datetime.now(UTC) - timedelta(hours=hours)
-    manifest = manifest_of(artifact_name(created_at, "rdb", ""), CONTENT, created_at=created_at)
-    storage.put(manifest.name, CONTENT)
-    catalogue.add(storage, manifest.model_copy(update={"source": Origin(address=scope.address)}))
-    return manifest.name
-
-
 def fresh(settings: Settings) -> bool:
     """Whether the interval finds a young enough backup, and makes none."""
     return "skipped" in backup(settings, BackupArguments(unless_younger_than_hours=6), silent)
@@ -49,20 +38,20 @@ def fresh(settings: Settings) -> bool:
 
 def test_freshness_looks_at_the_newest_whose_date_has_come(server: Server, tmp_path: Path) -> None:
     settings = settings_for(server, tmp_path)
-    made(settings, -24)
+    dated(settings, -24)
     assert [fresh(settings) for _ in range(3)] == [False, True, True]
 
 
 def test_machines_may_disagree_about_the_time_by_moments(server: Server, tmp_path: Path) -> None:
     settings = settings_for(server, tmp_path)
-    made(settings, -CLOCKS_APART.total_seconds() / 3600 / 2)
+    dated(settings, -CLOCKS_APART.total_seconds() / 3600 / 2)
     assert fresh(settings)
 
 
 def test_pruning_goes_on_and_leaves_what_is_dated_in_the_future(server: Server, tmp_path: Path) -> None:
     settings = settings_for(server, tmp_path)
-    ahead = [made(settings, -hours) for hours in (24, 9000)]
-    rest = [made(settings, hours) for hours in (1, 2, 3, 4)]
+    ahead = [dated(settings, -hours) for hours in (24, 9000)]
+    rest = [dated(settings, hours) for hours in (1, 2, 3, 4)]
     told = prune(settings, PruneArguments(keep=2), silent)
     assert [one["name"] for one in told["deleted"]] == rest[2:]
     assert [one["name"] for one in told["kept"]] == [*ahead[::-1], *rest[:2]]
@@ -72,9 +61,9 @@ def test_pruning_goes_on_and_leaves_what_is_dated_in_the_future(server: Server, 
 
 def test_the_newest_is_one_whose_date_has_come_unless_there_is_no_other(tmp_path: Path, server: Server) -> None:
     settings, storage = settings_for(server, tmp_path), Folder(tmp_path)
-    ahead = made(settings, -24)
+    ahead = dated(settings, -24)
     assert catalogue.get(storage, "latest", catalogue.scope_of(settings)).name == ahead
-    other = made(settings, 30)
+    other = dated(settings, 30)
     assert catalogue.get(storage, "latest", catalogue.scope_of(settings)).name == other
     assert catalogue.get(storage, "latest", Scope("elsewhere:1", None)).name == other
     assert catalogue.get(storage, ahead).name == ahead
@@ -82,7 +71,7 @@ def test_the_newest_is_one_whose_date_has_come_unless_there_is_no_other(tmp_path
 
 def test_the_numbers_are_those_of_the_newest_whose_date_has_come(server: Server, tmp_path: Path) -> None:
     settings = settings_for(server, tmp_path)
-    ahead, newest = made(settings, -24), made(settings, 5)
+    ahead, newest = dated(settings, -24), dated(settings, 5)
     told = stats(settings)
     assert (told["count"], told["newest"], told["ahead"]) == (1, newest, [ahead])
     assert 4.9 * 3600 < told["last_good_age_seconds"] < 5.1 * 3600
@@ -92,7 +81,7 @@ def test_the_numbers_are_those_of_the_newest_whose_date_has_come(server: Server,
 
 
 def test_pages_api_and_metrics_tell_of_it_and_of_the_age_without_it(web_app: Web, admin: Browser) -> None:
-    ahead, newest = made(web_app.settings, -24), made(web_app.settings, 5)
+    ahead, newest = dated(web_app.settings, -24), dated(web_app.settings, 5)
     overview = admin.get("/").text
     assert "A backup is dated in the future" in overview
     assert SAID in overview
@@ -112,10 +101,10 @@ def test_pages_api_and_metrics_tell_of_it_and_of_the_age_without_it(web_app: Web
 
 def test_an_undo_of_the_future_is_told_and_can_undo(tmp_path: Path, server: Server) -> None:
     settings, storage = settings_for(server, tmp_path), Folder(tmp_path)
-    name = made(settings, -24)
+    name = dated(settings, -24)
     undo = catalogue.get(storage, name).model_copy(update={"kind": "undo", "undoes": "some-run"})
     catalogue.remove(storage, name)
-    storage.put(name, CONTENT)
+    storage.put(name, b"content")
     catalogue.add(storage, undo)
     assert catalogue.read(storage).warnings == [catalogue.of_ahead(undo)]
     assert catalogue.undo_of(storage, "some-run").name == name

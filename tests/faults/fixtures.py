@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
+from tests.conftest import StartServer
 from tests.faults import programs
 from tests.faults.freezer import Freezer
 from tests.faults.line import Line
-from tests.servers import Server
+from tests.servers import Binary, Server
 from worker.connection import GLANCE, SOURCE, TARGET
 
 WireTo = Callable[[Server], Line]
@@ -22,6 +24,24 @@ def wire_to() -> Iterator[WireTo]:
     """Lays a line to a server: `line = wire_to(server)`, and then `line.url`."""
     with ExitStack() as laid:
         yield lambda server: laid.enter_context(Line(server.port, server.url))
+
+
+@pytest.fixture
+def server(newest: Binary, start_server: StartServer) -> Server:
+    """An empty one, unless a test says otherwise."""
+    return start_server(newest)
+
+
+@pytest.fixture
+def line(server: Server, wire_to: WireTo) -> Line:
+    """A line to that server."""
+    return wire_to(server)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> Path:
+    """A folder for backups, which is still to be made."""
+    return tmp_path / "storage"
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@
 | a flipped bit | in a payload, of each type, small and large | scan to rdb and json, undo, preview, search | asked for again |
 | the same, each time | | | an error that names the key; nothing is listed, nothing written |
 | a flipped bit | in what a scan names | scan, typed | noticed by numbers; no key is missed in silence |
+| a flipped bit | in a number of INFO | replication, scan, typed | an error in words; nothing is listed |
 | a flipped bit, each time | in a value of each type | typed | noticed in the sample, where the server has DUMP |
 | a flipped, dropped or doubled byte | anywhere | scan, typed | a good backup, or an error in words |
 """
@@ -17,11 +18,11 @@ from typing import Any
 import pytest
 
 from tests.backups import asking, bring_back, settings_for, take
-from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Reply
-from tests.servers import Binary, Server
+from tests.faults.scenes import by_way_of, taken
+from tests.servers import Server
 from tests.states import state
 from worker import catalogue
 from worker.backup import BackupArguments, backup
@@ -60,33 +61,12 @@ SCANS = ["rdb", "json"]
 
 
 @pytest.fixture
-def server(newest: Binary, start_server: StartServer) -> Server:
-    return start_server(newest)
-
-
-@pytest.fixture
 def full(server: Server) -> Server:
     """Has a key of each kind, and some more."""
     for name, make in KEYS.items():
         make(server.client(), name)
     server.client().mset({f"key:{one}": f"value {one}" for one in range(100)})
     return server
-
-
-@pytest.fixture
-def line(full: Server, wire_to: WireTo) -> Line:
-    return wire_to(full)
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Path:
-    return tmp_path / "storage"
-
-
-def taken(server: Server, line: Line, storage: Path, **told: Any) -> dict[str, Any]:
-    """A backup by way of the line."""
-    settings = settings_for(server, storage, redis_url=line.url, backup_pace="full")
-    return backup(settings, BackupArguments.model_validate(told), silent)
 
 
 def listed(storage: Path) -> list[str]:
@@ -108,7 +88,7 @@ def test_a_scan_asks_again_for_a_payload_that_came_damaged(
     key: str, data_format: str, place: str, full: Server, line: Line, storage: Path
 ) -> None:
     flipped = line.flip(Reply(b"DUMP", of=key.encode(), at=PLACES[place]), bit=3)
-    made = taken(full, line, storage, engine="scan", format=data_format)
+    made = taken(line, storage, engine="scan", format=data_format)
     assert flipped.happened
     assert_good(full, storage, made["name"])
 
@@ -122,7 +102,7 @@ def test_a_scan_names_the_key_that_comes_damaged_each_time_and_lists_nothing(
     with pytest.raises(
         SourceUnavailableError, match=rf"The key '{key}' of database 0 came damaged from the source, twice"
     ):
-        taken(full, line, storage, engine="scan", format=data_format)
+        taken(line, storage, engine="scan", format=data_format)
     assert listed(storage) == []
 
 
@@ -131,7 +111,7 @@ def test_a_key_of_any_bytes_is_named_in_few_and_harmless_ones(full: Server, line
     full.client().set(key, "x" * 100)
     line.flip(Reply(b"DUMP", of=key, at=4, always=True))
     with pytest.raises(SourceUnavailableError) as told:
-        taken(full, line, storage, engine="scan")
+        taken(line, storage, engine="scan")
     assert "The key '\\x1b[31m\\\\xff<img src=x>xxx" in str(told.value)
     assert len(str(told.value)) < 400
 
@@ -142,12 +122,12 @@ def test_function_libraries_that_came_damaged_are_asked_for_again(full: Server, 
     code = "#!lua name=lib\nredis.register_function('f', function() return 1 end)"
     full.client().function_load(code)
     flipped = line.flip(Reply(b"FUNCTION", of=b"DUMP", at=20))
-    made = taken(full, line, storage, engine="scan")
+    made = taken(line, storage, engine="scan")
     assert flipped.happened
     assert_good(full, storage, made["name"])
     line.flip(Reply(b"FUNCTION", of=b"DUMP", at=20, always=True))
     with pytest.raises(SourceUnavailableError, match="The function libraries came damaged from the source, twice"):
-        taken(full, line, storage, engine="scan")
+        taken(line, storage, engine="scan")
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -163,7 +143,7 @@ def test_what_is_kept_for_an_undo_is_what_was_there(
         client.set("another", "x")
     before = state(full)
     flipped = line.flip(Reply(b"DUMP", of=key.encode(), at=5))
-    settings = settings_for(full, storage, redis_url=line.url, backup_pace="full")
+    settings = by_way_of(line, storage)
     done = restore(settings, RestoreArguments.model_validate({"name": made["name"], "mode": mode}), silent)
     assert flipped.happened
     line.heal()
@@ -179,7 +159,7 @@ def test_nothing_is_written_where_what_is_there_cannot_be_kept(
     full.client().set("key:1", "newer")
     before = state(full)
     line.flip(Reply(b"DUMP", of=key.encode(), at=5, always=True))
-    settings = settings_for(full, storage, redis_url=line.url, backup_pace="full")
+    settings = by_way_of(line, storage)
     with pytest.raises(
         TargetUnavailableError, match=rf"The key '{key}' of database 0 came damaged from the target, twice"
     ):
@@ -195,7 +175,7 @@ def test_a_preview_finds_no_difference_in_what_came_damaged(
     key: str, data_format: str, full: Server, line: Line, storage: Path
 ) -> None:
     made = take(full, storage, engine="scan", format=data_format)
-    settings = settings_for(full, storage, redis_url=line.url, backup_pace="full")
+    settings = by_way_of(line, storage)
     flipped = line.flip(Reply(b"DUMP", of=key.encode(), at=5))
     counts = preview(settings, PreviewArguments(name=made["name"], mode="overwrite"), silent)["counts"]
     assert flipped.happened
@@ -208,7 +188,7 @@ def test_a_preview_finds_no_difference_in_what_came_damaged(
 @pytest.mark.parametrize("key", KEYS)
 def test_a_search_finds_no_difference_in_what_came_damaged(key: str, full: Server, line: Line, storage: Path) -> None:
     take(full, storage, engine="scan")
-    settings = settings_for(full, storage, redis_url=line.url)
+    settings = by_way_of(line, storage)
     flipped = line.flip(Reply(b"DUMP", of=key.encode(), at=5))
     found = search(settings, SearchArguments(key=key), silent)
     assert flipped.happened
@@ -226,7 +206,7 @@ def test_a_name_that_is_damaged_in_a_scan_is_noticed_by_numbers(
     at = place_of(full, b"key:", b"SCAN", b"0", b"COUNT", b"16") + len("key:00")
     flipped = line.flip(Reply(b"SCAN", at=at), bit=bit)
     try:
-        made = taken(full, line, storage, engine=engine, format="json")
+        made = taken(line, storage, engine=engine, format="json")
     except SourceUnavailableError:
         assert listed(storage) == []
     else:
@@ -242,7 +222,7 @@ def test_a_number_of_info_that_came_damaged_is_an_error_in_words(
     # From its end on, for what comes before changes its length all the time.
     line.flip(Reply(b"INFO", at=told.index(before) + len(before) - len(told)), bit=6)
     with pytest.raises(SourceUnavailableError, match="its answer to INFO is damaged"):
-        taken(full, line, storage, engine=engine, format="json" if engine == "typed" else "rdb")
+        taken(line, storage, engine=engine, format="json" if engine == "typed" else "rdb")
     assert listed(storage) == []
 
 
@@ -290,7 +270,7 @@ def test_the_sample_of_a_typed_backup_heals_what_came_damaged_once(
 ) -> None:
     line = wire_to(few)
     flipped = line.flip(reply_to(key, few, always=False))
-    made = taken(few, line, storage, engine="typed", format="json")
+    made = taken(line, storage, engine="typed", format="json")
     assert flipped.happened
     assert f"{len(SAMPLED)} of them, chosen by chance, are what DUMP gives" in made["warnings"][0]
     assert_good_values(few, storage, made["name"])
@@ -311,7 +291,7 @@ def test_the_sample_of_a_typed_backup_names_what_comes_damaged_each_time(
     line = wire_to(few)
     line.flip(reply_to(key, few, always=True))
     with pytest.raises(SourceUnavailableError, match=rf" '{key}' of database 0 "):
-        taken(few, line, storage, engine="typed", format="json")
+        taken(line, storage, engine="typed", format="json")
     assert listed(storage) == []
 
 
@@ -332,14 +312,14 @@ def test_a_value_that_changes_all_the_time_is_no_damage(few: Server, wire_to: Wi
     line = wire_to(few)
     line.call(Reply(b"DUMP", of=b"number", always=True), lambda: few.client().incr("number"))
     line.call(Reply(b"GET", of=b"number", always=True), lambda: few.client().incr("number"))
-    made = taken(few, line, storage, engine="typed", format="json")
+    made = taken(line, storage, engine="typed", format="json")
     assert made["keys"] == len(SAMPLED)
 
 
 def test_a_type_that_came_damaged_is_asked_for_again(few: Server, wire_to: WireTo, storage: Path) -> None:
     line = wire_to(few)
     flipped = line.flip(Reply(b"TYPE", of=b"zset", at=2))
-    made = taken(few, line, storage, engine="typed", format="json")
+    made = taken(line, storage, engine="typed", format="json")
     assert flipped.happened
     assert made["keys_by_db"]["0"]["zset"] == 1
     assert_good_values(few, storage, made["name"])
@@ -373,7 +353,7 @@ def test_a_byte_that_is_changed_in_a_payload_costs_nothing_or_is_an_error_in_wor
 ) -> None:
     happened = FAULTS[fault](line, Reply(b"DUMP", nth=nth, at=at))
     try:
-        made = taken(full, line, storage, engine="scan", format=data_format)
+        made = taken(line, storage, engine="scan", format=data_format)
     except BackupSystemError:
         assert listed(storage) == []
     else:
@@ -403,7 +383,7 @@ def test_no_flipped_bit_of_a_scan_gives_a_good_backup_of_other_data(
     line = wire_to(small)
     flipped = line.flip(After(place), bit=bit)
     try:
-        made = taken(small, line, storage, engine="scan")
+        made = taken(line, storage, engine="scan")
     except BackupSystemError:
         assert listed(storage) == []
     else:
@@ -421,7 +401,7 @@ def test_whatever_is_changed_in_a_typed_backup_it_ends_in_words(
     line = wire_to(small)
     happened = FAULTS[fault](line, After(place))
     try:
-        made = taken(small, line, storage, engine="typed", format="json")
+        made = taken(line, storage, engine="typed", format="json")
     except BackupSystemError:
         assert listed(storage) == []
     else:

@@ -19,11 +19,11 @@ from typing import Any
 
 import pytest
 
-from tests.backups import settings_for
 from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Asked, Moment, Reply
+from tests.faults.scenes import by_way_of
 from tests.faults.sweeps import sweep
 from tests.processes import PYTHON, Background, environment, eventually
 from tests.servers import Binary, Server
@@ -58,12 +58,8 @@ class Mirror:
 
     @property
     def settings(self) -> Settings:
-        told = {
-            "redis_url": self.line.url,
-            "celery_broker_url": self.broker.url,
-            "celery_result_backend": self.broker.url,
-        }
-        return settings_for(self.target, self.storage, **told, backup_pace="full", backup_undo_days=0)
+        told = {"celery_broker_url": self.broker.url, "celery_result_backend": self.broker.url}
+        return by_way_of(self.line, self.storage, **told, backup_undo_days=0)
 
     @property
     def now(self) -> dict[bytes, bytes]:

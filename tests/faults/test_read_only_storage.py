@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.backups import bring_back, files, fill_all, settings_for, take, wipe
-from tests.conftest import StartServer
 from tests.faults.disks import fill_up, read_only, small_disk
 from tests.processes import Shell
-from tests.servers import Binary, Server
+from tests.servers import Server
 from tests.states import assert_same, state
 from worker import catalogue
 from worker.errors import StorageError
@@ -27,11 +26,6 @@ from worker.verify import VerifyArguments, verify
 MODES = ["skip", "overwrite", "mirror"]
 each_mode = pytest.mark.parametrize("mode", MODES)
 each_format = pytest.mark.parametrize("data_format", ["rdb", "json"])
-
-
-@pytest.fixture
-def server(newest: Binary, start_server: StartServer) -> Server:
-    return start_server(newest)
 
 
 @dataclass

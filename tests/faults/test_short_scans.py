@@ -24,6 +24,7 @@ from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import Asked, Reply
+from tests.faults.scenes import by_way_of, taken
 from tests.processes import Shell
 from tests.servers import Binary, Server
 from worker import catalogue
@@ -48,11 +49,9 @@ class Way:
     def __str__(self) -> str:
         return f"{self.engine}-{self.format}"
 
-    def take(self, server: Server, line: Line, storage: Path, **more: Any) -> dict[str, Any]:
+    def take(self, line: Line, storage: Path, **more: Any) -> dict[str, Any]:
         """A backup by way of the line."""
-        settings = settings_for(server, storage, redis_url=line.url, backup_pace="full")
-        told = {"engine": self.engine, "format": self.format, **more}
-        return backup(settings, BackupArguments.model_validate(told), silent)
+        return taken(line, storage, engine=self.engine, format=self.format, **more)
 
 
 each_way = pytest.mark.parametrize("way", [Way("scan", "rdb"), Way("scan", "json"), Way("typed", "json")], ids=str)
@@ -68,16 +67,6 @@ def server(newest: Binary, start_server: StartServer) -> Server:
     return fill(start_server(newest))
 
 
-@pytest.fixture
-def line(server: Server, wire_to: WireTo) -> Line:
-    return wire_to(server)
-
-
-@pytest.fixture
-def storage(tmp_path: Path) -> Path:
-    return tmp_path / "storage"
-
-
 def kept(storage: Path) -> catalogue.Catalogue:
     return catalogue.read(open_storage(str(storage)))
 
@@ -85,7 +74,7 @@ def kept(storage: Path) -> catalogue.Catalogue:
 def partial(way: Way, server: Server, line: Line, storage: Path) -> dict[str, Any]:
     """What is left of a backup whose source is emptied in the middle."""
     flushed = line.call(MIDDLE, server.client().flushall)
-    made = way.take(server, line, storage)
+    made = way.take(line, storage)
     assert flushed.happened
     assert made["kind"] == "partial"
     return made
@@ -105,7 +94,7 @@ def test_what_is_read_while_the_source_loses_its_data_is_kept_and_is_no_success(
 ) -> None:
     line = wire_to(fill(source))
     lost = line.call(MIDDLE, lambda: WIPES[wipe](source))
-    made = way.take(source, line, storage)
+    made = way.take(line, storage)
     assert lost.happened
     assert made["kind"] == "partial"
     assert 0 < made["keys"] < KEYS
@@ -170,7 +159,7 @@ def test_partial_backups_push_out_each_other_and_nothing_else(server: Server, li
 def test_a_source_that_is_emptied_at_once_gives_no_backup(way: Way, server: Server, line: Line, storage: Path) -> None:
     flushed = line.call(Asked(b"SCAN"), server.client().flushall)
     with pytest.raises(SourceUnavailableError, match=rf"only 0 of {KEYS:,} keys .*FLUSHALL was called.*try again"):
-        way.take(server, line, storage)
+        way.take(line, storage)
     assert flushed.happened
     assert list(storage.glob("redis_backup_*")) == []
 
@@ -189,7 +178,7 @@ def test_a_source_that_is_restarted_between_two_databases_gives_no_good_backup(
     restarted = line.call(Asked(b"SELECT", of=b"3"), restart)
     # The connection that asked is gone; so the first try ends, and nothing of it is left.
     with pytest.raises(SourceUnavailableError):
-        way.take(server, line, storage)
+        way.take(line, storage)
     assert restarted.happened
     assert list(storage.glob("redis_backup_*")) == []
 
@@ -206,7 +195,7 @@ def test_two_processes_of_a_source_give_no_good_backup_together(server: Server, 
 
     # The last answer of the first database: the next connection is to another process.
     restarted = line.call(Reply(b"PEXPIRETIME", nth=KEYS, at=-1), restart)
-    made = Way("scan", "rdb").take(server, line, storage)
+    made = Way("scan", "rdb").take(line, storage)
     assert restarted.happened
     assert (made["kind"], made["keys"]) == ("partial", KEYS + 10)
     assert "it was restarted meanwhile, or its address leads to several servers" in made["warnings"][0]
@@ -225,7 +214,7 @@ def test_a_snapshot_of_another_process_than_the_one_that_was_asked_is_not_kept(
 
     restarted = line.call(Reply(b"INFO", nth=3, at=-1), restart)
     with pytest.raises(SourceUnavailableError, match="became another one before it sent its snapshot"):
-        Way("replication", "rdb").take(server, line, storage)
+        Way("replication", "rdb").take(line, storage)
     assert restarted.happened
     assert len(kept(storage).listed) == 1
 
@@ -234,7 +223,7 @@ def test_a_snapshot_of_another_process_than_the_one_that_was_asked_is_not_kept(
 def test_another_database_may_be_emptied(way: Way, server: Server, line: Line, storage: Path) -> None:
     fill(server, 10, db=5)
     flushed = line.call(MIDDLE, server.client(5).flushdb)
-    made = way.take(server, line, storage, databases="0")
+    made = way.take(line, storage, databases="0")
     assert flushed.happened
     assert (made["kind"], made["keys"]) == ("backup", KEYS)
 
@@ -248,7 +237,7 @@ def test_without_statistics_numbers_alone_tell_that_far_too_few_were_read(
         asking(server).execute_command("CONFIG", "RESETSTAT")
 
     flushed = line.call(Asked(b"SCAN", nth=4), flush)
-    made = way.take(server, line, storage)
+    made = way.take(line, storage)
     assert flushed.happened
     assert made["kind"] == "partial"
     assert f"had {KEYS:,} keys before and 0 afterwards, gave only {made['keys']:,}" in made["warnings"][0]
@@ -329,7 +318,7 @@ def test_an_application_at_work_is_no_reason_for_alarm(
 ) -> None:
     traffic = Traffic(server, seed, TRAFFIC[what])
     line.call(Reply(b"SCAN", always=True), traffic)
-    made = way.take(server, line, storage)
+    made = way.take(line, storage)
     assert traffic.calls > 5
     assert made["kind"] == "backup"
     server.client().flushall()
@@ -346,7 +335,7 @@ def test_a_cache_that_evicts_is_no_reason_for_alarm(
     line = wire_to(cache)
     used = int(cache.client().info("memory")["used_memory"])
     tightened = line.call(MIDDLE, lambda: cache.client().config_set("maxmemory", used - 200_000))
-    made = way.take(cache, line, storage)
+    made = way.take(line, storage)
     assert tightened.happened
     assert cache.client().info("stats")["evicted_keys"] > 0
     assert made["kind"] == "backup"
@@ -359,7 +348,7 @@ def test_a_target_that_is_emptied_while_it_is_kept_is_not_written(
     made = take(server, storage, engine="scan")
     line = wire_to(server)
     flushed = line.call(Asked(b"EXISTS" if mode == "skip" else b"DUMP", nth=30), server.client().flushall)
-    settings = settings_for(server, storage, redis_url=line.url, backup_pace="full")
+    settings = by_way_of(line, storage)
     with pytest.raises(RefusedError, match="was being kept, FLUSHALL was called on it meanwhile: nothing was restored"):
         restore(settings, RestoreArguments.model_validate({"name": made["name"], "mode": mode}), silent)
     assert flushed.happened

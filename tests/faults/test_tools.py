@@ -14,7 +14,6 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tests.faults.fixtures import WireTo
 from tests.faults.freezer import Freezer, states
 from tests.faults.line import Line
 from tests.faults.moments import NOW, After, Asked, Reply
@@ -31,11 +30,6 @@ def server(newest: Any, start_server: Callable[..., Server]) -> Server:
     found = start_server(newest)
     found.client().mset(dict.fromkeys(KEYS, VALUE))
     return found
-
-
-@pytest.fixture
-def line(server: Server, wire_to: WireTo) -> Line:
-    return wire_to(server)
 
 
 def client(line: Line) -> Any:

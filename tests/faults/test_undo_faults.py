@@ -21,13 +21,14 @@ from typing import Any
 
 import pytest
 
-from tests.backups import eventually, kill_myself, killed, settings_for
+from tests.backups import eventually, kill_myself, killed
 from tests.conftest import StartServer
 from tests.faults.disks import read_only, small_disk
 from tests.faults.fixtures import WireTo
 from tests.faults.freezer import Freezer
 from tests.faults.line import Line
 from tests.faults.moments import Asked, Moment, Reply
+from tests.faults.scenes import by_way_of
 from tests.processes import PYTHON, Background, environment
 from tests.servers import Binary, Server
 from tests.states import State, assert_same, state
@@ -77,7 +78,7 @@ class Restored:
 
     @property
     def settings(self) -> Settings:
-        return settings_for(self.target, self.storage, redis_url=self.line.url, backup_pace="full")
+        return by_way_of(self.line, self.storage)
 
     @property
     def kept(self) -> Manifest:

@@ -1,0 +1,20 @@
+"""A product at the end of a line: its settings, and the backups that it takes."""
+
+from pathlib import Path
+from typing import Any
+
+from tests.faults.line import Line
+from worker.backup import BackupArguments, backup
+from worker.config import Settings
+from worker.progress import silent
+
+
+def by_way_of(line: Line, storage: Path, **more: Any) -> Settings:
+    """Settings whose source and target lie behind the line, and are asked as fast as they answer."""
+    told = {"redis_url": line.url, "backup_storage": str(storage), "backup_pace": "full"}
+    return Settings(**{**told, **more})
+
+
+def taken(line: Line, storage: Path, **arguments: Any) -> dict[str, Any]:
+    """A backup by way of the line: the manifest."""
+    return backup(by_way_of(line, storage), BackupArguments.model_validate(arguments), silent)
