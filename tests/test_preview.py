@@ -403,7 +403,7 @@ def test_what_is_too_new_for_an_old_target_is_foretold() -> None:
     failing, (streams, lost) = foreign.judged(Target(nowhere, "skip"), nowhere)
     assert (failing, lost) == (
         2,
-        "If restored, 1 hashes lose the expiry of single fields, which the target does not know: 'h' of database 0.",
+        "If restored, 1 hash loses the expiry of single fields, which the target does not know: 'h' of database 0.",
     )
     assert streams.startswith("2 keys are streams, and the target is too old")
     newer = Foreign((7, 4, 0), fields=True)

@@ -157,9 +157,8 @@ def shown(key: bytes) -> str:
 
 def losing(number: int, keys: list[dict[str, Any]]) -> str:
     """What hashes lose on a server that knows no expiry of fields, in half a sentence."""
-    return (
-        f"{number:,} hashes lose the expiry of single fields, which the target does not know: {first_of(number, keys)}"
-    )
+    lose = "1 hash loses" if number == 1 else f"{number:,} hashes lose"
+    return f"{lose} the expiry of single fields, which the target does not know: {first_of(number, keys)}"
 
 
 def first_of(number: int, keys: list[dict[str, Any]]) -> str:
@@ -170,9 +169,8 @@ def first_of(number: int, keys: list[dict[str, Any]]) -> str:
 
 def building(number: int, rdb_version: int) -> str:
     """Why values are built, in half a sentence."""
-    return (
-        f"{number:,} keys are built from their values, for the target does not load RDB version {rdb_version} as it is"
-    )
+    built = "1 key is built from its value" if number == 1 else f"{number:,} keys are built from their values"
+    return f"{built}, for the target does not load RDB version {rdb_version} as it is"
 
 
 def counts(report: dict[str, Any]) -> str:
