@@ -24,6 +24,8 @@ from worker.wire import BROKEN, LARGE, Wire, pack, pieces, raised
 Mode = Literal["skip", "overwrite", "mirror"]
 
 BATCH_KEYS = 250
+IDLE_SECONDS = 10
+"""As long as that nothing may go over the connection, or a proxy, or the server's own `timeout`, might end it."""
 AHEAD = 4
 """Batches that are on their way at most: as many as keep the server busy while the backup is being read on."""
 _PAYLOAD = itemgetter(Entry._fields.index("payload"))
@@ -75,6 +77,7 @@ class Writing:
         self._payloads = Payloads(self._flow, replace=mode != "skip")
         self._now = 0.0
         """By the target's clock, in milliseconds since the epoch, when the batch at hand was begun."""
+        self._used = time.monotonic()
         self._fatal: Exception | None = None
         self._ending = False
 
@@ -85,11 +88,13 @@ class Writing:
         """
         try:
             for batch in self._whole(stream):
+                self._keep_open()
                 for entries in self._admitted(self._pace.cut(batch, BATCH_KEYS), stream):
                     now = (time.time() + self._clock_offset) * 1000
                     self._report.taken += len(entries)
                     self._write(entries, now, stream.rdb_version)
                     self._flush(self._pace.ahead(AHEAD, 0))
+                    self._used = time.monotonic()
                     self._pace.rest()
                     yield len(entries)
             self._finish()
@@ -107,6 +112,13 @@ class Writing:
             raise
         finally:
             self._leave(self._flow.unanswered)
+
+    def _keep_open(self) -> None:
+        """What is read meanwhile may give nothing to write for a long time: mostly what is there already, or not meant."""
+        if time.monotonic() - self._used >= IDLE_SECONDS:
+            self._finish()
+            self._wire.ask(b"TIME")
+            self._used = time.monotonic()
 
     def _admitted(self, parts: Iterator[list[Entry]], stream: EntryStream) -> Iterator[list[Entry]]:
         """The same entries, in smaller parts where the server has little room left. Raises what a Guard raises."""
