@@ -15,7 +15,7 @@ from tests.states import assert_same
 from worker.backup import BackupArguments, backup
 from worker.config import Settings
 from worker.connection import SOURCE, TARGET, Endpoint
-from worker.errors import SourceUnavailableError, UsageError
+from worker.errors import SourceUnavailableError, TargetError, UsageError
 from worker.facts import read_facts
 from worker.progress import silent
 from worker.restore import RestoreArguments, restore
@@ -61,12 +61,12 @@ def watch(request: pytest.FixtureRequest, start_server: StartServer, tmp_path: P
 KEYS = 200_000
 
 
-def fill(server: Server) -> None:
+def fill(server: Server, *, waited: int = 1) -> None:
     """Some 100 MB, with commands that go to replicas too, in pieces that Sentinel does not take for an end."""
     client = server.client()
     for start in range(0, KEYS, 5000):
         client.mset({f"key:{number}": f"{number:0500}" for number in range(start, start + 5000)})
-    client.wait(1, 20_000)
+    client.wait(waited, 20_000)
 
 
 def place(url: str, role: Any = SOURCE) -> int:
@@ -133,6 +133,48 @@ def test_a_failover_during_a_backup_is_told_and_the_next_try_reads_the_new_prima
     watch.fails_over()
     manifest = backup(settings, BackupArguments(engine=engine), silent)
     assert manifest["keys"] == KEYS
+
+
+@pytest.mark.slow
+def test_a_failover_during_a_restore_ends_it_with_exact_counts_and_is_told(
+    watch: Watch, start_server: StartServer, tmp_path: Path
+) -> None:
+    source = start_server(watch.binary)
+    fill(source, waited=0)
+    backup(Settings(redis_url=source.url, backup_storage=str(tmp_path / "backups")), BackupArguments(), silent)
+    settings = watch.settings(tmp_path / "backups")
+    moved: list[int] = []
+
+    def once(phase: str, current: int, total: int | None, unit: str) -> None:
+        if phase == "restoring" and current and not moved:
+            moved.append(current)
+            watch.sentinel.ask("SENTINEL", "FAILOVER", NAME)
+            watch.fails_over()
+            eventually(lambda: watch.primary.client().info("replication")["role"] == "slave", "the old one to follow")
+
+    with pytest.raises(TargetError) as caught:
+        restore(settings, RestoreArguments(name="latest"), once)
+    told = str(caught.value)
+    assert f"Meanwhile 127.0.0.1:{watch.replica.port} has become the primary: it may lack what 127.0.0.1:" in told
+    assert told.endswith("Run the same again to complete it.")
+    report = caught.value.report or {}
+    assert moved[0] <= report["restored"] + report["unconfirmed"] < KEYS
+    again = restore(settings, RestoreArguments(name="latest"), silent)
+    assert again["restored"] + again["skipped"] == KEYS
+    assert_same(watch.replica, source)
+
+
+def test_what_is_wrong_with_a_sentinel_is_told(watch: Watch) -> None:
+    with pytest.raises(SourceUnavailableError, match=rf"127\.0\.0\.1:{watch.primary.port} is no Sentinel\)"):
+        place(f"redis+sentinel://127.0.0.1:{watch.primary.port}/{NAME}/0")
+    watch.sentinel.ask("ACL", "SETUSER", "default", "resetpass", f">{SECRET}")
+    for query in ("", "?sentinel_password=wrong"):
+        with pytest.raises(
+            SourceUnavailableError, match=r"refuses the user name or password \(sentinel_username"
+        ) as caught:
+            place(watch.url(query))
+        assert SECRET not in str(caught.value)
+    assert place(watch.url(f"?sentinel_password={SECRET}")) == watch.replica.port
 
 
 def test_a_mirror_by_way_of_sentinels_gives_the_same_data(

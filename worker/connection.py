@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -159,6 +159,20 @@ class Endpoint:
             options = self._settings(0) | {"encrypted": self.encrypted}
             self._place = self._watched.find(options, reading=self.role.reads)
         return dict(zip(("host", "port"), self._place, strict=True))
+
+    def moved(self) -> str:
+        """That Sentinels have made another server the primary since, as a sentence behind others; else nothing."""
+        if self._watched is None or self._place is None:
+            return ""
+        options = self._settings(0) | {"encrypted": self.encrypted}
+        with suppress(RedisError):
+            host, port = now = self._watched.find(options, reading=False)
+            if now != self._place:
+                return (
+                    f" Meanwhile {host}:{port} has become the primary: it may lack what {self._place[0]}:{self._place[1]} had "
+                    "confirmed and not passed on by then."
+                )
+        return ""
 
     def _settings(self, db: int) -> dict[str, Any]:
         role = self.role

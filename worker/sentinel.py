@@ -17,6 +17,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+from worker import tls
+
 Member = Literal["primary", "replica"]
 Place = tuple[str, int]
 """A host and its port."""
@@ -68,7 +70,7 @@ class Watched:
                     primary = sentinel.sentinel_get_master_addr_by_name(self.service)
                     replicas = sentinel.sentinel_slaves(self.service) if reading and self.wanted != "primary" else []
                 except RedisError as error:
-                    faults.append(f"{host}:{port} {_cause(error)}")
+                    faults.append(f"{host}:{port} {_cause(error, encrypted=bool(options.get('encrypted')))}")
                     continue
                 chosen = next(map(_place_of, filter(_is_healthy, replicas)), (str(primary[0]), int(primary[1])))
                 if told.get("is_odown") and chosen == _place_of(told):
@@ -132,10 +134,14 @@ def _is_healthy(replica: dict[str, Any]) -> bool:
     )
 
 
-def _cause(error: RedisError) -> str:
+def _cause(error: RedisError, *, encrypted: bool) -> str:
     words = str(error)
+    if "unknown command" in words:
+        return "is no Sentinel"
     if "No such master" in words:
         return "knows no primary of that name"
     if isinstance(error, redis.AuthenticationError):
         return "refuses the user name or password (sentinel_username, sentinel_password)"
+    if encrypted and tls.is_meant(words):
+        return f"does not come to TLS with us ({tls.inner(words)})"
     return "does not answer" if isinstance(error, RedisConnectionError | redis.TimeoutError) else f"says {words}"

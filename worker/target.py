@@ -208,7 +208,8 @@ class Target:
     def _cut(self, error: BackupSystemError, told: str, *, undoing: bool) -> BackupSystemError:
         """The same error, with what was done by then."""
         on = self._how_to_go_on(error, undoing=undoing)
-        full = type(error)(f"{error} Until then: {told}.{self.report.there}{on}", risk=error.risk)
+        moved = "" if isinstance(error, LostError | StoppedError) else self._endpoint.moved()
+        full = type(error)(f"{error} Until then: {told}.{self.report.there}{moved}{on}", risk=error.risk)
         full.report = self.report.as_dict()
         return full
 

@@ -61,10 +61,15 @@ def no_tls(setting: str) -> str:
     return f"does not speak TLS: write redis:// in place of rediss:// in {setting}, or name its port for TLS."
 
 
+def inner(words: str) -> str:
+    """What OpenSSL says, without its own names and places."""
+    told = _INNER.sub("", words).strip(" .")
+    return told.partition("certificate verify failed: ")[2] or told
+
+
 def explained(words: str, setting: str, *, certified: bool) -> str:
     """What an error of OpenSSL means, behind the name of the peer; `certified` is whether we show a certificate."""
-    told = _INNER.sub("", words).strip(" .")
-    told = told.partition("certificate verify failed: ")[2] or told
+    told = inner(words)
     if "mismatch" in told:
         return f"shows a certificate for another name ({told}): name it in {setting} as its certificate does."
     if "expired" in told or "not yet valid" in told:
