@@ -19,6 +19,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.faults.programs import Clock, needs_faketime
+from tests.faults.sweeps import sweep
 from tests.processes import CELERY, Background, environment, eventually
 from tests.servers import Binary, Server
 from worker.config import Settings
@@ -66,10 +67,7 @@ def _slots(server: Server) -> set[str]:
     return {key.decode().removeprefix("redis_backup:slot:daily ") for key in keys}
 
 
-@pytest.mark.parametrize(
-    "daily_at",
-    ["02:30", pytest.param("02:00", marks=pytest.mark.slow), pytest.param("03:00", marks=pytest.mark.slow)],
-)
+@sweep("daily_at", ["02:30", "02:00", "03:00"])
 @pytest.mark.parametrize("season", ["spring", "autumn"])
 def test_each_day_around_a_change_of_the_clock_has_one_backup(
     season: str, daily_at: str, newest: Binary, start_server: StartServer, tmp_path: Path

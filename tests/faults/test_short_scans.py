@@ -25,6 +25,7 @@ from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import Asked, Reply
 from tests.faults.scenes import by_way_of, taken
+from tests.faults.sweeps import sweep
 from tests.processes import Shell
 from tests.servers import Binary, Server
 from worker import catalogue
@@ -311,7 +312,7 @@ TRAFFIC: dict[str, tuple[str, ...]] = {
 
 
 @each_way
-@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 6))])
+@sweep("seed", range(1, 6))
 @pytest.mark.parametrize("what", TRAFFIC)
 def test_an_application_at_work_is_no_reason_for_alarm(
     what: str, seed: int, way: Way, server: Server, line: Line, storage: Path

@@ -17,6 +17,7 @@ from tests.conftest import StartServer
 from tests.faults.fixtures import SOON, WireTo
 from tests.faults.line import Line
 from tests.faults.moments import NOW, After, Asked, Moment, Reply
+from tests.faults.sweeps import sweep
 from tests.processes import PYTHON, Background, environment
 from tests.servers import Binary, Server
 from worker import broker
@@ -167,16 +168,14 @@ def test_a_target_that_takes_a_few_bytes_a_second_is_not_fed_for_ever(
 
 
 ASKING: dict[str, Callable[[Settings], object]] = {
-    "ping": ping,
     "stats": stats,
+    "ping": ping,
     "preview": lambda settings: preview(settings, PreviewArguments(name="latest"), silent),
     "search": lambda settings: search(settings, SearchArguments(key="key:1"), silent),
 }
 
 
-@pytest.mark.parametrize(
-    "verb", ["stats", *(pytest.param(verb, marks=pytest.mark.slow) for verb in ASKING if verb != "stats")]
-)
+@sweep("verb", ASKING)
 @impatiently
 def test_whatever_else_is_asked_of_a_server_that_trickles_ends(
     verb: str, full: Server, wire_to: WireTo, tmp_path: Path

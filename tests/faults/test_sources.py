@@ -26,6 +26,7 @@ from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Reply
+from tests.faults.sweeps import sweep
 from tests.processes import eventually
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
@@ -234,14 +235,8 @@ CHANGES = {
 }
 
 
-CHANGED = [
-    pytest.param(change, engine, marks=() if (change, engine) == ("loses its rights", "typed") else pytest.mark.slow)
-    for change in CHANGES
-    for engine in (*ENGINES, "auto")
-]
-
-
-@pytest.mark.parametrize(("change", "engine"), CHANGED)
+@sweep("engine", ["typed", "scan", "replication", "auto"])
+@sweep("change", CHANGES)
 def test_a_user_who_is_changed_in_the_middle_gives_a_whole_backup_or_the_servers_words(
     change: str, engine: str, newest: Binary, start_server: StartServer, wire_to: WireTo, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ from tests.faults.freezer import Freezer
 from tests.faults.line import Line
 from tests.faults.moments import Asked, Moment, Reply
 from tests.faults.scenes import by_way_of
+from tests.faults.sweeps import sweep
 from tests.processes import PYTHON, Background, environment
 from tests.servers import Binary, Server
 from tests.states import State, assert_same, state
@@ -149,8 +150,6 @@ MOMENTS: list[tuple[Way, Moment]] = [
     (WAYS[1], Reply(b"RESTORE", 400)),
     (WAYS[2], Asked(b"SCAN", 1)),
     (WAYS[4], Reply(b"RESTORE", 400)),
-]
-MORE_MOMENTS: list[tuple[Way, Moment]] = [
     (WAYS[0], Asked(b"DUMP", 500)),
     (WAYS[1], Reply(b"DUMP", 700)),
     (WAYS[1], Asked(b"UNLINK", 2)),
@@ -159,14 +158,7 @@ MORE_MOMENTS: list[tuple[Way, Moment]] = [
     (WAYS[3], Reply(b"RESTORE", 400)),
     (WAYS[3], Reply(b"UNLINK", 2)),
 ]
-each_moment = pytest.mark.parametrize(
-    ("way", "moment"),
-    [
-        pytest.param(way, moment, id=f"{way}-{moment}", marks=marks)
-        for rows, marks in ((MOMENTS, ()), (MORE_MOMENTS, pytest.mark.slow))
-        for way, moment in rows
-    ],
-)
+each_moment = sweep("way, moment", MOMENTS, quick=4)
 
 
 @each_moment
