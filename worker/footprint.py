@@ -30,6 +30,8 @@ class Limits:
     set: int = 128
     """Before Redis 7.2 none, but numbers."""
     intset: int = 512
+    lists_compressed: bool = False
+    """Whether the middle of a list is kept compressed (`list-compress-depth`)."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ _OF_TABLE = {"set": 200, "hash": 200, "zset": 960}
 _LEAST_ELEMENT = {"set": 10, "hash": 5, "zset": 32}
 _FIELD_EXPIRY = 64
 _OF_STREAM, _STREAM_NODE = 320, 96
+_COMPRESSED = 90
+"""Times shorter may a part of a list be that is kept compressed."""
 _STREAM_REST = 7
 """Times what a stream's groups take in a file is what they take in memory, at the most."""
 _GROUP, _CONSUMER, _PENDING = 400, 300, 240
@@ -89,7 +93,7 @@ class Footprint:
         self._make = make
         self._each = {"set": make.set, "hash": make.hash, "zset": make.zset}
         self._packed = {"hash": 2 * limits.hash, "zset": 2 * limits.zset, "set": limits.set}
-        self._intset = limits.intset
+        self._intset, self._lists_compressed = limits.intset, limits.lists_compressed
         # No element takes less than two bytes: a blob of no more than so many surely stays packed.
         self._stays = {code: 2 * self._packed[kind] for code, kind in _PACKED_AS.items()} | {_INTSET: 2 * limits.intset}
 
@@ -113,7 +117,8 @@ class Footprint:
             code = payload[0]
             if code == _LIST and payload[1] == 1:
                 size, _ = string_size(payload, 3)
-                return len(payload) * 3 // 4, allocated(max(size, LONGEST_INTEGER)) + self._make.short_list
+                # One part is no middle.
+                return size, allocated(max(size, LONGEST_INTEGER)) + self._make.short_list
             if code and code not in self._stays:
                 return None
             size, _ = string_size(payload, 1)
@@ -130,11 +135,13 @@ class Footprint:
         if kind == "string":
             return Cost(found.content, found.allocated)
         if kind == "list":
-            # A list may be kept compressed, as it is in the file.
-            return Cost(len(payload) * 3 // 4, found.allocated + self._of_list(found.strings))
+            # An older encoding becomes a newer one, which may be shorter.
+            least = found.content if payload[0] == _LIST else found.content // 2
+            return Cost(self._least_of_list(least), found.allocated + self._of_list(found.strings))
         if kind == "stream":
             rest = max(0, len(payload) - found.content) * _STREAM_REST
-            return Cost(found.content // 2, _OF_STREAM + found.allocated + found.strings * _STREAM_NODE + rest)
+            # Of the ids of its parts much is the same, and is there once.
+            return Cost(found.content * 2 // 3, _OF_STREAM + found.allocated + found.strings * _STREAM_NODE + rest)
         if payload[0] in COMPACT:
             # An older encoding becomes a newer one, which may be shorter.
             least = found.content if payload[0] not in _OLD_ENCODINGS else found.content * 3 // 4
@@ -157,8 +164,15 @@ class Footprint:
     def _loose(self, found: Measure, kind: str, expiry: int) -> Cost:
         """Elements that are each in memory of its own, as far as they are more than what is kept packed."""
         number = found.strings if found.strings > 1 else found.elements // (1 + (kind == "zset"))
-        least = found.content // 2 + (number * _LEAST_ELEMENT[kind] if number > self._packed[kind] else 0)
+        packed = max(self._packed[kind], self._intset if kind == "set" else 0)
+        least = found.content + number * _LEAST_ELEMENT[kind]
+        if number <= packed:
+            # They may be packed, and those that are numbers into half of their digits.
+            least = max(found.content // 2, found.content - found.strings * _LONGEST_NUMBER // 2)
         return Cost(least, _OF_TABLE[kind] + found.allocated + number * (self._each[kind] + expiry))
+
+    def _least_of_list(self, plain: int) -> int:
+        return plain // _COMPRESSED if self._lists_compressed else plain
 
     def _of_list(self, parts: int) -> int:
         return self._make.short_list if parts == 1 else _OF_LIST + parts * _NODE
@@ -180,7 +194,7 @@ class Footprint:
             return Cost(_least(texts), allocated(content + scores + number * _PACKED_ELEMENT))
         found = Measure(content, sum([allocated(len(text)) for text in texts]), number, number)
         if kind == "list":
-            return Cost(_least(texts), found.allocated + self._of_list(number))
+            return Cost(self._least_of_list(_least(texts)), found.allocated + self._of_list(number))
         expiry = _FIELD_EXPIRY if kind == "hash" and any(row[2] is not None for row in value) else 0
         cost = self._loose(found, kind, expiry)
         # They may all be numbers, of two bytes each.

@@ -44,9 +44,10 @@ def footprint_at(endpoint: Endpoint, facts: Facts) -> Footprint:
     """What keys cost there, by its make and by its settings; where it does not tell those, by what they mostly are."""
     told: dict[str, int] = {}
     with endpoint.translated("asking for its limits"), Wire(endpoint) as wire:
-        answer = wire.try_(b"CONFIG", b"GET", b"*-max-*-entries")
-    if isinstance(answer, list):
-        told = {name.decode(): int(text) for name, text in zip(answer[::2], answer[1::2], strict=True)}
+        for names in (b"*-max-*-entries", b"list-compress-depth"):
+            answer = wire.try_(b"CONFIG", b"GET", names)
+            if isinstance(answer, list):
+                told |= {name.decode(): int(text) for name, text in zip(answer[::2], answer[1::2], strict=True)}
     usual = Limits()
 
     def limit(kind: str, packed: int) -> int:
@@ -61,6 +62,7 @@ def footprint_at(endpoint: Endpoint, facts: Facts) -> Footprint:
         zset=limit("zset-max", usual.zset),
         set=limit("set-max", sets),
         intset=told.get("set-max-intset-entries", usual.intset),
+        lists_compressed=told.get("list-compress-depth", 0) > 0,
     )
     return Footprint(make_of(facts.server, facts.release), limits)
 

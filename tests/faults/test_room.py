@@ -14,16 +14,17 @@ from tests.faults.fixtures import WireTo
 from tests.faults.moments import Asked
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker import mirror
+from worker import catalogue, mirror
 from worker.errors import BackupSystemError, IncompleteError, RefusedError, TargetError
 from worker.facts import read_facts
 from worker.preview import PreviewArguments, preview
 from worker.progress import silent
 from worker.restore import RestoreArguments, check_complete, restore
+from worker.storage import Folder
 from worker.undo import UndoArguments, undo
+from worker.writing import Mode
 
-# A sweep, and not all of it has run.
-pytestmark = pytest.mark.slow
+slow = pytest.mark.slow
 
 
 OWN = 2000
@@ -52,7 +53,37 @@ def mixed(client: Any) -> None:
     pipe.execute()
 
 
-FILLS: dict[str, Fill] = {"texts": texts, "mixed": mixed}
+def lists(client: Any) -> None:
+    pipe = client.pipeline(transaction=False)
+    for number in range(100):
+        pipe.rpush(f"list:{number}", *["the same once more"] * 3000)
+    pipe.execute()
+
+
+def streams(client: Any) -> None:
+    pipe = client.pipeline(transaction=False)
+    for number in range(40):
+        for entry in range(500):
+            pipe.xadd(f"stream:{number}", {"text": "more " * 40}, id=f"{entry + 1}-1")
+    pipe.execute()
+
+
+def large(client: Any) -> None:
+    client.mset({f"large:{number}": b"%d" % number * 2_000_000 for number in range(3)})
+
+
+def binary_texts(client: Any) -> None:
+    client.mset({f"key:{number}": bytes([200 + number % 50]) * 2000 for number in range(3000)})
+
+
+FILLS: dict[str, Fill] = {
+    "texts": texts,
+    "mixed": mixed,
+    "lists": lists,
+    "streams": streams,
+    "large": large,
+    "binary": binary_texts,
+}
 
 
 def own(server: Server, *, expiring: bool) -> None:
@@ -96,6 +127,7 @@ def limit(server: Server, policy: str, room: float) -> None:
     client.config_set("maxmemory", round(used(server) + room))
 
 
+@slow
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("mode", ["skip", "overwrite", "mirror by keys"])
@@ -121,6 +153,7 @@ def test_not_one_key_of_its_own_is_lost(
         assert f"Until then: {there:,} restored" in str(caught.value)
 
 
+@slow
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize(("what", "data_format"), [("texts", "rdb"), ("mixed", "rdb"), ("mixed", "json")])
 def test_what_surely_fits_is_restored(what: str, data_format: str, policy: str, backed_up: Any, tmp_path: Path) -> None:
@@ -134,6 +167,7 @@ def test_what_surely_fits_is_restored(what: str, data_format: str, policy: str, 
     assert (report["keys_before"], report["keys_after"]) == (OWN, OWN + report["restored"])
 
 
+@slow
 @pytest.mark.parametrize("policy", POLICIES)
 def test_with_force_it_stops_at_the_first_that_is_thrown_out(policy: str, backed_up: Any, tmp_path: Path) -> None:
     target, needed = backed_up("texts", "rdb")
@@ -154,6 +188,7 @@ def test_with_force_it_stops_at_the_first_that_is_thrown_out(policy: str, backed
 # What nobody reckoned with: the room goes while it is written
 
 
+@slow
 @pytest.mark.parametrize("policy", POLICIES[:3])
 def test_a_restore_stops_before_the_first_key_is_thrown_out(
     policy: str, backed_up: Any, wire_to: WireTo, tmp_path: Path
@@ -197,6 +232,7 @@ def test_a_restore_stops_once_the_target_has_thrown_a_key_out(backed_up: Any, wi
     assert report["restored"] - report["evicted"] == client.dbsize() == report["keys_after"]
 
 
+@slow
 def test_an_undo_throws_nothing_out_either(backed_up: Any, tmp_path: Path) -> None:
     target, _ = backed_up("texts", "rdb")
     client = target.client()
@@ -219,6 +255,7 @@ def test_an_undo_throws_nothing_out_either(backed_up: Any, tmp_path: Path) -> No
 # Mirrors
 
 
+@slow
 @pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("policy", POLICIES)
 def test_a_mirror_that_the_target_could_not_hold_is_refused(
@@ -235,6 +272,7 @@ def test_a_mirror_that_the_target_could_not_hold_is_refused(
     assert (owned(target), client.dbsize(), client.info("stats")["evicted_keys"]) == (OWN, OWN, 0)
 
 
+@slow
 def test_a_mirror_that_perhaps_fits_says_so_and_what_came_of_it(backed_up: Any, tmp_path: Path) -> None:
     target, _ = backed_up("texts", "rdb")
     own(target, expiring=True)
@@ -250,6 +288,7 @@ def test_a_mirror_that_perhaps_fits_says_so_and_what_came_of_it(backed_up: Any, 
     assert (report["way"], report["evicted"], client.dbsize()) == ("replication", 0, 3000)
 
 
+@slow
 def test_a_mirror_into_a_full_target_that_fits_in_the_place_of_what_is_there_is_not_refused(
     backed_up: Any, tmp_path: Path
 ) -> None:
@@ -276,6 +315,7 @@ def test_a_mirror_that_fits_needs_no_room_beside_what_is_there(backed_up: Any, t
     assert (report["way"], report["evicted"], report["deleted"], client.dbsize()) == ("replication", 0, 3000, 3000)
 
 
+@slow
 def test_a_forced_mirror_counts_what_is_thrown_out_when_the_target_is_a_primary_again(
     backed_up: Any, tmp_path: Path
 ) -> None:
@@ -291,6 +331,7 @@ def test_a_forced_mirror_counts_what_is_thrown_out_when_the_target_is_a_primary_
         check_complete(report)
 
 
+@slow
 def test_a_mirror_that_must_go_key_by_key_after_all_is_refused_before_it_writes(
     backed_up: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -308,6 +349,7 @@ def test_a_mirror_that_must_go_key_by_key_after_all_is_refused_before_it_writes(
 # What is reckoned
 
 
+@slow
 def test_compressed_texts_count_as_what_they_are(backed_up: Any, tmp_path: Path) -> None:
     target, needed = backed_up("texts", "rdb")
     found = preview(settings_for(target, tmp_path), PreviewArguments(name="latest"), silent)["memory"]
@@ -315,6 +357,7 @@ def test_compressed_texts_count_as_what_they_are(backed_up: Any, tmp_path: Path)
     assert found["most_bytes"] < 1.6 * needed
 
 
+@slow
 @pytest.mark.parametrize("data_format", ["rdb", "json"])
 def test_mixed_data_are_reckoned_within_bounds(data_format: str, backed_up: Any, tmp_path: Path) -> None:
     target, needed = backed_up("mixed", data_format)
@@ -323,6 +366,7 @@ def test_mixed_data_are_reckoned_within_bounds(data_format: str, backed_up: Any,
     assert found["most_bytes"] < 2.5 * needed
 
 
+@slow
 def test_what_is_there_already_needs_no_room(newest: Binary, start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(newest, *SMALL)
     texts(server.client())
@@ -333,6 +377,7 @@ def test_what_is_there_already_needs_no_room(newest: Binary, start_server: Start
         assert (report["evicted"], server.client().dbsize()) == (0, 3000)
 
 
+@slow
 def test_where_the_bound_leaves_a_doubt_some_keys_are_tried(
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
@@ -353,9 +398,83 @@ def test_where_the_bound_leaves_a_doubt_some_keys_are_tried(
     assert target.client().keys("redis_backup:*") == []
 
 
+@slow
 def test_a_part_is_reckoned_as_a_part(backed_up: Any, tmp_path: Path) -> None:
     target, needed = backed_up("texts", "rdb")
     limit(target, "allkeys-lru", needed / 2)
     assert bring_back(target, tmp_path, match="key:1??")["restored"] == 100
     with pytest.raises(RefusedError, match="too little memory"):
         bring_back(target, tmp_path, match="key:*")
+
+
+# Little in a file, and much in memory
+
+
+def refused(target: Server, folder: Path, mode: Mode) -> None:
+    """In the same words beforehand and in earnest, and nothing is written."""
+    found = preview(settings_for(target, folder), PreviewArguments(name="latest", mode=mode), silent)
+    before, evicted = state(target), target.client().info("stats")["evicted_keys"]
+    assert "The target has too little memory: maxmemory is " in found["refusal"]
+    with pytest.raises(RefusedError, match="The target has too little memory: maxmemory is "):
+        bring_back(target, folder, mode=mode)
+    assert_same(target, before)
+    assert target.client().info("stats")["evicted_keys"] == evicted
+
+
+def test_lists_that_are_much_shorter_in_a_file_are_refused_beforehand(backed_up: Any, tmp_path: Path) -> None:
+    target, needed = backed_up("lists", "rdb")
+    limit(target, "noeviction", needed / 2)
+    refused(target, tmp_path, "skip")
+
+
+@slow
+@pytest.mark.parametrize("mode", ["skip", "mirror"])
+@pytest.mark.parametrize("policy", ["noeviction", "allkeys-lru"])
+@pytest.mark.parametrize("what", ["texts", "lists", "streams", "large"])
+def test_what_is_much_shorter_in_a_file_is_refused_beforehand(
+    what: str, policy: str, mode: Mode, backed_up: Any, tmp_path: Path
+) -> None:
+    target, needed = backed_up(what, "rdb")
+    own(target, expiring=True)
+    limit(target, policy, needed / 3)
+    refused(target, tmp_path, mode)
+
+
+@slow
+def test_lists_that_the_target_keeps_compressed_are_not_refused(backed_up: Any, tmp_path: Path) -> None:
+    target, needed = backed_up("lists", "rdb")
+    target.client().config_set("list-compress-depth", 1)
+    limit(target, "noeviction", needed * 0.8)
+    report = bring_back(target, tmp_path)
+    assert report["restored"] == 100
+    assert any("may have too little memory" in words for words in report["warnings"])
+
+
+@slow
+def test_a_mirror_of_a_document_is_not_measured_by_its_length(backed_up: Any, tmp_path: Path) -> None:
+    target, needed = backed_up("binary", "json")
+    limit(target, "noeviction", needed * 1.1)
+    raw = catalogue.get(Folder(tmp_path), "latest").bytes.raw
+    assert raw > needed * 1.2
+    assert bring_back(target, tmp_path, mode="mirror")["restored"] == 3000
+
+
+@slow
+def test_memory_that_is_still_being_freed_is_waited_for(backed_up: Any, tmp_path: Path) -> None:
+    target, needed = backed_up("texts", "rdb")
+    client = target.client()
+    client.mset({f"old:{number}": b"x" * 20 for number in range(300_000)})
+    limit(target, "noeviction", needed / 4)
+    client.execute_command("FLUSHALL", "ASYNC")
+    assert bring_back(target, tmp_path)["restored"] == 3000
+
+
+@slow
+def test_a_forced_mirror_that_does_not_fit_says_by_how_much(backed_up: Any, tmp_path: Path) -> None:
+    target, needed = backed_up("texts", "rdb")
+    limit(target, "noeviction", needed / 3)
+    report = bring_back(target, tmp_path, mode="mirror", force=True)
+    assert (report["way"], report["restored"]) == ("replication", 3000)
+    (words,) = report["warnings"]
+    (excess,) = re.findall(r"holds ([\d,]+) bytes more than its maxmemory, and takes no more writes", words)
+    assert needed / 2 < int(excess.replace(",", "")) < needed
