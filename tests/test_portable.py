@@ -498,7 +498,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 ANY_ENTRY = st.sampled_from(sorted(VALUES)).flatmap(
     lambda kind: st.builds(
-        Entry, st.integers(0, 2**31 - 1), BYTES, st.none() | INT64, st.just(kind), st.none(), VALUES[kind]
+        Entry, st.integers(0, 2**31 - 1), BYTES, st.none() | INT64, st.just(kind), st.none(), VALUES[kind], st.none()
     )
 )
 
