@@ -357,6 +357,7 @@ ENTRIES = st.lists(
             st.just(kind),
             PAYLOADS[kind],
             st.none(),
+            st.none(),
         )
     ),
     max_size=8,
