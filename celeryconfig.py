@@ -5,7 +5,7 @@ from datetime import timedelta
 from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
-from worker.config import load
+from worker.config.settings import load
 
 _settings = load()
 _every_hours = _settings.backup_every_hours

@@ -10,7 +10,7 @@ from benchmarks.made import checked, file_compared
 from benchmarks.results import Row
 from benchmarks.servers import tool
 from benchmarks.timing import LEAN, timed
-from worker.config import CompressionName
+from worker.config.settings import CompressionName
 
 SYNC, DUMP = "SYNC to nowhere", "SCAN and DUMP to nowhere"
 REPLICATION, SCAN, JSON = "backup, replication, zstd", "backup, scan, zstd", "backup, replication, json"

@@ -23,7 +23,7 @@ from benchmarks.results import WHOLE, Round, Row
 from benchmarks.servers import Server, free_port
 from benchmarks.stopwatch import family
 from benchmarks.timing import FailedError, end_group, peak_of, timed
-from worker.manifest import MANIFEST_SUFFIX, Manifest, artifact_name, to_json
+from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, artifact_name, to_json
 
 LIST, ENQUEUE, STARTED, SHELL = "list of 1,000 backups", "enqueue", "button to STARTED", "shell start"
 WORKER = "worker, backup through the queue"

@@ -8,10 +8,10 @@ from pathlib import Path
 from benchmarks.contest import Outcome
 from benchmarks.loaded import Loaded, size_of
 from benchmarks.results import WHOLE
-from worker.compression import COMPRESSIONS
-from worker.config import CompressionName
-from worker.manifest import Manifest
-from worker.storage import chunks_of
+from worker.config.settings import CompressionName
+from worker.formats.compression import COMPRESSIONS
+from worker.repository.manifest import Manifest
+from worker.storage.local import chunks_of
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.results import Round
 from benchmarks.servers import Server, running, tool
 from benchmarks.timing import timed
-from worker.config import WebSettings
+from worker.config.settings import WebSettings
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = (sys.executable, "-m", "worker")

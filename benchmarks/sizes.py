@@ -7,7 +7,7 @@ from benchmarks.contest import Contestant, contest
 from benchmarks.loaded import Loaded
 from benchmarks.made import checked
 from benchmarks.results import Row
-from worker.config import CompressionName, FormatName
+from worker.config.settings import CompressionName, FormatName
 
 
 def run(loaded: Loaded) -> list[Row]:

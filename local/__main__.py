@@ -11,16 +11,16 @@ from pathlib import Path
 from local import dashboard, demo, options
 from local.children import Screen
 from local.house import House, Stopped
-from worker import config
-from worker.connection import GLANCE, Endpoint
+from worker.config import settings
 from worker.errors import BackupSystemError, UsageError
-from worker.facts import read_facts
+from worker.server.endpoint import GLANCE, Endpoint
+from worker.server.info import read_facts
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def _entrance(own_password: str | None) -> list[str]:
-    address = dashboard.url(config.load_web())
+    address = dashboard.url(settings.load_web())
     if own_password is None:
         return [f"Dashboard: {address}    the password is the one that you set"]
     return [
@@ -32,7 +32,7 @@ def _entrance(own_password: str | None) -> list[str]:
 def _next_steps(chosen: options.Options, demo_keys: int | None, own_password: str | None) -> str:
     programs = Path(sys.executable).parent
     programs = programs.relative_to(ROOT) if programs.is_relative_to(ROOT) else programs
-    storage = config.load().backup_storage
+    storage = settings.load().backup_storage
     found, answers = _source()
     source = found if demo_keys is None else f"{found}, a demo with {demo_keys:,} keys, kept in var/demo"
     lines = [
@@ -64,7 +64,7 @@ def _next_steps(chosen: options.Options, demo_keys: int | None, own_password: st
 
 def _source() -> tuple[str, bool]:
     """What the source says of itself, or why it says nothing; whether it answers."""
-    endpoint = Endpoint(config.load().redis_url, GLANCE)
+    endpoint = Endpoint(settings.load().redis_url, GLANCE)
     try:
         facts = read_facts(endpoint)
     except BackupSystemError as error:
@@ -110,11 +110,11 @@ def main() -> int:
     os.chdir(ROOT)
     os.environ |= chosen.settings | ({} if chosen.port is None else {"PORT": str(chosen.port)})
     try:
-        config.load()
+        settings.load()
         with _alone():
             password = dashboard.password()
             os.environ |= dashboard.session_secret(ROOT / "var") | password
-            config.load_web()
+            settings.load_web()
             return _run(House(ROOT, chosen, Screen()), password.get("ADMIN_PASSWORD"))
     except BackupSystemError as error:
         print(error, file=sys.stderr)

@@ -6,7 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
-from worker.config import Settings, WebSettings
+from worker.config.settings import Settings, WebSettings
 
 ONLY_ITS_OWN = {name.upper() for name in set(WebSettings.model_fields) - set(Settings.model_fields)}
 """Settings that no other process is told."""

@@ -16,7 +16,8 @@ from honcho.environ import parse_procfile
 from local import dashboard, servers
 from local.children import POLL_SECONDS, Child, Screen, stop
 from local.options import Options
-from worker import config, heartbeat
+from worker.broker import heartbeat
+from worker.config import settings
 from worker.errors import BrokerUnavailableError
 
 UP_SECONDS = 60
@@ -74,7 +75,7 @@ class House:
 
     def start_servers(self) -> None:
         """Start what the person did not bring along. UsageError when a port is taken or no server is installed."""
-        web = config.load_web()
+        web = settings.load_web()
         servers.check_free(web.port, "--port", dashboard.host(web))
         wanted: list[tuple[str, int, Sequence[str]]] = []
         if self.options.own_broker:
@@ -116,7 +117,7 @@ class House:
 
     def _lives(self, name: str) -> bool:
         if name == "web":
-            return dashboard.answers(config.load_web())
+            return dashboard.answers(settings.load_web())
         return heartbeat.alive(_ROLES[name])
 
     def stop(self) -> None:

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import dataclass
 
 from local.dashboard import given
-from worker import config
+from worker.config import settings as config
 
 
 @dataclass(frozen=True)

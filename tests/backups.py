@@ -14,17 +14,18 @@ from typing import Any
 from tests.data import fill
 from tests.reading import raw
 from tests.servers import Server
-from worker import catalogue
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
-from worker.connection import SOURCE, Endpoint
-from worker.entries import Entry
-from worker.fence import Fence
-from worker.lease import Lease
-from worker.manifest import MANIFEST_SUFFIX, NAME, Manifest, Origin, Scope, Size, artifact_name, to_json
+from worker.backups.backup import BackupArguments, backup
+from worker.broker.lease import Lease
+from worker.config.settings import Settings
+from worker.formats.entries import Entry
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.repository.manifest import MANIFEST_SUFFIX, NAME, Manifest, Origin, Scope, Size, artifact_name, to_json
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.server.endpoint import SOURCE, Endpoint
+from worker.server.fence import Fence
+from worker.storage.local import Folder
 
 DATABASES = (0, 3)
 ANYWHERE = Scope(None, None)

@@ -6,7 +6,7 @@ import threading
 import time
 from typing import Self
 
-from worker.wire import pack
+from worker.server.wire import pack
 
 READ_BYTES = 16 * 1024
 

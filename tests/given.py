@@ -4,13 +4,13 @@ from pathlib import Path
 
 from tests.backups import Given, manifest_of
 from tests.payloads import string as written
-from worker import catalogue
-from worker.compression import COMPRESSIONS
-from worker.config import CompressionName
-from worker.entries import Entry
-from worker.formats import rdb_writing
-from worker.manifest import Manifest, Size
-from worker.storage import Folder
+from worker.config.settings import CompressionName
+from worker.formats.compression import COMPRESSIONS
+from worker.formats.entries import Entry
+from worker.formats.rdb import writer
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest, Size
+from worker.storage.local import Folder
 
 NAME = "redis_backup_20231205_143022.rdb"
 
@@ -22,7 +22,7 @@ def string(value: bytes) -> bytes:
 
 def stored(folder: Path, given: list[Entry], compression: CompressionName = "zstd", name: str = NAME) -> Manifest:
     """A backup that holds these."""
-    raw = b"".join(rdb_writing.write(Given(given), {"redis-ver": "7.0.0"}))
+    raw = b"".join(writer.write(Given(given), {"redis-ver": "7.0.0"}))
     content = b"".join(COMPRESSIONS[compression].compress(iter([raw])))
     full = name + COMPRESSIONS[compression].suffix
     by_db: dict[int, dict[str, int]] = {}

@@ -23,9 +23,9 @@ from celery import Celery
 from tests.backups import Given
 from tests.servers import Server
 from worker.__main__ import main
-from worker.config import WebSettings, load
-from worker.entries import Entry
-from worker.formats import rdb_writing
+from worker.config.settings import WebSettings, load
+from worker.formats.entries import Entry
+from worker.formats.rdb import writer
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -160,7 +160,7 @@ def damaged_dump(key: bytes = b"damaged") -> bytes:
         Entry(0, b"unharmed", None, "string", b"\x00\x01x"),
         Entry(0, key, None, "hash", b"\x10" + bytes([len(nonsense)]) + nonsense),
     ]
-    return b"".join(rdb_writing.write(Given(entries, rdb_version=9), {}))
+    return b"".join(writer.write(Given(entries, rdb_version=9), {}))
 
 
 def eventually(found: Callable[[], Any], what: str | Callable[[], str], seconds: float = WAIT_SECONDS) -> Any:

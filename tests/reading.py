@@ -5,7 +5,7 @@ from typing import Any
 from redis import Redis
 
 from tests.servers import Binary, Server
-from worker.entries import Consumer, Group, Pending, Stream, Value
+from worker.formats.entries import Consumer, Group, Pending, Stream, Value
 
 
 def raw(server: Server, db: int = 0) -> "Redis":
@@ -16,7 +16,7 @@ def raw(server: Server, db: int = 0) -> "Redis":
 
 
 def read(client: "Redis", kind: str, key: bytes, binary: Binary) -> Value:
-    """The value of `key`, a `kind` of worker.entries.TYPES, in the order that `settle` gives."""
+    """The value of `key`, a `kind` of worker.formats.entries.TYPES, in the order that `settle` gives."""
     ask: Any = client.execute_command
     if kind == "string":
         return bytes(ask("GET", key))

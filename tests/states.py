@@ -10,7 +10,7 @@ from typing import Any
 
 from tests.reading import milliseconds, raw, read
 from tests.servers import Binary, Server
-from worker.entries import Stream
+from worker.formats.entries import Stream
 
 Key = tuple[int, bytes]
 

@@ -12,8 +12,8 @@ import structlog
 from tests.conftest import StartServer
 from tests.processes import CANARY, Shell
 from tests.servers import Binary, Server
-from worker import access, audit
-from worker.config import Settings
+from worker.broker import audit, tokens
+from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError, NotFoundError, RefusedError, UsageError
 
 
@@ -25,9 +25,9 @@ def broker(newest: Binary, start_server: StartServer) -> Server:
 @pytest.fixture
 def settings(broker: Server) -> Iterator[Settings]:
     """Settings with that broker, in a process that has seen nothing yet."""
-    access._seen.clear()
+    tokens._seen.clear()
     yield Settings(celery_broker_url=broker.url)
-    access._seen.clear()
+    tokens._seen.clear()
 
 
 @pytest.fixture
@@ -44,186 +44,186 @@ def content(broker: Server) -> str:
 
 def age_memory(seconds: float) -> None:
     """Let what this process saw last grow old."""
-    for url, seen in access._seen.items():
-        access._seen[url] = access._Seen(seen.epoch, seen.tokens, seen.at - seconds)
+    for url, seen in tokens._seen.items():
+        tokens._seen[url] = tokens._Seen(seen.epoch, seen.tokens, seen.at - seconds)
 
 
 def test_a_token_is_found_by_its_secret_and_by_nothing_else(settings: Settings) -> None:
-    secret = access.create(settings, "ci", ["backup", "read"], "admin")
-    found = access.find(settings, secret)
+    secret = tokens.create(settings, "ci", ["backup", "read"], "admin")
+    found = tokens.find(settings, secret)
     assert found is not None
     assert (found.name, found.scopes, found.created_by) == ("ci", ["read", "backup"], "admin")
     assert abs((datetime.now(UTC) - found.created_at).total_seconds()) < 5
     for wrong in ("", "rb_", secret[:-1], secret + "x", secret.upper(), "ci", "x" * 10_000, "\udc80"):
-        assert access.find(settings, wrong) is None, wrong
+        assert tokens.find(settings, wrong) is None, wrong
 
 
 def test_two_secrets_are_never_alike_and_long_enough_that_nobody_guesses_them(settings: Settings) -> None:
-    made = {access.create(settings, f"t{number}", ["read"], "admin") for number in range(5)}
+    made = {tokens.create(settings, f"t{number}", ["read"], "admin") for number in range(5)}
     assert len(made) == 5
     assert all(len(secret) > 40 for secret in made)
 
 
 def test_the_broker_holds_no_secret(settings: Settings, broker: Server) -> None:
-    secret = access.create(settings, "ci", ["read"], "admin")
-    assert access.find(settings, secret)
+    secret = tokens.create(settings, "ci", ["read"], "admin")
+    assert tokens.find(settings, secret)
     assert "ci" in content(broker)
     assert secret not in content(broker)
     assert secret.removeprefix("rb_") not in content(broker)
 
 
 def test_what_is_told_of_a_token_holds_neither_its_secret_nor_its_hash(settings: Settings) -> None:
-    access.create(settings, "ci", ["read"], "admin")
-    (token,) = access.tokens(settings)
+    tokens.create(settings, "ci", ["read"], "admin")
+    (token,) = tokens.tokens(settings)
     assert set(token.model_dump()) == {"name", "scopes", "created_at", "created_by", "last_used_at"}
     assert "sha256" not in repr(token)
 
 
 def test_a_revoked_token_opens_nothing_and_its_name_is_free_again(settings: Settings) -> None:
-    first = access.create(settings, "ci", ["read"], "admin")
-    access.find(settings, first)
-    access.revoke(settings, "ci")
-    assert access.find(settings, first) is None
-    assert access.tokens(settings) == []
-    second = access.create(settings, "ci", ["restore"], "admin")
-    (token,) = access.tokens(settings)
+    first = tokens.create(settings, "ci", ["read"], "admin")
+    tokens.find(settings, first)
+    tokens.revoke(settings, "ci")
+    assert tokens.find(settings, first) is None
+    assert tokens.tokens(settings) == []
+    second = tokens.create(settings, "ci", ["restore"], "admin")
+    (token,) = tokens.tokens(settings)
     assert (token.scopes, token.last_used_at) == (["restore"], None)
-    assert access.find(settings, first) is None
-    assert access.find(settings, second)
+    assert tokens.find(settings, first) is None
+    assert tokens.find(settings, second)
 
 
 def test_a_name_is_given_once(settings: Settings) -> None:
-    secret = access.create(settings, "ci", ["read"], "admin")
+    secret = tokens.create(settings, "ci", ["read"], "admin")
     with pytest.raises(RefusedError, match="There is a token ci already"):
-        access.create(settings, "ci", ["restore"], "admin")
-    found = access.find(settings, secret)
+        tokens.create(settings, "ci", ["restore"], "admin")
+    found = tokens.find(settings, secret)
     assert found is not None
     assert found.scopes == ["read"]
 
 
 def test_who_is_not_there_cannot_be_revoked(settings: Settings) -> None:
     with pytest.raises(NotFoundError, match="There is no token ci:"):
-        access.revoke(settings, "ci")
+        tokens.revoke(settings, "ci")
     with pytest.raises(NotFoundError, match="There is no token that name:"):
-        access.revoke(settings, "<img src=x onerror=alert(1)>")
+        tokens.revoke(settings, "<img src=x onerror=alert(1)>")
 
 
 @pytest.mark.parametrize("name", ["", "A", "-ci", "a b", "x" * 65, "<img src=x>", "ci\n", "ü", "../x"])
 def test_a_name_that_could_be_anything_is_refused(settings: Settings, name: str) -> None:
     with pytest.raises(UsageError, match="The name of a token must be"):
-        access.create(settings, name, ["read"], "admin")
-    assert access.tokens(settings) == []
+        tokens.create(settings, name, ["read"], "admin")
+    assert tokens.tokens(settings) == []
 
 
 @pytest.mark.parametrize("scopes", [[], ["admin"], ["read", "admin"], [""]])
 def test_scopes_that_there_are_not_are_refused(settings: Settings, scopes: list[str]) -> None:
     with pytest.raises(UsageError, match="one or more of the scopes read, backup, restore"):
-        access.create(settings, "ci", scopes, "admin")
-    assert access.tokens(settings) == []
+        tokens.create(settings, "ci", scopes, "admin")
+    assert tokens.tokens(settings) == []
 
 
 def test_its_last_use_is_noted_and_not_at_every_request(settings: Settings, broker: Server) -> None:
-    secret = access.create(settings, "ci", ["read"], "admin")
-    assert access.tokens(settings)[0].last_used_at is None
-    access.find(settings, secret)
-    first = access.tokens(settings)[0].last_used_at
+    secret = tokens.create(settings, "ci", ["read"], "admin")
+    assert tokens.tokens(settings)[0].last_used_at is None
+    tokens.find(settings, secret)
+    first = tokens.tokens(settings)[0].last_used_at
     assert first is not None
     assert abs((datetime.now(UTC) - first).total_seconds()) < 5
-    broker.client().hset(access._USED, "ci", int(time.time()) - 30)
-    access.find(settings, secret)
-    broker.client().hset(access._USED, "ci", old := int(time.time()) - 3600)
-    access.find(settings, secret)
-    last = access.tokens(settings)[0].last_used_at
+    broker.client().hset(tokens._USED, "ci", int(time.time()) - 30)
+    tokens.find(settings, secret)
+    broker.client().hset(tokens._USED, "ci", old := int(time.time()) - 3600)
+    tokens.find(settings, secret)
+    last = tokens.tokens(settings)[0].last_used_at
     assert last is not None
     assert last.timestamp() > old + 3000
 
 
 def test_a_use_within_the_minute_writes_nothing(settings: Settings, broker: Server) -> None:
-    secret = access.create(settings, "ci", ["read"], "admin")
-    access.find(settings, secret)
+    secret = tokens.create(settings, "ci", ["read"], "admin")
+    tokens.find(settings, secret)
     before = broker.client().info("commandstats")["cmdstat_hset"]["calls"]
     for _ in range(10):
-        access.find(settings, secret)
+        tokens.find(settings, secret)
     assert broker.client().info("commandstats")["cmdstat_hset"]["calls"] == before
 
 
 def test_a_token_that_nobody_can_read_opens_nothing_and_hides_no_other(settings: Settings, broker: Server) -> None:
-    secret = access.create(settings, "ci", ["read"], "admin")
-    broker.client().hset(access._TOKENS, mapping={"a": b"\xff\xfe", "b": b"{}", "c": b"[1]"})
-    assert [one.name for one in access.tokens(settings)] == ["ci"]
-    assert access.find(settings, secret)
+    secret = tokens.create(settings, "ci", ["read"], "admin")
+    broker.client().hset(tokens._TOKENS, mapping={"a": b"\xff\xfe", "b": b"{}", "c": b"[1]"})
+    assert [one.name for one in tokens.tokens(settings)] == ["ci"]
+    assert tokens.find(settings, secret)
 
 
 def test_an_epoch_begins_with_the_first_session_and_stays_until_a_logout(settings: Settings) -> None:
-    assert access.epoch(settings) is None
-    first = access.begin_session(settings)
-    assert access.begin_session(settings) == first == access.epoch(settings)
-    access.end_sessions(settings)
-    assert access.epoch(settings) not in (None, first)
+    assert tokens.epoch(settings) is None
+    first = tokens.begin_session(settings)
+    assert tokens.begin_session(settings) == first == tokens.epoch(settings)
+    tokens.end_sessions(settings)
+    assert tokens.epoch(settings) not in (None, first)
 
 
 def test_an_epoch_does_not_come_back_when_the_broker_loses_its_data(settings: Settings, broker: Server) -> None:
-    first = access.begin_session(settings)
-    access.end_sessions(settings)
-    second = access.begin_session(settings)
+    first = tokens.begin_session(settings)
+    tokens.end_sessions(settings)
+    second = tokens.begin_session(settings)
     broker.client().flushall()
-    assert access.epoch(settings) is None
-    assert access.begin_session(settings) not in (first, second)
+    assert tokens.epoch(settings) is None
+    assert tokens.begin_session(settings) not in (first, second)
 
 
 def test_while_the_broker_is_away_what_was_seen_last_counts(settings: Settings, broker: Server) -> None:
-    secret = access.create(settings, "ci", ["read"], "admin")
-    current = access.begin_session(settings)
+    secret = tokens.create(settings, "ci", ["read"], "admin")
+    current = tokens.begin_session(settings)
     broker.kill()
-    assert access.epoch(settings) == current
-    assert access.find(settings, secret)
-    assert access.find(settings, "rb_wrong") is None
-    age_memory(access.REMEMBERED_SECONDS - 60)
-    assert access.epoch(settings) == current
+    assert tokens.epoch(settings) == current
+    assert tokens.find(settings, secret)
+    assert tokens.find(settings, "rb_wrong") is None
+    age_memory(tokens.REMEMBERED_SECONDS - 60)
+    assert tokens.epoch(settings) == current
 
 
 def test_but_not_for_ever(settings: Settings, broker: Server) -> None:
-    secret = access.create(settings, "ci", ["read"], "admin")
-    access.begin_session(settings)
+    secret = tokens.create(settings, "ci", ["read"], "admin")
+    tokens.begin_session(settings)
     broker.kill()
-    age_memory(access.REMEMBERED_SECONDS + 1)
+    age_memory(tokens.REMEMBERED_SECONDS + 1)
     with pytest.raises(BrokerUnavailableError):
-        access.epoch(settings)
+        tokens.epoch(settings)
     with pytest.raises(BrokerUnavailableError):
-        access.find(settings, secret)
+        tokens.find(settings, secret)
 
 
 def test_who_has_seen_nothing_lets_nobody_in(settings: Settings, broker: Server) -> None:
-    secret = access.create(settings, "ci", ["read"], "admin")
+    secret = tokens.create(settings, "ci", ["read"], "admin")
     broker.kill()
     with pytest.raises(BrokerUnavailableError):
-        access.find(settings, secret)
+        tokens.find(settings, secret)
     with pytest.raises(BrokerUnavailableError):
-        access.begin_session(settings)
+        tokens.begin_session(settings)
 
 
 @pytest.mark.parametrize("then", ["a logout", "a revocation"])
 def test_what_ended_before_the_broker_went_away_stays_ended(settings: Settings, broker: Server, then: str) -> None:
-    access.create(settings, "ci", ["read"], "admin")
-    access.begin_session(settings)
+    tokens.create(settings, "ci", ["read"], "admin")
+    tokens.begin_session(settings)
     if then == "a logout":
-        access.end_sessions(settings)
+        tokens.end_sessions(settings)
     else:
-        access.revoke(settings, "ci")
+        tokens.revoke(settings, "ci")
     broker.kill()
     with pytest.raises(BrokerUnavailableError):
-        access.epoch(settings)
+        tokens.epoch(settings)
 
 
 def test_nothing_can_be_changed_while_the_broker_is_away(settings: Settings, broker: Server) -> None:
     broker.kill()
     with pytest.raises(BrokerUnavailableError) as told:
-        access.create(settings, "ci", ["read"], "admin")
+        tokens.create(settings, "ci", ["read"], "admin")
     assert CANARY not in str(told.value)
     with pytest.raises(BrokerUnavailableError):
-        access.revoke(settings, "ci")
+        tokens.revoke(settings, "ci")
     with pytest.raises(BrokerUnavailableError):
-        access.end_sessions(settings)
+        tokens.end_sessions(settings)
 
 
 def test_the_audit_log_tells_who_did_what_and_when_newest_first(settings: Settings) -> None:
@@ -273,7 +273,7 @@ def test_a_token_from_the_shell_opens_and_closes(shell: Shell, settings: Setting
     assert made.code == 0
     secret = made.out.strip()
     assert made.err == "Note: This is the secret of the token ci; it is shown this once.\n"
-    found = access.find(settings, secret)
+    found = tokens.find(settings, secret)
     assert found is not None
     assert (found.name, found.scopes) == ("ci", ["read", "backup"])
     assert found.created_by.startswith("shell ")
@@ -282,7 +282,7 @@ def test_a_token_from_the_shell_opens_and_closes(shell: Shell, settings: Setting
     assert listed.out.splitlines()[1].startswith("ci    read,backup  shell ")
     assert secret not in listed.out
     assert shell("token", "revoke", "ci").out == "The token ci is revoked\n"
-    assert access.find(settings, secret) is None
+    assert tokens.find(settings, secret) is None
     assert "python -m worker token create ci --scope read" in shell("token", "list").out
 
 
@@ -290,7 +290,7 @@ def test_the_shell_prints_tokens_as_json(shell: Shell, settings: Settings) -> No
     made = shell("token", "create", "ci", "--scope", "restore", "--json")
     assert (made.code, made.err) == (0, "")
     assert {"name": "ci", "scopes": ["restore"]}.items() <= made.data.items()
-    assert access.find(settings, made.data["secret"])
+    assert tokens.find(settings, made.data["secret"])
     (token,) = shell("token", "list", "--json").data["tokens"]
     assert (token["name"], token["scopes"]) == ("ci", ["restore"])
     assert token["last_used_at"] is not None
@@ -311,7 +311,7 @@ def test_the_shell_prints_tokens_as_json(shell: Shell, settings: Settings) -> No
 def test_the_shell_says_what_is_wrong(
     shell: Shell, settings: Settings, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    access.create(settings, "there", ["read"], "admin")
+    tokens.create(settings, "there", ["read"], "admin")
     ended = shell("token", *arguments)
     assert (ended.code, ended.out) == (code, "")
     assert said in ended.err

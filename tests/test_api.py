@@ -19,10 +19,10 @@ from werkzeug.test import TestResponse
 from tests.backups import manifest_of
 from tests.processes import CANARY, Background, eventually
 from tests.web import Browser, Web
-from worker import catalogue
-from worker.run import Run, new
-from worker.runs import open_runs
-from worker.storage import open_storage
+from worker.repository import catalogue
+from worker.runs.run import Run, new
+from worker.runs.store import open_runs
+from worker.storage.local import open_storage
 
 Scripts = Callable[..., FlaskClient]
 
@@ -351,7 +351,7 @@ def test_a_method_that_a_call_does_not_know_is_told(web_app: Web, script: FlaskC
 def test_numbers_that_take_long_are_told_later_and_asked_for_once(
     web_app: Web, script: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys.modules["web.api"], "STATS_SECONDS", 0.2)
+    monkeypatch.setattr(sys.modules["web.api.routes"], "STATS_SECONDS", 0.2)
     first, second = script.get("/api/backup/stats"), script.get("/api/backup/stats")
     assert (first.status_code, second.status_code) == (202, 202)
     assert first.get_json() == second.get_json()
@@ -378,7 +378,7 @@ def test_numbers_that_come_in_time_are_told_at_once(
 
 
 def test_numbers_are_waited_for_by_a_few_only(web_app: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys.modules["web.api"], "STATS_SECONDS", 1.5)
+    monkeypatch.setattr(sys.modules["web.api.routes"], "STATS_SECONDS", 1.5)
     scripts = [web_app.with_token("read") for _ in range(4)]
 
     def ask(script: FlaskClient) -> tuple[int, float]:

@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,32 +11,30 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
-# From the top down: a module imports what is in its own row or below it. `worker.sources` stands for all within.
-LAYERS = {
-    "the web": "web",
-    "doors": "worker.tasks worker.__main__",
-    "what the doors need": (
-        "worker.celery worker.shell worker.stopping worker.console worker.heartbeat worker.recording worker.reaper worker.reporting"
-    ),
-    "how tasks travel": "celeryconfig",
-    "verbs": (
-        "worker.backup worker.restore worker.room worker.sampling worker.before worker.present worker.undo worker.wayback worker.pairs worker.preview worker.freshness worker.search worker.verify worker.adopt worker.repair worker.export worker.prune worker.pin worker.stats worker.ping"
-    ),
-    "a mirror": "worker.mirror worker.replicating worker.handover worker.guardian worker.standins worker.promotion worker.surplus",
-    "which keys, and where to": "worker.inquiry worker.fitting worker.settled worker.standing worker.page worker.meaning worker.history worker.alive worker.places worker.request worker.findings worker.samples worker.fingerprint worker.selection worker.named worker.check worker.sound worker.redirection",
-    "memory": (
-        "worker.catalogue worker.retention worker.schedule worker.index worker.artifact worker.runs worker.run worker.listing worker.ownership worker.lock "
-        "worker.access worker.audit"
-    ),
-    "one backup, described": "worker.notes worker.manifest",
-    "the ends of the pipe": (
-        "worker.sources worker.completeness worker.aftermath worker.footprint worker.needs worker.headroom worker.compare worker.differences worker.longstring worker.live worker.leftalone worker.modules worker.primary worker.keyset worker.libraries worker.target worker.rights worker.loadable worker.writing worker.payloads worker.flow worker.report worker.commands worker.formats worker.compression worker.storage worker.draft"
-    ),
-    "a Redis": "worker.fence worker.lease worker.broker worker.pace worker.facts worker.slots worker.wire worker.connection worker.timeouts",
-    "ground": "worker.behalf worker.digest worker.buckets worker.scratch worker.aside worker.tally worker.entries worker.meter worker.progress worker.globs worker.sentinel worker.tls worker.process worker.proof worker.logs worker.config worker.fields worker.faults",
-    "errors": "worker.errors",
-    "the version": "worker",
+# From the top down: a folder imports from its own and from those below it. Beside each why it stands where it does.
+FOLDERS = {
+    "web": "shows and asks; what changes something goes through a task",
+    "worker.__main__ worker.cli worker.tasks worker.celery celeryconfig": "doors: they unpack, call a verb, and return",
+    "worker.restore": "the verb: it has everything below done",
+    "worker.restore.preview": "what a restore would do, and so also what it would undo or mirror",
+    "worker.restore.undo": "what a restore found is kept, and brought back, by whatever writes",
+    "worker.restore.mirror": "another way to write, beside the one key by key",
+    "worker.restore.target": "a Redis that is written to, for a selection of keys",
+    "worker.backups worker.search worker.restore.selection": "what is done with backups, and with a choice of their keys",
+    "worker.runs": "whose a run is, is told by the catalogue's addresses",
+    "worker.repository": "what a backup is: it names the engine that made it",
+    "worker.engines": "ways to read a server",
+    "worker.formats.compare worker.formats.portable worker.server": "entries in documents, side by side, and on the wire",
+    "worker.formats.rdb": "the bytes of entries",
+    "worker.broker worker.formats": "where others are met, and what goes through every pipe",
+    "worker.config worker.logs worker.storage": "the ground: settings, lines, files",
+    "worker.progress worker.errors": "what everybody calls and raises",
+    "worker": "the version",
 }
+MOST_MODULES = 15
+"""In one folder, besides its `__init__`: who looks for something reads their names at a glance."""
+LISTS = {"worker.cli": "one verb a module"}
+"""Folders that may have more, for each module is one of the same kind."""
 
 # Whoever is not named here may not import it: a foreign thing is met, and translated, in its home.
 HOMES = {
@@ -43,31 +42,28 @@ HOMES = {
     "kombu": "celeryconfig",
     "billiard": "",
     "flask": "web",
-    "flask_wtf": "web.auth web.answers",
-    "flask_limiter": "web.tries",
-    "limits": "web.tries",
+    "flask_wtf": "web.auth web.errors",
+    "flask_limiter": "web.rate_limits",
+    "limits": "web.rate_limits",
     "waitress": "web.__main__",
     "werkzeug": "web",
-    "redis": (
-        "worker.timeouts worker.sentinel worker.connection worker.wire worker.broker worker.runs worker.sources worker.target worker.rights worker.slots worker.backup "
-        "worker.mirror worker.handover worker.primary worker.promotion"
-    ),
-    "hiredis": "worker.wire worker.primary",
-    "click": "worker.__main__ worker.shell worker.console",
-    "rich": "worker.console",
+    "redis": "worker.broker worker.server worker.engines worker.runs.store worker.backups.backup worker.restore",
+    "hiredis": "worker.server.wire worker.restore.mirror.primary",
+    "click": "worker.__main__ worker.cli",
+    "rich": "worker.cli.console",
     "pydantic_settings": "worker.config",
-    "isal": "worker.compression",
-    "backports": "worker.compression",
+    "isal": "worker.formats.compression",
+    "backports": "worker.formats.compression",
     "zstandard": "",
     "anycrc": "worker.formats",
     "orjson": "worker.formats",
     "obstore": "worker.storage",
-    "pyrage": "worker.encryption",
+    "pyrage": "worker.formats",
     "requests": "",
 }
 
 # A module of these is at home with structlog, and no other: what only computes has nothing to tell.
-SILENT = "worker.formats worker.sources worker.retention worker.schedule worker.entries worker.meter worker.config"
+SILENT = "worker.formats worker.engines worker.backups.retention worker.backups.schedule worker.repository.checksum worker.config"
 
 # A name that says nothing draws in everything that has no better place.
 DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "base", "shared", "lib", "tools"}
@@ -114,8 +110,8 @@ def _imports(name: str, path: Path, known: set[str]) -> Iterator[Import]:
 
 
 def layer(module: str) -> int | None:
-    """The row of LAYERS that a module is in: its own, or its nearest package's."""
-    rows = {name: row for row, names in enumerate(LAYERS.values()) for name in names.split()}
+    """The row of FOLDERS that a module is in: its own, or its nearest folder's."""
+    rows = {name: row for row, names in enumerate(FOLDERS) for name in names.split()}
     while module not in rows and module.count(".") > 0:
         module = module.rpartition(".")[0]
         if module == "worker":
@@ -130,19 +126,29 @@ def within(module: str, homes: str) -> bool:
 
 def climbing(root: Path) -> list[str]:
     """Every import that goes up, and why that is wrong."""
-    names, found = list(LAYERS), []
+    names, reasons, found = list(FOLDERS), list(FOLDERS.values()), []
     for one in imports(root):
         if one.of.split(".")[0] not in ("worker", "web", "celeryconfig", "tests", "local", "benchmarks"):
             continue
         mine, its = layer(one.by), layer(one.of)
         if mine is None or its is None:
-            found.append(f"{one}: one of them has no place in LAYERS, so nobody can say what is above it.")
+            found.append(f"{one}: one of them has no place in FOLDERS, so nobody can say what is above it.")
         elif its < mine:
             found.append(
-                f"{one}: {names[its]!r} is above {names[mine]!r}, and imports go down only. Hand the thing in as an "
-                "argument, or move it to where both can reach it."
+                f"{one}: {names[its]} ({reasons[its]}) is above {names[mine]} ({reasons[mine]}), and imports go down only. "
+                "Hand the thing in as an argument, or move it to where both can reach it."
             )
     return found
+
+
+def overfull(root: Path) -> list[str]:
+    """Folders with more modules than anybody takes in at a glance."""
+    within = Counter(name.rpartition(".")[0] for name, path in modules(root).items() if path.name != "__init__.py")
+    return [
+        f"{folder} has {number} modules, and {MOST_MODULES} at most may be in one folder: split it by idea."
+        for folder, number in within.items()
+        if number > MOST_MODULES and folder not in LISTS
+    ]
 
 
 def circles(root: Path) -> list[str]:
@@ -201,28 +207,21 @@ def test_the_code_does_not_know_its_tests_nor_what_make_run_starts() -> None:
 
 
 def test_the_web_enters_by_the_doors_and_reads_what_is_remembered() -> None:
-    memory = (
-        "catalogue",
-        "manifest",
-        "retention",
-        "schedule",
-        "runs",
-        "run",
-        "heartbeat",
-        "access",
-        "audit",
-        "storage",
-    )
-    doors = {f"worker.{name}" for name in ("tasks", "celery", *memory, "config", "faults", "errors", "logs")}
+    doors = "worker.tasks worker.celery worker.runs worker.repository worker.broker worker.storage worker.config worker.errors worker.logs"
+    pure = {"worker.backups.retention", "worker.backups.schedule", "worker"}
     inside = [one for one in imports(ROOT) if within(one.by, "web") and within(one.of, "worker")]
-    assert [str(one) for one in inside if one.of not in doors | {"worker"}] == []
+    assert [str(one) for one in inside if not within(one.of, doors) and one.of not in pure] == []
 
 
 def test_every_module_has_its_place_and_every_place_its_module() -> None:
     known = modules(ROOT)
     assert [name for name in known if layer(name) is None] == []
-    named = {name for names in LAYERS.values() for name in names.split()} - {"web"}
+    named = {name for names in FOLDERS for name in names.split()}
     assert sorted(named - set(known)) == []
+
+
+def test_no_folder_is_a_corridor() -> None:
+    assert overfull(ROOT) == []
 
 
 def test_no_module_is_a_drawer_for_everything() -> None:
@@ -236,8 +235,10 @@ def test_every_module_says_in_one_line_what_it_is() -> None:
 
 def test_the_map_of_the_worker_names_every_room() -> None:
     shown = ast.get_docstring(ast.parse((ROOT / "worker/__init__.py").read_text())) or ""
-    rooms = {path.name if path.is_file() else f"{path.name}/" for path in (ROOT / "worker").iterdir()}
-    rooms -= {"__init__.py", "__pycache__/"}
+    files = [
+        path.relative_to(ROOT / "worker") for path in modules(ROOT).values() if path.is_relative_to(ROOT / "worker")
+    ]
+    rooms = {f"{path.parts[0]}/" if len(path.parts) > 1 else path.name for path in files} - {"__init__.py"}
     assert sorted(room for room in rooms if room not in shown) == []
 
 
@@ -247,12 +248,12 @@ def house(tmp_path: Path) -> Path:
     for name, text in {
         "worker/__init__.py": '"""The map."""\n',
         "worker/errors.py": "",
-        "worker/backup.py": "from worker import errors\nimport json\n",
-        "worker/tasks.py": "from worker.backup import backup\nimport celery\n",
-        "worker/sources/__init__.py": "from worker.sources.scan import Scan\n",
-        "worker/sources/scan.py": "from . import pieces\nfrom worker.wire import Wire\n",
-        "worker/sources/pieces.py": "",
-        "worker/wire.py": "import hiredis\n",
+        "worker/backups/backup.py": "from worker import errors\nimport json\n",
+        "worker/tasks.py": "from worker.backups.backup import backup\nimport celery\n",
+        "worker/engines/__init__.py": "from worker.engines.scan import Scan\n",
+        "worker/engines/scan.py": "from . import collections\nfrom worker.server.wire import Wire\n",
+        "worker/engines/collections.py": "",
+        "worker/server/wire.py": "import hiredis\n",
     }.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
@@ -260,45 +261,59 @@ def house(tmp_path: Path) -> Path:
 
 
 def test_a_tree_that_keeps_the_rules_passes(house: Path) -> None:
-    assert climbing(house) + circles(house) + strangers(house) == []
-    assert Import("worker.sources.scan", "worker.sources.pieces", 1) in imports(house)
+    assert climbing(house) + circles(house) + strangers(house) + overfull(house) == []
+    assert Import("worker.engines.scan", "worker.engines.collections", 1) in imports(house)
 
 
 @pytest.mark.parametrize(
     ("where", "line", "said"),
     [
-        ("worker/errors.py", "from worker.tasks import backup", "worker.errors, line 1, imports worker.tasks: 'doors'"),
         (
-            "worker/errors.py",
-            "def f():\n    import worker.backup",
-            "worker.errors, line 2, imports worker.backup: 'verb",
+            "errors.py",
+            "from worker.tasks import backup",
+            "worker.errors, line 1, imports worker.tasks: worker.__main__",
         ),
-        ("worker/sources/pieces.py", "from ..backup import b", "worker.sources.pieces, line 1, imports worker.backup:"),
-        ("worker/wire.py", "from worker import sources", "worker.wire, line 1, imports worker.sources: 'the ends of"),
         (
-            "worker/novelty.py",
-            "from worker import errors",
-            "worker.novelty, line 1, imports worker.errors: one of them",
+            "errors.py",
+            "def f():\n    import worker.backups.backup",
+            "worker.errors, line 2, imports worker.backups.backup: worker.backups",
         ),
+        (
+            "engines/collections.py",
+            "from ..backups.backup import b",
+            "worker.engines.collections, line 1, imports worker.backups.backup:",
+        ),
+        (
+            "server/wire.py",
+            "from worker import engines",
+            "worker.server.wire, line 1, imports worker.engines: worker.engines (ways to read a server) is above",
+        ),
+        ("novelty.py", "from worker import errors", "worker.novelty, line 1, imports worker.errors: one of them"),
     ],
 )
 def test_an_import_that_climbs_is_reported_with_the_reason(house: Path, where: str, line: str, said: str) -> None:
-    (house / where).write_text(line + "\n")
+    (house / "worker" / where).write_text(line + "\n")
     (report,) = climbing(house)
     assert report.startswith(said)
 
 
 def test_a_circle_is_reported(house: Path) -> None:
-    (house / "worker/sources/pieces.py").write_text("from worker.sources.scan import Scan\n")
-    assert circles(house) == ["worker.sources.scan -> worker.sources.pieces -> worker.sources.scan"]
+    (house / "worker/engines/collections.py").write_text("from worker.engines.scan import Scan\n")
+    assert circles(house) == ["worker.engines.scan -> worker.engines.collections -> worker.engines.scan"]
 
 
 def test_a_package_away_from_home_is_reported(house: Path) -> None:
-    (house / "worker/backup.py").write_text("import celery.signals\nfrom flask import g\n")
+    (house / "worker/backups/backup.py").write_text("import celery.signals\nfrom flask import g\n")
     assert strangers(house) == [
-        "worker.backup, line 1, imports celery.signals: celery is at home in worker.celery worker.tasks celeryconfig web.jobs only.",
-        "worker.backup, line 2, imports flask: flask is at home in web only.",
+        "worker.backups.backup, line 1, imports celery.signals: celery is at home in worker.celery worker.tasks celeryconfig web.jobs only.",
+        "worker.backups.backup, line 2, imports flask: flask is at home in web only.",
     ]
+
+
+def test_a_folder_that_is_full_is_reported(house: Path) -> None:
+    for number in range(MOST_MODULES):
+        (house / f"worker/engines/another_{number}.py").write_text("")
+    assert overfull(house) == ["worker.engines has 17 modules, and 15 at most may be in one folder: split it by idea."]
 
 
 def test_what_has_a_home_is_no_part_of_python() -> None:

@@ -19,9 +19,9 @@ from tests.conftest import StartServer
 from tests.processes import CANARY, Ended, Shell, command, damaged_dump, eventually, listing, with_password
 from tests.servers import Binary, Server, free_port
 from tests.states import state
-from worker import catalogue
-from worker.manifest import to_json
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.repository.manifest import to_json
+from worker.storage.local import Folder
 
 SETTINGS = {
     "BACKUP_FORMAT": "xml",

@@ -58,7 +58,7 @@ class Clockwork:
             process.stop()
 
     def heartbeat(self, role: str, **settings: str) -> Ended:
-        return run(sys.executable, "-m", "worker.heartbeat", role, env=self.env | settings, cwd=self.folder)
+        return run(sys.executable, "-m", "worker.broker.heartbeat", role, env=self.env | settings, cwd=self.folder)
 
 
 @pytest.fixture(scope="module")
@@ -140,9 +140,9 @@ def test_without_a_broker_nobody_is_heard_of(clockwork: Clockwork) -> None:
 
 
 def test_a_health_check_of_nobody_is_misused(clockwork: Clockwork) -> None:
-    asked = run(sys.executable, "-m", "worker.heartbeat", env=clockwork.env, cwd=clockwork.folder)
+    asked = run(sys.executable, "-m", "worker.broker.heartbeat", env=clockwork.env, cwd=clockwork.folder)
     assert asked.code == 2
-    assert asked.err.startswith("usage: python -m worker.heartbeat")
+    assert asked.err.startswith("usage: python -m worker.broker.heartbeat")
 
 
 SCHEDULE = """

@@ -13,16 +13,16 @@ from tests.backups import asking, bring_back, fill_all, settings_for, take
 from tests.conftest import StartServer
 from tests.servers import Binary, binaries, newest_ones
 from tests.states import assert_same, state
-from worker.entries import Entry, Opaque
-from worker.formats.values import TYPE_OF
-from worker.formats.versions import loaded_since
-from worker.inquiry import SearchArguments
-from worker.loadable import Fit, Fitted
-from worker.preview import PreviewArguments, preview
+from worker.formats.entries import Entry, Opaque
+from worker.formats.rdb.values import TYPE_OF
+from worker.formats.rdb.versions import loaded_since
 from worker.progress import silent
-from worker.search import search
-from worker.undo import UndoArguments, undo
-from worker.writing import Mode
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.selection.request import Mode
+from worker.restore.target.loadable import Fit, Fitted
+from worker.restore.undo.undo import UndoArguments, undo
+from worker.search.query import SearchArguments
+from worker.search.search import search
 
 OF_EACH_TYPE = ("text", "compressible", "list:big", "set:big", "set:int64", "zset:small", "hash:odd", "stream")
 

@@ -10,8 +10,8 @@ import pytest
 from tests.gates import Gate
 from tests.processes import CANARY
 from tests.web import Browser, Web
-from worker import access, audit
-from worker.config import load, load_web
+from worker.broker import audit, tokens
+from worker.config.settings import load, load_web
 
 FULL = "The broker is full and takes nothing new"
 SECONDS_FOR_AN_ANSWER = 0.45
@@ -29,13 +29,13 @@ def full(web_app: Web, admin: Browser) -> Web:
     assert admin.get("/").status_code == 200
     web_app.with_token("read", name="watcher")
     web_app.broker.client().config_set("maxmemory", 1)
-    access._seen.clear()
+    tokens._seen.clear()
     return web_app
 
 
 def test_whoever_was_in_stays_in_while_the_broker_is_full(full: Web, admin: Browser) -> None:
     assert admin.get("/api/backup/list").status_code == 200
-    assert [token.name for token in access.tokens(full.settings)] == ["watcher"]
+    assert [token.name for token in tokens.tokens(full.settings)] == ["watcher"]
     assert [deed.what for deed in audit.recent(full.settings)] == ["login"]
     shown = words(admin.get("/system").text)
     assert "watcher" in shown
@@ -57,7 +57,7 @@ def test_that_the_broker_is_full_is_said_where_people_and_machines_look(full: We
 def test_a_connection_begins_with_no_questions_about_itself(web_app: Web) -> None:
     asked = web_app.broker.client()
     asked.config_resetstat()
-    access.epoch(web_app.settings)
+    tokens.epoch(web_app.settings)
     counted = set(asked.info("commandstats"))
     assert "cmdstat_auth" in counted
     assert not {one for one in counted if one.startswith(("cmdstat_client", "cmdstat_hello"))}

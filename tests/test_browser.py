@@ -17,9 +17,9 @@ from tests.browser import DESK, PHONE, WAIT_MILLISECONDS, Visitor, chromium
 from tests.gates import Gate
 from tests.processes import CELERY, Background, Shell, damaged_dump, environment, eventually
 from tests.servers import Server, binaries, free_port, running
-from worker import catalogue
-from worker.manifest import Manifest
-from worker.storage import open_storage
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest
+from worker.storage.local import open_storage
 
 PASSWORD = "a password for the browser"
 HOSTILE = "<img src=x onerror=alert(1)>"

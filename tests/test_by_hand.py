@@ -12,13 +12,15 @@ from tests.conftest import StartServer
 from tests.processes import CELERY, Background, Shell, eventually
 from tests.servers import Binary, Server
 from tests.web import Browser, Script, Web
-from worker import audit, catalogue, tasks
-from worker.behalf import trigger_of
-from worker.manifest import Manifest
+from worker import tasks
+from worker.backups.prune import PruneArguments, prune
+from worker.broker import audit
 from worker.progress import silent
-from worker.prune import PruneArguments, prune
-from worker.runs import open_runs
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.repository.behalf import trigger_of
+from worker.repository.manifest import Manifest
+from worker.runs.store import open_runs
+from worker.storage.local import Folder
 
 
 @pytest.fixture

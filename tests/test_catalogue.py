@@ -11,11 +11,20 @@ from typing import Any
 import pytest
 
 from tests.backups import ANYWHERE, files, format_1, manifest_of, partial_of
-from worker import catalogue, digest
 from worker.errors import ArtifactError, NotFoundError, StorageError
-from worker.manifest import MANIFEST_SUFFIX, Manifest, Origin, Scope, artifact_name, free_names, from_json, to_json
-from worker.notes import NOTES_SUFFIX
-from worker.storage import Folder
+from worker.repository import catalogue, digest
+from worker.repository.manifest import (
+    MANIFEST_SUFFIX,
+    Manifest,
+    Origin,
+    Scope,
+    artifact_name,
+    free_names,
+    from_json,
+    to_json,
+)
+from worker.repository.notes import NOTES_SUFFIX
+from worker.storage.local import Folder
 
 NAMES = [f"redis_backup_20231205_14302{second}.rdb.zst" for second in range(3)]
 

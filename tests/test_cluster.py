@@ -10,10 +10,11 @@ from tests.processes import Shell, command, eventually
 from tests.sentinels import watched
 from tests.servers import Binary, Server
 from tests.states import assert_same
-from worker import catalogue, slots
+from worker.backups.retention import Policy, decide
 from worker.errors import RefusedError
-from worker.retention import Policy, decide
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.server import slots
+from worker.storage.local import Folder
 
 SLOTS = (0, 5460)
 NAMES = [f"key:{number}" for number in range(60)]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from tests.servers import Binary, Server
-from worker.commands import (
+from worker.formats.entries import Consumer, Entry, Group, Opaque, Pending, Stream
+from worker.restore.target.commands import (
     ELEMENTS,
     LONGEST_SET,
     PIECE,
@@ -15,7 +16,6 @@ from worker.commands import (
     expires_by_field,
     without_field_expiry,
 )
-from worker.entries import Consumer, Entry, Group, Opaque, Pending, Stream
 
 NEW = (8, 0, 0)
 

@@ -9,14 +9,14 @@ import pytest
 
 from tests.backups import asking, endpoint, fill_all
 from tests.servers import Server
-from worker import wire
-from worker.compare import Sides, judged, same_value
-from worker.connection import SOURCE, Endpoint
-from worker.differences import LONGEST, ROWS, rows, text
-from worker.entries import TYPES, Consumer, Entry, Group, Opaque, Pending, Stream, Value
-from worker.pace import Pace
-from worker.sources.keys import AHEAD, Keys
-from worker.sources.scan import Scan
+from worker.engines.scan import Scan
+from worker.formats.compare.rows import LONGEST, ROWS, rows, text
+from worker.formats.compare.values import Sides, judged, same_value
+from worker.formats.entries import TYPES, Consumer, Entry, Group, Opaque, Pending, Stream, Value
+from worker.server import wire
+from worker.server.dumps import AHEAD, Keys
+from worker.server.endpoint import SOURCE, Endpoint
+from worker.server.throttle import Pace
 
 NOW = 1_700_000_000_000
 SIDES = Sides(11, 11, NOW)

@@ -22,7 +22,7 @@ from honcho.environ import parse_procfile
 
 from tests.programs import program
 from tests.servers import Binary, Server, free_port
-from worker.config import Settings, WebSettings
+from worker.config.settings import Settings, WebSettings
 
 ROOT = Path(__file__).parent.parent
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

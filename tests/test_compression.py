@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.compression import AHEAD_BYTES, COMPRESSIONS, PIECE_BYTES, detect
-from worker.config import CompressionName
+from worker.config.settings import CompressionName
 from worker.errors import ArtifactError, SourceUnavailableError
+from worker.formats.compression import AHEAD_BYTES, COMPRESSIONS, PIECE_BYTES, detect
 
 DATA = b"".join(b"%d, " % (number * number) for number in range(300))
 SQUEEZING: list[CompressionName] = ["zstd", "gzip"]

@@ -11,12 +11,12 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tests.processes import CANARY
-from worker.backup import BackupArguments
-from worker.config import Settings, load
+from worker.backups.backup import BackupArguments
+from worker.backups.prune import PruneArguments
+from worker.config.settings import Settings, load
+from worker.config.validation import first_fault
 from worker.errors import UsageError
-from worker.faults import first_fault
-from worker.prune import PruneArguments
-from worker.restore import RestoreArguments
+from worker.restore.selection.request import RestoreArguments
 
 NAMES = [name.upper() for name in Settings.model_fields]
 

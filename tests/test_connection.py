@@ -15,7 +15,6 @@ from redis.exceptions import RedisError
 from tests.conftest import StartServer
 from tests.processes import CANARY, command, with_password
 from tests.servers import Binary, free_port
-from worker.connection import BROKER, SOURCE, TARGET, Endpoint, Role
 from worker.errors import (
     BackupSystemError,
     SourceError,
@@ -25,8 +24,9 @@ from worker.errors import (
     TemporaryError,
     UsageError,
 )
-from worker.facts import read_facts
-from worker.wire import Wire
+from worker.server.endpoint import BROKER, SOURCE, TARGET, Endpoint, Role
+from worker.server.info import read_facts
+from worker.server.wire import Wire
 
 
 @contextmanager

@@ -24,11 +24,12 @@ from tests.conftest import StartServer
 from tests.data import fill, fill_rare
 from tests.servers import Binary, Server, binaries, free_port
 from tests.states import assert_same, state
-from worker import verify
-from worker.backup import BackupArguments, backup
+from worker.backups import verify
+from worker.backups.backup import BackupArguments, backup
 from worker.errors import SourceError, SourceUnavailableError
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
 
 
 class Way(NamedTuple):

@@ -18,8 +18,9 @@ from tests.backups import manifest_of
 from tests.processes import Background, eventually
 from tests.servers import free_port
 from tests.web import PASSWORD, SECRET, Web
-from worker import access, catalogue
-from worker.storage import open_storage
+from worker.broker import tokens
+from worker.repository import catalogue
+from worker.storage.local import open_storage
 
 NAME = "redis_backup_20231205_143022.rdb.zst"
 CONTENT = bytes(range(256)) * 4
@@ -218,7 +219,7 @@ def live(web_app: Web) -> Iterator[Live]:
     process = Background(sys.executable, "-m", "web", env=web_app.env | more, cwd=web_app.folder, name="web")
     try:
         process.wait_until_it_says("The dashboard is at")
-        token = access.create(web_app.settings, "fetcher", ["read"], "admin")
+        token = tokens.create(web_app.settings, "fetcher", ["read"], "admin")
         yield Live(process, web_app.storage, port, f"Bearer {token}", described.sha256)
     finally:
         process.stop()

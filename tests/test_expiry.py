@@ -9,12 +9,12 @@ import pytest
 
 from tests.backups import asking, endpoint
 from tests.servers import Server
-from worker.entries import Entry
-from worker.sources import scan, typed
-from worker.sources.expiry import Window
-from worker.sources.scan import Scan
-from worker.sources.typed import Typed
-from worker.wire import Wire
+from worker.engines import scan, typed
+from worker.engines.scan import Scan
+from worker.engines.typed import Typed
+from worker.formats.entries import Entry
+from worker.server.expiry import Window
+from worker.server.wire import Wire
 
 PAUSE_SECONDS = 0.02
 KEYS = 30

@@ -9,12 +9,12 @@ import pytest
 from tests.conftest import StartServer
 from tests.data import fill
 from tests.servers import Binary, Server
-from worker.entries import Entry
 from worker.errors import FormatError
-from worker.footprint import OTHERS, Cost, Footprint, Limits, make_of, tables
-from worker.formats.lengths import measure
-from worker.formats.sealing import FOOTER_BYTES, seal, version_of
-from worker.formats.values import decode
+from worker.formats.entries import Entry
+from worker.formats.rdb.lengths import measure
+from worker.formats.rdb.payload import FOOTER_BYTES, seal, version_of
+from worker.formats.rdb.values import decode
+from worker.restore.target.footprint import OTHERS, Cost, Footprint, Limits, make_of, tables
 
 KEYS = 100
 # Of one measurement: what the server needs for our connection, and rounds.

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.servers import Server, binaries, running
-from worker.globs import compiled
+from worker.server.globs import compiled
 
 KEYS = st.binary(max_size=6) | st.text("ab-]^*?\\[c", max_size=6).map(str.encode)
 PARTS = st.sampled_from(

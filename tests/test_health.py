@@ -15,12 +15,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.backups import eventually, manifest_of, partial_of
 from tests.processes import CANARY
 from tests.web import Web
-from worker import catalogue, heartbeat
+from worker.broker import heartbeat
 from worker.errors import BrokerUnavailableError
-from worker.manifest import MANIFEST_SUFFIX, Origin
-from worker.run import new
-from worker.runs import open_runs
-from worker.storage import open_storage
+from worker.repository import catalogue
+from worker.repository.manifest import MANIFEST_SUFFIX, Origin
+from worker.runs.run import new
+from worker.runs.store import open_runs
+from worker.storage.local import open_storage
 
 NAME = "redis_backup_20231205_143022.rdb.zst"
 SECONDS_WITHOUT_A_BROKER = 8

@@ -15,15 +15,17 @@ from tests.backups import Given, files, fill_all, kill_myself, killed, manifest_
 from tests.conftest import StartServer
 from tests.given import stored, string
 from tests.servers import Binary, Server
-from worker import artifact, buckets, catalogue, index
-from worker.config import CompressionName
-from worker.entries import Entry
+from worker.backups.prune import DeleteArguments, PruneArguments, delete, prune
+from worker.config.settings import CompressionName
 from worker.errors import ArtifactError, NotFoundError, RefusedError
-from worker.formats import portable, rdb_writing
-from worker.manifest import INDEX_SUFFIX, Manifest, Size
+from worker.formats.entries import Entry
+from worker.formats.portable import document
+from worker.formats.rdb import writer
 from worker.progress import silent
-from worker.prune import DeleteArguments, PruneArguments, delete, prune
-from worker.storage import Folder
+from worker.repository import artifact, catalogue
+from worker.repository.manifest import INDEX_SUFFIX, Manifest, Size
+from worker.search import index, sorting
+from worker.storage.local import Folder
 
 
 def entries(count: int, seed: int = 1) -> list[Entry]:
@@ -113,7 +115,7 @@ def test_a_json_line_that_is_longer_than_many_chunks_has_its_place(tmp_path: Pat
         *(Entry(0, b"%d" % number, None, "string", None, b"small") for number in range(10_000)),
         Entry(0, b"z", 123, "string", None, b"2"),
     ]
-    content = b"".join(portable.write(Given(given, rdb_version=None), {}))
+    content = b"".join(document.write(Given(given, rdb_version=None), {}))
     manifest = manifest_of("redis_backup_20231205_143022.json", content).model_copy(
         update={"data_format": "json", "rdb_version": None, "keys": len(given)}
     )
@@ -253,7 +255,7 @@ def test_an_artifact_that_has_changed_gets_none(tmp_path: Path) -> None:
         index.opened(Folder(tmp_path), manifest, silent)
     assert not _index_file(tmp_path, manifest).exists()
     # Whole by its own checksum, and not what was written.
-    path.write_bytes(b"".join(rdb_writing.write(Given(entries(300, seed=5)), {})))
+    path.write_bytes(b"".join(writer.write(Given(entries(300, seed=5)), {})))
     with pytest.raises(ArtifactError):
         index.opened(Folder(tmp_path), manifest.model_copy(update={"bytes": Size(raw=1 << 30, stored=1)}), silent)
     assert not _index_file(tmp_path, manifest).exists()
@@ -347,7 +349,7 @@ def test_a_deletion_that_is_killed_leaves_no_index_behind_for_long(source_settin
 def test_making_it_takes_the_same_memory_however_many_keys_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(buckets, "_HELD_BYTES", 128 << 10)
+    monkeypatch.setattr(sorting, "_HELD_BYTES", 128 << 10)
     peaks = []
     for count in (8_000, 50_000):
         value = string(b"v" * 200)

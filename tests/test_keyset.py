@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from worker import keyset
 from worker.errors import StorageError
-from worker.keyset import KeySet
+from worker.restore.selection import keyset
+from worker.restore.selection.keyset import KeySet
 
 
 @pytest.fixture

@@ -11,17 +11,18 @@ from tests.backups import asking, bring_back, settings_for, take
 from tests.conftest import StartServer
 from tests.processes import Shell
 from tests.servers import Binary, Server
-from worker import leftalone
+from worker.cli.options import command_line
+from worker.cli.restore import command
+from worker.cli.runner import checked
 from worker.errors import StorageError
-from worker.keyset import KeySet
-from worker.preview import PreviewArguments, preview
+from worker.formats.key_text import key_text
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.samples import NAMED
-from worker.selection import key_text
-from worker.shell.options import command_line
-from worker.shell.performing import checked
-from worker.shell.restore import command
+from worker.restore.preview import left_alone
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.samples import NAMED
+from worker.restore.restore import restore
+from worker.restore.selection.keyset import KeySet
+from worker.restore.selection.request import RestoreArguments
 
 FORMATS = [("rdb", "replication"), ("rdb", "scan"), ("json", "replication"), ("json", "typed")]
 each_way = pytest.mark.parametrize(("data_format", "engine"), FORMATS)
@@ -101,7 +102,7 @@ def test_a_full_disk_ends_no_restore(
         def add(self, db: int, keys: Any) -> None:
             raise StorageError(f"The folder for temporary files has no room for {len(list(keys))} of database {db}.")
 
-    monkeypatch.setattr(leftalone, "KeySet", Full)
+    monkeypatch.setattr(left_alone, "KeySet", Full)
     report = bring_back(server, tmp_path / "backups")
     assert (report["restored"], report["skipped"], report["differing"]) == (3, 37, None)
     assert "no room" in report["warnings"][0]

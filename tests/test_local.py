@@ -25,7 +25,7 @@ from tests.conftest import StartServer
 from tests.programs import program
 from tests.servers import Binary, Server, binaries, free_port
 from tests.states import assert_same, state
-from worker.config import WebSettings
+from worker.config.settings import WebSettings
 from worker.errors import UsageError
 
 ROOT = Path(__file__).parent.parent

@@ -13,20 +13,22 @@ import pytest
 from tests.conftest import StartServer
 from tests.processes import CANARY, ROOT, environment, eventually
 from tests.servers import Binary, Server
-from worker import lease as lease_room
-from worker import lock, logs
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
+from worker import logs
+from worker.backups.backup import BackupArguments, backup
+from worker.broker import lease as lease_room
+from worker.broker import lock
+from worker.broker.lease import Lease
+from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError, BusyError, LostError
-from worker.lease import Lease
 from worker.progress import silent
 
 SECONDS, LONG = 1.0, 60
 
 HOLDER = f"""
 import sys
-from worker import lock, logs
-from worker.config import load
+from worker import logs
+from worker.broker import lock
+from worker.config.settings import load
 from worker.errors import BusyError
 with logs.run("the first", "backup"), lock.held(load(), "source", seconds={SECONDS}) as lease:
     print("held", flush=True)

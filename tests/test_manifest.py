@@ -17,22 +17,23 @@ from tests.conftest import StartServer
 from tests.given import string
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker import catalogue, digest
-from worker.adopt import AdoptArguments, adopt
-from worker.config import Settings
+from worker.backups.adopt import AdoptArguments, adopt
+from worker.backups.export import export
+from worker.backups.prune import PruneArguments, prune
+from worker.backups.verify import VerifyArguments, verify
+from worker.config.settings import Settings
 from worker.errors import ArtifactError, DamagedError, NotFoundError
-from worker.export import export
-from worker.inquiry import SearchArguments
-from worker.manifest import MANIFEST_SUFFIX, NAMES_TRIED, Manifest, Origin, from_json, to_json
-from worker.notes import NOTES_SUFFIX
-from worker.preview import PreviewArguments, preview
 from worker.progress import silent
-from worker.prune import PruneArguments, prune
-from worker.restore import RestoreArguments, restore
-from worker.search import search
-from worker.storage import Folder
-from worker.undo import UndoArguments, undo
-from worker.verify import VerifyArguments, verify
+from worker.repository import catalogue, digest
+from worker.repository.manifest import MANIFEST_SUFFIX, NAMES_TRIED, Manifest, Origin, from_json, to_json
+from worker.repository.notes import NOTES_SUFFIX
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.restore.undo.undo import UndoArguments, undo
+from worker.search.query import SearchArguments
+from worker.search.search import search
+from worker.storage.local import Folder
 
 NAME = "redis_backup_20231205_143022.rdb"
 FLIPS = 500
@@ -338,8 +339,8 @@ def test_notes_whose_backup_is_gone_are_swept(folder: Folder) -> None:
 _NOTING = """
 import sys
 from pathlib import Path
-from worker import catalogue
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.storage.local import Folder
 for number in range(40):
     catalogue.note(Folder(Path(sys.argv[1])), sys.argv[2], **{sys.argv[3]: sys.argv[4]})
 """

@@ -11,15 +11,16 @@ import pytest
 from tests.backups import endpoint, unlocked
 from tests.conftest import StartServer
 from tests.servers import Binary, Server
-from worker import catalogue
-from worker.aside import PIECE_BYTES, Aside
-from worker.entries import Entry
 from worker.errors import TargetError
-from worker.longstring import LONG, PIECE, LongString, in_common
-from worker.report import Report
-from worker.storage import Folder
-from worker.target import Demand, Target
-from worker.wire import LARGE, Wire, pack, pieces
+from worker.formats.compare.long_strings import LONG, PIECE, LongString, in_common
+from worker.formats.entries import Entry
+from worker.repository import catalogue
+from worker.restore.selection.request import Demand
+from worker.restore.target.report import Report
+from worker.restore.target.target import Target
+from worker.restore.undo.spool import PIECE_BYTES, Aside
+from worker.server.wire import LARGE, Wire, pack, pieces
+from worker.storage.local import Folder
 
 HUGE = 96 << 20
 BASE = 96 << 20

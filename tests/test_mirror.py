@@ -15,18 +15,20 @@ from tests.gates import Disguise
 from tests.processes import Shell
 from tests.servers import Binary, Server, free_port
 from tests.states import assert_same, state
-from worker import catalogue, handover, replicating
-from worker.adopt import AdoptArguments, adopt
-from worker.config import Settings
-from worker.entries import Entry, Opaque
+from worker.backups.adopt import AdoptArguments, adopt
+from worker.config.settings import Settings
 from worker.errors import RefusedError, TargetError, UsageError
-from worker.formats import portable
-from worker.formats.census import Census
-from worker.formats.sealing import crc64, seal
-from worker.primary import Primary
+from worker.formats.entries import Entry, Opaque
+from worker.formats.portable import document
+from worker.formats.rdb.census import Census
+from worker.formats.rdb.payload import crc64, seal
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.restore.mirror import handover, replicate
+from worker.restore.mirror.primary import Primary
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.storage.local import Folder
 
 
 def role(server: Server) -> str:
@@ -309,7 +311,7 @@ def test_where_a_key_cannot_be_written_nothing_is_deleted(small: Server, tmp_pat
         Entry(0, b"doc", None, "module", None, Opaque(seal(payload, 9))),
         Entry(0, b"k", None, "string", None, b"v"),
     ]
-    (tmp_path / "given.json").write_bytes(b"".join(portable.write(Given(entries), {})))
+    (tmp_path / "given.json").write_bytes(b"".join(document.write(Given(entries), {})))
     adopt(settings_for(small, tmp_path / "backups"), AdoptArguments(file=tmp_path / "given.json"), silent)
     small.client().set("other", "x")
     report = mirror(small, tmp_path / "backups")
@@ -330,7 +332,7 @@ def test_a_target_that_cannot_reach_us_gets_it_key_by_key(
     small: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handover, "COMING_SECONDS", 0.3)
-    monkeypatch.setattr(replicating, "Primary", Elsewhere)
+    monkeypatch.setattr(replicate, "Primary", Elsewhere)
     small.client().set("k", "v")
     take(small, tmp_path)
     other_data(small)

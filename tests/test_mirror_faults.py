@@ -16,18 +16,23 @@ from tests.conftest import StartServer
 from tests.processes import CELERY, PYTHON, Background, Sent, environment, sender
 from tests.servers import Binary, Server, running
 from tests.states import State, state
-from worker import broker, handover, reaper, replicating, standins
-from worker.config import Settings
-from worker.connection import TARGET, Endpoint
+from worker.broker import connection
+from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BusyError, TargetError, TargetUnavailableError
-from worker.guardian import Guardian
-from worker.primary import Primary
 from worker.progress import silent
-from worker.promotion import Standin, end
-from worker.restore import RestoreArguments, restore
-from worker.run import new
-from worker.runs import lease_key, open_runs
-from worker.standins import remembered
+from worker.restore.mirror import handover, recovery, replicate
+from worker.restore.mirror import recovery as standins
+from worker.restore.mirror.primary import Primary
+from worker.restore.mirror.promotion import Standin, end
+from worker.restore.mirror.recovery import remembered
+from worker.restore.mirror.watchdog import Guardian
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.runs import reaper
+from worker.runs.reaper import Means
+from worker.runs.run import new
+from worker.runs.store import lease_key, open_runs
+from worker.server.endpoint import TARGET, Endpoint
 
 # So slow that loading is a step of its own, in which the server still answers.
 SLOWLY = ("--key-load-delay", "3000", "--loading-process-events-interval-bytes", "1024", "--hz", "100")
@@ -176,7 +181,7 @@ def test_the_connection_of_the_target_to_us_is_cut(step: str, mirror: Mirror, mo
             super().__init__(bind, port)
             primaries.append(self)
 
-    monkeypatch.setattr(replicating, "Primary", Watched)
+    monkeypatch.setattr(replicate, "Primary", Watched)
     told = ""
     try:
         mirror.run(step, lambda: primaries[0].__exit__(None, None, None))
@@ -265,7 +270,7 @@ def abandoned(mirror: Mirror, start_server: StartServer, monkeypatch: pytest.Mon
     """A target that was left a replica: all that knows of it is the broker."""
     memory = start_server(mirror.target.binary)
     mirror.settings = mirror.settings.model_copy(update={"celery_broker_url": memory.url})
-    monkeypatch.setattr(replicating, "Guardian", Nobody)
+    monkeypatch.setattr(replicate, "Guardian", Nobody)
     assert killed(lambda: mirror.run("sending", kill_myself))
     assert mirror.role == "slave"
     (standin,) = remembered(mirror.settings)
@@ -274,15 +279,15 @@ def abandoned(mirror: Mirror, start_server: StartServer, monkeypatch: pytest.Mon
 
 
 def test_the_reaper_ends_what_was_left(abandoned: Mirror) -> None:
-    assert reaper.reap(abandoned.settings, [], lambda _: None) == []
+    assert reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left)) == []
     abandoned.check()
     assert remembered(abandoned.settings) == []
 
 
 def _a_minute_later(settings: Settings) -> None:
     """Whatever the killed one held has run out."""
-    with broker.client(settings) as client:
-        client.delete(*client.keys(f"{broker.PREFIX}lock:*"))
+    with connection.client(settings) as client:
+        client.delete(*client.keys(f"{connection.PREFIX}lock:*"))
 
 
 def test_the_next_restore_ends_what_was_left_and_says_so(abandoned: Mirror) -> None:
@@ -296,7 +301,7 @@ def test_the_next_restore_ends_what_was_left_and_says_so(abandoned: Mirror) -> N
 def test_a_target_that_is_away_is_ended_when_it_is_back(abandoned: Mirror) -> None:
     target = abandoned.target
     target.kill()
-    assert reaper.reap(abandoned.settings, [], lambda _: None) == []
+    assert reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left)) == []
     assert len(remembered(abandoned.settings)) == 1
     target.start()
     # It came back as a primary; had it not, it would be one now.
@@ -306,7 +311,7 @@ def test_a_target_that_is_away_is_ended_when_it_is_back(abandoned: Mirror) -> No
         run = new("a-run", "restore", {}, "a test").model_copy(update={"state": "INTERRUPTED", "error": "Killed."})
         runs.put(run)
         standins.remember(abandoned.settings, replace(standin, run=run.id))
-        reaper.reap(abandoned.settings, [], lambda _: None)
+        reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left))
         ended = runs.get(run.id)
     assert ended is not None
     assert re.fullmatch(r"Killed\. The target at .* is a primary again\. .* holds .*", ended.error or "")
@@ -319,7 +324,7 @@ def test_a_target_that_has_another_primary_by_now_is_not_ours_to_touch(
 ) -> None:
     primary = start_server(abandoned.target.binary)
     abandoned.target.client().replicaof("127.0.0.1", str(primary.port))
-    reaper.reap(abandoned.settings, [], lambda _: None)
+    reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left))
     assert (abandoned.role, remembered(abandoned.settings)) == ("slave", [])
 
 
@@ -328,11 +333,11 @@ def test_a_mirror_that_is_alive_is_left_alone(abandoned: Mirror) -> None:
     standins.remember(abandoned.settings, replace(standin, run="alive"))
     with open_runs(abandoned.settings) as runs:
         assert runs.stay_alive("alive")
-    reaper.reap(abandoned.settings, [], lambda _: None)
+    reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left))
     assert abandoned.role == "slave"
-    with broker.client(abandoned.settings) as client:
+    with connection.client(abandoned.settings) as client:
         client.delete(lease_key("alive"))
-    reaper.reap(abandoned.settings, [], lambda _: None)
+    reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left))
     abandoned.check()
 
 
@@ -358,7 +363,7 @@ def test_a_run_of_a_shell_that_was_killed_says_what_became_of_the_target(
     with open_runs(settings) as known:
         (run,) = known.unfinished()
         broker_of_it.client().delete(lease_key(run.id))
-        (ended,) = reaper.reap(settings, [], lambda _: None)
+        (ended,) = reaper.reap(settings, [], Means(lambda _: None, recovery.end_left))
     assert ended.state == "INTERRUPTED"
     assert "Its process was killed" in (ended.error or "")
     assert (ended.error or "").endswith("is a primary again, and holds the backup.")

@@ -16,10 +16,10 @@ from tests.conftest import StartServer
 from tests.data import fill_rare
 from tests.servers import Binary, Server
 from tests.states import State, assert_same, state
-from worker.adopt import AdoptArguments, adopt
+from worker.backups.adopt import AdoptArguments, adopt
 from worker.errors import BackupSystemError
-from worker.formats.sealing import crc64
-from worker.formats.windows import CHECKSUM_BYTES
+from worker.formats.rdb.payload import crc64
+from worker.formats.rdb.window import CHECKSUM_BYTES
 from worker.progress import silent
 
 FILES = [path.read_bytes() for path in sorted((Path(__file__).parent / "rdb").glob("*.rdb"))]

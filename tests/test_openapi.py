@@ -14,7 +14,7 @@ from tests.browser import Visitor, chromium
 from tests.processes import BIN, Background, run
 from tests.servers import free_port
 from tests.web import PASSWORD, SECRET, Browser, Web
-from worker import access
+from worker.broker import tokens
 
 EXAMPLES = 5
 SEED = 20231205
@@ -90,7 +90,7 @@ def live(web_app: Web) -> Iterator[Live]:
     process = Background(sys.executable, "-m", "web", env=web_app.env | more, cwd=web_app.folder, name="web")
     try:
         process.wait_until_it_says("The dashboard is at")
-        token = access.create(web_app.settings, "examiner", ["read", "backup", "restore"], "admin")
+        token = tokens.create(web_app.settings, "examiner", ["read", "backup", "restore"], "admin")
         yield Live(f"http://127.0.0.1:{port}", process, token)
     finally:
         process.stop()

@@ -15,12 +15,14 @@ from tests.processes import CANARY, PYTHON, Background, Ended, eventually, run
 from tests.servers import Binary, Server
 from tests.test_health import hear_of, numbers
 from tests.web import Browser, Web
-from worker import listing, ownership
-from worker.config import Settings
-from worker.lease import LEASE_SECONDS
-from worker.reaper import reap
-from worker.run import Run, here, new
-from worker.runs import Runs, open_runs
+from worker.broker import heartbeat
+from worker.broker.lease import LEASE_SECONDS
+from worker.config.settings import Settings
+from worker.restore.mirror import recovery
+from worker.runs import listing, ownership
+from worker.runs.reaper import Means, reap
+from worker.runs.run import Run, here, new
+from worker.runs.store import Runs, open_runs
 
 SHELL = f"shell {here()}"
 HERE = socket.gethostname()
@@ -117,7 +119,7 @@ def test_the_same_folder_on_two_machines_is_not_one(memory: Runs, settings: Sett
     by_a_worker = theirs.model_copy(update={"id": "by a worker", "asked_by": "beat daily"})
     memory.put(by_a_worker)
     assert list(memory.ours.each("verify")) == [by_a_worker]
-    memory._client.zadd(ownership.HOSTS, {"elsewhere": 1})
+    memory._client.zadd(heartbeat.HOSTS, {"elsewhere": 1})
     with open_runs(settings) as anew:
         assert {one.id for one in anew.ours.each("verify")} == {"theirs", "by a worker"}, "a worker has been there"
 
@@ -215,7 +217,7 @@ def test_what_was_lost_of_others_is_not_asked_for_again(memory: Runs, settings: 
     memory.put(made(settings, id="mine", **lost))
     memory.put(made(other(settings, redis_url=NOWHERE), id="theirs", **lost))
     again: list[str] = []
-    ended = reap(settings, ["jobs"], lambda one: again.append(one.id))
+    ended = reap(settings, ["jobs"], Means(lambda one: again.append(one.id), recovery.end_left))
     assert (again, [one.id for one in ended]) == (["mine"], ["theirs"])
 
 

@@ -11,11 +11,11 @@ from tests.backups import bring_back, endpoint, fill_all, settings_for, take
 from tests.conftest import StartServer
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker import pace as pacing
-from worker.pace import GENTLE_KEYS, Pace
-from worker.restore import RestoreArguments
-from worker.sources.scan import Scan
-from worker.wire import Wire, pack
+from worker.engines.scan import Scan
+from worker.restore.selection.request import RestoreArguments
+from worker.server import throttle as pacing
+from worker.server.throttle import GENTLE_KEYS, Pace
+from worker.server.wire import Wire, pack
 
 MOST = 100
 PING = pack(b"PING")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests import payloads
 from worker.errors import FormatError
-from worker.formats.packed import intset, listpack, lzf, ziplist, zipmap
+from worker.formats.rdb.encodings import intset, listpack, lzf, ziplist, zipmap
 
 NUMBERS = [0, 1, 127, 128, -1, 4095, -4096, 4096, -4097, 32767, -32768, 32768, -(2**23), 2**23, 2**31 - 1, -(2**31)]
 NUMBERS += [2**31, 2**63 - 1, -(2**63)]

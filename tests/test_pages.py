@@ -16,13 +16,14 @@ from tests.backups import manifest_of, partial_of, take
 from tests.processes import CANARY, Background, eventually
 from tests.states import assert_same, state
 from tests.web import Browser, Web
-from web import byhand
-from worker import audit, catalogue
-from worker.config import load, load_web
-from worker.manifest import MANIFEST_SUFFIX, Manifest, Origin
-from worker.run import OPERATIONS, Run
-from worker.runs import open_runs
-from worker.storage import open_storage
+from web.wording import by_hand
+from worker.broker import audit
+from worker.config.settings import load, load_web
+from worker.repository import catalogue
+from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, Origin
+from worker.runs.run import OPERATIONS, Run
+from worker.runs.store import open_runs
+from worker.storage.local import open_storage
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 PAGES = ("/", "/backups", "/search", "/restores", "/tasks", "/schedule", "/system")
@@ -348,7 +349,7 @@ def test_the_shell_lines_of_a_backup_bring_it_back_without_us(
     web_app: Web, admin: Browser, compression: str, unpack: str
 ) -> None:
     name = make_backup(web_app, compression=compression)
-    steps = byhand.steps(manifest(web_app, name))
+    steps = by_hand.steps(manifest(web_app, name))
     # The server's own: one of an older server does not know its files.
     (web_app.storage / "redis-check-rdb").symlink_to(web_app.source.binary.path)
     assert all(step.line in unescape(admin.get(f"/backups/{name}").text) for step in steps)
@@ -367,7 +368,7 @@ def test_the_shell_lines_of_a_json_backup_bring_its_text_back(web_app: Web) -> N
     web_app.source.client().rpush("a list", "one", 'two "quoted"')
     web_app.source.client().zadd("a zset", {"member": 1.5})
     web_app.source.client().sadd("a set", "x y")
-    steps = byhand.steps(manifest(web_app, make_backup(web_app, format="json")))
+    steps = by_hand.steps(manifest(web_app, make_backup(web_app, format="json")))
     for step in steps[:-1]:
         subprocess.run(["sh", "-ec", step.line], cwd=web_app.storage, check=True, capture_output=True)
     before = state(web_app.source)

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.entries import Consumer, Element, Entry, Group, Opaque, Pending, Stream, VectorSet
 from worker.errors import FormatError
-from worker.formats import long_lines, portable
-from worker.formats.strings import length_of
-from worker.formats.vectors import stored
+from worker.formats.entries import Consumer, Element, Entry, Group, Opaque, Pending, Stream, VectorSet
+from worker.formats.portable import document as portable
+from worker.formats.portable import long_lines
+from worker.formats.rdb.strings import length_of
+from worker.formats.rdb.vectors import stored
 
 STREAM = Stream(
     entries=[

@@ -17,23 +17,25 @@ from tests.backups import Given, asking, endpoint, fill_all, settings_for, take
 from tests.conftest import StartServer
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker.adopt import AdoptArguments, adopt
-from worker.config import Settings
-from worker.connection import TARGET, Endpoint
-from worker.entries import Entry, Opaque, Stream
+from worker.backups.adopt import AdoptArguments, adopt
+from worker.config.settings import Settings
+from worker.engines.scan import Scan
 from worker.errors import ArtifactError, NotFoundError, RefusedError, TargetError, UsageError
-from worker.findings import NO_PREFIX, OTHERS, PREFIXES_SHOWN
-from worker.formats import portable, rdb_writing
-from worker.formats.sealing import seal
-from worker.modules import Foreign, type_name
-from worker.preview import PreviewArguments, preview
+from worker.formats.entries import Entry, Opaque, Stream
+from worker.formats.portable import document
+from worker.formats.rdb import writer
+from worker.formats.rdb.payload import seal
 from worker.progress import silent
-from worker.recording import Recording, perform
-from worker.restore import RestoreArguments, restore
-from worker.run import new
-from worker.samples import SAMPLES
-from worker.sources.scan import Scan
-from worker.target import Target
+from worker.restore.preview.compatibility import Foreign, type_name
+from worker.restore.preview.findings import NO_PREFIX, OTHERS, PREFIXES_SHOWN
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.samples import SAMPLES
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.restore.target.target import Target
+from worker.runs.recorder import Recording, perform
+from worker.runs.run import new
+from worker.server.endpoint import TARGET, Endpoint
 
 DATABASES = (0, 3)
 
@@ -60,7 +62,7 @@ def as_foretold(report: dict[str, Any]) -> dict[str, int]:
 def adopted(server: Server, storage: Path, entries: list[Entry], rdb_version: int, data_format: str = "rdb") -> str:
     """A backup that holds exactly these."""
     given = Given(entries, rdb_version=rdb_version)
-    chunks = rdb_writing.write(given, {}) if data_format == "rdb" else portable.write(given, {})
+    chunks = writer.write(given, {}) if data_format == "rdb" else document.write(given, {})
     path = storage.parent / f"{uuid.uuid4()}.{data_format}"
     path.write_bytes(b"".join(chunks))
     return str(adopt(settings_for(server, storage), AdoptArguments(file=path), silent)["name"])

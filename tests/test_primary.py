@@ -12,14 +12,14 @@ from tests.backups import asking, eventually, unlocked
 from tests.conftest import StartServer
 from tests.servers import Binary, Server, free_port
 from tests.states import assert_same, state
-from worker import primary as room
-from worker.connection import TARGET, Endpoint
 from worker.errors import ArtifactError, TargetError
-from worker.handover import File, Handover
-from worker.primary import NobodyCameError, Primary
 from worker.progress import silent
-from worker.promotion import Standin
-from worker.wire import pack
+from worker.restore.mirror import primary as room
+from worker.restore.mirror.handover import File, Handover
+from worker.restore.mirror.primary import NobodyCameError, Primary
+from worker.restore.mirror.promotion import Standin
+from worker.server.endpoint import TARGET, Endpoint
+from worker.server.wire import pack
 
 ID, ANOTHER = "a" * 40, "b" * 40
 FULL = b"+FULLRESYNC %b 0\r\n$5\r\n"

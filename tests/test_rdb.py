@@ -19,11 +19,11 @@ from tests.backups import Given, endpoint, fill_all
 from tests.payloads import length, string, strings
 from tests.servers import Binary, Server, running
 from tests.states import assert_same, state
-from worker.entries import Entry, Used
+from worker.engines.replication import Replication
 from worker.errors import FormatError
-from worker.formats.rdb import Reader
-from worker.formats.rdb_writing import write
-from worker.sources.replication import Replication
+from worker.formats.entries import Entry, Used
+from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.writer import write
 
 CHUNK = 256 * 1024
 MILLISECONDS, SECONDS, SELECT, END = b"\xfc", b"\xfd", b"\xfe", b"\xff"

@@ -6,9 +6,9 @@ import pytest
 
 from tests import rdb
 from tests.reading import settle
-from worker.entries import Entry
-from worker.formats.rdb import Reader
-from worker.formats.values import decode
+from worker.formats.entries import Entry
+from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.values import decode
 
 each_file = pytest.mark.parametrize("name", rdb.NAMES)
 

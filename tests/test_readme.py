@@ -16,7 +16,7 @@ from tests.processes import BIN, CELERY, ROOT, Background, Ended, environment, r
 from tests.servers import Server, binaries, free_port, running
 from tests.web import Web
 from web.auth import need_of
-from worker.config import LOCAL_BROKER_PORT, LOCAL_SOURCE_PORT, WebSettings
+from worker.config.settings import LOCAL_BROKER_PORT, LOCAL_SOURCE_PORT, WebSettings
 
 README, GUIDE = ROOT / "README.md", ROOT / "docs/guide.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]

@@ -17,13 +17,14 @@ from tests.conftest import StartServer
 from tests.processes import CANARY, Shell
 from tests.servers import Binary, Server, binaries
 from tests.states import assert_same, state
-from worker.config import Settings
-from worker.entries import Entry
+from worker.config.settings import Settings
+from worker.config.validation import first_fault
 from worker.errors import RefusedError, UsageError
-from worker.faults import first_fault
+from worker.formats.entries import Entry
 from worker.progress import silent
-from worker.redirection import Redirected, Redirection
-from worker.restore import RestoreArguments, restore
+from worker.restore.restore import restore
+from worker.restore.selection.mapping import Redirected, Redirection
+from worker.restore.selection.request import RestoreArguments
 
 each_format = pytest.mark.parametrize("data_format", ["rdb", "json"])
 HOUR = 3_600_000

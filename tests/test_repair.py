@@ -14,19 +14,19 @@ from tests.payloads import strings
 from tests.processes import Shell
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker import catalogue, digest
-from worker.adopt import AdoptArguments, adopt
-from worker.config import Settings
-from worker.entries import Entry
+from worker.backups.adopt import AdoptArguments, adopt
+from worker.backups.prune import PruneArguments, prune
+from worker.backups.repair import check_complete, mended, repair
+from worker.backups.verify import VerifyArguments, verify
+from worker.config.settings import Settings
 from worker.errors import ArtifactError
-from worker.manifest import MANIFEST_SUFFIX, Manifest, to_json
-from worker.notes import NOTES_SUFFIX
+from worker.formats.entries import Entry
 from worker.progress import silent
-from worker.prune import PruneArguments, prune
-from worker.repair import check_complete, mended, repair
-from worker.storage import Folder
-from worker.undo import UndoArguments, undo
-from worker.verify import VerifyArguments, verify
+from worker.repository import catalogue, digest
+from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, to_json
+from worker.repository.notes import NOTES_SUFFIX
+from worker.restore.undo.undo import UndoArguments, undo
+from worker.storage.local import Folder
 
 NAME = "redis_backup_20231205_143022.rdb"
 ASIDE = MANIFEST_SUFFIX + ".damaged"

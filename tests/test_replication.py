@@ -17,13 +17,13 @@ from tests.data import fill
 from tests.payloads import string
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker.backup import BackupArguments, backup
-from worker.connection import SOURCE, Endpoint
-from worker.entries import Entry
+from worker.backups.backup import BackupArguments, backup
+from worker.engines.replication import Replication
 from worker.errors import ArtifactError, BackupSystemError, SourceError, SourceUnavailableError
-from worker.formats.rdb import Reader
-from worker.formats.rdb_writing import write
-from worker.sources.replication import Replication
+from worker.formats.entries import Entry
+from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.writer import write
+from worker.server.endpoint import SOURCE, Endpoint
 
 MEGABYTES = 50
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from tests.processes import eventually
-from worker import reporting
-from worker.reporting import Reporter
+from worker.runs import reporter
+from worker.runs.reporter import Reporter
 
 
 def test_the_latest_word_is_stored_and_the_rate_from_the_second_telling_on() -> None:
@@ -55,7 +55,7 @@ def test_a_store_that_raises_fails_nobody_and_is_tried_again() -> None:
 
 
 def test_a_store_that_hangs_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "JOIN_SECONDS", 0.05)
+    monkeypatch.setattr(reporter, "JOIN_SECONDS", 0.05)
     hanging, done = threading.Event(), threading.Event()
 
     def store(meta: dict[str, Any]) -> None:

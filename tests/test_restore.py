@@ -26,9 +26,7 @@ from tests.conftest import StartServer
 from tests.payloads import string
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker import catalogue
-from worker.adopt import AdoptArguments, adopt
-from worker.entries import Entry
+from worker.backups.adopt import AdoptArguments, adopt
 from worker.errors import (
     ArtifactError,
     BackupSystemError,
@@ -40,13 +38,16 @@ from worker.errors import (
     TargetError,
     TargetUnavailableError,
 )
-from worker.formats.rdb_writing import write
-from worker.manifest import MANIFEST_SUFFIX, to_json
-from worker.notes import NOTES_SUFFIX
-from worker.preview import PreviewArguments, preview
+from worker.formats.entries import Entry
+from worker.formats.rdb.writer import write
 from worker.progress import silent
-from worker.restore import RestoreArguments, check_complete, restore
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.repository.manifest import MANIFEST_SUFFIX, to_json
+from worker.repository.notes import NOTES_SUFFIX
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.restore import check_complete, restore
+from worker.restore.selection.request import RestoreArguments
+from worker.storage.local import Folder
 
 each_format = pytest.mark.parametrize("data_format", ["rdb", "json"])
 COUNTS = ("restored", "skipped", "expired", "failed")

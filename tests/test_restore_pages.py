@@ -17,17 +17,20 @@ from tests.processes import CANARY, Background, eventually
 from tests.states import assert_same, state
 from tests.test_pages import HOSTILE, Policy, ended, make_backup, queued, read, words
 from tests.web import Browser, Web, fresh_app
-from web import consequences, forms, meant
-from worker import catalogue, logs
-from worker.config import load_web
-from worker.inquiry import SearchArguments
-from worker.preview import preview
+from web.pages import forms
+from web.wording import consequences, restores
+from worker import logs
+from worker.config.settings import load_web
+from worker.formats.key_text import key_text
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.run import Run, brief
-from worker.search import search
-from worker.selection import key_text
-from worker.storage import open_storage
+from worker.repository import catalogue
+from worker.restore.preview.preview import preview
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.runs.run import Run, brief
+from worker.search.query import SearchArguments
+from worker.search.search import search
+from worker.storage.local import open_storage
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)
 SEVERAL = st.lists(TEXTS, max_size=3, unique=True)
@@ -93,7 +96,7 @@ MEANT: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("told", "part", "way"), MEANT)
 def test_a_part_and_a_way_are_told_in_few_words(told: dict[str, Any], part: str, way: str) -> None:
-    assert (meant.narrowing(told), meant.moving(told)) == (part, way)
+    assert (restores.narrowing(told), restores.moving(told)) == (part, way)
 
 
 SENTENCES: list[tuple[dict[str, Any], str]] = [

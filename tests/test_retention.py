@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.backups import manifest_of
-from worker.manifest import CLOCKS_APART, Manifest, Origin, artifact_name
-from worker.retention import Decision, Policy, decide, narrowed, replacements
+from worker.backups.retention import Decision, Policy, decide, narrowed, replacements
+from worker.repository.manifest import CLOCKS_APART, Manifest, Origin, artifact_name
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 FUTURE = "dated in the future: until then it neither counts nor goes"

@@ -13,8 +13,8 @@ from tests.conftest import StartServer
 from tests.processes import CANARY, ROOT, Ended, Shell, command, with_password
 from tests.servers import Binary, Server
 from tests.states import State, assert_same, state
-from worker import rights
-from worker.connection import TARGET, Endpoint
+from worker.server import rights
+from worker.server.endpoint import TARGET, Endpoint
 
 QUICK = ("backup by scan", "restore of json, overwrite", "mirror as one file", "preview of a mirror")
 """One of each kind; the others belong to the slow set."""

@@ -33,14 +33,18 @@ from tests.processes import (
     with_password,
 )
 from tests.servers import Binary, Server, binaries, running
-from web import telling
-from worker import listing, lock, logs, reaper, tasks
-from worker.config import Settings
+from web.wording import runs
+from worker import logs, tasks
+from worker.broker import lock
+from worker.broker.process import Process, this_process
+from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, LostError, SourceUnavailableError
-from worker.process import Process, this_process
-from worker.recording import SESSION_NICE, Recording, perform
-from worker.run import OPERATIONS, Run, at_shell, brief, here, new
-from worker.runs import Runs, lease_key, open_runs
+from worker.restore.mirror import recovery
+from worker.runs import listing, reaper
+from worker.runs.reaper import Means
+from worker.runs.recorder import SESSION_NICE, Recording, perform
+from worker.runs.run import OPERATIONS, Run, at_shell, brief, here, new
+from worker.runs.store import Runs, lease_key, open_runs
 
 VALUE_BYTES, VALUES, KEYS = 1 << 20, 24, 30_000
 HALF_WAY = 14 << 20
@@ -106,7 +110,7 @@ def test_the_last_run_of_an_entry_of_the_schedule_is_known_until_it_is_forgotten
 
 
 def test_every_operation_has_its_words() -> None:
-    assert set(telling.KINDS) == set(OPERATIONS)
+    assert set(runs.KINDS) == set(OPERATIONS)
 
 
 def test_more_than_a_page_of_runs_is_listed_whole(memory: Runs) -> None:
@@ -171,13 +175,13 @@ def test_a_run_whose_lease_ran_out_is_ended_with_what_is_known(
 ) -> None:
     run = a_run(operation, state="STARTED", progress=progress, asked_by=at_shell())
     memory.put(run)
-    assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+    assert reaper.reap(broker_settings, ["jobs"], Means(_nobody, recovery.end_left)) == []
     memory._client.delete(lease_key(run.id))
-    (ended,) = reaper.reap(broker_settings, ["jobs"], _nobody)
+    (ended,) = reaper.reap(broker_settings, ["jobs"], Means(_nobody, recovery.end_left))
     assert (ended.id, ended.state) == (run.id, "INTERRUPTED")
     assert words in str(ended.error)
     assert memory.get(run.id) == ended
-    assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+    assert reaper.reap(broker_settings, ["jobs"], Means(_nobody, recovery.end_left)) == []
 
 
 def test_a_run_that_is_heard_of_again_once_the_broker_is_back_is_left_alone(
@@ -188,7 +192,7 @@ def test_a_run_that_is_heard_of_again_once_the_broker_is_back_is_left_alone(
     memory._client.delete(lease_key(run.id))
     monkeypatch.setattr(reaper, "AGAIN_SECONDS", 5)
     with ThreadPoolExecutor(1) as thread:
-        reaped = thread.submit(reaper.reap, broker_settings, ["jobs"], _nobody)
+        reaped = thread.submit(reaper.reap, broker_settings, ["jobs"], Means(_nobody, recovery.end_left))
         assert memory.stay_alive(run.id)
         assert reaped.result() == []
     assert memory.get(run.id) == run
@@ -199,7 +203,7 @@ def test_a_broker_that_lost_its_memory_learns_of_a_run_together_with_its_lease(
 ) -> None:
     memory._client.flushall()
     memory.put(a_run(state="STARTED"))
-    assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+    assert reaper.reap(broker_settings, ["jobs"], Means(_nobody, recovery.end_left)) == []
 
 
 def test_an_argument_that_is_no_text_is_remembered_all_the_same(memory: Runs) -> None:
@@ -219,7 +223,7 @@ def test_a_run_that_lives_is_left_alone(memory: Runs, broker_settings: Settings)
     run = a_run(state="STARTED")
     memory.put(run)
     assert memory._client.ttl(lease_key(run.id)) <= 60
-    assert reaper.reap(broker_settings, ["jobs"], _nobody) == []
+    assert reaper.reap(broker_settings, ["jobs"], Means(_nobody, recovery.end_left)) == []
 
 
 def test_what_was_lost_before_it_began_is_asked_for_again_or_told(memory: Runs, broker_settings: Settings) -> None:
@@ -232,7 +236,7 @@ def test_what_was_lost_before_it_began_is_asked_for_again_or_told(memory: Runs, 
     memory.claim(begun.id, 1)
     memory._client.lpush("jobs", json.dumps({"headers": {"id": waits.id}}))
     published: list[Run] = []
-    ended = reaper.reap(broker_settings, ["jobs", "quick"], published.append)
+    ended = reaper.reap(broker_settings, ["jobs", "quick"], Means(published.append, recovery.end_left))
     assert published == [lost]
     assert {one.id for one in ended} == {restore.id, begun.id, hopeless.id}
     assert "nothing was done" in str(ended[0].error)
@@ -352,7 +356,7 @@ def test_a_long_list_of_keys_is_remembered_in_brief(memory: Runs) -> None:
     assert [given["keys"] == one.arguments["keys"] for given in told] == [True, False]
     few = {"keys": ["user:1", "user:2"]}
     assert brief(few) == few
-    assert "only 20,000 keys, such as" in telling.described("restore", one.arguments)
+    assert "only 20,000 keys, such as" in runs.described("restore", one.arguments)
 
 
 def test_a_failure_is_remembered_with_its_sentence(office: Office) -> None:
@@ -502,12 +506,12 @@ def test_a_backup_that_is_killed_twice_is_left_to_people(memory: Runs, broker_se
     first = a_run(state="STARTED", process=dead, arguments={"format": "json"})
     memory.put(first)
     published: list[Run] = []
-    (ended,) = reaper.reap(broker_settings, ["jobs"], published.append)
+    (ended,) = reaper.reap(broker_settings, ["jobs"], Means(published.append, recovery.end_left))
     (second,) = published
     assert (second.repeats, second.arguments, second.asked_by) == (first.id, first.arguments, first.asked_by)
     assert memory.get(second.id) == second
     memory.put(second.model_copy(update={"state": "STARTED", "process": dead}))
-    (ended,) = reaper.reap(broker_settings, ["jobs"], _nobody)
+    (ended,) = reaper.reap(broker_settings, ["jobs"], Means(_nobody, recovery.end_left))
     assert (ended.id, ended.state) == (second.id, "INTERRUPTED")
     assert "make another one" in str(ended.error)
 
@@ -517,7 +521,11 @@ def test_of_all_who_find_a_killed_backup_one_makes_up_for_it(memory: Runs, broke
     memory.put(run)
     published: list[Run] = []
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(lambda _: reaper.reap(broker_settings, ["jobs"], published.append), range(8)))
+        found = list(
+            threads.map(
+                lambda _: reaper.reap(broker_settings, ["jobs"], Means(published.append, recovery.end_left)), range(8)
+            )
+        )
     assert sum(map(len, found)) == len(published) == 1
     assert [one.id for one in memory.unfinished()] == [published[0].id]
 
@@ -751,8 +759,8 @@ PERFORMED = """
 import sys
 from pathlib import Path
 from tests.test_runs import a_run
-from worker.config import Settings
-from worker.recording import Recording, perform
+from worker.config.settings import Settings
+from worker.runs.recorder import Recording, perform
 settings = Settings(celery_broker_url="redis://127.0.0.1:1/0", backup_storage=sys.argv[1])
 perform(Recording(settings, a_run(), patience=0), lambda _: {})
 print(Path("/proc/self/autogroup").read_text().rpartition(" ")[2].strip())

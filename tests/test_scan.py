@@ -11,14 +11,14 @@ from tests.backups import asking, bring_back, endpoint, eventually, files, fill_
 from tests.conftest import StartServer
 from tests.servers import Server
 from tests.states import assert_same, state
-from worker.backup import BackupArguments, backup
-from worker.compression import COMPRESSIONS
-from worker.entries import Entry
+from worker.backups.backup import BackupArguments, backup
+from worker.engines.scan import Scan
 from worker.errors import SourceError, SourceUnavailableError
-from worker.formats.rdb import Reader
-from worker.formats.rdb_writing import write
+from worker.formats.compression import COMPRESSIONS
+from worker.formats.entries import Entry
+from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.writer import write
 from worker.progress import silent
-from worker.sources.scan import Scan
 
 BIG = 5 << 20
 

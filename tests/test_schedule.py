@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.config import Settings
-from worker.schedule import next_daily, next_interval, slot
+from worker.backups.schedule import next_daily, next_interval, slot
+from worker.config.settings import Settings
 
 BERLIN = ZoneInfo("Europe/Berlin")
 SPRING, AUTUMN = datetime(2024, 3, 31).date(), datetime(2024, 10, 27).date()

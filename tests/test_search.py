@@ -20,16 +20,17 @@ from tests.given import NAME, stored, string
 from tests.processes import CANARY, Background, Shell
 from tests.servers import Binary, Server, free_port
 from tests.web import Web
-from worker import catalogue, index
-from worker.entries import Entry
+from worker.config.validation import first_fault
 from worker.errors import NotFoundError, UsageError
-from worker.faults import first_fault
-from worker.inquiry import SearchArguments
-from worker.manifest import INDEX_SUFFIX
+from worker.formats.entries import Entry
+from worker.formats.key_text import key_text
 from worker.progress import silent
-from worker.search import MOST_ROWS, ROOM, ROOM_BESIDE, search
-from worker.selection import key_text
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.repository.manifest import INDEX_SUFFIX
+from worker.search import index
+from worker.search.query import SearchArguments
+from worker.search.search import MOST_ROWS, ROOM, ROOM_BESIDE, search
+from worker.storage.local import Folder
 
 
 @pytest.fixture

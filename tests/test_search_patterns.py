@@ -15,14 +15,16 @@ from tests.processes import Shell
 from tests.servers import Binary, Server, free_port
 from tests.test_memory import peak
 from tests.test_search import HOSTILE
-from worker import catalogue, compare, meaning
-from worker.entries import Consumer, Entry, Group, Pending, Stream
-from worker.inquiry import SearchArguments
-from worker.page import Page
+from worker.formats.compare import values
+from worker.formats.entries import Consumer, Entry, Group, Pending, Stream
+from worker.formats.key_text import key_text
 from worker.progress import silent
-from worker.search import search
-from worker.selection import key_text
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.search import meaning
+from worker.search.page import Page
+from worker.search.query import SearchArguments
+from worker.search.search import search
+from worker.storage.local import Folder
 
 
 @pytest.fixture
@@ -390,8 +392,8 @@ ENTRIES = st.sampled_from(sorted(VALUES)).flatmap(
 @given(ENTRIES, ENTRIES, st.booleans())
 def test_two_values_mean_the_same_exactly_where_they_compare_as_the_same(one: Entry, other: Entry, again: bool) -> None:
     other = one._replace(value=one.value) if again else other
-    sides = compare.Sides(None, None, float("-inf"))
-    expected = compare.same_value(one, other, sides)
+    sides = values.Sides(None, None, float("-inf"))
+    expected = values.same_value(one, other, sides)
     assert meaning.of(one, None).same(meaning.of(other, None)) == expected
     assert meaning.of(other, None).same(meaning.of(one, None)) == expected
 
@@ -404,7 +406,7 @@ def test_a_stream_of_an_older_server_means_the_same_as_far_as_that_knows(value: 
     ]
     older = Stream(value.entries, value.last_id, None, data.draw(OPTIONAL), groups)
     one, other = (Entry(0, b"k", None, "stream", None, stream) for stream in (value, older))
-    expected = compare.same_value(one, other, compare.Sides(None, None, float("-inf")))
+    expected = values.same_value(one, other, values.Sides(None, None, float("-inf")))
     assert meaning.of(one, None).same(meaning.of(other, None)) == expected
 
 

@@ -15,12 +15,13 @@ from tests.backups import Given, bring_back, take, wipe
 from tests.conftest import StartServer
 from tests.processes import CANARY, Shell
 from tests.servers import Binary, Server
-from worker import catalogue
-from worker.entries import Entry
-from worker.faults import first_fault
-from worker.restore import RestoreArguments
-from worker.selection import LONGEST_KEY, MOST_KEYS, Selected, Selection, key_bytes, key_text
-from worker.storage import Folder
+from worker.config.validation import first_fault
+from worker.formats.entries import Entry
+from worker.formats.key_text import LONGEST_KEY, key_bytes, key_text
+from worker.repository import catalogue
+from worker.restore.selection.filters import MOST_KEYS, Selected, Selection
+from worker.restore.selection.request import RestoreArguments
+from worker.storage.local import Folder
 
 BINARY = b"\xff\x00\r\nbinary"
 ENTRIES = [

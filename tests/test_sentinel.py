@@ -16,7 +16,7 @@ from tests.gates import Gate
 from tests.processes import eventually
 from tests.sentinels import Sentinel, watched
 from tests.servers import Binary, Server
-from worker.backup import BackupArguments, backup
+from worker.backups.backup import BackupArguments, backup
 from worker.errors import BackupSystemError, SourceUnavailableError
 from worker.progress import silent
 

@@ -17,7 +17,7 @@ from tests.processes import CANARY, Background, environment
 from tests.servers import Binary, free_port
 from tests.web import PASSWORD, SECRET
 from web.__main__ import LARGEST_HEADER_BYTES, main
-from worker.config import load_web
+from worker.config.settings import load_web
 
 IDLE, DRIPPING = 120, 30
 

@@ -16,13 +16,13 @@ from typing import Any
 import click
 import pytest
 
-import worker.shell as shell_folder
+import worker.cli as shell_folder
 from tests.backups import take
 from tests.conftest import StartServer
 from tests.processes import CANARY, PYTHON, Shell, command, environment, listing, run, run_forked
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker.shell.verbs import VERBS, Verbs
+from worker.cli.verbs import VERBS, Verbs
 
 NAME = re.compile(r"redis_backup_\d{8}_\d{6}\.(rdb\.zst|json\.gz)")
 

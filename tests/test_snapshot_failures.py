@@ -18,11 +18,11 @@ from tests.gates import Disguise
 from tests.processes import command
 from tests.servers import Binary, Server, binaries
 from tests.states import assert_same, state
-from worker import catalogue
-from worker.backup import BackupArguments, backup
+from worker.backups.backup import BackupArguments, backup
 from worker.errors import SourceError, SourceUnavailableError
 from worker.progress import silent
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.storage.local import Folder
 
 # Long enough that a child can be caught at its work.
 SLOWLY = ("--rdb-key-save-delay", "20000")

@@ -15,21 +15,21 @@ from tests.conftest import StartServer
 from tests.data import vector
 from tests.payloads import length, listpack, milliseconds, string, strings
 from tests.servers import Binary, Server
-from worker import catalogue
-from worker.adopt import AdoptArguments, adopt
-from worker.entries import Entry, Opaque
+from worker.backups.adopt import AdoptArguments, adopt
+from worker.backups.verify import VerifyArguments, verify
 from worker.errors import ArtifactError, FormatError, IncompleteError
-from worker.formats import portable
-from worker.formats.rdb_writing import write
-from worker.formats.sealing import FOOTER_BYTES, crc64, seal, version_of
-from worker.formats.soundness import check
-from worker.preview import PreviewArguments, preview
+from worker.formats.entries import Entry, Opaque
+from worker.formats.portable import document
+from worker.formats.rdb.payload import FOOTER_BYTES, crc64, seal, version_of
+from worker.formats.rdb.soundness import check
+from worker.formats.rdb.writer import write
 from worker.progress import silent
-from worker.restore import RestoreArguments, check_complete, restore
-from worker.storage import Folder
-from worker.undo import UndoArguments, undo
-from worker.verify import VerifyArguments, verify
-from worker.writing import Mode
+from worker.repository import catalogue
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.restore import check_complete, restore
+from worker.restore.selection.request import Mode, RestoreArguments
+from worker.restore.undo.undo import UndoArguments, undo
+from worker.storage.local import Folder
 
 
 def intset(*numbers: int) -> bytes:
@@ -77,7 +77,7 @@ def file_of(folder: Path, entries: list[Entry], data_format: str = "rdb", rdb_ve
         given = Given(
             [one._replace(payload=None, value=Opaque(seal(one.payload or b"", rdb_version))) for one in entries]
         )
-    chunks = write(given, {}) if data_format == "rdb" else portable.write(given, {})
+    chunks = write(given, {}) if data_format == "rdb" else document.write(given, {})
     path.write_bytes(b"".join(chunks))
     return path
 

@@ -17,15 +17,15 @@ import pytest
 from tests.backups import ANYWHERE, bring_back, files, kill_myself, killed, manifest_of, settings_for, take
 from tests.servers import Server
 from tests.states import assert_same, state
-from worker import catalogue
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
+from worker.backups.backup import BackupArguments, backup
+from worker.backups.prune import DeleteArguments, PruneArguments, delete, prune
+from worker.config.settings import Settings
 from worker.errors import NotFoundError, StorageError
-from worker.manifest import MANIFEST_SUFFIX
-from worker.notes import NOTES_SUFFIX
 from worker.progress import silent
-from worker.prune import DeleteArguments, PruneArguments, delete, prune
-from worker.storage import Folder, chunks_of, open_storage
+from worker.repository import catalogue
+from worker.repository.manifest import MANIFEST_SUFFIX
+from worker.repository.notes import NOTES_SUFFIX
+from worker.storage.local import Folder, chunks_of, open_storage
 
 NAME = "redis_backup_20231205_143022.rdb"
 OTHER = "redis_backup_20231205_143023.rdb"

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from tests.backups import manifest_of, partial_of
-from web import summary, telling
-from web.memory import Memory
-from web.summary import Situation
-from worker.manifest import Manifest
-from worker.run import Run
+from web.activity import Memory
+from web.wording import runs
+from web.wording import verdict as summary
+from web.wording.verdict import Situation
+from worker.repository.manifest import Manifest
+from worker.runs.run import Run
 
 NOW = datetime(2025, 11, 3, 12, 0, tzinfo=UTC)
 NAME = "redis_backup_20251103_020000.rdb"
@@ -125,9 +126,9 @@ def test_a_backup_that_has_got_nothing_from_its_source_claims_no_more() -> None:
     for newest in (None, backup()):
         verdict = summary.verdict(situation(newest, Memory(alive=ALIVE, unfinished=[begun])))
         assert verdict.next == "A backup has begun, and waits for 10.0.0.1:6379 to answer."
-    assert telling.stand(begun) == "Waiting for 10.0.0.1:6379 to answer."
+    assert runs.stand(begun) == "Waiting for 10.0.0.1:6379 to answer."
     gets_on = begun.model_copy(update={"progress": {"phase": "reading", "current": 1, "unit": "keys"}})
-    assert telling.stand(gets_on) == "reading: 1 keys"
+    assert runs.stand(gets_on) == "reading: 1 keys"
     verdict = summary.verdict(situation(backup(), Memory(alive=ALIVE, unfinished=[gets_on])))
     assert verdict.next == "A backup is under way."
 

@@ -21,10 +21,10 @@ from tests.processes import (
     sender,
 )
 from tests.works import KEYS, Works
-from worker.adopt import AdoptArguments, adopt
-from worker.config import Settings
+from worker.backups.adopt import AdoptArguments, adopt
+from worker.config.settings import Settings
 from worker.progress import silent
-from worker.runs import open_runs
+from worker.runs.store import open_runs
 
 
 def test_a_backup_is_a_call_away_and_its_result_can_be_asked_for(works: Works) -> None:

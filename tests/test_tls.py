@@ -12,9 +12,9 @@ from tests.conftest import StartServer
 from tests.processes import Shell
 from tests.servers import Binary, Server
 from tests.states import assert_same
-from worker.connection import SOURCE, TARGET, Endpoint
 from worker.errors import BackupSystemError, SourceUnavailableError, UsageError
-from worker.facts import read_facts
+from worker.server.endpoint import SOURCE, TARGET, Endpoint
+from worker.server.info import read_facts
 
 
 @pytest.fixture(scope="session")

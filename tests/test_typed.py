@@ -13,15 +13,15 @@ from tests.conftest import StartServer
 from tests.data import BINARY, fill
 from tests.servers import Binary, Server
 from tests.states import assert_same
-from worker.commands import build
-from worker.connection import SOURCE, Endpoint
-from worker.entries import Entry, Opaque, Stream
+from worker.engines import collections, database, streams, typed
+from worker.engines.typed import Typed
 from worker.errors import SourceError, SourceUnavailableError
-from worker.formats import portable
-from worker.sources import database, pieces, streams, typed
-from worker.sources.scanning import WINDOW_KEYS, Repeats, scan_keys
-from worker.sources.typed import Typed
-from worker.wire import Wire
+from worker.formats.entries import Entry, Opaque, Stream
+from worker.formats.portable import document as portable
+from worker.restore.target.commands import build
+from worker.server.endpoint import SOURCE, Endpoint
+from worker.server.scanning import WINDOW_KEYS, Repeats, scan_keys
+from worker.server.wire import Wire
 
 
 def engine(server: Server, *databases: int) -> Typed:
@@ -172,7 +172,7 @@ def test_field_expiry_is_read(source: Server) -> None:
 
 
 def test_big_values_are_read_in_pieces(source: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "STRING_BYTES", 1000)
+    monkeypatch.setattr(collections, "STRING_BYTES", 1000)
     client: Any = source.client()
     texts = {size: (BINARY * 22)[:size] for size in (999, 1000, 1001, 2000, 5555)}
     for size, value in texts.items():

@@ -30,16 +30,18 @@ from tests.servers import Binary, Server
 from tests.states import assert_same, state
 from tests.test_rights import let_in
 from tests.web import Web
-from worker import catalogue, writing
+from worker.backups.prune import DeleteArguments, PruneArguments, delete, prune
 from worker.errors import ArtifactError, NotFoundError, RefusedError, StorageError, TargetError
-from worker.manifest import Manifest
-from worker.present import Present
 from worker.progress import Progress, silent
-from worker.prune import DeleteArguments, PruneArguments, delete, prune
-from worker.restore import RestoreArguments, restore
-from worker.runs import open_runs
-from worker.storage import Folder, open_storage
-from worker.undo import UndoArguments, check_complete, undo
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.restore.target import writer
+from worker.restore.undo.current import Present
+from worker.restore.undo.undo import UndoArguments, check_complete, undo
+from worker.runs.store import open_runs
+from worker.storage.local import Folder, open_storage
 
 FUNCTION = "#!lua name=lib0\nredis.register_function('f0', function() return 2 end)"
 LATER_MS = 3000
@@ -364,7 +366,7 @@ def test_before_keys_that_exist_are_left_alone_only_their_names_are_kept(
 def test_a_value_that_is_still_being_built_is_nobody_elses_key(
     newest: Binary, start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "LARGEST_PAYLOAD", 0)
+    monkeypatch.setattr(writer, "LARGEST_PAYLOAD", 0)
     server = start_server(newest)
     for number in range(20):
         server.client().rpush(f"list:{number}", "before")

@@ -21,8 +21,8 @@ from tests.servers import Server, binaries, free_port, running
 from tests.test_health import hear_of, numbers
 from tests.test_pages import words
 from tests.web import Browser, Web
-from worker.run import Run
-from worker.runs import open_runs
+from worker.runs.run import Run
+from worker.runs.store import open_runs
 
 REFUSED = "cannot be reached (Connection refused): is it running, and is REDIS_URL right?"
 WRONG = "refuses the user name or password: check REDIS_URL."

@@ -16,12 +16,12 @@ from tests.data import fill
 from tests.payloads import length, listpack, milliseconds, stream_id, stream_node, string, strings, ziplist
 from tests.reading import raw, read, settle
 from tests.servers import Server
-from worker.entries import TYPES, Consumer, Group, Opaque, Pending, Stream
 from worker.errors import FormatError
-from worker.formats.rdb import Reader
-from worker.formats.sealing import seal
-from worker.formats.values import TYPE_OF, decode
-from worker.formats.vectors import NAME as VECTOR_SET
+from worker.formats.entries import TYPES, Consumer, Group, Opaque, Pending, Stream
+from worker.formats.rdb.payload import seal
+from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.values import TYPE_OF, decode
+from worker.formats.rdb.vectors import NAME as VECTOR_SET
 
 YEAR_2100 = 4_102_444_800_000
 FIELDS = [(b"keeps", b"1", None), (b"expires", b"2", YEAR_2100), (b"later", b"3", YEAR_2100 + 5)]

@@ -16,20 +16,21 @@ from tests.conftest import StartServer
 from tests.data import VECTOR_SETS, fill_vectors, vector
 from tests.servers import Server, binaries
 from tests.states import assert_same, state
-from worker.adopt import AdoptArguments, adopt
-from worker.entries import Opaque
+from worker.backups.adopt import AdoptArguments, adopt
+from worker.engines.scan import Scan
 from worker.errors import BackupSystemError, FormatError
-from worker.formats import portable, rdb_writing
-from worker.formats.census import Census
-from worker.formats.rdb import Reader
-from worker.formats.vectors import is_vector_set, numbers, read_vector_set, shown
-from worker.inquiry import SearchArguments
-from worker.preview import PreviewArguments, preview
+from worker.formats.entries import Opaque
+from worker.formats.portable import document as portable
+from worker.formats.rdb import writer
+from worker.formats.rdb.census import Census
+from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.vectors import is_vector_set, numbers, read_vector_set, shown
+from worker.formats.tally import Tally
 from worker.progress import silent
-from worker.search import search
-from worker.sources.scan import Scan
-from worker.tally import Tally
-from worker.undo import UndoArguments, undo
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.undo.undo import UndoArguments, undo
+from worker.search.query import SearchArguments
+from worker.search.search import search
 
 WITHOUT = next(one for one in binaries() if one.name == "redis" and one.release >= (7, 0))
 FOOTER = 10
@@ -245,7 +246,7 @@ def test_a_mirror_loads_it_as_a_file_as_any_type(server: Server, start_server: S
 def test_its_name_is_told_wherever_a_chunk_ends(server: Server) -> None:
     fill(server)
     server.client().set("text", "value")
-    content = b"".join(rdb_writing.write(Scan(endpoint(server), [0]), {}))
+    content = b"".join(writer.write(Scan(endpoint(server), [0]), {}))
     for size in (1, 7, 1000):
         chunks = [content[start : start + size] for start in range(0, len(content), size)]
         kinds = [one.type for batch in Reader(iter(chunks), values=False).batches() for one in batch]

@@ -29,20 +29,20 @@ from tests.conftest import StartServer
 from tests.payloads import string
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker import catalogue
-from worker.adopt import AdoptArguments, adopt
-from worker.compression import COMPRESSIONS
-from worker.config import CompressionName, Settings
-from worker.entries import Entry
+from worker.backups.adopt import AdoptArguments, adopt
+from worker.backups.export import export
+from worker.backups.prune import PruneArguments, prune
+from worker.backups.verify import VerifyArguments, verify
+from worker.config.settings import CompressionName, Settings
 from worker.errors import ArtifactError, BackupSystemError, FormatError, NotFoundError, UsageError
-from worker.export import export
-from worker.formats import portable
-from worker.formats.rdb_writing import write
-from worker.manifest import MANIFEST_SUFFIX, Size, to_json
+from worker.formats.compression import COMPRESSIONS
+from worker.formats.entries import Entry
+from worker.formats.portable import document as portable
+from worker.formats.rdb.writer import write
 from worker.progress import silent
-from worker.prune import PruneArguments, prune
-from worker.storage import Folder
-from worker.verify import VerifyArguments, verify
+from worker.repository import catalogue
+from worker.repository.manifest import MANIFEST_SUFFIX, Size, to_json
+from worker.storage.local import Folder
 
 NAME = "redis_backup_20231205_143022.rdb"
 ENTRIES = [Entry(0, b"k%d" % number, None, "string", b"\x00" + string(b"value")) for number in range(20)]

@@ -12,15 +12,16 @@ from tests.processes import eventually
 from tests.sentinels import NAME, Sentinel, watched
 from tests.servers import Binary, Server, free_port, newest_ones
 from tests.states import assert_same
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
-from worker.connection import SOURCE, TARGET, Endpoint
+from worker.backups.backup import BackupArguments, backup
+from worker.config.sentinel_url import parsed
+from worker.config.settings import Settings
 from worker.errors import SourceUnavailableError, TargetError, UsageError
-from worker.facts import read_facts
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.sentinel import parsed
-from worker.undo import UndoArguments, undo
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.restore.undo.undo import UndoArguments, undo
+from worker.server.endpoint import SOURCE, TARGET, Endpoint
+from worker.server.info import read_facts
 
 
 @dataclass

@@ -14,10 +14,10 @@ from tests.faults.fixtures import WireTo
 from tests.processes import Shell, eventually
 from tests.servers import Binary, Server
 from tests.states import assert_same
-from worker import writing
-from worker.entries import Entry
 from worker.errors import SourceUnavailableError
-from worker.target import Target
+from worker.formats.entries import Entry
+from worker.restore.target import writer
+from worker.restore.target.target import Target
 
 
 @contextlib.contextmanager
@@ -112,7 +112,7 @@ class Idle:
 def test_a_connection_that_has_nothing_to_write_is_used_all_the_same(
     seconds: float, least: int, most: int, newest: Binary, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writing, "IDLE_SECONDS", seconds)
+    monkeypatch.setattr(writer, "IDLE_SECONDS", seconds)
     server = start_server(newest)
     target = Target(endpoint(server), "overwrite")
     for _ in target.restore(Idle(), unlocked(endpoint(server))):

@@ -16,12 +16,13 @@ from tests.backups import take
 from tests.processes import CANARY, Background, eventually
 from tests.web import PASSWORD, SECRET, Browser, Script, Web, fresh_app, own_logging
 from web.auth import PUBLIC, SESSION_AGE
-from worker import access, audit, catalogue
-from worker.config import load_web
-from worker.manifest import to_json
-from worker.run import new
-from worker.runs import open_runs
-from worker.storage import open_storage
+from worker.broker import audit, tokens
+from worker.config.settings import load_web
+from worker.repository import catalogue
+from worker.repository.manifest import to_json
+from worker.runs.run import new
+from worker.runs.store import open_runs
+from worker.storage.local import open_storage
 
 SLOW = "api.stats"
 """Waits for a worker, and there is none here."""
@@ -195,7 +196,7 @@ def test_a_csrf_token_may_come_in_the_form(admin: Browser) -> None:
 
 
 def test_a_script_with_a_token_needs_no_second_proof_even_with_a_cookie(web_app: Web, admin: Browser) -> None:
-    secret = access.create(web_app.settings, "ci", ["read"], "admin")
+    secret = tokens.create(web_app.settings, "ci", ["read"], "admin")
     asked = admin.post("/api/ping", csrf=False, headers={"Authorization": f"Bearer {secret}"})
     assert asked.status_code == 202
     forbidden = admin.post("/api/backup/create", csrf=False, headers={"Authorization": f"Bearer {secret}"})
@@ -253,7 +254,7 @@ def test_nothing_of_a_session_outlives_the_login(web_app: Web, anonymous: Browse
     assert cookie.value != after.value
     with anonymous.session_transaction() as session:
         assert "planted" not in session
-        assert session["epoch"] == access.epoch(web_app.settings)
+        assert session["epoch"] == tokens.epoch(web_app.settings)
     old = anonymous.post("/tokens", csrf=False, headers={"X-CSRFToken": before}, data={"name": "ci", "scopes": "read"})
     assert old.status_code == 400
     planted = web_app.browser()
@@ -381,7 +382,7 @@ def test_wrong_tokens_are_limited_and_a_right_one_is_let_in_all_the_same(web_app
     ["Bearer", "Bearer ", "Bearer  x", "bearer wrong", "Basic YWRtaW46YWRtaW4=", "Bearer " + "x" * 5000, "Bearer ü"],
 )
 def test_what_is_no_token_opens_nothing(web_app: Web, sent: str) -> None:
-    access.create(web_app.settings, "ci", ["read"], "admin")
+    tokens.create(web_app.settings, "ci", ["read"], "admin")
     answer = Script(web_app.app).get("/api/backup/list", headers={"Authorization": sent})
     assert answer.status_code == 401
 
@@ -411,7 +412,7 @@ def test_no_token_makes_tokens_or_logs_the_admin_out(web_app: Web, admin: Browse
     assert script.post("/logout").status_code == 403
     assert "log in with the password" in script.post("/logout").text
     assert admin.get("/api/backup/list").status_code == 200
-    assert len(access.tokens(web_app.settings)) == 1
+    assert len(tokens.tokens(web_app.settings)) == 1
 
 
 def test_the_admin_makes_a_token_sees_it_once_and_revokes_it(web_app: Web, admin: Browser) -> None:
@@ -438,7 +439,7 @@ def test_a_token_with_a_bad_name_or_no_scope_is_refused_on_a_page(web_app: Web, 
     assert admin.post("/tokens", data={"name": "ci"}).status_code == 400
     assert admin.post("/tokens", data={"name": "ci", "scopes": ["read", "admin"]}).status_code == 400
     assert HOSTILE not in admin.post(f"/tokens/{HOSTILE}/revoke").text
-    assert access.tokens(web_app.settings) == []
+    assert tokens.tokens(web_app.settings) == []
 
 
 def test_while_the_broker_is_away_what_was_seen_last_counts_and_who_saw_nothing_lets_nobody_in(
@@ -452,7 +453,7 @@ def test_while_the_broker_is_away_what_was_seen_last_counts_and_who_saw_nothing_
     assert len((admin.get("/api/backup/list").json or {})["backups"]) == 1
     assert script.get("/api/backup/list").status_code == 200
     assert web_app.browser().log_in().status_code == 303
-    access._seen.clear()  # as in a process that has just begun
+    tokens._seen.clear()  # as in a process that has just begun
     assert admin.get("/api/backup/list").status_code == 503
     assert "The broker does not answer" in error_of(script.get("/api/backup/list"))
     assert web_app.browser().log_in().status_code == 503

@@ -11,8 +11,8 @@ from redis.exceptions import ResponseError
 
 from tests.backups import endpoint
 from tests.servers import Server
-from worker.connection import SOURCE, Endpoint
-from worker.wire import LARGE, Wire, pack
+from worker.server.endpoint import SOURCE, Endpoint
+from worker.server.wire import LARGE, Wire, pack
 
 
 @contextmanager

@@ -12,14 +12,14 @@ from tests.conftest import StartServer
 from tests.processes import Shell
 from tests.servers import Binary, Server
 from tests.web import Browser, Web
-from worker import catalogue
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
-from worker.manifest import CLOCKS_APART, Manifest, Scope
+from worker.backups.backup import BackupArguments, backup
+from worker.backups.prune import PruneArguments, prune
+from worker.backups.stats import stats
+from worker.config.settings import Settings
 from worker.progress import silent
-from worker.prune import PruneArguments, prune
-from worker.stats import stats
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.repository.manifest import CLOCKS_APART, Manifest, Scope
+from worker.storage.local import Folder
 
 SAID = "the clock of this machine was set back, or that backup was made with a wrong clock"
 

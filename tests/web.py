@@ -20,9 +20,9 @@ from tests.conftest import StartServer
 from tests.processes import CANARY, CELERY, Background, environment
 from tests.servers import Binary, Server
 from web import create_app
-from worker import access
+from worker.broker import tokens
 from worker.celery import app as celery
-from worker.config import Settings, WebSettings, load, load_web
+from worker.config.settings import Settings, WebSettings, load, load_web
 
 PASSWORD = f"{CANARY}-of-the-admin"
 SECRET = f"{CANARY}-that-signs-the-sessions-of-the-dashboard"
@@ -82,7 +82,7 @@ class Web:
 
     def with_token(self, *scopes: str, name: str = "") -> Script:
         """A script with a token of these scopes."""
-        secret = access.create(self.settings, name or f"script-{secrets.token_hex(4)}", list(scopes), "admin")
+        secret = tokens.create(self.settings, name or f"script-{secrets.token_hex(4)}", list(scopes), "admin")
         script = Script(self.app)
         script.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {secret}"
         return script
@@ -124,7 +124,7 @@ def web_app(web_env: Any, tmp_path: Path) -> Iterator[Web]:
     """The application; tasks that it queues go to the broker of this test."""
     broker, source, env = web_env
     # A port may be another test's again, and what was seen there is none of our business.
-    access._seen.clear()
+    tokens._seen.clear()
     with own_logging():
         app = fresh_app()
         _forget_connections()

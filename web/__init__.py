@@ -1,14 +1,11 @@
 """The dashboard and its API: `create_app()` puts the rooms of this folder together.
 
-the API        api.py (the calls), shapes.py, bodies.py, downloads.py (what comes in and goes out), docs.py (in OpenAPI)
-the pages      pages.py, backups.py, history.py, searching.py (what is shown), changes.py and forms.py (what is changed)
-knowing        memory.py (of runs and workers), reach.py (whether the source is to be had), known.py (of one backup)
-in words       words.py, telling.py, outcomes.py, meant.py, summary.py, consequences.py, byhand.py, system.py
-in pictures    look.py, strip.py, picture.py
-jobs           jobs.py: asking a worker to do something, and being told that it cannot be asked
-access         auth.py (identity, sessions, scopes, CSRF), login.py (the doors), tries.py (how often)
-health         health.py, metrics.py
-answers        answers.py: errors as one sentence, as JSON or as a page; headers on everything
+api/       the calls for machines
+pages/     what people see, and what their forms do
+wording/   how things are said and drawn
+jobs.py    asking a worker to do something, and being told that it cannot be asked
+activity.py (of runs and workers), reach.py (whether the source is to be had), lookup.py (one backup): what is known
+auth.py (identity, sessions, scopes, CSRF), rate_limits.py (how often), errors.py (one sentence, as JSON or as a page)
 """
 
 import hmac
@@ -16,21 +13,19 @@ import hmac
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from web import (
-    answers,
-    auth,
-    changes,  # noqa: F401 - its forms are in the same blueprint as the pages
-    docs,
-    health,
-    history,  # noqa: F401 - as above
+from web import auth, errors
+from web.api import docs, health
+from web.api.bodies import JSONRequest
+from web.api.routes import SECURITY, api
+from web.pages import (
+    actions,  # noqa: F401 - its forms are in the same blueprint as the pages
+    dashboard,
     login,
-    look,
-    pages,
+    runs,  # noqa: F401 - as above
+    templating,
 )
-from web.api import SECURITY, api
-from web.bodies import JSONRequest
 from worker import __version__, logs
-from worker.config import WebSettings, load_web
+from worker.config.settings import WebSettings, load_web
 
 LARGEST_BODY_BYTES = 1 << 20
 """A long list of keys to restore fits in."""
@@ -47,8 +42,8 @@ def create_app() -> OpenAPI:
         doc_ui=False,
         security_schemes=SECURITY,
         validation_error_status=400,
-        validation_error_model=answers.Problem,
-        validation_error_callback=answers.wrong_arguments,
+        validation_error_model=errors.Problem,
+        validation_error_callback=errors.wrong_arguments,
     )
     app.request_class = JSONRequest
     app.config.update(
@@ -59,14 +54,14 @@ def create_app() -> OpenAPI:
     )
     if settings.web_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.web_proxies, x_proto=settings.web_proxies)  # type: ignore[method-assign]
-    answers.install(app)
+    errors.install(app)
     auth.install(app)
     app.register_blueprint(login.auth)
     app.register_api(api)
     app.register_blueprint(docs.docs)
     app.register_blueprint(health.health)
-    app.register_blueprint(pages.pages)
-    look.install(app)
+    app.register_blueprint(dashboard.pages)
+    templating.install(app)
     return app
 
 

@@ -10,7 +10,7 @@ import sys
 import waitress
 
 from web import create_app
-from worker.config import WebSettings, load_web
+from worker.config.settings import WebSettings, load_web
 from worker.errors import BackupSystemError
 
 THREADS = 16

@@ -19,17 +19,17 @@ from werkzeug.datastructures import WWWAuthenticate
 from werkzeug.exceptions import Forbidden, Unauthorized
 from werkzeug.wrappers import Response
 
-from web import answers, tries
-from worker import access, audit
-from worker.access import Scope
-from worker.config import load_web
+from web import errors, rate_limits
+from worker.broker import audit, tokens
+from worker.broker.tokens import Scope
+from worker.config.settings import load_web
 
 Need = Literal["read", "backup", "restore", "admin", "nothing"]
 """A scope; `admin`: the password; `nothing`: not even a login."""
 
 SESSION_AGE = timedelta(hours=12)
 CLOCKS_APART_SECONDS = 60
-ADMIN, ALL = "admin", frozenset[str]({*access.SCOPES, "admin"})
+ADMIN, ALL = "admin", frozenset[str]({*tokens.SCOPES, "admin"})
 PUBLIC = frozenset({"static", "bootstrap.static", "health.healthz"})
 """Besides the views that are marked `public`."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -67,7 +67,7 @@ def install(app: OpenAPI) -> None:
         WTF_CSRF_TIME_LIMIT=None,
     )
     csrf.init_app(app)
-    tries.limiter.init_app(app)
+    rate_limits.limiter.init_app(app)
     app.before_request(_admit)
 
 
@@ -92,7 +92,7 @@ def need_of(endpoint: str | None, method: str) -> Need:
 
 def begin_session() -> None:
     """From now on this browser is the admin's. Nothing of what its session held before is left."""
-    current = access.begin_session(load_web())
+    current = tokens.begin_session(load_web())
     session.clear()
     session.permanent = True
     session.update(epoch=current, since=int(time.time()))
@@ -127,9 +127,9 @@ def _bearer() -> str | None:
 
 
 def _by_token(secret: str) -> Identity | None:
-    token = access.find(load_web(), secret)
+    token = tokens.find(load_web(), secret)
     if token is None:
-        tries.wrong_token()
+        rate_limits.wrong_token()
         audit.record(load_web(), audit.STRANGER, "token", "failed", address=request.remote_addr)
         return None
     return Identity(f"token {token.name}", frozenset(token.scopes))
@@ -142,13 +142,13 @@ def _by_session() -> Identity | None:
     # The cookie is signed anew whenever something in it changes, so its own age says nothing about the login.
     if not -CLOCKS_APART_SECONDS <= time.time() - since <= SESSION_AGE.total_seconds():
         return None
-    if not hmac.compare_digest(epoch, access.epoch(load_web()) or ""):
+    if not hmac.compare_digest(epoch, tokens.epoch(load_web()) or ""):
         return None
     return Identity(ADMIN, ALL)
 
 
 def _turned_away() -> Response:
-    if answers.for_a_program():
+    if errors.for_a_program():
         raise Unauthorized(
             "Log in first, or send a good token as `Authorization: Bearer ...`.",
             www_authenticate=WWWAuthenticate("bearer", {"realm": "redis-backup"}),

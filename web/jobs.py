@@ -7,11 +7,11 @@ from celery import Task, uuid
 from celery.exceptions import OperationalError
 from pydantic import BaseModel
 
-from web.memory import as_seen
-from worker.config import load_web
+from web.activity import as_seen
+from worker.config.settings import load_web
 from worker.errors import BrokerUnavailableError, BusyError, NotFoundError
-from worker.run import Run
-from worker.runs import Runs, open_runs
+from worker.runs.run import Run
+from worker.runs.store import Runs, open_runs
 
 BROKER_SECONDS, LAST_WORD_SECONDS = 2, 0.5
 POLL_SECONDS = 0.1

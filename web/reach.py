@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from worker.run import Run
+from worker.runs.run import Run
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ import sys
 import click
 
 from worker import __version__
-from worker.console import say
+from worker.cli.console import say
+from worker.cli.verbs import Verbs
 from worker.errors import BackupSystemError, StoppedError, UsageError
-from worker.shell.verbs import Verbs
 
 FAILED, MISUSED = 1, 2
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from celery import Celery, signals
 
-from worker import ownership
-from worker.config import load
+from worker.backups.schedule import slot
+from worker.config.settings import load
 from worker.errors import BrokerUnavailableError
-from worker.run import OPERATIONS, here, new
-from worker.runs import open_runs
-from worker.schedule import slot
+from worker.runs import ownership
+from worker.runs.run import OPERATIONS, here, new
+from worker.runs.store import open_runs
 
 app = Celery("worker")
 app.config_from_object("celeryconfig")

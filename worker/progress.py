@@ -1,7 +1,10 @@
 """How far a run has come: said by the verbs, shown by whoever called them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
+
+Proof = Callable[[], None]
+"""Raises where it may not. What is proven holds for the moment."""
 
 
 class Progress(Protocol):
@@ -33,3 +36,7 @@ def reported(chunks: Iterator[bytes], progress: Progress, phase: str, total: int
         yield chunk
         passed += len(chunk)
         progress(phase, passed, total, "bytes")
+
+
+def undisputed() -> None:
+    """Nobody else can have a say in it."""

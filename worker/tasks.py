@@ -12,29 +12,35 @@ import structlog
 from celery import Task, signals
 from celery.exceptions import Ignore, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 
-from worker import backup as backups
-from worker import broker, heartbeat, inquiry, logs, reaper, scratch
-from worker import pin as pins
-from worker import ping as pings
-from worker import preview as previews
-from worker import prune as prunes
-from worker import restore as restores
-from worker import search as searches
-from worker import stats as numbers
-from worker import undo as undos
-from worker import verify as verifies
+from worker import logs
+from worker.backups import backup as backups
+from worker.backups import pin as pins
+from worker.backups import prune as prunes
+from worker.backups import stats as numbers
+from worker.backups import verify as verifies
+from worker.broker import connection, heartbeat
+from worker.broker.lease import LEASE_SECONDS
 from worker.celery import app
-from worker.config import Settings, load
-from worker.connection import GLANCE, Endpoint
+from worker.config.settings import Settings, load
+from worker.config.validation import Arguments, checked
+from worker.engines import probe as pings
 from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, TemporaryError
-from worker.facts import read_facts
-from worker.faults import Arguments, checked
-from worker.lease import LEASE_SECONDS
 from worker.progress import Progress
-from worker.recording import Check, Recording, accepted, perform
-from worker.reporting import Meta
-from worker.run import Run, new
-from worker.runs import open_runs
+from worker.restore import restore as restores
+from worker.restore.mirror import recovery
+from worker.restore.preview import preview as previews
+from worker.restore.selection import request as asked
+from worker.restore.undo import undo as undos
+from worker.runs import reaper
+from worker.runs.recorder import Check, Recording, accepted, perform
+from worker.runs.reporter import Meta
+from worker.runs.run import Run, new
+from worker.runs.store import open_runs
+from worker.search import query
+from worker.search import search as searches
+from worker.server.endpoint import GLANCE, Endpoint
+from worker.server.info import read_facts
+from worker.storage import tempfiles
 
 log = structlog.get_logger()
 Data = dict[str, Any]
@@ -42,7 +48,7 @@ Verb = Callable[[Settings, Arguments, Progress], Data]
 
 # What each task takes; whoever asks for one can check it by the same model.
 BackupArguments = backups.BackupArguments
-RestoreArguments = restores.RestoreArguments
+RestoreArguments = asked.RestoreArguments
 PreviewArguments = previews.PreviewArguments
 UndoArguments = undos.UndoArguments
 VerifyArguments = verifies.VerifyArguments
@@ -52,7 +58,7 @@ PinArguments = pins.PinArguments
 UnpinArguments = pins.UnpinArguments
 Reason = pins.Reason
 StatsArguments = numbers.StatsArguments
-SearchArguments = inquiry.SearchArguments
+SearchArguments = query.SearchArguments
 PingArguments = pings.PingArguments
 
 RETRIES, RETRY_SECONDS = 2, 10
@@ -81,7 +87,7 @@ def backup(self: Task, **arguments: Any) -> Data:
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def restore(self: Task, **arguments: Any) -> Data:
     """Restore a backup. Arguments: those of preview, and preview (the id of one), force."""
-    return _run(self, arguments, restores.RestoreArguments, restores.restore, restores.check_complete)
+    return _run(self, arguments, RestoreArguments, restores.restore, restores.check_complete)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
@@ -131,7 +137,7 @@ def unpin(self: Task, **arguments: Any) -> Data:
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def search(self: Task, **arguments: Any) -> Data:
     """Find a key in all backups and in the source. Arguments: key or match, names, databases, live, limit, after, show, against."""
-    return _run(self, arguments, inquiry.SearchArguments, searches.search)
+    return _run(self, arguments, query.SearchArguments, searches.search)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
@@ -151,7 +157,7 @@ def reap() -> None:
     """End runs whose process was killed, and ask again for backups that were lost before they began."""
     with suppress(BrokerUnavailableError):
         queues = [queue.name for queue in app.conf.task_queues]
-        for run in reaper.reap(load(), queues, _send_again):
+        for run in reaper.reap(load(), queues, _MEANS):
             _tell_interrupted(run)
             with suppress(Exception):
                 app.backend.mark_as_failure(run.id, BackupSystemError(str(run.error)))
@@ -227,7 +233,7 @@ def _tell_celery(task: Task, identity: str, meta: Meta) -> None:
     could come after the end of the task.
     """
     state: Data = {"status": "PROGRESS", "result": meta, "traceback": None, "children": [], "task_id": identity}
-    with broker.result_client(load()) as client:
+    with connection.result_client(load()) as client:
         client.set(task.backend.get_key_for_task(identity), task.backend.encode(state), ex=task.backend.expires)
 
 
@@ -270,7 +276,7 @@ def _task_failed(task_id: str, exception: BaseException, **_: Any) -> None:
             return
         if isinstance(exception, (WorkerLostError, TimeLimitExceeded)):
             dead = isinstance(exception, WorkerLostError)
-            if ended := reaper.interrupt(load(), run, reaper.killed(run), _send_again, dead=dead):
+            if ended := reaper.interrupt(load(), run, reaper.killed(run), _MEANS, dead=dead):
                 _tell_interrupted(ended)
         else:
             error = f"It could not begin ({type(exception).__name__}): give its arguments by name, as --kwargs does."
@@ -284,7 +290,7 @@ def _set_up_logging(**_: Any) -> None:
 
 @signals.worker_init.connect
 def _worker_is_made(**_: Any) -> None:
-    scratch.own_folder()
+    tempfiles.own_folder()
 
 
 @signals.worker_ready.connect
@@ -326,3 +332,6 @@ def _beat_begins(**_: Any) -> None:
     _send(stats, "beat, at its start")
     # A slot that was missed while no beat was there is made up for, whether or not its memory of it survived.
     _send(backup, "beat, at its start", unless_younger_than_hours=load().backup_every_hours)
+
+
+_MEANS = reaper.Means(_send_again, recovery.end_left)

@@ -11,7 +11,7 @@ from tests.faults import programs
 from tests.faults.freezer import Freezer
 from tests.faults.line import Line
 from tests.servers import Binary, Server
-from worker.connection import GLANCE, SOURCE, TARGET
+from worker.server.endpoint import GLANCE, SOURCE, TARGET
 
 WireTo = Callable[[Server], Line]
 

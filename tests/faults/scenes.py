@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.line import Line
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
+from worker.backups.backup import BackupArguments, backup
+from worker.config.settings import Settings
 from worker.progress import silent
 
 

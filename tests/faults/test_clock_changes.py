@@ -22,8 +22,8 @@ from tests.faults.programs import Clock, needs_faketime
 from tests.faults.sweeps import sweep
 from tests.processes import CELERY, Background, environment, eventually
 from tests.servers import Binary, Server
-from worker.config import Settings
-from worker.schedule import next_daily
+from worker.backups.schedule import next_daily
+from worker.config.settings import Settings
 
 ZONE = ZoneInfo("Europe/Berlin")
 NIGHT = range(5)

@@ -20,16 +20,17 @@ from tests.faults.moments import Asked, Moment, Reply
 from tests.faults.sweeps import sweep
 from tests.processes import PYTHON, Background, environment
 from tests.servers import Binary, Server
-from worker import restore as restores
-from worker import undo as undos
-from worker.entries import Entry
 from worker.errors import BackupSystemError, IncompleteError, LostError, TargetUnavailableError
+from worker.formats.entries import Entry
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.runs import open_runs
-from worker.target import Target
-from worker.undo import UndoArguments, undo
-from worker.writing import AHEAD, BATCH_KEYS
+from worker.restore import restore as restores
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.restore.target.target import Target
+from worker.restore.target.writer import AHEAD, BATCH_KEYS
+from worker.restore.undo import undo as undos
+from worker.restore.undo.undo import UndoArguments, undo
+from worker.runs.store import open_runs
 
 KEYS, BEFORE = 6000, 1000
 UNDER_WAY = (AHEAD + 1) * BATCH_KEYS

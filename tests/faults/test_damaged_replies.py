@@ -24,19 +24,20 @@ from tests.faults.moments import After, Reply
 from tests.faults.scenes import by_way_of, taken
 from tests.servers import Server
 from tests.states import state
-from worker import catalogue
-from worker.backup import BackupArguments, backup
-from worker.connection import SOURCE, Endpoint
+from worker.backups.backup import BackupArguments, backup
+from worker.engines.typed import Typed
 from worker.errors import BackupSystemError, SourceUnavailableError, TargetUnavailableError
-from worker.inquiry import SearchArguments
-from worker.preview import PreviewArguments, preview
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.search import search
-from worker.sources.typed import Typed
-from worker.storage import open_storage
-from worker.undo import UndoArguments, undo
-from worker.wire import pack
+from worker.repository import catalogue
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.restore.undo.undo import UndoArguments, undo
+from worker.search.query import SearchArguments
+from worker.search.search import search
+from worker.server.endpoint import SOURCE, Endpoint
+from worker.server.wire import pack
+from worker.storage.local import open_storage
 
 LARGE = 3 << 20
 Fault = Callable[[Line, Reply], Any]

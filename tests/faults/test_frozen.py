@@ -24,18 +24,20 @@ from tests.faults.moments import Asked, Moment
 from tests.processes import CELERY, PYTHON, Background, Ended, Sent, command, environment, eventually, run, sender
 from tests.servers import Binary, Server
 from tests.states import State, assert_same, state
-from worker import reaper
-from worker.broker import PREFIX
-from worker.config import Settings
-from worker.run import Run
-from worker.runs import open_runs
+from worker.broker.connection import PREFIX
+from worker.config.settings import Settings
+from worker.restore.mirror import recovery
+from worker.runs import reaper
+from worker.runs.reaper import Means
+from worker.runs.run import Run
+from worker.runs.store import open_runs
 
 KEYS, LATER = 3000, 500
 LEASE_SECONDS = 2
 # The verbs of the shell, in a process that stops itself where its progress, or its nth fsync, comes to this.
 STOPS_ITSELF = """
 import contextlib, os, signal, sys
-from worker import console
+from worker.cli import console
 from worker.__main__ import main
 
 at = [sys.argv.pop(1)]
@@ -108,7 +110,7 @@ class Scene:
         assert frozen.state == "STARTED"
         assert not reaper.is_dead(frozen), "it is there, and may go on"
         self.wait_for_leases_to_run_out()
-        (ended,) = reaper.reap(self.settings, [], publish)
+        (ended,) = reaper.reap(self.settings, [], Means(publish, recovery.end_left))
         assert (ended.id, ended.state) == (frozen.id, "INTERRUPTED")
         return ended
 

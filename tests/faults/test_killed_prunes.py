@@ -17,10 +17,10 @@ from tests.conftest import StartServer
 from tests.faults.freezer import children
 from tests.processes import CELERY, Background, Sent, environment, eventually, sender
 from tests.servers import Binary
-from worker import catalogue
+from worker.backups.verify import VerifyArguments, verify
 from worker.progress import silent
-from worker.storage import open_storage
-from worker.verify import VerifyArguments, verify
+from worker.repository import catalogue
+from worker.storage.local import open_storage
 
 BACKUPS, KEPT = 6, 2
 POINTS = [("rename", 1), ("rename", 2), ("rename", 4), *(("unlink", nth) for nth in range(1, 9))]

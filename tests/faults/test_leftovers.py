@@ -18,7 +18,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.processes import CELERY, Background, environment
 from tests.servers import Binary, Server
-from worker import scratch
+from worker.storage import tempfiles
 
 
 @dataclass
@@ -83,18 +83,18 @@ def test_what_a_killed_worker_left_is_gone_with_the_next(house: House) -> None:
 def test_a_folder_of_that_name_that_is_none_of_ours_stays(tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    link = tmp_path / f"{scratch.PREFIX}link"
+    link = tmp_path / f"{tempfiles.PREFIX}link"
     link.symlink_to(elsewhere)
-    file = tmp_path / f"{scratch.PREFIX}file"
+    file = tmp_path / f"{tempfiles.PREFIX}file"
     file.touch()
     for path in (link, file):
-        scratch._remove_if_left(path)
+        tempfiles._remove_if_left(path)
     assert elsewhere.exists()
     assert link.is_symlink()
     assert file.exists()
     if os.geteuid() == 0:
-        theirs = tmp_path / f"{scratch.PREFIX}theirs"
+        theirs = tmp_path / f"{tempfiles.PREFIX}theirs"
         theirs.mkdir()
         os.chown(theirs, 65534, 65534)
-        scratch._remove_if_left(theirs)
+        tempfiles._remove_if_left(theirs)
         assert theirs.exists()

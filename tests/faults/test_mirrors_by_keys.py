@@ -28,13 +28,16 @@ from tests.faults.sweeps import sweep
 from tests.processes import PYTHON, Background, environment, eventually
 from tests.servers import Binary, Server
 from tests.states import State, assert_same, state
-from worker import reaper
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
+from worker.backups.backup import BackupArguments, backup
+from worker.config.settings import Settings
 from worker.errors import TargetUnavailableError
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.runs import lease_key, open_runs
+from worker.restore.mirror import recovery
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.runs import reaper
+from worker.runs.reaper import Means
+from worker.runs.store import lease_key, open_runs
 
 KEYS = 3000
 SURVIVING = ("--appendonly", "yes", "--appendfsync", "always")
@@ -179,7 +182,7 @@ def ended(made: Mirror) -> None:
     with open_runs(made.settings) as runs:
         (run,) = runs.unfinished()
         made.broker.client().delete(lease_key(run.id))
-    (over,) = reaper.reap(made.settings, [], lambda _: None)
+    (over,) = reaper.reap(made.settings, [], Means(lambda _: None, recovery.end_left))
     assert (over.operation, over.state) == ("restore", "INTERRUPTED")
     assert "Its process was killed" in (over.error or "")
     assert "again" in (over.error or "")

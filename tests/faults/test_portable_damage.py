@@ -17,15 +17,16 @@ from tests.conftest import StartServer
 from tests.faults.sweeps import sweep
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker.config import Settings
+from worker.backups.export import export
+from worker.backups.verify import VerifyArguments, verify
+from worker.config.settings import Settings
 from worker.errors import ArtifactError
-from worker.export import export
-from worker.inquiry import SearchArguments
-from worker.preview import PreviewArguments, preview
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.search import search
-from worker.verify import VerifyArguments, verify
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.search.query import SearchArguments
+from worker.search.search import search
 
 KEYS = 300
 OUT = "copy.json"

@@ -13,15 +13,15 @@ from tests.faults.disks import fill_up, read_only, small_disk
 from tests.processes import Shell
 from tests.servers import Server
 from tests.states import assert_same, state
-from worker import catalogue
+from worker.backups.verify import VerifyArguments, verify
 from worker.errors import StorageError
-from worker.inquiry import SearchArguments
-from worker.preview import PreviewArguments, preview
 from worker.progress import silent
-from worker.search import search
-from worker.storage import Folder
-from worker.undo import UndoArguments, check_complete, undo
-from worker.verify import VerifyArguments, verify
+from worker.repository import catalogue
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.undo.undo import UndoArguments, check_complete, undo
+from worker.search.query import SearchArguments
+from worker.search.search import search
+from worker.storage.local import Folder
 
 MODES = ["skip", "overwrite", "mirror"]
 each_mode = pytest.mark.parametrize("mode", MODES)

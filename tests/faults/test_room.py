@@ -14,15 +14,16 @@ from tests.faults.fixtures import WireTo
 from tests.faults.moments import Asked
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker import catalogue, mirror
 from worker.errors import BackupSystemError, IncompleteError, RefusedError, TargetError
-from worker.facts import read_facts
-from worker.preview import PreviewArguments, preview
 from worker.progress import silent
-from worker.restore import RestoreArguments, check_complete, restore
-from worker.storage import Folder
-from worker.undo import UndoArguments, undo
-from worker.writing import Mode
+from worker.repository import catalogue
+from worker.restore.mirror import mirror
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.restore import check_complete, restore
+from worker.restore.selection.request import Mode, RestoreArguments
+from worker.restore.undo.undo import UndoArguments, undo
+from worker.server.info import read_facts
+from worker.storage.local import Folder
 
 slow = pytest.mark.slow
 

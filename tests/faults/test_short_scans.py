@@ -28,13 +28,14 @@ from tests.faults.scenes import by_way_of, taken
 from tests.faults.sweeps import sweep
 from tests.processes import Shell
 from tests.servers import Binary, Server
-from worker import catalogue
-from worker.backup import BackupArguments, backup, check_complete
+from worker.backups.backup import BackupArguments, backup, check_complete
+from worker.backups.prune import PruneArguments, prune
 from worker.errors import PartialError, RefusedError, SourceUnavailableError
 from worker.progress import silent
-from worker.prune import PruneArguments, prune
-from worker.restore import RestoreArguments, restore
-from worker.storage import open_storage
+from worker.repository import catalogue
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.storage.local import open_storage
 
 KEYS = 5000
 MIDDLE = Asked(b"SCAN", nth=6)

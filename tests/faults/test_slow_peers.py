@@ -20,10 +20,11 @@ from tests.faults.moments import NOW, After, Asked, Moment, Reply
 from tests.faults.sweeps import sweep
 from tests.processes import PYTHON, Background, environment
 from tests.servers import Binary, Server
-from worker import broker
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
-from worker.connection import SOURCE, Endpoint
+from worker.backups.backup import BackupArguments, backup
+from worker.backups.stats import stats
+from worker.broker import connection
+from worker.config.settings import Settings
+from worker.engines.probe import ping
 from worker.errors import (
     BackupSystemError,
     BrokerUnavailableError,
@@ -31,16 +32,16 @@ from worker.errors import (
     TargetUnavailableError,
     TemporaryError,
 )
-from worker.facts import read_facts
-from worker.inquiry import SearchArguments
-from worker.ping import ping
-from worker.preview import PreviewArguments, preview
-from worker.primary import Primary
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.search import search
-from worker.stats import stats
-from worker.wire import Wire, pack
+from worker.restore.mirror.primary import Primary
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.search.query import SearchArguments
+from worker.search.search import search
+from worker.server.endpoint import SOURCE, Endpoint
+from worker.server.info import read_facts
+from worker.server.wire import Wire, pack
 
 RATE = 5
 TOO_SLOW = rf"(sends|takes) less than 1 KB a second for {SOON} seconds while .*: is the network slow"
@@ -270,7 +271,7 @@ def test_a_replica_of_ours_that_takes_little_is_not_fed_for_ever() -> None:
         far, _ = listener.accept()
         primary._replica = near
         with far, pytest.MonkeyPatch.context() as patch:
-            patch.setattr("worker.primary.SILENCE_SECONDS", SOON)
+            patch.setattr("worker.restore.mirror.primary.SILENCE_SECONDS", SOON)
             with pytest.raises(RedisTimeoutError):
                 list(primary.send(1 << 40, iter([bytes(64 << 20)] * 2)))
 
@@ -289,10 +290,10 @@ def test_a_broker_that_trickles_is_not_waited_for(
     full.client().set("key", "x" * 100)
     line = wire_to(full)
     settings = Settings(redis_url=full.url, celery_broker_url=line.url)
-    with broker.client(settings, seconds, in_all) as client:
+    with connection.client(settings, seconds, in_all) as client:
         line.trickle(20)
         with pytest.raises(BrokerUnavailableError, match=r"The broker (sends less than|does not answer)"):  # noqa: SIM117
-            with broker.translated():
+            with connection.translated():
                 BROKER_QUESTIONS[ask](client)
     assert line.passed["answers"] < 100
 
@@ -301,7 +302,7 @@ def test_a_large_answer_of_the_broker_may_take_as_long_as_it_flows(full: Server,
     full.client().set("key", "x" * 20_000)
     line = wire_to(full)
     settings = Settings(redis_url=full.url, celery_broker_url=line.url)
-    with broker.client(settings, 1) as client:
+    with connection.client(settings, 1) as client:
         line.trickle(10_000)
         assert len(client.get("key") or b"") == 20_000
 

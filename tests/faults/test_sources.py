@@ -30,18 +30,19 @@ from tests.faults.sweeps import sweep
 from tests.processes import eventually
 from tests.servers import Binary, Server
 from tests.states import assert_same, state
-from worker import catalogue
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
+from worker.backups.backup import BackupArguments, backup
+from worker.backups.stats import stats
+from worker.config.settings import Settings
+from worker.engines.probe import ping
 from worker.errors import BackupSystemError, SourceUnavailableError
-from worker.inquiry import SearchArguments
-from worker.ping import ping
-from worker.preview import PreviewArguments, preview
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
-from worker.search import search
-from worker.stats import stats
-from worker.storage import Folder
+from worker.repository import catalogue
+from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.search.query import SearchArguments
+from worker.search.search import search
+from worker.storage.local import Folder
 
 KEYS, BIG = 4000, 8
 ENGINES = ["replication", "scan", "typed"]

@@ -27,7 +27,8 @@ from tests.processes import eventually
 from tests.servers import Binary, Server
 from worker.errors import BackupSystemError, TargetUnavailableError
 from worker.progress import silent
-from worker.restore import RestoreArguments, restore
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
 
 KEYS, MIDDLE = 3000, Reply(b"RESTORE", nth=1000)
 each_mode = sweep("mode", ["overwrite", "skip", "mirror"])

@@ -19,7 +19,7 @@ from tests.faults.line import Line
 from tests.faults.moments import NOW, After, Asked, Reply
 from tests.processes import eventually
 from tests.servers import Server
-from worker.wire import pack
+from worker.server.wire import pack
 
 VALUE = b"0123456789" * 10
 KEYS = [b"key:%d" % number for number in range(10)]

@@ -33,15 +33,16 @@ from tests.faults.sweeps import sweep
 from tests.processes import PYTHON, Background, environment
 from tests.servers import Binary, Server
 from tests.states import State, assert_same, state
-from worker import catalogue
-from worker.backup import BackupArguments, backup
-from worker.config import Settings
+from worker.backups.backup import BackupArguments, backup
+from worker.config.settings import Settings
 from worker.errors import ArtifactError, BackupSystemError, NotFoundError, StorageError, TargetUnavailableError
-from worker.manifest import Manifest
 from worker.progress import Progress, silent
-from worker.restore import RestoreArguments, restore
-from worker.storage import Folder
-from worker.undo import UndoArguments, check_complete, undo
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest
+from worker.restore.restore import restore
+from worker.restore.selection.request import RestoreArguments
+from worker.restore.undo.undo import UndoArguments, check_complete, undo
+from worker.storage.local import Folder
 
 KEYS = 2000
 SURVIVING = ("--appendonly", "yes", "--appendfsync", "always")

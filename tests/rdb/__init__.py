@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.reading import settle
-from worker.entries import Consumer, Group, Pending, Stream, Value
+from worker.formats.entries import Consumer, Group, Pending, Stream, Value
 
 FOLDER = Path(__file__).parent
 NAMES = sorted(path.stem for path in FOLDER.glob("*.rdb"))

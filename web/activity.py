@@ -1,0 +1,135 @@
+"""What a page needs to know of runs and workers, read at once; where the broker is away, nothing, and why."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import islice, takewhile
+from typing import Any, TypeVar
+
+from web import reach
+from worker.broker import heartbeat
+from worker.config.settings import Settings
+from worker.errors import BrokerUnavailableError
+from worker.runs.run import QUESTIONS, Run
+from worker.runs.store import Ours, Runs, open_runs
+
+Answer = TypeVar("Answer")
+QUEUES = ("jobs", "quick")
+_SECONDS, _IN_ALL = 2, 3
+"""How long a page waits for an answer of the broker, and after how long it asks nothing more."""
+_LOOKED_THROUGH = 200
+"""Runs of one kind that are looked through for the latest of something."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Runs of backups since some day, newest first, and the latest word on everything else."""
+
+    backups: list[Run] = field(default_factory=list)
+    unfinished: list[Run] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Backups whose latest verification failed, and its sentence."""
+    stats: Run | None = None
+    ping: Run | None = None
+    rights: Run | None = None
+    """The latest check that the source answered."""
+    planned: dict[str, Run] = field(default_factory=dict)
+    """The latest run of each part of the schedule: daily, interval, prune."""
+    alive: dict[str, list[str]] = field(default_factory=dict)
+    """Hosts by role (jobs, quick, celery, beat)."""
+    away: str | None = None
+    """Why nothing is known; None where it is."""
+    full: str | None = None
+    """Why nothing new can be asked for, where all this is known."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the latest stats run found of source, broker and storage; empty where there is none."""
+        value = self.stats.value if self.stats is not None and isinstance(self.stats.value, dict) else {}
+        return {what: told for what, told in value.items() if isinstance(told, dict)}
+
+    @property
+    def word(self) -> reach.Word | None:
+        """The last word on whether the source can be had."""
+        made = next((run for run in self.backups if run.state == "SUCCESS" and not run.skipped), None)
+        return reach.latest((self.stats, self.ping, self.rights, made))
+
+    @property
+    def troubled(self) -> list[Run]:
+        """What has failed and is tried again."""
+        return [run for run in self.working if run.troubled]
+
+    @property
+    def working(self) -> list[Run]:
+        """What waits or runs, questions left out."""
+        return [run for run in self.unfinished if run.operation not in QUESTIONS]
+
+    @property
+    def idle(self) -> list[str]:
+        """Queues that nobody serves, as far as is known."""
+        return unserved(self.alive) if self.away is None else []
+
+
+def unserved(roles: Iterable[str]) -> list[str]:
+    """The queues for which nobody is alive. A worker is named after its queue, or otherwise and then serves both."""
+    both = set(roles) - {*QUEUES, "beat"}
+    return [queue for queue in QUEUES if not both and queue not in set(roles)]
+
+
+def remember(settings: Settings, days: int = 0) -> Memory:
+    """All of it; runs of backups of the last `days`."""
+    since = datetime.now(UTC) - timedelta(days=days)
+
+    def ask(runs: Runs) -> Memory:
+        return Memory(
+            list(takewhile(lambda run: run.queued_at > since, runs.ours.each("backup"))) if days else [],
+            runs.ours.unfinished(),
+            _damaged(islice(runs.ours.each("verify"), _LOOKED_THROUGH)),
+            runs.ours.latest("stats", state="SUCCESS"),
+            runs.ours.latest("ping"),
+            runs.ours.latest("ping", state="SUCCESS"),
+            _planned(runs),
+            heartbeat.seen(settings),
+            full=_full(runs),
+        )
+
+    found, away = recall(settings, ask)
+    return found or Memory(away=away)
+
+
+def as_seen(run: Run, ours: Ours) -> Run:
+    """The run as whoever may look here sees it: of somebody else's Redis no log, and nothing out of its data."""
+    if ours.has(run):
+        return run
+    return run.model_copy(update={"log": [], "value": None if run.operation in QUESTIONS else run.value})
+
+
+def recall(settings: Settings, ask: Callable[[Runs], Answer]) -> tuple[Answer | None, str | None]:
+    """What `ask` finds in the memory of runs, or the sentence that says why nobody can tell."""
+    try:
+        with open_runs(settings, _SECONDS, _IN_ALL) as runs:
+            return ask(runs), None
+    except BrokerUnavailableError as error:
+        return None, str(error)
+
+
+def _full(runs: Runs) -> str | None:
+    try:
+        runs.check_room()
+    except BrokerUnavailableError as error:
+        return str(error)
+    return None
+
+
+def _planned(runs: Runs) -> dict[str, Run]:
+    ours = runs.ours
+    latest = {"daily": ours.planned("daily"), "interval": ours.planned("interval"), "prune": ours.latest("prune")}
+    return {entry: run for entry, run in latest.items() if run is not None}
+
+
+def _damaged(verifications: Any) -> dict[str, str]:
+    latest: dict[str, Run] = {}
+    for run in verifications:
+        if run.ended and run.state != "INTERRUPTED":
+            latest.setdefault(str(run.arguments.get("name")), run)
+    return {name: run.error or "It failed." for name, run in latest.items() if run.state == "FAILURE"}

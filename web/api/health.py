@@ -1,0 +1,73 @@
+"""Whether it is well: the process, and all that it needs to make a backup."""
+
+from typing import Any
+
+from flask import Blueprint, Response
+
+from web.activity import unserved
+from web.api import metrics
+from web.auth import needs
+from worker.broker import heartbeat
+from worker.config.settings import Settings, load_web
+from worker.errors import BackupSystemError
+from worker.repository import catalogue
+from worker.runs.store import open_runs
+from worker.storage.local import open_storage
+
+health = Blueprint("health", __name__)
+
+WELL = "ok"
+
+
+@health.get("/healthz")
+def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@health.get("/readyz")
+@needs("read")
+def readyz() -> tuple[dict[str, Any], int]:
+    """Broker, storage and workers: `ok`, or a sentence; 503 with the first of these sentences where one is not."""
+    settings = load_web()
+    found = {**_broker_and_workers(settings), "storage": _storage(settings)}
+    wrong = [said for said in found.values() if said != WELL]
+    if wrong:
+        return {"ready": False, **found, "error": wrong[0]}, 503
+    return {"ready": True, **found}, 200
+
+
+@health.get("/metrics")
+@needs("read")
+def numbers() -> Response:
+    """The numbers for Prometheus."""
+    text, content_type = metrics.exposition(load_web())
+    return Response(text, content_type=content_type)
+
+
+def _broker_and_workers(settings: Settings) -> dict[str, str]:
+    try:
+        workers = _workers(unserved(heartbeat.seen(settings)))
+    except BackupSystemError as error:
+        return {"broker": str(error), "workers": "Nobody knows while the broker is away."}
+    try:
+        with open_runs(settings) as runs:
+            runs.check_room()
+    except BackupSystemError as error:
+        return {"broker": str(error), "workers": workers}
+    return {"broker": WELL, "workers": workers}
+
+
+def _workers(idle: list[str]) -> str:
+    if not idle:
+        return WELL
+    return f"No worker for {' and '.join(idle)} has been heard of lately: start one with `celery -A worker worker`."
+
+
+def _storage(settings: Settings) -> str:
+    try:
+        found = catalogue.read(open_storage(settings.backup_storage))
+    except BackupSystemError as error:
+        return str(error)
+    # One bad backup among good ones is told elsewhere; where there are only bad ones, something is wrong with the storage.
+    return found.problems[0] if found.problems and not found.backups else WELL

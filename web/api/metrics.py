@@ -1,0 +1,133 @@
+"""The numbers for Prometheus, read from the catalogue, the runs and the signs of life at the moment of asking.
+
+What cannot be read is left out, and a gauge says so: a number that stands still would be believed.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily as Gauge
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from web import reach
+from worker.backups import schedule
+from worker.broker import heartbeat
+from worker.config.settings import Settings
+from worker.errors import BackupSystemError
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest
+from worker.runs.run import OPERATIONS, State
+from worker.runs.store import Runs, open_runs
+from worker.storage.local import open_storage
+
+LAST = 100
+"""Runs of each operation that are counted."""
+BROKER_SECONDS = 2
+
+Labelled = tuple[tuple[str, ...], float]
+
+
+def exposition(settings: Settings) -> tuple[bytes, str]:
+    """The text and its content type."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Numbers(settings))
+    return generate_latest(registry), CONTENT_TYPE_LATEST
+
+
+class _Numbers(Collector):
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def collect(self) -> Iterator[Gauge]:
+        for what, numbers in (("storage", _of_storage), ("broker", _of_broker)):
+            try:
+                found = list(numbers(self._settings))
+            except BackupSystemError:
+                found = []
+            yield from found
+            yield _gauge(f"{what}_up", f"Whether the {what} can be read.", bool(found))
+
+
+def _gauge(name: str, meaning: str, value: float) -> Gauge:
+    return Gauge(f"redis_backup_{name}", meaning, value=value)
+
+
+def _labelled(name: str, meaning: str, labels: tuple[str, ...], values: Iterable[Labelled]) -> Gauge:
+    gauge = Gauge(f"redis_backup_{name}", meaning, labels=labels)
+    for of, value in values:
+        gauge.add_metric(of, value)
+    return gauge
+
+
+def _of_storage(settings: Settings) -> Iterator[Gauge]:
+    storage = open_storage(settings.backup_storage)
+    found = catalogue.read(storage)
+    newest = next(iter(catalogue.own(found.backups, catalogue.scope_of(settings))), None)
+    yield _gauge("backups", "Backups in storage.", len(found.backups))
+    yield _gauge("partial_backups", "Backups in storage that do not hold all they should.", len(found.partials))
+    yield _gauge("problems", "Things in storage that are no whole backup.", len(found.problems))
+    ahead = sum(one.is_ahead(datetime.now(UTC)) for one in (*found.ahead, *found.undos))
+    yield _gauge("backups_ahead", "Backups that are dated in the future, and count for nothing.", ahead)
+    yield _gauge("damaged_manifests", "Backups whose manifest is not what was written.", len(found.damaged))
+    yield _gauge("stored_bytes", "Bytes of all backups in storage.", sum(one.bytes.stored for one in found.backups))
+    yield _gauge("storage_free_bytes", "Bytes that the storage still takes.", storage.free_bytes())
+    yield _next_runs(settings, newest)
+    if newest is not None:
+        yield from _of_the_last(newest)
+
+
+def _of_the_last(newest: Manifest) -> Iterator[Gauge]:
+    at = newest.created_at.timestamp()
+    yield _gauge("last_success_timestamp_seconds", "When the last good backup was begun.", at)
+    yield _gauge("last_duration_seconds", "How long it took.", newest.duration_seconds)
+    yield _gauge("last_size_bytes", "Bytes of its file in storage.", newest.bytes.stored)
+    if newest.keys is not None:
+        yield _gauge("keys", "Keys in it.", newest.keys)
+
+
+def _next_runs(settings: Settings, newest: Manifest | None) -> Gauge:
+    now = datetime.now(UTC)
+    due = {
+        ("daily",): schedule.next_daily(settings, now).timestamp(),
+        ("interval",): schedule.next_interval(settings, newest.created_at if newest else None, now).timestamp(),
+    }
+    return _labelled("next_run_timestamp_seconds", "When the next backup is due.", ("schedule",), due.items())
+
+
+def _of_broker(settings: Settings) -> Iterator[Gauge]:
+    alive = {(role,): float(len(hosts)) for role, hosts in heartbeat.seen(settings).items()}
+    yield _labelled("processes", "Workers and beats that were heard of lately.", ("role",), alive.items())
+    with open_runs(settings, BROKER_SECONDS) as runs:
+        yield from _of_runs(runs)
+        asked: list[tuple[str, State]] = [(operation, "SUCCESS") for operation in ("stats", "ping", "backup")] + [
+            ("ping", "FAILURE")
+        ]
+        word = reach.latest([runs.ours.latest(operation, state=state) for operation, state in asked])
+    if word is not None:
+        yield _gauge("up", "Whether the source could be read when somebody last tried.", word.error is None)
+        yield _gauge("up_timestamp_seconds", "When that was.", word.at.timestamp())
+
+
+def _of_runs(runs: Runs) -> Iterator[Gauge]:
+    states: Counter[tuple[str, ...]] = Counter()
+    succeeded = {}
+    for operation in OPERATIONS:
+        latest = list(islice(runs.ours.each(operation), LAST))
+        states.update((operation, run.state) for run in latest)
+        ended = next((run for run in latest if run.ended and not run.skipped), None)
+        if ended is not None:
+            succeeded[operation,] = float(ended.state == "SUCCESS")
+    meaning = (
+        f"The last {LAST} runs of each operation that were about this source, its targets or this storage, by state."
+    )
+    yield _labelled("runs", meaning, ("operation", "state"), states.items())
+    yield _labelled(
+        "last_run_succeeded",
+        "Whether the last run that ended, and had something to do, was a success.",
+        ("operation",),
+        succeeded.items(),
+    )

@@ -1,0 +1,183 @@
+"""What the calls of the API take and answer, as its document describes them; a task's arguments are the task's own."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from worker.errors import Risk
+from worker.repository.catalogue import Damaged
+from worker.repository.manifest import Manifest
+from worker.runs.run import Operation, Run, State
+from worker.tasks import BackupArguments, PruneArguments, Reason
+
+PER_PAGE, MOST_PER_PAGE = 50, 200
+# A key of flask-openapi3's own, that pydantic hands through: the body may be left out.
+_OPTIONAL = cast(ConfigDict, {"openapi_extra": {"required": False}})
+
+
+def _header(kind: str, description: str) -> dict[str, Any]:
+    return {"description": description, "required": True, "schema": {"type": kind}}
+
+
+# Of HTTP's own: how long somebody who tried too often has to wait.
+TOO_MANY: dict[str, Any] = {
+    "description": "Too many tries",
+    "headers": {"Retry-After": _header("integer", "After how many seconds it can be tried again.")},
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+class Queued(BaseModel):
+    """A task was asked for; the header Location says where its outcome will be."""
+
+    model_config = cast(
+        ConfigDict, {"openapi_extra": {"headers": {"Location": _header("string", "Where its outcome will be.")}}}
+    )
+
+    result_id: str
+
+
+class BackupBody(BackupArguments):
+    """What a backup may be told; what is left out comes from the settings."""
+
+    model_config = _OPTIONAL
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class PruneBody(PruneArguments):
+    """How many backups to keep (default: the settings BACKUP_KEEP and BACKUP_KEEP_MANUAL), and whether only to say what would go."""
+
+    # So that `"dry_run": 0` is an error and not a real run; but JSON has one kind of numbers.
+    model_config = ConfigDict(**_OPTIONAL, strict=True)
+
+    keep: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = None
+    keep_manual: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = None
+
+
+class PinBody(BaseModel):
+    """Why it is kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    why: Reason = Field(description="One line, shown wherever the backup is.")
+
+
+class Named(BaseModel):
+    """Of a backup."""
+
+    name: str = Field(max_length=200, description="In full, such as `redis_backup_20231205_143022.rdb.zst`.")
+
+
+class Issued(BaseModel):
+    """Of a run."""
+
+    result_id: str = Field(max_length=200, description="As it was told when the task was asked for.")
+
+
+class Page(BaseModel):
+    """Which part of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    page: int = Field(default=1, ge=1, le=1_000_000)
+    per_page: int = Field(default=PER_PAGE, ge=1, le=MOST_PER_PAGE)
+
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """The first one, and the first of the next page."""
+        return (self.page - 1) * self.per_page, self.page * self.per_page
+
+
+class RunsPage(Page):
+    """Which runs."""
+
+    operation: Operation | None = None
+    state: State | None = None
+    source: str | None = Field(default=None, max_length=300, description="Its address, such as `127.0.0.1:6379`.")
+    ours: bool | None = Field(default=None, description="Only those that are ours, or only those of others.")
+
+
+class BackupList(BaseModel):
+    """Backups, newest first, and what is wrong in storage, in sentences."""
+
+    backups: list[Manifest]
+    page: int
+    per_page: int
+    total: int
+    problems: list[str]
+    damaged: list[Damaged] = Field(
+        description="Backups whose manifest is not what was written: neither read nor pruned."
+    )
+    warnings: list[str] = Field(description="What is to be known of backups that are good.")
+
+
+class ShownRun(Run):
+    """A run; of one that is not ours without its log, and without what it read from data."""
+
+    ours: bool = Field(description="Whether it is about our source, one of its targets, or our storage.")
+
+
+class RunList(BaseModel):
+    """Runs, newest first, without their logs."""
+
+    runs: list[ShownRun]
+    page: int
+    per_page: int
+    more: bool = Field(description="Whether there is a next page.")
+
+
+class Numbers(BaseModel):
+    """The numbers on the dashboard: of this source the newest, the oldest and the ages, of all in storage the rest."""
+
+    count: int
+    bytes: int
+    ahead: list[str] = Field(description="Backups that are dated in the future: they count for nothing.")
+    newest: str | None
+    oldest: str | None
+    last_good_at: str | None
+    last_good_age_seconds: float | None
+    compression_ratio: float | None
+    history: list[dict[str, Any]] = Field(description="Each backup, oldest first.")
+    next_runs: dict[str, str]
+    storage: dict[str, Any]
+    problems: list[str]
+    warnings: list[str]
+    source: dict[str, Any]
+    broker: dict[str, Any]
+
+
+class Outcome(BaseModel):
+    """How far a run has come. A failed one is told with its error, and is no error of the call."""
+
+    state: Literal["PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
+    ready: bool = Field(description="Whether it has ended.")
+    successful: bool
+    progress: dict[str, Any] | None = Field(description="`{phase, current, total, unit, rate}` of a run under way.")
+    value: Any = Field(description="What the task returned.")
+    error: str | None = Field(description="Why it failed; while it is tried again, why the attempt before did.")
+    risk: Risk | None = Field(description="Of a restore that was refused: what it would risk with `force`.")
+    attempt: int = Field(description="Which attempt this is, or in RETRY the next one will be; the first is 1.")
+    attempts: int = Field(description="How often it is tried at the most.")
+    due_at: datetime | None = Field(description="In RETRY: when the next attempt is due.")
+
+
+def told(run: Run) -> dict[str, Any]:
+    """A run as an Outcome."""
+    under_way = run.state == "STARTED" and run.progress is not None
+    outcome = Outcome(
+        state="PROGRESS" if under_way else run.state,
+        ready=run.ended,
+        successful=run.state == "SUCCESS",
+        progress=run.progress if under_way else None,
+        value=run.value,
+        error=run.error,
+        risk=run.risk,
+        attempt=run.number,
+        attempts=run.attempts,
+        due_at=run.due_at if run.state == "RETRY" else None,
+    )
+    return outcome.model_dump(mode="json")

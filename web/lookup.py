@@ -1,0 +1,53 @@
+"""The backup of some name, whole or not: the same one for the pages, their forms and the API."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from worker.config.settings import load_web
+from worker.errors import ArtifactError
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest
+from worker.storage.local import Folder, open_storage
+
+
+@dataclass(frozen=True)
+class Known:
+    """A backup that is there; without a manifest where that is damaged."""
+
+    name: str
+    manifest: Manifest | None
+    problem: str | None
+    """Why it is no whole backup; None where it is."""
+
+
+def storage() -> Folder:
+    """Where the backups lie."""
+    return open_storage(load_web().backup_storage)
+
+
+def manifest(name: str) -> Manifest:
+    """The backup of that name; `latest` is the newest of this source. NotFoundError, or ArtifactError where it is damaged."""
+    return catalogue.get(storage(), name, catalogue.scope_of(load_web()))
+
+
+def in_full(name: str) -> str:
+    """Its name. NotFoundError now instead of a task that fails in a minute; what else is wrong, the task tells."""
+    with suppress(ArtifactError):
+        return manifest(name).name
+    return name
+
+
+def look(name: str) -> Known:
+    """All that can be known of it. NotFoundError where there is none."""
+    try:
+        found = manifest(name)
+    except ArtifactError as error:
+        return Known(name, None, str(error))
+    return Known(found.name, found, _problem(found.name))
+
+
+def _problem(name: str) -> str | None:
+    read = catalogue.read(storage())
+    if any(one.name == name for one in read.backups):
+        return None
+    return next((problem for problem in read.problems if name in problem), None)

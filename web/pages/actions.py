@@ -1,0 +1,166 @@
+"""The forms: each is checked as the task would check it, asks a worker, and leads to the page of the run."""
+
+from collections.abc import Callable
+from functools import partial
+
+from flask import g, redirect, request, url_for
+from werkzeug.wrappers import Response
+
+from web import errors, jobs, lookup
+from web.auth import needs
+from web.pages import forms
+from web.pages.backups import show_backup, show_backups, show_review
+from web.pages.dashboard import Answer, pages, show_schedule, show_system
+from web.pages.runs import show_undo
+from web.pages.search import asked_for, show_search
+from worker import tasks
+from worker.config.settings import load_web
+from worker.errors import BackupSystemError, NotFoundError, UsageError
+
+Show = Callable[[str, int], Answer]
+
+
+def _ask(ask: Callable[[str], str], again: Show) -> Response | Answer:
+    """Queue a task for whoever is there, and go to its page; where that cannot be, show the form with the reason."""
+    try:
+        identity = ask(g.identity.name)
+    except NotFoundError:
+        raise
+    except BackupSystemError as error:
+        return again(str(error), errors.status_of(error))
+    return redirect(url_for("pages.run", identity=identity), 303)
+
+
+@pages.post("/backups/create")
+@needs("backup")
+def create() -> Response | Answer:
+    """Make a backup."""
+
+    def ask(who: str) -> str:
+        return jobs.ask(tasks.backup, forms.arguments(tasks.BackupArguments, request.form), who)
+
+    return _ask(ask, show_backups)
+
+
+@pages.post("/backups/<name>/verify")
+@needs("backup")
+def verify(name: str) -> Response | Answer:
+    """Read a backup to its end."""
+
+    def ask(who: str) -> str:
+        return jobs.ask(tasks.verify, tasks.VerifyArguments(name=lookup.in_full(name)), who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/backups/<name>/restore")
+@needs("restore")
+def restore(name: str) -> Response | Answer:
+    """Restore a backup; over live keys only when its name was typed in."""
+    try:
+        told = forms.arguments(tasks.RestoreArguments, request.form, name=name)
+        told.endpoint(load_web())
+    except UsageError as error:
+        return show_backup(name, str(error), 400)
+
+    def ask(who: str) -> str:
+        if told.mode != "skip":
+            forms.confirm(request.form, lookup.in_full(name), "overwrite live keys with it")
+        return jobs.ask(tasks.restore, told.model_copy(update={"name": lookup.in_full(name)}), who)
+
+    return _ask(ask, partial(show_review, name, told))
+
+
+@pages.post("/backups/<name>/preview")
+@needs("read")
+def preview(name: str) -> Response | Answer:
+    """Find out what a restore would do to what is there now."""
+
+    def ask(who: str) -> str:
+        told = forms.arguments(tasks.PreviewArguments, request.form, name=lookup.in_full(name))
+        told.endpoint(load_web())
+        return jobs.ask(tasks.preview, told, who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/tasks/<identity>/undo")
+@needs("restore")
+def undo(identity: str) -> Response | Answer:
+    """Undo a restore."""
+
+    def ask(who: str) -> str:
+        return jobs.ask(tasks.undo, forms.arguments(tasks.UndoArguments, request.form, run=identity), who)
+
+    return _ask(ask, partial(show_undo, identity))
+
+
+@pages.post("/search")
+@needs("read")
+def look_for() -> Response | Answer:
+    """Look for a key in all backups and in the source."""
+
+    def ask(who: str) -> str:
+        return jobs.ask(tasks.search, asked_for(request.form), who)
+
+    return _ask(ask, show_search)
+
+
+@pages.post("/backups/<name>/delete")
+@needs("restore")
+def delete(name: str) -> Response | Answer:
+    """Delete a backup whose name was typed in."""
+
+    def ask(who: str) -> str:
+        forms.confirm(request.form, lookup.in_full(name), "delete it")
+        return jobs.ask(tasks.delete, tasks.DeleteArguments(name=lookup.in_full(name)), who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/backups/<name>/pin")
+@needs("restore")
+def pin(name: str) -> Response | Answer:
+    """Keep a backup from every prune."""
+
+    def ask(who: str) -> str:
+        return jobs.ask(tasks.pin, forms.arguments(tasks.PinArguments, request.form, name=lookup.in_full(name)), who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/backups/<name>/unpin")
+@needs("restore")
+def unpin(name: str) -> Response | Answer:
+    """Leave a backup to retention again."""
+    return _ask(
+        lambda who: jobs.ask(tasks.unpin, tasks.UnpinArguments(name=lookup.in_full(name)), who),
+        partial(show_backup, name),
+    )
+
+
+@pages.post("/schedule/prune")
+@needs("restore")
+def prune() -> Response | Answer:
+    """Delete what retention gives up."""
+    return _ask(lambda who: jobs.ask(tasks.prune, tasks.PruneArguments(), who), show_schedule)
+
+
+@pages.post("/system/ask")
+@needs("read")
+def ask_source() -> Response | Answer:
+    """Ask the source for its facts and rights anew."""
+    return _ask(lambda who: jobs.ask_once(tasks.ping, tasks.PingArguments(), who), show_system)
+
+
+@pages.get("/backups/create")
+@pages.get("/backups/<name>/verify")
+@pages.get("/backups/<name>/delete")
+@pages.get("/backups/<name>/pin")
+@pages.get("/backups/<name>/unpin")
+@pages.get("/schedule/prune")
+@pages.get("/system/ask")
+@needs("read")
+def asked_again(name: str = "") -> Response:  # noqa: ARG001 - it is in the path as well
+    """A form that was shown with what is wrong, and reloaded by its address: the page that it is on."""
+    return redirect(request.path.rpartition("/")[0], 303)

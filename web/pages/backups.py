@@ -1,0 +1,130 @@
+"""The backups as pages: all of them, one with everything that is known of it, and a restore before it is asked for."""
+
+from flask import render_template, request
+
+from web import lookup
+from web.activity import remember
+from web.auth import needs
+from web.pages import forms
+from web.pages.dashboard import Answer, pages, part, stored
+from web.wording import by_hand, charts, consequences, restores
+from worker.config.settings import WebSettings, load_web
+from worker.errors import RefusedError, UsageError
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest
+from worker.tasks import RestoreArguments
+
+
+@pages.get("/backups")
+@needs("read")
+def backups() -> str:
+    """All backups."""
+    return show_backups()[0]
+
+
+def show_backups(error: str | None = None, status: int = 200) -> Answer:
+    """The list, and the form for a new one; with what was typed, should that be wrong."""
+    settings = load_web()
+    found = stored(settings)
+    return render_template(
+        "backups.html",
+        found=found,
+        part=part(found.listed),
+        memory=remember(settings),
+        settings=settings,
+        error=error,
+        form=request.form,
+    ), status
+
+
+@pages.get("/backups/<name>")
+@needs("read")
+def backup(name: str) -> str:
+    """One backup."""
+    return show_backup(name)[0]
+
+
+def show_backup(name: str, error: str | None = None, status: int = 200) -> Answer:
+    """All that is known of a backup, and what can be done with it. NotFoundError where there is none."""
+    settings, found, form = load_web(), lookup.look(name), request.form or request.args
+    memory = remember(settings)
+    if (manifest := found.manifest) is None:
+        told = {"name": name, "problem": found.problem, "memory": memory, "error": error, "form": form}
+        return render_template("damaged.html", **told), status
+    return render_template(
+        "backup.html",
+        one=manifest,
+        problem=found.problem,
+        bars=charts.bars(manifest.keys_by_db),
+        types=sorted({kind for kinds in manifest.keys_by_db.values() for kind in kinds} - {"unknown"}),
+        steps=by_hand.steps(manifest),
+        memory=memory,
+        kinds=restores.KINDS,
+        source=catalogue.scope_of(settings).address,
+        targets=_targets(settings),
+        error=error,
+        form=form,
+    ), status
+
+
+def _targets(settings: WebSettings) -> dict[str, str | None]:
+    """Where else a restore may write: the address of each by its name."""
+    return {
+        name: RestoreArguments(name="any", target=name).endpoint(settings).address for name in settings.redis_targets
+    }
+
+
+@pages.get("/backups/<name>/restore")
+@needs("read")
+def review(name: str) -> Answer:
+    """What a restore is going to do, to be read before it is asked for."""
+    return _review(name, request.args)
+
+
+@pages.post("/backups/<name>/review")
+@needs("read")
+def reviewed(name: str) -> Answer:
+    """The same from a form, which may be longer than an address; or that form once more, to be changed."""
+    return show_backup(name) if "change" in request.form else _review(name, request.form)
+
+
+def _review(name: str, form: forms.Form) -> Answer:
+    try:
+        return show_review(name, forms.arguments(RestoreArguments, form, name=name))
+    except UsageError as error:
+        return show_backup(name, str(error), 400)
+
+
+def show_review(name: str, told: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:
+    """The words, and the form that starts it."""
+    settings, found = load_web(), lookup.look(name)
+    if (manifest := found.manifest) is None:
+        return show_backup(name, error, status)
+    arguments = told.model_dump(exclude_unset=True)
+    target = told.endpoint(settings).address
+    days = settings.backup_undo_days
+    return render_template(
+        "restore.html",
+        one=manifest,
+        problem=found.problem,
+        told=told,
+        told_fields=forms.fields(arguments, without=("name", "force")),
+        target=target,
+        narrowing=restores.narrowing(arguments),
+        moving=restores.moving(arguments),
+        sentences=list(consequences.of_restore(manifest, arguments, target, days)),
+        in_any_case=consequences.in_any_case(manifest, arguments),
+        undo_days=days,
+        memory=remember(settings),
+        error=error or _refusal(manifest, told),
+        form=request.form,
+    ), status
+
+
+def _refusal(manifest: Manifest, told: RestoreArguments) -> str | None:
+    """Why a worker would refuse it, as far as its arguments tell."""
+    try:
+        told.databases_of(manifest)
+    except RefusedError as error:
+        return str(error)
+    return None

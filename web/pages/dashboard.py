@@ -1,0 +1,215 @@
+"""What a person looks at: every page works as plain HTML, and every change is a form.
+
+Here: whether all is well, the schedule, the machinery. backups.py and history.py have the other pages.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from flask import Blueprint, render_template, request
+
+from web.activity import Memory, remember
+from web.auth import needs
+from web.wording import charts, day_strip, numbers, verdict
+from web.wording import settings as system
+from worker.backups import retention, schedule
+from worker.config.settings import WebSettings, load_web
+from worker.errors import StorageError
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest
+from worker.storage.local import open_storage
+
+pages = Blueprint("pages", __name__)
+
+PER_PAGE, MOST_PAGES = 25, 1_000_000
+Answer = tuple[str, int]
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is in storage; `fault` where it cannot be looked into."""
+
+    backups: list[Manifest]
+    problems: list[str]
+    fault: str | None = None
+    undos: list[Manifest] = field(default_factory=list)
+    """What is kept to undo restores."""
+    missing: str | None = None
+    """The folder, where it is not there."""
+    partials: list[Manifest] = field(default_factory=list)
+    listed: list[Manifest] = field(default_factory=list)
+    """The backups, and those that count for nothing, newest first."""
+    ahead: list[Manifest] = field(default_factory=list)
+    """Those that are dated in the future."""
+    damaged: list[catalogue.Damaged] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def own(self, settings: WebSettings) -> list[Manifest]:
+        """Backups of this source as it is set now, newest first."""
+        scope = catalogue.scope_of(settings)
+        return catalogue.own(self.backups, scope)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One page of a long list."""
+
+    items: list[Any]
+    page: int
+    more: bool
+
+
+def stored(settings: WebSettings) -> Stored:
+    """The catalogue; one that cannot be read is a fault to be shown, and no reason for an error page."""
+    storage = open_storage(settings.backup_storage)
+    try:
+        found = catalogue.read(storage)
+    except StorageError as error:
+        return Stored([], [], str(error))
+    missing = None if storage.path.exists() else str(storage)
+    shown = {name: getattr(found, name) for name in ("undos", "partials", "listed", "ahead", "damaged", "warnings")}
+    return Stored(found.backups, found.problems, missing=missing, **shown)
+
+
+def part(items: Iterable[Item]) -> Part:
+    """The items of the page that the address asks for."""
+    page = min(max(1, request.args.get("page", 1, type=int)), MOST_PAGES)
+    found = list(islice(items, (page - 1) * PER_PAGE, page * PER_PAGE + 1))
+    return Part(found[:PER_PAGE], page, len(found) > PER_PAGE)
+
+
+@pages.get("/")
+@needs("read")
+def overview() -> str:
+    """Whether all is well."""
+    settings, now = load_web(), datetime.now(UTC)
+    memory, found = remember(settings, day_strip.DAYS + 1), stored(settings)
+    own = found.own(settings)
+    newest = own[0] if own else None
+    return render_template(
+        "summary.html",
+        verdict=verdict.verdict(situation(settings, memory, found, now)),
+        days=day_strip.days(_past(memory, own, settings), now, settings.tz),
+        words=day_strip.WORDS,
+        source=catalogue.scope_of(settings),
+        newest=newest,
+        verified=max((one for one in own if one.verified_at), key=_verified, default=None),
+        found=found,
+        memory=memory,
+        sizes=_curve(own, lambda one: one.bytes.stored, numbers.size),
+        keys=_curve(own, lambda one: one.keys or 0, lambda count: numbers.counted(int(count), "key")),
+    )
+
+
+def situation(settings: WebSettings, memory: Memory, found: Stored, now: datetime) -> verdict.Situation:
+    """All that the banner is drawn from."""
+    own = found.own(settings)
+    newest = own[0] if own else None
+    return verdict.Situation(
+        now=now,
+        promise=verdict.promised(settings.backup_every_hours),
+        newest=newest,
+        next_run=_next_run(settings, newest, now),
+        memory=memory,
+        problems=found.problems,
+        ahead=found.ahead,
+        partial=next((one for one in found.partials if one.scope == catalogue.scope_of(settings)), None),
+        names=frozenset(one.name for one in found.listed),
+        fault=found.fault,
+        missing=found.missing,
+    )
+
+
+def _next_run(settings: WebSettings, newest: Manifest | None, now: datetime) -> datetime:
+    daily = schedule.next_daily(settings, now)
+    return min(daily, schedule.next_interval(settings, newest.created_at if newest else None, now))
+
+
+def _past(memory: Memory, own: list[Manifest], settings: WebSettings) -> day_strip.Past:
+    """Runs tell of backups that were pruned since, manifests of those that no run is remembered of."""
+    made = {one.name: one.created_at for one in own}
+    for run in memory.backups:
+        if run.state == "SUCCESS" and not run.skipped and isinstance(run.value, dict):
+            made.setdefault(str(run.value.get("name")), run.started_at or run.queued_at)
+    failed = [run.ended_at or run.queued_at for run in memory.backups if run.state in ("FAILURE", "INTERRUPTED")]
+    running = any(run.operation == "backup" and run.state == "STARTED" for run in memory.unfinished)
+    away = memory.word is not None and memory.word.error is not None
+    held = away or any(run.operation == "backup" for run in memory.troubled)
+    return day_strip.Past(list(made.values()), failed, running, verdict.promised(settings.backup_every_hours), held)
+
+
+def _verified(one: Manifest) -> datetime:
+    return one.verified_at or datetime.min.replace(tzinfo=UTC)
+
+
+def _curve(own: list[Manifest], value: Any, shown: Any) -> charts.Curve | None:
+    zone = load_web().tz
+    points = [(one.created_at, float(value(one))) for one in reversed(own)]
+    return charts.curve(points, lambda at, count: f"{numbers.moment(at, zone)}: {shown(count)}")
+
+
+@pages.get("/schedule")
+@needs("read")
+def plan() -> str:
+    """What runs when."""
+    return show_schedule()[0]
+
+
+def show_schedule(error: str | None = None, status: int = 200) -> Answer:
+    """What runs when, and what the next prune would delete."""
+    settings, now = load_web(), datetime.now(UTC)
+    memory, found = remember(settings), stored(settings)
+    own = found.own(settings)
+    decisions = retention.decide(found.listed, found.undos, retention.policy_of(settings), now)
+    return render_template(
+        "schedule.html",
+        settings=settings,
+        memory=memory,
+        daily=schedule.next_daily(settings, now),
+        interval=schedule.next_interval(settings, own[0].created_at if own else None, now),
+        last=memory.planned,
+        decisions=decisions,
+        doomed=[one for one in decisions if not one.keep],
+        warnings=found.warnings,
+        fault=found.fault,
+        error=error,
+    ), status
+
+
+@pages.get("/system")
+@needs("read")
+def machinery() -> str:
+    """Source, storage, workers, settings, tokens, and who did what."""
+    return show_system()[0]
+
+
+def show_system(error: str | None = None, status: int = 200) -> Answer:
+    """The same, with what went wrong."""
+    settings, now = load_web(), datetime.now(UTC)
+    memory, found = remember(settings, 31), stored(settings)
+    source, asked = system.source_facts(memory)
+    return render_template(
+        "system.html",
+        settings=system.shown(settings, memory),
+        memory=memory,
+        verdict=verdict.verdict(situation(settings, memory, found, now)),
+        found=found,
+        source=source,
+        asked=asked,
+        free=_free_bytes(settings),
+        roles=system.ROLES,
+        entry=system.entry(settings, memory),
+        error=error,
+        form=request.form,
+    ), status
+
+
+def _free_bytes(settings: WebSettings) -> int | None:
+    try:
+        return open_storage(settings.backup_storage).free_bytes()
+    except StorageError:
+        return None  # the page tells the fault already

@@ -1,0 +1,88 @@
+"""What a form says, as arguments that a task would take, and the other way round; an empty field was not filled in."""
+
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from werkzeug.datastructures import MultiDict
+
+from web.wording import numbers, restores
+from worker.config.validation import first_fault
+from worker.errors import UsageError
+
+Model = TypeVar("Model", bound=BaseModel)
+Form = MultiDict[str, str]
+
+_BOXES = frozenset({"types", "kinds", "names"})
+_TICKS = frozenset({"force"})
+_NOT = frozenset({"live"})
+"""What is meant unless the form says no."""
+_LINES = frozenset({"match", "exclude", "keys"})
+# A blank can be meant there.
+_AS_TYPED = frozenset({"prefix", "strip_prefix"})
+
+
+def arguments(model: type[Model], form: Form, **given: Any) -> Model:
+    """The fields of that model from a form. UsageError names the first one that is wrong."""
+    told = {name: value for name in model.model_fields if (value := _value(form, name)) is not None}
+    try:
+        return model.model_validate(told | given)
+    except ValidationError as error:
+        raise UsageError(f"Please correct this: {first_fault(error)}.") from None
+
+
+def fields(told: dict[str, Any], without: tuple[str, ...] = ()) -> Form:
+    """The form that would say this: what `arguments` reads back."""
+    said = {name: value for name, value in told.items() if name not in without}
+    return MultiDict(pair for name, value in said.items() for pair in _fields(told, name, value))
+
+
+def _value(form: Form, name: str) -> Any:
+    filled = [value for value in form.getlist(name) if value.strip()]
+    if not filled and f"{name}_offered" in form:
+        raise UsageError("Please choose at least one kind of keys to restore: without any there is nothing to do.")
+    if not filled:
+        return None
+    if name in _AS_TYPED:
+        return filled[-1]
+    if name in _TICKS | _NOT:
+        return filled[-1] != "no"
+    values = [value.strip() for value in filled]
+    if name in _LINES:
+        return [line.strip() for value in values for line in value.replace("\r", "\n").split("\n") if line.strip()]
+    if name in _BOXES:
+        return values
+    if name == "databases":
+        return ",".join(values)
+    if name == "expiry" and values[-1] == "floor":
+        return f"floor:{form.get('floor', '').strip()}"
+    return values[-1]
+
+
+def _fields(told: dict[str, Any], name: str, value: Any) -> Iterator[tuple[str, str]]:
+    if name in ("match", "exclude"):
+        value = restores.patterns(told, name)
+    elif name == "keys" or isinstance(value, (set, frozenset)):
+        value = numbers.several(value or [])
+    if name in _NOT and value is False:
+        yield name, "no"
+    if value in (None, "", False, [], {}):
+        return
+    if name in _LINES:
+        yield name, "\n".join(value)
+    elif name == "map_databases":
+        yield name, ",".join(f"{one}:{other}" for one, other in restores.pairs(told))
+    elif name == "expiry" and (floor := restores.floor_seconds(told)):
+        yield from ((name, "floor"), ("floor", str(floor)))
+    elif isinstance(value, (list, tuple)):
+        yield from ((name, str(one)) for one in value)
+    else:
+        yield name, str(value)
+
+
+def confirm(form: Form, name: str, what: str) -> None:
+    """UsageError where the name of the backup was not typed in: nobody deletes or overwrites by a slip."""
+    typed = form.get("confirm", "").strip()
+    if typed != name:
+        told = "The name that you typed is not that of the backup" if typed else "The name of the backup is missing"
+        raise UsageError(f"{told}: type {name} to {what}.")

@@ -1,0 +1,103 @@
+"""What was done as pages: every run, the restores among them, and one run from its first word to its last."""
+
+from flask import render_template, request
+
+from web.activity import as_seen, recall, remember, unserved
+from web.auth import needs
+from web.pages.dashboard import Answer, Part, pages, part
+from web.wording import consequences
+from web.wording import runs as telling
+from worker.broker import heartbeat
+from worker.config.settings import load_web
+from worker.errors import NotFoundError
+from worker.repository import catalogue
+from worker.runs.run import Run
+from worker.runs.store import Ours, Runs
+from worker.storage.local import open_storage
+
+
+@pages.get("/restores")
+@needs("read")
+def restores() -> str:
+    """Every restore, newest first."""
+    return _history("restores.html", "restore", request.args.get("state", ""))
+
+
+@pages.get("/tasks")
+@needs("read")
+def tasks() -> str:
+    """Every run, newest first; questions and those that had nothing to do only when they are asked for."""
+    return _history("tasks.html", request.args.get("kind", ""), request.args.get("state", ""))
+
+
+def _history(template: str, kind: str, state: str) -> str:
+    kind, state = kind if kind in telling.KINDS else "", state if state in telling.STATES else ""
+
+    def ask(runs: Runs) -> tuple[Part, bool]:
+        shown = part(run for run in runs.each(kind or None) if _wanted(run, kind, state))
+        return shown, not all(runs.ours.has(run) for run in shown.items)
+
+    found, away = recall(load_web(), ask)
+    shown, several = found or (Part([], 1, more=False), False)
+    return render_template(template, part=shown, several=several, away=away, kind=kind, state=state)
+
+
+def _wanted(run: Run, kind: str, state: str) -> bool:
+    if state:
+        return telling.state(run) == state
+    return kind != "" or not (telling.is_question(run) or run.skipped)
+
+
+@pages.get("/tasks/<identity>")
+@needs("read")
+def run(identity: str) -> Answer:
+    """One run, from its first word to its last."""
+    settings = load_web()
+
+    def ask(runs: Runs) -> tuple[Run | None, str | None, list[str]]:
+        found = runs.get(identity[:100])
+        return found and as_seen(found, runs.ours), _elsewhere(found, runs.ours), unserved(heartbeat.seen(settings))
+
+    found, away = recall(settings, ask)
+    one, elsewhere, idle = found or (None, None, [])
+    if away is None and one is None:
+        raise NotFoundError("There is no task of that id: the Tasks page shows those that are remembered.")
+    waits = one is not None and not one.ended and one.state != "STARTED"
+    days = load_web().backup_undo_days
+    idle = idle if waits else []
+    shown = render_template("run.html", run=one, elsewhere=elsewhere, away=away, idle=idle, undo_days=days)
+    return shown, 503 if away else 200
+
+
+def _elsewhere(run: Run | None, ours: Ours) -> str | None:
+    """Why nothing can be done from here with what it was about; None where it can."""
+    if run is None or (ours.has(run) and ours.holds(run)):
+        return None
+    if ours.has(run):
+        return f"Its backup lies in {run.storage}, which is not the storage of this dashboard."
+    return f"This run is {telling.whose(run)}: that is not what this dashboard is about, and no other page counts it."
+
+
+@pages.get("/tasks/<identity>/undo")
+@needs("read")
+def before_undo(identity: str) -> Answer:
+    """What an undo is going to do, to be read before it is asked for."""
+    return show_undo(identity)
+
+
+def show_undo(identity: str, error: str | None = None, status: int = 200) -> Answer:
+    """The words, and the form that starts it."""
+    settings = load_web()
+    try:
+        kept = catalogue.undo_of(open_storage(settings.backup_storage), identity)
+    except NotFoundError:
+        kept, status = None, status if error else 404
+    return render_template(
+        "undo.html",
+        identity=identity,
+        kept=kept,
+        sentences=list(consequences.of_undo(kept)) if kept else [],
+        memory=remember(settings),
+        error=error,
+        form=request.form or request.args,
+    ), status

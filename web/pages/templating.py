@@ -1,0 +1,114 @@
+"""How pages look: Bootstrap from its wheel, words and times for templates, light or dark."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, redirect, request
+from flask_bootstrap import Bootstrap5
+from markupsafe import Markup, escape
+from werkzeug.wrappers import Response
+
+from web.auth import needs
+from web.pages import forms
+from web.pages.login import local
+from web.wording import consequences, numbers, outcomes, runs
+from worker import __version__
+from worker.config.settings import load_web
+
+THEMES = {"auto": "As the system", "light": "Light", "dark": "Dark"}
+COOKIE, YEAR_SECONDS = "theme", 365 * 86400
+
+
+def install(app: Flask) -> None:
+    """Give templates what they need."""
+    app.config["BOOTSTRAP_SERVE_LOCAL"] = True
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
+    Bootstrap5(app)
+    for function in (
+        numbers.size,
+        numbers.number,
+        numbers.counted,
+        numbers.duration,
+        numbers.listed,
+        numbers.several,
+        numbers.short,
+        ago,
+        at,
+        due,
+        until,
+        prose,
+    ):
+        app.jinja_env.filters[function.__name__] = function
+    app.jinja_env.globals.update(telling=runs, outcomes=outcomes, forms=forms, risks=consequences.RISKS)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.context_processor(_everywhere)
+    app.add_url_rule("/theme", view_func=choose_theme, methods=["POST"])
+
+
+def theme() -> str:
+    """What this browser has chosen."""
+    chosen = request.cookies.get(COOKIE, "auto")
+    return chosen if chosen in THEMES else "auto"
+
+
+@needs("read")
+def choose_theme() -> Response:
+    """Light, dark, or as the system; then back to where that was asked for."""
+    chosen = request.form.get("theme", "auto")
+    answer = redirect(local(request.form.get("next", "")), 303)
+    answer.set_cookie(
+        COOKIE,
+        chosen if chosen in THEMES else "auto",
+        max_age=YEAR_SECONDS,
+        httponly=True,
+        samesite="Lax",
+        secure=request.is_secure,
+    )
+    return answer
+
+
+def _everywhere() -> dict[str, Any]:
+    return {"theme": theme(), "themes": THEMES, "zone": load_web().tz, "version": __version__}
+
+
+def ago(told: datetime | str | float | None) -> str:
+    """`3 hours ago`, with the exact time for whoever points at it."""
+    return _time(told, 'data-ago="" ', lambda moment: numbers.age(moment, datetime.now(UTC)))
+
+
+def at(told: datetime | str | float | None) -> str:
+    """The exact time in the time zone of the settings."""
+    return _time(told, "", lambda moment: numbers.moment(moment, load_web().tz))
+
+
+def due(told: datetime) -> str:
+    """`in 8 s`, counted down where there is JavaScript."""
+    return _time(told, 'data-due="" ', lambda moment: runs.due(moment, datetime.now(UTC)))
+
+
+def until(milliseconds: int | None) -> str:
+    """When a key expires, given in milliseconds since the epoch; None for one that never does."""
+    if milliseconds is None:
+        return "never"
+    try:
+        return at(milliseconds / 1000)
+    except (ValueError, OverflowError, OSError):
+        return f"{milliseconds:,} ms after 1970"
+
+
+def prose(sentence: str) -> Markup:
+    """A sentence in which what stands between backticks is something to type."""
+    parts = str(escape(sentence)).split("`")
+    if len(parts) % 2 == 0:
+        return escape(sentence)
+    typed = (f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
+    return Markup("".join(typed))  # noqa: S704 - every part is escaped
+
+
+def _time(told: datetime | str | float | None, more: str, shown: Any) -> str:
+    moment = numbers.when(told)
+    if moment is None:
+        return numbers.NOTHING
+    exact = numbers.moment(moment, load_web().tz)
+    form = Markup(f'<time {more}datetime="{{}}" title="{{}}">{{}}</time>')  # noqa: S704 - what is filled in is escaped
+    return form.format(moment.isoformat(timespec="seconds"), exact, shown(moment))

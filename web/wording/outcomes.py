@@ -1,0 +1,173 @@
+"""What came of a run, in one sentence, and what to do next."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from web.wording.consequences import RISKS
+from web.wording.numbers import counted, duration, listed, number, short, size
+from web.wording.runs import fitting, state
+from worker.runs.run import Run
+
+
+def outcome(run: Run) -> str:
+    """What came of it, in one sentence; empty while it has not ended."""
+    if not run.ended:
+        return ""
+    if run.error and run.state != "SUCCESS":
+        return run.error
+    if run.state == "INTERRUPTED":
+        return "It was killed before its end."
+    value = run.value if run.state == "SUCCESS" and isinstance(run.value, dict) else None
+    if value is None:
+        return ""
+    if run.skipped:
+        return f"Nothing to do: {value['skipped']}."
+    told = _OUTCOMES.get(run.operation)
+    # A result may be one of another version of this program: its page is to be seen all the same.
+    with suppress(AttributeError, TypeError, ValueError):
+        return told(value) if told else ""
+    return ""
+
+
+def _backup(value: dict[str, Any]) -> str:
+    stored = value.get("bytes", {})
+    return (
+        f"{counted(value.get('keys'), 'key')} in {size(stored.get('stored'))} "
+        f"({size(stored.get('raw'))} before compression), {duration(value.get('duration_seconds'))}."
+    )
+
+
+def _restore(value: dict[str, Any]) -> str:
+    told = ["restored", "skipped", "expired", "failed"]
+    told += ["deleted"] if value.get("way") else []
+    told += ["evicted"] if value.get("evicted") else []
+    differing = value.get("differing")
+    stay = "differs and stays as it is" if differing == 1 else "differ and stay as they are"
+    besides = {"skipped": f" ({number(differing)} of them {stay})" if differing else ""}
+    counts = [f"{number(value.get(what, 0))} {what}{besides.get(what, '')}" for what in told]
+    return f"{', '.join(counts)}, in {duration(value.get('seconds'))}."
+
+
+def _preview(value: dict[str, Any]) -> str:
+    if value.get("refusal"):
+        return "It would be refused, and nothing would be written."
+    told = value.get("forecast", {})
+    words = [
+        f"restore {counted(told.get('restored', 0), 'key')}",
+        f"leave {number(told.get('skipped', 0))} alone",
+        *([f"fail with {number(told['failed'])}"] if told.get("failed") else []),
+        *([f"delete {number(told['deleted'])}"] if told.get("deleted") else []),
+    ]
+    if differing := told.get("differing"):
+        stay = "differs and would stay as it is" if differing == 1 else "differ and would stay as they are"
+        return f"It would {listed(words)}: {number(differing)} {stay}. Nothing was written."
+    return f"It would {listed(words)}. Nothing was written."
+
+
+def _undo(value: dict[str, Any]) -> str:
+    left = value.get("left_alone", 0)
+    words = f"{number(value.get('put_back', 0))} put back, {number(value.get('deleted', 0))} deleted"
+    return f"{words}, {number(left)} left alone, for others have changed them since." if left else f"{words}."
+
+
+def _verify(value: dict[str, Any]) -> str:
+    return f"Whole, and what its manifest says: {counted(value.get('keys'), 'key')}, {size(value.get('bytes'))}."
+
+
+def _prune(value: dict[str, Any]) -> str:
+    verb = "Would delete" if value.get("dry_run") else "Deleted"
+    deleted, kept = len(value.get("deleted", [])), len(value.get("kept", []))
+    if not deleted:
+        return f"Nothing had to go: {counted(kept, 'backup')} kept."
+    return f"{verb} {counted(deleted, 'backup')} ({size(value.get('freed_bytes', 0))}), kept {kept}."
+
+
+def _search(value: dict[str, Any]) -> str:
+    if "rows" in value:
+        return f"{short(value.get('key'))} as it is in {_sides(value)}."
+    where = f"in {counted(len(value.get('looked_through', ())), 'place')} that were looked through"
+    if "match" not in value:
+        return f"Found {where}." if value.get("found") else f"Not found {where}."
+    told = fitting(value).capitalize()
+    return f"{told}. {number(len(value['keys']))} of them are here." if value.get("more") else f"{told}, {where}."
+
+
+def _sides(value: dict[str, Any]) -> str:
+    return listed(side.get("where") for side in (value.get("show"), value.get("against")) if side)
+
+
+def _stats(value: dict[str, Any]) -> str:
+    reachable = value.get("source", {}).get("reachable")
+    words = "the source answers" if reachable else "the source cannot be reached"
+    return f"{counted(value.get('count'), 'backup')}, {size(value.get('bytes'))}; {words}."
+
+
+_OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "backup": _backup,
+    "preview": _preview,
+    "restore": _restore,
+    "undo": _undo,
+    "verify": _verify,
+    "prune": _prune,
+    "delete": lambda value: f"{value.get('deleted')} is deleted.",
+    "repair": lambda value: f"{counted(len(value.get('repaired', ())), 'manifest')} made anew.",
+    "pin": lambda value: f"{value.get('pinned')} is kept: {value.get('why')}.",
+    "unpin": lambda value: f"{value.get('unpinned')} is left to retention again.",
+    "search": _search,
+    "stats": _stats,
+    "ping": lambda value: f"The source at {value.get('address')} answers.",
+}
+
+
+def is_stale(run: Run) -> bool:
+    """Whether a restore was refused because the target has changed since its preview."""
+    return is_risky(run) and run.risk == "changed"
+
+
+def is_risky(run: Run) -> bool:
+    """Whether it is a restore that was refused, or stopped, and that goes on for whoever takes the risk."""
+    return run.operation == "restore" and run.state == "FAILURE" and run.risk in RISKS
+
+
+def advice(run: Run) -> str:
+    """What to do next, now that it has ended."""
+    if is_stale(run):
+        return "Nothing was written. Preview it again to see what is different now, or restore all the same."
+    if run.risk and is_risky(run):
+        written = "What was written before it stopped stays written." if run.value else "Nothing was written."
+        return f"{written} Mend what the sentence names and restore again, or go on all the same. {RISKS[run.risk][1]}"
+    return _ADVICE.get((run.operation, state(run)), "")
+
+
+_ADVICE = {
+    ("backup", "done"): "Verify it now and then; the surest proof of a backup is a restore.",
+    ("backup", "failed"): "Earlier backups are untouched. Mend what the sentence names, and make the backup again.",
+    ("backup", "interrupted"): "Nothing unfinished was kept, and earlier backups are untouched. Make the backup again.",
+    (
+        "restore",
+        "done",
+    ): "Look at your application now. Keys that were skipped are in the live data as they were, also those that differ.",
+    ("restore", "failed"): (
+        "What was written before it failed stays written. Mend the cause, and restore again: that completes it."
+    ),
+    ("restore", "interrupted"): (
+        "Some keys may have been written. It is never run again by itself; restoring again is safe, and completes it."
+    ),
+    ("preview", "failed"): "Nothing was written. Mend what the sentence names, and preview it again.",
+    ("preview", "interrupted"): "Nothing was written. Preview it again.",
+    ("undo", "done"): "Look at your application now.",
+    (
+        "undo",
+        "failed",
+    ): "What was put back before it failed stays so. Mend the cause, and undo again: that completes it.",
+    (
+        "undo",
+        "interrupted",
+    ): "Some keys may have been put back. It is never run again by itself; undo again to complete it.",
+    ("verify", "failed"): "Do not rely on this backup: make a new one now, then delete this one.",
+    ("verify", "interrupted"): "Nothing was changed. Verify it again.",
+    ("prune", "failed"): "No backup was lost. Mend what the sentence names, and prune again.",
+    ("prune", "interrupted"): "What was half deleted is cleared away by the next prune. Prune again.",
+    ("delete", "failed"): "The backup may still be there: look at the list of backups.",
+}

@@ -1,0 +1,110 @@
+"""What there is to know of the machinery: source, broker, workers, settings, without a secret in it."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from web.activity import Memory
+from web.wording import runs as telling
+from web.wording.numbers import listed
+from worker.broker import audit
+from worker.broker import tokens as access
+from worker.config.settings import WebSettings
+from worker.errors import BrokerUnavailableError
+from worker.repository import catalogue
+from worker.runs.run import Run
+from worker.runs.store import open_runs
+
+ROLES = {
+    "jobs": "backups, restores, undos, verifications",
+    "quick": "statistics, checks, previews, searches, pruning, pinning, deletions",
+    "celery": "everything",
+    "beat": "the schedule",
+}
+EVENTS = 30
+"""Lines of the audit log that are shown."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Who may enter by token, and who did what; where nobody can tell, `away` says why."""
+
+    tokens: list[access.Token]
+    deeds: list[tuple[audit.Deed, str]]
+    """Each with what its run was about, unless all were about what is ours."""
+    away: str | None = None
+
+
+def entry(settings: WebSettings, memory: Memory) -> Entry:
+    """Tokens by name, and the latest deeds; a broker that was away a moment ago is not waited for again."""
+    if memory.away is not None:
+        return Entry([], [], memory.away)
+    try:
+        return Entry(access.tokens(settings), _deeds(settings))
+    except BrokerUnavailableError as error:
+        return Entry([], [], str(error))
+
+
+def _deeds(settings: WebSettings) -> list[tuple[audit.Deed, str]]:
+    deeds = audit.recent(settings, EVENTS)
+    ran = [_run(deed) for deed in deeds]
+    with open_runs(settings) as runs:
+        several = not all(run is None or runs.ours.has(run) for run in ran)
+    return [(deed, telling.whose(run) if several and run else "") for deed, run in zip(deeds, ran, strict=True)]
+
+
+def _run(deed: audit.Deed) -> Run | None:
+    """The run that a deed was, as far as the audit log tells of it; None where it was none."""
+    told = {"operation": deed.what, "asked_by": deed.who, "queued_at": deed.at, "due_at": deed.at}
+    with suppress(ValidationError):
+        return Run.model_validate({**deed.details, **told, "id": deed.details.get("run")})
+    return None
+
+
+def source_facts(memory: Memory) -> tuple[dict[str, Any], Run | None]:
+    """What the source said of itself last, and in which run: of statistics and checks the younger one counts."""
+    told: list[tuple[dict[str, Any], Run]] = []
+    if memory.stats is not None and "source" in memory.facts:
+        told.append((memory.facts["source"], memory.stats))
+    ping = memory.ping
+    if ping is not None and isinstance(ping.value, dict) and isinstance(facts := ping.value.get("facts"), dict):
+        told.append(({"address": ping.value.get("address"), "reachable": True, **facts}, ping))
+    return max(told, key=lambda one: one[1].queued_at, default=({}, None))
+
+
+def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
+    """Every setting by its name; of addresses only what is no secret."""
+    databases = settings.backup_databases
+    return {
+        "REDIS_URL": f"{catalogue.scope_of(settings).address} (user and password not shown)",
+        "REDIS_TARGETS": listed(sorted(settings.redis_targets)) or "none",
+        "CELERY_BROKER_URL": f"{memory.facts.get('broker', {}).get('address', 'set')} (user and password not shown)",
+        "CELERY_RESULT_BACKEND": f"{_address(settings.celery_result_backend)} (user and password not shown)",
+        "BACKUP_STORAGE": settings.backup_storage,
+        "BACKUP_ENGINE": settings.backup_engine,
+        "BACKUP_FORMAT": settings.backup_format,
+        "BACKUP_COMPRESSION": settings.backup_compression or "what suits the format",
+        "BACKUP_DATABASES": "all" if databases is None else listed(sorted(databases)),
+        "BACKUP_PACE": settings.backup_pace,
+        "BACKUP_KEEP": str(settings.backup_keep),
+        "BACKUP_KEEP_MANUAL": str(settings.backup_keep_manual),
+        "BACKUP_UNDO_DAYS": str(settings.backup_undo_days),
+        "BACKUP_DAILY_AT": f"{settings.backup_daily_at:%H:%M}",
+        "BACKUP_EVERY_HOURS": f"{settings.backup_every_hours:g}",
+        "MIRROR_BIND, MIRROR_PORT": f"{settings.mirror_bind or 'as the target sees us'}, {settings.mirror_port or 'any'}",
+        "TZ": settings.tz,
+        "LOG_LEVEL": settings.log_level,
+        "WEB_BIND, PORT": f"{settings.web_bind}, {settings.port}",
+        "WEB_PROXIES": str(settings.web_proxies),
+        "SESSION_SECRET": "set, not shown",
+        "ADMIN_PASSWORD": "as a hash, not shown" if settings.admin_password_hash else "set, not shown",
+    }
+
+
+def _address(url: str) -> str:
+    """What is no secret in the URL of a Redis: host and port, or the path of its socket."""
+    parts = urlsplit(url)
+    return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"

@@ -1,0 +1,88 @@
+"""A backup, or any RDB file, as the portable JSON document: for people, `jq`, and other servers."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from worker.repository import artifact
+from worker.repository import catalogue
+from worker.backups.adopt import opened
+from worker.repository.check import check
+from worker.formats.compression import COMPRESSIONS, Compression
+from worker.config.settings import Settings
+from worker.errors import StorageError, UsageError
+from worker.formats.portable import document as portable
+from worker.repository.checksum import Meter
+from worker.progress import Progress, reported
+from worker.storage.local import Folder, chunks_of, open_storage
+from worker.formats.tally import Counted, Tally
+
+STDOUT = Path("-")
+
+
+def export(settings: Settings, what: str, out: Path | None, progress: Progress) -> dict[str, Any]:
+    """Write the backup or file `what` as JSON to `out` (`-` is standard output; .gz and .zst compress); what was written.
+
+    The default is `<name>.json.gz` in the current folder. Never overwrites. Raises ArtifactError, NotFoundError, UsageError.
+    """
+    with _found(settings, what, progress) as (file, name, header):
+        target = out or Path(name.partition(".")[0] + ".json.gz")
+        data_format, compression = artifact.sniff(file)
+        size = file.seek(0, 2)
+        file.seek(0)
+        dump = COMPRESSIONS[compression].decompress(reported(chunks_of(file), progress, "exporting", size))
+        tally, stored = Tally(), Meter()
+        reader = artifact.reader(artifact.bounded(dump, artifact.foreign_limit(size)), data_format, values=True)
+        document = portable.write(Counted(reader, tally), header)
+        _write(stored.watch(_compression(target).compress(document)), target)
+    return {"file": str(target), "keys": tally.keys, "bytes": stored.bytes, "sha256": stored.sha256}
+
+
+@contextmanager
+def _found(settings: Settings, what: str, progress: Progress) -> Iterator[tuple[BinaryIO, str, dict[str, object]]]:
+    """The file that `what` names, its name, and a header: a path where there is one, else a backup, verified first."""
+    path = Path(what)
+    if path.is_file():
+        with opened(path) as file:
+            yield file, path.name, {}
+        return
+    storage = open_storage(settings.backup_storage)
+    manifest = catalogue.get(storage, what, catalogue.scope_of(settings))
+    with storage.open(manifest.name) as file:
+        check(file, manifest, progress)
+        yield file, manifest.name, artifact.header(manifest.created_at, manifest.source)
+
+
+def _print(chunks: Iterator[bytes]) -> None:
+    try:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        # What is still buffered has nowhere to go, and would be complained about once more at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise StorageError(f"Standard output takes no more ({error.strerror}): the document is not whole.") from None
+
+
+def _compression(target: Path) -> Compression:
+    return next(
+        (each for each in COMPRESSIONS.values() if each.suffix and target.name.endswith(each.suffix)),
+        COMPRESSIONS["none"],
+    )
+
+
+def _write(chunks: Iterator[bytes], target: Path) -> None:
+    if target == STDOUT:
+        _print(chunks)
+        return
+    if not target.parent.is_dir():
+        raise UsageError(f"There is no folder {target.parent}: make it first, or name another file with -o.")
+    if target.exists():
+        raise UsageError(f"{target} exists already: name another file with -o, or move it away.")
+    with Folder(target.parent).draft([target.name]) as draft:
+        for chunk in chunks:
+            draft.write(chunk)
+        draft.publish()

@@ -1,0 +1,175 @@
+"""A damaged manifest made anew: exactly where one bit of it had flipped, else from what the artifact itself tells."""
+
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from worker import __version__
+from worker.repository import artifact
+from worker.repository import catalogue
+from worker.repository import digest
+from worker.repository import notes
+from worker.backups.adopt import Walked, described, undone_by, walk
+from worker.formats.compression import COMPRESSIONS
+from worker.config.settings import Settings
+from worker.errors import ArtifactError, BackupSystemError, NotFoundError, RefusedError
+from worker.repository.manifest import DAMAGED_SUFFIXES, MANIFEST_SUFFIX, Manifest, Origin, from_json, named_moment, to_json
+from worker.repository.notes import NOTES_SUFFIX
+from worker.progress import Progress
+from worker.storage.local import Folder, open_storage
+
+log = structlog.get_logger()
+
+_MENDED_BYTES = 16 << 10
+"""A longer manifest has too many bits to try each."""
+_EMPTY_STRING = b"\0\0"
+
+
+class RepairArguments(BaseModel):
+    """Nothing to tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def repair(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Make every damaged manifest anew: which were, how, and which could not be. `check_complete` says if that is all.
+
+    A manifest that is not damaged is never touched, and the text of one that was stays beside it.
+    """
+    storage = open_storage(settings.backup_storage)
+    repaired, left = [], []
+    for one in catalogue.read(storage).damaged:
+        try:
+            repaired.append(_repair(storage, one.name, progress))
+        except BackupSystemError as error:
+            left.append({"name": one.name, "error": str(error)})
+    return {"repaired": repaired, "left": left}
+
+
+def check_complete(report: dict[str, Any]) -> None:
+    """Raise ArtifactError, with the first reason, where not every manifest could be made anew."""
+    if report["left"]:
+        first = report["left"][0]
+        raise ArtifactError(
+            f"{len(report['left']):,} could not be repaired. The first, {first['name']}: {first['error']}"
+        )
+
+
+def _repair(storage: Folder, name: str, progress: Progress) -> dict[str, Any]:
+    text = storage.read(name + MANIFEST_SUFFIX)
+    made = mended(name, text)
+    exactly = made is not None
+    if made is None:
+        made = _rebuilt(storage, name, progress)
+    aside = _replace(storage, made, text, exactly=exactly)
+    log.info("manifest_repaired", name=name, keys=made.keys, exactly=exactly)
+    return {"name": name, "exactly": exactly, "kind": made.kind, "keys": made.keys, "aside": aside}
+
+
+def mended(name: str, text: bytes) -> Manifest | None:
+    """The manifest as it was written, where a single bit of it has flipped since: its digest tells. Else None."""
+    tried = bytearray(text if len(text) <= _MENDED_BYTES else b"")
+    for bit in range(len(tried) * 8):
+        tried[bit // 8] ^= 1 << bit % 8
+        if digest.opened(bytes(tried)):
+            with suppress(ArtifactError):
+                return from_json(name, bytes(tried))
+        tried[bit // 8] ^= 1 << bit % 8
+    return None
+
+
+def _rebuilt(storage: Folder, name: str, progress: Progress) -> Manifest:
+    """What the artifact tells. ArtifactError where it is not whole, or no backup."""
+    try:
+        with storage.open(name) as file:
+            walked = walk(file, progress)
+    except NotFoundError:
+        raise ArtifactError(
+            f"The artifact {name} is missing, so there is nothing to tell: delete it by name."
+        ) from None
+    if not name.endswith(f".{walked.data_format}{COMPRESSIONS[walked.compression].suffix}"):
+        raise ArtifactError(f"The artifact {name} is no such file as its name says: delete it by name.")
+    undo = undone_by(walked.reader.facts)
+    if not undo:
+        _check_values(storage, name, walked)
+    told = described(walked) | _as_told(walked) | {"name": name, "created_at": named_moment(name)}
+    if undo:
+        told |= {**undo, "consistency": "per-key", "engine": "scan", "pinned": False, "damaged": 0}
+    told["warnings"] = [*_words(walked, undo=bool(undo)), *told["warnings"]]
+    try:
+        return Manifest.model_validate(told)
+    except ValidationError:
+        raise ArtifactError(f"What the artifact {name} says of itself cannot be: delete it by name.") from None
+
+
+def _as_told(walked: Walked) -> dict[str, Any]:
+    return {
+        "source": _origin(walked.reader.facts),
+        "engine_reason": "its manifest was damaged, and made anew",
+        "pin_reason": "its manifest was made anew",
+        "duration_seconds": 0,
+        "tool_version": __version__,
+    }
+
+
+def _origin(facts: dict[str, str]) -> Origin:
+    """Where it came from, as far as the file knows: a portable document says all, an RDB file the version."""
+    with suppress(KeyError, ValidationError):
+        return Origin.model_validate_json(facts["source"])
+    return Origin(version=facts.get("redis-ver") or facts.get("valkey-ver"))
+
+
+def _words(walked: Walked, *, undo: bool) -> list[str]:
+    lost = (
+        "what it was before is known from the file" if undo else "where it came from, and how it was read, is not known"
+    )
+    found = [f"Its manifest was damaged, and was made anew on {datetime.now(UTC):%Y-%m-%d}: {lost}."]
+    if walked.compression == "none" and not artifact.has_checksum(walked.data_format, walked.reader.rdb_version):
+        found.append("Its file has no checksum, so nobody can tell whether it is what was written.")
+    return found
+
+
+def _check_values(storage: Folder, name: str, walked: Walked) -> None:
+    """ArtifactError where each of its keys is an empty string: an older undo of names only looks so, and would empty live keys."""
+    if walked.data_format != "rdb" or not walked.survey.tally.keys:
+        return
+    with storage.open(name) as file:
+        reader = artifact.reader(artifact.raw_chunks(file, walked.compression), "rdb", values=True)
+        if any(entry.payload != _EMPTY_STRING for batch in reader.batches() for entry in batch):
+            return
+    raise ArtifactError(
+        f"The artifact {name} holds names and no values, as what is kept before a restore that leaves alone what exists: "
+        "delete it by name."
+    )
+
+
+def _replace(storage: Folder, made: Manifest, text: bytes, *, exactly: bool) -> str:
+    """Put it in the place of the damaged one, whose text is kept: under which name. RefusedError where that has changed."""
+    file = made.name + MANIFEST_SUFFIX
+    if not exactly:
+        _forget(storage, made.name)
+    with storage.locked(file):
+        if storage.read(file) != text:
+            raise RefusedError(
+                f"The manifest of {made.name} was changed by somebody else meanwhile: look at the list again."
+            )
+        there = {one.name for one in storage.files()}
+        aside = next((file + suffix for suffix in DAMAGED_SUFFIXES if file + suffix not in there), None)
+        if aside is None:
+            raise RefusedError(
+                f"The manifest of {made.name} was made anew {len(DAMAGED_SUFFIXES)} times already: look at the disk that it "
+                f"lies on, and move {file}{DAMAGED_SUFFIXES[0]} and its like away."
+            )
+        storage.put(aside, text)
+        storage.put(file, to_json(made), replace=True)
+    return aside
+
+
+def _forget(storage: Folder, name: str) -> None:
+    """What was noted of other words counts no more; a pin does, and that there was none does not."""
+    with suppress(NotFoundError):
+        known = notes.from_json(name, storage.read(name + NOTES_SUFFIX)) or notes.lost(name)
+        catalogue.note(storage, name, verified_at=None, drilled_at=None, pinned=known.pinned or None)

@@ -1,0 +1,98 @@
+"""The numbers on the dashboard: the backups, the source, and what comes next.
+
+Newest, oldest and age are those of this source's own backups; count, bytes and history are of all in storage, but for
+what restores can be undone with and for partial backups: those are counted apart.
+"""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from worker.repository import catalogue
+from worker.backups import schedule
+from worker.config.settings import Settings
+from worker.server.endpoint import BROKER, GLANCE, Endpoint
+from worker.errors import BackupSystemError, SourceUnavailableError
+from worker.server.info import read_facts
+from worker.repository.manifest import Manifest
+from worker.storage.local import open_storage
+
+
+class StatsArguments(BaseModel):
+    """Nothing to tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def stats(settings: Settings) -> dict[str, Any]:
+    """Count, bytes, ages, history, next runs and the source's facts. A source that is away is told, and no error."""
+    now = datetime.now(UTC)
+    storage = open_storage(settings.backup_storage)
+    found = catalogue.read(storage)
+    backups = found.backups
+    scope = catalogue.scope_of(settings)
+    own = catalogue.own(backups, scope)
+    newest, oldest = (own[0], own[-1]) if own else (None, None)
+    raw, stored = sum(one.bytes.raw for one in backups), sum(one.bytes.stored for one in backups)
+    return {
+        "count": len(backups),
+        "bytes": stored,
+        "undos": {"count": len(found.undos), "bytes": sum(one.bytes.stored for one in found.undos)},
+        "partials": {"count": len(found.partials), "bytes": sum(one.bytes.stored for one in found.partials)},
+        "ahead": [one.name for one in found.ahead],
+        "newest": newest.name if newest else None,
+        "oldest": oldest.name if oldest else None,
+        "last_good_at": newest.created_at.isoformat() if newest else None,
+        "last_good_age_seconds": round(newest.age_seconds(now), 1) if newest else None,
+        "compression_ratio": round(raw / stored, 2) if stored else None,
+        "history": [_point(one) for one in reversed(backups)],
+        "next_runs": _next_runs(settings, newest, now),
+        "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
+        "problems": found.problems,
+        "warnings": found.warnings,
+        "source": (source := _source(settings)),
+        "broker": _broker(settings, source.get("run_id")),
+    }
+
+
+def _point(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "created_at": manifest.created_at.isoformat(),
+        "source": manifest.source.address,
+        "bytes": manifest.bytes.stored,
+        "raw_bytes": manifest.bytes.raw,
+        "keys": manifest.keys,
+        "seconds": manifest.duration_seconds,
+    }
+
+
+def _next_runs(settings: Settings, newest: Manifest | None, now: datetime) -> dict[str, str]:
+    return {
+        "daily": schedule.next_daily(settings, now).isoformat(),
+        "interval": schedule.next_interval(settings, newest.created_at if newest else None, now).isoformat(),
+    }
+
+
+def _broker(settings: Settings, source_run_id: str | None) -> dict[str, Any]:
+    """What makes a broker a bad one: that it throws jobs out when memory is short, or that it is the source."""
+    endpoint = Endpoint(settings.celery_broker_url, BROKER)
+    try:
+        facts = read_facts(endpoint)
+    except BackupSystemError as error:
+        return {"address": endpoint.address, "reachable": False, "error": str(error)}
+    same = bool(facts.run_id) and facts.run_id == source_run_id
+    return {"address": endpoint.address, "reachable": True, "eviction": facts.eviction, "is_source": same}
+
+
+def _source(settings: Settings) -> dict[str, Any]:
+    endpoint = Endpoint(settings.redis_url, GLANCE)
+    told = {"address": endpoint.address}
+    try:
+        return {**told, "reachable": True, "answers": True, **asdict(read_facts(endpoint))}
+    except BackupSystemError as error:
+        # A server that refuses us is there all the same.
+        answers = not isinstance(error, SourceUnavailableError)
+        return {**told, "reachable": False, "answers": answers, "error": str(error)}

@@ -1,0 +1,58 @@
+"""Is this artifact whole, and is it what its manifest says."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+
+from worker.repository import catalogue
+from worker.repository.check import check
+from worker.config.settings import Settings
+from worker.repository.manifest import Manifest
+from worker.progress import Progress
+from worker.storage.local import open_storage
+
+log = structlog.get_logger()
+
+
+class VerifyArguments(BaseModel):
+    """Which backup to verify."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -> dict[str, Any]:
+    """Read the whole artifact: bytes, sha256, compression, structure, checksum, number of keys. Notes the time on success,
+    where storage can be written.
+
+    ArtifactError names what is wrong: missing, short, changed, extra or foreign.
+    """
+    clock = time.monotonic()
+    storage = open_storage(settings.backup_storage)
+    manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
+    with storage.open(manifest.name) as file:
+        check(file, manifest, progress, walked=True)
+    now = datetime.now(UTC).replace(microsecond=0)
+    warnings = _damaged(manifest) + catalogue.try_to_note(storage, manifest.name, verified_at=now)
+    seconds = round(time.monotonic() - clock, 3)
+    log.info("backup_verified", name=manifest.name, keys=manifest.keys, bytes=manifest.bytes.stored, seconds=seconds)
+    return {
+        "name": manifest.name,
+        "keys": manifest.keys,
+        "bytes": manifest.bytes.stored,
+        "sha256": manifest.sha256,
+        "warnings": warnings,
+        "seconds": seconds,
+    }
+
+
+def _damaged(manifest: Manifest) -> list[str]:
+    if not manifest.damaged:
+        return []
+    return [
+        f"{manifest.damaged:,} of its values are damaged, as they were when it was adopted: restores leave them out."
+    ]

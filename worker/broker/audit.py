@@ -1,0 +1,73 @@
+"""Who did what, when, and what came of it: a line in the log, and the last of them in the broker's Redis.
+
+Tries of people whom nobody knows are kept apart, so that they cannot push out what was really done.
+"""
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from worker.broker import connection
+from worker.config.settings import Settings
+from worker.errors import BrokerUnavailableError
+
+log = structlog.get_logger()
+
+STRANGER = "somebody"
+"""Whoever did not say, or could not show, who it is."""
+KEPT, KEPT_OF_STRANGERS = 10_000, 1_000
+PATIENCE_SECONDS = 1
+
+_DEEDS = connection.PREFIX + "audit"
+_TRIES = connection.PREFIX + "audit:tries"
+
+
+class Deed(BaseModel):
+    """One line of the audit log; its time is in UTC."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    at: AwareDatetime
+    who: str
+    """Such as `admin`, `token ci`, `shell root@host`; STRANGER before a login."""
+    what: str
+    """Such as `login`, `token created`, `restore`."""
+    outcome: str
+    """Such as `ok`, `failed`, `limited`."""
+    details: dict[str, Any] = {}
+
+
+def record(settings: Settings, who: str, what: str, outcome: str, **details: Any) -> None:
+    """Write one line. It never raises because the broker is away: the log has it in any case. No secrets in `details`."""
+    deed = Deed(at=datetime.now(UTC), who=who, what=what, outcome=outcome, details=_plain(details))
+    log.info("audit", who=who, what=what, outcome=outcome, details=deed.details)
+    key, kept = (_TRIES, KEPT_OF_STRANGERS) if who == STRANGER else (_DEEDS, KEPT)
+    with (
+        suppress(BrokerUnavailableError),
+        connection.translated(),
+        connection.client(settings, PATIENCE_SECONDS) as client,
+    ):
+        client.xadd(key, {"deed": deed.model_dump_json()}, maxlen=kept, approximate=True)
+
+
+def recent(settings: Settings, count: int = 50) -> list[Deed]:
+    """The last lines, newest first. Raises BrokerUnavailableError."""
+    with connection.translated(), connection.client(settings) as client, client.pipeline(transaction=False) as pipe:
+        for key in (_DEEDS, _TRIES):
+            pipe.xrevrange(key, count=count)
+        answers: list[Any] = pipe.execute()
+    deeds = []
+    for _, fields in (entry for entries in answers for entry in entries):
+        with suppress(ValidationError):
+            deeds.append(Deed.model_validate_json(fields.get(b"deed", b"")))
+    return sorted(deeds, key=lambda deed: deed.at, reverse=True)[:count]
+
+
+def _plain(details: dict[str, Any]) -> dict[str, Any]:
+    """The same as JSON can carry it; names from outside may hold what is no text."""
+    plain: dict[str, Any] = json.loads(json.dumps(details, default=str, ensure_ascii=False).encode(errors="replace"))
+    return plain

@@ -1,0 +1,63 @@
+"""The broker's Redis as our memory: one kind of client, that gives up soon, and one error for all that goes wrong there.
+
+Everything of ours is under PREFIX, in the broker's own database.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.connection import Connection, parse_url
+from redis.exceptions import OutOfMemoryError, RedisError
+from redis.retry import Retry
+
+from worker.broker.timeouts import TooSlowError, bounded
+from worker.config.settings import Settings
+from worker.errors import BrokerUnavailableError
+
+PREFIX = "redis_backup:"
+
+
+def client(settings: Settings, seconds: float = 3, in_all: float = math.inf) -> "redis.Redis":
+    """A client that tries once, waits for each answer no longer than `seconds`, and for all of them than `in_all`.
+
+    A long answer may take longer as long as it comes fast enough. Close it, or use it in a `with`.
+    """
+    return _client(settings.celery_broker_url, seconds, time.monotonic() + in_all)
+
+
+def result_client(settings: Settings, seconds: float = 1) -> "redis.Redis":
+    """The same for the Redis that holds Celery's results."""
+    return _client(settings.celery_result_backend, seconds)
+
+
+def _client(url: str, seconds: float, until: float = math.inf) -> "redis.Redis":
+    # By default a connection begins with three questions about itself, each of which takes time where the network is slow.
+    options: dict[str, Any] = {"driver_info": None, "protocol": 2, "decode_responses": False}
+    options |= {"socket_connect_timeout": seconds, "socket_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
+    options |= dict(parse_url(url))  # type: ignore[no-untyped-call]
+    kind = bounded(options.pop("connection_class", Connection))
+    pool = redis.ConnectionPool(kind, window=seconds, handshake=2 * seconds, until=until, **options)
+    return redis.Redis.from_pool(pool)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn whatever a client raises within into BrokerUnavailableError, which carries nothing of the address."""
+    try:
+        yield
+    except OutOfMemoryError:
+        raise BrokerUnavailableError(
+            "The broker is full and takes nothing new: give it more memory (its setting maxmemory)."
+        ) from None
+    except TooSlowError as error:
+        raise BrokerUnavailableError(f"The broker {error}: is the network slow, or is it overloaded?") from None
+    except (RedisError, OSError) as error:
+        kind = type(error).__name__
+        raise BrokerUnavailableError(
+            f"The broker does not answer ({kind}): is it running, and is CELERY_BROKER_URL right?"
+        ) from None

@@ -1,0 +1,112 @@
+"""Who is alive: each worker and beat renews a key with a time to live, and whoever wants to know looks for it.
+
+`python -m worker.broker.heartbeat jobs` exits with 0 when that role of this host has been heard of lately.
+"""
+
+import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from typing import Any
+
+from worker.broker import connection
+from worker.config.settings import Settings, load
+from worker.errors import BackupSystemError, BrokerUnavailableError
+
+HOSTS = connection.PREFIX + "hosts"
+"""Where workers and beats of this broker have been, by the time: what one of them has at hand is at hand for all."""
+
+
+EVERY_SECONDS = 10
+TIME_TO_LIVE_SECONDS = 45
+HOSTS_KEPT = 500
+"""Of those where one was alive at some time: each container has a name of its own."""
+LOOK_SECONDS = 2
+"""How long the broker is searched at most: one that holds other people's keys as well can be large."""
+_PREFIX = connection.PREFIX + "alive:"
+
+
+def key(role: str) -> str:
+    """Where this host's `role` (jobs, quick, beat, celery) is heard of."""
+    return f"{_PREFIX}{role}:{socket.gethostname()}"
+
+
+_beating: dict[str, tuple[threading.Thread, threading.Event]] = {}
+"""By role: who renews its key, and what ends that."""
+
+
+def start(role: str) -> None:
+    """Renew the key until `stop`, or as long as this process lives. A broker that is away is no reason to stop."""
+    ending = threading.Event()
+    thread = threading.Thread(target=_beat, args=(role, ending), name="heartbeat", daemon=True)
+    _beating[role] = thread, ending
+    thread.start()
+
+
+def stop(role: str) -> None:
+    """Say at once that this role is going, instead of letting the key run out."""
+    if role in _beating:
+        thread, ending = _beating.pop(role)
+        ending.set()
+        # A key that is being renewed just now would outlive its deletion.
+        thread.join(LOOK_SECONDS)
+    with suppress(BrokerUnavailableError), connection.translated(), connection.client(load()) as client:
+        client.delete(key(role))
+
+
+def _beat(role: str, ending: threading.Event) -> None:
+    client = connection.client(load())
+    while not ending.is_set():
+        with suppress(BrokerUnavailableError), connection.translated():
+            now = int(time.time())
+            client.set(key(role), now, ex=TIME_TO_LIVE_SECONDS)
+            client.zadd(HOSTS, {socket.gethostname(): now})
+            client.zremrangebyrank(HOSTS, 0, -1 - HOSTS_KEPT)
+        ending.wait(EVERY_SECONDS)
+
+
+def alive(role: str) -> bool:
+    """Whether this host's role has been heard of within TIME_TO_LIVE_SECONDS. Raises BrokerUnavailableError."""
+    with connection.translated(), connection.client(load()) as client:
+        return bool(client.exists(key(role)))
+
+
+def seen(settings: Settings) -> dict[str, list[str]]:
+    """The hosts where each role has been heard of lately, by role. Raises BrokerUnavailableError."""
+    hosts: dict[str, list[str]] = {}
+    for found in sorted(_keys(settings)):
+        role, _, host = found.removeprefix(_PREFIX).partition(":")
+        hosts.setdefault(role, []).append(host)
+    return hosts
+
+
+def _keys(settings: Settings) -> set[str]:
+    deadline, cursor, found = time.monotonic() + LOOK_SECONDS, 0, set()
+    with connection.translated(), connection.client(settings, LOOK_SECONDS) as client:
+        while True:
+            answer: Any = client.scan(cursor, match=_PREFIX + "*", count=1000)
+            cursor, names = answer
+            found |= {name.decode("utf-8", "replace") for name in names}
+            if not cursor or time.monotonic() > deadline:
+                return found
+
+
+def main(arguments: list[str]) -> int:
+    """The health check: 0 alive, 1 not, 2 asked wrongly."""
+    if len(arguments) != 1:
+        print("usage: python -m worker.broker.heartbeat jobs|quick|beat", file=sys.stderr)
+        return 2
+    try:
+        if alive(arguments[0]):
+            return 0
+        print(f"{arguments[0]} has not been heard of for {TIME_TO_LIVE_SECONDS} seconds.", file=sys.stderr)
+    except BrokerUnavailableError:
+        print("The broker does not answer.", file=sys.stderr)
+    except BackupSystemError as error:
+        print(error, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

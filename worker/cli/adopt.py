@@ -1,0 +1,23 @@
+"""`adopt`: a file of somebody else's taken in."""
+
+from pathlib import Path
+
+import click
+
+from worker.backups.adopt import AdoptArguments, adopt
+from worker.cli.backup import made
+from worker.cli.console import show
+from worker.cli.runner import performed, verb
+from worker.config.settings import load
+
+
+@verb("adopt")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--damaged", "with_damaged", is_flag=True, help="Also when values of it are damaged: restores leave those out."
+)
+def command(as_json: bool, file: Path, *, with_damaged: bool) -> None:
+    """Take FILE in as a backup: a dump.rdb or a portable JSON, plain, .gz or .zst."""
+    arguments = AdoptArguments(file=file, with_damaged=with_damaged)
+    result = performed("adopt", arguments, lambda progress: adopt(load(), arguments, progress))
+    show(result, as_json=as_json, view=made)

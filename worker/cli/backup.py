@@ -1,0 +1,52 @@
+"""`backup`: make one now."""
+
+from typing import Any
+
+import click
+
+from worker.backups.backup import BackupArguments, backup, check_complete
+from worker.cli.console import notes, number, say, show, size
+from worker.cli.runner import Data, checked, performed, verb
+from worker.config.settings import load
+
+
+@verb("backup")
+@click.option("--format", "data_format", type=click.Choice(["rdb", "json"]), help="What to write (default: rdb).")
+@click.option(
+    "--compression", type=click.Choice(["zstd", "gzip", "none"]), help="Default: zstd for rdb, gzip for json."
+)
+@click.option(
+    "--engine",
+    type=click.Choice(["auto", "replication", "scan", "typed"]),
+    help="How to read the source (default: auto).",
+)
+@click.option("--db", "databases", metavar="0,3", help="Only these databases.")
+@click.option(
+    "--scheduled",
+    is_flag=True,
+    help="It is a schedule's, as from cron: counted with those (BACKUP_KEEP), not with those made by hand.",
+)
+def command(as_json: bool, data_format: str | None, scheduled: bool, **options: Any) -> None:
+    """Make a backup now."""
+    arguments = checked(BackupArguments, format=data_format, **options)
+
+    def show_and_check(result: Data) -> None:
+        show(result, as_json=as_json, view=made)
+        check_complete(result)
+
+    performed(
+        "backup", arguments, lambda progress: backup(load(), arguments, progress), show_and_check, scheduled=scheduled
+    )
+
+
+def made(data: Data) -> None:
+    """One new backup."""
+    if "skipped" in data:
+        say(f"No backup was needed: {data['skipped']}.")
+        return
+    say(
+        f"{data['name']}: {number(data['keys'])} keys, {size(data['bytes']['stored'])} "
+        f"({size(data['bytes']['raw'])} before compression), {data['duration_seconds']:.1f} s, "
+        f"{data['consistency']} by {data['engine']} ({data['engine_reason']})"
+    )
+    notes(data["warnings"])

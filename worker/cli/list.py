@@ -1,0 +1,114 @@
+"""`list`: the backups that there are, and what restores can be undone with."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from worker.backups.repair import RepairArguments, check_complete, repair
+from worker.cli.console import age, notes, number, say, show, size, table
+from worker.cli.runner import Data, confirm, looked_up, performed, verb
+from worker.config.settings import load
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest
+from worker.storage.local import open_storage
+
+
+@verb("list")
+@click.option("--repair", "is_repair", is_flag=True, help="Make damaged manifests anew from what their artifacts tell.")
+@click.option("--yes", is_flag=True, help="Repair without asking.")
+def command(as_json: bool, is_repair: bool, yes: bool) -> None:
+    """Show the backups, newest first.
+
+    With --repair: make the manifests anew that are damaged, and keep their text beside them. Good ones are not touched.
+    """
+    if is_repair:
+        _repair(as_json=as_json, yes=yes)
+        return
+    with looked_up("list"):
+        found = catalogue.read(open_storage(load().backup_storage))
+    data = {
+        "backups": [one.model_dump(mode="json") for one in found.listed],
+        "undos": [one.model_dump(mode="json") for one in found.undos],
+        "problems": found.problems,
+        "damaged": [asdict(one) for one in found.damaged],
+        "warnings": found.warnings,
+    }
+    show(data, as_json=as_json, view=listed)
+
+
+def _repair(*, as_json: bool, yes: bool) -> None:
+    settings = load()
+    damaged = catalogue.read(open_storage(settings.backup_storage)).damaged
+    if damaged and not yes:
+        confirm(f"Make the manifests of these anew: {', '.join(one.name for one in damaged)}?")
+
+    def show_and_check(report: Data) -> None:
+        show(report, as_json=as_json, view=repaired)
+        check_complete(report)
+
+    performed("repair", RepairArguments(), lambda progress: repair(settings, progress), show_and_check)
+
+
+def repaired(data: Data) -> None:
+    """Manifests that were made anew."""
+    if not data["repaired"] and not data["left"]:
+        say("No manifest is damaged.")
+    for one in data["repaired"]:
+        how = "as it was written" if one["exactly"] else f"from its artifact, as {one['kind']}"
+        say(f"repaired: {one['name']} ({how}, {number(one['keys'])} keys); its text was kept as {one['aside']}")
+    for one in data["left"]:
+        say(f"not repaired: {one['name']} ({one['error']})")
+
+
+def listed(data: Data) -> None:
+    """The catalogue."""
+    found = [Manifest.model_validate(one) for one in data["backups"]]
+    if not found:
+        say("There is no backup yet. Make the first: python -m worker backup")
+    else:
+        now = datetime.now(UTC)
+        rows = [_row(one, now) for one in found]
+        table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "VERIFIED", "PINNED"), rows)
+    _undos([Manifest.model_validate(one) for one in data["undos"]])
+    notes(data["problems"] + data["warnings"])
+
+
+def _undos(kept: list[Manifest]) -> None:
+    """What restores can be undone with; no backups, though they look like some."""
+    if not kept:
+        return
+    now = datetime.now(UTC)
+    rows = [
+        (
+            one.name,
+            age(one.age_seconds(now)),
+            number(one.keys),
+            size(one.bytes.stored),
+            str(one.source.address),
+            str(one.restored),
+            "yes" if one.undone_at else "no",
+        )
+        for one in kept
+    ]
+    say("")
+    say("To undo restores with (python -m worker undo NAME):")
+    table(("NAME", "AGE", "KEYS", "SIZE", "OF", "RESTORED", "UNDONE"), rows)
+
+
+def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
+    databases = one.source.databases
+    part = "" if databases is None else f" db {','.join(map(str, databases))}"
+    origin = one.kind if one.kind == "adopted" else f"{one.source.address}{part}"
+    origin += f" ({one.kind})" if one.lacks_keys else ""
+    verified = "yes" if one.verified_at else "no"
+    return (
+        one.name,
+        age(one.age_seconds(now)),
+        number(one.keys),
+        size(one.bytes.stored),
+        origin,
+        one.consistency,
+        verified,
+        (one.pin_reason or "yes") if one.pinned else "no",
+    )

@@ -1,0 +1,115 @@
+"""Options that several verbs have: which keys of a backup, where to, and what becomes of those that exist."""
+
+import shlex
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TextIO
+
+import click
+
+from worker.errors import UsageError
+from worker.formats.entries import TYPES
+from worker.restore.selection.request import Request
+
+MOST_KEYS_TOLD = 10
+"""Keys that are named in a command line; more of them are in a file."""
+
+with_mode = click.option(
+    "--mode",
+    type=click.Choice(["skip", "overwrite", "mirror"]),
+    default="skip",
+    show_default=True,
+    help="What becomes of keys that exist: left alone, replaced, or (mirror) replaced and all others deleted.",
+)
+
+
+def keys_of(_context: click.Context, _option: click.Parameter, file: TextIO | None) -> tuple[str, ...]:
+    """The keys in a file, one a line."""
+    if file is None:
+        return ()
+    try:
+        keys = tuple(filter(None, file.read().split("\n")))
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{file.name} is no UTF-8 text: write other bytes of a key as \\xNN.") from None
+    if not keys:
+        raise UsageError(f"{file.name} holds no key: write each on a line of its own.")
+    return keys
+
+
+_PART_AND_PLACE = (
+    click.option(
+        "--match", multiple=True, metavar="GLOB", help="Only keys that fit, such as 'user:*'; may be repeated."
+    ),
+    click.option("--exclude", multiple=True, metavar="GLOB", help="No keys that fit; may be repeated."),
+    click.option(
+        "--keys-from",
+        "keys",
+        type=click.File("r", encoding="utf-8-sig", errors="strict"),
+        callback=keys_of,
+        help="Only the keys in this file, one a line; other bytes than text as \\xNN, a backslash as \\\\.",
+    ),
+    click.option(
+        "--key",
+        "named",
+        multiple=True,
+        metavar="KEY",
+        help="Only this key, written as in such a file; may be repeated.",
+    ),
+    click.option("--type", "types", multiple=True, type=click.Choice(TYPES), help="Only this type; may be repeated."),
+    click.option("--db", "databases", metavar="0,3", help="Only these databases."),
+    click.option("--to", "target", metavar="NAME", help="Into this server of REDIS_TARGETS."),
+    click.option("--map-db", "map_databases", metavar="0:5", help="Keys of database 0 go to database 5."),
+    click.option("--prefix", help="Put before every key."),
+    click.option("--strip-prefix", help="Taken off every key; keys without it stay out."),
+    click.option(
+        "--expiry", metavar="POLICY", help="keep (default), shift (by the backup's age), persist, or floor:SECONDS."
+    ),
+    click.option(
+        "--only",
+        "kinds",
+        multiple=True,
+        type=click.Choice(["new", "differs", "expiry"]),
+        help="Only keys that are not there, of another value, or of another expiry only; may be repeated.",
+    ),
+)
+
+
+def part_and_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of whatever takes keys out of a backup: which ones, and where to."""
+
+    @wraps(command)
+    def run(*, named: tuple[str, ...], keys: tuple[str, ...], **options: Any) -> Any:
+        return command(keys=(*keys, *named), **options)
+
+    for option in reversed(_PART_AND_PLACE):
+        run = option(run)
+    return run
+
+
+def command_line(verb: str, request: Request, **changed: Any) -> str:
+    """What to write in a shell for that verb and this request, with other values where some are given."""
+    told = request.model_copy(update=changed)
+    words = [verb, told.name, *(["--mode", told.mode] if told.mode != "skip" else [])]
+    for option, values in (("--match", told.match), ("--exclude", told.exclude), ("--only", sorted(told.kinds or ()))):
+        words += [word for value in values for word in (option, value)]
+    keys = sorted(told.keys or ())
+    words += (
+        ["--keys-from", "FILE"] if len(keys) > MOST_KEYS_TOLD else [word for key in keys for word in ("--key", key)]
+    )
+    words += [word for kind in sorted(told.types or ()) for word in ("--type", kind)]
+    pairs = ",".join(f"{one}:{other}" for one, other in told.map_databases.items())
+    for option, value in (
+        ("--db", ",".join(map(str, sorted(told.databases or ())))),
+        ("--to", told.target),
+        ("--map-db", pairs),
+        ("--prefix", told.prefix),
+        ("--strip-prefix", told.strip_prefix),
+        ("--expiry", told.expiry if told.expiry != "keep" else ""),
+    ):
+        words += [option, value] if value else []
+    return f"python -m worker {shlex.join(words)}"
+
+
+def replacing(request: Request, name: str) -> str:
+    """What replaces the keys that differ, and that this request leaves alone."""
+    return command_line("restore", request, name=name, mode="overwrite", kinds={"differs", "expiry"})

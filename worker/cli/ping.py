@@ -1,0 +1,39 @@
+"""`ping`: what we may do at the source."""
+
+from worker.cli.console import facts, show, size
+from worker.cli.runner import Data, looked_up, verb
+from worker.config.settings import load
+from worker.engines.probe import ping
+from worker.server.endpoint import acl_line
+
+
+@verb("ping")
+def command(as_json: bool) -> None:
+    """Reach the source: what it is, what we may do there, which engine would be used."""
+    with looked_up("ping"):
+        result = ping(load())
+    show(result, as_json=as_json, view=pinged)
+
+
+def pinged(data: Data) -> None:
+    """What we may do at the source."""
+    told = data["facts"]
+    rows = [
+        ("Source", f"{told['server']} {told['version']} at {data['address']}, {told['role']}"),
+        ("Keys", ", ".join(f"db{db}: {count:,}" for db, count in told["keys"].items()) or "none"),
+        ("Memory", size(told["used_memory"])),
+        ("Engine", f"{data['engine']['name']} ({data['engine']['reason']})"),
+        ("Backup", "allowed" if data["may_backup"] else "not allowed"),
+        ("Restore", "allowed" if data["may_restore"] else "not allowed"),
+        *((name[:1].upper() + name[1:], _told(data["user"], one)) for name, one in data["rights"].items()),
+    ]
+    facts(rows)
+
+
+def _told(user: str, right: Data) -> str:
+    """Whether an operation is allowed, and what to enter where it is not."""
+    if right["why"]:
+        return f"not possible: {right['why']}"
+    if right["missing"]:
+        return f"not allowed: {acl_line(user, right['missing'])}"
+    return f"allowed, and better with {right['better']}" if right["better"] else "allowed"

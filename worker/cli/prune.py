@@ -1,0 +1,41 @@
+"""`prune`: the oldest backups deleted."""
+
+import click
+
+from worker.backups.prune import PruneArguments, prune
+from worker.cli.console import notes, say, show, size
+from worker.cli.runner import Data, checked, performed, verb
+from worker.config.settings import load
+
+
+@verb("prune")
+@click.option(
+    "--keep", type=click.IntRange(min=1), help="How many of the schedule's to keep (default: BACKUP_KEEP, 7)."
+)
+@click.option(
+    "--keep-manual",
+    type=click.IntRange(min=1),
+    help="How many of those made by hand, and of each token (default: BACKUP_KEEP_MANUAL, 7).",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
+def command(as_json: bool, keep: int | None, keep_manual: int | None, dry_run: bool) -> None:
+    """Delete the oldest backups, and what killed runs left behind."""
+    arguments = checked(PruneArguments, keep=keep, keep_manual=keep_manual, dry_run=dry_run)
+    result = performed("prune", arguments, lambda progress: prune(load(), arguments, progress))
+    show(result, as_json=as_json, view=pruned)
+
+
+def pruned(data: Data) -> None:
+    """What retention did, or would do."""
+    would = "would be " if data["dry_run"] else ""
+    for one in data["deleted"]:
+        say(f"{would}deleted: {one['name']} ({one['reason']})")
+    for name in data["swept"]:
+        say(f"{would}swept: {name} (left by a run that was killed)")
+    say(
+        f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed"
+    )
+    if data["dry_run"]:
+        for one in (*data["kept"], *data["undos_kept"]):
+            say(f"would be kept: {one['name']} ({one['reason']})")
+    notes(data["problems"] + data["warnings"])

@@ -1,0 +1,77 @@
+"""`restore`: a backup back into a server."""
+
+from functools import partial
+from typing import Any
+
+import click
+
+from worker.cli.console import notes, number, say, show
+from worker.cli.options import part_and_place, replacing, with_mode
+from worker.cli.runner import Data, checked, confirm, performed, verb
+from worker.config.settings import load
+from worker.repository import catalogue
+from worker.repository.manifest import Manifest
+from worker.restore.restore import check_complete, restore
+from worker.restore.selection.request import RestoreArguments
+from worker.restore.target.report import counts
+from worker.storage.local import open_storage
+
+
+@verb("restore")
+@click.argument("name")
+@with_mode
+@part_and_place
+@click.option("--preview", metavar="RUN", help="Only if the target is still as that preview saw it.")
+@click.option(
+    "--force",
+    is_flag=True,
+    default=None,
+    help="Go on though it has changed since the preview, seems to have too little memory, or has replicas that a mirror "
+    "would fill as well.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before overwriting or deleting.")
+def command(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> None:
+    """Restore the backup NAME (`latest`: the newest) into REDIS_URL, or with --to into another server.
+
+    Existing keys are left alone, unless --mode says otherwise. The backup is verified whole before the first key is
+    written.
+    """
+    arguments = checked(RestoreArguments, name=name, mode=mode, **options)
+    settings = load()
+    if mode != "skip" and not yes:
+        manifest = catalogue.get(open_storage(settings.backup_storage), name, catalogue.scope_of(settings))
+        arguments = arguments.model_copy(update={"name": manifest.name})
+        confirm(question(manifest, mode, arguments.endpoint(settings).address))
+
+    def view(data: Data) -> None:
+        restored(data, replacing(arguments, data["name"]))
+
+    shown = partial(show, as_json=as_json, view=view)
+    performed("restore", arguments, lambda progress: restore(settings, arguments, progress), check_complete, shown)
+
+
+def question(manifest: Manifest, mode: str, target: str) -> str:
+    """What a restore that takes something away is about to do, with the addresses it may be wrong about."""
+    origin = f" of {manifest.source.address}" if manifest.source.address else ""
+    backup = f"{manifest.name}{origin} ({number(manifest.keys)} keys)"
+    if mode == "mirror":
+        return f"Overwrite keys of {target} with {backup}, and delete those that it does not have?"
+    return f"Overwrite keys of {target} with {backup}?"
+
+
+def restored(data: Data, replacing_those: str) -> None:
+    """What a restore did; `replacing_those` is the command that replaces the keys which differ and were left alone."""
+    origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
+    cut = ", not to its end" if data["cut_short"] else ""
+    say(f"{data['name']}{origin} to {data['target']}{cut}: {counts(data)}, {data['seconds']:.1f} s")
+    if data["way"]:
+        say(f"  mirrored by {data['way']}: {data['reason']}")
+    for one in data["failures"]:
+        say(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
+    notes(data["warnings"])
+    if differing := data["differing"]:
+        what = "1 key differs" if differing == 1 else f"{number(differing)} keys differ"
+        notes([f"{what} from the backup, and stayed so. What replaces those too: {replacing_those}"])
+    if kept := data["undo"]:
+        days = "1 day" if kept["days"] == 1 else f"{kept['days']} days"
+        say(f"It can be undone for {days}: python -m worker undo {kept['name']}")

@@ -1,0 +1,100 @@
+"""How a verb is run from a shell: its arguments checked, a run that is remembered or looked up, a yes asked for."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+import click
+from pydantic import BaseModel
+
+from worker import logs
+from worker.cli import console
+from worker.cli.stopping import stoppable
+from worker.config import validation
+from worker.config.settings import load
+from worker.config.validation import Arguments
+from worker.errors import BackupSystemError, RefusedError
+from worker.progress import Progress, both
+from worker.repository.behalf import SCHEDULED
+from worker.runs.recorder import Check, Recording, accepted, perform
+from worker.runs.run import at_shell, new
+
+Data = dict[str, Any]
+Show = Callable[[Data], None]
+
+
+def unseen(_: Data) -> None:
+    """Nothing to show."""
+
+
+def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
+    """A command with --json: data on standard output and nothing else there."""
+
+    def command(function: Callable[..., None]) -> click.Command:
+        @click.command(name)
+        @click.option("--json", "as_json", is_flag=True, help="Data as JSON on standard output.")
+        @wraps(function)
+        def run(**options: Any) -> None:
+            # Events are for machines: in a shell they come only when LOG_LEVEL asks for them.
+            logs.configure(load().log_level if "LOG_LEVEL" in os.environ else "CRITICAL")
+            function(**options)
+
+        return run
+
+    return command
+
+
+def performed(  # noqa: PLR0913 - what a run is, what does it, and three that few need
+    operation: str,
+    arguments: BaseModel,
+    verb: Callable[[Progress], Data],
+    check: Check = accepted,
+    shown: Show = unseen,
+    *,
+    scheduled: bool = False,
+) -> Data:
+    """One run with a bar on a terminal, remembered where there is a broker. What came of it is `shown`, also where it did not
+    come to its end, and `check` is told of it.
+
+    Whether it is `scheduled` nobody but whoever calls can know: a script may be a schedule's, or somebody's own.
+    """
+    given = arguments.model_dump(mode="json", exclude_unset=True)
+    run = new(str(uuid.uuid4()), operation, given, f"{at_shell()}{SCHEDULED if scheduled else ''}")
+
+    def checked(value: Data) -> None:
+        shown(value)
+        check(value)
+
+    try:
+        with console.progress() as bar, stoppable(bar) as told_bar:
+            return perform(Recording(load(), run, patience=0), lambda told: verb(both(told, told_bar)), checked)
+    except BackupSystemError as error:
+        if error.report is not None:
+            shown(error.report)
+        raise
+
+
+@contextmanager
+def looked_up(operation: str) -> Iterator[Progress]:
+    """A run that changes nothing: in the log, with a bar on a terminal, and remembered nowhere."""
+    with logs.run(str(uuid.uuid4()), operation), console.progress() as progress:
+        yield progress
+
+
+def checked(model: type[Arguments], **arguments: Any) -> Arguments:
+    """The arguments of a verb, checked by the same model as the task's; what was not given is left to its default."""
+    return validation.checked(model, {name: value for name, value in arguments.items() if value not in (None, ())})
+
+
+def confirm(question: str) -> None:
+    """Go on only after a yes. RefusedError after anything else, or when nobody is there to answer."""
+    try:
+        agreed = click.confirm(question, err=True)
+    except click.Abort:
+        click.echo(err=True)
+        raise RefusedError("Nobody answered, so nothing was changed: --yes goes on without asking.") from None
+    if not agreed:
+        raise RefusedError("Nothing was changed.")

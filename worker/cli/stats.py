@@ -1,0 +1,40 @@
+"""`stats`: the numbers."""
+
+from worker.backups.stats import stats
+from worker.cli.console import age, facts, notes, show, size
+from worker.cli.runner import Data, looked_up, verb
+from worker.config.settings import load
+
+
+@verb("stats")
+def command(as_json: bool) -> None:
+    """Show the numbers: backups, source, and what comes next."""
+    with looked_up("stats"):
+        result = stats(load())
+    show(result, as_json=as_json, view=told)
+
+
+def told(data: Data) -> None:
+    """The numbers, in words."""
+    source = data["source"]
+    rows = [
+        ("Backups", f"{data['count']} ({size(data['bytes'])}, compressed {data['compression_ratio'] or '-'} times)"),
+        ("To undo", f"{data['undos']['count']} ({size(data['undos']['bytes'])})"),
+        ("Newest", f"{data['newest']} ({age(data['last_good_age_seconds'])} old)" if data["newest"] else "none yet"),
+        ("Oldest", data["oldest"] or "none yet"),
+        ("Next daily", data["next_runs"]["daily"]),
+        ("Next by age", data["next_runs"]["interval"]),
+        ("Storage", f"{data['storage']['where']} ({size(data['storage']['free_bytes'])} free)"),
+    ]
+    if source["reachable"]:
+        keys = ", ".join(f"db{db}: {count:,}" for db, count in source["keys"].items()) or "none"
+        rows += [
+            ("Source", f"{source['server']} {source['version']} at {source['address']}, {source['role']}"),
+            ("Its keys", keys),
+            ("Its memory", size(source["used_memory"])),
+            ("Its last save", "ok" if source["last_save_ok"] else "failed"),
+        ]
+    else:
+        rows.append(("Source", source["error"]))
+    facts(rows)
+    notes(data["problems"] + data["warnings"])

@@ -1,0 +1,23 @@
+"""`verify`: is a backup whole?"""
+
+import click
+
+from worker.backups.verify import VerifyArguments, verify
+from worker.cli.console import notes, number, say, show, size
+from worker.cli.runner import Data, checked, performed, verb
+from worker.config.settings import load
+
+
+@verb("verify")
+@click.argument("name")
+def command(as_json: bool, name: str) -> None:
+    """Read the backup NAME to its end and compare it with its manifest."""
+    arguments = checked(VerifyArguments, name=name)
+    result = performed("verify", arguments, lambda progress: verify(load(), arguments, progress))
+    show(result, as_json=as_json, view=verified)
+
+
+def verified(data: Data) -> None:
+    """A backup that is whole."""
+    say(f"{data['name']} is whole: {number(data['keys'])} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
+    notes(data["warnings"])

@@ -1,0 +1,160 @@
+"""Every setting, read once from the environment, typed; a wrong one is named and its value never printed."""
+
+import os
+from datetime import time
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from worker.config.fields import (
+    Address,
+    Databases,
+    Folder,
+    LogLevel,
+    Password,
+    PasswordHash,
+    RedisTargets,
+    RedisURL,
+    Secret,
+    TimeOfDay,
+    TimeZone,
+    WatchedURL,
+)
+from worker.config.validation import first_fault
+from worker.errors import UsageError
+
+# What `make run` starts, on ports of its own: a second terminal needs no settings to talk to it.
+LOCAL_BROKER_PORT = 26390
+LOCAL_SOURCE_PORT = 26391
+
+FormatName = Literal["rdb", "json"]
+CompressionName = Literal["zstd", "gzip", "none"]
+EngineName = Literal["auto", "replication", "scan", "typed"]
+PaceName = Literal["auto", "full"]
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """`NAME_FILE` holds the path of a file with the value: how Docker and systemd hand over secrets."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's signature
+        path = os.environ.get(f"{field_name.upper()}_FILE", "")
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text().strip(), field_name, False
+        except (OSError, UnicodeDecodeError):
+            raise UsageError(f"{field_name.upper()}_FILE names a file that cannot be read: {path}") from None
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+class Settings(BaseSettings):
+    """The settings of one process; each field is the environment variable of the same name in capitals."""
+
+    model_config = SettingsConfigDict(
+        hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore", enable_decoding=False
+    )
+
+    redis_url: WatchedURL = f"redis://127.0.0.1:{LOCAL_SOURCE_PORT}/0"
+    redis_targets: RedisTargets = {}
+    celery_broker_url: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/0"
+    celery_result_backend: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/1"
+    backup_storage: Folder = "backups"
+    backup_engine: EngineName = "auto"
+    backup_format: FormatName = "rdb"
+    backup_compression: CompressionName | None = None
+    """None: what suits the format, zstd for rdb and gzip for json."""
+    backup_databases: Databases = None
+    backup_pace: PaceName = "auto"
+    """Key by key: `auto` is gentle beside live traffic, `full` is as fast as it can be."""
+    backup_keep: int = Field(default=7, ge=1, le=100_000)
+    backup_keep_manual: int = Field(default=7, ge=1, le=100_000)
+    """How many of those are kept that were made by hand, and of those of each token."""
+    backup_undo_days: int = Field(default=7, ge=0, le=3650)
+    """How long a restore can be undone; with 0 nothing is kept for that."""
+    backup_daily_at: TimeOfDay = time(3, 0)
+    backup_every_hours: float = Field(default=24, gt=0, le=24 * 365)
+    mirror_bind: Address | None = None
+    """The address where a mirror's target comes to fetch its data; None: where our own connection to it comes from."""
+    mirror_port: int = Field(default=0, ge=0, le=65535)
+    """The port for that, open only for that moment; 0: any free one."""
+    tz: TimeZone = "UTC"
+    log_level: LogLevel = "INFO"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, and behind it the files that NAME_FILE names."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+
+class WebSettings(Settings):
+    """What only the dashboard needs to know. There is no default for a secret, so none can be forgotten."""
+
+    session_secret: Secret
+    """Signs sessions; at least 32 characters."""
+    admin_password_hash: PasswordHash | None = None
+    """As werkzeug's generate_password_hash writes it; instead of the password."""
+    admin_password: Password | None = Field(default=None, validate_default=True)
+    port: int = Field(default=8000, ge=1, le=65535)
+    web_bind: str = "127.0.0.1"
+    """The address to listen on: 0.0.0.0 for every network of this machine."""
+    web_proxies: int = Field(default=0, ge=0, le=9)
+    """How many proxies stand before the dashboard and tell of the client in X-Forwarded-For and -Proto."""
+
+    @field_validator("admin_password")
+    @classmethod
+    def _is_there(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is None and others.data.get("admin_password_hash") is None:
+            raise ValueError("must be set, or ADMIN_PASSWORD_HASH in its place")
+        return value
+
+
+class Timing(BaseSettings):
+    """No setting for anybody: what takes a minute is seen in seconds by whoever sets this."""
+
+    model_config = SettingsConfigDict(env_prefix="REDIS_BACKUP_", frozen=True, extra="ignore")
+
+    lease_seconds: float = Field(default=60, gt=0, allow_inf_nan=False)
+    """How long a run that is not heard of is taken for alive, and keeps what it holds."""
+
+
+@cache
+def load_timing() -> Timing:
+    """The same for every process that shares a broker."""
+    return Timing()
+
+
+@cache
+def load() -> Settings:
+    """The settings of this process. UsageError names the first one that is wrong."""
+    return _read(Settings)
+
+
+@cache
+def load_web() -> WebSettings:
+    """The same for the dashboard, with what only it needs."""
+    return _read(WebSettings)
+
+
+Kind = TypeVar("Kind", bound=Settings)
+
+
+def _read(kind: type[Kind]) -> Kind:
+    try:
+        return kind()
+    except ValidationError as error:
+        name, _, what = first_fault(error).partition(": ")
+        raise UsageError(f"The setting {name.upper()} is wrong: {what}.") from None

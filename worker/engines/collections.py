@@ -1,0 +1,136 @@
+"""Values too big for one reply, read piece by piece; and the expiry of a hash's fields.
+
+Each function raises GoneError where the key has gone or changed its type, and redis errors. A value that is being
+changed meanwhile comes out as a mix of before and after: without DUMP no server offers better.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from worker.formats.entries import Value
+from worker.server.pipeline import GoneError, ask, ask_all, checked
+from worker.server.scanning import named
+from worker.server.wire import Wire, damaged
+
+STRING_BYTES = 64 << 20
+"""Of one piece of a string; a longer one is read in pieces."""
+ELEMENTS = 1000
+"""Of one piece of a collection."""
+
+_COUNT = b"%d" % ELEMENTS
+_SLICES = 100
+_NO_FIELD = -2
+
+Field = tuple[bytes, bytes, int | None]
+
+
+def strings(told: Any) -> list[bytes]:
+    """What is a list of nothing but strings, as it is; TypeError for anything else."""
+    if type(told) is not list or not set(map(type, told)) <= {bytes}:
+        raise TypeError("no list of strings")
+    return told
+
+
+def scores(flat: Any) -> list[tuple[bytes, float]]:
+    """Members and scores, which come one after the other."""
+    flat = strings(flat)
+    return list(zip(flat[::2], map(float, flat[1::2]), strict=True))
+
+
+def fields(flat: Any) -> list[Field]:
+    """Fields and values, which come one after the other."""
+    flat = strings(flat)
+    return [(name, value, None) for name, value in zip(flat[::2], flat[1::2], strict=True)]
+
+
+def add_expiry(wire: Wire, hashes: list[tuple[bytes, list[Field]]]) -> list[list[Field]]:
+    """The fields of each (key, fields), with their expiry; those that have gone meanwhile are left out."""
+    complete: list[list[Field]] = [[] for _ in hashes]
+    slices = [
+        (index, key, held[start : start + ELEMENTS])
+        for index, (key, held) in enumerate(hashes)
+        for start in range(0, len(held), ELEMENTS)
+    ]
+    for start in range(0, len(slices), _SLICES):
+        run = slices[start : start + _SLICES]
+        commands = [
+            (b"HPEXPIRETIME", key, b"FIELDS", b"%d" % len(held), *(name for name, _, _ in held)) for _, key, held in run
+        ]
+        for (index, _, held), reply in zip(run, ask_all(wire, commands), strict=True):
+            complete[index] += _expiring(held, reply)
+    return complete
+
+
+def _expiring(held: list[Field], reply: Any) -> list[Field]:
+    try:
+        times = checked(reply)
+    except GoneError:
+        return []
+    # The first 7.4 answers nil, and not a -2 for each field, when the key has gone.
+    if not times:
+        return []
+    if type(times) is not list or len(times) != len(held) or set(map(type, times)) != {int} or min(times) < _NO_FIELD:
+        raise damaged("HPEXPIRETIME")
+    told = zip(held, times, strict=True)
+    return [(name, value, at if at >= 0 else None) for (name, value, _), at in told if at != _NO_FIELD]
+
+
+def _string(wire: Wire, key: bytes) -> bytes:
+    found = bytearray()
+    while True:
+        start = len(found)
+        piece = ask(wire, b"GETRANGE", key, b"%d" % start, b"%d" % (start + STRING_BYTES - 1))
+        found += piece
+        if len(piece) < STRING_BYTES:
+            return bytes(found)
+
+
+def _list(wire: Wire, key: bytes) -> list[bytes]:
+    found: list[bytes] = []
+    while True:
+        start = len(found)
+        piece = ask(wire, b"LRANGE", key, b"%d" % start, b"%d" % (start + ELEMENTS - 1))
+        found += strings(piece)
+        if len(piece) < ELEMENTS:
+            return found
+
+
+def _set(wire: Wire, key: bytes) -> list[bytes]:
+    # A scan may repeat elements, here and below: keys of a dict stay single, and in order.
+    found: dict[bytes, None] = {}
+    for piece in _scan(wire, b"SSCAN", key):
+        found.update(dict.fromkeys(piece))
+    return list(found)
+
+
+def _zset(wire: Wire, key: bytes) -> list[tuple[bytes, float]]:
+    found: dict[bytes, float] = {}
+    for piece in _scan(wire, b"ZSCAN", key):
+        found.update(scores(piece))
+    return list(found.items())
+
+
+def _hash(wire: Wire, key: bytes) -> list[Field]:
+    found: dict[bytes, bytes] = {}
+    for piece in _scan(wire, b"HSCAN", key):
+        found.update(zip(piece[::2], piece[1::2], strict=True))
+    return [(name, value, None) for name, value in found.items()]
+
+
+def _scan(wire: Wire, command: bytes, key: bytes) -> Iterator[list[bytes]]:
+    cursor = b"0"
+    while True:
+        cursor, piece = named(ask(wire, command, key, cursor, b"COUNT", _COUNT))
+        yield piece
+        if cursor == b"0":
+            return
+
+
+READ: dict[str, Callable[[Wire, bytes], Value]] = {
+    "string": _string,
+    "list": _list,
+    "set": _set,
+    "zset": _zset,
+    "hash": _hash,
+}
+"""The reader of each type's big values; what it finds empty has gone."""

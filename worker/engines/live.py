@@ -1,0 +1,97 @@
+"""A backup's entries beside the live keys of the same names: read from the target, and judged."""
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from worker.formats.compare.values import Kind, Sides, expired, judged
+from worker.formats.entries import Entry, EntryStream
+from worker.server.dumps import BATCH_BYTES, Keys
+
+_MOST_UNASKED = 1000
+DIFFERING: frozenset[Kind] = frozenset(("differs", "expiry"))
+"""Kinds of keys that are live, and not what the backup holds."""
+
+
+class Judged(NamedTuple):
+    """One key of the backup, and the live key of that name."""
+
+    backup: Entry
+    live: Entry | None
+    """None also where it was not looked at: the backup's key has expired."""
+    kind: Kind
+    sides: Sides
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some entries of a backup beside what is alive of them; both lists are in the backup's order."""
+
+    alike: list[Entry]
+    """Identical to the byte: found by one comparison, and not worth an object each. Mostly these are nearly all."""
+    pairs: list[Judged]
+    """The others, among which some may be of the kind `identical` as well."""
+
+
+class Live:
+    """A server's present state, asked for entry by entry. `absent` are databases that it does not have.
+
+    `clock` tells what has expired, in milliseconds since the epoch: the server's own, where none is given.
+    """
+
+    def __init__(self, keys: Keys, absent: Collection[int] = (), clock: Callable[[], float] | None = None) -> None:
+        self._keys, self._absent, self._now = keys, absent, clock or keys.now
+        self._asked: list[Entry] = []
+        # What need not be asked for: of an absent database, and what has expired.
+        self._unasked: list[Entry] = []
+
+    def beside(self, stream: EntryStream) -> Iterator[Part]:
+        """Yield a stream's entries with what is alive of them, a part at a time; to be read to the end."""
+        for found in self._keys.read_ahead(self._questions(stream)):
+            entries, self._asked = self._asked[: len(found)], self._asked[len(found) :]
+            unasked, self._unasked = self._unasked, []
+            sides = Sides(stream.rdb_version, self._keys.rdb_version, self._now())
+            pairs = [_pair(entry, None, sides) for entry in unasked]
+            if entries == found:
+                yield Part(entries, pairs)
+                continue
+            both = list(zip(entries, found, strict=True))
+            pairs += [_pair(entry, live, sides) for entry, live in both if entry != live]
+            yield Part([entry for entry, live in both if entry == live], pairs)
+
+    def _questions(self, stream: EntryStream) -> Iterator[tuple[int, list[bytes]]]:
+        """What `read_ahead` takes; a part without keys lets those go on that need not be asked for, and what is large."""
+        for batch in stream.batches():
+            now = self._now()
+            for db, group in groupby(batch, attrgetter("db")):
+                for some in self._keys.cut(self._to_ask(db, list(group), now)):
+                    self._asked += some
+                    yield db, [entry.key for entry in some]
+            if len(self._unasked) > _MOST_UNASKED or _size(batch) > BATCH_BYTES:
+                yield 0, []
+        yield 0, []
+
+    def _to_ask(self, db: int, entries: list[Entry], now: float) -> list[Entry]:
+        if db in self._absent:
+            self._unasked += entries
+            return []
+        # Spelt out, for it is done for every key: a payload tells nothing of its own about when it expires.
+        lasting = [
+            one
+            for one in entries
+            if (one.payload is not None and ((at := one.expires_at) is None or at > now)) or not expired(one, now)
+        ]
+        if len(lasting) < len(entries):
+            self._unasked += [one for one in entries if expired(one, now)]
+        return lasting
+
+
+def _size(batch: list[Entry]) -> int:
+    """The bytes of its payloads; decoded values may be of any size."""
+    return sum([BATCH_BYTES if (payload := one.payload) is None else len(payload) for one in batch])
+
+
+def _pair(entry: Entry, live: Entry | None, sides: Sides) -> Judged:
+    return Judged(entry, live, judged(entry, live, sides), sides)

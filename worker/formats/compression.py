@@ -1,0 +1,136 @@
+"""zstd, gzip, none: a table by name. A stream that was cut, changed or prolonged is always an error."""
+
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from isal import igzip_lib, isal_zlib
+
+from worker.config.settings import CompressionName, FormatName
+from worker.errors import ArtifactError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
+
+ZSTD_LEVEL = 3
+GZIP_LEVEL = 2
+PIECE_BYTES = 32 * 1024
+"""What is handed on at once, however far a chunk expands: so little that a server is asked for the keys of one piece
+while the next is being read, and has not waited for it."""
+AHEAD_BYTES = 2 << 20
+"""A chunk larger than this is waited for: a huge value is not to be held while the next one is made."""
+
+_DAMAGED: Any = (zstd.ZstdError, igzip_lib.IsalError)
+_GZIP = 31
+"""zlib's window bits for a gzip header and trailer."""
+
+
+@dataclass(frozen=True)
+class Compression:
+    """One way to make chunks smaller and back."""
+
+    name: CompressionName
+    suffix: str
+    magic: bytes
+    compress: Callable[[Iterator[bytes]], Iterator[bytes]]
+    decompress: Callable[[Iterator[bytes]], Iterator[bytes]]
+
+
+def _zstd_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    parameter = zstd.CompressionParameter
+    options: dict[int, int] = {
+        parameter.compression_level: ZSTD_LEVEL,
+        parameter.checksum_flag: 1,
+        parameter.nb_workers: 2,
+    }
+    compressor = zstd.ZstdCompressor(options=options)
+    for chunk in chunks:
+        if smaller := compressor.compress(chunk):
+            yield smaller
+    yield compressor.flush()
+
+
+def _gzip_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """On a thread of its own, while the next chunk is made: it needs no lock of Python's, and one core is full without it."""
+    compressor = isal_zlib.compressobj(GZIP_LEVEL, wbits=_GZIP)
+    # Whatever ends this generator waits for the chunk at hand, and no thread is left.
+    with ThreadPoolExecutor(1, "compression") as thread:
+        before = thread.submit(bytes)
+        for chunk in chunks:
+            if smaller := before.result():
+                yield smaller
+            before = thread.submit(compressor.compress, chunk)
+            if len(chunk) > AHEAD_BYTES:
+                before.result()
+        yield before.result()
+        yield compressor.flush()
+
+
+def _zstd_decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield from _members("zstd", zstd.ZstdDecompressor, _zstd_pieces, chunks)
+
+
+def _gzip_decompress(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield from _members("gzip", lambda: isal_zlib.decompressobj(wbits=_GZIP), _gzip_pieces, chunks)
+
+
+def _zstd_pieces(decompressor: Any, chunk: bytes) -> Iterator[bytes]:
+    piece = decompressor.decompress(chunk, PIECE_BYTES)
+    while piece or not (decompressor.eof or decompressor.needs_input):
+        yield piece
+        piece = b"" if decompressor.eof or decompressor.needs_input else decompressor.decompress(b"", PIECE_BYTES)
+
+
+def _gzip_pieces(decompressor: Any, chunk: bytes) -> Iterator[bytes]:
+    while piece := decompressor.decompress(chunk, PIECE_BYTES):
+        yield piece
+        chunk = decompressor.unconsumed_tail
+
+
+def _members(
+    name: str, new: Callable[[], Any], pieces: Callable[[Any, bytes], Iterator[bytes]], chunks: Iterator[bytes]
+) -> Iterator[bytes]:
+    """Yield what the members (frames) hold, one after the other: both formats may be concatenated."""
+    decompressor, begun = new(), False
+    try:
+        for chunk in chunks:
+            rest = chunk
+            while rest:
+                begun = True
+                yield from pieces(decompressor, rest)
+                rest = decompressor.unused_data if decompressor.eof else b""
+                if decompressor.eof:
+                    decompressor, begun = new(), False
+            # An empty piece for each chunk: whoever meters what passes hears of it.
+            yield b""
+    except _DAMAGED as error:
+        raise ArtifactError(
+            f"The {name} data is damaged: it was changed, or something follows its end ({error})."
+        ) from None
+    if begun:
+        raise ArtifactError(f"The {name} data is cut short.")
+
+
+def _unchanged(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    yield from chunks
+
+
+COMPRESSIONS: dict[CompressionName, Compression] = {
+    "zstd": Compression("zstd", ".zst", b"\x28\xb5\x2f\xfd", _zstd_compress, _zstd_decompress),
+    "gzip": Compression("gzip", ".gz", b"\x1f\x8b", _gzip_compress, _gzip_decompress),
+    "none": Compression("none", "", b"", _unchanged, _unchanged),
+}
+
+DEFAULT_COMPRESSION: dict[FormatName, CompressionName] = {"rdb": "zstd", "json": "gzip"}
+"""What suits a format: the best for machines, and what every person's tools open."""
+
+
+def detect(head: bytes) -> Compression:
+    """The compression whose magic number the first bytes are; `none` where they are no one's."""
+    return next(
+        (each for each in COMPRESSIONS.values() if each.magic and head.startswith(each.magic)), COMPRESSIONS["none"]
+    )

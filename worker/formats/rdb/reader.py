@@ -1,0 +1,303 @@
+"""The server's own file, read: an RDB dump, walked in windows.
+
+Source of the format: rdb.c of Redis 2.6 to 8 and of Valkey 9.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from struct import Struct
+from struct import error as StructError  # noqa: N812 - read beside IndexError
+
+from worker.errors import FormatError
+from worker.formats.entries import Entry, Used
+from worker.formats.rdb.skipping import (
+    FLAT,
+    LENGTH,
+    MODULE,
+    STRING,
+    Shape,
+    Skipper,
+    after_flat,
+    after_plain,
+    after_string,
+    shape_of,
+)
+from worker.formats.rdb.strings import read_length, read_string
+from worker.formats.rdb.values import TYPE_OF, kind_at
+from worker.formats.rdb.vectors import MODULE_2
+from worker.formats.rdb.versions import FIRST_VALKEY_VERSION, FIRST_VERSION_WITH_CHECKSUM
+from worker.formats.rdb.window import CHECKSUM_BYTES, Window
+
+SLOT_INFO, FUNCTION, FUNCTION_PRE_GA, MODULE_AUX, IDLE, FREQ, AUX, RESIZE_DB, EXPIRE_MS, EXPIRE_S, SELECT_DB, END = (
+    range(244, 256)
+)
+# Below them: 243 is Valkey's; 242 and 243 of Redis 8.6 and newer are not known here.
+SLOT_IMPORT = 243
+FIRST_OPCODE = 242
+
+_HEADER = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
+HEADER_BYTES = 9
+_MOST_FACTS = 100
+_LONGEST_IDLE = 2**31 - 1
+_u32 = Struct("<I").unpack_from
+read_expiry = Struct("<q").unpack_from
+# A NamedTuple's own constructor takes twice as long.
+_new = tuple.__new__
+_TYPE_BYTE = [bytes([code]) for code in range(256)]
+# What follows an opcode that is passed over.
+_PASSED_OVER: dict[int, Shape] = {
+    SLOT_INFO: (LENGTH, LENGTH, LENGTH),
+    MODULE_AUX: (LENGTH, LENGTH, LENGTH, MODULE),
+    RESIZE_DB: (LENGTH, LENGTH),
+}
+_PASSED_OVER_IN_VALKEY = _PASSED_OVER | {SLOT_IMPORT: (STRING, (LENGTH, LENGTH))}
+NO_LENGTH = "a length or a string begins with a byte that none can begin with"
+# Types whose value is one string: most keys of most servers, so the walk below spells their skipping out.
+ONE_STRING = frozenset((0, 9, 10, 11, 12, 13, 16, 17, 20))
+
+
+@dataclass(slots=True)
+class OpenValue:
+    """A value that began in this window and goes on in the next."""
+
+    code: int
+    kind: str
+    key: bytes
+    start: int
+    reached: int
+    skipper: Skipper | None
+    held: BytesIO = field(default_factory=BytesIO)
+    """What there is of the payload, where it was asked for; what this has become at the end is not copied once more."""
+
+
+class Reader:
+    """Walks an RDB file at flat memory; the one thing held whole is a value that was asked for.
+
+    `values` says whether entries carry their payload; without, even a value of many gigabytes is passed over unheld.
+    Of a `part`, which lacks some keys at the beginning, the end is not checked.
+    """
+
+    def __init__(self, chunks: Iterator[bytes], *, values: bool, part: bool = False) -> None:
+        self.rdb_version: int | None = None
+        self.libraries: list[bytes] = []
+        self.facts: dict[str, str] = {}
+        """The AUX fields, such as `redis-ver` and `repl-offset`."""
+        self.unreadable: str | None = None
+        """Without `values`: what ended the walk early, while the bytes went on to be checked to their end."""
+        self.modules = False
+        """Whether a module has put something beside the keys, without which no server loads the file."""
+        self.begins_at = 0
+        """Behind which byte the entries of the last batch lie: `artifact.resumed` begins there."""
+        self._window, self._values, self._part = Window(chunks), values, part
+        self._read_to = 0
+        self._db = 0
+        self._expires_at: int | None = None
+        self._used: Used | None = None
+        self._open: OpenValue | None = None
+        self._ended = False
+
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield the entries of each window. FormatError says what is wrong, and at which byte."""
+        window = self._window
+        while len(window.data) < HEADER_BYTES:
+            window.refill()
+        self._read_header()
+        while not self._ended:
+            self.begins_at = self._read_to
+            yield self._walk()
+            if self.unreadable:
+                break
+            if not self._ended:
+                self._refill()
+        if self.unreadable and self._values:
+            window.fail(self.unreadable, "This RDB file cannot be read to its end")
+        if self._part:
+            return
+        checksum = CHECKSUM_BYTES if (self.rdb_version or 0) >= FIRST_VERSION_WITH_CHECKSUM else 0
+        for _ in window.drain(END) if self.unreadable else window.end(checksum):
+            yield []
+
+    def _read_header(self) -> None:
+        match = _HEADER.match(self._window.data)
+        if match is None:
+            raise FormatError("This is no RDB file: it does not begin with REDIS or VALKEY and a version.")
+        self.rdb_version = int(match[1] or match[2])
+        self._window.pos = HEADER_BYTES
+
+    def _refill(self) -> None:
+        dropped = self._window.refill()
+        if self._open:
+            self._open.start = 0
+            self._open.reached -= dropped
+
+    def _walk(self) -> list[Entry]:
+        """Every whole record of the window."""
+        batch: list[Entry] = []
+        whole = self._window.pos
+        if self._open:
+            whole = self._resume(self._open, batch)
+        if not self._open:
+            whole = self._read_records(batch, whole)
+        if batch:
+            self._read_to = self._window.offset + whole
+        return batch
+
+    def _read_records(self, batch: list[Entry], pos: int) -> int:
+        """Every record that begins at `pos` or behind it; where the last key ended.
+
+        Spelt out in one loop on local names, for a call or an attribute for each key would double the time.
+        """
+        window, values, add = self._window, self._values, batch.append
+        data, size, db = window.data, len(window.data), self._db
+        expires_at, used = self._expires_at, self._used
+        # Where the record begins that is being read, and where the last key ended.
+        begin = whole = pos
+        try:
+            while True:
+                begin = pos
+                code = data[pos]
+                if code == EXPIRE_MS and pos + 9 <= size:
+                    expires_at = read_expiry(data, pos + 1)[0]
+                    pos += 9
+                    continue
+                if code >= FIRST_OPCODE:
+                    window.pos, self._expires_at = pos, expires_at
+                    begin = pos = self._opcode(code, pos + 1)
+                    db, expires_at, used = self._db, self._expires_at, self._used
+                    if self._ended or self.unreadable:
+                        break
+                    continue
+                length = data[pos + 1]
+                start = pos + 2 + length
+                key = data[pos + 2 : start]
+                if length >= 0x40:
+                    key, start = read_string(data, pos + 1)
+                if code in ONE_STRING:
+                    length = data[start]
+                    pos = start + 1 + length if length < 0x40 else after_string(data, start)
+                    if pos > size:
+                        self._hold(OpenValue(code, TYPE_OF[code], key, start, pos, None))
+                        begin = window.pos
+                        break
+                else:
+                    window.pos = pos
+                    pos = self._after(code, key, start)
+                    if self._open or self.unreadable:
+                        begin = window.pos
+                        break
+                payload = _TYPE_BYTE[code] + data[start:pos] if values else None
+                kind = TYPE_OF[code] if code != MODULE_2 else kind_at(data, start, code)
+                add(_new(Entry, (db, key, expires_at, kind, payload, None, used)))
+                whole = pos
+                expires_at = used = self._used = None
+        except (IndexError, StructError):
+            pass
+        except FormatError:
+            window.pos = begin
+            window.fail(NO_LENGTH)
+        window.pos, self._expires_at = begin, expires_at
+        return whole
+
+    def _after(self, code: int, key: bytes, start: int) -> int:
+        """Where the value that begins at `start` ends; it is held open when that is not in this window."""
+        size = len(self._window.data)
+        if start > size:
+            raise IndexError
+        shape = shape_of(code, self.rdb_version or 0)
+        if shape is None:
+            self._unknown(code, key)
+            return start
+        data = self._window.data
+        try:
+            reached = after_flat(data, start, code) if code in FLAT else after_plain(data, start, shape)
+            if reached <= size:
+                return reached
+        except IndexError:
+            # It goes on beyond this window, which only a Skipper remembers.
+            pass
+        skipper = Skipper(shape)
+        reached, whole = skipper.skip(self._window.data, start)
+        if not whole or reached > size:
+            self._hold(OpenValue(code, kind_at(data, start, code), key, start, reached, skipper))
+        return reached
+
+    def _hold(self, value: OpenValue) -> None:
+        self._open = value
+        self._window.pos = min(value.reached, len(self._window.data))
+        self._keep(value, self._window.pos)
+
+    def _keep(self, value: OpenValue, end: int) -> None:
+        if self._values:
+            if not value.held.tell():
+                value.held.write(_TYPE_BYTE[value.code])
+            value.held.write(memoryview(self._window.data)[value.start : end])
+
+    def _resume(self, value: OpenValue, batch: list[Entry]) -> int:
+        """Go on with a value that was held open; it stays so when this window does not end it either."""
+        whole = value.reached <= len(self._window.data)
+        if whole and value.skipper:
+            value.reached, whole = value.skipper.skip(self._window.data, value.reached)
+        if not whole or value.reached > len(self._window.data):
+            self._hold(value)
+            return self._window.pos
+        self._keep(value, value.reached)
+        payload = value.held.getvalue() or None
+        batch.append(Entry(self._db, value.key, self._expires_at, value.kind, payload, None, self._used))
+        self._open = self._expires_at = self._used = None
+        return value.reached
+
+    def _unknown(self, code: int, key: bytes) -> None:
+        shown = key[:64].decode("utf-8", "backslashreplace")
+        self.unreadable = (
+            f"the key {shown!r} of database {self._db} has the RDB type {code}, which this program does not know"
+        )
+
+    def _opcode(self, code: int, pos: int) -> int:
+        """What stands between keys. IndexError or StructError, and nothing changed, where it is cut."""
+        data = self._window.data
+        if code == EXPIRE_MS:
+            self._expires_at = read_expiry(data, pos)[0]
+            return pos + 8
+        if code == EXPIRE_S:
+            self._expires_at = _u32(data, pos)[0] * 1000
+            return pos + 4
+        if code == SELECT_DB:
+            self._db, pos = read_length(data, pos)
+            return pos
+        if code in (FREQ, IDLE):
+            self._used, pos = _read_used(code, data, pos)
+            return pos
+        if code == END:
+            self._ended = True
+            return pos
+        if code == AUX:
+            name, pos = read_string(data, pos)
+            value, pos = read_string(data, pos)
+            if len(self.facts) < _MOST_FACTS:
+                self.facts[name.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+            return pos
+        if code == FUNCTION:
+            library, pos = read_string(data, pos)
+            self.libraries.append(library)
+            return pos
+        return self._pass_over(code, pos)
+
+    def _pass_over(self, code: int, pos: int) -> int:
+        known = _PASSED_OVER_IN_VALKEY if (self.rdb_version or 0) >= FIRST_VALKEY_VERSION else _PASSED_OVER
+        if code not in known:
+            self.unreadable = f"it has a part of kind {code}, which this program does not know"
+            return pos
+        pos, whole = Skipper(known[code]).skip(self._window.data, pos)
+        if not whole or pos > len(self._window.data):
+            raise IndexError
+        self.modules = self.modules or code == MODULE_AUX
+        return pos
+
+
+def _read_used(code: int, data: bytes, pos: int) -> tuple[Used, int]:
+    if code == FREQ:
+        return Used("FREQ", data[pos]), pos + 1
+    seconds, pos = read_length(data, pos)
+    return Used("IDLETIME", min(seconds, _LONGEST_IDLE)), pos

@@ -1,0 +1,206 @@
+"""Where a value ends, without decoding it: every length in an RDB file is prefixed.
+
+Source of the layouts: rdb.c and t_stream.c of Redis 2.6 to 8 and of Valkey 9.
+"""
+
+from worker.errors import FormatError
+from worker.formats.rdb.strings import read_length
+from worker.formats.rdb.versions import FIRST_VALKEY_VERSION
+
+# A shape is a tuple of steps; a tuple within it repeats as often as the length before it says.
+STRING, LENGTH, BYTES_4, BYTES_8, BYTES_16, ASCII_DOUBLE, MODULE = range(7)
+Shape = tuple["int | Shape", ...]
+
+
+def _stream(code: int) -> Shape:
+    """A stream: nodes, its length and ids, groups with their pending entries, and what later versions have added."""
+    consumer: Shape = (STRING, BYTES_8, *([BYTES_8] if code >= 21 else []), (BYTES_16,))
+    group: Shape = (STRING, LENGTH, LENGTH, *([LENGTH] if code >= 19 else []), (BYTES_16, BYTES_8, LENGTH), consumer)
+    ownerless: Shape = ((BYTES_16,),) if code >= 27 else ()
+    producers: Shape = (LENGTH, LENGTH, (STRING, (STRING, LENGTH, LENGTH)), LENGTH, LENGTH) if code >= 26 else ()
+    ids = (LENGTH,) * (8 if code >= 19 else 3)
+    return ((STRING, STRING), *ids, (*group, *ownerless), *producers)
+
+
+_SHAPES: dict[int, Shape] = {
+    **dict.fromkeys((0, 9, 10, 11, 12, 13, 16, 17, 20, 23), (STRING,)),
+    **dict.fromkeys((1, 2, 14), ((STRING,),)),
+    3: ((STRING, ASCII_DOUBLE),),
+    4: ((STRING, STRING),),
+    5: ((STRING, BYTES_8),),
+    7: (LENGTH, MODULE),
+    **{code: _stream(code) for code in (15, 19, 21, 26, 27)},
+    18: ((LENGTH, STRING),),
+    22: ((LENGTH, STRING, STRING),),
+    24: (BYTES_8, (LENGTH, STRING, STRING)),
+    25: (BYTES_8, STRING),
+}
+_VALKEY_SHAPES: dict[int, Shape] = _SHAPES | {22: ((STRING, STRING, BYTES_8),)}
+
+
+def shape_of(code: int, rdb_version: int) -> Shape | None:
+    """The layout of RDB type `code` in a file of that version, None where this program does not know it."""
+    return (_VALKEY_SHAPES if rdb_version >= FIRST_VALKEY_VERSION else _SHAPES).get(code)
+
+
+# Types that are a length and that many strings, all of them: how many to an element, and the bytes before each. The
+# container of a quicklist node is a length of one byte, for it is 1 or 2.
+FLAT = {1: (1, 0), 2: (1, 0), 4: (2, 0), 14: (1, 0), 18: (1, 1)}
+_FIXED = {BYTES_4: 4, BYTES_8: 8, BYTES_16: 16}
+_ENCODED_INT = {0xC0: 2, 0xC1: 3, 0xC2: 5}
+# Module values name the kind of each piece that follows (rdb.h, RDB_MODULE_OPCODE_*).
+_MODULE_END = 0
+_MODULE_STEPS = {1: LENGTH, 2: LENGTH, 3: BYTES_4, 4: BYTES_8, 5: STRING}
+
+
+def after_string(data: bytes, pos: int) -> int:
+    """Where the string at `pos` ends, perhaps beyond `data`. IndexError where its length is cut."""
+    first = data[pos]
+    if first < 0x40:
+        return pos + 1 + first
+    if first < 0x80:
+        return pos + 2 + ((first & 0x3F) << 8 | data[pos + 1])
+    if first in _ENCODED_INT:
+        return pos + _ENCODED_INT[first]
+    if first == 0xC3:
+        return _after_compressed(data, pos + 1)
+    length, start = read_length(data, pos)
+    return start + length
+
+
+def _after_compressed(data: bytes, pos: int) -> int:
+    """Two lengths, how long it is and was, and so many bytes as the first says; nearly always both are of two bytes at most."""
+    first = data[pos]
+    if first < 0x40:
+        size, pos = first, pos + 1
+    elif first < 0x80:
+        size, pos = (first & 0x3F) << 8 | data[pos + 1], pos + 2
+    else:
+        size, pos = read_length(data, pos)
+    first = data[pos]
+    return size + (pos + 1 + (first >= 0x40) if first < 0x80 else read_length(data, pos)[1])
+
+
+def after_flat(data: bytes, pos: int, code: int) -> int:
+    """Where a value of one of the FLAT types ends, in a plain loop: a Skipper's steps cost ten times as much.
+
+    IndexError where `data` is too short to tell.
+    """
+    strings, before = FLAT[code]
+    count, pos = read_length(data, pos)
+    for _ in range(count * strings):
+        pos += before
+        first = data[pos]
+        pos = pos + 1 + first if first < 0x40 else after_string(data, pos)
+    return pos
+
+
+def after_plain(data: bytes, pos: int, shape: Shape) -> int:
+    """Where a value of that shape ends, perhaps beyond `data`: a Skipper that forgets how far it came is much quicker.
+
+    IndexError where `data` is too short to tell, and for what only a Skipper knows.
+    """
+    for step in shape:
+        if step == STRING:
+            first = data[pos]
+            pos = pos + 1 + first if first < 0x40 else after_string(data, pos)
+        elif step == LENGTH:
+            first = data[pos]
+            pos = pos + 1 + (first >= 0x40) if first < 0x80 else read_length(data, pos)[1]
+        elif isinstance(step, tuple):
+            count, pos = read_length(data, pos)
+            for _ in range(count):
+                # Else a count that is absurd would be gone through to its end, far behind that of the data.
+                if pos > len(data):
+                    raise IndexError
+                pos = after_plain(data, pos, step)
+        elif step == MODULE:
+            raise IndexError
+        else:
+            pos = _after(step, data, pos)
+    return pos
+
+
+class _Frame:
+    """A shape that is being gone through: its next step, and how many more times it comes."""
+
+    __slots__ = ("index", "left", "shape")
+
+    def __init__(self, shape: Shape, times: int) -> None:
+        self.shape, self.index, self.left = shape, 0, times
+
+
+class Skipper:
+    """Moves past one value of a known shape, over as many windows as it takes, keeping nothing."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._frames = [_Frame(shape, 1)]
+
+    def skip(self, data: bytes, pos: int) -> tuple[int, bool]:
+        """Go on at `pos`: where it came to, and whether the value ends there.
+
+        A position beyond the data means that so many bytes of what comes next belong to this value.
+        FormatError where the bytes cannot be such a value.
+        """
+        frames = self._frames
+        while frames:
+            pos, cut = self._go_on(frames[-1], data, pos)
+            if cut:
+                return pos, False
+        return pos, True
+
+    def _go_on(self, frame: _Frame, data: bytes, pos: int) -> tuple[int, bool]:
+        """Every step of a frame until one opens another: where it came to, and whether the data ended before it.
+
+        In one loop on local names: a collection of millions comes by here step by step. The frame moves on only once
+        all that a step reads was there.
+        """
+        size, shape, index = len(data), frame.shape, frame.index
+        steps = len(shape)
+        try:
+            while pos <= size:
+                if index == steps:
+                    index = 0
+                    frame.left -= 1
+                    if not frame.left:
+                        self._frames.pop()
+                        return pos, False
+                step = shape[index]
+                if step == STRING:
+                    first = data[pos]
+                    pos = pos + 1 + first if first < 0x40 else after_string(data, pos)
+                elif isinstance(step, tuple):
+                    count, pos = read_length(data, pos)
+                    if count:
+                        self._frames.append(_Frame(step, count))
+                        index += 1
+                        return pos, False
+                elif step == MODULE:
+                    kind, after = read_length(data, pos)
+                    pos = after if kind == _MODULE_END else _after(_module_step(kind), data, after)
+                    index -= kind != _MODULE_END
+                else:
+                    pos = _after(step, data, pos)
+                index += 1
+        except IndexError:
+            pass
+        finally:
+            frame.index = index
+        return pos, True
+
+
+def _after(step: int, data: bytes, pos: int) -> int:
+    if step == STRING:
+        return after_string(data, pos)
+    if step == LENGTH:
+        return read_length(data, pos)[1]
+    if step == ASCII_DOUBLE:
+        # 253 to 255 stand for not-a-number and the infinities, and no text follows.
+        return pos + 1 + (data[pos] if data[pos] < 253 else 0)
+    return pos + _FIXED[step]
+
+
+def _module_step(kind: int) -> int:
+    if kind not in _MODULE_STEPS:
+        raise FormatError(f"A module's value cannot hold a piece of kind {kind}.")
+    return _MODULE_STEPS[kind]

@@ -1,0 +1,123 @@
+"""A value beyond its encoding: what a server takes for granted of one that it wrote itself, and ends itself without.
+
+Redis looks at a payload's bytes (rdb.c, with `sanitize-dump-payload no` at hardly more than its lengths), and asserts the
+rest much later, when somebody uses the key: t_set.c, t_zset.c, t_hash.c, intset.c, t_stream.c.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+from math import inf, isnan
+from typing import Any
+
+from worker.errors import FormatError
+from worker.formats.entries import Entry, Opaque, Stream, Value
+from worker.formats.rdb.payload import FOOTER_BYTES, are_intact, version_of
+from worker.formats.rdb.reader import OpenValue, Reader
+from worker.formats.rdb.strings import LZF
+from worker.formats.rdb.values import STRING, TYPE_OF, decode, view
+from worker.formats.rdb.vectors import is_vector_set, read_vector_set
+
+_STRING = bytes([STRING])
+_INTSET = 11
+_BY_EXPIRY = frozenset((23, 25))
+"""Hashes as a listpack that is ordered by when the fields expire."""
+
+
+def examine(entry: Entry, rdb_version: int | None) -> bool:
+    """Whether the entry is a key at all: a server that loads an empty collection leaves it out.
+
+    FormatError where no server is to be given it. A value that a portable document spells out is built by commands, and
+    so can do no harm.
+    """
+    if entry.payload is not None:
+        return check(entry.payload, rdb_version or 0)
+    if isinstance(entry.value, Opaque):
+        return _check_dump(entry.value.dump)
+    return not _is_empty(entry.value)
+
+
+def check(payload: bytes, rdb_version: int) -> bool:
+    """The same of a payload: its RDB type byte and its RDB value. FormatError where no server would have written it."""
+    if payload[:1] == _STRING:
+        # Perhaps hundreds of megabytes, of which no copy is to be made.
+        view(payload)
+        return True
+    value = read_vector_set(payload) if is_vector_set(payload) else decode(payload, rdb_version)
+    if not isinstance(value, Opaque):
+        _check_value(payload[0], value)
+    return not _is_empty(value)
+
+
+def _check_dump(dump: bytes) -> bool:
+    if len(dump) <= FOOTER_BYTES or not are_intact(dump):
+        raise FormatError("The payload is not what its own checksum says.")
+    return check(dump[:-FOOTER_BYTES], version_of(dump))
+
+
+def _is_empty(value: Value | None) -> bool:
+    return isinstance(value, list) and not value
+
+
+class Examiner(Reader):
+    """A Reader with values, less strings that are too long for a window: as they are, nothing can be wrong with them.
+
+    So a file that was made to fill the memory with one string does not.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        super().__init__(chunks, values=True)
+        self._unheld: OpenValue | None = None
+
+    def _hold(self, value: OpenValue) -> None:
+        if value is not self._open and value.code == STRING and self._window.data[value.start] != LZF:
+            self._unheld = value
+        super()._hold(value)
+
+    def _keep(self, value: OpenValue, end: int) -> None:
+        if value is not self._unheld:
+            super()._keep(value, end)
+
+
+def _check_value(code: int, value: Any) -> None:
+    kind = TYPE_OF[code]
+    if isinstance(value, Stream):
+        _check_stream(value)
+    elif kind == "set":
+        _check_unique("set", value)
+        if code == _INTSET and any(int(one) >= int(other) for one, other in pairwise(value)):
+            raise FormatError("A set of integers is out of order.")
+    elif kind == "zset":
+        _check_unique("sorted set", [member for member, _ in value])
+        if any(isnan(score) for _, score in value):
+            raise FormatError("A sorted set has a score that is no number.")
+    elif kind == "hash":
+        _check_unique("hash", [field for field, *_ in value])
+        if code in _BY_EXPIRY:
+            _check_expiry([inf if at is None else at for _, _, at in value])
+
+
+def _check_unique(kind: str, names: list[bytes]) -> None:
+    if len(set(names)) != len(names):
+        raise FormatError(f"A {kind} holds something twice.")
+
+
+def _check_expiry(moments: list[float]) -> None:
+    """Those that expire come first, the soonest before the others."""
+    if any(one > other for one, other in pairwise(moments)):
+        raise FormatError("The fields of a hash are not in the order of their expiry.")
+
+
+def _check_stream(stream: Stream) -> None:
+    ids = [_id(one) for one, _ in stream.entries]
+    if any(one >= other for one, other in pairwise(ids)):
+        raise FormatError("The entries of a stream are out of order.")
+    if ids and ids[-1] > _id(stream.last_id):
+        raise FormatError("A stream has an entry behind its last id.")
+    _check_unique("stream", [group.name for group in stream.groups])
+    for group in stream.groups:
+        _check_unique("consumer group", [consumer.name for consumer in group.consumers])
+
+
+def _id(text: str) -> tuple[int, int]:
+    milliseconds, _, sequence = text.partition("-")
+    return int(milliseconds), int(sequence)

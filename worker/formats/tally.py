@@ -1,0 +1,54 @@
+"""Counts keys as they pass: how many in all, by database and type, and how many expire."""
+
+from collections import Counter
+from collections.abc import Iterator
+from operator import attrgetter
+
+from worker.formats.entries import Entry, EntryStream, Passing
+
+_DB_AND_TYPE = attrgetter("db", "type")
+_EXPIRES_AT = attrgetter("expires_at")
+
+
+class Tally:
+    """The numbers of a manifest, growing while entries go by."""
+
+    def __init__(self) -> None:
+        self.keys = 0
+        self.expiring = 0
+        self._counts: Counter[tuple[int, str]] = Counter()
+
+    def add(self, batch: list[Entry]) -> None:
+        """Count a batch."""
+        self.keys += len(batch)
+        # No Python code runs for a single key here: it is done for every one of millions.
+        self._counts.update(map(_DB_AND_TYPE, batch))
+        self.expiring += len(batch) - list(map(_EXPIRES_AT, batch)).count(None)
+
+    def count(self, db: int, kind: str, number: int) -> None:
+        """Count so many keys of one type."""
+        self.keys += number
+        self._counts[db, kind] += number
+
+    @property
+    def by_db(self) -> dict[int, dict[str, int]]:
+        """Keys by database and type."""
+        found: dict[int, dict[str, int]] = {}
+        for (db, kind), number in sorted(self._counts.items()):
+            found.setdefault(db, {})[kind] = number
+        return found
+
+
+class Counted(Passing):
+    """An EntryStream that is counted while somebody else reads it; limited to some databases where that is asked."""
+
+    def __init__(self, stream: EntryStream, tally: Tally, databases: frozenset[int] | None = None) -> None:
+        super().__init__(stream)
+        self._tally, self._databases = tally, databases
+
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield what the stream yields, less other databases' keys."""
+        for batch in self._stream.batches():
+            kept = batch if self._databases is None else [entry for entry in batch if entry.db in self._databases]
+            self._tally.add(kept)
+            yield kept

@@ -1,0 +1,276 @@
+"""All manifests in one storage: add, get, list, remove."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from worker.config.settings import Settings
+from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
+from worker.progress import Proof, undisputed
+from worker.repository import notes
+from worker.repository.manifest import (
+    DAMAGED_SUFFIXES,
+    INDEX_SUFFIX,
+    MANIFEST_SUFFIX,
+    NAME,
+    Manifest,
+    Scope,
+    from_json,
+    to_json,
+)
+from worker.repository.notes import NOTES_SUFFIX, Notes
+from worker.server.endpoint import SOURCE, Endpoint
+from worker.storage.draft import Draft
+from worker.storage.local import Folder, StoredFile
+
+log = structlog.get_logger()
+
+LATEST = "latest"
+_REMEMBERED, _REMEMBERED_BYTES = 4096, 16 << 10
+"""How many manifests a process keeps in mind, and the largest of them."""
+_SETTLED_NS = 2 * 10**9
+"""As long as that after a change the next one might bear the same time."""
+ANY = Scope(None, None)
+_BESIDE = (INDEX_SUFFIX, NOTES_SUFFIX, *(MANIFEST_SUFFIX + suffix for suffix in DAMAGED_SUFFIXES))
+"""What lies beside a backup, and goes with it."""
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A backup whose manifest is not what was written: nobody can tell what it is, so nobody deletes it by a rule."""
+
+    name: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is in storage, newest first: the backups, and apart from them those of kind `undo`, those that lack keys (`partial`,
+    `part`), and whatever is dated in the future.
+    """
+
+    backups: list[Manifest]
+    problems: list[str]
+    """What is wrong with the rest, in sentences."""
+    undos: list[Manifest] = field(default_factory=list)
+    partials: list[Manifest] = field(default_factory=list)
+    ahead: list[Manifest] = field(default_factory=list)
+    """Backups, partial ones too, that are dated in the future: they count for nothing."""
+    damaged: list[Damaged] = field(default_factory=list)
+    """Those among the problems whose manifest can be made anew."""
+    warnings: list[str] = field(default_factory=list)
+    """What is to be known of backups that are good, in sentences."""
+
+    @property
+    def listed(self) -> list[Manifest]:
+        """The backups, those that count for nothing among them."""
+        return sorted(self.backups + self.partials + self.ahead, key=_age, reverse=True)
+
+
+def commit(storage: Folder, draft: Draft, manifest: Manifest, event: str, prove: Proof = undisputed) -> dict[str, Any]:
+    """How every new backup ends: its artifact is shown, then its manifest written, and that is logged. It as a dict."""
+    draft.publish(prove)
+    add(storage, manifest, prove)
+    about = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
+    log.info(event, name=manifest.name, **about)
+    return manifest.model_dump(mode="json")
+
+
+def add(storage: Folder, manifest: Manifest, prove: Proof = undisputed) -> None:
+    """Write the manifest beside its artifact: now the backup exists."""
+    storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), prove=prove)
+
+
+def note(storage: Folder, name: str, **known: Any) -> None:
+    """Write beside the backup what has become known of it, and keep the rest of its notes. NotFoundError where it is gone."""
+    file = name + NOTES_SUFFIX
+    with _named(storage, name), storage.locked(name + MANIFEST_SUFFIX):
+        before = _notes(storage, name)
+        after = Notes.model_validate((before or Notes(name=name)).model_dump() | known)
+        storage.put(file, notes.to_json(after), replace=before is not None)
+
+
+def try_to_note(storage: Folder, name: str, **known: Any) -> list[str]:
+    """The same for what is only good to know: why it could not be noted, in a sentence, where storage takes nothing."""
+    try:
+        note(storage, name, **known)
+    except StorageError as error:
+        return [f"That could not be noted beside {name}. {error}"]
+    return []
+
+
+def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
+    """The backup of that name; `latest` is the newest one, of that scope if there is any.
+
+    NotFoundError, ArtifactError where its manifest is damaged, StorageError where it cannot be read.
+    """
+    if name == LATEST:
+        there = read(storage)
+        found = newest(there.backups or [one for one in there.ahead if not one.lacks_keys], scope)
+        if found is None:
+            raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
+        return found
+    with _named(storage, name):
+        manifest = from_json(name, storage.read(name + MANIFEST_SUFFIX))
+        known = _notes(storage, name)
+        return known.beside(manifest) if known else manifest
+
+
+def _notes(storage: Folder, name: str) -> Notes | None:
+    """What is noted of that backup; None where nothing is. Where that is damaged, the backup may have been pinned."""
+    try:
+        text = storage.read(name + NOTES_SUFFIX)
+    except NotFoundError:
+        return None
+    return notes.from_json(name, text) or notes.lost(name)
+
+
+def undo_of(storage: Folder, run: str) -> Manifest:
+    """What can undo a restore; `run` is the restore's id, or the name of the undo itself. NotFoundError where nothing can."""
+    found = next((one for one in read(storage).undos if run in (one.undoes, one.name)), None)
+    if found is None:
+        raise NotFoundError(
+            f"Nothing is kept that could undo {run[:130]!r}: `python -m worker list` shows the undos that there are."
+        )
+    return found
+
+
+def undos_with(storage: Folder, name: str) -> list[Manifest]:
+    """What can undo restores of that backup, and not without it."""
+    return [one for one in read(storage).undos if one.restored == name and one.undone_at is None]
+
+
+def own(backups: list[Manifest], scope: Scope) -> list[Manifest]:
+    """Those that were made of just that server and its databases, in their order; adopted ones are of somebody else."""
+    return [one for one in backups if one.kind == "backup" and one.scope == scope]
+
+
+def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
+    """The newest backup of that scope; where there is none, of the same databases of another server, then any."""
+
+    def rank(one: Manifest) -> tuple[bool, bool, bool, datetime, str]:
+        same_databases, same_server = one.scope.databases == scope.databases, one.scope.address == scope.address
+        return one.kind == "backup", same_databases, same_server, one.created_at, one.name
+
+    return max(backups, key=rank, default=None)
+
+
+def scope_of(settings: Settings) -> Scope:
+    """What the settings say is to be backed up."""
+    databases = settings.backup_databases
+    address = Endpoint(settings.redis_url, SOURCE).address
+    return Scope(address, None if databases is None else tuple(sorted(databases)))
+
+
+@contextmanager
+def _named(storage: Folder, name: str) -> Iterator[None]:
+    """NotFoundError in the words of a backup, where its files are not found or no backup can have that name."""
+    if not NAME.fullmatch(name):
+        raise NotFoundError(f"There is no backup of the name {name[:130]!r}: `python -m worker list` shows them.")
+    try:
+        yield
+    except NotFoundError:
+        raise NotFoundError(_missing(storage, name)) from None
+
+
+def _missing(storage: Folder, name: str) -> str:
+    if any(file.name == name for file in storage.files()):
+        return f"{name} has no manifest, so it is no backup: take it in with `python -m worker adopt {storage}/{name}`."
+    return f"There is no backup of the name {name!r} in {storage}: `python -m worker list` shows them."
+
+
+def read(storage: Folder) -> Catalogue:
+    """Every manifest whose artifact is there with the right size, newest first; the rest become problems."""
+    files = {file.name: file for file in storage.files()}
+    found: list[Manifest] = []
+    problems, damaged, warnings = [], [], []
+    for name in files:
+        if name.endswith(MANIFEST_SUFFIX):
+            try:
+                manifest, warning = _whole(storage, name.removesuffix(MANIFEST_SUFFIX), files)
+            except NotFoundError:
+                continue  # deleted between the listing and now
+            except (ArtifactError, StorageError) as error:
+                problems.append(str(error))
+                if isinstance(error, DamagedError):
+                    damaged.append(Damaged(name.removesuffix(MANIFEST_SUFFIX), str(error)))
+                continue
+            found.append(manifest)
+            warnings += [warning] if warning else []
+        elif NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in files:
+            problems.append(_missing(storage, name))
+    found.sort(key=_age, reverse=True)
+    now = datetime.now(UTC)
+    undos, others = ([one for one in found if (one.kind == "undo") == is_undo] for is_undo in (True, False))
+    ahead, come = ([one for one in others if one.is_ahead(now) == is_ahead] for is_ahead in (True, False))
+    partials, backups = ([one for one in come if one.lacks_keys == is_one] for is_one in (True, False))
+    warnings += [of_ahead(one) for one in (*ahead, *undos) if one.is_ahead(now)]
+    return Catalogue(backups, problems, undos, partials, ahead, damaged, warnings)
+
+
+def of_ahead(one: Manifest) -> str:
+    """What is to be known of a backup that is dated in the future."""
+    return (
+        f"{one.name} is dated in the future: the clock of this machine was set back, or that backup was made with a wrong "
+        "clock. Until then it counts for nothing, and is not pruned."
+    )
+
+
+def _age(manifest: Manifest) -> tuple[datetime, str]:
+    return manifest.created_at, manifest.name
+
+
+def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> tuple[Manifest, str | None]:
+    """The backup, and what is to be said of its notes."""
+    described = _described(storage, files[name + MANIFEST_SUFFIX], files.get(name + NOTES_SUFFIX))
+    manifest = described[0]
+    if name not in files:
+        raise ArtifactError(f"The artifact {name} is missing, only its manifest is there.")
+    if files[name].size != manifest.bytes.stored:
+        raise ArtifactError(
+            f"The artifact {name} has {files[name].size:,} bytes and not {manifest.bytes.stored:,}: it is not whole."
+        )
+    return described
+
+
+def _described(storage: Folder, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
+    """What these files say; from memory where they are the same, and unchanged since we read them."""
+    now = time.time_ns()
+    kept = all(now - one.changed_at > _SETTLED_NS and one.size <= _REMEMBERED_BYTES for one in (file, noted) if one)
+    reading = _parsed if kept else _parsed.__wrapped__
+    return reading(storage.path, file, noted)
+
+
+# A list of a thousand backups is read for every page, and reading takes six times as long as looking whether it must be.
+# A damaged one raises, and so is not remembered.
+@lru_cache(_REMEMBERED)
+def _parsed(folder: Path, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
+    name, storage = file.name.removesuffix(MANIFEST_SUFFIX), Folder(folder)
+    manifest = from_json(name, storage.read(file.name))
+    known = _notes(storage, name) if noted else None
+    if known is None:
+        return manifest, None
+    return known.beside(manifest), _LOST.format(name=name) if known == notes.lost(name) else None
+
+
+_LOST = "The notes of {name} are damaged, so it counts as pinned: pin or unpin it, and they are written anew."
+
+
+def remove(storage: Folder, name: str) -> None:
+    """Delete the backup: its manifest first, so that nothing half-deleted is ever listed."""
+    with _named(storage, name):
+        storage.delete(name + MANIFEST_SUFFIX, [name, *(name + suffix for suffix in _BESIDE)])
+
+
+def orphans(storage: Folder) -> list[str]:
+    """What lies beside a backup that is gone: it was deleted by a run that was killed, or searched meanwhile."""
+    names = {file.name for file in storage.files()}
+    beside = [(name, name.removesuffix(suffix)) for name in names for suffix in _BESIDE if name.endswith(suffix)]
+    return sorted(name for name, of in beside if NAME.fullmatch(of) and of + MANIFEST_SUFFIX not in names)

@@ -1,0 +1,59 @@
+"""Is this the artifact that its manifest describes: asked by everybody who reads a backup, in the same words."""
+
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from worker.errors import ArtifactError
+from worker.formats.tally import Tally
+from worker.progress import Progress, reported
+from worker.repository import artifact
+from worker.repository.checksum import Meter
+from worker.repository.manifest import Manifest
+from worker.repository.sound import survey
+
+
+def check(file: BinaryIO, manifest: Manifest, progress: Progress, *, walked: bool = False) -> None:
+    """Whether the bytes are those that were written; with `walked` also structure, checksum and keys.
+
+    A manifest of format 1 has no digest, so what it says is counted after in any case. Leaves `file` at its start.
+    ArtifactError names what is wrong: short, changed, extra or foreign.
+    """
+    artifact.check_bytes(file, manifest, progress)
+    if not walked and manifest.format != 1:
+        return
+    raw = Meter(hashed=False)
+    dump = raw.watch(artifact.bounded(artifact.raw_chunks(file, manifest.compression), manifest.bytes.raw))
+    tally = _check_content(manifest, reported(dump, progress, "walking", manifest.bytes.raw), judged=walked)
+    if manifest.format == 1 and (raw.bytes, tally.expiring) != (manifest.bytes.raw, manifest.expiring):
+        raise ArtifactError(
+            f"{manifest.name} holds something else than its manifest says: the manifest is not its own."
+        )
+    file.seek(0)
+
+
+def _check_content(manifest: Manifest, raw: Iterator[bytes], *, judged: bool) -> Tally:
+    """Its keys are counted; of a file that was adopted every value is decoded, for nobody vouches for it.
+
+    Where its values are not `judged`, whoever restores it leaves the damaged ones out.
+    """
+    if manifest.kind != "adopted":
+        tally = artifact.count(raw, manifest.data_format)
+        _check_keys(manifest, tally)
+        return tally
+    found = survey(artifact.examiner(raw, manifest.data_format))
+    if judged and found.damage.number != manifest.damaged:
+        raise ArtifactError(
+            f"{manifest.name} was adopted, and {found.damage.words}. Such a value can end the server that is given it: a "
+            "restore leaves it out. Adopt the file anew with --damaged to have that on record."
+        )
+    # Before empty collections were told apart they were counted.
+    if manifest.keys != found.tally.keys + found.empty:
+        _check_keys(manifest, found.tally)
+    return found.tally
+
+
+def _check_keys(manifest: Manifest, tally: Tally) -> None:
+    if manifest.keys is not None and (tally.keys, tally.by_db) != (manifest.keys, manifest.keys_by_db):
+        raise ArtifactError(
+            f"{manifest.name} holds {tally.keys:,} keys where its manifest says {manifest.keys:,}: the manifest is not its own."
+        )

@@ -1,0 +1,245 @@
+"""One backup, described: what, when, from where, how many keys, and the sha256 of its bytes."""
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from worker.config.settings import CompressionName, FormatName
+from worker.errors import ArtifactError, DamagedError
+from worker.formats.entries import TYPES
+from worker.repository import digest
+from worker.repository.behalf import Trigger
+
+FORMAT: Literal[2] = 2
+NAMES_TRIED = 600
+"""How many seconds later than the backup its name may be, at the most."""
+CLOCKS_APART = timedelta(minutes=2)
+"""Two machines that share a storage agree on the time to that."""
+MANIFEST_SUFFIX = ".manifest.json"
+DAMAGED_SUFFIXES = (".damaged", ".damaged.2", ".damaged.3")
+"""Behind the name of a manifest: a text that it had, kept when it was made anew."""
+INDEX_SUFFIX = ".index"
+"""Of what `search` makes beside an artifact, and can make anew."""
+NAME = re.compile(r"redis_backup_([0-9]{8}_[0-9]{6})\.(rdb|json)(\.zst|\.gz)?(?:\.age)?")
+
+
+class Origin(BaseModel):
+    """The server that the data came from; for an adopted file, what the file says of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    address: str | None = None
+    server: str | None = None
+    version: str | None = None
+    run_id: str | None = None
+    replication_id: str | None = None
+    replication_offset: int | None = None
+    databases: list[int] | None = None
+    """The databases that were asked for; None for all."""
+    slots: str | None = None
+    """Of a node of a cluster: those it had, such as `0-5460,9000`; None for a server that holds all the keys itself."""
+
+
+def _plausible(moment: datetime) -> datetime:
+    if not 1970 <= moment.year <= 3000:
+        raise ValueError("must be a date that a backup can have")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
+Count = Annotated[int, Field(ge=0, le=2**63)]
+Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+
+
+class Scope(NamedTuple):
+    """What a backup is a backup of: which server, and which of its databases (None for all)."""
+
+    address: str | None
+    databases: tuple[int, ...] | None
+
+
+class Size(BaseModel):
+    """Bytes: of the dump itself, and of the file in storage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    raw: Count
+    stored: Count
+
+
+class _Format(BaseModel):
+    """What a manifest says in every format, of a later version too."""
+
+    format: int
+
+
+UNDO_FACT = "redis-backup-undo"
+"""The AUX field of an undo's RDB file that says what it undoes, as JSON: these fields of its manifest."""
+UNDO_FIELDS = ("source", "undoes", "restored", "restored_at", "restore_arguments")
+
+
+class Manifest(BaseModel):
+    """One backup. It exists once its manifest is in storage, and no longer than that."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1, 2] = FORMAT
+    name: str
+    created_at: Moment
+    kind: Literal["backup", "adopted", "undo", "partial", "part"] = "backup"
+    """`undo`: what a restore was about to touch, as it was before. `partial`: what could be read while the source lost its
+    data. `part`: what one node of a cluster has. Of both the first warning says why, and they count as no backup."""
+    trigger: Trigger = "schedule"
+    """Whether a schedule asked for it, or somebody by hand: those push out none of a schedule's."""
+    asked_by: str | None = None
+    """Who: such as `beat daily`, `admin`, `token ci`; None where nobody was told."""
+    data_format: FormatName
+    rdb_version: int | None = None
+    consistency: Literal["point-in-time", "per-key", "unknown"]
+    engine: Literal["replication", "scan", "typed", "none"]
+    engine_reason: str = ""
+    source: Origin
+    keys: Count | None
+    """None where the walk could not follow the file to its end; `warnings` then says why."""
+    keys_by_db: dict[Count, dict[str, Count]]
+    """Keys by database and type."""
+    expiring: Count
+    functions: Count = 0
+    module_data: bool = False
+    """Whether modules have put something beside the keys: only a server with all of them loads the file as it is."""
+    damaged: Count = 0
+    """Of an adopted file: values that no server is to be given; a restore leaves them out."""
+    memory: Count | None = None
+    """Bytes that the source used for all of its data and for itself when this was begun."""
+    bytes: Size
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    """Of the stored file, in hexadecimal: what `sha256sum` prints."""
+    compression: CompressionName
+    encryption: Literal["none"] = "none"
+    duration_seconds: Seconds
+    tool_version: str
+    verified_at: Moment | None = None
+    drilled_at: Moment | None = None
+    pinned: bool = False
+    pin_reason: str = ""
+    warnings: list[str] = []
+    undoes: str | None = None
+    """Of an undo: the run that restored."""
+    restored: str | None = None
+    """Of an undo: the backup that was restored; without it nobody can tell which keys that created."""
+    restored_at: Moment | None = None
+    """Of an undo: when, by the target's clock; what had expired by then was not restored."""
+    restore_arguments: dict[str, Any] = {}
+    """Of an undo: what the restore was told."""
+    undone_at: Moment | None = None
+    """Of an undo: when it was used."""
+
+    @property
+    def scope(self) -> Scope:
+        """Backups of one scope can stand for each other."""
+        databases = self.source.databases
+        return Scope(self.source.address, None if databases is None else tuple(sorted(databases)))
+
+    @property
+    def lacks_keys(self) -> bool:
+        """Whether there were keys that it does not hold: then it stands for no backup."""
+        return self.kind in ("partial", "part")
+
+    @property
+    def names_only(self) -> bool:
+        """Whether it holds names and no values: what is kept before a restore that leaves alone what exists."""
+        return self.kind == "undo" and self.restore_arguments.get("mode", "skip") == "skip"
+
+    def is_ahead(self, now: datetime) -> bool:
+        """Whether it is dated in the future: made by a wrong clock, or the clock was set back since."""
+        return self.created_at > now + CLOCKS_APART
+
+    def age_seconds(self, now: datetime) -> float:
+        """Seconds from the start of the backup to `now`; negative when it lies in the future."""
+        return (now - self.created_at).total_seconds()
+
+
+def artifact_name(at: datetime, data_format: FormatName, suffix: str) -> str:
+    """The name of a backup begun at that moment, written in UTC, such as `redis_backup_20231205_143022.rdb.zst`."""
+    return f"redis_backup_{at.astimezone(UTC):%Y%m%d_%H%M%S}.{data_format}{suffix}"
+
+
+def named_moment(name: str) -> datetime:
+    """The moment that a backup's name says, in UTC. ArtifactError where there is no such day or time."""
+    said = NAME.fullmatch(name)
+    try:
+        return datetime.strptime(said[1] if said else "", "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+    except ValueError:
+        raise ArtifactError(f"No backup can have the name {name}: there is no such moment.") from None
+
+
+def free_names(at: datetime, data_format: FormatName, suffix: str) -> Iterator[str]:
+    """The name of that second and, should it be taken, those of the next ones."""
+    for later in range(NAMES_TRIED):
+        yield artifact_name(at + timedelta(seconds=later), data_format, suffix)
+
+
+_LATER = {"verified_at", "drilled_at", "undone_at"}
+"""What nobody knows yet when a manifest is written: from then on it stands in the notes."""
+_SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": None}
+
+
+def to_json(manifest: Manifest) -> bytes:
+    """The bytes of a manifest file."""
+    written = manifest.model_copy(update={"format": FORMAT})
+    return digest.sealed(written.model_dump_json(indent=2, exclude=_LATER))
+
+
+def from_json(name: str, text: bytes) -> Manifest:
+    """Read a manifest file of the artifact `name`: what is refused here is refused by everybody, the list and a restore alike.
+
+    DamagedError where it is not what was written; ArtifactError where a later version wrote it, or no backup of ours is meant.
+    """
+    if not NAME.fullmatch(name):
+        raise ArtifactError(f"The file {name}{MANIFEST_SUFFIX} is of no backup: none can have that name.")
+    document = digest.opened(text)
+    try:
+        if document is not None and _Format.model_validate_json(document).format > FORMAT:
+            raise ArtifactError(f"The manifest of {name} is of a later version of this program: read it with that one.")
+        manifest = Manifest.model_validate_json(text if document is None else document)
+    except ValidationError:
+        raise _damaged(name) from None
+    if manifest.name != name:
+        kind = DamagedError if document is None else ArtifactError
+        raise kind(f"The manifest of {name} describes another backup: it was renamed or swapped.")
+    if manifest.format != (1 if document is None else FORMAT) or not _is_begun_as_named(manifest):
+        raise _damaged(name)
+    if manifest.format == 1 and not _agrees_with_itself(manifest):
+        raise _damaged(name)
+    return manifest
+
+
+def _damaged(name: str) -> DamagedError:
+    return DamagedError(
+        f"The manifest of {name} is damaged: `python -m worker list --repair` makes it anew from what the artifact tells."
+    )
+
+
+def _is_begun_as_named(manifest: Manifest) -> bool:
+    """Whether the name is of that second, or as much later as a name may be when others were taken."""
+    later = (named_moment(manifest.name) - manifest.created_at.replace(microsecond=0)).total_seconds()
+    return 0 <= later < NAMES_TRIED
+
+
+def _agrees_with_itself(manifest: Manifest) -> bool:
+    """All that can be told of a manifest of format 1, which has no digest."""
+    said = NAME.fullmatch(manifest.name)
+    kinds = [kind for counts in manifest.keys_by_db.values() for kind in counts]
+    counted = sum(sum(counts.values()) for counts in manifest.keys_by_db.values())
+    return (
+        said is not None
+        and (said[2], said[3]) == (manifest.data_format, _SUFFIXES[manifest.compression])
+        and set(kinds) <= {*TYPES, "unknown"}
+        and manifest.keys in (None, counted)
+        and (manifest.keys is None or manifest.expiring <= counted)
+        and (manifest.rdb_version is None) == (manifest.data_format == "json")
+        and (manifest.restored is not None) == (manifest.kind == "undo")
+    )

@@ -1,0 +1,52 @@
+"""What becomes known of a backup later: verified, rehearsed, pinned, undone; it lies beside the manifest, which never changes."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from worker.repository import digest
+from worker.repository.manifest import Manifest, Moment
+
+NOTES_SUFFIX = ".notes.json"
+
+
+class Notes(BaseModel):
+    """What is not known has the manifest's own word."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    name: str
+    verified_at: Moment | None = None
+    drilled_at: Moment | None = None
+    undone_at: Moment | None = None
+    pinned: bool | None = None
+    pin_reason: str = ""
+
+    def beside(self, manifest: Manifest) -> Manifest:
+        """The manifest with what these say."""
+        moments = {name: getattr(self, name) for name in ("verified_at", "drilled_at", "undone_at")}
+        known: dict[str, Any] = {name: at for name, at in moments.items() if at is not None}
+        if self.pinned is not None:
+            known |= {"pinned": self.pinned, "pin_reason": self.pin_reason if self.pinned else ""}
+        return manifest.model_copy(update=known) if known else manifest
+
+
+def to_json(notes: Notes) -> bytes:
+    """The bytes of a file of notes."""
+    return digest.sealed(notes.model_dump_json(indent=2, exclude_none=True))
+
+
+def from_json(name: str, text: bytes) -> Notes | None:
+    """Read the notes of the backup `name`; None where they are damaged."""
+    document = digest.opened(text)
+    try:
+        notes = Notes.model_validate_json(document or b"")
+    except ValidationError:
+        return None
+    return notes if notes.name == name else None
+
+
+def lost(name: str) -> Notes:
+    """What to go by where the notes are damaged: they may have said that it is pinned."""
+    return Notes(name=name, pinned=True, pin_reason="its notes are damaged")

@@ -1,0 +1,108 @@
+"""Entries that nobody vouches for: each is looked at before a server is given it, for a damaged value can end that server."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from worker.errors import FormatError
+from worker.formats.entries import Entry, EntryStream, Passing
+from worker.formats.key_text import key_text
+from worker.formats.rdb.soundness import examine
+from worker.formats.tally import Tally
+from worker.repository.manifest import Manifest
+
+SHOWN = 20
+LONGEST_KEY = 80
+
+Refused = Callable[[Entry, str], None]
+"""Hears of an entry that is damaged, and of what is wrong with it."""
+
+
+class Sound(Passing):
+    """An EntryStream less what no server is to be given, which is `refused`, and less empty collections.
+
+    A server leaves those out when it loads a file: to it they are no keys at all.
+    """
+
+    def __init__(self, stream: EntryStream, refused: Refused) -> None:
+        super().__init__(stream)
+        self._refused = refused
+        self.empty = 0
+        """Empty collections that were left out."""
+
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield the stream's batches, less what is not sound."""
+        for batch in self._stream.batches():
+            yield [entry for entry in batch if self._is_sound(entry)]
+
+    def _is_sound(self, entry: Entry) -> bool:
+        try:
+            is_key = examine(entry, self.rdb_version)
+        except FormatError as error:
+            self._refused(entry, str(error))
+            return False
+        self.empty += not is_key
+        return is_key
+
+
+def sound(stream: EntryStream, manifest: Manifest, refused: Refused) -> EntryStream:
+    """The stream of a backup, less what is damaged where nobody vouches for it: where it was adopted."""
+    return Sound(stream, refused) if manifest.kind == "adopted" else stream
+
+
+@dataclass
+class Damage:
+    """Damaged entries: how many, and the first ones, each with db, key, type and error."""
+
+    number: int = 0
+    shown: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, entry: Entry, why: str) -> None:
+        """Count one."""
+        self.number += 1
+        if len(self.shown) < SHOWN:
+            self.shown.append({"db": entry.db, "key": named(entry), "type": entry.type, "error": why})
+
+    @property
+    def first(self) -> str:
+        """The first one, in words."""
+        one = self.shown[0]
+        return f"the {one['type']} {one['key']!r} of database {one['db']} ({one['error'].rstrip('.')})"
+
+    @property
+    def words(self) -> str:
+        """All of them, in half a sentence."""
+        if self.number == 1:
+            return f"one of its values is damaged, or of a kind that this program does not know: {self.first}"
+        return f"{self.number:,} of its values are damaged, or of a kind that this program does not know, the first {self.first}"
+
+
+@dataclass
+class Survey:
+    """What is in a file that nobody vouches for, every value of it decoded."""
+
+    tally: Tally = field(default_factory=Tally)
+    """Its keys, the damaged ones among them."""
+    damage: Damage = field(default_factory=Damage)
+    empty: int = 0
+    """Empty collections, which are no keys."""
+
+
+def survey(reader: EntryStream) -> Survey:
+    """Read it to its end. FormatError where its structure is broken, or a value of it cannot be read at all."""
+    found = Survey()
+
+    def damaged(entry: Entry, why: str) -> None:
+        found.tally.add([entry])
+        found.damage.add(entry, why)
+
+    stream = Sound(reader, damaged)
+    for batch in stream.batches():
+        found.tally.add(batch)
+    found.empty = stream.empty
+    return found
+
+
+def named(entry: Entry) -> str:
+    """Its key, fit to be shown."""
+    return key_text(entry.key)[:LONGEST_KEY]

@@ -1,0 +1,136 @@
+"""The target as our replica for a moment: it loads one RDB file whole, and whatever happens it is a primary again.
+
+Until the file has arrived whole the target keeps its old data (one that is set to drop them first is not treated so). So a
+cut anywhere leaves the old data or the new, and `REPLICAOF NO ONE` on every path leaves a primary.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from worker.errors import ArtifactError, BackupSystemError, TargetError
+from worker.progress import Progress
+from worker.restore.mirror.primary import Primary
+from worker.restore.mirror.promotion import Standin, end
+from worker.server.fence import Fence
+from worker.server.info import info, keyspace, number
+from worker.server.wire import Wire
+
+COMING_SECONDS = 10
+"""How long the target may take to come to us. It takes no writes meanwhile."""
+STANDSTILL_SECONDS = 120
+"""How long it may do nothing with a file that it has."""
+AWAY_SECONDS = 10
+"""How long a target that does not answer is asked to be a primary again."""
+POLL_SECONDS = 0.05
+BUSY_SECONDS = 0.2
+"""How long what goes on `meanwhile` may go on undisturbed: a target that loads is slow to answer."""
+
+
+@dataclass(frozen=True)
+class File:
+    """An RDB file on its way to a target, and what must be there afterwards."""
+
+    length: int
+    """In bytes."""
+    chunks: Iterator[bytes]
+    keys: Mapping[int, int]
+    """By database."""
+    expired: Mapping[int, int]
+    """How many of those are there no more for anybody who asks: complete when what goes on `meanwhile` has ended."""
+
+
+class Handover:
+    """One target that is handed to a primary of ours, and back. `progress` may raise to stop it."""
+
+    def __init__(self, standin: Standin, primary: Primary, fence: Fence, progress: Progress) -> None:
+        self._endpoint, self._fence = fence.endpoint, fence
+        self._standin, self._primary, self._progress = standin, primary, progress
+        self.ended = False
+        """Whether the target is known to be a primary again."""
+
+    def run(self, file: File, meanwhile: Iterator[object]) -> None:
+        """Let the target load the file, and go through `meanwhile` while it does.
+
+        Raises NobodyCameError when it did not come to us: nothing was changed then.
+        Raises TargetError, ArtifactError, or what `progress` raised, with what the target holds then.
+        """
+        try:
+            with self._endpoint.translated("loading the backup as a replica of ours"), self._fence.named() as wire:
+                said = self._load(wire, file, meanwhile)
+                wire.ask(b"REPLICAOF", b"NO", b"ONE")
+                self.ended = True
+                for _ in meanwhile:
+                    pass
+                _prove(said, file)
+        except BackupSystemError as error:
+            raise type(error)(f"{error} {self._taken_back()}") from None
+        except BaseException:
+            self._taken_back()
+            raise
+
+    def _load(self, wire: Wire, file: File, meanwhile: Iterator[object]) -> dict[str, str]:
+        """What INFO says as soon as the file is loaded."""
+        known_by = info(wire)["master_replid"]
+        self._fence.prove()
+        wire.ask(b"REPLICAOF", self._standin.host.encode(), b"%d" % self._standin.port)
+        self._primary.let_in(known_by, COMING_SECONDS)
+        for sent in self._primary.send(file.length, self._exactly(file)):
+            self._progress("sending", sent, file.length, "bytes")
+        self._wait(wire, meanwhile)
+        return info(wire)
+
+    def _exactly(self, file: File) -> Iterator[bytes]:
+        """The chunks, as long as they are what was announced: one byte more would be taken for a command."""
+        left = file.length
+        for chunk in file.chunks:
+            left -= len(chunk)
+            if left < 0:
+                break
+            self._fence.check()
+            yield chunk
+        if left:
+            raise ArtifactError("The backup has changed while it was read.")
+
+    def _wait(self, wire: Wire, meanwhile: Iterator[object]) -> None:
+        """Until the target says that it has loaded the file."""
+        loaded, since = 0, time.monotonic()
+        while (said := info(wire)).get("loading") != "0" or said.get("master_link_status") != "up":
+            self._primary.keep()
+            if "loading_loaded_bytes" in said and (now := number(said, "loading_loaded_bytes")) != loaded:
+                loaded, since = now, time.monotonic()
+                self._progress("loading", loaded, number(said, "loading_total_bytes") or None, "bytes")
+            if time.monotonic() - since > STANDSTILL_SECONDS:
+                raise RedisTimeoutError("it does not load the file")
+            _pass_time(meanwhile)
+
+    def _taken_back(self) -> str:
+        told = end(self._endpoint, self._standin, AWAY_SECONDS)
+        self.ended = told is not None
+        return told or (
+            "It does not answer. When it starts again, it is a primary with what it last saved; "
+            "should it come back without a start, the next restore makes it one."
+        )
+
+
+def _pass_time(meanwhile: Iterator[object]) -> None:
+    """Go on for a while with what is to be done meanwhile; where nothing of it is left, only wait a moment."""
+    until = time.monotonic() + BUSY_SECONDS
+    for _ in meanwhile:
+        if time.monotonic() >= until:
+            return
+    time.sleep(POLL_SECONDS)
+
+
+def _prove(said: dict[str, str], file: File) -> None:
+    """All keys are there, counted while nobody but us can write there: a replica takes no writes, and expires nothing."""
+    found = {db: counts["keys"] for db, counts in keyspace(said).items()}
+    for db in sorted(found.keys() | file.keys.keys()):
+        keys = file.keys.get(db, 0)
+        if not keys - file.expired.get(db, 0) <= found.get(db, 0) <= keys:
+            raise TargetError(
+                f"The target has loaded the backup and holds {found.get(db, 0):,} keys in database {db}, not {keys:,}: "
+                "its own log says why."
+            )

@@ -1,0 +1,88 @@
+"""A target that is a replica of ours for a moment becomes a primary again, and says which data it holds.
+
+Apart from `standins`: who watches over a mirror needs no more than this, and imports it when it has to act.
+"""
+
+import time
+from dataclasses import dataclass
+from math import inf
+
+from redis.exceptions import BusyLoadingError, RedisError
+
+from worker.server.endpoint import Endpoint
+from worker.server.info import info, keyspace
+from worker.server.wire import Wire, raised
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Standin:
+    """A target, of what it is a replica, and what tells afterwards which data it holds."""
+
+    run: str | None
+    target: str | None
+    """Its name in REDIS_TARGETS; None for REDIS_URL."""
+    address: str
+    host: str
+    port: int
+    """Where its primary listens: we."""
+    replication_id: str
+    """The primary's; the target takes it over once it has loaded all."""
+    keys: int
+    """What the target held before, in all databases."""
+    expiring: int
+    """How many of them could go by themselves."""
+    server: str = ""
+    """Its run id: another one afterwards means that it was started anew."""
+    backup_keys: int = 0
+    backup_expiring: int = 0
+
+
+def end(endpoint: Endpoint, standin: Standin, patience: float) -> str | None:
+    """Make the target a primary again, and say which data it holds; None when it did not answer for `patience` seconds.
+
+    One that is no replica of ours any more is not ours to touch. While it loads it cannot be told, so that is waited for,
+    however long it takes.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            with Wire(endpoint) as wire:
+                said = info(wire)
+                if said.get("role") == "master":
+                    return told(said, standin)
+                if (said.get("master_host"), said.get("master_port")) != (standin.host, str(standin.port)):
+                    return f"The target at {standin.address} is a replica of another server by now: it was left alone."
+                raised(wire.try_(b"REPLICAOF", b"NO", b"ONE"))
+                # Nobody has written there yet: a replica takes no writes.
+                return told(info(wire), standin, most=standin.keys)
+        except BusyLoadingError:
+            deadline = time.monotonic() + patience
+        except (RedisError, OSError):
+            if time.monotonic() > deadline:
+                return None
+        time.sleep(POLL_SECONDS)
+
+
+def told(said: dict[str, str], standin: Standin, most: float = inf) -> str:
+    """Which data it holds by what INFO says, in a sentence; `most` is how many keys the old data can be by now."""
+    again = f"The target at {standin.address} is a primary again"
+    # A replica takes its primary's id over when it has loaded all, and keeps it as its second one when it is promoted.
+    if standin.replication_id in (said.get("master_replid"), said.get("master_replid2")):
+        return f"{again}, and holds the backup."
+    now = sum(counts["keys"] for counts in keyspace(said).values())
+    is_old = standin.keys - standin.expiring <= now <= most
+    if standin.server and said.get("run_id") != standin.server:
+        is_new = standin.backup_keys - standin.backup_expiring <= now <= standin.backup_keys
+        return f"{again}. It was started anew meanwhile, and {_started_with(is_old=is_old, is_new=is_new)}."
+    if is_old:
+        return f"{again}, and holds what it held before."
+    return f"{again}, but not all of what it held before is there: run the restore again."
+
+
+def _started_with(*, is_old: bool, is_new: bool) -> str:
+    """Its replication id is new, so only the number of keys tells whether the file had taken the place of its own."""
+    if is_old != is_new:
+        return "by the number of keys it holds the backup" if is_new else "holds what it had saved before"
+    return "holds the backup, or what it had saved before: run the restore again"

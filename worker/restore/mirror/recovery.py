@@ -1,0 +1,81 @@
+"""Targets that are a replica of ours for a moment, remembered until each is a primary again.
+
+They are in the broker, for the case that whoever made it one is killed together with all that watched over it:
+the next `reap`, or the next restore into that target, then ends it.
+"""
+
+from contextlib import suppress
+
+from pydantic import TypeAdapter, ValidationError
+
+from worker.broker import connection
+from worker.config.settings import Settings
+from worker.errors import BackupSystemError, BrokerUnavailableError
+from worker.restore.mirror.promotion import Standin, end
+from worker.restore.selection.mapping import Redirection
+from worker.runs.store import open_runs
+
+_KEYS = f"{connection.PREFIX}standin:"
+_STANDIN = TypeAdapter(Standin)
+
+
+def remember(settings: Settings, standin: Standin) -> None:
+    """Before the target becomes a replica. A broker that is away remembers nothing, and that is no reason to stop."""
+    with suppress(BrokerUnavailableError), connection.translated(), connection.client(settings) as client:
+        client.set(_KEYS + standin.address, _STANDIN.dump_json(standin))
+
+
+def forget(settings: Settings, standin: Standin) -> None:
+    """Once it is a primary again."""
+    with suppress(BrokerUnavailableError), connection.translated(), connection.client(settings) as client:
+        client.delete(_KEYS + standin.address)
+
+
+def remembered(settings: Settings) -> list[Standin]:
+    """All of them. Raises BrokerUnavailableError."""
+    with connection.translated(), connection.client(settings) as client:
+        texts = [client.get(key) for key in client.scan_iter(f"{_KEYS}*")]
+    found = []
+    for text in texts:
+        with suppress(ValidationError):
+            found.append(_STANDIN.validate_json(text or b""))
+    return found
+
+
+def end_left(settings: Settings, *, run: str | None = None, address: str | None = None) -> list[str]:
+    """End what a killed run has left: this run's, or at this address, or of all runs that are not alive; in sentences.
+
+    Whoever names an address holds the lock on it, so that nobody is at work there. Raises BrokerUnavailableError.
+    """
+    ended = []
+    for standin in remembered(settings):
+        left = (
+            standin.address == address
+            or (standin.run is not None and standin.run == run)
+            or (address is run is None and not _is_alive(settings, standin))
+        )
+        if left and (words := _ended(settings, standin)):
+            _tell(settings, standin, words)
+            ended.append(words)
+    return ended
+
+
+def _tell(settings: Settings, standin: Standin, words: str) -> None:
+    """The story of its run goes on to this end, where the target was away when that was told."""
+    with suppress(BrokerUnavailableError), open_runs(settings) as runs:
+        runs.amend(standin.run or "", words)
+
+
+def _is_alive(settings: Settings, standin: Standin) -> bool:
+    with open_runs(settings) as runs:
+        return standin.run is not None and runs.alive(standin.run)
+
+
+def _ended(settings: Settings, standin: Standin) -> str | None:
+    """A target that is away is tried again the next time."""
+    with suppress(BackupSystemError):
+        words = end(Redirection(target=standin.target).endpoint(settings), standin, patience=0)
+        if words is not None:
+            forget(settings, standin)
+        return words
+    return None

@@ -1,0 +1,97 @@
+"""What a preview saw, as sums that do not depend on the order of keys: a later look tells by them whether it sees the same.
+
+Sums are kept by kind, for a restore writes some kinds only; and by how long a key of the backup has yet to live, in powers
+of two, for what has expired by the later look is missing there and is no change.
+"""
+
+from collections import defaultdict
+from hashlib import blake2b
+from typing import Any
+
+from worker.engines.live import Judged
+from worker.formats.compare.values import KINDS, Kind, Sides, lasts_until, parts
+from worker.formats.entries import Entry
+
+_DIGEST_BYTES = 8
+_MOST = (1 << 8 * _DIGEST_BYTES) - 1
+_UNORDERED = frozenset({2, 4, 22, 23, 24, 25, 15, 19, 21, 26, 27})
+"""RDB types whose bytes may change while the value stays: hash tables are rehashed, consumers of streams look in."""
+
+
+class Fingerprint:
+    """Sums that grow while keys go by. `since` is when the first look began, by the target's clock, in milliseconds."""
+
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self._sums: defaultdict[tuple[Kind, int], int] = defaultdict(int)
+
+    def add(self, pair: Judged, *, expiring: bool) -> None:
+        """Take in a key of the backup with the live one; `expiring` says whether its own time is what it expires by.
+
+        Those that are identical are what is left of the backup, so the others tell of them as well.
+        """
+        backup, live, kind, sides = pair
+        if kind in ("expired", "identical"):
+            return
+        moment = lasts_until(backup) if expiring else None
+        what, value = _name(backup), b""
+        # Of `new` nothing is alive, of `expiry` the backup tells the value. Live expiry times move all the time in a cache:
+        # what counts is whether there is one.
+        if kind in ("differs", "expiry") and live is not None:
+            what += b"stays" if live.expires_at is None else b"expires"
+        if kind == "differs" and live is not None:
+            if live.payload and live.payload[0] not in _UNORDERED:
+                value = live.payload
+            else:
+                self._add_parts(moment, live, sides)
+        self._add(kind, moment, what, value)
+
+    def add_deleted(self, live: Entry) -> None:
+        """Take in a live key that would be deleted, one that does not expire by itself."""
+        self._add("deleted", None, _name(live))
+
+    def _add_parts(self, moment: int | None, live: Entry, sides: Sides) -> None:
+        name = _name(live)
+        for part, content in parts(live, sides.live, sides.now).items():
+            until = content[1] if live.type == "hash" and isinstance(content, tuple) else None
+            soonest = min((one for one in (moment, until) if one is not None), default=None)
+            self._add("differs", soonest, name + repr((part, content)).encode())
+
+    def _add(self, kind: Kind, moment: int | None, what: bytes, value: bytes = b"") -> None:
+        summed = blake2b(what, digest_size=_DIGEST_BYTES)
+        # Apart, for to join them would be to copy a value that may be huge.
+        summed.update(value)
+        digest = int.from_bytes(summed.digest(), "little")
+        place = kind, 0 if moment is None else _span(moment - self.since)
+        self._sums[place] = self._sums[place] + digest & _MOST
+
+    def as_dict(self) -> dict[str, Any]:
+        """For results, as JSON can carry it."""
+        found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for (kind, span), value in sorted(self._sums.items()):
+            found[kind][str(span)] = f"{value:x}"
+        return {"since": self.since, "sums": dict(found)}
+
+
+def others(before: dict[str, Any], now: dict[str, Any], until: int) -> set[Kind]:
+    """The kinds of which other keys or values are there now; `until` is when the later look ended."""
+    passed = _span(until - before["since"])
+    one, other = (_lasting(found["sums"], passed) for found in (before, now))
+    return {kind for kind in KINDS if one.get(kind) != other.get(kind)}
+
+
+def _lasting(sums: dict[str, dict[str, str]], passed: int) -> dict[str, frozenset[tuple[str, str]]]:
+    """The sums of keys that cannot have expired by then."""
+    kept = {
+        kind: frozenset((span, value) for span, value in spans.items() if span == "0" or int(span) > passed)
+        for kind, spans in sums.items()
+    }
+    return {kind: spans for kind, spans in kept.items() if spans}
+
+
+def _span(milliseconds: int) -> int:
+    return max(1, milliseconds).bit_length()
+
+
+def _name(entry: Entry) -> bytes:
+    return b"%d:%d:%b" % (entry.db, len(entry.key), entry.key)

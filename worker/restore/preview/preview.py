@@ -1,0 +1,242 @@
+"""What a restore would do to the live target, key by key, before anything is written."""
+
+import time
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, BinaryIO
+
+import structlog
+
+from worker import logs
+from worker.config.settings import Settings
+from worker.engines.live import Live
+from worker.errors import RefusedError, Risk, TargetError, TemporaryError
+from worker.formats.compare.values import Sides
+from worker.formats.entries import TYPES, Entry
+from worker.progress import Progress
+from worker.repository import catalogue
+from worker.repository.check import check
+from worker.repository.manifest import Manifest
+from worker.repository.sound import sound
+from worker.restore.mirror import mirror
+from worker.restore.preview.compatibility import Foreign
+from worker.restore.preview.findings import Findings
+from worker.restore.preview.fingerprint import Fingerprint
+from worker.restore.selection.keyset import KeySet
+from worker.restore.selection.request import Request, check_readable, stream_of, warning_of
+from worker.restore.selection.surplus import Surplus
+from worker.restore.target import headroom
+from worker.restore.target.loadable import fitted
+from worker.restore.target.needs import Needs
+from worker.restore.target.report import building
+from worker.restore.target.target import Target
+from worker.server.dumps import Keys
+from worker.server.endpoint import Endpoint
+from worker.server.info import Facts
+from worker.server.pipeline import ask_all
+from worker.server.wire import Wire, raised
+from worker.storage.local import open_storage
+
+log = structlog.get_logger()
+
+
+class PreviewArguments(Request):
+    """What the restore would be asked to do."""
+
+
+def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[str, Any]:
+    """Compare the backup with the target, which is only read: counts, samples, forecast, and what speaks against it.
+
+    Raises what a restore raises before it writes, but for a target's refusal, which is in the result as a sentence.
+    """
+    clock = time.monotonic()
+    storage = open_storage(settings.backup_storage)
+    manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
+    check_readable(manifest)
+    endpoint = arguments.endpoint(settings)
+    with storage.open(manifest.name) as file:
+        check(file, manifest, progress)
+        look = Look(settings, arguments, manifest, file)
+        look.compare(progress)
+    seconds = round(time.monotonic() - clock, 3)
+    log.info(
+        "restore_previewed", name=manifest.name, mode=arguments.mode, seconds=seconds, counts=dict(look.findings.counts)
+    )
+    return {
+        "run": logs.current_run(),
+        "name": manifest.name,
+        "mode": arguments.mode,
+        "source": manifest.source.address,
+        "target": endpoint.address,
+        **look.findings.as_dict(),
+        "seen": look.seen.as_dict(),
+        "memory": look.memory(),
+        "refusal": look.refusal,
+        "risk": look.risk,
+        "warnings": look.warnings(),
+        "seconds": seconds,
+    }
+
+
+class Look:
+    """One look at the target, with a backup in hand; `since` is when the first look began that this is compared with."""
+
+    def __init__(
+        self, settings: Settings, request: Request, manifest: Manifest, file: BinaryIO, since: int | None = None
+    ) -> None:
+        self._request, self._manifest, self._file = request, manifest, file
+        self._endpoint: Endpoint = request.endpoint(settings)
+        self._target = Target(self._endpoint, request.mode)
+        self._absent: list[int] = []
+        self._piecemeal: str | None = None
+        self.risk: Risk | None = None
+        """What would be risked by whoever restores in spite of the refusal; None where that cannot be."""
+        self.refusal = self._refusal(settings)
+        self._facts: Facts = self._target.facts
+        self.findings = Findings(request, Needs(self._target.footprint, self._facts.keys))
+        self._whole = Needs(self._target.footprint, {})
+        """What the target needs where it loads the backup as one file."""
+        self._expiring = request.expiry == "keep"
+        self._since = since
+        self.seen = Fingerprint(0)
+        self.ended = 0
+        """By the target's clock, in milliseconds since the epoch."""
+        self._built = 0
+        """Keys that would be built from their values."""
+        self._foreseen: list[str] = []
+
+    def _refusal(self, settings: Settings) -> str | None:
+        """What a restore would refuse at once, as a sentence."""
+        request, manifest = self._request, self._manifest
+        try:
+            demand = request.demand(manifest)
+            self._absent = self._target.absent(demand.databases)
+            self._target.check(demand)
+            if request.deletes:
+                self._piecemeal = mirror.choose(settings, request, manifest, force=False)
+        except (RefusedError, TargetError) as error:
+            if isinstance(error, TemporaryError):
+                raise
+            self.risk = error.risk
+            return str(error)
+        return None
+
+    def compare(self, progress: Progress) -> None:
+        """Pass over the backup, each key beside the live one; for a mirror then over what it would delete."""
+        try:
+            with Keys(self._endpoint, fields=True) as keys, KeySet() as kept:
+                self.seen = Fingerprint(self._since or keys.now())
+                foreign = Foreign(self._facts.redis_version, fields=keys.able.fields)
+                self._compare(keys, kept, foreign, progress)
+                if self._request.deletes:
+                    self._find_deleted(keys, kept, progress)
+                self.ended = keys.now()
+            self._judge(foreign)
+        except TargetError as error:
+            # A target that refuses the restore may refuse to be read as well, as a node of a cluster does.
+            if self.refusal is None or isinstance(error, TemporaryError):
+                raise
+
+    def _compare(self, keys: Keys, kept: KeySet, foreign: Foreign, progress: Progress) -> None:
+        live = Live(keys, self._absent)
+        whole = stream_of(self._file, self._manifest, self._request, keys.now())
+        vouched = sound(whole, self._manifest, self.findings.add_damaged)
+        version = self._manifest.rdb_version
+        stream = fitted(vouched, self._target.fit(version), version)
+        done, expected = 0, self._request.expected_keys(self._manifest)
+        for part in live.beside(stream):
+            self.findings.add_alike(part.alike)
+            for pair in part.pairs:
+                self.findings.add(pair)
+                self.seen.add(pair, expiring=self._expiring)
+                if self.findings.writes(pair.kind):
+                    foreign.see(pair.backup)
+                    self._built += version is not None and pair.backup.payload is None
+            if self._as_one:
+                for entry in part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]:
+                    self._whole.add(entry, stream.rdb_version)
+            if self._request.deletes:
+                present = part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]
+                for db, entries in groupby(present, attrgetter("db")):
+                    kept.add(db, [entry.key for entry in entries])
+            done += len(part.alike) + len(part.pairs)
+            progress("comparing", done, expected, "keys")
+
+    def _judge(self, foreign: Foreign) -> None:
+        """What only the whole tells: which keys would fail, and whether there is room for the others."""
+        self.findings.failing, self._foreseen = foreign.judged(self._target, self._endpoint)
+        if self.refusal is None:
+            # Where it is unsure, a restore tries some keys, which a preview must not.
+            certain = self._as_one or headroom.verdict(*self._room) == "full"
+            self.refusal = headroom.refusal(*self._room) if certain else None
+            self.risk = headroom.risk(self._facts) if self.refusal else None
+
+    @property
+    def _room(self) -> tuple[Facts, Needs, int | None]:
+        """What the target has, what it needs, and what is in use by then where that is not what is now."""
+        return (
+            (self._facts, self._whole, self._facts.bare_memory)
+            if self._as_one
+            else (self._facts, self.findings.needs, None)
+        )
+
+    @property
+    def _as_one(self) -> bool:
+        """Whether the target would load the backup as one file, in the place of all that it holds."""
+        return self._request.deletes and self._piecemeal is None
+
+    def _find_deleted(self, keys: Keys, kept: KeySet, progress: Progress) -> None:
+        """The live keys that the backup does not have, as far as the request reaches."""
+        surplus = Surplus(self._request, self._manifest, kept)
+        with self._endpoint.translated("looking for other keys"), Wire(self._endpoint) as wire:
+            for db, names in surplus.batches(wire, self._facts.keys):
+                self._add_deleted(keys, wire, db, names)
+                progress("looking for others", self.findings.counts["deleted"], None, "keys")
+
+    def _add_deleted(self, keys: Keys, wire: Wire, db: int, names: list[bytes]) -> None:
+        answers = ask_all(wire, [(what, name) for name in names for what in (b"TYPE", b"PTTL")])
+        for name, kind, left in zip(names, answers[::2], answers[1::2], strict=True):
+            # Gone since it was named, or expired.
+            if (type_name := _type_of(raised(kind))) is None:
+                continue
+            deleted = Entry(db, name, None, type_name)
+            if raised(left) < 0:
+                self.seen.add_deleted(deleted)
+            if self.findings.add_deleted(deleted):
+                for live in keys.read(db, [name]):
+                    if live is not None:
+                        self.findings.samples.add("deleted", None, live, Sides(None, keys.rdb_version, keys.now()))
+
+    def memory(self) -> dict[str, Any]:
+        """What the target has, and will need."""
+        _, needs, _ = self._room
+        return {
+            "needed_bytes": needs.least,
+            "most_bytes": needs.most,
+            "used_bytes": self._facts.used_memory,
+            "max_bytes": self._facts.max_memory,
+            "eviction": self._facts.eviction,
+        }
+
+    def warnings(self) -> list[str]:
+        """What does not forbid the restore, and should be known before it."""
+        warning = warning_of(self._manifest)
+        found = [*([warning] if warning else []), *self._foreseen]
+        if self.findings.damage.number:
+            found.append(f"The target would not be given all of it: {self.findings.damage.words}.")
+        if self._built:
+            found.append(f"If restored, {building(self._built, self._manifest.rdb_version or 0)}.")
+        if self._piecemeal:
+            found.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
+        if not self.findings.counts.total():
+            found.append("No key of the backup fits." if self._manifest.keys else "The backup holds no key.")
+        if missing := self.findings.samples.named.missing:
+            found.append(missing)
+        doubt = headroom.doubt(*self._room)
+        return [*found, doubt] if doubt and self.refusal is None else found
+
+
+def _type_of(reply: bytes) -> str | None:
+    """What TYPE answers, as one of TYPES: a module's type has a name of its own; None for no key."""
+    name = reply.decode("utf-8", "replace")
+    return None if name == "none" else name if name in TYPES else "module"

@@ -1,0 +1,86 @@
+"""What a mirror deletes: keys of the target that the backup does not have, as far as the request reaches."""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter
+
+from worker.formats.entries import TYPES, Entry, EntryStream, Passing
+from worker.repository.manifest import Manifest
+from worker.restore.selection.filters import rule
+from worker.restore.selection.keyset import KeySet
+from worker.restore.selection.request import Request
+from worker.server.scanning import scan_keys
+from worker.server.wire import Wire, pack, raised
+
+BATCH_KEYS = 500
+
+
+class Had(Passing):
+    """An EntryStream whose keys are added to a set as they pass, less those that expire by `at`: the backup has them no more."""
+
+    def __init__(self, stream: EntryStream, keys: KeySet, at: float) -> None:
+        super().__init__(stream)
+        self._keys, self._at = keys, at
+
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield the stream's batches."""
+        for batch in self._stream.batches():
+            for db, group in groupby(batch, attrgetter("db")):
+                self._keys.add(db, (one.key for one in group if one.expires_at is None or one.expires_at > self._at))
+            yield batch
+
+
+class Surplus:
+    """The keys of a target that are within the reach of a request, and not in this set."""
+
+    def __init__(self, request: Request, manifest: Manifest, keys: KeySet) -> None:
+        self._request, self._keys, self._within = request, keys, rule(request)
+        self._prefix, self._strip = request.prefix.encode(), request.strip_prefix.encode()
+        self._sources = _sources(request, manifest)
+
+    def batches(self, wire: Wire, databases: Iterable[int]) -> Iterator[tuple[int, list[bytes]]]:
+        """Yield (db, keys) out of these databases of the target, in batches that are never empty. Raises redis errors."""
+        for db in databases:
+            if self._sources is None or db in self._sources:
+                wire.ask(b"SELECT", b"%d" % db)
+                for names in scan_keys(wire, BATCH_KEYS):
+                    if found := self._of(wire, db, names):
+                        yield db, found
+
+    def _of(self, wire: Wire, db: int, names: list[bytes]) -> list[bytes]:
+        missing = [name for name in self._keys.missing(db, names) if name.startswith(self._prefix)]
+        if not self._request.narrowed:
+            return missing
+        came_from = db if self._sources is None else self._sources[db]
+        types = self._types(wire, missing)
+        return [
+            name
+            for name, kind in zip(missing, types, strict=True)
+            if self._within(Entry(came_from, self._strip + name[len(self._prefix) :], None, kind))
+        ]
+
+    def _types(self, wire: Wire, names: list[bytes]) -> list[str]:
+        """Of each key; asked only where the request is for some types."""
+        if self._request.types is None:
+            return [""] * len(names)
+        wire.send(b"".join(pack(b"TYPE", name) for name in names))
+        return [_type_name(raised(reply)) for reply in wire.replies(len(names))]
+
+
+def _type_name(reply: bytes) -> str:
+    """As a selection calls it: a module's type has a name of its own, such as `ReJSON-RL`."""
+    name = reply.decode("utf-8", "replace")
+    return name if name in ("none", *TYPES) else "module"
+
+
+def _sources(request: Request, manifest: Manifest) -> dict[int, int] | None:
+    """The databases of the target that are in question, each with the one of the backup that goes there; None for all.
+
+    A backup of some databases says nothing of the others, and neither does one whose databases were sent elsewhere.
+    """
+    taken, wanted = manifest.source.databases, request.databases
+    if wanted is None and taken is None and not request.map_databases:
+        return None
+    named = wanted if wanted is not None else taken if taken is not None else manifest.keys_by_db
+    kept = [db for db in named if taken is None or db in taken]
+    return {request.map_databases.get(db, db): db for db in kept}

@@ -1,0 +1,240 @@
+"""What a key costs a server's memory: at the least, and at the most.
+
+Measured on Redis 6.2, 7.0 and 8.2 and on Valkey 8.1 and 9.1, with jemalloc and with the C library's allocator; a test
+holds the bounds against every server that it finds. The tables in which a server finds its keys are not in it: they grow
+in leaps, and `tables` tells of those.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from worker.formats.entries import Entry, Opaque, Stream, VectorSet
+from worker.formats.rdb.lengths import COMPACT, LONGEST_INTEGER, Measure, allocated, measure, string_size
+from worker.formats.rdb.payload import FOOTER_BYTES, version_of
+from worker.formats.rdb.vectors import readable
+
+
+class Cost(NamedTuple):
+    """Bytes, at the least and at the most."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Up to how many elements a server keeps a collection packed: its settings, or what they are where nobody sets them."""
+
+    hash: int = 512
+    zset: int = 128
+    set: int = 128
+    """Before Redis 7.2 none, but numbers."""
+    intset: int = 512
+    lists_compressed: bool = False
+    """Whether the middle of a list is kept compressed (`list-compress-depth`)."""
+
+
+@dataclass(frozen=True)
+class Make:
+    """What servers of one make need besides the memory of each string, at the most. Bytes; of elements each, where they are
+    not packed: their node, and their place in a table that may be half empty while the one before is still there.
+    """
+
+    key: int = 64
+    """Its place in the table and its object."""
+    short_list: int = 152
+    """A list that is one packed blob, or one element."""
+    set: int = 56
+    hash: int = 28
+    """For a field or a value."""
+    zset: int = 128
+
+
+# Measured; the first is of Redis 6.2 and 7.0, and the largest: it stands for all others.
+OTHERS = Make()
+_MAKES = (("redis", (8,), Make(short_list=16, set=24)), ("valkey", (8,), Make(24, 16, 24, 24, 96)))
+
+_LEAST_KEY = 24
+_EXPIRY = 48
+_OF_LIST, _NODE = 96, 56
+"""What holds a list together, and one packed part of it, or one long element."""
+_OF_TABLE = {"set": 200, "hash": 200, "zset": 960}
+_LEAST_ELEMENT = {"set": 10, "hash": 5, "zset": 32}
+_FIELD_EXPIRY = 64
+_OF_STREAM, _STREAM_NODE = 320, 96
+_COMPRESSED = 90
+"""Times shorter may a part of a list be that is kept compressed."""
+_STREAM_REST = 7
+"""Times what a stream's groups take in a file is what they take in memory, at the most."""
+_GROUP, _CONSUMER, _PENDING = 400, 300, 240
+_STREAM_BEGUN = 4400
+"""What a stream that is made by commands keeps ready for the next entries."""
+_OF_VECTORS, _VECTOR, _LINK = 4096, 600, 16
+"""Of an element of a vector set its node and its names in tables, and each of its links, of all layers together."""
+_PACKED_ELEMENT = 12
+_UNKNOWN = 24
+"""Times what a value that nobody knows takes in a file."""
+_LONGEST_PACKED, _LONGEST_NUMBER = 64, 20
+_new = tuple.__new__
+_OLD_ENCODINGS = (9, 10, 12, 13)
+_LIST, _PACKED_AS = 18, {16: "hash", 17: "zset", 20: "set"}
+_INTSET, _WITH_FIELD_EXPIRY, _PACKED_WITH_FIELD_EXPIRY = 11, (22, 24), (23, 25)
+
+
+def make_of(server: str, release: tuple[int, ...]) -> Make:
+    """The row for a server of this make and release."""
+    return next((make for name, first, make in _MAKES if name == server and release >= first), OTHERS)
+
+
+class Footprint:
+    """What keys cost at a server of this make, with these limits."""
+
+    def __init__(self, make: Make, limits: Limits) -> None:
+        self._make = make
+        self._each = {"set": make.set, "hash": make.hash, "zset": make.zset}
+        self._packed = {"hash": 2 * limits.hash, "zset": 2 * limits.zset, "set": limits.set}
+        self._intset, self._lists_compressed = limits.intset, limits.lists_compressed
+        # No element takes less than two bytes: a blob of no more than so many surely stays packed.
+        self._stays = {code: 2 * self._packed[kind] for code, kind in _PACKED_AS.items()} | {_INTSET: 2 * limits.intset}
+
+    def of(self, entry: Entry, rdb_version: int | None) -> Cost:
+        """What the server's memory grows by when this key is new there; the version is that of its payload.
+
+        FormatError where that is so damaged that nobody can tell.
+        """
+        _, key, expires_at, kind, payload, value, _ = entry
+        if payload is None:
+            least, most = self._value(value, kind)
+        else:
+            least, most = self._usual(payload) or self._payload(payload, kind, rdb_version or 0)
+        size = len(key)
+        most += self._make.key + allocated(size) + (0 if expires_at is None else _EXPIRY)
+        return _new(Cost, (least + _LEAST_KEY + size, most))
+
+    def _usual(self, payload: bytes) -> tuple[int, int] | None:
+        """As `_payload`, in a fraction of its time, for what most keys are: a text, or a collection that stays packed."""
+        try:
+            code = payload[0]
+            if code == _LIST and payload[1] == 1:
+                size, _ = string_size(payload, 3)
+                # One part is no middle.
+                return size, allocated(max(size, LONGEST_INTEGER)) + self._make.short_list
+            if code and code not in self._stays:
+                return None
+            size, _ = string_size(payload, 1)
+            return (size, allocated(size)) if not code or size <= self._stays[code] else None
+        except IndexError:
+            return None
+
+    def _payload(self, payload: bytes, kind: str, version: int) -> Cost:
+        found = measure(payload, version)
+        if (vectors := readable(payload)) is not None:
+            return _vector_set(vectors)
+        if found is None:
+            return Cost(0, len(payload) * _UNKNOWN + _OF_STREAM)
+        if kind == "string":
+            return Cost(found.content, found.allocated)
+        if kind == "list":
+            # An older encoding becomes a newer one, which may be shorter.
+            least = found.content if payload[0] == _LIST else found.content // 2
+            return Cost(self._least_of_list(least), found.allocated + self._of_list(found.strings))
+        if kind == "stream":
+            rest = max(0, len(payload) - found.content) * _STREAM_REST
+            # Of the ids of its parts much is the same, and is there once.
+            return Cost(found.content * 2 // 3, _OF_STREAM + found.allocated + found.strings * _STREAM_NODE + rest)
+        if payload[0] in COMPACT:
+            # An older encoding becomes a newer one, which may be shorter.
+            least = found.content if payload[0] not in _OLD_ENCODINGS else found.content * 3 // 4
+            return Cost(least, self._compact(found, kind, payload[0]))
+        expiry = _FIELD_EXPIRY if payload[0] in _WITH_FIELD_EXPIRY else 0
+        return self._loose(found, kind, expiry)
+
+    def _compact(self, found: Measure, kind: str, code: int) -> int:
+        limit, expiry = (self._intset, 0) if code == _INTSET else (self._packed.get(kind, 0), 0)
+        if code in _PACKED_WITH_FIELD_EXPIRY:
+            # Of each field its expiry stands in between.
+            limit, expiry = limit + limit // 2, _FIELD_EXPIRY
+        if found.elements <= limit:
+            return found.allocated
+        # The target's limits are lower than the source's: it unpacks them. None is longer than what can be packed.
+        each = allocated(min(_LONGEST_PACKED, found.content // max(1, found.elements)))
+        unpacked = found._replace(allocated=found.content + found.elements * (each + 16))
+        return self._loose(unpacked, kind, expiry).most
+
+    def _loose(self, found: Measure, kind: str, expiry: int) -> Cost:
+        """Elements that are each in memory of its own, as far as they are more than what is kept packed."""
+        number = found.strings if found.strings > 1 else found.elements // (1 + (kind == "zset"))
+        packed = max(self._packed[kind], self._intset if kind == "set" else 0)
+        least = found.content + number * _LEAST_ELEMENT[kind]
+        if number <= packed:
+            # They may be packed, and those that are numbers into half of their digits.
+            least = max(found.content // 2, found.content - found.strings * _LONGEST_NUMBER // 2)
+        return Cost(least, _OF_TABLE[kind] + found.allocated + number * (self._each[kind] + expiry))
+
+    def _least_of_list(self, plain: int) -> int:
+        return plain // _COMPRESSED if self._lists_compressed else plain
+
+    def _of_list(self, parts: int) -> int:
+        return self._make.short_list if parts == 1 else _OF_LIST + parts * _NODE
+
+    def _value(self, value: Any, kind: str) -> Cost:
+        if isinstance(value, Opaque):
+            return self._payload(value.dump[:-FOOTER_BYTES], kind, version_of(value.dump))
+        if isinstance(value, bytes):
+            return Cost(_least([value]), allocated(len(value)))
+        if isinstance(value, Stream):
+            return _stream(value)
+        if isinstance(value, VectorSet):
+            return _vector_set(value)
+        pairs = kind in ("hash", "zset")
+        texts = [part for row in value for part in row if isinstance(part, bytes)] if pairs else value or []
+        content, number = sum(map(len, texts)), len(texts)
+        if number <= self._packed.get(kind, 0) // (1 + (kind == "zset")) and _longest(texts) <= _LONGEST_PACKED:
+            scores = 20 * number if kind == "zset" else 0
+            return Cost(_least(texts), allocated(content + scores + number * _PACKED_ELEMENT))
+        found = Measure(content, sum([allocated(len(text)) for text in texts]), number, number)
+        if kind == "list":
+            return Cost(self._least_of_list(_least(texts)), found.allocated + self._of_list(number))
+        expiry = _FIELD_EXPIRY if kind == "hash" and any(row[2] is not None for row in value) else 0
+        cost = self._loose(found, kind, expiry)
+        # They may all be numbers, of two bytes each.
+        return cost._replace(least=2 * number) if kind == "set" and number <= self._intset else cost
+
+
+def tables(before: int, after: int) -> int:
+    """What the tables of a database grow by when its keys become more: at each power of two (Redis), or at each seven times
+    that (Valkey), they are made anew in double size, beside the old ones.
+    """
+    if after <= before or all(_doublings(before, each) == _doublings(after, each) for each in (1, 7)):
+        return 0
+    # Two tables, one for expiry; eight bytes a place; the old ones are still there for a while.
+    return 2 * 8 * ((1 << after.bit_length()) + (1 << after.bit_length() - 1))
+
+
+def _doublings(keys: int, each: int) -> int:
+    return (keys // each).bit_length()
+
+
+def _least(texts: list[bytes]) -> int:
+    """Numbers are packed, into half of their digits at the most."""
+    return sum([size if (size := len(text)) > _LONGEST_NUMBER else size // 2 for text in texts])
+
+
+def _longest(texts: list[bytes]) -> int:
+    return max(map(len, texts), default=0)
+
+
+def _vector_set(value: VectorSet) -> Cost:
+    texts = [part for one in value.elements for part in (one.name, one.vector, one.attributes)]
+    links = len(value.elements) * (_VECTOR + 2 * value.most_links * _LINK)
+    matrix = allocated(len(value.projection[1])) if value.projection else 0
+    return Cost(_least(texts) // 2, _OF_VECTORS + matrix + links + sum(allocated(len(text)) for text in texts))
+
+
+def _stream(value: Stream) -> Cost:
+    content = sum(len(one) + len(other) for _, fields in value.entries for one, other in fields)
+    parts = sum(len(fields) for _, fields in value.entries)
+    consumers = [one for group in value.groups for one in group.consumers]
+    most = content + content // 4 + len(value.entries) * 64 + parts * 2 * _PACKED_ELEMENT + _STREAM_BEGUN + _OF_STREAM
+    most += sum(len(one.pending) for one in consumers) * _PENDING + len(consumers) * _CONSUMER
+    return Cost(content // 2, most + len(value.groups) * _GROUP)

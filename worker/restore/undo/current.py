@@ -1,0 +1,170 @@
+"""The keys that a restore deals with, as they are now, in the order of the backup; for a mirror then all others.
+
+Where the restore leaves alone what exists, their names are enough.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain, groupby
+from operator import attrgetter
+from typing import BinaryIO
+
+from worker.engines.scan import OLDEST_VERSION, Scan
+from worker.formats.entries import Entry
+from worker.repository import artifact
+from worker.repository.manifest import Manifest
+from worker.restore.selection.keyset import KeySet
+from worker.restore.selection.request import Request, stream_of
+from worker.restore.selection.surplus import Surplus
+from worker.server.dumps import Keys
+from worker.server.endpoint import Endpoint
+from worker.server.fence import Fence
+from worker.server.info import Facts
+from worker.server.wire import Wire
+
+BATCH_BYTES = 1 << 20
+_EMPTY_STRING = b"\0\0"
+"""As a DUMP payload without its footer: type, length."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A restore that is about to write, or has written."""
+
+    backup: Manifest
+    file: BinaryIO
+    request: Request
+    fence: Fence
+    at: int
+    """When it began, by the target's clock, in milliseconds since the epoch: what has expired by then is not written."""
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The target's."""
+        return self.fence.endpoint
+
+    @property
+    def everything(self) -> bool:
+        """Whether it deletes what the backup does not have."""
+        return self.request.mode == "mirror"
+
+
+class Present:
+    """The keys of a plan as they are now: an EntryStream, without those that are not there."""
+
+    def __init__(self, plan: Plan, facts: Facts, keys: Keys, names: KeySet | None) -> None:
+        self.plan, self.facts = plan, facts
+        self.named = 0
+        """Keys that the restore will deal with, as far as they have been read."""
+        self.libraries: list[bytes] = []
+        self.warnings: list[str] = []
+        self._databases, self._keys, self._names = sorted(facts.keys), keys, names
+        self._stream = stream_of(plan.file, plan.backup, plan.request, plan.at, values=False)
+        self._empty: dict[int, bool] = {}
+        self._found = self._batches()
+
+    @property
+    def rdb_version(self) -> int:
+        """Of the payloads; known with the first one."""
+        return self._keys.rdb_version or OLDEST_VERSION
+
+    @property
+    def brought(self) -> bool:
+        """Whether the restore loads function libraries; known at the end."""
+        return bool(self._stream.libraries) and self.plan.request.kinds is None
+
+    def begin(self) -> bool:
+        """Read as far as the first key that is there; whether the restore takes anything away from what is there."""
+        first = next(self._found, [])
+        self._found = chain([first] if first else [], self._found)
+        return self.plan.request.mode != "skip" and bool(first or self.libraries)
+
+    def batches(self) -> Iterator[list[Entry]]:
+        """Yield what is there, in batches of a bounded size that are never empty."""
+        return self._found
+
+    def _batches(self) -> Iterator[list[Entry]]:
+        expected = self.plan.request.expected_keys(self.plan.backup)
+        if self.plan.everything and not self._databases and expected:
+            # A mirror into an empty server: the backup need not be read to know that nothing of it is there.
+            self.named = expected
+        elif self._is_vain():
+            self._look_for_one()
+        else:
+            yield from self._there()
+        if self.plan.everything or self.brought:
+            self._read_libraries()
+
+    def _there(self) -> Iterator[list[Entry]]:
+        plan = self.plan
+        for batch in self._stream.batches():
+            touched = batch if plan.everything else [entry for entry in batch if self._is_written(entry)]
+            self.named += len(touched)
+            for db, entries in groupby(touched, attrgetter("db")):
+                names = [entry.key for entry in entries]
+                if self._names is not None:
+                    self._names.add(db, names)
+                yield from self._kept(db, names)
+        if self._names is not None:
+            yield from self._others(Surplus(plan.request, plan.backup, self._names))
+
+    def _is_vain(self) -> bool:
+        """Whether no key can be there, nor anything else be found by walking the backup to its end."""
+        backup, request = self.plan.backup, self.plan.request
+        plain = not (self.plan.everything or backup.functions) and artifact.has_checksum(
+            backup.data_format, backup.rdb_version
+        )
+        return plain and all(map(self._is_empty, request.databases_of(backup)))
+
+    def _look_for_one(self) -> None:
+        """One key tells that the restore writes something; the rest of the backup must only be whole."""
+        for batch in self._stream.batches():
+            if any(map(self._is_written, batch)):
+                self.named = self.plan.request.expected_keys(self.plan.backup) or 1
+                break
+        artifact.check_end(self.plan.file, self.plan.backup)
+
+    def _is_written(self, entry: Entry) -> bool:
+        return entry.expires_at is None or entry.expires_at > self.plan.at
+
+    def _kept(self, db: int, names: list[bytes]) -> Iterator[list[Entry]]:
+        if self._is_empty(db):
+            return
+        if self.plan.request.mode == "skip":
+            there = zip(names, self._keys.there(db, names), strict=True)
+            if found := [Entry(db, name, None, "string", _EMPTY_STRING) for name, exists in there if exists]:
+                yield found
+            return
+        held: list[Entry] = []
+        size = 0
+        for entry in self._keys.read(db, names):
+            if entry is not None:
+                held.append(entry)
+                size += len(entry.payload or b"")
+            if size > BATCH_BYTES:
+                yield held
+                held, size = [], 0
+        if held:
+            yield held
+
+    def _is_empty(self, db: int) -> bool:
+        """After a disaster there is nothing to keep, and then nothing is asked for."""
+        if db not in self._empty:
+            endpoint = self.plan.endpoint
+            with endpoint.translated("counting keys"), Wire(endpoint, db) as wire:
+                # A server that does not tell is asked for every key.
+                self._empty[db] = wire.try_(b"DBSIZE") == 0
+        return self._empty[db]
+
+    def _others(self, surplus: Surplus) -> Iterator[list[Entry]]:
+        """The keys that a mirror deletes."""
+        with self.plan.endpoint.translated("reading keys"), Wire(self.plan.endpoint) as wire:
+            for db, names in surplus.batches(wire, self._databases):
+                yield from self._kept(db, names)
+
+    def _read_libraries(self) -> None:
+        """Function libraries that a restore may replace; of no database, a scan reads nothing else."""
+        scan = Scan(self.plan.endpoint, [])
+        for _ in scan.batches():
+            pass
+        self.libraries, self.warnings = scan.libraries, scan.warnings

@@ -1,0 +1,210 @@
+"""A restore undone: what it touched becomes what it was, and what others have changed since is left alone."""
+
+import time
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from worker.broker import lock
+from worker.config.settings import Settings
+from worker.errors import BackupSystemError, IncompleteError, NotFoundError, RefusedError
+from worker.progress import Progress, both
+from worker.repository import artifact, catalogue
+from worker.repository.check import check
+from worker.repository.manifest import Manifest
+from worker.restore.selection.keyset import KeySet
+from worker.restore.selection.request import Demand, RestoreArguments
+from worker.restore.target.loadable import Fit
+from worker.restore.target.report import Report, on_their_way
+from worker.restore.target.target import Target
+from worker.restore.undo import functions
+from worker.restore.undo.current import Plan
+from worker.restore.undo.merge import Pairs
+from worker.restore.undo.revert import Outcome, WayBack, takes_payloads
+from worker.server import rights
+from worker.server.fence import Fence
+from worker.server.info import read_facts
+from worker.storage.local import Folder, open_storage
+
+log = structlog.get_logger()
+
+_REPORTED = (
+    *("functions", "failed", "failures", "evicted", "warnings", "unconfirmed", "unfinished"),
+    *("keys_before", "keys_after", "wiped", "gone", "cut_short"),
+)
+
+
+class UndoArguments(BaseModel):
+    """Which restore to undo."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str = Field(min_length=1, max_length=200)
+    """The id of the restore's run, or the name of the undo that it kept."""
+    force: StrictBool = False
+    """Also what others have changed since."""
+
+
+def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> dict[str, Any]:
+    """Put back what a restore replaced, delete what it created: the report as a dict. `check_complete` says if that is all.
+
+    Nothing is written before both artifacts were verified and the target has passed every check. A key is looked at right
+    before it is written: whoever writes to it in that very moment loses. Killed half-way, the same undo run again
+    completes it. Raises NotFoundError, ArtifactError, BusyError, RefusedError (undone already, or another server now), and
+    TargetError with the counts so far when the target gives up on the way.
+    """
+    storage = open_storage(settings.backup_storage)
+    kept = catalogue.undo_of(storage, arguments.run)
+    endpoint = told_of(kept).endpoint(settings)
+    if endpoint.address != kept.source.address:
+        raise RefusedError(
+            f"That restore wrote to {kept.source.address}, and by the settings its target is {endpoint.address} now: "
+            f"set {endpoint.role.setting} as it was."
+        )
+    with lock.held(settings, f"target {endpoint.address}") as lease:
+        kept = catalogue.get(storage, kept.name)
+        if kept.undone_at is not None and not arguments.force:
+            raise RefusedError(
+                f"That restore was undone already, on {kept.undone_at:%Y-%m-%d at %H:%M:%S} UTC, and nothing was changed "
+                "now: --force puts back also what others have changed since."
+            )
+        fence = Fence(endpoint, lease)
+        fence.clear()
+        report = _undo(storage, kept, fence, both(progress, lambda *_: fence.check()), force=arguments.force)
+    if not (report["failed"] or report["evicted"] or (report["wiped"] and report["gone"])):
+        report["warnings"] += _mark(storage, kept)
+        numbers = {name: report[name] for name in ("deleted", "left_alone", "as_before", "seconds")}
+        log.info("restore_undone", name=kept.name, keys=report["put_back"], **numbers)
+    return report
+
+
+def told_of(kept: Manifest) -> RestoreArguments:
+    """What the restore was told that this can undo."""
+    return RestoreArguments.model_validate(kept.restore_arguments)
+
+
+def check_complete(report: dict[str, Any]) -> None:
+    """Raise IncompleteError, with the first key, when an undo ran to its end and could not put everything back."""
+    if report["failed"]:
+        first = next(iter(report["failures"]), None)
+        example = f" The first: {first['key']!r} of database {first['db']}: {first['error']}." if first else ""
+        raise IncompleteError(
+            f"{report['failed']:,} keys could not be put back.{example} Mend that, and run the same undo again."
+        )
+    if report["evicted"]:
+        raise IncompleteError(
+            "The target threw keys out for want of memory while this ran: raise maxmemory, and run the same undo again."
+        )
+    if report["wiped"] and report["gone"]:
+        raise IncompleteError(
+            f"Not every key is there: {report['put_back']:,} were put back, but {report['wiped']}, and at least "
+            f"{report['gone']:,} of them are gone. Run the same undo again."
+        )
+
+
+def _undo(storage: Folder, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
+    clock, endpoint = time.monotonic(), fence.endpoint
+    told, backup, facts = told_of(kept), _restored(storage, kept), read_facts(endpoint)
+    at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
+    target = Target(endpoint, "overwrite")
+    with storage.open(backup.name) as restored, storage.open(kept.name) as file, KeySet() as known:
+        check(restored, backup, progress)
+        check(file, kept, progress)
+
+        plan = Plan(backup, restored, told, fence, at)
+
+        def pairs(fit: Fit | None) -> Pairs:
+            file.seek(0)
+            chunks = artifact.raw_chunks(file, kept.compression)
+            reader = artifact.reader(chunks, kept.data_format, values=fit is not None)
+            return Pairs(plan, reader, fit)
+
+        version = kept.rdb_version if takes_payloads(facts) else None
+        needed = rights.TO_LOOK + (rights.TO_DELETE if plan.everything else rights.TO_DELETE[:1])
+        target.check(Demand(version, sorted(kept.keys_by_db), besides=needed, doing="an undo"))
+        pairs(None).check()
+        sides = pairs(target.fit(backup.rdb_version))
+        report, expected = target.report, told.expected_keys(backup)
+
+        def tell() -> None:
+            progress("undoing", undone.keys, expected, "keys")
+
+        way = WayBack(sides, facts, known, force=force, tell=tell)
+        undone = _Undone(kept, endpoint.address, report, way.outcome)
+        try:
+            with target.accounted(sorted(kept.keys_by_db), lambda: undone.words):
+                for _ in target.restore(way, fence):
+                    pass
+                tell()
+                way.settle_others()
+        except BackupSystemError as error:
+            error.report = undone.as_dict(clock) if error.report is not None else None
+            raise
+    # As restored, or kept, and for some keys only: then none were touched.
+    brought = sides.restored.libraries if told.kinds is None else []
+    change = functions.Change(sides.kept.libraries, brought, told.mode)
+    report.functions, warnings = functions.undo(fence, change, force=force)
+    report.warnings += warnings
+    return undone.as_dict(clock)
+
+
+@dataclass(frozen=True)
+class _Undone:
+    """What an undo did, as its report tells it."""
+
+    kept: Manifest
+    address: str
+    report: Report
+    outcome: Outcome
+
+    @property
+    def keys(self) -> int:
+        """All that have become of what they are to be."""
+        outcome, report = self.outcome, self.report
+        return report.restored + report.failed + outcome.deleted + outcome.left_alone + outcome.as_before
+
+    @property
+    def words(self) -> str:
+        """The counts as half a sentence."""
+        outcome = self.outcome
+        done = f"{self.report.restored:,} put back, {outcome.deleted:,} deleted, {outcome.left_alone:,} left alone"
+        return done + on_their_way({**self.report.as_dict(), "undeleted": outcome.undeleted})
+
+    def as_dict(self, clock: float) -> dict[str, Any]:
+        """For results; `clock` is when it began."""
+        kept, report = self.kept, self.report.as_dict()
+        return {
+            "run": kept.undoes,
+            "name": kept.name,
+            "restored": kept.restored,
+            "target": self.address,
+            "put_back": report["restored"],
+            **{name: report[name] for name in _REPORTED},
+            **asdict(self.outcome),
+            "seconds": round(time.monotonic() - clock, 3),
+        }
+
+
+def _restored(storage: Folder, kept: Manifest) -> Manifest:
+    """The backup that was restored."""
+    try:
+        return catalogue.get(storage, kept.restored or "")
+    except NotFoundError:
+        instead = "delete those by hand."
+        if not kept.names_only:
+            instead = f"restore {kept.name} with the mode overwrite instead; it holds what was replaced."
+        raise NotFoundError(
+            f"The backup {kept.restored}, which was restored, is gone, so nobody can tell which keys that created: {instead}"
+        ) from None
+
+
+def _mark(storage: Folder, kept: Manifest) -> list[str]:
+    """Remember that it was used; why that cannot be. Should a prune have taken it meanwhile, there is nothing to remember."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    with suppress(NotFoundError):
+        return catalogue.try_to_note(storage, kept.name, undone_at=now)
+    return []

@@ -1,0 +1,158 @@
+"""Which runs there are, by their operation and by whose they are: lists in the broker that are bounded each.
+
+One list for each owner: however much somebody else does beside us, our last run of a kind stays in sight.
+"""
+
+from collections.abc import Callable, Iterator
+from heapq import merge
+from typing import Any
+
+from pydantic import ValidationError
+
+from worker.broker import connection
+from worker.runs.ownership import UNKNOWN, Whose, dump, load, whose
+from worker.runs.run import QUESTIONS, Run
+
+KEPT_LONG, KEPT = 1000, 50
+"""Runs of one operation, about the same, that are remembered."""
+OWNERS = 50
+"""Owners whose runs of one operation are remembered, and as many again that are known from a shell only."""
+FIRST_PAGE, PAGE = 10, 200
+"""Most who ask want the newest only."""
+
+UNFINISHED = connection.PREFIX + "runs:unfinished"
+_RUNS = connection.PREFIX + "runs"
+_PLANNED = "planned:"
+_BEAT = "beat "
+
+# What a version without owners has listed becomes the list of what is not known, before anything else is listed.
+_TAKE_OVER = """
+if redis.call('EXISTS', KEYS[1]) == 0 and redis.call('EXISTS', KEYS[2]) == 1 then
+  redis.call('ZUNIONSTORE', KEYS[3], 1, KEYS[2])
+  redis.call('ZADD', KEYS[1], 0, ARGV[1])
+end
+"""
+
+
+def run_key(identity: str) -> str:
+    """Where a run is remembered."""
+    return f"{connection.PREFIX}run:{identity}"
+
+
+def loaded(text: bytes | None) -> Run | None:
+    """The run as it is remembered; None where nothing is, or nothing that can be read."""
+    try:
+        return None if text is None else Run.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def add(pipe: Any, run: Run) -> None:
+    """List it, with commands of that pipeline, whose last answers are for `forget_beyond`."""
+    mine, at = whose(run), run.queued_at.timestamp()
+    pipe.zadd(_RUNS, {run.id: at})
+    for family in _families(run):
+        unknown = _of(family, UNKNOWN)
+        pipe.eval(_TAKE_OVER, 3, _owners(family), _all(family), unknown, dump(UNKNOWN))
+        # While it waited, it was not known whose it would be.
+        pipe.zrem(unknown, run.id)
+        for index, member in ((_of(family, mine), run.id), (_all(family), run.id), (_owners(family), dump(mine))):
+            pipe.zadd(index, {member: at})
+    for family in _families(run):
+        pipe.zrange(_of(family, mine), 0, -1 - _kept(run))
+        pipe.zrange(_owners(family), 0, -1)
+
+
+def forget_beyond(client: Any, run: Run, answers: list[Any]) -> None:
+    """Forget what is too much now that this run is listed: its owner's oldest runs, and owners that were not heard of
+    for longest.
+    """
+    families = _families(run)
+    told = answers[-2 * len(families) :]
+    for family, over, known in zip(families, told[::2], told[1::2], strict=True):
+        owners = [load(one) for one in known]
+        # Those of shells apart: however many there are, they push out none of ours.
+        alike = [one for one in owners if (one.host is None) == (whose(run).host is None)]
+        _forget(client, family, whose(run), over)
+        for one in alike[:-OWNERS]:
+            _forget(client, family, one, client.zrange(_of(family, one), 0, -1))
+            client.zrem(_owners(family), dump(one))
+
+
+def _forget(client: Any, family: str, owner: Whose, ids: list[bytes]) -> None:
+    if not ids:
+        return
+    texts = client.mget([run_key(one.decode()) for one in ids])
+    with client.pipeline(transaction=True) as pipe:
+        pipe.zrem(_of(family, owner), *ids)
+        for text in texts:
+            run = loaded(text)
+            # One that was tried again elsewhere is another owner's by now.
+            if run is not None and family == run.operation and whose(run) == owner:
+                remove(pipe, run)
+                pipe.delete(run_key(run.id))
+        pipe.execute()
+
+
+def remove(pipe: Any, run: Run) -> None:
+    """Take it off every list."""
+    pipe.zrem(_RUNS, run.id)
+    for family in _families(run):
+        for index in (_all(family), _of(family, whose(run)), _of(family, UNKNOWN)):
+            pipe.zrem(index, run.id)
+    pipe.srem(UNFINISHED, run.id)
+
+
+def each(client: Any, operation: str | None = None) -> Iterator[Run]:
+    """All runs, of one operation if that is said, newest first; read from the broker as they are taken."""
+    return _listed(client, _all(operation) if operation else _RUNS)
+
+
+def of(client: Any, operation: str, ours: Callable[[Whose], bool]) -> Iterator[Run]:
+    """The same, of those owners only."""
+    with connection.translated():
+        owners = client.zrange(_owners(operation), 0, -1)
+    if not owners:
+        return (run for run in each(client, operation) if ours(whose(run)))
+    lists = [_listed(client, _of(operation, one), one) for one in map(load, owners) if ours(one)]
+    return merge(*lists, key=lambda run: run.queued_at, reverse=True)
+
+
+def planned(client: Any, entry: str, ours: Callable[[Whose], bool]) -> Iterator[Run]:
+    """The same, of what this entry of the schedule asked for."""
+    return of(client, _PLANNED + entry, ours)
+
+
+def _listed(client: Any, index: str, owner: Whose | None = None) -> Iterator[Run]:
+    """What an index names; less what has become another owner's since."""
+    start, size = 0, FIRST_PAGE
+    while True:
+        with connection.translated():
+            ids = client.zrevrange(index, start, start + size - 1)
+            found = client.mget([run_key(one.decode()) for one in ids]) if ids else []
+        runs = (run for text in found if (run := loaded(text)) is not None)
+        yield from (run for run in runs if owner in (None, whose(run)))
+        if len(ids) < size:
+            return
+        start, size = start + size, PAGE
+
+
+def _kept(run: Run) -> int:
+    return KEPT if run.operation in QUESTIONS else KEPT_LONG
+
+
+def _families(run: Run) -> list[str]:
+    planned = [_PLANNED + run.asked_by.removeprefix(_BEAT)] if run.asked_by.startswith(_BEAT) else []
+    return [run.operation, *planned]
+
+
+def _all(family: str) -> str:
+    return f"{_RUNS}:{family}"
+
+
+def _owners(family: str) -> str:
+    return f"{_RUNS}:{family}:owners"
+
+
+def _of(family: str, owner: Whose) -> str:
+    return f"{_RUNS}:{family}:of:{dump(owner)}"

@@ -1,0 +1,247 @@
+"""All runs: what Celery forgets, kept in the broker's Redis under the task's id.
+
+A run is claimed once for each attempt, so that a message that is delivered twice starts it once. While it lives it holds
+a lease; one that has lost its lease has been killed, and the reaper finds it. How it ended is said once: each change is
+made only if nobody has ended it, or begun with a later attempt, by then.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import redis
+from redis.exceptions import WatchError
+
+from worker.broker import connection, heartbeat
+from worker.broker.lease import LEASE_SECONDS
+from worker.config.settings import Settings
+from worker.runs import listing, ownership
+from worker.runs.listing import UNFINISHED, loaded, run_key
+from worker.runs.ownership import Owner
+from worker.runs.run import Run, State
+
+CLAIM_SECONDS = int(timedelta(days=8).total_seconds())
+
+_ID = re.compile(r'"id": "([^"]+)"')
+_LEASE_MILLISECONDS = round(LEASE_SECONDS * 1000)
+CHANGE_TRIES = 20
+
+# One that nobody remembers is alive as well: the broker has lost its memory.
+_STAY_ALIVE = """
+if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 0 then return 0 end
+if redis.call('PEXPIRE', KEYS[3], ARGV[2]) == 0 then redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2]) end
+return 1
+"""
+
+
+@contextmanager
+def open_runs(settings: Settings, seconds: float = 3, in_all: float = math.inf) -> Iterator["Runs"]:
+    """The memory of runs; every call on it raises BrokerUnavailableError when the broker takes longer than that, or when
+    all calls together have taken `in_all` seconds.
+    """
+    with connection.client(settings, seconds, in_all) as client:
+        yield Runs(client, settings)
+
+
+class Ours:
+    """Of all runs those that are about our source, targets and storage; what waits, or was remembered without a word
+    about that, among them.
+    """
+
+    def __init__(self, runs: "Runs", client: Any, owner: Owner) -> None:
+        self._runs, self._client, self._owner = runs, client, owner
+
+    def has(self, run: Run) -> bool:
+        """Whether it is one of them."""
+        return self._owner.has(ownership.whose(run))
+
+    def holds(self, run: Run) -> bool:
+        """Whether the backups that it names, and what it kept to be undone with, lie in our storage."""
+        return self._owner.has(ownership.lies(run))
+
+    def each(self, operation: str) -> Iterator[Run]:
+        """Those of one operation, newest first; read from the broker as they are taken."""
+        return listing.of(self._client, operation, self._owner.has)
+
+    def latest(self, operation: str, *, state: State | None = None) -> Run | None:
+        """The newest of that operation, in that state if one is said."""
+        return next((run for run in self.each(operation) if state in (None, run.state)), None)
+
+    def planned(self, entry: str) -> Run | None:
+        """The newest that this entry of the schedule asked for; one that had nothing to do is not remembered."""
+        found = listing.planned(self._client, entry, self._owner.has)
+        return next((run for run in found if not run.skipped), None)
+
+    def unfinished(self) -> list[Run]:
+        """What waits or runs, oldest first."""
+        return [run for run in self._runs.unfinished() if self.has(run)]
+
+    def rival(self, operation: str, arguments: dict[str, Any]) -> Run | None:
+        """A run, whoever's, that is to be alone with what this one would be alone with; None where nothing is."""
+        if operation not in ownership.LOCKED:
+            return None
+        told = ownership.about(self._runs.settings, operation, arguments)
+        here = self._owner._replace(sources=frozenset({told.get("source")}), targets=frozenset({told.get("target")}))
+        alike = (run for run in self._runs.unfinished() if run.operation == operation)
+        return next((run for run in alike if here.has(ownership.locks(run))), None)
+
+
+class Runs:
+    """All runs that are remembered."""
+
+    def __init__(self, client: "redis.Redis", settings: Settings) -> None:
+        self._client: Any = client
+        self.settings = settings
+
+    @cached_property
+    def ours(self) -> Ours:
+        """Those that are ours, by the settings of this process."""
+        with connection.translated():
+            hosts = self._client.zrange(heartbeat.HOSTS, 0, -1)
+        return Ours(self, self._client, ownership.owner(self.settings, frozenset(host.decode() for host in hosts)))
+
+    def add(self, run: Run) -> bool:
+        """Remember a run, unless it is remembered already. Whether it was new."""
+        return self._change(run, lambda known: known is None)
+
+    def put(self, run: Run) -> bool:
+        """Remember it as it is now, and give up its lease when it has ended. False where it was ended, or begun anew, by
+        somebody else: then nothing is changed.
+        """
+        return self._change(run, lambda known: known is None or _may_become(known, run))
+
+    def interrupt(self, run: Run, error: str, repeat: Run | None) -> bool:
+        """End a run that was killed, if nobody has told anything of it since it was looked at; with it the one in its place
+        is remembered, so that there is one in any case, and one only. Whether it was so.
+        """
+        ended = run.model_copy(update={"state": "INTERRUPTED", "error": error, "ended_at": datetime.now(UTC)})
+        return self._change(ended, lambda known: known == run, repeat)
+
+    def amend(self, identity: str, words: str) -> None:
+        """Tell more of the story of a run that has ended without success; its end stays what it is."""
+        known = self.get(identity)
+        if known is not None and known.ended and known.state != "SUCCESS":
+            amended = known.model_copy(update={"error": f"{known.error} {words}"})
+            self._change(amended, lambda found: found == known)
+
+    def _change(self, run: Run, allowed: Callable[[Run | None], bool], also: Run | None = None) -> bool:
+        """Remember a run (and another, which is new) in one step, if what is known of it by then allows it."""
+        key = run_key(run.id)
+        with connection.translated(), self._client.pipeline(transaction=True) as pipe:
+            # Whoever else writes of this run does so once a second at most.
+            for last in (*[False] * CHANGE_TRIES, True):
+                pipe.watch(key)
+                if not allowed(loaded(pipe.get(key))):
+                    return False
+                pipe.multi()
+                for one in filter(None, (also, run)):
+                    pipe.set(run_key(one.id), _dump(one))
+                    _index(pipe, one)
+                try:
+                    answers = pipe.execute()
+                    break
+                except WatchError:
+                    if last:
+                        raise
+            listing.forget_beyond(self._client, run, answers)
+            return True
+
+    def get(self, identity: str) -> Run | None:
+        """The run of that id; None for an id that was never issued, or long forgotten."""
+        with connection.translated():
+            return loaded(self._client.get(run_key(identity)))
+
+    def forget(self, identity: str) -> None:
+        """A run that could not be queued after all leaves no trace."""
+        with connection.translated():
+            run = self.get(identity)
+            with self._client.pipeline(transaction=True) as pipe:
+                pipe.delete(run_key(identity))
+                if run is not None:
+                    listing.remove(pipe, run)
+                pipe.execute()
+
+    def each(self, operation: str | None = None) -> Iterator[Run]:
+        """All runs, of one operation if that is said, newest first; read from the broker as they are taken."""
+        return listing.each(self._client, operation)
+
+    def unfinished(self) -> list[Run]:
+        """What waits or runs, oldest first."""
+        with connection.translated():
+            ids = sorted(self._client.smembers(UNFINISHED))
+            found = self._client.mget([run_key(one.decode()) for one in ids]) if ids else []
+        runs = [run for text in found if (run := loaded(text)) is not None and not run.ended]
+        return sorted(runs, key=lambda run: run.queued_at)
+
+    def check_room(self) -> None:
+        """Whether another run could be remembered: a broker that is full answers, and takes nothing."""
+        with connection.translated():
+            # A write that writes nothing, and is refused where a real one would be.
+            self._client.setrange(f"{connection.PREFIX}probe", 0, b"")
+
+    def claim(self, identity: str, attempt: int) -> bool:
+        """Whether this attempt is ours: true for the first who asks."""
+        with connection.translated():
+            return bool(self._client.set(_claim(identity, attempt), 1, nx=True, ex=CLAIM_SECONDS))
+
+    def claimed(self, identity: str, attempt: int) -> bool:
+        """Whether somebody has begun with this attempt."""
+        with connection.translated():
+            return bool(self._client.exists(_claim(identity, attempt)))
+
+    def claim_slot(self, slot: str, identity: str) -> bool:
+        """Whether a planned moment of the schedule is this run's: true for the first, and for it again."""
+        key = f"{connection.PREFIX}slot:{slot}"
+        with connection.translated():
+            self._client.set(key, identity, nx=True, ex=CLAIM_SECONDS)
+            return bool(self._client.get(key) == identity.encode())
+
+    def alive(self, identity: str) -> bool:
+        """Whether the process of this run has been heard of lately."""
+        with connection.translated():
+            return bool(self._client.exists(lease_key(identity)))
+
+    def stay_alive(self, identity: str) -> bool:
+        """Renew the lease of a run; False where somebody has ended it."""
+        with connection.translated():
+            keys = (run_key(identity), UNFINISHED, lease_key(identity))
+            return bool(self._client.eval(_STAY_ALIVE, len(keys), *keys, identity, _LEASE_MILLISECONDS))
+
+    def waiting(self, queues: list[str]) -> set[str]:
+        """The ids of the messages that wait in the broker's queues, as kombu writes them."""
+        with connection.translated():
+            texts = [text for queue in queues for text in self._client.lrange(queue, 0, -1)]
+        return {identity for text in texts for identity in _ID.findall(text.decode(errors="replace"))}
+
+
+def _index(pipe: Any, run: Run) -> None:
+    pipe.srem(UNFINISHED, run.id) if run.ended else pipe.sadd(UNFINISHED, run.id)
+    if run.ended:
+        pipe.delete(lease_key(run.id))
+    elif run.state == "STARTED":
+        # In the same step: a broker that has lost its memory must not learn of a run without its lease.
+        pipe.set(lease_key(run.id), run.id, px=_LEASE_MILLISECONDS)
+    listing.add(pipe, run)
+
+
+def _may_become(known: Run, run: Run) -> bool:
+    """Whether it may go on like that. To say once more how it ended is no change: the broker's answer may have got lost."""
+    same_end = (known.state, known.ended_at) == (run.state, run.ended_at)
+    return (not known.ended or same_end) and known.attempt <= run.attempt
+
+
+def _claim(identity: str, attempt: int) -> str:
+    return f"{connection.PREFIX}claim:{identity}:{attempt}"
+
+
+def lease_key(identity: str) -> str:
+    """Where a run shows that it lives."""
+    return f"{connection.PREFIX}lease:{identity}"
+
+
+def _dump(run: Run) -> bytes:
+    return run.model_dump_json().encode()

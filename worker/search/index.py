@@ -1,0 +1,230 @@
+"""What makes one key of a backup quick to find: for each key its digest, and where in the dump it lies.
+
+An index is made on the first search, not while backing up, and lies beside the artifact. It is derived: whatever
+becomes of it, it can be made anew. Layout in docs/format.md; a key takes 25 bytes, whatever its length.
+"""
+
+import hashlib
+import mmap
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from hashlib import blake2b
+from struct import Struct
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self
+
+import structlog
+
+from worker.errors import ArtifactError, FormatError, NotFoundError, RefusedError, StorageError
+from worker.formats.entries import Entry, Opaque
+from worker.formats.portable import shapes
+from worker.progress import Progress
+from worker.repository import artifact
+from worker.repository.manifest import INDEX_SUFFIX, Manifest
+from worker.search.sorting import Buckets
+from worker.storage.local import Folder
+from worker.storage.tempfiles import on_disk, temporary
+
+log = structlog.get_logger()
+
+FORMAT = 1
+MAGIC = b"RBKINDEX"
+_HEADER = Struct(">8sIIQ32s")
+_HASH, _DIGEST, _PLACE, _EXPIRY = 8, 6, 5, 6
+RECORD_BYTES = _HASH + _DIGEST + _PLACE + _EXPIRY
+_CHECKSUM_BYTES = 32
+_NEVER = b"\xff" * _EXPIRY
+LATEST_EXPIRY = (1 << 8 * _EXPIRY) - 2
+"""Milliseconds since the epoch, in the year 10889: what expires later is written as this."""
+
+
+class Record(NamedTuple):
+    """One key of a backup as its index has it."""
+
+    digest: bytes
+    """Of the payload, or of the value in JSON."""
+    begins_at: int
+    """Behind which byte of the dump it is found by `artifact.resumed`."""
+    expires_at: int | None
+    """Milliseconds since the epoch."""
+
+    def fits(self, entry: Entry) -> bool:
+        """Whether it was made of an entry like this one."""
+        return bounded_expiry(entry.expires_at) == self.expires_at and digest(entry) == self.digest
+
+
+class Index:
+    """The index of one backup, open; use it in a `with`."""
+
+    def __init__(self, file: BinaryIO, count: int) -> None:
+        self._file, self._count = file, count
+        self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._data.close()
+        self._file.close()
+
+    def __len__(self) -> int:
+        return self._count
+
+    def find(self, db: int, key: bytes) -> list[Record]:
+        """What there is of this key: one record at the most, but for two keys whose hashes are the same."""
+        wanted, found = key_hash(db, key), []
+        place = bisect_left(range(self._count), wanted, key=self._hash)
+        while place < self._count and self._hash(place) == wanted:
+            found.append(self._record(place))
+            place += 1
+        return found
+
+    def _hash(self, place: int) -> bytes:
+        start = _HEADER.size + place * RECORD_BYTES
+        return self._data[start : start + _HASH]
+
+    def _record(self, place: int) -> Record:
+        start = _HEADER.size + place * RECORD_BYTES + _HASH
+        digest = self._data[start : start + _DIGEST]
+        begins_at = self._data[start + _DIGEST : start + _DIGEST + _PLACE]
+        expiry = self._data[start + _DIGEST + _PLACE : start + RECORD_BYTES - _HASH]
+        expires_at = None if expiry == _NEVER else int.from_bytes(expiry, "big")
+        return Record(digest, int.from_bytes(begins_at, "big"), expires_at)
+
+
+def key_hash(db: int, key: bytes) -> bytes:
+    """By what an index is sorted."""
+    return blake2b(db.to_bytes(4, "big") + key, digest_size=_HASH).digest()
+
+
+def content(entry: Entry) -> bytes:
+    """What two entries of one format have in common exactly when their values were stored alike."""
+    if entry.payload is not None:
+        return entry.payload
+    if entry.value is None:
+        raise FormatError("An entry came without its value.")
+    shown = entry.value.dump if isinstance(entry.value, Opaque) else shapes.written(entry.type, entry.value)
+    return entry.type.encode() + b" " + shown
+
+
+def digest(entry: Entry) -> bytes:
+    """By which an index tells whether a value has changed; that of the same value in another encoding is another one."""
+    return blake2b(content(entry), digest_size=_DIGEST).digest()
+
+
+def bounded_expiry(at: int | None) -> int | None:
+    """An expiry as a record has it: the nearest one that it has room for."""
+    return None if at is None else min(max(at, 0), LATEST_EXPIRY)
+
+
+def opened(storage: Folder, manifest: Manifest, progress: Progress) -> Index:
+    """The index of this backup, made now if there is none that fits.
+
+    Raises ArtifactError and RefusedError where the artifact cannot be read; StorageError where there is no room at all.
+    """
+    if (found := _kept(storage, manifest)) is not None:
+        return found
+    check_readable(manifest)
+    with Buckets(RECORD_BYTES) as buckets:
+        _fill(buckets, storage, manifest, progress)
+        return _keep(storage, manifest, buckets)
+
+
+def check_readable(manifest: Manifest) -> None:
+    """RefusedError for a backup whose keys nobody could count: it cannot be searched either."""
+    if manifest.keys is None:
+        raise RefusedError(f"{manifest.name} holds something that this program cannot read, so it was not searched.")
+
+
+def _kept(storage: Folder, manifest: Manifest) -> Index | None:
+    """The index that lies beside the artifact, if it is whole and is of these very bytes."""
+    with suppress(NotFoundError, StorageError, OSError), ExitStack() as stack:
+        file = stack.enter_context(storage.open(manifest.name + INDEX_SUFFIX))
+        if (count := _count(file, manifest)) is not None:
+            stack.pop_all()
+            return Index(file, count)
+        log.info("index_does_not_fit", name=manifest.name)
+    return None
+
+
+def _count(file: BinaryIO, manifest: Manifest) -> int | None:
+    """How many records a whole index has; None where it is of other bytes, of another format, or damaged."""
+    head = file.read(_HEADER.size)
+    size = file.seek(0, 2)
+    if len(head) < _HEADER.size:
+        return None
+    magic, number, record_bytes, count, sha256 = _HEADER.unpack(head)
+    if (magic, number, record_bytes, sha256.hex()) != (MAGIC, FORMAT, RECORD_BYTES, manifest.sha256):
+        return None
+    if size != _HEADER.size + count * RECORD_BYTES + _CHECKSUM_BYTES:
+        return None
+    file.seek(0)
+    return count if _is_whole(file, size - _CHECKSUM_BYTES) else None
+
+
+def _is_whole(file: BinaryIO, size: int) -> bool:
+    checksum, left = hashlib.sha256(), size
+    while left and (chunk := file.read(min(left, 1 << 18))):
+        checksum.update(chunk)
+        left -= len(chunk)
+    return file.read() == checksum.digest()
+
+
+def _fill(buckets: Buckets, storage: Folder, manifest: Manifest, progress: Progress) -> None:
+    """Read the whole backup; it is checked while it passes, as a restore would check it beforehand."""
+    with storage.open(manifest.name) as file, artifact.whole(file, manifest) as reader:
+        for batch in reader.batches():
+            buckets.add(_records(batch, _place(reader.begins_at)))
+            progress("indexing", buckets.count, manifest.keys, "keys")
+
+
+def _place(begins_at: int) -> bytes:
+    try:
+        return begins_at.to_bytes(_PLACE, "big")
+    except OverflowError:
+        raise ArtifactError(
+            "A backup of more than a terabyte cannot be searched: `export` writes it as text."
+        ) from None
+
+
+def _records(batch: list[Entry], place: bytes) -> Iterator[bytes]:
+    for entry in batch:
+        at, payload = bounded_expiry(entry.expires_at), entry.payload
+        expiry = _NEVER if at is None else at.to_bytes(_EXPIRY, "big")
+        # `key_hash` and `digest`, spelt out: it is done for every key, and calls take longer than hashing.
+        hashed = blake2b(entry.db.to_bytes(4, "big") + entry.key, digest_size=_HASH).digest()
+        digested = digest(entry) if payload is None else blake2b(payload, digest_size=_DIGEST).digest()
+        yield hashed + digested + place + expiry
+
+
+def _keep(storage: Folder, manifest: Manifest, buckets: Buckets) -> Index:
+    """Put the index beside the artifact; where that cannot be, it serves this once."""
+    name = manifest.name + INDEX_SUFFIX
+    try:
+        with suppress(NotFoundError):
+            storage.delete(name, [])
+        with storage.draft([name]) as draft:
+            for chunk in _document(manifest, buckets):
+                draft.write(chunk)
+            draft.publish()
+        return Index(storage.open(name), buckets.count)
+    except (StorageError, NotFoundError) as error:
+        log.warning("index_not_kept", name=manifest.name, error=str(error))
+    file = temporary()
+    with on_disk():
+        file.writelines(_document(manifest, buckets))
+        file.flush()
+        return Index(file, buckets.count)
+
+
+def _document(manifest: Manifest, buckets: Buckets) -> Iterator[bytes]:
+    header = _HEADER.pack(MAGIC, FORMAT, RECORD_BYTES, buckets.count, bytes.fromhex(manifest.sha256))
+    checksum = hashlib.sha256(header)
+    yield header
+    for chunk in buckets.sorted():
+        checksum.update(chunk)
+        yield chunk
+    yield checksum.digest()

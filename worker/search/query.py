@@ -1,0 +1,76 @@
+"""What a search asks: for one key or a glob, where, and which version of the key is to be shown."""
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic.config import JsonDict
+
+from worker.config.fields import Databases
+from worker.formats.key_text import LONGEST_KEY, KeyText
+from worker.restore.selection.filters import LONGEST_GLOB
+from worker.search.places import LIVE
+
+MOST_FOUND, MOST_NAMES = 1000, 100
+CURSOR = r"^[0-9]:[0-9]{1,9}:"
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+def _only(*given: str) -> JsonDict:
+    """JSON schema for: these are said, and of those that are one question together no other."""
+    kinds: JsonDict = {
+        name: {"type": "string" if name in given else "null"} for name in ("key", "match", "after", "show", "against")
+    }
+    return {"required": [*given], "properties": kinds}
+
+
+# The document of the API must say all that the validator takes.
+_QUESTIONS: JsonDict = {
+    "anyOf": [
+        _only("key"),
+        _only("match"),
+        _only("match", "after"),
+        _only("key", "show"),
+        _only("key", "show", "against"),
+    ]
+}
+
+
+class SearchArguments(BaseModel):
+    """One key, or all that fit a glob; where to look for it; and which version of the key to show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_QUESTIONS)
+
+    key: KeyText | None = None
+    """As `key_text` writes it."""
+    match: Annotated[str, Field(min_length=1, max_length=LONGEST_GLOB)] | None = None
+    names: Annotated[tuple[Name, ...], Field(max_length=MOST_NAMES)] = ()
+    """Only in these backups; in all where none is named."""
+    databases: Databases = None
+    live: StrictBool = True
+    """In the source as well."""
+    limit: int = Field(default=100, ge=1, le=MOST_FOUND)
+    """How many keys that fit a glob are told at once."""
+    after: Annotated[str, Field(max_length=LONGEST_KEY + 100, pattern=CURSOR)] | None = None
+    """The `next` of a search for the same glob: what was told until there is passed over."""
+    show: Name | None = None
+    """The backup (or `live`) whose version of the key is to be shown."""
+    against: Name | None = None
+    """The backup (or `live`) whose version it is compared with."""
+
+    @property
+    def backups(self) -> set[str]:
+        """The backups that are named."""
+        return {name for name in (*self.names, self.show, self.against) if name not in (None, LIVE)}
+
+    @model_validator(mode="after")
+    def _asks_one_thing(self) -> Self:
+        if (self.key is None) == (self.match is None):
+            raise ValueError("must have either a key or a match")
+        if self.after is not None and self.match is None:
+            raise ValueError("must have a match, of which more keys are to be told")
+        if self.show is not None and self.key is None:
+            raise ValueError("must have a key, of which a version is to be shown")
+        if self.against is not None and self.show is None:
+            raise ValueError("must say with `show` what is to be compared")
+        return self

@@ -1,0 +1,168 @@
+"""One key through time: in which backups it is, and in the live source; where it changed, and what it held."""
+
+import time
+from typing import Any
+
+import structlog
+
+from worker.config.settings import Settings
+from worker.errors import BackupSystemError, NotFoundError, UsageError
+from worker.formats.compare import rows as differences
+from worker.formats.entries import Entry
+from worker.formats.key_text import key_bytes, key_text
+from worker.progress import Progress
+from worker.repository import catalogue
+from worker.search import history
+from worker.search.alive import Alive
+from worker.search.fitting import fitting
+from worker.search.places import LIVE, Place, Stored, Version, by_server
+from worker.search.query import SearchArguments
+from worker.server.endpoint import SOURCE, Endpoint
+from worker.storage.local import Folder, open_storage
+
+log = structlog.get_logger()
+
+MOST_ROWS = 200
+"""Parts of a value that are shown."""
+ROOM, ROOM_BESIDE = 65_536, 8_192
+"""Characters of one version that are shown in all, and of two side by side: what is longer is cut, and its size told."""
+
+Data = dict[str, Any]
+
+
+def search(settings: Settings, arguments: SearchArguments, progress: Progress) -> Data:
+    """Look up a key or a glob, or show versions of a key. What could not be read is told among the `problems`.
+
+    Raises NotFoundError for a backup that is named and not there, and for a version to be shown that is not there.
+    """
+    clock = time.monotonic()
+    if arguments.show is not None:
+        found = _shown(settings, arguments, progress)
+    else:
+        places, problems = _places(settings, arguments)
+        look = _through_time if arguments.match is None else _fitting
+        found = look(places, arguments, problems, progress) | {"problems": problems}
+    seconds = round(time.monotonic() - clock, 3)
+    log.info("key_searched", seconds=seconds)
+    return found | {"seconds": seconds}
+
+
+def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place], list[str]]:
+    """Where to look, newest first, and what is wrong with the rest."""
+    storage = open_storage(settings.backup_storage)
+    problems: list[str] = []
+    if arguments.names:
+        named = {one.name: one for one in (_named(settings, storage, name) for name in arguments.names)}
+        stored = sorted(named.values(), key=lambda one: (one.at, one.name), reverse=True)
+    else:
+        read = catalogue.read(storage)
+        stored, problems = [Stored(storage, manifest) for manifest in read.listed], read.problems
+    places: list[Place] = [*stored]
+    if arguments.live:
+        try:
+            places.insert(0, _live(settings))
+        except BackupSystemError as error:
+            problems.append(str(error))
+    return places, problems
+
+
+def _named(settings: Settings, storage: Folder, name: str) -> Stored:
+    return Stored(storage, catalogue.get(storage, name, catalogue.scope_of(settings)))
+
+
+def _live(settings: Settings) -> Alive:
+    return Alive(Endpoint(settings.redis_url, SOURCE, hurried=settings.backup_pace == "full"))
+
+
+def _through_time(places: list[Place], arguments: SearchArguments, problems: list[str], progress: Progress) -> Data:
+    key = key_bytes(arguments.key or "")
+    databases = _databases(places, arguments)
+    looked: list[tuple[Place, dict[int, Version]]] = []
+    for number, place in enumerate(places, 1):
+        try:
+            looked.append((place, place.versions(key, databases, _told(progress, number, places))))
+        except BackupSystemError as error:
+            problems.append(history.problem(place, error))
+    found = []
+    for db in (one for one in databases if any(one in versions for _, versions in looked)):
+        rows = _rows(db, looked, problems)
+        found += [{"db": db, "versions": rows}] if any(row["type"] for row in rows) else []
+    return {"key": key_text(key), "found": found, "looked_through": [place.name for place, _ in looked]}
+
+
+def _rows(db: int, looked: list[tuple[Place, dict[int, Version]]], problems: list[str]) -> list[history.Row]:
+    """Each server has a history of its own; one that never had the key has none."""
+    found: dict[str, history.Row] = {}
+    for group in by_server([place for place, _ in looked]):
+        ours = [looked[number] for number in group]
+        if group[0] == 0 or any(db in versions for _, versions in ours):
+            rows = history.rows(db, ((place, versions.get(db)) for place, versions in ours), problems)
+            found |= {row["where"]: row for row in rows}
+    return [found[place.name] for place, _ in looked if place.name in found]
+
+
+def _databases(places: list[Place], arguments: SearchArguments) -> list[int]:
+    known = {db for place in places for db in place.databases()}
+    return sorted(known if arguments.databases is None else known & arguments.databases)
+
+
+def _told(progress: Progress, number: int, places: list[Place]) -> Progress:
+    """Progress that says which of the places it is about."""
+
+    def tell(phase: str, current: int, total: int | None, unit: str) -> None:
+        progress(f"{phase} {number} of {len(places)}", current, total, unit)
+
+    return tell
+
+
+def _fitting(places: list[Place], arguments: SearchArguments, problems: list[str], progress: Progress) -> Data:
+    return fitting(places, arguments, problems, lambda place: _told(progress, places.index(place) + 1, places))
+
+
+def _shown(settings: Settings, arguments: SearchArguments, progress: Progress) -> Data:
+    """One version as readable rows, or what differs between two; and with what it is restored."""
+    storage, key = open_storage(settings.backup_storage), key_bytes(arguments.key or "")
+
+    def place(name: str) -> Place:
+        return _live(settings) if name == LIVE else _named(settings, storage, name)
+
+    at = place(arguments.show or "")
+    db, one = _only_one(at, arguments, at.versions(key, _databases([at], arguments), progress))
+    shown = history.row(at, one)
+    other, against = None, None
+    if arguments.against is not None:
+        beside = place(arguments.against)
+        version = beside.versions(key, [db], progress).get(db)
+        other = None if version is None else history.held(version)
+        against = history.row(beside, other)
+    sides = history.sides(one.version, other.version if other else None)
+    room = ROOM if arguments.against is None else ROOM_BESIDE
+    rows, more = differences.rows(one.entry, other.entry if other else None, sides, MOST_ROWS, room)
+    return {
+        "key": key_text(key),
+        "db": db,
+        "show": shown,
+        "against": against,
+        "rows": [{"part": row["part"], "show": row["backup"], "against": row["live"]} for row in rows],
+        "more": more,
+        "restore": None if at.name == LIVE else _way_back(at.name, one.entry),
+    }
+
+
+def _only_one(place: Place, arguments: SearchArguments, versions: dict[int, Version]) -> tuple[int, history.Held]:
+    if len(versions) > 1:
+        listed = ", ".join(map(str, versions))
+        raise UsageError(f"{place.name} has that key in the databases {listed}: say which one is meant, with --db.")
+    for db, version in versions.items():
+        if (held := history.held(version)) is not None:
+            return db, held
+    raise NotFoundError(
+        f"{place.name} does not have the key {arguments.key!r}: search without a version shows where it is."
+    )
+
+
+def _way_back(name: str, entry: Entry) -> Data:
+    """The arguments of the restore that brings this version back; what has expired since lives as long again."""
+    expired = entry.expires_at is not None and entry.expires_at <= time.time() * 1000
+    expiry = {"expiry": "shift"} if expired else {}
+    return {"name": name, "mode": "overwrite", "keys": [key_text(entry.key)], "databases": [entry.db], **expiry}

@@ -1,0 +1,62 @@
+"""Many commands in one go, and what their answers mean to a reader of keys."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from worker.server.wire import Wire, pack, raised
+
+Command = tuple[bytes, ...]
+
+
+class GoneError(Exception):
+    """The key has gone, or has become one of another type, since SCAN named it."""
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What a server knows of expiry: found by asking, as servers of another make give any version number."""
+
+    absolute: bool
+    """PEXPIRETIME: Redis 7.0 and newer."""
+    fields: bool
+    """HPEXPIRETIME: Redis 7.4, Valkey 9, and newer; False also where it was not asked for."""
+
+
+def ask_all(wire: Wire, commands: Iterable[Command]) -> list[Any]:
+    """Send all commands, then read all replies; an error reply is returned in its place."""
+    packed = [pack(*command) for command in commands]
+    wire.send(b"".join(packed))
+    return list(wire.replies(len(packed)))
+
+
+def checked(reply: Any) -> Any:
+    """The reply; an error is raised, as GoneError where it means that the key is not what it was."""
+    if isinstance(reply, ResponseError) and str(reply).startswith(("WRONGTYPE", "ERR no such key")):
+        raise GoneError
+    return raised(reply)
+
+
+def ask(wire: Wire, *command: bytes) -> Any:
+    """One command's reply, `checked`."""
+    return checked(ask_all(wire, [command])[0])
+
+
+def abilities(wire: Wire, *, fields: bool) -> Abilities:
+    """What the server knows; HPEXPIRETIME is asked for only with `fields`, as a user may lack it who needs it not.
+
+    Raises redis errors.
+    """
+    asked: list[Command] = [(b"PEXPIRETIME", b"-")] + [(b"HPEXPIRETIME", b"-", b"FIELDS", b"1", b"-")] * fields
+    absolute, *rest = ask_all(wire, asked)
+    # A server that knows HPEXPIRETIME and forbids it must not lose the fields' expiry in silence.
+    known = [not isinstance(one, ResponseError) or str(one).startswith(("WRONGTYPE", "NOPERM")) for one in rest]
+    return Abilities(absolute=not isinstance(absolute, ResponseError), fields=any(known))
+
+
+def milliseconds(time: Any) -> int:
+    """The reply to TIME, in milliseconds since the epoch. Raises redis errors."""
+    seconds, microseconds = raised(time)
+    return int(seconds) * 1000 + int(microseconds) // 1000

@@ -1,0 +1,118 @@
+"""A file that is being written: nobody sees it before it is whole and on disk, and a killed run's is known as such.
+
+It holds a lock while its process lives: a draft without one was left behind.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from worker.errors import NotFoundError
+from worker.progress import Proof, undisputed
+
+
+def begin(folder: Path, name: str) -> "Draft | None":
+    """A draft of that name, in the place of one that a killed run left; None where the name is taken."""
+    partial = _partial(folder, name)
+    try:
+        descriptor = os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+    except FileExistsError:
+        with held(partial) as abandoned:
+            # Of two files that are one a killed run has published the draft: only prune knows what to do with it.
+            again = abandoned and not same_file(partial, folder / name)
+            if again:
+                partial.unlink(missing_ok=True)
+        return begin(folder, name) if again else None
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    draft = Draft(folder, name, descriptor)
+    # A sweep that came between those two lines has taken the draft for an abandoned one.
+    if os.path.lexists(folder / name) or not same_file(partial, descriptor):
+        draft.close()
+        return None
+    return draft
+
+
+class Draft:
+    """A file that is being written and that nobody sees yet."""
+
+    def __init__(self, folder: Path, name: str, descriptor: int) -> None:
+        self.name = name
+        self._folder, self._descriptor = folder, descriptor
+        self._partial, self._final = _partial(folder, name), folder / name
+        self._published = False
+
+    def write(self, chunk: bytes) -> None:
+        """Append to the draft."""
+        view = memoryview(chunk)
+        while view:
+            view = view[os.write(self._descriptor, view) :]
+
+    def publish(self, prove: Proof = undisputed) -> None:
+        """Show the file under its name, whole and on disk; the draft stays until `close`, so that a kill leaves a trace."""
+        os.fsync(self._descriptor)
+        prove()
+        os.link(self._partial, self._final)
+        self._published = True
+        sync(self._folder)
+
+    def replace(self, name: str) -> None:
+        """Take the place of the file `name`, whole and on disk, in one step."""
+        os.fsync(self._descriptor)
+        if not os.path.lexists(self._folder / name):
+            raise NotFoundError(f"The file {name} was deleted meanwhile.")
+        os.rename(self._partial, self._folder / name)
+        sync(self._folder)
+
+    def withdraw(self) -> None:
+        """Take back what was published: the work it belonged to has failed."""
+        if self._published:
+            with suppress(OSError):
+                self._final.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End the draft; only what was published and not withdrawn remains."""
+        with suppress(OSError):
+            self._partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            os.close(self._descriptor)
+
+
+def _partial(folder: Path, name: str) -> Path:
+    return folder / f".{name}.partial"
+
+
+def sync(folder: Path) -> None:
+    """Bring the folder itself to disk: names that were added or removed."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def same_file(one: Path, other: Path | int) -> bool:
+    """Whether two paths, or a path and an open file, are one file under two names."""
+    try:
+        return os.path.samestat(os.lstat(one), os.fstat(other) if isinstance(other, int) else os.lstat(other))
+    except OSError:
+        return False
+
+
+@contextmanager
+def held(left: Path) -> Iterator[bool]:
+    """Whether the process that held this file is gone, and its lock with it; while we look, it is ours."""
+    try:
+        descriptor = os.open(left, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        yield False
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,239 @@
+"""Where backups lie: a folder that never shows a file before it is whole and on disk.
+
+A library's folder store would do, were it not that none of them syncs: after a power cut a manifest could stand beside
+an artifact of zeros. What follows is write beside, sync, link.
+"""
+
+import errno
+import fcntl
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from worker.errors import NotFoundError, StorageError
+from worker.progress import Proof, undisputed
+from worker.storage.draft import Draft, begin, held, same_file, sync
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
+READ_BYTES = 256 * 1024
+LOCKED_SECONDS = 10
+"""How long a record is waited for that somebody else has locked: that takes moments, unless they are stopped."""
+_PARTIAL = re.compile(r"\.(?P<name>.+)\.partial")
+_DELETING = re.compile(r"\.(?P<name>.+)\.deleting")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in storage; its size in bytes."""
+
+    name: str
+    size: int
+    changed_at: int
+    """When the file system last changed anything about it, in nanoseconds since the epoch; nobody can set that back."""
+    identity: tuple[int, int]
+    """Its device and inode: another file of that name has another."""
+
+
+class Folder:
+    """A folder of backups: files 0600, the folder 0700, no link is followed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @contextmanager
+    def draft(self, names: Iterable[str]) -> Iterator[Draft]:
+        """Begin a file under the first of `names` that is free. It is gone afterwards unless it was published and kept.
+
+        The draft holds a lock while its process lives: a draft without one was left behind by a killed run.
+        """
+        with _translated(self.path, "written"):
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft = next((draft for name in names if (draft := begin(self.path, name))), None)
+            if draft is None:
+                raise StorageError("No free name was found for a new file.")
+            try:
+                yield draft
+            except BaseException:
+                draft.withdraw()
+                raise
+            finally:
+                draft.close()
+
+    def put(self, name: str, content: bytes, *, replace: bool = False, prove: Proof = undisputed) -> None:
+        """Write a small file at once. StorageError where it exists and is not to be replaced."""
+        with self.draft([name] if not replace else [f"{name}.new"]) as draft:
+            draft.write(content)
+            if replace:
+                draft.replace(name)
+            else:
+                draft.publish(prove)
+
+    def open(self, name: str) -> BinaryIO:
+        """The file, for reading and seeking; it stays readable even when it is deleted meanwhile.
+
+        NotFoundError where there is none, or a link, a folder or a pipe in its place.
+        """
+        _check(name)
+        with _translated(self.path / name, "read", "file"):
+            try:
+                # Not blocking, or a pipe would be waited for until somebody writes into it.
+                descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            except FileNotFoundError:
+                raise NotFoundError(f"There is no file {name} in {self.path}.") from None
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENXIO):  # a link, a socket
+                    raise
+                raise _no_file(self.path / name) from None
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise _no_file(self.path / name)
+            return os.fdopen(descriptor, "rb")
+
+    def read(self, name: str, limit: int = 64 << 20) -> bytes:
+        """A small file whole. StorageError where it is larger than `limit` bytes."""
+        with self.open(name) as file:
+            content = file.read(limit + 1)
+        if len(content) > limit:
+            raise StorageError(f"The file {name} in {self.path} is larger than any of its kind can be.")
+        return content
+
+    def files(self) -> list[StoredFile]:
+        """Every finished file, by name; drafts, links and folders are none."""
+        with _translated(self.path, "listed"):
+            try:
+                entries = list(os.scandir(self.path))
+            except FileNotFoundError:
+                return []
+            found = []
+            for entry in entries:
+                # A file may be deleted between the listing and the look at its size.
+                with suppress(FileNotFoundError):
+                    if NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                        found.append(_stored(entry.name, entry.stat(follow_symlinks=False)))
+            return sorted(found, key=lambda file: file.name)
+
+    @contextmanager
+    def locked(self, record: str) -> Iterator[None]:
+        """Nobody else writes beside `record`, nor deletes it, meanwhile. NotFoundError where there is no such file.
+
+        StorageError where somebody else has it for longer than LOCKED_SECONDS.
+        """
+        with self.open(record) as file, _translated(self.path, "changed"):
+            deadline = time.monotonic() + LOCKED_SECONDS
+            while not _is_locked(file):
+                if time.monotonic() > deadline:
+                    raise StorageError(f"Somebody else holds {self.path / record}: try again when that has ended.")
+                time.sleep(0.05)
+            if not same_file(self.path / record, file.fileno()):
+                raise NotFoundError(f"The file {record} was deleted meanwhile.")
+            yield
+
+    def delete(self, record: str, files: list[str]) -> None:
+        """Delete `record` and then the `files` it stands for. Killed in between, `sweep` ends it."""
+        for name in (record, *files):
+            _check(name)
+        with _translated(self.path, "changed"):
+            marker = self.path / f".{files[0]}.deleting" if files else self.path / f".{record}.deleting"
+            # Held, so that a sweep does not take the marker for one that a killed run left.
+            with self.open(record) as held:
+                fcntl.flock(held, fcntl.LOCK_EX)
+                try:
+                    os.rename(self.path / record, marker)
+                except FileNotFoundError:
+                    raise NotFoundError(f"There is no file {record} in {self.path}.") from None
+                sync(self.path)
+                for name in files:
+                    (self.path / name).unlink(missing_ok=True)
+                marker.unlink(missing_ok=True)
+                sync(self.path)
+
+    def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:
+        """Remove what killed runs left: drafts, what they published without keeping, deletions begun. Gives the names.
+
+        `owned` are the files that a manifest stands for: of those only the draft goes, never the file.
+        """
+        swept = []
+        with _translated(self.path, "swept"):
+            for entry in sorted(os.listdir(self.path)) if self.path.is_dir() else []:
+                match = _PARTIAL.fullmatch(entry) or _DELETING.fullmatch(entry)
+                if match is None:
+                    continue
+                with held(self.path / entry) as abandoned:
+                    if abandoned and not dry_run:
+                        self._clear(entry, match["name"], owned)
+                    swept += [entry] if abandoned else []
+            if swept and not dry_run:
+                sync(self.path)
+        return swept
+
+    def _clear(self, entry: str, name: str, owned: set[str]) -> None:
+        finished, left = self.path / name, self.path / entry
+        if name not in owned and (entry.endswith(".deleting") or same_file(finished, left)):
+            finished.unlink(missing_ok=True)
+        left.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """What the file system still takes."""
+        with _translated(self.path, "looked into"):
+            folders = (self.path.absolute(), *self.path.absolute().parents)
+            return shutil.disk_usage(next(folder for folder in folders if folder.exists())).free
+
+
+def open_storage(url: str) -> Folder:
+    """The storage that `BACKUP_STORAGE` names: a folder, plain or as file://."""
+    return Folder(Path(url.removeprefix("file://")))
+
+
+def chunks_of(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file in pieces of READ_BYTES."""
+    try:
+        while chunk := file.read(READ_BYTES):
+            yield chunk
+    except OSError as error:
+        raise StorageError(f"The storage cannot be read: {error.strerror}.") from None
+
+
+def _is_locked(file: BinaryIO) -> bool:
+    """Whether the file is ours now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _stored(name: str, told: os.stat_result) -> StoredFile:
+    return StoredFile(name, told.st_size, told.st_ctime_ns, (told.st_dev, told.st_ino))
+
+
+def _check(name: str) -> None:
+    if not NAME.fullmatch(name):
+        raise NotFoundError(f"There is no file of the name {name[:130]!r}.")
+
+
+def _no_file(path: Path) -> NotFoundError:
+    return NotFoundError(f"There is no file {path}, but something else of that name: move it away.")
+
+
+@contextmanager
+def _translated(path: Path, done: str, what: str = "storage") -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise StorageError(
+                f"The storage {path} is full ({error.strerror}): free some space, or keep fewer backups."
+            ) from None
+        raise StorageError(
+            f"The {what} {path} cannot be {done} ({error.strerror}): check the folder and its rights."
+        ) from None
