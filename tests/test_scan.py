@@ -17,6 +17,7 @@ from worker.errors import SourceError, SourceUnavailableError
 from worker.formats.compression import COMPRESSIONS
 from worker.formats.entries import Entry
 from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.versions import FIRST_VALKEY_VERSION
 from worker.formats.rdb.writer import write
 from worker.progress import silent
 
@@ -76,7 +77,8 @@ def test_the_file_has_the_servers_own_version_and_is_loaded(
     manifest = take(source, tmp_path, engine="scan", compression="none")
     own = version_of(source)
     assert manifest["rdb_version"] == own
-    assert (tmp_path / manifest["name"]).read_bytes()[:9] == b"REDIS%04d" % own
+    magic = b"VALKEY%03d" if own >= FIRST_VALKEY_VERSION else b"REDIS%04d"
+    assert (tmp_path / manifest["name"]).read_bytes()[:9] == magic % own
     loaded = start_server(source.binary)
     loaded.kill()
     (loaded.folder / "dump.rdb").write_bytes((tmp_path / manifest["name"]).read_bytes())

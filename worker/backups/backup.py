@@ -140,12 +140,16 @@ def check_complete(made: dict[str, Any]) -> None:
 
 
 def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifest | None:
-    """A backup of the same scope that keeps the promise of freshness, whoever asked for it; adopted ones promise nothing."""
+    """A backup of the same scope that keeps the promise of freshness, whoever asked for it; adopted ones promise nothing.
+
+    Of a node of a cluster a part is all that there can be.
+    """
     if hours is None:
         return None
-    alike = catalogue.own(catalogue.read(storage).backups, scope)
-    limit = hours * 3600
-    return alike[0] if alike and alike[0].age_seconds(datetime.now(UTC)) < limit else None
+    found, now = catalogue.read(storage), datetime.now(UTC)
+    parts = [one for one in found.partials if one.kind == "part" and one.scope == scope]
+    alike = [*catalogue.own(found.backups, scope)[:1], *parts[:1]]
+    return next((one for one in alike if one.age_seconds(now) < hours * 3600), None)
 
 
 def _plan(settings: Settings, arguments: BackupArguments) -> _Plan:

@@ -16,7 +16,7 @@ from worker.restore.mirror.primary import Primary
 from worker.restore.mirror.promotion import Standin, end
 from worker.server.fence import Fence
 from worker.server.info import info, keyspace, number
-from worker.server.wire import Wire
+from worker.server.wire import Wire, damaged
 
 COMING_SECONDS = 10
 """How long the target may take to come to us. It takes no writes meanwhile."""
@@ -73,7 +73,9 @@ class Handover:
 
     def _load(self, wire: Wire, file: File, meanwhile: Iterator[object]) -> dict[str, str]:
         """What INFO says as soon as the file is loaded."""
-        known_by = info(wire)["master_replid"]
+        known_by = info(wire).get("master_replid")
+        if known_by is None:
+            raise damaged("INFO")
         self._fence.prove()
         wire.ask(b"REPLICAOF", self._standin.host.encode(), b"%d" % self._standin.port)
         self._primary.let_in(known_by, COMING_SECONDS)

@@ -1,6 +1,6 @@
 """A target that is a replica of ours for a moment becomes a primary again, and says which data it holds.
 
-Apart from `standins`: who watches over a mirror needs no more than this, and imports it when it has to act.
+Apart from `recovery`: who watches over a mirror needs no more than this, and imports it when it has to act.
 """
 
 import time
