@@ -13,17 +13,16 @@ from typing import Any, BinaryIO
 from pydantic import BaseModel, ConfigDict, StrictBool
 
 from worker import __version__
-from worker.repository import artifact
-from worker.repository import catalogue
-from worker.repository.behalf import asker, trigger_of
-from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.config.settings import CompressionName, FormatName, Settings
-from worker.storage.draft import Draft
 from worker.errors import ArtifactError, NotFoundError
-from worker.repository.manifest import UNDO_FACT, UNDO_FIELDS, Manifest, Origin, Size, free_names
-from worker.repository.checksum import Meter
+from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.progress import Progress, reported
+from worker.repository import artifact, catalogue
+from worker.repository.behalf import asker, trigger_of
+from worker.repository.checksum import Meter
+from worker.repository.manifest import UNDO_FACT, UNDO_FIELDS, Manifest, Origin, Size, free_names
 from worker.repository.sound import Survey, survey
+from worker.storage.draft import Draft
 from worker.storage.local import chunks_of, open_storage
 
 

@@ -10,19 +10,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import ResponseError
 
-from worker import __version__
-from worker.repository import artifact
-from worker.repository import catalogue
+from worker import __version__, engines
 from worker.broker import lock
-from worker.server import slots
-from worker import engines
-from worker.repository.behalf import asker, trigger_of
-from worker.engines.completeness import Watch
-from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
+from worker.config.fields import Databases
 from worker.config.settings import CompressionName, EngineName, FormatName, Settings
-from worker.server.endpoint import BROKER, SOURCE, Endpoint
-from worker.storage.draft import Draft
-from worker.formats.entries import EntryStream
+from worker.engines.completeness import Watch
+from worker.engines.replication import Replication
 from worker.errors import (
     BackupSystemError,
     BusyError,
@@ -33,21 +26,24 @@ from worker.errors import (
     StorageError,
     UsageError,
 )
-from worker.server.info import Facts, read_facts
-from worker.config.fields import Databases
+from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
+from worker.formats.entries import EntryStream
 from worker.formats.portable import document
-from worker.formats.rdb import reader
-from worker.formats.rdb import writer
+from worker.formats.rdb import reader, writer
 from worker.formats.rdb.census import Census
-from worker.logs import log
-from worker.repository.manifest import Manifest, Origin, Scope, Size, free_names
-from worker.repository.checksum import Meter
-from worker.progress import Progress
-from worker.progress import Proof
-from worker.engines.replication import Replication
-from worker.storage.local import Folder, open_storage
 from worker.formats.tally import Counted, Tally
+from worker.logs import log
+from worker.progress import Progress, Proof
+from worker.repository import artifact, catalogue
+from worker.repository.behalf import asker, trigger_of
+from worker.repository.checksum import Meter
+from worker.repository.manifest import Manifest, Origin, Scope, Size, free_names
+from worker.server import slots
+from worker.server.endpoint import BROKER, SOURCE, Endpoint
+from worker.server.info import Facts, read_facts
 from worker.server.wire import Wire
+from worker.storage.draft import Draft
+from worker.storage.local import Folder, open_storage
 
 _SLOTS_SHOWN = 100
 

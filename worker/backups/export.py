@@ -7,18 +7,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from worker.repository import artifact
-from worker.repository import catalogue
 from worker.backups.adopt import opened
-from worker.repository.check import check
-from worker.formats.compression import COMPRESSIONS, Compression
 from worker.config.settings import Settings
 from worker.errors import StorageError, UsageError
+from worker.formats.compression import COMPRESSIONS, Compression
 from worker.formats.portable import document as portable
-from worker.repository.checksum import Meter
-from worker.progress import Progress, reported
-from worker.storage.local import Folder, chunks_of, open_storage
 from worker.formats.tally import Counted, Tally
+from worker.progress import Progress, reported
+from worker.repository import artifact, catalogue
+from worker.repository.check import check
+from worker.repository.checksum import Meter
+from worker.storage.local import Folder, chunks_of, open_storage
 
 STDOUT = Path("-")
 

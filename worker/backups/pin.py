@@ -5,9 +5,9 @@ from typing import Annotated, Any
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from worker.repository import catalogue
 from worker.config.settings import Settings
 from worker.errors import NotFoundError
+from worker.repository import catalogue
 from worker.storage.local import open_storage
 
 log = structlog.get_logger()

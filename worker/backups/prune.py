@@ -8,16 +8,15 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
-from worker.repository import catalogue
-from worker.broker import lock
 from worker.backups import retention
-from worker.repository.check import check
+from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import NotFoundError
+from worker.progress import Progress, Proof, undisputed
+from worker.repository import catalogue
+from worker.repository.check import check
 from worker.repository.manifest import MANIFEST_SUFFIX
 from worker.repository.notes import NOTES_SUFFIX
-from worker.progress import Progress
-from worker.progress import Proof, undisputed
 from worker.storage.local import Folder, open_storage
 
 log = structlog.get_logger()

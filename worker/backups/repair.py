@@ -8,17 +8,22 @@ import structlog
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker import __version__
-from worker.repository import artifact
-from worker.repository import catalogue
-from worker.repository import digest
-from worker.repository import notes
 from worker.backups.adopt import Walked, described, undone_by, walk
-from worker.formats.compression import COMPRESSIONS
 from worker.config.settings import Settings
 from worker.errors import ArtifactError, BackupSystemError, NotFoundError, RefusedError
-from worker.repository.manifest import DAMAGED_SUFFIXES, MANIFEST_SUFFIX, Manifest, Origin, from_json, named_moment, to_json
-from worker.repository.notes import NOTES_SUFFIX
+from worker.formats.compression import COMPRESSIONS
 from worker.progress import Progress
+from worker.repository import artifact, catalogue, digest, notes
+from worker.repository.manifest import (
+    DAMAGED_SUFFIXES,
+    MANIFEST_SUFFIX,
+    Manifest,
+    Origin,
+    from_json,
+    named_moment,
+    to_json,
+)
+from worker.repository.notes import NOTES_SUFFIX
 from worker.storage.local import Folder, open_storage
 
 log = structlog.get_logger()

@@ -10,13 +10,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from worker.repository import catalogue
 from worker.backups import schedule
 from worker.config.settings import Settings
-from worker.server.endpoint import BROKER, GLANCE, Endpoint
 from worker.errors import BackupSystemError, SourceUnavailableError
-from worker.server.info import read_facts
+from worker.repository import catalogue
 from worker.repository.manifest import Manifest
+from worker.server.endpoint import BROKER, GLANCE, Endpoint
+from worker.server.info import read_facts
 from worker.storage.local import open_storage
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
+from worker.config.settings import Settings
+from worker.progress import Progress
 from worker.repository import catalogue
 from worker.repository.check import check
-from worker.config.settings import Settings
 from worker.repository.manifest import Manifest
-from worker.progress import Progress
 from worker.storage.local import open_storage
 
 log = structlog.get_logger()
