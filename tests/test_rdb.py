@@ -374,3 +374,17 @@ def test_any_entries_that_are_written_are_read_again(
     assert [entry for batch in reader.batches() for entry in batch] == entries
     assert reader.libraries == libraries
     assert read(data, *sizes, values=False) == without_payload(entries)
+
+
+def test_what_is_broken_is_told_with_its_database_key_type_and_place() -> None:
+    entries = [
+        Entry(0, b"name", None, "string", b"\x00\x04text"),
+        Entry(3, b"queue", None, "list", b"\x01\x02\x01a\x01b"),
+    ]
+    whole = b"".join(write(Given(entries, rdb_version=9), {}))
+    within = whole.index(b"queue") + len(b"queue") + 1
+    for step in (7, len(whole)):
+        assert "cut short, at byte 19. It is in the string 'name' of database 0." in refusal(whole[:19], step)
+        broken = whole[:within] + b"\xc5" + whole[within + 1 :]
+        assert "can begin with, in the list 'queue' of database 3, at byte 24." in refusal(broken, step)
+        assert "cut short, at byte 24." in refusal(whole[:25], step)

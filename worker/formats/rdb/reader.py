@@ -127,7 +127,10 @@ class Reader:
         self._window.pos = HEADER_BYTES
 
     def _refill(self) -> None:
-        dropped = self._window.refill()
+        try:
+            dropped = self._window.refill()
+        except FormatError as error:
+            raise FormatError(f"{error}{self._within(self._window.pos)}") from None
         if self._open:
             self._open.start = 0
             self._open.reached -= dropped
@@ -137,7 +140,10 @@ class Reader:
         batch: list[Entry] = []
         whole = self._window.pos
         if self._open:
-            whole = self._resume(self._open, batch)
+            try:
+                whole = self._resume(self._open, batch)
+            except FormatError:
+                self._window.fail(NO_LENGTH + self._within(whole, ", in"))
         if not self._open:
             whole = self._read_records(batch, whole)
         if batch:
@@ -196,9 +202,23 @@ class Reader:
             pass
         except FormatError:
             window.pos = begin
-            window.fail(NO_LENGTH)
+            window.fail(NO_LENGTH + self._within(begin, ", in"))
         window.pos, self._expires_at = begin, expires_at
         return whole
+
+    def _within(self, begin: int, link: str = " It is in") -> str:
+        """Half a sentence: the value that the record at `begin` has, or that is being read; nothing where none is."""
+        if self._open:
+            return self._named(self._open.kind, self._open.key, link)
+        data = self._window.data
+        try:
+            kind = TYPE_OF[data[begin]]
+            return self._named(kind, read_string(data, begin + 1)[0], link)
+        except (IndexError, KeyError, StructError, FormatError):
+            return ""
+
+    def _named(self, kind: str, key: bytes, link: str) -> str:
+        return f"{link} the {kind} {_shown(key)!r} of database {self._db}" + ("." if link.startswith(" ") else "")
 
     def _after(self, code: int, key: bytes, start: int) -> int:
         """Where the value that begins at `start` ends; it is held open when that is not in this window."""
@@ -249,9 +269,8 @@ class Reader:
         return value.reached
 
     def _unknown(self, code: int, key: bytes) -> None:
-        shown = key[:64].decode("utf-8", "backslashreplace")
         self.unreadable = (
-            f"the key {shown!r} of database {self._db} has the RDB type {code}, which this program does not know"
+            f"the key {_shown(key)!r} of database {self._db} has the RDB type {code}, which this program does not know"
         )
 
     def _opcode(self, code: int, pos: int) -> int:
@@ -301,3 +320,7 @@ def _read_used(code: int, data: bytes, pos: int) -> tuple[Used, int]:
         return Used("FREQ", data[pos]), pos + 1
     seconds, pos = read_length(data, pos)
     return Used("IDLETIME", min(seconds, _LONGEST_IDLE)), pos
+
+
+def _shown(key: bytes) -> str:
+    return key[:64].decode("utf-8", "backslashreplace")
