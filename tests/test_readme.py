@@ -178,7 +178,7 @@ def test_the_guide_names_every_call_of_the_api_with_its_scope(web_app: Web) -> N
 
 def test_every_metric_that_the_guide_names_exists() -> None:
     named = set(re.findall(r"redis_backup_([a-z_]+)(?=[`{, ])", GUIDE.read_text()))
-    defined = set(re.findall(r'_(?:gauge|labelled)\(\s*"([a-z_]+)"', (ROOT / "web/metrics.py").read_text()))
+    defined = set(re.findall(r'_(?:gauge|labelled)\(\s*"([a-z_]+)"', (ROOT / "web/api/metrics.py").read_text()))
     assert len(defined) > 5
     assert named == defined | {"storage_up", "broker_up"}
 

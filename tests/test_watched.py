@@ -127,7 +127,7 @@ def test_a_failover_during_a_backup_is_told_and_the_next_try_reads_the_new_prima
     def once(phase: str, current: int, total: int | None, unit: str) -> None:
         if not failed:
             failed.append(True)
-            watch.primary.kill()
+            watch.primary.kill_all()
 
     with pytest.raises(SourceUnavailableError):
         backup(settings, BackupArguments(engine=engine), once)

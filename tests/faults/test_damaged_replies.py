@@ -22,6 +22,7 @@ from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Reply
 from tests.faults.scenes import by_way_of, taken
+from tests.faults.sweeps import sweep
 from tests.servers import Server
 from tests.states import state
 from worker.backups.backup import BackupArguments, backup
@@ -82,7 +83,7 @@ def assert_good(server: Server, storage: Path, name: str) -> None:
     assert state(server) == before
 
 
-@pytest.mark.parametrize("place", PLACES)
+@sweep("place", PLACES)
 @pytest.mark.parametrize("data_format", SCANS)
 @pytest.mark.parametrize("key", KEYS)
 def test_a_scan_asks_again_for_a_payload_that_came_damaged(
@@ -348,7 +349,7 @@ FAULTS: dict[str, Callable[[Line, Any], Any]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("data_format", SCANS)
 @pytest.mark.parametrize("at", [0, 1, 9, -1])
-@pytest.mark.parametrize("nth", [1, 40, 100])
+@sweep("nth", [40, 1, 100])
 def test_a_byte_that_is_changed_in_a_payload_costs_nothing_or_is_an_error_in_words(
     nth: int, at: int, data_format: str, fault: str, full: Server, line: Line, storage: Path
 ) -> None:

@@ -21,6 +21,7 @@ from tests.faults.fixtures import WireTo
 from tests.faults.freezer import Freezer, states
 from tests.faults.line import Line
 from tests.faults.moments import Asked, Moment
+from tests.faults.sweeps import sweep
 from tests.processes import CELERY, PYTHON, Background, Ended, Sent, command, environment, eventually, run, sender
 from tests.servers import Binary, Server
 from tests.states import State, assert_same, state
@@ -259,7 +260,7 @@ def test_a_frozen_undo_goes_on_and_touches_nothing(moment: Asked, scene: Scene) 
 
 
 @pytest.mark.parametrize("scene", [SLOWLY], indirect=True, ids=["slow to load"])
-@pytest.mark.parametrize("step", ["keeping what is there", "reading", "sending", "sending, all", "loading"])
+@sweep("step", ["sending", "loading", "keeping what is there", "reading", "sending, all"], quick=2)
 def test_a_frozen_mirror_by_replication_goes_on_and_touches_nothing(step: str, scene: Scene) -> None:
     scene.fill("before", 1000)
     scene.server.client().mset({f"other:{number}": "x" for number in range(1500)})

@@ -90,7 +90,7 @@ READING = [
 ]
 
 
-@pytest.mark.parametrize(("engine", "moment"), READING, ids=[f"{engine}-{moment}" for engine, moment in READING])
+@sweep("engine, moment", READING, quick=3)
 @impatiently
 def test_a_backup_from_a_source_that_trickles_ends_and_lists_nothing(
     engine: str, moment: Moment, full: Server, wire_to: WireTo, tmp_path: Path
@@ -114,7 +114,7 @@ WRITING = [
 ]
 
 
-@pytest.mark.parametrize(("mode", "moment"), WRITING, ids=[f"{mode}-{moment}" for mode, moment in WRITING])
+@sweep("mode, moment", WRITING, quick=2)
 @impatiently
 def test_a_restore_into_a_target_that_trickles_ends_and_says_how_far_it_came(
     mode: Any,

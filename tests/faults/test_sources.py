@@ -135,7 +135,7 @@ def test_a_source_that_is_loading_is_not_read(engine: str, slow: Server, tmp_pat
     assert str(error) == STILL_LOADING.format(f"127.0.0.1:{slow.port}")
 
 
-@pytest.mark.parametrize("verb", ASKING)
+@sweep("verb", ASKING, quick=2)
 def test_whatever_else_is_asked_of_one_that_is_loading_says_so(verb: str, slow: Server, tmp_path: Path) -> None:
     take(slow, tmp_path / "storage")
     slow.kill()
