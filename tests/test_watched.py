@@ -1,13 +1,14 @@
 """A source and a target that Sentinels watch over: found anew for each run, across failovers."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import StartServer
+from tests.faults.line import Line
 from tests.processes import eventually
 from tests.sentinels import NAME, Sentinel, watched
 from tests.servers import Binary, Server, free_port, newest_ones
@@ -96,6 +97,18 @@ def test_what_no_sentinel_knows_is_said(watch: Watch) -> None:
     watch.sentinel.stop()
     with pytest.raises(SourceUnavailableError, match=r"no Sentinel tells where mymaster is: .*does not answer"):
         place(watch.url())
+
+
+@pytest.mark.parametrize("rate", [5, 0.5], ids=["slowly", "hardly"])
+def test_a_sentinel_that_trickles_is_left_for_the_next(rate: float, watch: Watch) -> None:
+    with Line(watch.sentinel.port, f"redis://127.0.0.1:{watch.sentinel.port}") as line:
+        line.trickle(rate)
+        hasty = replace(SOURCE, connect_seconds=0.5)
+        alone = f"redis+sentinel://127.0.0.1:{line.port}/{NAME}/0"
+        with pytest.raises(SourceUnavailableError, match=r"no Sentinel tells where mymaster is: .* does not answer"):
+            place(alone, hasty)
+        both = f"redis+sentinel://127.0.0.1:{line.port},127.0.0.1:{watch.sentinel.port}/{NAME}/0"
+        assert place(both, hasty) == watch.replica.port
 
 
 def test_backups_and_restores_go_on_after_a_failover(watch: Watch, tmp_path: Path) -> None:

@@ -1,36 +1,69 @@
 """A Redis that Sentinels watch over: they are asked, anew for each run, which server is its primary, or a healthy replica."""
 
+import time
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
+from redis.connection import Connection, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from worker.broker import tls
+from worker.broker.timeouts import bounded
 from worker.config.sentinel_url import Place, Watched
 
 # Of a replica that is no good: Sentinel's own words for one that is away.
 _AWAY = ("is_sdown", "is_odown", "is_disconnected")
+ANSWERS = 4
+"""As long as for so many of its answers one Sentinel is listened to in all, before the next is asked."""
+
+
+def find(watched: Watched, options: dict[str, Any], *, reading: bool) -> Place:
+    """Where it is now: the primary, or for reading a healthy replica, where there is one and no other is asked for.
+
+    `options` are those of a connection, such as its timeouts and its TLS. Raises redis' ConnectionError where no
+    Sentinel knows.
+    """
+    faults = []
+    for host, port in watched.sentinels:
+        with _client(host, port, watched.login, options) as sentinel:
+            try:
+                told = sentinel.sentinel_master(watched.service)
+                primary = sentinel.sentinel_get_master_addr_by_name(watched.service)
+                replicas = sentinel.sentinel_slaves(watched.service) if reading and watched.wanted != "primary" else []
+            except RedisError as error:
+                faults.append(f"{host}:{port} {_cause(error, encrypted=bool(options.get('encrypted')))}")
+                continue
+            chosen = next(map(_place_of, filter(_is_healthy, replicas)), (str(primary[0]), int(primary[1])))
+            if told.get("is_odown") and chosen == _place_of(told):
+                faults.append(f"{host}:{port} holds its primary for lost")
+                continue
+            return chosen
+    raise RedisConnectionError(f"no Sentinel tells where {watched.service} is: {'; '.join(faults)}")
 
 
 def _client(host: str, port: int, login: tuple[str | None, str | None], options: dict[str, Any]) -> "redis.Redis":
-    user, password = login
-    tls = {name: value for name, value in options.items() if name.startswith("ssl_")}
-    return redis.Redis(
+    encrypted, seconds = options.get("encrypted"), options["socket_connect_timeout"]
+    pool = redis.ConnectionPool(
+        bounded(SSLConnection if encrypted else Connection),
+        window=seconds,
+        handshake=2 * seconds,
+        until=time.monotonic() + ANSWERS * seconds,
         host=host.strip("[]"),
         port=port,
-        username=user,
-        password=password,
-        socket_connect_timeout=options["socket_connect_timeout"],
-        socket_timeout=options["socket_connect_timeout"],
+        username=login[0],
+        password=login[1],
+        socket_connect_timeout=seconds,
+        socket_timeout=seconds,
         decode_responses=True,
         protocol=2,
+        driver_info=None,
         retry=Retry(NoBackoff(), 0),
-        ssl=bool(options.get("encrypted")),
-        **tls,
+        **{name: value for name, value in options.items() if encrypted and name.startswith("ssl_")},
     )
+    return redis.Redis.from_pool(pool)
 
 
 def _place_of(server: dict[str, Any]) -> Place:
@@ -56,27 +89,3 @@ def _cause(error: RedisError, *, encrypted: bool) -> str:
     if encrypted and tls.is_meant(words):
         return f"does not come to TLS with us ({tls.inner(words)})"
     return "does not answer" if isinstance(error, RedisConnectionError | redis.TimeoutError) else f"says {words}"
-
-
-def find(watched: Watched, options: dict[str, Any], *, reading: bool) -> Place:
-    """Where it is now: the primary, or for reading a healthy replica, where there is one and no other is asked for.
-
-    `options` are those of a connection, such as its timeouts and its TLS. Raises redis' ConnectionError where no
-    Sentinel knows.
-    """
-    faults = []
-    for host, port in watched.sentinels:
-        with _client(host, port, watched.login, options) as sentinel:
-            try:
-                told = sentinel.sentinel_master(watched.service)
-                primary = sentinel.sentinel_get_master_addr_by_name(watched.service)
-                replicas = sentinel.sentinel_slaves(watched.service) if reading and watched.wanted != "primary" else []
-            except RedisError as error:
-                faults.append(f"{host}:{port} {_cause(error, encrypted=bool(options.get('encrypted')))}")
-                continue
-            chosen = next(map(_place_of, filter(_is_healthy, replicas)), (str(primary[0]), int(primary[1])))
-            if told.get("is_odown") and chosen == _place_of(told):
-                faults.append(f"{host}:{port} holds its primary for lost")
-                continue
-            return chosen
-    raise RedisConnectionError(f"no Sentinel tells where {watched.service} is: {'; '.join(faults)}")
