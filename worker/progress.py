@@ -1,10 +1,14 @@
-"""How far a run has come: said by the verbs, shown by whoever called them."""
+"""What a run calls as it goes: how far it has come, shown by whoever called it, and whether it may still go on."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 Proof = Callable[[], None]
-"""Raises where it may not. What is proven holds for the moment."""
+"""Asked right before something that cannot be taken back: raises where it may not be done. It holds for the moment."""
+
+
+def undisputed() -> None:
+    """Nobody else can have a say in it."""
 
 
 class Progress(Protocol):
@@ -36,7 +40,3 @@ def reported(chunks: Iterator[bytes], progress: Progress, phase: str, total: int
         yield chunk
         passed += len(chunk)
         progress(phase, passed, total, "bytes")
-
-
-def undisputed() -> None:
-    """Nobody else can have a say in it."""

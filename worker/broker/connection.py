@@ -36,12 +36,18 @@ def result_client(settings: Settings, seconds: float = 1) -> "redis.Redis":
 
 
 def _client(url: str, seconds: float, until: float = math.inf) -> "redis.Redis":
+    options: dict[str, Any] = {"decode_responses": False} | dict(parse_url(url))  # type: ignore[no-untyped-call]
+    return bounded_client(options.pop("connection_class", Connection), seconds, until, **options)
+
+
+def bounded_client(kind: type, seconds: float, until: float, **options: Any) -> "redis.Redis":
+    """A client over connections of that kind that tries once, and waits for each answer no longer than `seconds`, and for
+    none beyond `until` on the monotonic clock. `options` are those of a connection, and come first.
+    """
+    usual: dict[str, Any] = {"protocol": 2, "retry": Retry(NoBackoff(), 0)}
     # By default a connection begins with three questions about itself, each of which takes time where the network is slow.
-    options: dict[str, Any] = {"driver_info": None, "protocol": 2, "decode_responses": False}
-    options |= {"socket_connect_timeout": seconds, "socket_timeout": seconds, "retry": Retry(NoBackoff(), 0)}
-    options |= dict(parse_url(url))  # type: ignore[no-untyped-call]
-    kind = bounded(options.pop("connection_class", Connection))
-    pool = redis.ConnectionPool(kind, window=seconds, handshake=2 * seconds, until=until, **options)
+    usual |= {"driver_info": None, "socket_connect_timeout": seconds, "socket_timeout": seconds}
+    pool = redis.ConnectionPool(bounded(kind), window=seconds, handshake=2 * seconds, until=until, **usual | options)
     return redis.Redis.from_pool(pool)
 
 

@@ -16,8 +16,6 @@ from worker.errors import BackupSystemError, BrokerUnavailableError
 
 HOSTS = connection.PREFIX + "hosts"
 """Where workers and beats of this broker have been, by the time: what one of them has at hand is at hand for all."""
-
-
 EVERY_SECONDS = 10
 TIME_TO_LIVE_SECONDS = 45
 HOSTS_KEPT = 500

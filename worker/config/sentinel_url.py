@@ -12,21 +12,15 @@ from typing import Literal, cast
 from urllib.parse import parse_qsl, unquote, urlencode
 
 Member = Literal["primary", "replica"]
-
-
 Place = tuple[str, int]
 """A host and its port."""
 
 
 PORT = 26379
-
-
 _URL = re.compile(
     r"(?P<scheme>rediss?)\+sentinel://(?:(?P<login>[^@/?#]*)@)?(?P<hosts>[^/?#@]+)/(?P<service>[^/?#]+)(?:/(?P<db>\d*))?"
     r"(?:\?(?P<query>[^#]*))?"
 )
-
-
 _HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(?P<port>\d{1,5}))?")
 
 

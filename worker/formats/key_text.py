@@ -7,18 +7,11 @@ from pydantic import Field
 
 LONGEST_KEY = 65_536
 """Characters of a key that is named, as `key_text` writes it."""
-
-
 KeyText = Annotated[str, Field(max_length=LONGEST_KEY)]
-
 
 # So that the empty key can stand on a line of its own; the key of two quotes is written in another way then.
 _EMPTY = {b"": '""', b'""': r"\x22\x22"}
-
-
 _END_BLANKS = re.compile(r"^ +| +$")
-
-
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(\\))")
 
 

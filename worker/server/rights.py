@@ -91,7 +91,7 @@ _FORMS: dict[str, tuple[bytes, ...]] = {
 # Those that write whatever they are given: tried in a transaction that is never ended.
 _WRITE_ALWAYS = frozenset({"append", "rpush", "sadd"})
 _READ_A_KEY = ("exists", "type", "pttl", "dump", "get")
-# For PSYNC there is a way of its own: worker/sources/replication.py.
+# For PSYNC there is a way of its own: engines/replication.py.
 _ASKED_ELSEWHERE = frozenset({"psync"})
 
 # What began with which release of Redis, and of Valkey; all others are older than ACLs are.

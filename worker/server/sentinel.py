@@ -4,14 +4,12 @@ import time
 from typing import Any
 
 import redis
-from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.retry import Retry
 
 from worker.broker import tls
-from worker.broker.timeouts import bounded
+from worker.broker.connection import bounded_client
 from worker.config.sentinel_url import Place, Watched
 
 # Of a replica that is no good: Sentinel's own words for one that is away.
@@ -46,24 +44,17 @@ def find(watched: Watched, options: dict[str, Any], *, reading: bool) -> Place:
 
 def _client(host: str, port: int, login: tuple[str | None, str | None], options: dict[str, Any]) -> "redis.Redis":
     encrypted, seconds = options.get("encrypted"), options["socket_connect_timeout"]
-    pool = redis.ConnectionPool(
-        bounded(SSLConnection if encrypted else Connection),
-        window=seconds,
-        handshake=2 * seconds,
-        until=time.monotonic() + ANSWERS * seconds,
+    return bounded_client(
+        SSLConnection if encrypted else Connection,
+        seconds,
+        time.monotonic() + ANSWERS * seconds,
         host=host.strip("[]"),
         port=port,
         username=login[0],
         password=login[1],
-        socket_connect_timeout=seconds,
-        socket_timeout=seconds,
         decode_responses=True,
-        protocol=2,
-        driver_info=None,
-        retry=Retry(NoBackoff(), 0),
         **{name: value for name, value in options.items() if encrypted and name.startswith("ssl_")},
     )
-    return redis.Redis.from_pool(pool)
 
 
 def _place_of(server: dict[str, Any]) -> Place:

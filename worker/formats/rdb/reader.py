@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - read beside IndexError
+from typing import NoReturn
 
 from worker.errors import FormatError
 from worker.formats.entries import Entry, Used
@@ -130,7 +131,8 @@ class Reader:
         try:
             dropped = self._window.refill()
         except FormatError as error:
-            raise FormatError(f"{error}{self._within(self._window.pos)}") from None
+            value = self._value_at(self._window.pos)
+            raise FormatError(f"{error} It is in {value}." if value else str(error)) from None
         if self._open:
             self._open.start = 0
             self._open.reached -= dropped
@@ -143,7 +145,7 @@ class Reader:
             try:
                 whole = self._resume(self._open, batch)
             except FormatError:
-                self._window.fail(NO_LENGTH + self._within(whole, ", in"))
+                self._fail_at(whole)
         if not self._open:
             whole = self._read_records(batch, whole)
         if batch:
@@ -202,23 +204,25 @@ class Reader:
             pass
         except FormatError:
             window.pos = begin
-            window.fail(NO_LENGTH + self._within(begin, ", in"))
+            self._fail_at(begin)
         window.pos, self._expires_at = begin, expires_at
         return whole
 
-    def _within(self, begin: int, link: str = " It is in") -> str:
-        """Half a sentence: the value that the record at `begin` has, or that is being read; nothing where none is."""
-        if self._open:
-            return self._named(self._open.kind, self._open.key, link)
-        data = self._window.data
-        try:
-            kind = TYPE_OF[data[begin]]
-            return self._named(kind, read_string(data, begin + 1)[0], link)
-        except (IndexError, KeyError, StructError, FormatError):
-            return ""
+    def _fail_at(self, begin: int) -> NoReturn:
+        value = self._value_at(begin)
+        self._window.fail(f"{NO_LENGTH}, in {value}" if value else NO_LENGTH)
 
-    def _named(self, kind: str, key: bytes, link: str) -> str:
-        return f"{link} the {kind} {_shown(key)!r} of database {self._db}" + ("." if link.startswith(" ") else "")
+    def _value_at(self, begin: int) -> str | None:
+        """The value that is being read, or that the record at `begin` has, by its type, key and database."""
+        try:
+            if self._open:
+                kind, key = self._open.kind, self._open.key
+            else:
+                data = self._window.data
+                kind, key = TYPE_OF[data[begin]], read_string(data, begin + 1)[0]
+        except (IndexError, KeyError, StructError, FormatError):
+            return None
+        return f"the {kind} {_shown(key)!r} of database {self._db}"
 
     def _after(self, code: int, key: bytes, start: int) -> int:
         """Where the value that begins at `start` ends; it is held open when that is not in this window."""

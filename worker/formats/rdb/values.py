@@ -1,4 +1,4 @@
-"""One RDB value, decoded: what DUMP answers, less its footer, becomes a value of worker/entries.py.
+"""One RDB value, decoded: what DUMP answers, less its footer, becomes a value of formats/entries.py.
 
 All encodings that Redis 2.6 to 8.6 and Valkey 7.2 to 9 write, and the streams of Redis 8.8 and newer.
 Source of the format: rdb.c, rdbSaveObject and rdbLoadObject.

@@ -12,6 +12,9 @@ from worker.restore.selection.filters import Selected, Selection
 from worker.restore.selection.mapping import Redirected, Redirection
 from worker.server import rights
 
+Mode = Literal["skip", "overwrite", "mirror"]
+WrittenKind = Literal["new", "differs", "expiry"]
+
 
 @dataclass(frozen=True)
 class Demand:
@@ -26,12 +29,6 @@ class Demand:
     besides: tuple[str, ...] = ()
     """Rights that are needed for more than writing those."""
     doing: str = "a restore"
-
-
-Mode = Literal["skip", "overwrite", "mirror"]
-
-
-WrittenKind = Literal["new", "differs", "expiry"]
 
 
 class Request(Selection, Redirection):
@@ -83,6 +80,15 @@ class Request(Selection, Redirection):
         )
 
 
+class RestoreArguments(Request):
+    """What is to be restored, and which preview of it somebody has seen."""
+
+    preview: str | None = Field(default=None, max_length=200)
+    """The id of a run: where the target has changed since that preview, the restore is refused."""
+    force: StrictBool = False
+    """Go on all the same."""
+
+
 def stream_of(file: BinaryIO, manifest: Manifest, request: Request, at: float, *, values: bool = True) -> Redirected:
     """The keys of a backup as a restore writes them that began `at` (milliseconds since the epoch, the target's clock).
 
@@ -118,12 +124,3 @@ def check_readable(manifest: Manifest) -> None:
             f"{manifest.name} holds something that this program cannot read ({' '.join(manifest.warnings)}) "
             "It is a plain RDB file: a redis-server of the source's version loads it."
         )
-
-
-class RestoreArguments(Request):
-    """What is to be restored, and which preview of it somebody has seen."""
-
-    preview: str | None = Field(default=None, max_length=200)
-    """The id of a run: where the target has changed since that preview, the restore is refused."""
-    force: StrictBool = False
-    """Go on all the same."""
