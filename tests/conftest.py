@@ -8,9 +8,9 @@ from typing import Any
 import hypothesis
 import pytest
 
-from tests.servers import Binary, Server, binaries, free_port, newest_ones, one_of_the_newest, representatives
+from tests.support.servers import Binary, Server, binaries, free_port, newest_ones, one_of_the_newest, representatives
 
-pytest_plugins = ["tests.web", "tests.works", "tests.faults.fixtures"]
+pytest_plugins = ["tests.support.dashboard", "tests.support.works", "tests.faults.fixtures"]
 
 StartServer = Callable[..., Server]
 

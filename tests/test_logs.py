@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import CANARY, ROOT, environment
+from tests.support.processes import CANARY, ROOT, environment
 from worker import logs
 from worker.errors import BackupSystemError, UsageError
 

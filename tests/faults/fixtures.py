@@ -10,7 +10,7 @@ from tests.conftest import StartServer
 from tests.faults import programs
 from tests.faults.freezer import Freezer
 from tests.faults.line import Line
-from tests.servers import Binary, Server
+from tests.support.servers import Binary, Server
 from worker.server.endpoint import GLANCE, SOURCE, TARGET
 
 WireTo = Callable[[Server], Line]

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.processes import eventually
+from tests.support.processes import eventually
 
 # Of /proc/<pid>/stat: stopped by a signal, and stopped by who traces it.
 _STOPPED = {"T", "t"}

@@ -20,8 +20,8 @@ import pytest
 from tests.conftest import StartServer
 from tests.faults.programs import Clock, needs_faketime
 from tests.faults.sweeps import sweep
-from tests.processes import CELERY, Background, environment, eventually
-from tests.servers import Binary, Server
+from tests.support.processes import CELERY, Background, environment, eventually
+from tests.support.servers import Binary, Server
 from worker.backups.schedule import next_daily
 from worker.config.settings import Settings
 

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from tests.backups import Given, endpoint, eventually, settings_for, take, unlocked
 from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import Asked, Moment, Reply
 from tests.faults.sweeps import sweep
-from tests.processes import PYTHON, Background, environment
-from tests.servers import Binary, Server
+from tests.support.backups import Given, endpoint, eventually, settings_for, take, unlocked
+from tests.support.processes import PYTHON, Background, environment
+from tests.support.servers import Binary, Server
 from worker.errors import BackupSystemError, IncompleteError, LostError, TargetUnavailableError
 from worker.formats.entries import Entry
 from worker.progress import silent

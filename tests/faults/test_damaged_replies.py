@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from tests.backups import asking, bring_back, settings_for, take
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Reply
 from tests.faults.scenes import by_way_of, taken
 from tests.faults.sweeps import sweep
-from tests.servers import Server
-from tests.states import state
+from tests.support.backups import asking, bring_back, settings_for, take
+from tests.support.servers import Server
+from tests.support.states import state
 from worker.backups.backup import BackupArguments, backup
 from worker.engines.typed import Typed
 from worker.errors import BackupSystemError, SourceUnavailableError, TargetUnavailableError

@@ -22,9 +22,20 @@ from tests.faults.freezer import Freezer, states
 from tests.faults.line import Line
 from tests.faults.moments import Asked, Moment
 from tests.faults.sweeps import sweep
-from tests.processes import CELERY, PYTHON, Background, Ended, Sent, command, environment, eventually, run, sender
-from tests.servers import Binary, Server
-from tests.states import State, assert_same, state
+from tests.support.processes import (
+    CELERY,
+    PYTHON,
+    Background,
+    Ended,
+    Sent,
+    command,
+    environment,
+    eventually,
+    run,
+    sender,
+)
+from tests.support.servers import Binary, Server
+from tests.support.states import State, assert_same, state
 from worker.broker.connection import PREFIX
 from worker.config.settings import Settings
 from worker.restore.mirror import recovery

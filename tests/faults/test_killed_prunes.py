@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import settings_for, take
 from tests.conftest import StartServer
 from tests.faults.freezer import children
-from tests.processes import CELERY, Background, Sent, environment, eventually, sender
-from tests.servers import Binary
+from tests.support.backups import settings_for, take
+from tests.support.processes import CELERY, Background, Sent, environment, eventually, sender
+from tests.support.servers import Binary
 from worker.backups.verify import VerifyArguments, verify
 from worker.progress import silent
 from worker.repository import catalogue

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartServer
-from tests.processes import CELERY, Background, environment
-from tests.servers import Binary, Server
+from tests.support.processes import CELERY, Background, environment
+from tests.support.servers import Binary, Server
 from worker.storage import tempfiles
 
 

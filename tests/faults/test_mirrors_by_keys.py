@@ -25,9 +25,9 @@ from tests.faults.line import Line
 from tests.faults.moments import After, Asked, Moment, Reply
 from tests.faults.scenes import by_way_of
 from tests.faults.sweeps import sweep
-from tests.processes import PYTHON, Background, environment, eventually
-from tests.servers import Binary, Server
-from tests.states import State, assert_same, state
+from tests.support.processes import PYTHON, Background, environment, eventually
+from tests.support.servers import Binary, Server
+from tests.support.states import State, assert_same, state
 from worker.backups.backup import BackupArguments, backup
 from worker.config.settings import Settings
 from worker.errors import TargetUnavailableError

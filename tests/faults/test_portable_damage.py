@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from tests.backups import settings_for, take
 from tests.conftest import StartServer
 from tests.faults.sweeps import sweep
-from tests.servers import Binary, Server
-from tests.states import assert_same, state
+from tests.support.backups import settings_for, take
+from tests.support.servers import Binary, Server
+from tests.support.states import assert_same, state
 from worker.backups.export import export
 from worker.backups.verify import VerifyArguments, verify
 from worker.config.settings import Settings

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.backups import bring_back, files, fill_all, settings_for, take, wipe
 from tests.faults.disks import fill_up, read_only, small_disk
-from tests.processes import Shell
-from tests.servers import Server
-from tests.states import assert_same, state
+from tests.support.backups import bring_back, files, fill_all, settings_for, take, wipe
+from tests.support.processes import Shell
+from tests.support.servers import Server
+from tests.support.states import assert_same, state
 from worker.backups.verify import VerifyArguments, verify
 from worker.errors import StorageError
 from worker.progress import silent

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.backups import bring_back, endpoint, settings_for, take
 from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.moments import Asked
-from tests.servers import Binary, Server
-from tests.states import assert_same, state
+from tests.support.backups import bring_back, endpoint, settings_for, take
+from tests.support.servers import Binary, Server
+from tests.support.states import assert_same, state
 from worker.errors import BackupSystemError, IncompleteError, RefusedError, TargetError
 from worker.progress import silent
 from worker.repository import catalogue

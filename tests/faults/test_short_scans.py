@@ -19,15 +19,15 @@ from typing import Any
 
 import pytest
 
-from tests.backups import asking, bring_back, settings_for, take
 from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import Asked, Reply
 from tests.faults.scenes import by_way_of, taken
 from tests.faults.sweeps import sweep
-from tests.processes import Shell
-from tests.servers import Binary, Server
+from tests.support.backups import asking, bring_back, settings_for, take
+from tests.support.processes import Shell
+from tests.support.servers import Binary, Server
 from worker.backups.backup import BackupArguments, backup, check_complete
 from worker.backups.prune import PruneArguments, prune
 from worker.errors import PartialError, RefusedError, SourceUnavailableError

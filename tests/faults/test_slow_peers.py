@@ -12,14 +12,14 @@ import pytest
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from tests.backups import files, take
 from tests.conftest import StartServer
 from tests.faults.fixtures import SOON, WireTo
 from tests.faults.line import Line
 from tests.faults.moments import NOW, After, Asked, Moment, Reply
 from tests.faults.sweeps import sweep
-from tests.processes import PYTHON, Background, environment
-from tests.servers import Binary, Server
+from tests.support.backups import files, take
+from tests.support.processes import PYTHON, Background, environment
+from tests.support.servers import Binary, Server
 from worker.backups.backup import BackupArguments, backup
 from worker.backups.stats import stats
 from worker.broker import connection

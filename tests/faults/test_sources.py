@@ -21,15 +21,15 @@ from typing import Any
 
 import pytest
 
-from tests.backups import asking, bring_back, files, settings_for, take, wipe
 from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Reply
 from tests.faults.sweeps import sweep
-from tests.processes import eventually
-from tests.servers import Binary, Server
-from tests.states import assert_same, state
+from tests.support.backups import asking, bring_back, files, settings_for, take, wipe
+from tests.support.processes import eventually
+from tests.support.servers import Binary, Server
+from tests.support.states import assert_same, state
 from worker.backups.backup import BackupArguments, backup
 from worker.backups.stats import stats
 from worker.config.settings import Settings

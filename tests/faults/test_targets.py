@@ -17,14 +17,14 @@ from typing import Any
 
 import pytest
 
-from tests.backups import asking, settings_for, take
 from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Reply
 from tests.faults.sweeps import sweep
-from tests.processes import eventually
-from tests.servers import Binary, Server
+from tests.support.backups import asking, settings_for, take
+from tests.support.processes import eventually
+from tests.support.servers import Binary, Server
 from worker.errors import BackupSystemError, TargetUnavailableError
 from worker.progress import silent
 from worker.restore.restore import restore

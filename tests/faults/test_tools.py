@@ -17,8 +17,8 @@ from redis.retry import Retry
 from tests.faults.freezer import Freezer, states
 from tests.faults.line import Line
 from tests.faults.moments import NOW, After, Asked, Reply
-from tests.processes import eventually
-from tests.servers import Server
+from tests.support.processes import eventually
+from tests.support.servers import Server
 from worker.server.wire import pack
 
 VALUE = b"0123456789" * 10

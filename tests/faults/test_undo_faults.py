@@ -21,7 +21,6 @@ from typing import Any
 
 import pytest
 
-from tests.backups import eventually, kill_myself, killed
 from tests.conftest import StartServer
 from tests.faults.disks import read_only, small_disk
 from tests.faults.fixtures import WireTo
@@ -30,9 +29,10 @@ from tests.faults.line import Line
 from tests.faults.moments import Asked, Moment, Reply
 from tests.faults.scenes import by_way_of
 from tests.faults.sweeps import sweep
-from tests.processes import PYTHON, Background, environment
-from tests.servers import Binary, Server
-from tests.states import State, assert_same, state
+from tests.support.backups import eventually, kill_myself, killed
+from tests.support.processes import PYTHON, Background, environment
+from tests.support.servers import Binary, Server
+from tests.support.states import State, assert_same, state
 from worker.backups.backup import BackupArguments, backup
 from worker.config.settings import Settings
 from worker.errors import ArtifactError, BackupSystemError, NotFoundError, StorageError, TargetUnavailableError

@@ -1,0 +1,246 @@
+"""Settings: from the environment or a file, typed, and never printed when they are wrong."""
+
+import math
+import os
+from collections.abc import Iterator
+from datetime import datetime, time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from tests.support.processes import CANARY
+from worker.backups.backup import BackupArguments
+from worker.backups.prune import PruneArguments
+from worker.config.settings import Settings, load
+from worker.config.validation import first_fault
+from worker.errors import UsageError
+from worker.restore.selection.request import RestoreArguments
+
+NAMES = [name.upper() for name in Settings.model_fields]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An environment in which nothing of ours is set, and settings that are read anew."""
+    for name in list(os.environ):
+        if name.removesuffix("_FILE") in NAMES:
+            monkeypatch.delenv(name)
+    load.cache_clear()
+    yield
+    load.cache_clear()
+
+
+def test_nothing_need_be_set() -> None:
+    settings = load()
+    assert settings.redis_url == "redis://127.0.0.1:26391/0"
+    assert settings.celery_broker_url == "redis://127.0.0.1:26390/0"
+    assert settings.celery_result_backend == "redis://127.0.0.1:26390/1"
+    assert (settings.backup_storage, settings.backup_engine, settings.backup_format) == ("backups", "auto", "rdb")
+    assert (settings.backup_compression, settings.backup_databases) == (None, None)
+    assert (settings.backup_keep, settings.backup_daily_at, settings.backup_every_hours) == (7, time(3, 0), 24)
+    assert (settings.tz, settings.log_level) == ("UTC", "INFO")
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "read"),
+    [
+        ("REDIS_URL", "rediss://user:password@host:6380/2?ssl_ca_certs=/ca.pem", None),
+        ("REDIS_URL", "unix:///run/redis.sock", None),
+        ("CELERY_BROKER_URL", "redis://broker:6379/0", None),
+        ("CELERY_RESULT_BACKEND", "redis://broker:6379/1", None),
+        ("BACKUP_STORAGE", "/var/backups/redis", None),
+        ("BACKUP_ENGINE", "scan", None),
+        ("BACKUP_FORMAT", "json", None),
+        ("BACKUP_COMPRESSION", "gzip", None),
+        ("BACKUP_DATABASES", "0, 3", frozenset({0, 3})),
+        ("BACKUP_DATABASES", "3", frozenset({3})),
+        ("BACKUP_KEEP", "30", 30),
+        ("BACKUP_KEEP_MANUAL", "3", 3),
+        ("BACKUP_UNDO_DAYS", "0", 0),
+        ("BACKUP_PACE", "full", "full"),
+        ("BACKUP_DAILY_AT", "23:59", time(23, 59)),
+        ("BACKUP_DAILY_AT", "4:05", time(4, 5)),
+        ("BACKUP_EVERY_HOURS", "0.5", 0.5),
+        ("REDIS_TARGETS", "a=redis://h:1\nb=rediss://i", {"a": "redis://h:1", "b": "rediss://i"}),
+        ("MIRROR_BIND", "10.0.0.5", None),
+        ("MIRROR_PORT", "26000", 26000),
+        ("TZ", "Europe/Berlin", None),
+        ("LOG_LEVEL", "DEBUG", None),
+    ],
+)
+def test_a_setting_is_read(name: str, given: str, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, given)
+    assert getattr(load(), name.lower()) == (given if read is None else read)
+
+
+def test_every_setting_is_tried_above() -> None:
+    tried = {case[0] for case in test_a_setting_is_read.pytestmark[0].args[1]}
+    assert tried == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_empty_means_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    default = getattr(load(), name.lower())
+    load.cache_clear()
+    monkeypatch.setenv(name, "")
+    assert getattr(load(), name.lower()) == default
+
+
+@pytest.mark.parametrize("databases", ["all", " "])
+def test_all_databases_can_be_said(databases: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BACKUP_DATABASES", databases)
+    assert load().backup_databases is None
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        *((name, f"http://user:{CANARY}@host") for name in NAMES if name.endswith(("_URL", "_BACKEND"))),
+        ("REDIS_URL", CANARY),
+        *((name, CANARY) for name in NAMES if name != "BACKUP_STORAGE"),
+        ("BACKUP_STORAGE", f"s3://{CANARY}"),
+        ("BACKUP_STORAGE", f"https://{CANARY}/"),
+        ("BACKUP_KEEP", "0"),
+        ("BACKUP_KEEP", "-1"),
+        ("BACKUP_KEEP_MANUAL", "0"),
+        ("BACKUP_DAILY_AT", "24:00"),
+        ("BACKUP_DAILY_AT", "3"),
+        ("BACKUP_EVERY_HOURS", "0"),
+        ("BACKUP_EVERY_HOURS", "nan"),
+        ("BACKUP_EVERY_HOURS", "inf"),
+        ("BACKUP_DATABASES", "-1"),
+        ("BACKUP_DATABASES", "0;1"),
+        ("REDIS_TARGETS", f"Staging=redis://:{CANARY}@h:6379"),
+        ("REDIS_TARGETS", f"a=redis://:{CANARY}@h a=redis://i"),
+        ("TZ", "../../etc/passwd"),
+        ("TZ", "/etc/localtime"),
+        ("LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_a_wrong_value_is_named_and_not_printed(name: str, given: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, given)
+    with pytest.raises(UsageError) as caught:
+        load()
+    said = str(caught.value)
+    assert said.startswith(f"The setting {name} is wrong: ")
+    assert len(said) > len(f"The setting {name} is wrong: .")
+    assert CANARY not in said
+    assert caught.value.__cause__ is None, "the traceback must not show it either"
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_setting_may_come_from_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = next(case[1] for case in test_a_setting_is_read.pytestmark[0].args[1] if case[0] == name)
+    monkeypatch.setenv(name, given)
+    direct = getattr(load(), name.lower())
+    load.cache_clear()
+    monkeypatch.delenv(name)
+    (secret := tmp_path / "secret").write_text(f"{given}\n")
+    monkeypatch.setenv(f"{name}_FILE", str(secret))
+    assert getattr(load(), name.lower()) == direct
+
+
+def test_the_environment_comes_before_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secret := tmp_path / "secret").write_text("redis://from-the-file:6379/0")
+    monkeypatch.setenv("REDIS_URL_FILE", str(secret))
+    monkeypatch.setenv("REDIS_URL", "redis://from-the-environment:6379/0")
+    assert load().redis_url == "redis://from-the-environment:6379/0"
+
+
+def test_a_wrong_value_in_a_file_is_not_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secret := tmp_path / "secret").write_text(f"ftp://:{CANARY}@host")
+    monkeypatch.setenv("REDIS_URL_FILE", str(secret))
+    with pytest.raises(UsageError, match="The setting REDIS_URL is wrong: must begin with redis://") as caught:
+        load()
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe"])
+def test_a_file_that_cannot_be_read_is_named(
+    content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setenv("REDIS_URL_FILE", str(path))
+    with pytest.raises(UsageError, match=r"^REDIS_URL_FILE names a file that cannot be read: .*secret$"):
+        load()
+
+
+def test_an_empty_name_of_a_file_means_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL_FILE", "")
+    assert load().redis_url == "redis://127.0.0.1:26391/0"
+
+
+def test_settings_are_read_once_and_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load()
+    monkeypatch.setenv("BACKUP_KEEP", "3")
+    assert load() is settings
+    with pytest.raises(ValueError, match="frozen"):
+        settings.backup_keep = 3
+
+
+def test_a_fault_is_told_without_the_value() -> None:
+    with pytest.raises(ValidationError) as caught:
+        Settings(backup_keep=CANARY)  # type: ignore[arg-type]
+    assert CANARY not in str(caught.value)
+    assert first_fault(caught.value) == "backup_keep: must be a whole number"
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "said"),
+    [
+        (BackupArguments, {"format": "xml"}, "format: must be 'rdb' or 'json'"),
+        (BackupArguments, {"fromat": "rdb"}, "fromat: is not known here"),
+        (BackupArguments, {"databases": {"0": 1}}, "databases: must be a list"),
+        (BackupArguments, {"databases": ["x"]}, "databases.0: must be a whole number"),
+        (BackupArguments, {"databases": -1}, "databases.0: must be at least 0"),
+        (BackupArguments, {"unless_younger_than_hours": 0}, "unless_younger_than_hours: must be more than 0"),
+        (BackupArguments, {"unless_younger_than_hours": "x"}, "unless_younger_than_hours: must be a number"),
+        (
+            BackupArguments,
+            {"unless_younger_than_hours": math.inf},
+            "unless_younger_than_hours: must be a finite number",
+        ),
+        (BackupArguments, [], "arguments: must be names with values"),
+        (RestoreArguments, {}, "name: must be given"),
+        (RestoreArguments, {"name": 1}, "name: must be text"),
+        (RestoreArguments, {"name": ""}, "name: must have at least 1 character"),
+        (RestoreArguments, {"name": "x" * 201}, "name: must have at most 200 characters"),
+        (RestoreArguments, {"name": "x", "types": "set"}, "types: must be a list"),
+        (PruneArguments, {"keep": 0}, "keep: must be at least 1"),
+        (PruneArguments, {"keep": 1.5}, "keep: must be a whole number"),
+        (PruneArguments, {"keep": "9" * 5000}, "keep: must be a whole number"),
+        (PruneArguments, {"dry_run": "perhaps"}, "dry_run: must be true or false"),
+        (Settings, {"backup_keep": 100_001}, "backup_keep: must be at most 100,000"),
+        (Settings, {"backup_every_hours": 9e9}, "backup_every_hours: must be at most 8,760"),
+        (BackupArguments, {"x" * 5000: 1}, "x" * 80 + ": is not known here"),
+        (BackupArguments, {"databases": []}, "databases: must name a database or more, or be left out for all"),
+        (
+            RestoreArguments,
+            {"name": "x", "databases": []},
+            "databases: must name a database or more, or be left out for all",
+        ),
+        (RestoreArguments, {"name": "x", "types": []}, "types: must have at least 1 item"),
+        (Settings, {"log_level": "LOUD"}, "log_level: must be 'DEBUG', 'INFO', 'WARNING', 'ERROR' or 'CRITICAL'"),
+    ],
+)
+def test_a_fault_is_told_in_plain_words(model: type[BaseModel], given: Any, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate(given)
+    assert first_fault(caught.value) == said
+
+
+def test_what_no_word_was_found_for_is_told_in_the_words_of_pydantic() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TypeAdapter(datetime).validate_python("x")
+    assert first_fault(caught.value).startswith("arguments: must be a valid datetime")
+
+
+@pytest.mark.parametrize("level", ["info", "Info", "INFO"])
+def test_the_log_level_may_be_written_in_any_case(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", level)
+    assert load().log_level == "INFO"

@@ -1,0 +1,249 @@
+"""For a moment a primary: one replica is let in, it proves that it is the target, and gets the file; nobody else gets a byte."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from tests.conftest import StartServer
+from tests.support.backups import asking, eventually, unlocked
+from tests.support.servers import Binary, Server, free_port
+from tests.support.states import assert_same, state
+from worker.errors import ArtifactError, TargetError
+from worker.progress import silent
+from worker.restore.mirror import primary as room
+from worker.restore.mirror.handover import File, Handover
+from worker.restore.mirror.primary import NobodyCameError, Primary
+from worker.restore.mirror.promotion import Standin
+from worker.server.endpoint import TARGET, Endpoint
+from worker.server.wire import pack
+
+ID, ANOTHER = "a" * 40, "b" * 40
+FULL = b"+FULLRESYNC %b 0\r\n$5\r\n"
+
+
+@pytest.fixture
+def primary() -> Iterator[Primary]:
+    with Primary("127.0.0.1", 0) as made:
+        yield made
+
+
+def comes(primary: Primary, *commands: tuple[bytes, ...]) -> socket.socket:
+    """Somebody who connects and sends all this at once, as Redis 6.2 and newer do."""
+    visitor = socket.create_connection(("127.0.0.1", primary.port), timeout=10)
+    visitor.sendall(b"".join(pack(*command) for command in commands))
+    return visitor
+
+
+def everything(visitor: socket.socket) -> bytes:
+    """What it hears until it is hung up on."""
+    heard = b""
+    while chunk := visitor.recv(1000):
+        heard += chunk
+    return heard
+
+
+HELLO = ((b"PING",), (b"AUTH", b"secret"), (b"REPLCONF", b"listening-port", b"6379"), (b"replconf", b"capa", b"eof"))
+
+
+def test_a_replica_is_greeted_and_given_the_file(primary: Primary) -> None:
+    with comes(primary, *HELLO, (b"PSYNC", ID.encode(), b"1")) as replica:
+        primary.let_in(ID, 5)
+        assert list(primary.send(5, iter([b"RE", b"DIS"]))) == [2, 5]
+        primary.keep()
+        expected = b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n" + FULL % primary.replication_id.encode() + b"REDIS" + pack(b"PING")
+        assert replica.recv(len(expected), socket.MSG_WAITALL) == expected
+
+
+STRANGERS = {
+    "it names no id": (*HELLO, (b"PSYNC", b"?", b"-1")),
+    "it names another id": (*HELLO, (b"PSYNC", ANOTHER.encode(), b"1")),
+    "it wants SYNC": ((b"SYNC",),),
+    "it is a client": ((b"GET", b"key"), (b"CONFIG", b"GET", b"*")),
+}
+
+
+@pytest.mark.parametrize("commands", STRANGERS.values(), ids=STRANGERS)
+def test_a_stranger_is_given_nothing_and_does_not_keep_the_target_out(
+    commands: tuple[tuple[bytes, ...], ...], primary: Primary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "STRANGER_SECONDS", 0.3)
+    with comes(primary, *commands) as stranger, comes(primary, (b"PSYNC", ID.encode(), b"1")) as replica:
+        primary.let_in(ID, 5)
+        list(primary.send(5, iter([b"REDIS"])))
+        assert b"FULLRESYNC" not in everything(stranger)
+        assert replica.recv(1000).startswith(b"+FULLRESYNC")
+
+
+NOISE = {
+    "no protocol": b"*9999999999999\r\n",
+    "half a command": b"*2\r\n$5\r\nPS",
+    "nothing": b"",
+    "inline": b"PSYNC x 1\r\n",
+    "an id left out": b"*1\r\n$5\r\nPSYNC\r\n",
+    "an id of nothing": b"*2\r\n$5\r\nPSYNC\r\n$-1\r\n",
+    "a number for a name": b"*1\r\n:1\r\n",
+    "more than any memory": b"*4294967295\r\n",
+}
+
+
+@pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
+def test_noise_is_hung_up_on(noise: bytes, primary: Primary, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "STRANGER_SECONDS", 0.1)
+    with socket.create_connection(("127.0.0.1", primary.port), timeout=10) as stranger:
+        stranger.sendall(noise)
+        with pytest.raises(NobodyCameError):
+            primary.let_in(ID, 0.2)
+        assert b"FULLRESYNC" not in everything(stranger)
+
+
+def test_nobody_who_comes_is_told_in_time(primary: Primary) -> None:
+    with pytest.raises(NobodyCameError):
+        primary.let_in(ID, 0.1)
+
+
+def test_after_the_replica_nobody_can_connect(primary: Primary) -> None:
+    with comes(primary, (b"PSYNC", ID.encode(), b"1")):
+        primary.let_in(ID, 5)
+        with pytest.raises(ConnectionRefusedError):
+            comes(primary, (b"PING",))
+
+
+def test_after_the_end_the_port_is_free() -> None:
+    port = free_port()
+    for _ in range(2):
+        with Primary("127.0.0.1", port) as primary:
+            assert primary.port == port
+            comes(primary, (b"PING",)).close()
+    with pytest.raises(ConnectionRefusedError), closing(socket.create_connection(("127.0.0.1", port))):
+        pass
+
+
+def test_a_replica_that_hangs_up_is_noticed(primary: Primary) -> None:
+    replica = comes(primary, (b"PSYNC", ID.encode(), b"1"))
+    primary.let_in(ID, 5)
+    primary.keep()
+    replica.close()
+
+    def noticed() -> bool:
+        try:
+            primary.keep()
+        except (RedisConnectionError, OSError):
+            return True
+        return False
+
+    assert eventually(noticed)
+
+
+def test_before_anybody_came_there_is_nobody_to_send_to(primary: Primary) -> None:
+    with pytest.raises(RedisConnectionError, match="no replica"):
+        primary.keep()
+
+
+def test_two_mirrors_have_two_ids(primary: Primary) -> None:
+    with Primary("127.0.0.1", 0) as other:
+        assert primary.replication_id != other.replication_id
+        assert len(primary.replication_id) == 40
+
+
+def test_it_listens_where_it_is_told() -> None:
+    with Primary("::1", 0) as primary, socket.create_connection(("::1", primary.port)):
+        pass
+    with pytest.raises(OSError, match="assign"):
+        Primary("192.0.2.1", 0)
+
+
+def handed(server: Server, file: File) -> tuple[Exception, Standin]:
+    """Hand a server a file of which something is wrong: what is said of it."""
+    asked = Endpoint(server.url, TARGET)
+    with Primary("127.0.0.1", 0) as primary:
+        keys = sum(server.client(db).dbsize() for db in range(4))
+        standin = Standin(
+            run=None,
+            target=None,
+            address=asked.address,
+            host="127.0.0.1",
+            port=primary.port,
+            replication_id=primary.replication_id,
+            keys=keys,
+            expiring=0,
+        )
+        handover = Handover(standin, primary, unlocked(asked), silent)
+        with pytest.raises((TargetError, ArtifactError)) as caught:
+            handover.run(file, iter(()))
+        assert handover.ended == (server.process.poll() is None)
+        return caught.value, standin
+
+
+def full(binary: Binary, start_server: StartServer) -> Server:
+    server = start_server(binary)
+    server.client().mset({f"key:{number}": "x" for number in range(100)})
+    return server
+
+
+@pytest.mark.parametrize("chunks", [[b"REDIS0009"], [b"REDIS0009" * 300], []], ids=["short", "long", "empty"])
+def test_a_file_of_another_length_than_announced_changes_nothing(
+    chunks: list[bytes], newest: Binary, start_server: StartServer
+) -> None:
+    server = full(newest, start_server)
+    before = state(server)
+    error, _ = handed(server, File(1000, iter(chunks), {}, {}))
+    assert "has changed while it was read" in str(error)
+    assert "is a primary again, and holds what it held before." in str(error)
+    assert_same(server, before)
+    assert server.client().info("replication")["role"] == "master"
+
+
+def test_a_file_that_no_server_loads_is_told_as_what_it_did(binary: Binary, start_server: StartServer) -> None:
+    """It cannot come to that, for the file is read to its end beforehand; should it, nothing is glossed over."""
+    server = full(binary, start_server)
+    error, _ = handed(server, File(1000, iter([b"\x89PNG" * 250]), {}, {}))
+    if server.process.poll() is None:
+        assert server.client().info("replication")["role"] == "master"
+        assert ("holds what it held before" in str(error)) == (server.client().dbsize() == 100)
+        assert ("not all of what it held before is there" in str(error)) == (server.client().dbsize() < 100)
+    else:
+        assert "It does not answer" in str(error)
+
+
+def test_a_target_that_holds_something_else_afterwards_is_told(newest: Binary, start_server: StartServer) -> None:
+    server, source = full(newest, start_server), start_server(newest)
+    source.client().set("k", "v")
+    source.client().save()
+    dump = (source.folder / "dump.rdb").read_bytes()
+    error, _ = handed(server, File(len(dump), iter([dump]), {0: 3}, {0: 1}))
+    assert "holds 1 keys in database 0, not 3" in str(error)
+    assert str(error).endswith("is a primary again, and holds the backup.")
+    assert_same(server, source)
+
+
+def test_somebody_elses_replicaof_in_between_is_no_success(newest: Binary, start_server: StartServer) -> None:
+    server = full(newest, start_server)
+    before = state(server)
+
+    def slowly() -> Iterator[bytes]:
+        yield b"REDIS0009"
+        asking(server).execute_command("REPLICAOF", "NO", "ONE")
+        for _ in range(1000):
+            yield bytes(1 << 20)
+
+    error, _ = handed(server, File(1000 << 20, slowly(), {}, {}))
+    assert "is a primary again, and holds what it held before." in str(error)
+    assert_same(server, before)
+
+
+def test_while_it_waits_the_replica_may_be_slow_to_speak(primary: Primary) -> None:
+    def slow() -> None:
+        with socket.create_connection(("127.0.0.1", primary.port), timeout=10) as replica:
+            for byte in pack(b"PSYNC", ID.encode(), b"1"):
+                replica.sendall(bytes([byte]))
+            replica.recv(1000)
+
+    thread = threading.Thread(target=slow)
+    thread.start()
+    primary.let_in(ID, 5)
+    list(primary.send(5, iter([b"REDIS"])))
+    thread.join()

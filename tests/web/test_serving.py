@@ -1,0 +1,151 @@
+"""`python -m web`: when the dashboard does not start, and how it runs and ends as a process."""
+
+import contextlib
+import http.client
+import json
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import StartServer
+from tests.support.dashboard import PASSWORD, SECRET
+from tests.support.processes import CANARY, Background, environment
+from tests.support.servers import Binary, free_port
+from web.__main__ import LARGEST_HEADER_BYTES, main
+from worker.config.settings import load_web
+
+IDLE, DRIPPING = 120, 30
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"SESSION_SECRET": ""}, "SESSION_SECRET"),
+        ({"SESSION_SECRET": "short-" + CANARY}, "SESSION_SECRET"),
+        ({"ADMIN_PASSWORD": ""}, "ADMIN_PASSWORD is wrong: must be set, or ADMIN_PASSWORD_HASH in its place"),
+        ({"ADMIN_PASSWORD": "canary-"}, "ADMIN_PASSWORD"),
+        ({"ADMIN_PASSWORD": " " * 12}, "ADMIN_PASSWORD is wrong: must be more than blanks"),
+        ({"SESSION_SECRET": "s" * 64}, "SESSION_SECRET is wrong: must be random"),
+        ({"BACKUP_STORAGE": f"s3://{CANARY}"}, "BACKUP_STORAGE is wrong: must be a folder"),
+        ({"ADMIN_PASSWORD_HASH": CANARY}, "ADMIN_PASSWORD_HASH"),
+        ({"ADMIN_PASSWORD_HASH": "scrypt:32768:8:1" + CANARY}, "ADMIN_PASSWORD_HASH"),
+        ({"PORT": "99999"}, "PORT"),
+        ({"CELERY_BROKER_URL": f"http://:{CANARY}@host"}, "CELERY_BROKER_URL"),
+    ],
+)
+def test_it_does_not_start_with(
+    web_env: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    settings: dict[str, str],
+    said: str,
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    load_web.cache_clear()
+    assert main() == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Error: ")
+    assert err.count("\n") == 1
+    assert said in err
+    assert "canary-" not in err
+
+
+@pytest.fixture
+def served(
+    newest: Binary, start_server: StartServer, tmp_path: Path
+) -> Iterator[Callable[..., tuple[Background, str]]]:
+    """Starts the dashboard as a process: itself and its address."""
+    broker, started = start_server(newest, password=CANARY), []
+    settings = {
+        "CELERY_BROKER_URL": broker.url,
+        "CELERY_RESULT_BACKEND": broker.url,
+        "BACKUP_STORAGE": str(tmp_path / "backups"),
+        "SESSION_SECRET": SECRET,
+        "ADMIN_PASSWORD": PASSWORD,
+    }
+
+    def start(*command: str, **more: str) -> tuple[Background, str]:
+        port = free_port()
+        words = [word.format(port=port) for word in command]
+        env = environment(**{**settings, "PORT": str(port), **more})
+        env.pop("LOG_LEVEL", None)
+        started.append(Background(*words, env=env, cwd=tmp_path))
+        return started[-1], f"http://127.0.0.1:{port}"
+
+    yield start
+    for process in started:
+        process.stop()
+
+
+def ask(url: str, path: str, **headers: str) -> tuple[int, dict[str, str], str]:
+    """One request to a process: status, headers, body."""
+    host, _, port = url.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read().decode()
+    finally:
+        connection.close()
+
+
+def test_the_dashboard_runs_as_a_process_and_ends_when_told(served: Callable[..., tuple[Background, str]]) -> None:
+    process, url = served(sys.executable, "-m", "web")
+    process.wait_until_it_says(f"The dashboard is at {url}\n")
+    status, headers, body = ask(url, "/healthz")
+    assert (status, json.loads(body)) == (200, {"status": "ok"})
+    assert "Server" not in headers
+    told = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.9.8.7"}
+    assert "; Secure" not in ask(url, "/login", **told)[1]["Set-Cookie"]
+    process.process.send_signal(signal.SIGTERM)
+    assert process.process.wait(10) == 0
+    assert CANARY not in process.said
+    assert process.said == f"The dashboard is at {url}\n"
+
+
+def test_behind_a_proxy_the_process_hears_what_the_proxy_tells(served: Callable[..., tuple[Background, str]]) -> None:
+    process, url = served(sys.executable, "-m", "web", WEB_PROXIES="1")
+    process.wait_until_it_says(url)
+    told = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.9.8.7"}
+    assert "; Secure" in ask(url, "/login", **told)[1]["Set-Cookie"]
+    assert ask(url, "/api/backup/list", Authorization="Bearer wrong", **told)[0] == 401
+    assert process.event("audit", what="token")["details"] == {"address": "10.9.8.7"}
+
+
+def test_a_port_that_is_taken_is_one_sentence(served: Callable[..., tuple[Background, str]]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        process, _ = served(sys.executable, "-m", "web", PORT=str(port))
+        assert process.process.wait(10) == 1
+    assert process.said == f"Error: The dashboard cannot listen on port {port}: Address already in use.\n"
+
+
+def test_clients_that_send_nothing_or_drip_keep_nobody_else_waiting(
+    served: Callable[..., tuple[Background, str]],
+) -> None:
+    process, url = served("sh", "-c", f"ulimit -Sn 100; exec {sys.executable} -m web")
+    process.wait_until_it_says(url)
+    port = int(url.rpartition(":")[2])
+    with contextlib.ExitStack() as clients:
+        idle = [clients.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(IDLE)]
+        dripping = [clients.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(DRIPPING)]
+        for client in dripping:
+            client.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(3):
+            for client in dripping:
+                client.sendall(b"a")
+            assert ask(url, "/healthz")[0] == 200
+        assert len(idle) + len(dripping) < len(list(Path(f"/proc/{process.process.pid}/fd").iterdir()))
+
+
+def test_headers_without_an_end_are_refused(served: Callable[..., tuple[Background, str]]) -> None:
+    process, url = served(sys.executable, "-m", "web")
+    process.wait_until_it_says(url)
+    assert ask(url, "/healthz", **{"X-Long": "x" * LARGEST_HEADER_BYTES})[0] == 431
