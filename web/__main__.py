@@ -10,6 +10,7 @@ import sys
 import waitress
 
 from web import create_app
+from worker.config.address import joined
 from worker.config.settings import WebSettings, load_web
 from worker.errors import BackupSystemError
 
@@ -62,7 +63,7 @@ def _allow_files() -> None:
 
 def _url(settings: WebSettings) -> str:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.web_bind, settings.web_bind)  # noqa: S104
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    return f"http://{joined(host, settings.port)}"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.backups import ANYWHERE, files, format_1, manifest_of, partial_of
+from worker.config.settings import Settings
 from worker.errors import ArtifactError, NotFoundError, StorageError
 from worker.repository import catalogue, digest
 from worker.repository.manifest import (
@@ -81,6 +82,16 @@ def test_latest_is_of_the_same_source_where_there_is_one(folder: Folder) -> None
     assert catalogue.get(folder, "latest", Scope("a:1", None)).name == NAMES[0]
     assert catalogue.get(folder, "latest", Scope("b:1", None)).name == NAMES[2]
     assert catalogue.get(folder, "latest", Scope("c:1", None)).name == NAMES[2]
+
+
+def test_an_ipv6_source_is_the_same_that_an_older_version_named_without_brackets(folder: Folder) -> None:
+    older = Origin.model_construct(address="::1:6379")
+    manifest = manifest_of(NAMES[0], b"content").model_copy(update={"source": older})
+    folder.put(NAMES[0], b"content")
+    folder.put(NAMES[0] + MANIFEST_SUFFIX, to_json(manifest))
+    scope = catalogue.scope_of(Settings(redis_url="redis://[::1]:6379/0"))
+    assert b'"::1:6379"' in folder.read(NAMES[0] + MANIFEST_SUFFIX)
+    assert [one.source.address for one in catalogue.own(catalogue.read(folder).backups, scope)] == ["[::1]:6379"]
 
 
 def test_a_backup_comes_back_as_it_was_described(folder: Folder) -> None:

@@ -93,6 +93,17 @@ def test_a_run_is_ours_when_what_it_is_about_is(
         is_ours_or_not(memory, made(other(settings, **changes), operation, asked_by, id="theirs"), ours=ours)
 
 
+@pytest.mark.parametrize(("operation", "asked_by"), [("backup", "admin"), ("restore", SHELL)])
+def test_a_run_that_an_older_version_remembered_of_an_ipv6_server_is_ours(
+    settings: Settings, operation: str, asked_by: str
+) -> None:
+    ours = other(settings, redis_url="redis://[::1]:6380/0")
+    older = made(ours, operation, asked_by, source="::1:6380", target="::1:6380")
+    assert made(ours, operation).source == "[::1]:6380"
+    with open_runs(ours) as memory:
+        is_ours_or_not(memory, older, ours=True)
+
+
 def is_ours_or_not(memory: Runs, theirs: Run, *, ours: bool) -> None:
     operation = theirs.operation
     begun = theirs.model_copy(update={"state": "STARTED"})

@@ -267,7 +267,7 @@ def test_an_unforeseen_redis_error_gives_only_its_kind() -> None:
         (f"redis://:{CANARY}@host", "host:6379"),
         ("redis://localhost", "localhost:6379"),
         (f"unix://:{CANARY}@/run/redis.sock?db=2", "/run/redis.sock"),
-        (f"rediss://:{CANARY}@[::1]:6380/0", "::1:6380"),
+        (f"rediss://:{CANARY}@[::1]:6380/0", "[::1]:6380"),
     ],
 )
 def test_an_address_holds_no_secret(url: str, address: str) -> None:

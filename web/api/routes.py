@@ -29,6 +29,7 @@ from web.api.schemas import (
 from web.auth import needs
 from web.errors import Problem
 from worker import tasks
+from worker.config.address import spelt
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, UsageError
 from worker.repository import catalogue
@@ -267,9 +268,8 @@ def runs(query: RunsPage) -> dict[str, Any]:
 
 
 def _fits(run: Run, query: RunsPage, ours: Ours) -> bool:
-    return (
-        query.state in (None, run.state) and query.source in (None, run.source) and query.ours in (None, ours.has(run))
-    )
+    source = spelt(run.source or "")
+    return query.state in (None, run.state) and query.source in (None, source) and query.ours in (None, ours.has(run))
 
 
 def _shown(run: Run, ours: Ours) -> ShownRun:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from worker.config.address import Address
 from worker.errors import Risk
 from worker.repository.catalogue import Damaged
 from worker.repository.manifest import Manifest
@@ -97,7 +98,7 @@ class RunsPage(Page):
 
     operation: Operation | None = None
     state: State | None = None
-    source: str | None = Field(default=None, max_length=300, description="Its address, such as `127.0.0.1:6379`.")
+    source: Address | None = Field(default=None, max_length=300, description="Its address, such as `127.0.0.1:6379`.")
     ours: bool | None = Field(default=None, description="Only those that are ours, or only those of others.")
 
 

@@ -12,6 +12,7 @@ from web.wording import runs as telling
 from web.wording.numbers import listed
 from worker.broker import audit
 from worker.broker import tokens as access
+from worker.config.address import joined
 from worker.config.settings import WebSettings
 from worker.errors import BrokerUnavailableError
 from worker.repository import catalogue
@@ -107,4 +108,4 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
 def _address(url: str) -> str:
     """What is no secret in the URL of a Redis: host and port, or the path of its socket."""
     parts = urlsplit(url)
-    return parts.path if parts.scheme == "unix" else f"{parts.hostname}:{parts.port or 6379}"
+    return parts.path if parts.scheme == "unix" else joined(parts.hostname or "localhost", parts.port or 6379)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import parse_qsl, unquote, urlencode
 
+from worker.config.address import joined
+
 Member = Literal["primary", "replica"]
 Place = tuple[str, int]
 """A host and its port."""
@@ -44,8 +46,7 @@ class Watched:
     @property
     def address(self) -> str:
         """By what it is known, whichever server it is at the moment: runs, locks and backups belong to that."""
-        host, port = self.sentinels[0]
-        return f"{self.service}@{host}:{port}"
+        return f"{self.service}@{joined(*self.sentinels[0])}"
 
 
 def parsed(url: str) -> Watched:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from worker.config.address import Address
 from worker.config.settings import CompressionName, FormatName
 from worker.errors import ArtifactError, DamagedError
 from worker.formats.entries import TYPES
@@ -31,7 +32,7 @@ class Origin(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    address: str | None = None
+    address: Address | None = None
     server: str | None = None
     version: str | None = None
     run_id: str | None = None

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
+from worker.config.address import spelt
 from worker.config.fields import Databases
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError
@@ -32,7 +33,7 @@ _MATTERS = {
     **dict.fromkeys(("restore", "preview", "undo"), ("target",)),
 }
 """What a run must have in common with us to be ours; of every other operation it is the storage."""
-_LOOPBACK = ("/", "localhost:", "127.", "::1:")
+_LOOPBACK = ("/", "localhost:", "127.", "[::1]:", "::1:")
 _databases: TypeAdapter[frozenset[int] | None] = TypeAdapter(Databases)
 
 
@@ -64,7 +65,7 @@ class Owner(NamedTuple):
     def has(self, whose: Whose) -> bool:
         """Whether that is ours; what is not known speaks for it."""
         fitting = zip(whose, (self.hosts, self.sources, self.targets, self.storages), strict=True)
-        return all(told is None or told in ours for told, ours in fitting)
+        return all(told is None or told in ours or spelt(told) in ours for told, ours in fitting)
 
 
 def owner(settings: Settings, hosts: frozenset[str]) -> Owner:

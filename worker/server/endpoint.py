@@ -24,6 +24,7 @@ from redis.retry import Retry
 from worker.broker import tls
 from worker.broker.timeouts import PlainError, TooSlowError, bounded
 from worker.config import sentinel_url
+from worker.config.address import joined
 from worker.errors import (
     BackupSystemError,
     SourceError,
@@ -127,7 +128,7 @@ class Endpoint:
             return self._watched.address
         if "path" in self._options:
             return str(self._options["path"])
-        return f"{self._options.get('host', 'localhost')}:{self._options.get('port', 6379)}"
+        return joined(*self._host_and_port())
 
     @property
     def user(self) -> str:
@@ -168,11 +169,11 @@ class Endpoint:
             return ""
         options = self._settings(0) | {"encrypted": self.encrypted}
         with suppress(RedisError):
-            host, port = now = sentinel.find(self._watched, options, reading=False)
+            now = sentinel.find(self._watched, options, reading=False)
             if now != self._place:
                 return (
-                    f" Meanwhile {host}:{port} has become the primary: it may lack what {self._place[0]}:{self._place[1]} had "
-                    "confirmed and not passed on by then."
+                    f" Meanwhile {joined(*now)} has become the primary: it may lack what {joined(*self._place)} had confirmed "
+                    "and not passed on by then."
                 )
         return ""
 
@@ -202,7 +203,7 @@ class Endpoint:
 
     @property
     def _the_redis(self) -> str:
-        found = f" ({self._place[0]}:{self._place[1]})" if self._place else ""
+        found = f" ({joined(*self._place)})" if self._place else ""
         return f"The {self.role.name} at {self.address}{found}"
 
     def _translate(self, error: RedisError, doing: str) -> BackupSystemError:

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from worker.broker import tls
 from worker.broker.connection import bounded_client
+from worker.config.address import joined
 from worker.config.sentinel_url import Place, Watched
 
 # Of a replica that is no good: Sentinel's own words for one that is away.
@@ -26,17 +27,18 @@ def find(watched: Watched, options: dict[str, Any], *, reading: bool) -> Place:
     """
     faults = []
     for host, port in watched.sentinels:
+        where = joined(host, port)
         with _client(host, port, watched.login, options) as sentinel:
             try:
                 told = sentinel.sentinel_master(watched.service)
                 primary = sentinel.sentinel_get_master_addr_by_name(watched.service)
                 replicas = sentinel.sentinel_slaves(watched.service) if reading and watched.wanted != "primary" else []
             except RedisError as error:
-                faults.append(f"{host}:{port} {_cause(error, encrypted=bool(options.get('encrypted')))}")
+                faults.append(f"{where} {_cause(error, encrypted=bool(options.get('encrypted')))}")
                 continue
             chosen = next(map(_place_of, filter(_is_healthy, replicas)), (str(primary[0]), int(primary[1])))
             if told.get("is_odown") and chosen == _place_of(told):
-                faults.append(f"{host}:{port} holds its primary for lost")
+                faults.append(f"{where} holds its primary for lost")
                 continue
             return chosen
     raise RedisConnectionError(f"no Sentinel tells where {watched.service} is: {'; '.join(faults)}")

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pydantic import TypeAdapter, ValidationError
 
 from worker.broker import connection
+from worker.config.address import spelt
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BrokerUnavailableError
 from worker.restore.mirror.promotion import Standin, end
@@ -50,7 +51,7 @@ def end_left(settings: Settings, *, run: str | None = None, address: str | None 
     ended = []
     for standin in remembered(settings):
         left = (
-            standin.address == address
+            spelt(standin.address) == address
             or (standin.run is not None and standin.run == run)
             or (address is run is None and not _is_alive(settings, standin))
         )
