@@ -1,7 +1,8 @@
 # The first of these that runs, is 3.11 to 3.14 and can make a venv is taken; 3.13 and 3.14 after the others, as the Redis
 # 6.2 that the tests meet comes for 3.11 and 3.12 only. To choose yourself: make install PYTHONS=/path/to/python
 PYTHONS ?= python3.12 python3.11 python3.13 python3.14 python3 python
-# `make test TEST_ARGS=` runs the slow sweeps too, `make test TEST_ARGS='-k restore'` a part.
+# `make test TEST_ARGS=` runs the slow sweeps too, which takes hours, `make test TEST_ARGS="-m slow --share 3/24"` a share of
+# them, `make test TEST_ARGS="-k restore"` a part.
 TEST_ARGS ?= -m "not slow and not cross"
 # Side by side, and more than two cores have room for: much of a test is waiting for a server.
 TEST_PROCESSES ?= 3

@@ -9,6 +9,7 @@ import hypothesis
 import pytest
 
 from tests.support.servers import Binary, Server, binaries, free_port, newest_ones, one_of_the_newest, representatives
+from tests.support.shares import split
 
 pytest_plugins = ["tests.support.dashboard", "tests.support.works", "tests.faults.fixtures"]
 
@@ -19,6 +20,18 @@ hypothesis.settings.register_profile(
     "same-everywhere", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("same-everywhere")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--share", metavar="K/N", help="run the K-th of N shares of what is chosen, about equal in number")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what belongs to other shares. A test's share follows from its name: together they are all, each once."""
+    if (share := config.getoption("--share")) is not None:
+        chosen, others = split(items, share)
+        config.hook.pytest_deselected(items=others)
+        items[:] = chosen
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
