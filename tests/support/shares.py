@@ -13,7 +13,8 @@ def split(items: Iterable[pytest.Item], share: str) -> tuple[list[pytest.Item], 
     if told is None or not 1 <= int(told[1]) <= int(told[2]):
         raise pytest.UsageError(f"--share {share}: give it as 3/24, for the third of 24.")
     number, of = int(told[1]), int(told[2])
-    chosen, others = [], []
+    shares: list[list[pytest.Item]] = [[] for _ in range(of)]
     for item in items:
-        (chosen if zlib.crc32(item.nodeid.encode()) % of == number - 1 else others).append(item)
-    return chosen, others
+        shares[zlib.crc32(item.nodeid.encode()) % of].append(item)
+    chosen = shares.pop(number - 1)
+    return chosen, [item for share in shares for item in share]
