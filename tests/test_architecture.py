@@ -21,6 +21,7 @@ FOLDERS = {
     "worker.restore.mirror": "another way to write, beside the one key by key",
     "worker.restore.target": "a Redis that is written to, for a selection of keys",
     "worker.backups worker.search worker.restore.selection": "what is done with backups, and with a choice of their keys",
+    "worker.arguments": "what may be asked for, beside a manifest; it does nothing, so web, tasks and shell share it",
     "worker.runs": "whose a run is, is told by the catalogue's addresses",
     "worker.repository": "what a backup is: it names the engine that made it",
     "worker.engines": "ways to read a server",
@@ -207,7 +208,7 @@ def test_the_code_does_not_know_its_tests_nor_what_make_run_starts() -> None:
 
 
 def test_the_web_enters_by_the_doors_and_reads_what_is_remembered() -> None:
-    doors = "worker.tasks worker.celery worker.runs worker.repository worker.broker worker.storage worker.config worker.errors worker.logs"
+    doors = "worker.arguments worker.celery worker.runs worker.repository worker.broker worker.storage worker.config worker.errors worker.logs"
     pure = {"worker.backups.retention", "worker.backups.schedule", "worker"}
     inside = [one for one in imports(ROOT) if within(one.by, "web") and within(one.of, "worker")]
     assert [str(one) for one in inside if not within(one.of, doors) and one.of not in pure] == []

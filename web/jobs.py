@@ -3,21 +3,22 @@
 import time
 from contextlib import suppress
 
-from celery import Task, uuid
+from celery import uuid
 from celery.exceptions import OperationalError
 from pydantic import BaseModel
 
 from web.activity import as_seen
+from worker.celery import app, task_name
 from worker.config.settings import load_web
 from worker.errors import BrokerUnavailableError, BusyError, NotFoundError
-from worker.runs.run import Run
+from worker.runs.run import Operation, Run
 from worker.runs.store import Runs, open_runs
 
 BROKER_SECONDS, LAST_WORD_SECONDS = 2, 0.5
 POLL_SECONDS = 0.1
 
 
-def ask(task: Task, arguments: BaseModel, asked_by: str) -> str:
+def ask(operation: Operation, arguments: BaseModel, asked_by: str) -> str:
     """Queue a task for that person: its id. BusyError while another of its kind is under way on the same Redis, for it
     could only wait for that one.
 
@@ -25,10 +26,10 @@ def ask(task: Task, arguments: BaseModel, asked_by: str) -> str:
     """
     with open_runs(load_web(), BROKER_SECONDS) as runs:
         # Asked even where nothing need be alone: this client finds out sooner than Celery's that nobody answers.
-        _refuse_a_second(runs, _operation(task), arguments)
+        _refuse_a_second(runs, operation, arguments)
     identity: str = uuid()
     try:
-        _send(task, arguments, asked_by, identity)
+        _send(operation, arguments, asked_by, identity)
     except BrokerUnavailableError:
         with suppress(BrokerUnavailableError), open_runs(load_web(), LAST_WORD_SECONDS) as runs:
             runs.forget(identity)
@@ -36,18 +37,14 @@ def ask(task: Task, arguments: BaseModel, asked_by: str) -> str:
     return identity
 
 
-def ask_once(task: Task, arguments: BaseModel, asked_by: str) -> str:
+def ask_once(operation: Operation, arguments: BaseModel, asked_by: str) -> str:
     """The same, for a question without arguments: one that waits for its answer already need not be asked again."""
     with open_runs(load_web(), BROKER_SECONDS) as runs:
-        waiting = [run.id for run in runs.ours.unfinished() if run.operation == _operation(task)]
-    return waiting[0] if waiting else ask(task, arguments, asked_by)
+        waiting = [run.id for run in runs.ours.unfinished() if run.operation == operation]
+    return waiting[0] if waiting else ask(operation, arguments, asked_by)
 
 
-def _operation(task: Task) -> str:
-    return str(task.name).rpartition(".")[2]
-
-
-def _refuse_a_second(runs: Runs, operation: str, arguments: BaseModel) -> None:
+def _refuse_a_second(runs: Runs, operation: Operation, arguments: BaseModel) -> None:
     run = runs.ours.rival(operation, arguments.model_dump(mode="json", exclude_unset=True))
     if run is None:
         return
@@ -57,14 +54,16 @@ def _refuse_a_second(runs: Runs, operation: str, arguments: BaseModel) -> None:
     )
 
 
-def _send(task: Task, arguments: BaseModel, asked_by: str, identity: str) -> None:
-    """Publish once. Celery would otherwise try for 19 seconds, and subscribe to a result that nobody here waits for:
+def _send(operation: Operation, arguments: BaseModel, asked_by: str, identity: str) -> None:
+    """Publish once, by name: the task itself would load all that it takes to do it. Celery would otherwise try for 19 seconds, and subscribe to a result that nobody here waits for:
     told twice, that we ignore the result and that the worker must not.
     """
     headers = {"asked_by": asked_by, "ignore_result": False}
     given = arguments.model_dump(mode="json", exclude_unset=True)
     try:
-        task.apply_async(kwargs=given, task_id=identity, headers=headers, ignore_result=True, retry=False)
+        app.send_task(
+            task_name(operation), kwargs=given, task_id=identity, headers=headers, ignore_result=True, retry=False
+        )
     except (OperationalError, RuntimeError, OSError) as error:
         raise BrokerUnavailableError(
             f"The broker does not take the task ({type(error).__name__}): is it running, and has it memory left?"

@@ -7,6 +7,7 @@ from worker.config.settings import load_web
 from worker.errors import ArtifactError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
+from worker.repository.scope import scope_of
 from worker.storage.local import Folder, open_storage
 
 
@@ -27,7 +28,7 @@ def storage() -> Folder:
 
 def manifest(name: str) -> Manifest:
     """The backup of that name; `latest` is the newest of this source. NotFoundError, or ArtifactError where it is damaged."""
-    return catalogue.get(storage(), name, catalogue.scope_of(load_web()))
+    return catalogue.get(storage(), name, scope_of(load_web()))
 
 
 def in_full(name: str) -> str:

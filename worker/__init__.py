@@ -4,6 +4,7 @@ doors       celery.py, tasks.py (the queue), __main__.py and cli/ (the shell: a 
 the way back  restore/: preview/ (what it would do), undo/ (what was there before), mirror/ (by replication),
             target/ (a Redis that is written to), selection/ (which keys, and where to)
 backups     backups/ (a verb a module), search/ (one key through time)
+asked for   arguments/ (the models that tasks, shell and web share)
 memory      runs/ (from queued to its end), repository/ (what a backup is), broker/ (locks, tokens, who is alive)
 a Redis     engines/ (ways to read it), server/ (speaking to it)
 bytes       formats/: rdb/, portable/ (JSON), compare/; storage/ (where files lie)

@@ -10,18 +10,24 @@ from worker.backups.schedule import slot
 from worker.config.settings import load
 from worker.errors import BrokerUnavailableError
 from worker.runs import ownership
-from worker.runs.run import OPERATIONS, here, new
+from worker.runs.run import OPERATIONS, Operation, here, new
 from worker.runs.store import open_runs
 
 app = Celery("worker")
 app.config_from_object("celeryconfig")
+_TASKS = "worker.tasks"
+
+
+def task_name(operation: Operation) -> str:
+    """The task that does it, for whoever asks for it without loading what it takes to do it."""
+    return f"{_TASKS}.{operation}"
 
 
 @signals.before_task_publish.connect
 def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
     """Write the run down before its message is on its way: also for `celery call`, beat, and a task that is tried again."""
     package, _, operation = headers["task"].rpartition(".")
-    if package != "worker.tasks" or operation not in OPERATIONS:
+    if package != _TASKS or operation not in OPERATIONS:
         return  # `reap`, which looks after the runs, is none itself; and anybody can send any name
     ours = "asked_by" in headers
     asked_by = headers.setdefault("asked_by", f"celery {here()}")

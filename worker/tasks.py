@@ -13,6 +13,16 @@ from celery import Task, signals
 from celery.exceptions import Ignore, SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
 
 from worker import logs
+from worker.arguments.backups import (
+    BackupArguments,
+    DeleteArguments,
+    PinArguments,
+    PruneArguments,
+    UnpinArguments,
+    VerifyArguments,
+)
+from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.backups import backup as backups
 from worker.backups import pin as pins
 from worker.backups import prune as prunes
@@ -29,14 +39,12 @@ from worker.progress import Progress
 from worker.restore import restore as restores
 from worker.restore.mirror import recovery
 from worker.restore.preview import preview as previews
-from worker.restore.selection import request as asked
 from worker.restore.undo import undo as undos
 from worker.runs import reaper
 from worker.runs.recorder import Check, Recording, accepted, perform
 from worker.runs.reporter import Meta
 from worker.runs.run import Run, new
 from worker.runs.store import open_runs
-from worker.search import query
 from worker.search import search as searches
 from worker.server.endpoint import GLANCE, Endpoint
 from worker.server.info import read_facts
@@ -45,21 +53,6 @@ from worker.storage import tempfiles
 log = structlog.get_logger()
 Data = dict[str, Any]
 Verb = Callable[[Settings, Arguments, Progress], Data]
-
-# What each task takes; whoever asks for one can check it by the same model.
-BackupArguments = backups.BackupArguments
-RestoreArguments = asked.RestoreArguments
-PreviewArguments = previews.PreviewArguments
-UndoArguments = undos.UndoArguments
-VerifyArguments = verifies.VerifyArguments
-PruneArguments = prunes.PruneArguments
-DeleteArguments = prunes.DeleteArguments
-PinArguments = pins.PinArguments
-UnpinArguments = pins.UnpinArguments
-Reason = pins.Reason
-StatsArguments = numbers.StatsArguments
-SearchArguments = query.SearchArguments
-PingArguments = pings.PingArguments
 
 RETRIES, RETRY_SECONDS = 2, 10
 BUSY_SECONDS = (10, 20, 40, 80, 160, 300, 300)
@@ -78,7 +71,7 @@ def backup(self: Task, **arguments: Any) -> Data:
             prune_after()
         backups.check_complete(made)
 
-    result = _run(self, arguments, backups.BackupArguments, backups.backup, check)
+    result = _run(self, arguments, BackupArguments, backups.backup, check)
     if "skipped" not in result:
         prune_after()
     return result
@@ -95,61 +88,61 @@ def preview(self: Task, **arguments: Any) -> Data:
     """Say what a restore would do. Arguments: name, mode, kinds, which keys (match, exclude, keys, types, databases),
     and where to (target, map_databases, prefix, strip_prefix, expiry).
     """
-    return _run(self, arguments, previews.PreviewArguments, previews.preview)
+    return _run(self, arguments, PreviewArguments, previews.preview)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def undo(self: Task, **arguments: Any) -> Data:
     """Undo a restore. Arguments: run (the restore's id, or the name of what it kept), force."""
-    return _run(self, arguments, undos.UndoArguments, undos.undo, undos.check_complete)
+    return _run(self, arguments, UndoArguments, undos.undo, undos.check_complete)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def verify(self: Task, **arguments: Any) -> Data:
     """Read a backup to its end and compare it with its manifest. Arguments: name."""
-    return _run(self, arguments, verifies.VerifyArguments, verifies.verify)
+    return _run(self, arguments, VerifyArguments, verifies.verify)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0, waits=True)
 def prune(self: Task, **arguments: Any) -> Data:
     """Delete what retention gives up. Arguments: keep, keep_manual, dry_run, made_by."""
-    return _run(self, arguments, prunes.PruneArguments, prunes.prune)
+    return _run(self, arguments, PruneArguments, prunes.prune)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def delete(self: Task, **arguments: Any) -> Data:
     """Delete one backup. Arguments: name."""
-    return _run(self, arguments, prunes.DeleteArguments, lambda settings, given, _: prunes.delete(settings, given))
+    return _run(self, arguments, DeleteArguments, lambda settings, given, _: prunes.delete(settings, given))
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def pin(self: Task, **arguments: Any) -> Data:
     """Keep one backup from every prune. Arguments: name, why."""
-    return _run(self, arguments, pins.PinArguments, lambda settings, given, _: pins.pin(settings, given))
+    return _run(self, arguments, PinArguments, lambda settings, given, _: pins.pin(settings, given))
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def unpin(self: Task, **arguments: Any) -> Data:
     """Leave one backup to retention again. Arguments: name."""
-    return _run(self, arguments, pins.UnpinArguments, lambda settings, given, _: pins.unpin(settings, given))
+    return _run(self, arguments, UnpinArguments, lambda settings, given, _: pins.unpin(settings, given))
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def search(self: Task, **arguments: Any) -> Data:
     """Find a key in all backups and in the source. Arguments: key or match, names, databases, live, limit, after, show, against."""
-    return _run(self, arguments, query.SearchArguments, searches.search)
+    return _run(self, arguments, SearchArguments, searches.search)
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def stats(self: Task, **arguments: Any) -> Data:
     """Count backups, bytes and ages, and ask the source for its facts."""
-    return _run(self, arguments, numbers.StatsArguments, lambda settings, *_: numbers.stats(settings))
+    return _run(self, arguments, StatsArguments, lambda settings, *_: numbers.stats(settings))
 
 
 @app.task(bind=True, throws=BackupSystemError, max_retries=0)
 def ping(self: Task, **arguments: Any) -> Data:
     """Reach the source, and find out what is allowed there."""
-    return _run(self, arguments, pings.PingArguments, lambda settings, *_: pings.ping(settings))
+    return _run(self, arguments, PingArguments, lambda settings, *_: pings.ping(settings))
 
 
 @app.task(ignore_result=True)

@@ -13,7 +13,8 @@ from tests.support.dashboard import Browser, Script, Web
 from tests.support.processes import CELERY, Background, Shell, eventually
 from tests.support.servers import Binary, Server
 from worker import tasks
-from worker.backups.prune import PruneArguments, prune
+from worker.arguments.backups import PruneArguments
+from worker.backups.prune import prune
 from worker.broker import audit
 from worker.progress import silent
 from worker.repository import catalogue

@@ -14,10 +14,12 @@ from tests.support.payloads import strings
 from tests.support.processes import Shell
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
-from worker.backups.adopt import AdoptArguments, adopt
-from worker.backups.prune import PruneArguments, prune
+from worker.arguments.backups import AdoptArguments, PruneArguments, VerifyArguments
+from worker.arguments.restore import UndoArguments
+from worker.backups.adopt import adopt
+from worker.backups.prune import prune
 from worker.backups.repair import check_complete, mended, repair
-from worker.backups.verify import VerifyArguments, verify
+from worker.backups.verify import verify
 from worker.config.settings import Settings
 from worker.errors import ArtifactError
 from worker.formats.entries import Entry
@@ -25,7 +27,7 @@ from worker.progress import silent
 from worker.repository import catalogue, digest
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, to_json
 from worker.repository.notes import NOTES_SUFFIX
-from worker.restore.undo.undo import UndoArguments, undo
+from worker.restore.undo.undo import undo
 from worker.storage.local import Folder
 
 NAME = "redis_backup_20231205_143022.rdb"

@@ -29,10 +29,11 @@ from tests.support.backups import (
 from tests.support.payloads import string
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments, PruneArguments, VerifyArguments
+from worker.backups.adopt import adopt
 from worker.backups.export import export
-from worker.backups.prune import PruneArguments, prune
-from worker.backups.verify import VerifyArguments, verify
+from worker.backups.prune import prune
+from worker.backups.verify import verify
 from worker.config.settings import CompressionName, Settings
 from worker.errors import ArtifactError, BackupSystemError, FormatError, NotFoundError, UsageError
 from worker.formats.compression import COMPRESSIONS

@@ -12,13 +12,15 @@ from tests.support.backups import dated, files, settings_for
 from tests.support.dashboard import Browser, Web
 from tests.support.processes import Shell
 from tests.support.servers import Binary, Server
-from worker.backups.backup import BackupArguments, backup
-from worker.backups.prune import PruneArguments, prune
+from worker.arguments.backups import BackupArguments, PruneArguments
+from worker.backups.backup import backup
+from worker.backups.prune import prune
 from worker.backups.stats import stats
 from worker.config.settings import Settings
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import CLOCKS_APART, Manifest, Scope
+from worker.repository.scope import scope_of
 from worker.storage.local import Folder
 
 SAID = "the clock of this machine was set back, or that backup was made with a wrong clock"
@@ -62,9 +64,9 @@ def test_pruning_goes_on_and_leaves_what_is_dated_in_the_future(server: Server, 
 def test_the_newest_is_one_whose_date_has_come_unless_there_is_no_other(tmp_path: Path, server: Server) -> None:
     settings, storage = settings_for(server, tmp_path), Folder(tmp_path)
     ahead = dated(settings, -24)
-    assert catalogue.get(storage, "latest", catalogue.scope_of(settings)).name == ahead
+    assert catalogue.get(storage, "latest", scope_of(settings)).name == ahead
     other = dated(settings, 30)
-    assert catalogue.get(storage, "latest", catalogue.scope_of(settings)).name == other
+    assert catalogue.get(storage, "latest", scope_of(settings)).name == other
     assert catalogue.get(storage, "latest", Scope("elsewhere:1", None)).name == other
     assert catalogue.get(storage, ahead).name == ahead
 

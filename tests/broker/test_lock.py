@@ -14,7 +14,8 @@ from tests.conftest import StartServer
 from tests.support.processes import CANARY, ROOT, environment, eventually
 from tests.support.servers import Binary, Server
 from worker import logs
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.backups.backup import backup
 from worker.broker import lease as lease_room
 from worker.broker import lock
 from worker.broker.lease import Lease

@@ -11,12 +11,11 @@ import pytest
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from tests.support.processes import CANARY
-from worker.backups.backup import BackupArguments
-from worker.backups.prune import PruneArguments
+from worker.arguments.backups import BackupArguments, PruneArguments
+from worker.arguments.restore import RestoreArguments
 from worker.config.settings import Settings, load
 from worker.config.validation import first_fault
 from worker.errors import UsageError
-from worker.restore.selection.request import RestoreArguments
 
 NAMES = [name.upper() for name in Settings.model_fields]
 

@@ -24,12 +24,13 @@ from tests.support.backups import (
 from tests.support.data import fill, fill_rare
 from tests.support.servers import Binary, Server, binaries, free_port
 from tests.support.states import assert_same, state
+from worker.arguments.backups import BackupArguments, VerifyArguments
+from worker.arguments.restore import RestoreArguments
 from worker.backups import verify
-from worker.backups.backup import BackupArguments, backup
+from worker.backups.backup import backup
 from worker.errors import SourceError, SourceUnavailableError
 from worker.progress import silent
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 
 
 class Way(NamedTuple):
@@ -69,7 +70,7 @@ def test_what_was_backed_up_comes_back(way: Way, source: Server, tmp_path: Path)
     assert manifest["keys"] == sum(source.client(db).dbsize() for db in range(16))
     assert manifest["expiring"] == len(before.expiries)
     assert manifest["functions"] == len(before.functions)
-    assert verify.verify(settings_for(source, storage), verify.VerifyArguments(name="latest"), silent)
+    assert verify.verify(settings_for(source, storage), VerifyArguments(name="latest"), silent)
     wipe(source)
     report = bring_back(source, storage)
     assert (report["restored"], report["failed"], report["warnings"]) == (manifest["keys"], 0, [])

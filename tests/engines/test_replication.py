@@ -17,7 +17,8 @@ from tests.support.data import fill
 from tests.support.payloads import string
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.backups.backup import backup
 from worker.engines.replication import Replication
 from worker.errors import ArtifactError, BackupSystemError, SourceError, SourceUnavailableError
 from worker.formats.entries import Entry

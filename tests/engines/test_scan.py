@@ -11,7 +11,8 @@ from tests.conftest import StartServer
 from tests.support.backups import asking, bring_back, endpoint, eventually, files, fill_all, settings_for, take, wipe
 from tests.support.servers import Server
 from tests.support.states import assert_same, state
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.backups.backup import backup
 from worker.engines.scan import Scan
 from worker.errors import SourceError, SourceUnavailableError
 from worker.formats.compression import COMPRESSIONS

@@ -18,7 +18,8 @@ from tests.support.gates import Disguise
 from tests.support.processes import command
 from tests.support.servers import Binary, Server, binaries
 from tests.support.states import assert_same, state
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.backups.backup import backup
 from worker.errors import SourceError, SourceUnavailableError
 from worker.progress import silent
 from worker.repository import catalogue

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.faults.line import Line
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.backups.backup import backup
 from worker.config.settings import Settings
 from worker.progress import silent
 

@@ -20,16 +20,16 @@ from tests.faults.sweeps import sweep
 from tests.support.backups import Given, endpoint, eventually, settings_for, take, unlocked
 from tests.support.processes import PYTHON, Background, environment
 from tests.support.servers import Binary, Server
+from worker.arguments.restore import RestoreArguments, UndoArguments
 from worker.errors import BackupSystemError, IncompleteError, LostError, TargetUnavailableError
 from worker.formats.entries import Entry
 from worker.progress import silent
 from worker.restore import restore as restores
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.restore.target.target import Target
 from worker.restore.target.writer import AHEAD, BATCH_KEYS
 from worker.restore.undo import undo as undos
-from worker.restore.undo.undo import UndoArguments, undo
+from worker.restore.undo.undo import undo
 from worker.runs.store import open_runs
 
 KEYS, BEFORE = 6000, 1000

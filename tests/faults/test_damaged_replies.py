@@ -25,16 +25,17 @@ from tests.faults.sweeps import sweep
 from tests.support.backups import asking, bring_back, settings_for, take
 from tests.support.servers import Server
 from tests.support.states import state
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.arguments.questions import SearchArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
+from worker.backups.backup import backup
 from worker.engines.typed import Typed
 from worker.errors import BackupSystemError, SourceUnavailableError, TargetUnavailableError
 from worker.progress import silent
 from worker.repository import catalogue
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
-from worker.restore.undo.undo import UndoArguments, undo
-from worker.search.query import SearchArguments
+from worker.restore.undo.undo import undo
 from worker.search.search import search
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.wire import pack

@@ -17,7 +17,8 @@ from tests.faults.freezer import children
 from tests.support.backups import settings_for, take
 from tests.support.processes import CELERY, Background, Sent, environment, eventually, sender
 from tests.support.servers import Binary
-from worker.backups.verify import VerifyArguments, verify
+from worker.arguments.backups import VerifyArguments
+from worker.backups.verify import verify
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.storage.local import open_storage

@@ -28,13 +28,14 @@ from tests.faults.sweeps import sweep
 from tests.support.processes import PYTHON, Background, environment, eventually
 from tests.support.servers import Binary, Server
 from tests.support.states import State, assert_same, state
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.arguments.restore import RestoreArguments
+from worker.backups.backup import backup
 from worker.config.settings import Settings
 from worker.errors import TargetUnavailableError
 from worker.progress import silent
 from worker.restore.mirror import recovery
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.runs import reaper
 from worker.runs.reaper import Means
 from worker.runs.store import lease_key, open_runs

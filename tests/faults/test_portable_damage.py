@@ -17,15 +17,16 @@ from tests.faults.sweeps import sweep
 from tests.support.backups import settings_for, take
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
+from worker.arguments.backups import VerifyArguments
+from worker.arguments.questions import SearchArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments
 from worker.backups.export import export
-from worker.backups.verify import VerifyArguments, verify
+from worker.backups.verify import verify
 from worker.config.settings import Settings
 from worker.errors import ArtifactError
 from worker.progress import silent
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
-from worker.search.query import SearchArguments
 from worker.search.search import search
 
 KEYS = 300

@@ -13,13 +13,15 @@ from tests.support.backups import bring_back, files, fill_all, settings_for, tak
 from tests.support.processes import Shell
 from tests.support.servers import Server
 from tests.support.states import assert_same, state
-from worker.backups.verify import VerifyArguments, verify
+from worker.arguments.backups import VerifyArguments
+from worker.arguments.questions import SearchArguments
+from worker.arguments.restore import PreviewArguments, UndoArguments
+from worker.backups.verify import verify
 from worker.errors import StorageError
 from worker.progress import silent
 from worker.repository import catalogue
-from worker.restore.preview.preview import PreviewArguments, preview
-from worker.restore.undo.undo import UndoArguments, check_complete, undo
-from worker.search.query import SearchArguments
+from worker.restore.preview.preview import preview
+from worker.restore.undo.undo import check_complete, undo
 from worker.search.search import search
 from worker.storage.local import Folder
 

@@ -14,14 +14,14 @@ from tests.faults.moments import Asked
 from tests.support.backups import bring_back, endpoint, settings_for, take
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
+from worker.arguments.restore import Mode, PreviewArguments, RestoreArguments, UndoArguments
 from worker.errors import BackupSystemError, IncompleteError, RefusedError, TargetError
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.restore.mirror import mirror
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.restore import check_complete, restore
-from worker.restore.selection.request import Mode, RestoreArguments
-from worker.restore.undo.undo import UndoArguments, undo
+from worker.restore.undo.undo import undo
 from worker.server.info import read_facts
 from worker.storage.local import Folder
 

@@ -28,13 +28,14 @@ from tests.faults.sweeps import sweep
 from tests.support.backups import asking, bring_back, settings_for, take
 from tests.support.processes import Shell
 from tests.support.servers import Binary, Server
-from worker.backups.backup import BackupArguments, backup, check_complete
-from worker.backups.prune import PruneArguments, prune
+from worker.arguments.backups import BackupArguments, PruneArguments
+from worker.arguments.restore import RestoreArguments
+from worker.backups.backup import backup, check_complete
+from worker.backups.prune import prune
 from worker.errors import PartialError, RefusedError, SourceUnavailableError
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.storage.local import open_storage
 
 KEYS = 5000

@@ -20,7 +20,10 @@ from tests.faults.sweeps import sweep
 from tests.support.backups import files, take
 from tests.support.processes import PYTHON, Background, environment
 from tests.support.servers import Binary, Server
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.arguments.questions import SearchArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments
+from worker.backups.backup import backup
 from worker.backups.stats import stats
 from worker.broker import connection
 from worker.config.settings import Settings
@@ -34,10 +37,8 @@ from worker.errors import (
 )
 from worker.progress import silent
 from worker.restore.mirror.primary import Primary
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
-from worker.search.query import SearchArguments
 from worker.search.search import search
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.info import read_facts

@@ -30,17 +30,18 @@ from tests.support.backups import asking, bring_back, files, settings_for, take,
 from tests.support.processes import eventually
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.arguments.questions import SearchArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments
+from worker.backups.backup import backup
 from worker.backups.stats import stats
 from worker.config.settings import Settings
 from worker.engines.probe import ping
 from worker.errors import BackupSystemError, SourceUnavailableError
 from worker.progress import silent
 from worker.repository import catalogue
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
-from worker.search.query import SearchArguments
 from worker.search.search import search
 from worker.storage.local import Folder
 

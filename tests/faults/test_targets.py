@@ -25,10 +25,10 @@ from tests.faults.sweeps import sweep
 from tests.support.backups import asking, settings_for, take
 from tests.support.processes import eventually
 from tests.support.servers import Binary, Server
+from worker.arguments.restore import RestoreArguments
 from worker.errors import BackupSystemError, TargetUnavailableError
 from worker.progress import silent
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 
 KEYS, MIDDLE = 3000, Reply(b"RESTORE", nth=1000)
 each_mode = sweep("mode", ["overwrite", "skip", "mirror"])

@@ -33,15 +33,16 @@ from tests.support.backups import eventually, kill_myself, killed
 from tests.support.processes import PYTHON, Background, environment
 from tests.support.servers import Binary, Server
 from tests.support.states import State, assert_same, state
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.arguments.restore import RestoreArguments, UndoArguments
+from worker.backups.backup import backup
 from worker.config.settings import Settings
 from worker.errors import ArtifactError, BackupSystemError, NotFoundError, StorageError, TargetUnavailableError
 from worker.progress import Progress, silent
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
-from worker.restore.undo.undo import UndoArguments, check_complete, undo
+from worker.restore.undo.undo import check_complete, undo
 from worker.storage.local import Folder
 
 KEYS = 2000

@@ -25,6 +25,7 @@ from worker.repository.manifest import (
     to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX
+from worker.repository.scope import scope_of
 from worker.storage.local import Folder
 
 NAMES = [f"redis_backup_20231205_14302{second}.rdb.zst" for second in range(3)]
@@ -89,7 +90,7 @@ def test_an_ipv6_source_is_the_same_that_an_older_version_named_without_brackets
     manifest = manifest_of(NAMES[0], b"content").model_copy(update={"source": older})
     folder.put(NAMES[0], b"content")
     folder.put(NAMES[0] + MANIFEST_SUFFIX, to_json(manifest))
-    scope = catalogue.scope_of(Settings(redis_url="redis://[::1]:6379/0"))
+    scope = scope_of(Settings(redis_url="redis://[::1]:6379/0"))
     assert b'"::1:6379"' in folder.read(NAMES[0] + MANIFEST_SUFFIX)
     assert [one.source.address for one in catalogue.own(catalogue.read(folder).backups, scope)] == ["[::1]:6379"]
 

@@ -15,7 +15,8 @@ from tests.conftest import StartServer
 from tests.support.backups import Given, files, fill_all, kill_myself, killed, manifest_of, settings_for, take
 from tests.support.given import stored, string
 from tests.support.servers import Binary, Server
-from worker.backups.prune import DeleteArguments, PruneArguments, delete, prune
+from worker.arguments.backups import DeleteArguments, PruneArguments
+from worker.backups.prune import delete, prune
 from worker.config.settings import CompressionName
 from worker.errors import ArtifactError, NotFoundError, RefusedError
 from worker.formats.entries import Entry

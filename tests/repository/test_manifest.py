@@ -17,21 +17,22 @@ from tests.support.backups import ANYWHERE, bring_back, files, format_1, manifes
 from tests.support.given import string
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments, PruneArguments, VerifyArguments
+from worker.arguments.questions import SearchArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
+from worker.backups.adopt import adopt
 from worker.backups.export import export
-from worker.backups.prune import PruneArguments, prune
-from worker.backups.verify import VerifyArguments, verify
+from worker.backups.prune import prune
+from worker.backups.verify import verify
 from worker.config.settings import Settings
 from worker.errors import ArtifactError, DamagedError, NotFoundError
 from worker.progress import silent
 from worker.repository import catalogue, digest
 from worker.repository.manifest import MANIFEST_SUFFIX, NAMES_TRIED, Manifest, Origin, from_json, to_json
 from worker.repository.notes import NOTES_SUFFIX
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
-from worker.restore.undo.undo import UndoArguments, undo
-from worker.search.query import SearchArguments
+from worker.restore.undo.undo import undo
 from worker.search.search import search
 from worker.storage.local import Folder
 

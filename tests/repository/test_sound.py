@@ -15,8 +15,10 @@ from tests.support.backups import Given, bring_back, rewrite, settings_for
 from tests.support.data import vector
 from tests.support.payloads import length, listpack, milliseconds, string, strings
 from tests.support.servers import Binary, Server
-from worker.backups.adopt import AdoptArguments, adopt
-from worker.backups.verify import VerifyArguments, verify
+from worker.arguments.backups import AdoptArguments, VerifyArguments
+from worker.arguments.restore import Mode, PreviewArguments, RestoreArguments, UndoArguments
+from worker.backups.adopt import adopt
+from worker.backups.verify import verify
 from worker.errors import ArtifactError, FormatError, IncompleteError
 from worker.formats.entries import Entry, Opaque
 from worker.formats.portable import document
@@ -25,10 +27,9 @@ from worker.formats.rdb.soundness import check
 from worker.formats.rdb.writer import write
 from worker.progress import silent
 from worker.repository import catalogue
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.restore import check_complete, restore
-from worker.restore.selection.request import Mode, RestoreArguments
-from worker.restore.undo.undo import UndoArguments, undo
+from worker.restore.undo.undo import undo
 from worker.storage.local import Folder
 
 

@@ -13,15 +13,15 @@ from tests.conftest import StartServer
 from tests.support.backups import asking, bring_back, fill_all, settings_for, take
 from tests.support.servers import Binary, binaries, newest_ones
 from tests.support.states import assert_same, state
+from worker.arguments.questions import SearchArguments
+from worker.arguments.restore import Mode, PreviewArguments, UndoArguments
 from worker.formats.entries import Entry, Opaque
 from worker.formats.rdb.values import TYPE_OF
 from worker.formats.rdb.versions import loaded_since
 from worker.progress import silent
-from worker.restore.preview.preview import PreviewArguments, preview
-from worker.restore.selection.request import Mode
+from worker.restore.preview.preview import preview
 from worker.restore.target.loadable import Fit, Fitted
-from worker.restore.undo.undo import UndoArguments, undo
-from worker.search.query import SearchArguments
+from worker.restore.undo.undo import undo
 from worker.search.search import search
 
 OF_EACH_TYPE = ("text", "compressible", "list:big", "set:big", "set:int64", "zset:small", "hash:odd", "stream")

@@ -26,7 +26,9 @@ from tests.support.backups import (
 from tests.support.payloads import string
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments
+from worker.backups.adopt import adopt
 from worker.errors import (
     ArtifactError,
     BackupSystemError,
@@ -44,9 +46,8 @@ from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, to_json
 from worker.repository.notes import NOTES_SUFFIX
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.restore import check_complete, restore
-from worker.restore.selection.request import RestoreArguments
 from worker.storage.local import Folder
 
 each_format = pytest.mark.parametrize("data_format", ["rdb", "json"])

@@ -21,7 +21,8 @@ from tests.support.processes import (
     sender,
 )
 from tests.support.works import KEYS, Works
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments
+from worker.backups.adopt import adopt
 from worker.config.settings import Settings
 from worker.progress import silent
 from worker.runs.store import open_runs

@@ -20,6 +20,7 @@ from tests.support.dashboard import Web
 from tests.support.given import NAME, stored, string
 from tests.support.processes import CANARY, Background, Shell
 from tests.support.servers import Binary, Server, free_port
+from worker.arguments.questions import SearchArguments
 from worker.config.validation import first_fault
 from worker.errors import NotFoundError, UsageError
 from worker.formats.entries import Entry
@@ -28,7 +29,6 @@ from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import INDEX_SUFFIX
 from worker.search import index
-from worker.search.query import SearchArguments
 from worker.search.search import MOST_ROWS, ROOM, ROOM_BESIDE, search
 from worker.storage.local import Folder
 

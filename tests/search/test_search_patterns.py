@@ -15,6 +15,7 @@ from tests.search.test_search import HOSTILE
 from tests.support.backups import eventually, settings_for, take
 from tests.support.processes import Shell
 from tests.support.servers import Binary, Server, free_port
+from worker.arguments.questions import SearchArguments
 from worker.formats.compare import values
 from worker.formats.entries import Consumer, Entry, Group, Pending, Stream
 from worker.formats.key_text import key_text
@@ -22,7 +23,6 @@ from worker.progress import silent
 from worker.repository import catalogue
 from worker.search import meaning
 from worker.search.page import Page
-from worker.search.query import SearchArguments
 from worker.search.search import search
 from worker.storage.local import Folder
 

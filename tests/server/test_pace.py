@@ -11,8 +11,8 @@ from tests.conftest import StartServer
 from tests.support.backups import bring_back, endpoint, fill_all, settings_for, take
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
+from worker.arguments.restore import RestoreArguments
 from worker.engines.scan import Scan
-from worker.restore.selection.request import RestoreArguments
 from worker.server import throttle as pacing
 from worker.server.throttle import GENTLE_KEYS, Pace
 from worker.server.wire import Wire, pack

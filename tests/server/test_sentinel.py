@@ -16,7 +16,8 @@ from tests.support.gates import Gate
 from tests.support.processes import eventually
 from tests.support.sentinels import Sentinel, watched
 from tests.support.servers import Binary, Server
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.backups.backup import backup
 from worker.errors import BackupSystemError, SourceUnavailableError
 from worker.progress import silent
 

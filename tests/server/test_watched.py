@@ -13,14 +13,15 @@ from tests.support.processes import eventually
 from tests.support.sentinels import NAME, Sentinel, watched
 from tests.support.servers import Binary, Server, free_port, newest_ones
 from tests.support.states import assert_same
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.arguments.restore import RestoreArguments, UndoArguments
+from worker.backups.backup import backup
 from worker.config.sentinel_url import parsed
 from worker.config.settings import Settings
 from worker.errors import SourceUnavailableError, TargetError, UsageError
 from worker.progress import silent
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
-from worker.restore.undo.undo import UndoArguments, undo
+from worker.restore.undo.undo import undo
 from worker.server.endpoint import SOURCE, TARGET, Endpoint
 from worker.server.info import read_facts
 

@@ -17,8 +17,9 @@ import pytest
 from tests.support.backups import ANYWHERE, bring_back, files, kill_myself, killed, manifest_of, settings_for, take
 from tests.support.servers import Server
 from tests.support.states import assert_same, state
-from worker.backups.backup import BackupArguments, backup
-from worker.backups.prune import DeleteArguments, PruneArguments, delete, prune
+from worker.arguments.backups import BackupArguments, DeleteArguments, PruneArguments
+from worker.backups.backup import backup
+from worker.backups.prune import delete, prune
 from worker.config.settings import Settings
 from worker.errors import NotFoundError, StorageError
 from worker.progress import silent

@@ -14,15 +14,17 @@ from typing import Any
 from tests.support.data import fill
 from tests.support.reading import raw
 from tests.support.servers import Server
-from worker.backups.backup import BackupArguments, backup
+from worker.arguments.backups import BackupArguments
+from worker.arguments.restore import RestoreArguments
+from worker.backups.backup import backup
 from worker.broker.lease import Lease
 from worker.config.settings import Settings
 from worker.formats.entries import Entry
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, NAME, Manifest, Origin, Scope, Size, artifact_name, to_json
+from worker.repository.scope import scope_of
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.fence import Fence
 from worker.storage.local import Folder
@@ -128,7 +130,7 @@ def manifest_of(
 
 def dated(settings: Settings, hours: float, **more: Any) -> str:
     """The name of a backup of this source that says to have been begun so many hours ago; below nought in the future."""
-    scope, storage = catalogue.scope_of(settings), Folder(Path(settings.backup_storage))
+    scope, storage = scope_of(settings), Folder(Path(settings.backup_storage))
     created_at = datetime.now(UTC) - timedelta(hours=hours)
     name, source = artifact_name(created_at, "rdb", ""), Origin(address=scope.address)
     storage.put(name, b"content")

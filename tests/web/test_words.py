@@ -10,9 +10,10 @@ from werkzeug.datastructures import MultiDict
 from tests.support.backups import manifest_of
 from web.pages import forms, templating
 from web.wording import charts, consequences, numbers, outcomes, runs
+from worker.arguments.backups import BackupArguments
+from worker.arguments.restore import RestoreArguments
 from worker.errors import UsageError
 from worker.runs.run import Run
-from worker.tasks import BackupArguments, RestoreArguments
 
 NOW = datetime(2025, 11, 3, 12, 0, tzinfo=UTC)
 

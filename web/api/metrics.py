@@ -20,6 +20,7 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
+from worker.repository.scope import scope_of
 from worker.runs.run import OPERATIONS, State
 from worker.runs.store import Runs, open_runs
 from worker.storage.local import open_storage
@@ -66,7 +67,7 @@ def _labelled(name: str, meaning: str, labels: tuple[str, ...], values: Iterable
 def _of_storage(settings: Settings) -> Iterator[Gauge]:
     storage = open_storage(settings.backup_storage)
     found = catalogue.read(storage)
-    newest = next(iter(catalogue.own(found.backups, catalogue.scope_of(settings))), None)
+    newest = next(iter(catalogue.own(found.backups, scope_of(settings))), None)
     yield _gauge("backups", "Backups in storage.", len(found.backups))
     yield _gauge("partial_backups", "Backups in storage that do not hold all they should.", len(found.partials))
     yield _gauge("problems", "Things in storage that are no whole backup.", len(found.problems))

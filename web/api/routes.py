@@ -28,7 +28,9 @@ from web.api.schemas import (
 )
 from web.auth import needs
 from web.errors import Problem
-from worker import tasks
+from worker.arguments.backups import DeleteArguments, PinArguments, UnpinArguments, VerifyArguments
+from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.address import spelt
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, UsageError
@@ -91,12 +93,12 @@ def _queued(identity: str) -> Answer:
 @needs("backup")
 def create(body: BackupBody) -> Answer:
     """Back the source up."""
-    return _queued(jobs.ask(tasks.backup, body, g.identity.name))
+    return _queued(jobs.ask("backup", body, g.identity.name))
 
 
 @api.post("/backup/restore", responses={**_QUEUED, **_faults(404, 409)})
 @needs("restore")
-def restore(body: tasks.RestoreArguments) -> Answer:
+def restore(body: RestoreArguments) -> Answer:
     """Restore a backup.
 
     With the mode `overwrite` the name must be given in full; with `skip`, `latest` will do.
@@ -104,45 +106,45 @@ def restore(body: tasks.RestoreArguments) -> Answer:
     if body.mode != "skip":
         _in_full(body.name, "overwrite with it")
     lookup.in_full(body.name)
-    return _queued(jobs.ask(tasks.restore, body, g.identity.name))
+    return _queued(jobs.ask("restore", body, g.identity.name))
 
 
 @api.post("/backup/preview", responses={**_QUEUED, **_faults(404)})
 @needs("read")
-def preview(body: tasks.PreviewArguments) -> Answer:
+def preview(body: PreviewArguments) -> Answer:
     """Say what a restore would do to the target, key by key; nothing is written.
 
     The id of this run can be given to the restore as `preview`: it is refused where the target has changed since.
     """
     lookup.in_full(body.name)
-    return _queued(jobs.ask(tasks.preview, body, g.identity.name))
+    return _queued(jobs.ask("preview", body, g.identity.name))
 
 
 @api.post("/backup/undo", responses={**_QUEUED, **_faults(404, 409)})
 @needs("restore")
-def undo(body: tasks.UndoArguments) -> Answer:
+def undo(body: UndoArguments) -> Answer:
     """Undo a restore: put back what it replaced, delete what it created.
 
     `run` is the restore's result id, or the name of what it kept. Keys that others have changed since are left alone,
     unless `force` says otherwise.
     """
     catalogue.undo_of(lookup.storage(), body.run)
-    return _queued(jobs.ask(tasks.undo, body, g.identity.name))
+    return _queued(jobs.ask("undo", body, g.identity.name))
 
 
 @api.post("/backup/verify", responses={**_QUEUED, **_faults(404)})
 @needs("backup")
-def verify(body: tasks.VerifyArguments) -> Answer:
+def verify(body: VerifyArguments) -> Answer:
     """Read a backup to its end and compare it with its manifest."""
     lookup.in_full(body.name)
-    return _queued(jobs.ask(tasks.verify, body, g.identity.name))
+    return _queued(jobs.ask("verify", body, g.identity.name))
 
 
 @api.post("/backup/prune", responses=_QUEUED)
 @needs("restore")
 def prune(body: PruneBody) -> Answer:
     """Delete what retention gives up, or with `dry_run` say what that is."""
-    return _queued(jobs.ask(tasks.prune, body, g.identity.name))
+    return _queued(jobs.ask("prune", body, g.identity.name))
 
 
 @api.delete("/backup/delete/<name>", responses={**_QUEUED, **_faults(404)})
@@ -151,7 +153,7 @@ def delete(path: Named) -> Answer:
     """Delete one backup, named in full."""
     _in_full(path.name, "delete it")
     lookup.in_full(path.name)
-    return _queued(jobs.ask(tasks.delete, tasks.DeleteArguments(name=path.name), g.identity.name))
+    return _queued(jobs.ask("delete", DeleteArguments(name=path.name), g.identity.name))
 
 
 @api.post("/backups/<name>/pin", responses={**_QUEUED, **_faults(404)})
@@ -159,7 +161,7 @@ def delete(path: Named) -> Answer:
 def pin(path: Named, body: PinBody) -> Answer:
     """Keep a backup from every prune; it is said with the reason wherever it is shown."""
     lookup.in_full(path.name)
-    return _queued(jobs.ask(tasks.pin, tasks.PinArguments(name=path.name, why=body.why), g.identity.name))
+    return _queued(jobs.ask("pin", PinArguments(name=path.name, why=body.why), g.identity.name))
 
 
 @api.delete("/backups/<name>/pin", responses={**_QUEUED, **_faults(404)})
@@ -168,7 +170,7 @@ def unpin(path: Named) -> Answer:
     """Leave a backup, named in full, to retention again."""
     _in_full(path.name, "unpin it")
     lookup.in_full(path.name)
-    return _queued(jobs.ask(tasks.unpin, tasks.UnpinArguments(name=path.name), g.identity.name))
+    return _queued(jobs.ask("unpin", UnpinArguments(name=path.name), g.identity.name))
 
 
 @api.get("/backup/list", responses={200: BackupList})
@@ -217,7 +219,7 @@ def download(path: Named) -> Response:
 @needs("read")
 def stats() -> dict[str, Any] | Answer:
     """The numbers on the dashboard; a result id where a worker needs longer than five seconds for them, or others wait."""
-    identity = jobs.ask_once(tasks.stats, tasks.StatsArguments(), g.identity.name)
+    identity = jobs.ask_once("stats", StatsArguments(), g.identity.name)
     if not _waiting.acquire(blocking=False):
         return _queued(identity)
     try:
@@ -231,18 +233,18 @@ def stats() -> dict[str, Any] | Answer:
 
 @api.post("/backup/search", responses={**_QUEUED, **_faults(404)})
 @needs("read")
-def search(body: tasks.SearchArguments) -> Answer:
+def search(body: SearchArguments) -> Answer:
     """Find a key, or all that fit a glob, in the backups and in the source; or show one version, or two side by side."""
     for name in body.backups:
         lookup.in_full(name)
-    return _queued(jobs.ask(tasks.search, body, g.identity.name))
+    return _queued(jobs.ask("search", body, g.identity.name))
 
 
 @api.post("/ping", responses={202: Queued})
 @needs("read")
 def ping() -> Answer:
     """Have a worker reach the source, and find out what is allowed there."""
-    return _queued(jobs.ask_once(tasks.ping, tasks.PingArguments(), g.identity.name))
+    return _queued(jobs.ask_once("ping", PingArguments(), g.identity.name))
 
 
 @api.get("/result/<result_id>", responses={200: Outcome, **_faults(404)})

@@ -5,12 +5,12 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from worker.arguments.backups import BackupArguments, PruneArguments, Reason
 from worker.config.address import Address
 from worker.errors import Risk
 from worker.repository.catalogue import Damaged
 from worker.repository.manifest import Manifest
 from worker.runs.run import Operation, Run, State
-from worker.tasks import BackupArguments, PruneArguments, Reason
 
 PER_PAGE, MOST_PER_PAGE = 50, 200
 # A key of flask-openapi3's own, that pydantic hands through: the body may be left out.

@@ -13,7 +13,16 @@ from web.pages.backups import show_backup, show_backups, show_review
 from web.pages.dashboard import Answer, pages, show_schedule, show_system
 from web.pages.runs import show_undo
 from web.pages.search import asked_for, show_search
-from worker import tasks
+from worker.arguments.backups import (
+    BackupArguments,
+    DeleteArguments,
+    PinArguments,
+    PruneArguments,
+    UnpinArguments,
+    VerifyArguments,
+)
+from worker.arguments.questions import PingArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, NotFoundError, UsageError
 
@@ -37,7 +46,7 @@ def create() -> Response | Answer:
     """Make a backup."""
 
     def ask(who: str) -> str:
-        return jobs.ask(tasks.backup, forms.arguments(tasks.BackupArguments, request.form), who)
+        return jobs.ask("backup", forms.arguments(BackupArguments, request.form), who)
 
     return _ask(ask, show_backups)
 
@@ -48,7 +57,7 @@ def verify(name: str) -> Response | Answer:
     """Read a backup to its end."""
 
     def ask(who: str) -> str:
-        return jobs.ask(tasks.verify, tasks.VerifyArguments(name=lookup.in_full(name)), who)
+        return jobs.ask("verify", VerifyArguments(name=lookup.in_full(name)), who)
 
     return _ask(ask, partial(show_backup, name))
 
@@ -58,7 +67,7 @@ def verify(name: str) -> Response | Answer:
 def restore(name: str) -> Response | Answer:
     """Restore a backup; over live keys only when its name was typed in."""
     try:
-        told = forms.arguments(tasks.RestoreArguments, request.form, name=name)
+        told = forms.arguments(RestoreArguments, request.form, name=name)
         told.endpoint(load_web())
     except UsageError as error:
         return show_backup(name, str(error), 400)
@@ -66,7 +75,7 @@ def restore(name: str) -> Response | Answer:
     def ask(who: str) -> str:
         if told.mode != "skip":
             forms.confirm(request.form, lookup.in_full(name), "overwrite live keys with it")
-        return jobs.ask(tasks.restore, told.model_copy(update={"name": lookup.in_full(name)}), who)
+        return jobs.ask("restore", told.model_copy(update={"name": lookup.in_full(name)}), who)
 
     return _ask(ask, partial(show_review, name, told))
 
@@ -77,9 +86,9 @@ def preview(name: str) -> Response | Answer:
     """Find out what a restore would do to what is there now."""
 
     def ask(who: str) -> str:
-        told = forms.arguments(tasks.PreviewArguments, request.form, name=lookup.in_full(name))
+        told = forms.arguments(PreviewArguments, request.form, name=lookup.in_full(name))
         told.endpoint(load_web())
-        return jobs.ask(tasks.preview, told, who)
+        return jobs.ask("preview", told, who)
 
     return _ask(ask, partial(show_backup, name))
 
@@ -90,7 +99,7 @@ def undo(identity: str) -> Response | Answer:
     """Undo a restore."""
 
     def ask(who: str) -> str:
-        return jobs.ask(tasks.undo, forms.arguments(tasks.UndoArguments, request.form, run=identity), who)
+        return jobs.ask("undo", forms.arguments(UndoArguments, request.form, run=identity), who)
 
     return _ask(ask, partial(show_undo, identity))
 
@@ -101,7 +110,7 @@ def look_for() -> Response | Answer:
     """Look for a key in all backups and in the source."""
 
     def ask(who: str) -> str:
-        return jobs.ask(tasks.search, asked_for(request.form), who)
+        return jobs.ask("search", asked_for(request.form), who)
 
     return _ask(ask, show_search)
 
@@ -113,7 +122,7 @@ def delete(name: str) -> Response | Answer:
 
     def ask(who: str) -> str:
         forms.confirm(request.form, lookup.in_full(name), "delete it")
-        return jobs.ask(tasks.delete, tasks.DeleteArguments(name=lookup.in_full(name)), who)
+        return jobs.ask("delete", DeleteArguments(name=lookup.in_full(name)), who)
 
     return _ask(ask, partial(show_backup, name))
 
@@ -124,7 +133,7 @@ def pin(name: str) -> Response | Answer:
     """Keep a backup from every prune."""
 
     def ask(who: str) -> str:
-        return jobs.ask(tasks.pin, forms.arguments(tasks.PinArguments, request.form, name=lookup.in_full(name)), who)
+        return jobs.ask("pin", forms.arguments(PinArguments, request.form, name=lookup.in_full(name)), who)
 
     return _ask(ask, partial(show_backup, name))
 
@@ -134,7 +143,7 @@ def pin(name: str) -> Response | Answer:
 def unpin(name: str) -> Response | Answer:
     """Leave a backup to retention again."""
     return _ask(
-        lambda who: jobs.ask(tasks.unpin, tasks.UnpinArguments(name=lookup.in_full(name)), who),
+        lambda who: jobs.ask("unpin", UnpinArguments(name=lookup.in_full(name)), who),
         partial(show_backup, name),
     )
 
@@ -143,14 +152,14 @@ def unpin(name: str) -> Response | Answer:
 @needs("restore")
 def prune() -> Response | Answer:
     """Delete what retention gives up."""
-    return _ask(lambda who: jobs.ask(tasks.prune, tasks.PruneArguments(), who), show_schedule)
+    return _ask(lambda who: jobs.ask("prune", PruneArguments(), who), show_schedule)
 
 
 @pages.post("/system/ask")
 @needs("read")
 def ask_source() -> Response | Answer:
     """Ask the source for its facts and rights anew."""
-    return _ask(lambda who: jobs.ask_once(tasks.ping, tasks.PingArguments(), who), show_system)
+    return _ask(lambda who: jobs.ask_once("ping", PingArguments(), who), show_system)
 
 
 @pages.get("/backups/create")

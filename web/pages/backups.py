@@ -8,11 +8,11 @@ from web.auth import needs
 from web.pages import forms
 from web.pages.dashboard import Answer, pages, part, stored
 from web.wording import by_hand, charts, consequences, restores
+from worker.arguments.restore import RestoreArguments
 from worker.config.settings import WebSettings, load_web
 from worker.errors import RefusedError, UsageError
-from worker.repository import catalogue
 from worker.repository.manifest import Manifest
-from worker.tasks import RestoreArguments
+from worker.repository.scope import scope_of
 
 
 @pages.get("/backups")
@@ -60,7 +60,7 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
         steps=by_hand.steps(manifest),
         memory=memory,
         kinds=restores.KINDS,
-        source=catalogue.scope_of(settings).address,
+        source=scope_of(settings).address,
         targets=_targets(settings),
         error=error,
         form=form,

@@ -20,6 +20,7 @@ from worker.config.settings import WebSettings, load_web
 from worker.errors import StorageError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
+from worker.repository.scope import scope_of
 from worker.storage.local import open_storage
 
 pages = Blueprint("pages", __name__)
@@ -50,7 +51,7 @@ class Stored:
 
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
-        scope = catalogue.scope_of(settings)
+        scope = scope_of(settings)
         return catalogue.own(self.backups, scope)
 
 
@@ -95,7 +96,7 @@ def overview() -> str:
         verdict=verdict.verdict(situation(settings, memory, found, now)),
         days=day_strip.days(_past(memory, own, settings), now, settings.tz),
         words=day_strip.WORDS,
-        source=catalogue.scope_of(settings),
+        source=scope_of(settings),
         newest=newest,
         verified=max((one for one in own if one.verified_at), key=_verified, default=None),
         found=found,
@@ -117,7 +118,7 @@ def situation(settings: WebSettings, memory: Memory, found: Stored, now: datetim
         memory=memory,
         problems=found.problems,
         ahead=found.ahead,
-        partial=next((one for one in found.partials if one.scope == catalogue.scope_of(settings)), None),
+        partial=next((one for one in found.partials if one.scope == scope_of(settings)), None),
         names=frozenset(one.name for one in found.listed),
         fault=found.fault,
         missing=found.missing,

@@ -9,9 +9,9 @@ from web.activity import recall
 from web.auth import needs
 from web.pages import forms
 from web.pages.dashboard import Answer, pages
+from worker.arguments.questions import SearchArguments
 from worker.config.settings import load_web
 from worker.errors import UsageError
-from worker.tasks import SearchArguments
 
 RECENT = 10
 _PATTERN = re.compile(r"(?<!\\)(?:\\\\)*[*?\[]")

@@ -15,7 +15,7 @@ from worker.broker import tokens as access
 from worker.config.address import joined
 from worker.config.settings import WebSettings
 from worker.errors import BrokerUnavailableError
-from worker.repository import catalogue
+from worker.repository.scope import scope_of
 from worker.runs.run import Run
 from worker.runs.store import open_runs
 
@@ -80,7 +80,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
     """Every setting by its name; of addresses only what is no secret."""
     databases = settings.backup_databases
     return {
-        "REDIS_URL": f"{catalogue.scope_of(settings).address} (user and password not shown)",
+        "REDIS_URL": f"{scope_of(settings).address} (user and password not shown)",
         "REDIS_TARGETS": listed(sorted(settings.redis_targets)) or "none",
         "CELERY_BROKER_URL": f"{memory.facts.get('broker', {}).get('address', 'set')} (user and password not shown)",
         "CELERY_RESULT_BACKEND": f"{_address(settings.celery_result_backend)} (user and password not shown)",

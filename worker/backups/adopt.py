@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from pydantic import BaseModel, ConfigDict, StrictBool
-
 from worker import __version__
+from worker.arguments.backups import AdoptArguments
 from worker.config.settings import CompressionName, FormatName, Settings
 from worker.errors import ArtifactError, NotFoundError
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
@@ -49,16 +48,6 @@ class Walked:
     raw_bytes: int
     stored_bytes: int
     sha256: str
-
-
-class AdoptArguments(BaseModel):
-    """Which file of this machine to take in."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    file: Path
-    with_damaged: StrictBool = False
-    """Also where values of it are damaged: a restore then leaves those out."""
 
 
 def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> dict[str, Any]:

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
 from redis.exceptions import ResponseError
 
 from worker import __version__, engines
+from worker.arguments.backups import BackupArguments
 from worker.broker import lock
-from worker.config.fields import Databases
-from worker.config.settings import CompressionName, EngineName, FormatName, Settings
+from worker.config.settings import FormatName, Settings
 from worker.engines.completeness import Watch
 from worker.engines.replication import Replication
 from worker.errors import (
@@ -38,6 +37,7 @@ from worker.repository import artifact, catalogue
 from worker.repository.behalf import asker, trigger_of
 from worker.repository.checksum import Meter
 from worker.repository.manifest import Manifest, Origin, Scope, Size, free_names
+from worker.repository.scope import scope_of
 from worker.server import slots
 from worker.server.endpoint import BROKER, SOURCE, Endpoint
 from worker.server.info import Facts, read_facts
@@ -46,19 +46,6 @@ from worker.storage.draft import Draft
 from worker.storage.local import Folder, open_storage
 
 _SLOTS_SHOWN = 100
-
-
-class BackupArguments(BaseModel):
-    """What a backup may be told; what is left out comes from the settings."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    format: FormatName | None = None
-    compression: CompressionName | None = None
-    engine: EngineName | None = None
-    databases: Databases = None
-    unless_younger_than_hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    """Do nothing while a backup younger than this exists."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +71,7 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
     still); then nothing is left in storage.
     """
     try:
-        with lock.held(settings, f"source {catalogue.scope_of(settings).address}") as lease:
+        with lock.held(settings, f"source {scope_of(settings).address}") as lease:
             return _backup(settings, arguments, progress, lease.check)
     except LostError:
         raise
@@ -96,7 +83,7 @@ def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -
 
 def _backup(settings: Settings, arguments: BackupArguments, progress: Progress, prove: Proof) -> dict[str, Any]:
     storage = open_storage(settings.backup_storage)
-    if (young := _young_enough(storage, catalogue.scope_of(settings), arguments.unless_younger_than_hours)) is not None:
+    if (young := _young_enough(storage, scope_of(settings), arguments.unless_younger_than_hours)) is not None:
         return {"skipped": f"{young.name} is younger than {arguments.unless_younger_than_hours:g} hours"}
     plan = _plan(settings, arguments)
     _check_room(storage, plan)

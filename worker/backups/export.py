@@ -17,6 +17,7 @@ from worker.progress import Progress, reported
 from worker.repository import artifact, catalogue
 from worker.repository.check import check
 from worker.repository.checksum import Meter
+from worker.repository.scope import scope_of
 from worker.storage.local import Folder, chunks_of, open_storage
 
 STDOUT = Path("-")
@@ -49,7 +50,7 @@ def _found(settings: Settings, what: str, progress: Progress) -> Iterator[tuple[
             yield file, path.name, {}
         return
     storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, what, catalogue.scope_of(settings))
+    manifest = catalogue.get(storage, what, scope_of(settings))
     with storage.open(manifest.name) as file:
         check(file, manifest, progress)
         yield file, manifest.name, artifact.header(manifest.created_at, manifest.source)

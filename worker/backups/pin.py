@@ -1,43 +1,17 @@
 """A backup pinned, so that no prune deletes it, and unpinned."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from worker.arguments.backups import PinArguments, UnpinArguments
 from worker.config.settings import Settings
 from worker.errors import NotFoundError
 from worker.repository import catalogue
+from worker.repository.scope import scope_of
 from worker.storage.local import open_storage
 
 log = structlog.get_logger()
-
-
-def _line(value: str) -> str:
-    """In one line, whatever was typed: it stands in lists."""
-    shown = "".join(one if one.isprintable() else " " for one in value)
-    return " ".join(shown.split()) or "no reason was given"
-
-
-Reason = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
-"""Why a backup is kept: shown wherever that is said."""
-
-
-class PinArguments(BaseModel):
-    """Which backup to pin, and why."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1, max_length=200)
-    why: Reason
-
-
-class UnpinArguments(BaseModel):
-    """Which backup to unpin."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1, max_length=200)
 
 
 def pin(settings: Settings, arguments: PinArguments) -> dict[str, Any]:
@@ -46,7 +20,7 @@ def pin(settings: Settings, arguments: PinArguments) -> dict[str, Any]:
     NotFoundError where there is none, ArtifactError where its manifest is damaged, StorageError.
     """
     storage = open_storage(settings.backup_storage)
-    name = catalogue.get(storage, arguments.name, catalogue.scope_of(settings)).name
+    name = catalogue.get(storage, arguments.name, scope_of(settings)).name
     catalogue.note(storage, name, pinned=True, pin_reason=arguments.why)
     log.info("backup_pinned", name=name, why=arguments.why)
     return {"pinned": name, "why": arguments.why}

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from worker.arguments.backups import DeleteArguments, PruneArguments
 from worker.backups import retention
 from worker.broker import lock
 from worker.config.settings import Settings
@@ -20,28 +20,6 @@ from worker.repository.notes import NOTES_SUFFIX
 from worker.storage.local import Folder, open_storage
 
 log = structlog.get_logger()
-
-
-class PruneArguments(BaseModel):
-    """How many backups to keep (default: the settings BACKUP_KEEP and BACKUP_KEEP_MANUAL), and whether only to say what would go."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    keep: int | None = Field(default=None, ge=1)
-    """Of the schedule's."""
-    keep_manual: int | None = Field(default=None, ge=1)
-    """Of those made by hand, and of those of each token."""
-    dry_run: StrictBool = False
-    made_by: str | None = Field(default=None, min_length=1, max_length=200)
-    """Delete nothing but what this one made by hand, such as `token ci`."""
-
-
-class DeleteArguments(BaseModel):
-    """Which backup to delete."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1, max_length=200)
 
 
 def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from worker import __version__
 from worker.backups.adopt import Walked, described, undone_by, walk
@@ -31,12 +31,6 @@ log = structlog.get_logger()
 _MENDED_BYTES = 16 << 10
 """A longer manifest has too many bits to try each."""
 _EMPTY_STRING = b"\0\0"
-
-
-class RepairArguments(BaseModel):
-    """Nothing to tell."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def repair(settings: Settings, progress: Progress) -> dict[str, Any]:

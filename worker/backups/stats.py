@@ -8,22 +8,15 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from worker.backups import schedule
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, SourceUnavailableError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
+from worker.repository.scope import scope_of
 from worker.server.endpoint import BROKER, GLANCE, Endpoint
 from worker.server.info import read_facts
 from worker.storage.local import open_storage
-
-
-class StatsArguments(BaseModel):
-    """Nothing to tell."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def stats(settings: Settings) -> dict[str, Any]:
@@ -32,7 +25,7 @@ def stats(settings: Settings) -> dict[str, Any]:
     storage = open_storage(settings.backup_storage)
     found = catalogue.read(storage)
     backups = found.backups
-    scope = catalogue.scope_of(settings)
+    scope = scope_of(settings)
     own = catalogue.own(backups, scope)
     newest, oldest = (own[0], own[-1]) if own else (None, None)
     raw, stored = sum(one.bytes.raw for one in backups), sum(one.bytes.stored for one in backups)

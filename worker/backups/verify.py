@@ -5,24 +5,17 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
 
+from worker.arguments.backups import VerifyArguments
 from worker.config.settings import Settings
 from worker.progress import Progress
 from worker.repository import catalogue
 from worker.repository.check import check
 from worker.repository.manifest import Manifest
+from worker.repository.scope import scope_of
 from worker.storage.local import open_storage
 
 log = structlog.get_logger()
-
-
-class VerifyArguments(BaseModel):
-    """Which backup to verify."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(min_length=1, max_length=200)
 
 
 def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -> dict[str, Any]:
@@ -33,7 +26,7 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     """
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
+    manifest = catalogue.get(storage, arguments.name, scope_of(settings))
     with storage.open(manifest.name) as file:
         check(file, manifest, progress, walked=True)
     now = datetime.now(UTC).replace(microsecond=0)

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments
+from worker.backups.adopt import adopt
 from worker.cli.backup import made
 from worker.cli.console import show
-from worker.cli.runner import performed, verb
+from worker.cli.recorded import performed
+from worker.cli.runner import verb
 from worker.config.settings import load
 
 

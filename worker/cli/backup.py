@@ -4,9 +4,11 @@ from typing import Any
 
 import click
 
-from worker.backups.backup import BackupArguments, backup, check_complete
+from worker.arguments.backups import BackupArguments
+from worker.backups.backup import backup, check_complete
 from worker.cli.console import notes, number, say, show, size
-from worker.cli.runner import Data, checked, performed, verb
+from worker.cli.recorded import performed
+from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
 
 

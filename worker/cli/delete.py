@@ -4,9 +4,11 @@ import sys
 
 import click
 
-from worker.backups.prune import DeleteArguments, delete
+from worker.arguments.backups import DeleteArguments
+from worker.backups.prune import delete
 from worker.cli.console import say, show
-from worker.cli.runner import Data, checked, confirm, performed, verb
+from worker.cli.recorded import performed
+from worker.cli.runner import Data, checked, confirm, verb
 from worker.config.settings import load
 from worker.repository import catalogue
 from worker.storage.local import open_storage

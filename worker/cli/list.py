@@ -5,9 +5,8 @@ from datetime import UTC, datetime
 
 import click
 
-from worker.backups.repair import RepairArguments, check_complete, repair
 from worker.cli.console import age, notes, number, say, show, size, table
-from worker.cli.runner import Data, confirm, looked_up, performed, verb
+from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
@@ -23,7 +22,10 @@ def command(as_json: bool, is_repair: bool, yes: bool) -> None:
     With --repair: make the manifests anew that are damaged, and keep their text beside them. Good ones are not touched.
     """
     if is_repair:
-        _repair(as_json=as_json, yes=yes)
+        # With it comes all that reads an artifact, which a mere list has no use for.
+        from worker.cli.repair import repair_all  # noqa: PLC0415
+
+        repair_all(as_json=as_json, yes=yes)
         return
     with looked_up("list"):
         found = catalogue.read(open_storage(load().backup_storage))
@@ -35,30 +37,6 @@ def command(as_json: bool, is_repair: bool, yes: bool) -> None:
         "warnings": found.warnings,
     }
     show(data, as_json=as_json, view=listed)
-
-
-def _repair(*, as_json: bool, yes: bool) -> None:
-    settings = load()
-    damaged = catalogue.read(open_storage(settings.backup_storage)).damaged
-    if damaged and not yes:
-        confirm(f"Make the manifests of these anew: {', '.join(one.name for one in damaged)}?")
-
-    def show_and_check(report: Data) -> None:
-        show(report, as_json=as_json, view=repaired)
-        check_complete(report)
-
-    performed("repair", RepairArguments(), lambda progress: repair(settings, progress), show_and_check)
-
-
-def repaired(data: Data) -> None:
-    """Manifests that were made anew."""
-    if not data["repaired"] and not data["left"]:
-        say("No manifest is damaged.")
-    for one in data["repaired"]:
-        how = "as it was written" if one["exactly"] else f"from its artifact, as {one['kind']}"
-        say(f"repaired: {one['name']} ({how}, {number(one['keys'])} keys); its text was kept as {one['aside']}")
-    for one in data["left"]:
-        say(f"not repaired: {one['name']} ({one['error']})")
 
 
 def listed(data: Data) -> None:

@@ -7,9 +7,9 @@ from typing import Any, TextIO
 
 import click
 
+from worker.arguments.restore import Request
 from worker.errors import UsageError
 from worker.formats.entries import TYPES
-from worker.restore.selection.request import Request
 
 MOST_KEYS_TOLD = 10
 """Keys that are named in a command line; more of them are in a file."""

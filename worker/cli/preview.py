@@ -4,11 +4,13 @@ from typing import Any
 
 import click
 
+from worker.arguments.restore import PreviewArguments
 from worker.cli.console import facts, notes, number, say, show, size, table
 from worker.cli.options import part_and_place, replacing, with_mode
-from worker.cli.runner import Data, checked, performed, verb
+from worker.cli.recorded import performed
+from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.target.report import counts
 
 

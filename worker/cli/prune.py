@@ -2,9 +2,11 @@
 
 import click
 
-from worker.backups.prune import PruneArguments, prune
+from worker.arguments.backups import PruneArguments
+from worker.backups.prune import prune
 from worker.cli.console import notes, say, show, size
-from worker.cli.runner import Data, checked, performed, verb
+from worker.cli.recorded import performed
+from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
 
 

@@ -5,14 +5,16 @@ from typing import Any
 
 import click
 
+from worker.arguments.restore import RestoreArguments
 from worker.cli.console import notes, number, say, show
 from worker.cli.options import part_and_place, replacing, with_mode
-from worker.cli.runner import Data, checked, confirm, performed, verb
+from worker.cli.recorded import performed
+from worker.cli.runner import Data, checked, confirm, verb
 from worker.config.settings import load
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
+from worker.repository.scope import scope_of
 from worker.restore.restore import check_complete, restore
-from worker.restore.selection.request import RestoreArguments
 from worker.restore.target.report import counts
 from worker.storage.local import open_storage
 
@@ -39,7 +41,7 @@ def command(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
     arguments = checked(RestoreArguments, name=name, mode=mode, **options)
     settings = load()
     if mode != "skip" and not yes:
-        manifest = catalogue.get(open_storage(settings.backup_storage), name, catalogue.scope_of(settings))
+        manifest = catalogue.get(open_storage(settings.backup_storage), name, scope_of(settings))
         arguments = arguments.model_copy(update={"name": manifest.name})
         confirm(question(manifest, mode, arguments.endpoint(settings).address))
 

@@ -1,4 +1,4 @@
-"""How a verb is run from a shell: its arguments checked, a run that is remembered or looked up, a yes asked for."""
+"""How a verb is run from a shell: its arguments checked, something looked up, a yes asked for."""
 
 import os
 import uuid
@@ -8,26 +8,16 @@ from functools import wraps
 from typing import Any
 
 import click
-from pydantic import BaseModel
 
 from worker import logs
 from worker.cli import console
-from worker.cli.stopping import stoppable
 from worker.config import validation
 from worker.config.settings import load
 from worker.config.validation import Arguments
-from worker.errors import BackupSystemError, RefusedError
-from worker.progress import Progress, both
-from worker.repository.behalf import SCHEDULED
-from worker.runs.recorder import Check, Recording, accepted, perform
-from worker.runs.run import at_shell, new
+from worker.errors import RefusedError
+from worker.progress import Progress
 
 Data = dict[str, Any]
-Show = Callable[[Data], None]
-
-
-def unseen(_: Data) -> None:
-    """Nothing to show."""
 
 
 def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
@@ -45,36 +35,6 @@ def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
         return run
 
     return command
-
-
-def performed(  # noqa: PLR0913 - what a run is, what does it, and three that few need
-    operation: str,
-    arguments: BaseModel,
-    verb: Callable[[Progress], Data],
-    check: Check = accepted,
-    shown: Show = unseen,
-    *,
-    scheduled: bool = False,
-) -> Data:
-    """One run with a bar on a terminal, remembered where there is a broker. What came of it is `shown`, also where it did not
-    come to its end, and `check` is told of it.
-
-    Whether it is `scheduled` nobody but whoever calls can know: a script may be a schedule's, or somebody's own.
-    """
-    given = arguments.model_dump(mode="json", exclude_unset=True)
-    run = new(str(uuid.uuid4()), operation, given, f"{at_shell()}{SCHEDULED if scheduled else ''}")
-
-    def checked(value: Data) -> None:
-        shown(value)
-        check(value)
-
-    try:
-        with console.progress() as bar, stoppable(bar) as told_bar:
-            return perform(Recording(load(), run, patience=0), lambda told: verb(both(told, told_bar)), checked)
-    except BackupSystemError as error:
-        if error.report is not None:
-            shown(error.report)
-        raise
 
 
 @contextmanager

@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
+from worker.arguments.questions import SearchArguments
 from worker.cli.console import age, facts, notes, number, say, show, size, table
 from worker.cli.runner import Data, checked, looked_up, verb
 from worker.config.settings import load
 from worker.formats.compare.rows import moment
-from worker.search.query import SearchArguments
 from worker.search.search import search
 
 

@@ -4,13 +4,15 @@ from functools import partial
 
 import click
 
+from worker.arguments.restore import UndoArguments
 from worker.cli.console import notes, number, say, show
-from worker.cli.runner import Data, checked, confirm, performed, verb
+from worker.cli.recorded import performed
+from worker.cli.runner import Data, checked, confirm, verb
 from worker.config.settings import load
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.restore.target.report import on_their_way
-from worker.restore.undo.undo import UndoArguments, check_complete, undo
+from worker.restore.undo.undo import check_complete, undo
 from worker.storage.local import open_storage
 
 

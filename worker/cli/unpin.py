@@ -2,9 +2,11 @@
 
 import click
 
-from worker.backups.pin import UnpinArguments, unpin
+from worker.arguments.backups import UnpinArguments
+from worker.backups.pin import unpin
 from worker.cli.console import say, show
-from worker.cli.runner import Data, checked, performed, verb
+from worker.cli.recorded import performed
+from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
 
 

@@ -2,9 +2,11 @@
 
 import click
 
-from worker.backups.verify import VerifyArguments, verify
+from worker.arguments.backups import VerifyArguments
+from worker.backups.verify import verify
 from worker.cli.console import notes, number, say, show, size
-from worker.cli.runner import Data, checked, performed, verb
+from worker.cli.recorded import performed
+from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
 
 

@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from worker import engines
 from worker.config.settings import Settings
 from worker.engines.replication import Replication
@@ -14,12 +12,6 @@ from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.info import Facts, read_facts
 
 _WRITES = ("restore", "mirror", "undo")
-
-
-class PingArguments(BaseModel):
-    """Nothing to tell."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def ping(settings: Settings) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from typing import Any
 
 import structlog
 
-from worker.config.settings import Settings
 from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
 from worker.progress import Proof, undisputed
 from worker.repository import notes
@@ -26,7 +25,6 @@ from worker.repository.manifest import (
     to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX, Notes
-from worker.server.endpoint import SOURCE, Endpoint
 from worker.storage.draft import Draft
 from worker.storage.local import Folder, StoredFile
 
@@ -160,13 +158,6 @@ def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
         return one.kind == "backup", same_databases, same_server, one.created_at, one.name
 
     return max(backups, key=rank, default=None)
-
-
-def scope_of(settings: Settings) -> Scope:
-    """What the settings say is to be backed up."""
-    databases = settings.backup_databases
-    address = Endpoint(settings.redis_url, SOURCE).address
-    return Scope(address, None if databases is None else tuple(sorted(databases)))
 
 
 @contextmanager

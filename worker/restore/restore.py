@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 import structlog
 
+from worker.arguments.restore import RestoreArguments
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import (
@@ -21,6 +22,7 @@ from worker.progress import Progress, both
 from worker.repository import catalogue
 from worker.repository.check import check
 from worker.repository.manifest import Manifest
+from worker.repository.scope import scope_of
 from worker.repository.sound import sound
 from worker.restore.mirror import mirror, recovery
 from worker.restore.mirror.replicate import Job
@@ -29,7 +31,7 @@ from worker.restore.preview.left_alone import LeftAlone
 from worker.restore.preview.staleness import changes_since
 from worker.restore.room import Room
 from worker.restore.selection.named import Named
-from worker.restore.selection.request import RestoreArguments, check_readable, stream_of, warning_of
+from worker.restore.selection.request import check_readable, demand_of, stream_of, warning_of
 from worker.restore.target.loadable import fitted
 from worker.restore.target.report import building, counts, losing
 from worker.restore.target.target import Target
@@ -59,7 +61,7 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
 def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress, fence: Fence) -> dict[str, Any]:
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
+    manifest = catalogue.get(storage, arguments.name, scope_of(settings))
     check_readable(manifest)
     endpoint = fence.endpoint
     with storage.open(manifest.name) as file:
@@ -69,7 +71,7 @@ def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress
         if warning := warning_of(manifest):
             report.warn(warning)
         _end_left(settings, endpoint, target)
-        target.check(arguments.demand(manifest))
+        target.check(demand_of(arguments, manifest))
         _check_fresh(settings, arguments, (file, manifest), target, progress)
         reason = (
             mirror.choose(settings, arguments, manifest, force=arguments.force) if arguments.mode == "mirror" else None

@@ -8,13 +8,14 @@ of the backup are tried there at last.
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from worker.arguments.restore import Request
 from worker.config.settings import Settings
 from worker.errors import RefusedError
 from worker.progress import Progress
 from worker.repository.manifest import Manifest
 from worker.restore import sampling
 from worker.restore.preview.preview import Look
-from worker.restore.selection.request import Request, stream_of
+from worker.restore.selection.request import stream_of
 from worker.restore.target import headroom
 from worker.restore.target.headroom import verdict
 from worker.restore.target.loadable import fitted

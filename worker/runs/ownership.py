@@ -17,6 +17,7 @@ from worker.config.fields import Databases
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError
 from worker.repository import catalogue
+from worker.repository.scope import scope_of
 from worker.runs.run import Run
 from worker.server.endpoint import TARGET, Endpoint
 from worker.storage.local import open_storage
@@ -70,7 +71,7 @@ class Owner(NamedTuple):
 
 def owner(settings: Settings, hosts: frozenset[str]) -> Owner:
     """Ourselves by the settings of this process. Raises UsageError where one is no address."""
-    scope = catalogue.scope_of(settings)
+    scope = scope_of(settings)
     source = str(scope.address)
     targets = {Endpoint(url, TARGET).address for url in settings.redis_targets.values()}
     return Owner(
@@ -86,7 +87,7 @@ def about(settings: Settings, operation: str, arguments: dict[str, Any]) -> dict
     found: dict[str, Any] = {"storage": f"{socket.gethostname()}:{_folder(settings)}"}
     # A setting that is wrong, or an undo that is not there, is told by the verb.
     with suppress(BackupSystemError):
-        scope = catalogue.scope_of(settings)
+        scope = scope_of(settings)
         found["source"] = scope.address
         if operation == "backup":
             found["databases"] = _asked_for(arguments, scope.databases)

@@ -5,12 +5,13 @@ from datetime import UTC, datetime
 from itertools import groupby
 from operator import itemgetter
 
+from worker.arguments.questions import LIVE
 from worker.engines.live import Live
 from worker.formats.compare.values import Kind, expired
 from worker.formats.entries import Entry, EntryStream
 from worker.progress import Progress
 from worker.search import index
-from worker.search.places import LIVE, Fitting, Version, form_of
+from worker.search.places import Fitting, Version, form_of
 from worker.server.dumps import Keys
 from worker.server.endpoint import Endpoint
 from worker.server.info import read_facts

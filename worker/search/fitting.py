@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from worker.arguments.questions import SearchArguments
 from worker.errors import BackupSystemError, SourceError
 from worker.formats.compare.values import Kind
 from worker.formats.entries import Entry
@@ -14,7 +15,6 @@ from worker.search.alive import Alive
 from worker.search.page import Page
 from worker.search.page import Place as Order
 from worker.search.places import Fits, Place, Stored, by_server
-from worker.search.query import SearchArguments
 from worker.search.settled import Versions, seen
 from worker.search.standing import Standing
 

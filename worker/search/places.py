@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from worker.arguments.questions import LIVE
 from worker.formats.entries import Entry, EntryStream, Passing
 from worker.formats.rdb.versions import FIRST_TYPE_OF_ONE_MAKE, FIRST_VALKEY_VERSION
 from worker.progress import Progress, silent
@@ -15,7 +16,6 @@ from worker.search import index
 from worker.server import globs
 from worker.storage.local import Folder
 
-LIVE = "live"
 SHARED = "shared"
 
 Fitting = Iterator[list[Entry]]

@@ -5,6 +5,7 @@ from typing import Any
 
 import structlog
 
+from worker.arguments.questions import LIVE, SearchArguments
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, NotFoundError, UsageError
 from worker.formats.compare import rows as differences
@@ -12,11 +13,11 @@ from worker.formats.entries import Entry
 from worker.formats.key_text import key_bytes, key_text
 from worker.progress import Progress
 from worker.repository import catalogue
+from worker.repository.scope import scope_of
 from worker.search import history
 from worker.search.alive import Alive
 from worker.search.fitting import fitting
-from worker.search.places import LIVE, Place, Stored, Version, by_server
-from worker.search.query import SearchArguments
+from worker.search.places import Place, Stored, Version, by_server
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.storage.local import Folder, open_storage
 
@@ -67,7 +68,7 @@ def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place]
 
 
 def _named(settings: Settings, storage: Folder, name: str) -> Stored:
-    return Stored(storage, catalogue.get(storage, name, catalogue.scope_of(settings)))
+    return Stored(storage, catalogue.get(storage, name, scope_of(settings)))
 
 
 def _live(settings: Settings) -> Alive:

@@ -16,7 +16,8 @@ from tests.support.backups import asking, bring_back, settings_for, wipe
 from tests.support.data import fill_rare
 from tests.support.servers import Binary, Server
 from tests.support.states import State, assert_same, state
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments
+from worker.backups.adopt import adopt
 from worker.errors import BackupSystemError
 from worker.formats.rdb.payload import crc64
 from worker.formats.rdb.window import CHECKSUM_BYTES

@@ -16,7 +16,10 @@ from tests.support.backups import asking, bring_back, endpoint, settings_for, ta
 from tests.support.data import VECTOR_SETS, fill_vectors, vector
 from tests.support.servers import Server, binaries
 from tests.support.states import assert_same, state
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments
+from worker.arguments.questions import SearchArguments
+from worker.arguments.restore import PreviewArguments, UndoArguments
+from worker.backups.adopt import adopt
 from worker.engines.scan import Scan
 from worker.errors import BackupSystemError, FormatError
 from worker.formats.entries import Opaque
@@ -27,9 +30,8 @@ from worker.formats.rdb.reader import Reader
 from worker.formats.rdb.vectors import is_vector_set, numbers, read_vector_set, shown
 from worker.formats.tally import Tally
 from worker.progress import silent
-from worker.restore.preview.preview import PreviewArguments, preview
-from worker.restore.undo.undo import UndoArguments, undo
-from worker.search.query import SearchArguments
+from worker.restore.preview.preview import preview
+from worker.restore.undo.undo import undo
 from worker.search.search import search
 
 WITHOUT = next(one for one in binaries() if one.name == "redis" and one.release >= (7, 0))

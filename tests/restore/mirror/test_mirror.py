@@ -15,7 +15,9 @@ from tests.support.gates import Disguise
 from tests.support.processes import Shell
 from tests.support.servers import Binary, Server, free_port
 from tests.support.states import assert_same, state
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments
+from worker.arguments.restore import RestoreArguments
+from worker.backups.adopt import adopt
 from worker.config.settings import Settings
 from worker.errors import RefusedError, TargetError, UsageError
 from worker.formats.entries import Entry, Opaque
@@ -27,7 +29,6 @@ from worker.repository import catalogue
 from worker.restore.mirror import handover, replicate
 from worker.restore.mirror.primary import Primary
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.storage.local import Folder
 
 

@@ -16,6 +16,7 @@ from tests.support.backups import asking, eventually, kill_myself, killed, setti
 from tests.support.processes import CELERY, PYTHON, Background, Sent, environment, sender
 from tests.support.servers import Binary, Server, running
 from tests.support.states import State, state
+from worker.arguments.restore import RestoreArguments
 from worker.broker import connection
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BusyError, TargetError, TargetUnavailableError
@@ -27,7 +28,6 @@ from worker.restore.mirror.promotion import Standin, end
 from worker.restore.mirror.recovery import remembered
 from worker.restore.mirror.watchdog import Guardian
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.runs import reaper
 from worker.runs.reaper import Means
 from worker.runs.run import new

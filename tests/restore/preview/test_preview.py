@@ -17,7 +17,9 @@ from tests.conftest import StartServer
 from tests.support.backups import Given, asking, endpoint, fill_all, settings_for, take
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments
+from worker.backups.adopt import adopt
 from worker.config.settings import Settings
 from worker.engines.scan import Scan
 from worker.errors import ArtifactError, NotFoundError, RefusedError, TargetError, UsageError
@@ -28,10 +30,9 @@ from worker.formats.rdb.payload import seal
 from worker.progress import silent
 from worker.restore.preview.compatibility import Foreign, type_name
 from worker.restore.preview.findings import NO_PREFIX, OTHERS, PREFIXES_SHOWN
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.preview.samples import SAMPLES
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.restore.target.target import Target
 from worker.runs.recorder import Recording, perform
 from worker.runs.run import new

@@ -11,6 +11,7 @@ from tests.conftest import StartServer
 from tests.support.backups import asking, bring_back, settings_for, take
 from tests.support.processes import Shell
 from tests.support.servers import Binary, Server
+from worker.arguments.restore import PreviewArguments, RestoreArguments
 from worker.cli.options import command_line
 from worker.cli.restore import command
 from worker.cli.runner import checked
@@ -18,11 +19,10 @@ from worker.errors import StorageError
 from worker.formats.key_text import key_text
 from worker.progress import silent
 from worker.restore.preview import left_alone
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.preview.samples import NAMED
 from worker.restore.restore import restore
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import RestoreArguments
 
 FORMATS = [("rdb", "replication"), ("rdb", "scan"), ("json", "replication"), ("json", "typed")]
 each_way = pytest.mark.parametrize(("data_format", "engine"), FORMATS)

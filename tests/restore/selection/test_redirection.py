@@ -17,14 +17,15 @@ from tests.support.backups import Given, asking, bring_back, eventually, manifes
 from tests.support.processes import CANARY, Shell
 from tests.support.servers import Binary, Server, binaries
 from tests.support.states import assert_same, state
+from worker.arguments.redirection import Redirection
+from worker.arguments.restore import RestoreArguments
 from worker.config.settings import Settings
 from worker.config.validation import first_fault
 from worker.errors import RefusedError, UsageError
 from worker.formats.entries import Entry
 from worker.progress import silent
 from worker.restore.restore import restore
-from worker.restore.selection.mapping import Redirected, Redirection
-from worker.restore.selection.request import RestoreArguments
+from worker.restore.selection.mapping import Redirected
 
 each_format = pytest.mark.parametrize("data_format", ["rdb", "json"])
 HOUR = 3_600_000

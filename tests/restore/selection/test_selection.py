@@ -15,12 +15,13 @@ from tests.conftest import StartServer
 from tests.support.backups import Given, bring_back, take, wipe
 from tests.support.processes import CANARY, Shell
 from tests.support.servers import Binary, Server
+from worker.arguments.restore import RestoreArguments
+from worker.arguments.selection import MOST_KEYS, Selection
 from worker.config.validation import first_fault
 from worker.formats.entries import Entry
 from worker.formats.key_text import LONGEST_KEY, key_bytes, key_text
 from worker.repository import catalogue
-from worker.restore.selection.filters import MOST_KEYS, Selected, Selection
-from worker.restore.selection.request import RestoreArguments
+from worker.restore.selection.filters import Selected
 from worker.storage.local import Folder
 
 BINARY = b"\xff\x00\r\nbinary"

@@ -30,16 +30,17 @@ from tests.support.dashboard import Web
 from tests.support.processes import Shell
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
-from worker.backups.prune import DeleteArguments, PruneArguments, delete, prune
+from worker.arguments.backups import DeleteArguments, PruneArguments
+from worker.arguments.restore import RestoreArguments, UndoArguments
+from worker.backups.prune import delete, prune
 from worker.errors import ArtifactError, NotFoundError, RefusedError, StorageError, TargetError
 from worker.progress import Progress, silent
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.restore.target import writer
 from worker.restore.undo.current import Present
-from worker.restore.undo.undo import UndoArguments, check_complete, undo
+from worker.restore.undo.undo import check_complete, undo
 from worker.runs.store import open_runs
 from worker.storage.local import Folder, open_storage
 

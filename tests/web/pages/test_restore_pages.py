@@ -20,15 +20,15 @@ from tests.web.pages.test_pages import HOSTILE, Policy, ended, make_backup, queu
 from web.pages import forms
 from web.wording import consequences, restores
 from worker import logs
+from worker.arguments.questions import SearchArguments
+from worker.arguments.restore import RestoreArguments
 from worker.config.settings import load_web
 from worker.formats.key_text import key_text
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.runs.run import Run, brief
-from worker.search.query import SearchArguments
 from worker.search.search import search
 from worker.storage.local import open_storage
 

@@ -6,13 +6,14 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
+from worker.arguments.restore import Request
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, RefusedError, UsageError
 from worker.formats.entries import EntryStream
 from worker.repository.manifest import Manifest
 from worker.restore.mirror.replicate import Job, replicate
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import Request, lacking
+from worker.restore.selection.request import lacking
 from worker.restore.selection.surplus import Had, Surplus
 from worker.restore.target.aftermath import Watch
 from worker.server.endpoint import BROKER, Endpoint

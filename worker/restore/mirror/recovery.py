@@ -8,12 +8,12 @@ from contextlib import suppress
 
 from pydantic import TypeAdapter, ValidationError
 
+from worker.arguments.redirection import Redirection
 from worker.broker import connection
 from worker.config.address import spelt
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BrokerUnavailableError
 from worker.restore.mirror.promotion import Standin, end
-from worker.restore.selection.mapping import Redirection
 from worker.runs.store import open_runs
 
 _KEYS = f"{connection.PREFIX}standin:"

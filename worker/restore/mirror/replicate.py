@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from typing import BinaryIO
 
 from worker import logs
+from worker.arguments.restore import Request
 from worker.config.settings import Settings
 from worker.formats.entries import EntryStream
 from worker.formats.rdb.census import Census
@@ -20,7 +21,6 @@ from worker.restore.mirror.primary import NobodyCameError, Primary
 from worker.restore.mirror.promotion import Standin
 from worker.restore.mirror.watchdog import Guardian
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import Request
 from worker.restore.selection.surplus import Had, Surplus
 from worker.restore.target.target import Target
 from worker.server.endpoint import Endpoint

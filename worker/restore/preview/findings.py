@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from typing import Any
 
+from worker.arguments.restore import Request
 from worker.engines.live import DIFFERING, Judged
 from worker.errors import FormatError
 from worker.formats.compare.values import KINDS, Kind
@@ -11,7 +12,6 @@ from worker.formats.entries import Entry
 from worker.formats.key_text import key_text
 from worker.repository.sound import Damage
 from worker.restore.preview.samples import Samples
-from worker.restore.selection.request import Request
 from worker.restore.target.footprint import Cost
 from worker.restore.target.needs import NOTHING, Needs
 

@@ -8,6 +8,7 @@ from typing import Any, BinaryIO
 import structlog
 
 from worker import logs
+from worker.arguments.restore import Request
 from worker.config.settings import Settings
 from worker.engines.live import Live
 from worker.errors import RefusedError, Risk, TargetError, TemporaryError
@@ -17,13 +18,14 @@ from worker.progress import Progress
 from worker.repository import catalogue
 from worker.repository.check import check
 from worker.repository.manifest import Manifest
+from worker.repository.scope import scope_of
 from worker.repository.sound import sound
 from worker.restore.mirror import mirror
 from worker.restore.preview.compatibility import Foreign
 from worker.restore.preview.findings import Findings
 from worker.restore.preview.fingerprint import Fingerprint
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import Request, check_readable, stream_of, warning_of
+from worker.restore.selection.request import check_readable, demand_of, stream_of, warning_of
 from worker.restore.selection.surplus import Surplus
 from worker.restore.target import headroom
 from worker.restore.target.loadable import fitted
@@ -40,10 +42,6 @@ from worker.storage.local import open_storage
 log = structlog.get_logger()
 
 
-class PreviewArguments(Request):
-    """What the restore would be asked to do."""
-
-
 def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[str, Any]:
     """Compare the backup with the target, which is only read: counts, samples, forecast, and what speaks against it.
 
@@ -51,7 +49,7 @@ def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[
     """
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, arguments.name, catalogue.scope_of(settings))
+    manifest = catalogue.get(storage, arguments.name, scope_of(settings))
     check_readable(manifest)
     endpoint = arguments.endpoint(settings)
     with storage.open(manifest.name) as file:
@@ -109,7 +107,7 @@ class Look:
         """What a restore would refuse at once, as a sentence."""
         request, manifest = self._request, self._manifest
         try:
-            demand = request.demand(manifest)
+            demand = demand_of(request, manifest)
             self._absent = self._target.absent(demand.databases)
             self._target.check(demand)
             if request.deletes:

@@ -3,12 +3,12 @@
 from collections import defaultdict
 from typing import Any
 
+from worker.arguments.restore import Request
 from worker.formats.compare.rows import rows
 from worker.formats.compare.values import KINDS, Kind, Sides
 from worker.formats.entries import Entry, Opaque, Stream, Value, VectorSet
 from worker.formats.key_text import key_text
 from worker.restore.selection.named import Named
-from worker.restore.selection.request import Request
 
 SAMPLES = 5
 """Keys of each kind that are shown."""

@@ -2,14 +2,14 @@
 
 from typing import Any, BinaryIO
 
+from worker.arguments.restore import PreviewArguments, Request
 from worker.config.settings import Settings
 from worker.errors import NotFoundError, RefusedError, UsageError
 from worker.formats.compare.values import KINDS, Kind
 from worker.progress import Progress
 from worker.repository.manifest import Manifest
 from worker.restore.preview import fingerprint
-from worker.restore.preview.preview import Look, PreviewArguments
-from worker.restore.selection.request import Request
+from worker.restore.preview.preview import Look
 from worker.runs.run import Run, brief
 from worker.runs.store import open_runs
 

@@ -2,64 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from re import Pattern
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
-
-from worker.config.fields import Databases
+from worker.arguments.selection import Selection
 from worker.formats.entries import Entry, EntryStream, Passing
-from worker.formats.key_text import KeyText, key_bytes
+from worker.formats.key_text import key_bytes
 from worker.server import globs
-
-TypeName = Literal["string", "list", "set", "zset", "hash", "stream", "vectorset", "module"]
-
-MOST_KEYS = 100_000
-"""Keys that may be named one by one; all of them are held in memory."""
-
-
-MOST_GLOBS, LONGEST_GLOB = 100, 4096
-
-
-def _several(value: object) -> object:
-    if isinstance(value, str):
-        return (value,)
-    if not isinstance(value, (list, tuple)):
-        raise ValueError("must be a pattern, or a list of patterns")
-    return value
-
-
-_GLOB = {"type": "string", "minLength": 1, "maxLength": LONGEST_GLOB}
-# The document of the API must say all that the validator takes.
-_GLOBS_SCHEMA = {"anyOf": [_GLOB, {"type": "array", "maxItems": MOST_GLOBS, "items": _GLOB}]}
-Globs = Annotated[
-    tuple[Annotated[str, Field(min_length=1, max_length=LONGEST_GLOB)], ...],
-    Field(max_length=MOST_GLOBS),
-    BeforeValidator(_several),
-    WithJsonSchema(_GLOBS_SCHEMA),
-]
-"""One glob or several, as KEYS takes them."""
-
-
-class Selection(BaseModel):
-    """What of a backup is meant; all of it, where nothing is said."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    match: Globs = ()
-    """Only keys that fit one of these."""
-    exclude: Globs = ()
-    """No key that fits one of these."""
-    keys: Annotated[frozenset[KeyText], Field(max_length=MOST_KEYS)] | None = None
-    """Only these keys, each as `key_text` writes it."""
-    types: Annotated[frozenset[TypeName], Field(min_length=1)] | None = None
-    databases: Databases = None
-
-    @property
-    def narrowed(self) -> bool:
-        """Whether only a part of the backup is meant."""
-        return bool(self.match or self.exclude) or any(
-            part is not None for part in (self.keys, self.types, self.databases)
-        )
 
 
 class Selected(Passing):

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from worker.arguments.restore import Request
 from worker.formats.entries import Entry, EntryStream, Passing
 from worker.formats.key_text import key_bytes
-from worker.restore.selection.request import Request
 
 _SHOWN, _LONGEST_NAME = 10, 80
 _GLOB = frozenset("*?[")

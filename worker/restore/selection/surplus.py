@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 
+from worker.arguments.restore import Request
 from worker.formats.entries import TYPES, Entry, EntryStream, Passing
 from worker.repository.manifest import Manifest
 from worker.restore.selection.filters import rule
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import Request
 from worker.server.scanning import scan_keys
 from worker.server.wire import Wire, pack, raised
 

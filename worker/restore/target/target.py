@@ -6,10 +6,11 @@ from functools import cached_property
 
 from redis.exceptions import ResponseError
 
+from worker.arguments.restore import Mode
 from worker.errors import BackupSystemError, LostError, RefusedError, StoppedError, TargetError
 from worker.formats.entries import EntryStream
 from worker.formats.rdb.payload import seal
-from worker.restore.selection.request import Demand, Mode
+from worker.restore.selection.request import Demand
 from worker.restore.target.aftermath import Watch
 from worker.restore.target.footprint import Footprint
 from worker.restore.target.headroom import Guard, footprint_at, settled

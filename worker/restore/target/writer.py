@@ -8,11 +8,11 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any
 
+from worker.arguments.restore import Mode
 from worker.errors import BackupSystemError, LostError
 from worker.formats.entries import Entry, EntryStream, Opaque, VectorSet
 from worker.formats.rdb.payload import seal
 from worker.formats.rdb.values import decode
-from worker.restore.selection.request import Mode
 from worker.restore.target import commands
 from worker.restore.target.flow import Batch, Flow, Sent
 from worker.restore.target.headroom import Guard

@@ -9,12 +9,13 @@ from itertools import chain, groupby
 from operator import attrgetter
 from typing import BinaryIO
 
+from worker.arguments.restore import Request
 from worker.engines.scan import OLDEST_VERSION, Scan
 from worker.formats.entries import Entry
 from worker.repository import artifact
 from worker.repository.manifest import Manifest
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import Request, stream_of
+from worker.restore.selection.request import stream_of
 from worker.restore.selection.surplus import Surplus
 from worker.server.dumps import Keys
 from worker.server.endpoint import Endpoint

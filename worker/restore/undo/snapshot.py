@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker import __version__, logs
-from worker.backups.verify import VerifyArguments, verify
+from worker.arguments.backups import VerifyArguments
+from worker.backups.verify import verify
 from worker.config.settings import Settings
 from worker.engines.completeness import Watch
 from worker.errors import RefusedError, StorageError, TargetError, TemporaryError

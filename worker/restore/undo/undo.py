@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from worker.arguments.restore import RestoreArguments, UndoArguments
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, IncompleteError, NotFoundError, RefusedError
@@ -17,7 +17,7 @@ from worker.repository import artifact, catalogue
 from worker.repository.check import check
 from worker.repository.manifest import Manifest
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import Demand, RestoreArguments
+from worker.restore.selection.request import Demand
 from worker.restore.target.loadable import Fit
 from worker.restore.target.report import Report, on_their_way
 from worker.restore.target.target import Target
@@ -36,17 +36,6 @@ _REPORTED = (
     *("functions", "failed", "failures", "evicted", "warnings", "unconfirmed", "unfinished"),
     *("keys_before", "keys_after", "wiped", "gone", "cut_short"),
 )
-
-
-class UndoArguments(BaseModel):
-    """Which restore to undo."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    run: str = Field(min_length=1, max_length=200)
-    """The id of the restore's run, or the name of the undo that it kept."""
-    force: StrictBool = False
-    """Also what others have changed since."""
 
 
 def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> dict[str, Any]:

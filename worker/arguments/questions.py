@@ -1,16 +1,19 @@
-"""What a search asks: for one key or a glob, where, and which version of the key is to be shown."""
+"""What changes nothing: a search for a key, the numbers, whether the source can be reached."""
 
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
 
+from worker.arguments.selection import LONGEST_GLOB
 from worker.config.fields import Databases
 from worker.formats.key_text import LONGEST_KEY, KeyText
-from worker.restore.selection.filters import LONGEST_GLOB
-from worker.search.places import LIVE
+
+LIVE = "live"
+"""The source itself, where a backup could be named."""
 
 MOST_FOUND, MOST_NAMES = 1000, 100
+
 CURSOR = r"^[0-9]:[0-9]{1,9}:"
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -74,3 +77,15 @@ class SearchArguments(BaseModel):
         if self.against is not None and self.show is None:
             raise ValueError("must say with `show` what is to be compared")
         return self
+
+
+class StatsArguments(BaseModel):
+    """Nothing to tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PingArguments(BaseModel):
+    """Nothing to tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,75 @@
+"""What the web knows of the worker: what may be asked for, and nothing of how it is done."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from worker import tasks
+from worker.celery import app, task_name
+from worker.runs.run import OPERATIONS
+
+ROOT = Path(__file__).parent.parent.parent
+KNOWN = {
+    *("arguments", "broker", "celery", "config", "errors", "logs", "progress", "repository", "runs", "storage"),
+    *(
+        "backups.retention",
+        "backups.schedule",
+        "formats.entries",
+        "formats.key_text",
+        "server.endpoint",
+        "server.sentinel",
+    ),
+}
+"""Of the worker: what is asked for, what is remembered, and where things are. None of it reads or writes a key."""
+
+
+def loaded(module: str) -> set[str]:
+    """The worker's modules that a fresh process has loaded with that one, without their folders alone."""
+    script = f"import json, sys, {module}; print(json.dumps([*sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True)
+    names = [name.removeprefix("worker.") for name in json.loads(done.stdout) if name.startswith("worker.")]
+    return {name for name in names if not any(other.startswith(f"{name}.") for other in names)}
+
+
+def within(name: str, known: set[str]) -> bool:
+    """Whether it is one of these, or in a folder that is."""
+    return any(name == one or name.startswith(f"{one}.") for one in known)
+
+
+def test_the_web_loads_no_verb() -> None:
+    assert sorted(name for name in loaded("web") if not within(name, KNOWN)) == []
+
+
+def test_a_verb_would_be_seen() -> None:
+    assert not within("restore.restore", KNOWN)
+    assert "restore.restore" in loaded("worker.tasks")
+
+
+def test_a_list_of_backups_needs_no_client_of_redis_and_nothing_that_reads_an_artifact() -> None:
+    assert not {"server.endpoint", "repository.artifact", "backups.repair", "runs.store"} & loaded("worker.cli.list")
+
+
+def asked() -> set[str]:
+    """The operations that the web asks a worker for, by name."""
+    calls = [node for path in ROOT.glob("web/**/*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    return {
+        str(call.args[0].value)
+        for call in calls
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func) in ("jobs.ask", "jobs.ask_once")
+        and isinstance(call.args[0], ast.Constant)
+    }
+
+
+def test_the_web_asks_for_all_that_changes_or_finds_something() -> None:
+    assert asked() == set(OPERATIONS) - {"adopt", "repair"}
+
+
+@pytest.mark.parametrize("operation", [one for one in OPERATIONS if one in asked()])
+def test_there_is_a_task_of_each_name_that_the_web_asks_for(operation: str) -> None:
+    named = [task_name(one) for one in OPERATIONS if one == operation]
+    assert [name for name in named if name in app.tasks] == [getattr(tasks, operation).name]

@@ -1,0 +1,95 @@
+"""What is asked of the backups: to make one, to look at it, to keep it, to delete it."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
+
+from worker.config.fields import Databases
+from worker.config.settings import CompressionName, EngineName, FormatName
+
+
+class BackupArguments(BaseModel):
+    """What a backup may be told; what is left out comes from the settings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: FormatName | None = None
+    compression: CompressionName | None = None
+    engine: EngineName | None = None
+    databases: Databases = None
+    unless_younger_than_hours: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """Do nothing while a backup younger than this exists."""
+
+
+class VerifyArguments(BaseModel):
+    """Which backup to verify."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+class PruneArguments(BaseModel):
+    """How many backups to keep (default: the settings BACKUP_KEEP and BACKUP_KEEP_MANUAL), and whether only to say what would go."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    keep: int | None = Field(default=None, ge=1)
+    """Of the schedule's."""
+    keep_manual: int | None = Field(default=None, ge=1)
+    """Of those made by hand, and of those of each token."""
+    dry_run: StrictBool = False
+    made_by: str | None = Field(default=None, min_length=1, max_length=200)
+    """Delete nothing but what this one made by hand, such as `token ci`."""
+
+
+class DeleteArguments(BaseModel):
+    """Which backup to delete."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+def _line(value: str) -> str:
+    """In one line, whatever was typed: it stands in lists."""
+    shown = "".join(one if one.isprintable() else " " for one in value)
+    return " ".join(shown.split()) or "no reason was given"
+
+
+Reason = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)]
+"""Why a backup is kept: shown wherever that is said."""
+
+
+class PinArguments(BaseModel):
+    """Which backup to pin, and why."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+    why: Reason
+
+
+class UnpinArguments(BaseModel):
+    """Which backup to unpin."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+
+
+class AdoptArguments(BaseModel):
+    """Which file of this machine to take in."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    file: Path
+    with_damaged: StrictBool = False
+    """Also where values of it are damaged: a restore then leaves those out."""
+
+
+class RepairArguments(BaseModel):
+    """Nothing to tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

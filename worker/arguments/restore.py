@@ -1,0 +1,76 @@
+"""What a restore, a preview of one, or the undo of one is asked to do."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
+
+from worker.arguments.redirection import Redirection
+from worker.arguments.selection import Selection
+from worker.errors import RefusedError
+from worker.repository.manifest import Manifest
+
+Mode = Literal["skip", "overwrite", "mirror"]
+
+WrittenKind = Literal["new", "differs", "expiry"]
+
+
+class Request(Selection, Redirection):
+    """Which backup, how, how much of it, and where to."""
+
+    name: str = Field(min_length=1, max_length=200)
+    """Of the backup; `latest` is the newest."""
+    mode: Mode = "skip"
+    kinds: frozenset[WrittenKind] | None = None
+    """Only keys that are such beside the live ones: not there, of another value, or of another expiry only."""
+
+    @property
+    def deletes(self) -> bool:
+        """Whether live keys go that the backup does not have."""
+        return self.mode not in ("skip", "overwrite")
+
+    def databases_of(self, manifest: Manifest) -> list[int]:
+        """The target's databases that are written. RefusedError where two of the backup's would go to one, or where the map
+        is of none that it has: what was to go elsewhere would go where it came from.
+        """
+        if self.map_databases and manifest.keys_by_db and not self.map_databases.keys() & manifest.keys_by_db.keys():
+            has, named = (", ".join(map(str, sorted(dbs))) for dbs in (manifest.keys_by_db, self.map_databases))
+            raise RefusedError(
+                f"No key would go to another database: the backup has databases {has}, and the map is of {named}. Write "
+                "the backup's database first, as in --map-db 0:5."
+            )
+        return self.mapped([db for db in manifest.keys_by_db if self.databases is None or db in self.databases])
+
+    def expected_keys(self, manifest: Manifest) -> int | None:
+        """How many keys of the backup are meant; None where only a look at each tells."""
+        if self.match or self.exclude or self.keys is not None or self.strip_prefix:
+            return None
+        return sum(
+            number
+            for db, kinds in manifest.keys_by_db.items()
+            for kind, number in kinds.items()
+            if (self.databases is None or db in self.databases) and (self.types is None or kind in self.types)
+        )
+
+
+class RestoreArguments(Request):
+    """What is to be restored, and which preview of it somebody has seen."""
+
+    preview: str | None = Field(default=None, max_length=200)
+    """The id of a run: where the target has changed since that preview, the restore is refused."""
+    force: StrictBool = False
+    """Go on all the same."""
+
+
+class PreviewArguments(Request):
+    """What the restore would be asked to do."""
+
+
+class UndoArguments(BaseModel):
+    """Which restore to undo."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    run: str = Field(min_length=1, max_length=200)
+    """The id of the restore's run, or the name of the undo that it kept."""
+    force: StrictBool = False
+    """Also what others have changed since."""
