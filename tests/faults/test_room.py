@@ -341,7 +341,7 @@ def test_a_mirror_that_must_go_key_by_key_after_all_is_refused_before_it_writes(
     limit(target, "allkeys-lru", needed / 2)
     target.client().mset({f"old:{number}": bytes(1000) for number in range(1000)})
     target.client().config_set("maxmemory", used(target) + needed // 2)
-    monkeypatch.setattr(mirror, "replicate", lambda _: "nobody came")
+    monkeypatch.setattr(mirror, "replicate", lambda *_: "nobody came")
     with pytest.raises(RefusedError, match="too little memory"):
         bring_back(target, tmp_path, mode="mirror")
     assert (owned(target), target.client().dbsize()) == (OWN, OWN + 1000)

@@ -15,7 +15,7 @@ from worker.errors import TargetError
 from worker.formats.compare.long_strings import LONG, PIECE, LongString, in_common
 from worker.formats.entries import Entry
 from worker.repository import catalogue
-from worker.restore.selection.request import Demand
+from worker.restore.selection.plan import Demand
 from worker.restore.target.report import Report
 from worker.restore.target.target import Target
 from worker.restore.undo.spool import PIECE_BYTES, Aside

@@ -40,17 +40,6 @@ class Request(Selection, Redirection):
             )
         return self.mapped([db for db in manifest.keys_by_db if self.databases is None or db in self.databases])
 
-    def expected_keys(self, manifest: Manifest) -> int | None:
-        """How many keys of the backup are meant; None where only a look at each tells."""
-        if self.match or self.exclude or self.keys is not None or self.strip_prefix:
-            return None
-        return sum(
-            number
-            for db, kinds in manifest.keys_by_db.items()
-            for kind, number in kinds.items()
-            if (self.databases is None or db in self.databases) and (self.types is None or kind in self.types)
-        )
-
 
 class RestoreArguments(Request):
     """What is to be restored, and which preview of it somebody has seen."""

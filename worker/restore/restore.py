@@ -2,7 +2,8 @@
 
 import time
 from contextlib import suppress
-from typing import Any, BinaryIO
+from functools import partial
+from typing import Any
 
 import structlog
 
@@ -19,27 +20,19 @@ from worker.errors import (
 )
 from worker.formats.entries import EntryStream
 from worker.progress import Progress, both
-from worker.repository import catalogue
-from worker.repository.check import check
-from worker.repository.manifest import Manifest
-from worker.repository.scope import scope_of
 from worker.repository.sound import sound
 from worker.restore.mirror import mirror, recovery
-from worker.restore.mirror.replicate import Job
 from worker.restore.preview.kinds import OfKinds
 from worker.restore.preview.left_alone import LeftAlone
 from worker.restore.preview.staleness import changes_since
 from worker.restore.room import Room
 from worker.restore.selection.named import Named
-from worker.restore.selection.request import check_readable, demand_of, stream_of, warning_of
-from worker.restore.target.loadable import fitted
+from worker.restore.selection.plan import opened
+from worker.restore.target.job import Job
 from worker.restore.target.report import building, counts, losing
 from worker.restore.target.target import Target
 from worker.restore.undo import snapshot
-from worker.restore.undo.current import Plan
-from worker.server.endpoint import Endpoint
 from worker.server.fence import Fence
-from worker.storage.local import open_storage
 
 log = structlog.get_logger()
 
@@ -56,75 +49,6 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
         fence = Fence(endpoint, lease)
         fence.clear()
         return _restore(settings, arguments, both(progress, lambda *_: fence.check()), fence)
-
-
-def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress, fence: Fence) -> dict[str, Any]:
-    clock = time.monotonic()
-    storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, arguments.name, scope_of(settings))
-    check_readable(manifest)
-    endpoint = fence.endpoint
-    with storage.open(manifest.name) as file:
-        check(file, manifest, progress)
-        target = Target(endpoint, arguments.mode, force=arguments.force)
-        report = target.report
-        if warning := warning_of(manifest):
-            report.warn(warning)
-        _end_left(settings, endpoint, target)
-        target.check(demand_of(arguments, manifest))
-        _check_fresh(settings, arguments, (file, manifest), target, progress)
-        reason = (
-            mirror.choose(settings, arguments, manifest, force=arguments.force) if arguments.mode == "mirror" else None
-        )
-        room = Room(settings, arguments, manifest, file, target, fence)
-        if not arguments.force:
-            room.check(progress, whole=arguments.deletes and reason is None)
-        at = snapshot.clock_of(endpoint)
-        job = Job(settings, arguments, manifest, file, target, at, fence, progress)
-        plan = Plan(manifest, file, arguments, fence, at)
-        undo = snapshot.take(settings, plan, progress, report.warn)
-        named = Named(arguments)
-        whole = sound(named.watching(stream_of(file, manifest, arguments, at)), manifest, report.refuse)
-        fitting = fitted(whole, target.fit(manifest.rdb_version), manifest.rdb_version)
-        stream = _of_kinds(fitting, arguments, endpoint, target)
-        try:
-            if arguments.mode == "mirror":
-                mirror.run(job, stream, reason, lambda: None if arguments.force else room.check(progress, whole=False))
-            elif arguments.mode == "skip":
-                _apply_beside(job, stream, progress)
-            else:
-                _apply(job, stream)
-        except BackupSystemError as error:
-            error.report = _told(job, undo, clock) if error.report is not None else None
-            raise
-    if not report.keys:
-        report.warn(_nothing(arguments))
-    if named.missing:
-        report.warn(named.missing)
-    told = _told(job, undo, clock)
-    if report.complete:
-        about = {"name": manifest.name, "keys": report.restored, "bytes": manifest.bytes.raw}
-        besides = {"skipped": report.skipped, "expired": report.expired, "warnings": report.warnings}
-        log.info("backup_restored", **about, seconds=told["seconds"], mode=arguments.mode, **besides)
-    return told
-
-
-def _told(job: Job, undo: dict[str, Any] | None, clock: float) -> dict[str, Any]:
-    """The report as a dict; `clock` is when the restore began."""
-    manifest, report = job.manifest, job.target.report
-    if report.built and manifest.rdb_version is not None:
-        report.warn(f"{building(report.built, manifest.rdb_version)}.")
-    if report.lost:
-        report.warn(f"{losing(report.lost, report.lost_keys)}.")
-    return {
-        "name": manifest.name,
-        "mode": job.request.mode,
-        "source": manifest.source.address,
-        "target": job.endpoint.address,
-        **report.as_dict(),
-        "undo": undo,
-        "seconds": round(time.monotonic() - clock, 3),
-    }
 
 
 def check_complete(report: dict[str, Any]) -> None:
@@ -145,60 +69,98 @@ def check_complete(report: dict[str, Any]) -> None:
         )
 
 
-def _nothing(arguments: RestoreArguments) -> str:
-    """Why there was no key to restore: a wrong pattern must not look like a good restore."""
-    return (
-        "No key of the backup fits: nothing was restored."
-        if arguments.narrowed or arguments.strip_prefix
-        else "The backup holds no key."
-    )
+def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress, fence: Fence) -> dict[str, Any]:
+    clock = time.monotonic()
+    with opened(settings, arguments, fence.endpoint, progress) as plan:
+        target = Target(fence.endpoint, arguments.mode, force=arguments.force)
+        job = Job(plan, target, fence, progress)
+        room = Room(settings, job, force=arguments.force)
+        piecemeal = _check(settings, arguments, job, room)
+        job = job.begun()
+        undo = snapshot.take(settings, job)
+        named = Named(arguments)
+        try:
+            _write(settings, job, _stream(job, named), piecemeal, room)
+        except BackupSystemError as error:
+            error.report = _outcome(job, undo, clock) if error.report is not None else None
+            raise
+    _warn_of_missing(job, named)
+    report = _outcome(job, undo, clock)
+    if job.report.complete:
+        _log(job, report)
+    return report
 
 
-def _check_fresh(
-    settings: Settings,
-    arguments: RestoreArguments,
-    opened: tuple[BinaryIO, Manifest],
-    target: Target,
-    progress: Progress,
-) -> None:
+def _check(settings: Settings, arguments: RestoreArguments, job: Job, room: Room) -> str | None:
+    """All that speaks against it, before anything is written; why a mirror is to go key by key, None where it is not."""
+    if warning := job.plan.warning:
+        job.report.warn(warning)
+    _end_left(settings, job)
+    job.target.check(job.plan.demand)
+    _check_fresh(settings, arguments, job)
+    mirrors = arguments.mode == "mirror"
+    piecemeal = mirror.choose(settings, job.plan, force=arguments.force) if mirrors else None
+    room.check(whole=mirrors and piecemeal is None)
+    return piecemeal
+
+
+def _end_left(settings: Settings, job: Job) -> None:
+    """A mirror whose process was killed may have left the target a replica of ours; nobody else is at work there now."""
+    with suppress(BrokerUnavailableError):
+        for words in recovery.end_left(settings, address=job.plan.endpoint.address):
+            job.report.warn(f"A mirror that was killed is ended. {words}")
+
+
+def _check_fresh(settings: Settings, arguments: RestoreArguments, job: Job) -> None:
     """RefusedError where the target has changed since the preview that somebody saw; with `force` only a warning."""
     if arguments.preview is None:
         return
-    changed = changes_since(settings, arguments.preview, arguments, opened, progress)
+    changed = changes_since(settings, arguments.preview, job.plan, job.progress)
     if changed and not arguments.force:
         raise RefusedError(
             f"{changed} Preview the restore again, or go on all the same with --force (`force` in a call).",
             risk="changed",
         )
     if changed:
-        target.report.warn(changed)
+        job.report.warn(changed)
 
 
-def _of_kinds(stream: EntryStream, arguments: RestoreArguments, endpoint: Endpoint, target: Target) -> EntryStream:
-    """The stream, less what is of another kind than was asked for."""
-    return stream if arguments.kinds is None else OfKinds(stream, arguments.kinds, endpoint, target.report)
+def _stream(job: Job, named: Named) -> EntryStream:
+    """What is to be written: the keys that are meant, whose values are sound, as the target takes them."""
+    plan, report = job.plan, job.report
+    vouched = sound(named.watching(plan.stream()), plan.manifest, report.refuse)
+    stream, kinds = job.fitted(vouched), plan.request.kinds
+    return stream if kinds is None else OfKinds(stream, kinds, plan.endpoint, report)
+
+
+def _write(settings: Settings, job: Job, stream: EntryStream, piecemeal: str | None, room: Room) -> None:
+    """Write, and count in the target's report."""
+    if job.plan.request.mode == "mirror":
+        mirror.run(settings, job, stream, piecemeal, partial(room.check, whole=False))
+    elif job.plan.request.mode == "skip":
+        _apply_beside(job, stream)
+    else:
+        _apply(job, stream)
 
 
 def _apply(job: Job, stream: EntryStream) -> None:
-    """Write, and count in the target's report."""
-    with job.target.accounted(job.databases):
+    with job.target.accounted(job.plan.databases):
         job.write(stream)
         job.target.restore_functions(stream.libraries, job.fence)
 
 
-def _apply_beside(job: Job, stream: EntryStream, progress: Progress) -> None:
+def _apply_beside(job: Job, stream: EntryStream) -> None:
     """The same, and count what differs of the keys that were left alone.
 
     All is written by then: that they cannot be read is no failure.
     """
-    report, manifest = job.target.report, job.manifest
+    report = job.report
     with LeftAlone() as left_alone:
         report.passed_over = left_alone.add
         _apply(job, stream)
-        again = stream_of(job.file, manifest, job.request, job.at)
         try:
-            fitting = fitted(again, job.target.fit(manifest.rdb_version), manifest.rdb_version)
-            differing = left_alone.differing(fitting, job.endpoint, progress)
+            again = job.fitted(job.plan.stream())
+            differing = left_alone.differing(again, job.plan.endpoint, job.progress)
         except (TargetError, StorageError) as error:
             left_alone.lost = str(error)
     if left_alone.lost:
@@ -208,8 +170,35 @@ def _apply_beside(job: Job, stream: EntryStream, progress: Progress) -> None:
         report.differing += differing
 
 
-def _end_left(settings: Settings, endpoint: Endpoint, target: Target) -> None:
-    """A mirror whose process was killed may have left the target a replica of ours; nobody else is at work there now."""
-    with suppress(BrokerUnavailableError):
-        for words in recovery.end_left(settings, address=endpoint.address):
-            target.report.warn(f"A mirror that was killed is ended. {words}")
+def _warn_of_missing(job: Job, named: Named) -> None:
+    """Keys that were asked for and are not in the backup: a wrong pattern must not look like a good restore."""
+    request = job.plan.request
+    if not job.report.keys:
+        narrowed = request.narrowed or request.strip_prefix
+        job.report.warn("No key of the backup fits: nothing was restored." if narrowed else "The backup holds no key.")
+    if named.missing:
+        job.report.warn(named.missing)
+
+
+def _outcome(job: Job, undo: dict[str, Any] | None, clock: float) -> dict[str, Any]:
+    """The report as a dict; `clock` is when the restore began."""
+    manifest, report = job.plan.manifest, job.report
+    if report.built and manifest.rdb_version is not None:
+        report.warn(f"{building(report.built, manifest.rdb_version)}.")
+    if report.lost:
+        report.warn(f"{losing(report.lost, report.lost_keys)}.")
+    return {
+        "name": manifest.name,
+        "mode": job.plan.request.mode,
+        "source": manifest.source.address,
+        "target": job.plan.endpoint.address,
+        **report.as_dict(),
+        "undo": undo,
+        "seconds": round(time.monotonic() - clock, 3),
+    }
+
+
+def _log(job: Job, report: dict[str, Any]) -> None:
+    backup = {"name": report["name"], "keys": report["restored"], "bytes": job.plan.manifest.bytes.raw}
+    counted = {name: report[name] for name in ("seconds", "mode", "skipped", "expired", "warnings")}
+    log.info("backup_restored", **backup, **counted)

@@ -6,24 +6,15 @@ of the backup are tried there at last.
 """
 
 from dataclasses import dataclass
-from typing import BinaryIO
 
-from worker.arguments.restore import Request
 from worker.config.settings import Settings
 from worker.errors import RefusedError
-from worker.progress import Progress
-from worker.repository.manifest import Manifest
 from worker.restore import sampling
 from worker.restore.preview.preview import Look
-from worker.restore.selection.request import stream_of
 from worker.restore.target import headroom
 from worker.restore.target.headroom import verdict
-from worker.restore.target.loadable import fitted
+from worker.restore.target.job import Job
 from worker.restore.target.needs import Needs
-from worker.restore.target.target import Target
-from worker.server.fence import Fence
-from worker.server.pipeline import milliseconds
-from worker.server.wire import Wire
 
 TIMES = 2
 """So much of what the source used may another server need for the same data, at the most."""
@@ -31,65 +22,63 @@ TIMES = 2
 
 @dataclass(frozen=True)
 class Room:
-    """The question for one restore. `whole`: the target loads the backup as one file, in the place of all that it holds."""
+    """The question for one restore; with `force` nobody wants to know."""
 
     settings: Settings
-    request: Request
-    manifest: Manifest
-    file: BinaryIO
-    target: Target
-    fence: Fence
+    job: Job
+    force: bool
 
-    def check(self, progress: Progress, *, whole: bool) -> None:
+    def check(self, *, whole: bool) -> None:
         """RefusedError where it would not fit, or might not and the target would throw keys out. With a doubt only, a
-        warning. Raises what a preview raises.
+        warning. `whole`: the target loads the backup as one file, in the place of all that it holds. Raises what a preview
+        raises.
         """
-        facts = self.target.facts
+        if self.force:
+            return
+        facts = self.job.target.facts
         used = facts.bare_memory if whole else None
         if self._surely(used):
             return
-        needs = self._walk(progress)
-        self.target.tight = verdict(facts, needs, used) != "fits"
-        if self.target.tight and not whole:
-            needs = self._beside(needs, progress)
+        needs = self._walk()
+        tight = self.job.target.tight = verdict(facts, needs, used) != "fits"
+        if tight and not whole:
+            needs = self._beside(needs)
             if facts.evicts and verdict(facts, needs) == "unsure":
-                needs = needs.refined(sampling.measured(self.fence, facts, needs))
+                needs = needs.refined(sampling.measured(self.job.fence, facts, needs))
         if words := headroom.refusal(facts, needs, used):
             raise RefusedError(words, risk=headroom.risk(facts))
         if words := headroom.doubt(facts, needs, used):
-            self.target.report.warn(words)
+            self.job.report.warn(words)
 
-    def _beside(self, alone: Needs, progress: Progress) -> Needs:
+    def _beside(self, alone: Needs) -> Needs:
         """What the keys cost beside what is there; `alone` is what they do where nothing is."""
-        if self.request.kinds is None and not any(self.target.facts.keys.values()):
+        plan = self.job.plan
+        if plan.request.kinds is None and not any(self.job.target.facts.keys.values()):
             return alone
-        look = Look(self.settings, self.request, self.manifest, self.file)
-        look.compare(progress)
+        look = Look(self.settings, plan)
+        look.compare(self.job.progress)
         return look.findings.needs
 
     def _surely(self, used: int | None) -> bool:
         """Whether there is so much room that nobody need reckon."""
-        facts, memory = self.target.facts, self.manifest.memory
+        facts, plan = self.job.target.facts, self.job.plan
         if not facts.max_memory:
             return True
-        if memory is None or self.request.moved:
+        if plan.manifest.memory is None or plan.request.moved:
             return False
         in_use = facts.counted_memory + facts.growing_memory if used is None else used
-        return in_use + TIMES * memory <= facts.max_memory
+        return in_use + TIMES * plan.manifest.memory <= facts.max_memory
 
-    def _walk(self, progress: Progress) -> Needs:
+    def _walk(self) -> Needs:
         """What the keys of the backup cost, as if none of them were there."""
-        target, manifest = self.target, self.manifest
-        with self.fence.endpoint.translated("asking for the time"), Wire(self.fence.endpoint) as wire:
-            now = milliseconds(wire.try_(b"TIME"))
-        version = manifest.rdb_version
-        stream = fitted(stream_of(self.file, manifest, self.request, now), target.fit(version), version)
-        needs = Needs(target.footprint, {} if self.request.deletes else target.facts.keys)
-        done, expected = 0, self.request.expected_keys(manifest)
+        target, plan = self.job.target, self.job.plan.as_of_now()
+        stream = self.job.fitted(plan.stream())
+        needs = Needs(target.footprint, {} if plan.request.deletes else target.facts.keys)
+        done, expected = 0, plan.expected_keys
         for batch in stream.batches():
             for entry in batch:
-                if entry.expires_at is None or entry.expires_at > now:
+                if entry.expires_at is None or entry.expires_at > plan.at:
                     needs.add(entry, stream.rdb_version)
             done += len(batch)
-            progress("reckoning", done, expected, "keys")
+            self.job.progress("reckoning", done, expected, "keys")
         return needs

@@ -11,11 +11,12 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError, RefusedError, UsageError
 from worker.formats.entries import EntryStream
 from worker.repository.manifest import Manifest
-from worker.restore.mirror.replicate import Job, replicate
+from worker.restore.mirror.replicate import replicate
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import lacking
+from worker.restore.selection.plan import Plan, lacking
 from worker.restore.selection.surplus import Had, Surplus
 from worker.restore.target.aftermath import Watch
+from worker.restore.target.job import Job
 from worker.server.endpoint import BROKER, Endpoint
 from worker.server.info import Facts, info, number, read_facts
 from worker.server.wire import Wire
@@ -26,11 +27,12 @@ _FIRST_VERSION_WITH_DISKLESS_LOAD = (6, 0)
 _KEEPS_ITS_DATA = ("disabled", "on-empty-db", "swapdb", None)
 
 
-def choose(settings: Settings, request: Request, manifest: Manifest, *, force: bool) -> str | None:
+def choose(settings: Settings, plan: Plan, *, force: bool) -> str | None:
     """Why it goes key by key; None where the target is to load the backup as one file. Writes nothing.
 
     Raises RefusedError or UsageError where there is to be no mirror at all.
     """
+    request, manifest, endpoint = plan.request, plan.manifest, plan.endpoint
     if request.kinds is not None:
         raise UsageError("A mirror is of all keys: leave the kinds out, or choose the mode overwrite.")
     if manifest.lacks_keys and not force:
@@ -39,7 +41,6 @@ def choose(settings: Settings, request: Request, manifest: Manifest, *, force: b
             "say --force (`force` in a call).",
             risk="partial",
         )
-    endpoint = request.endpoint(settings)
     facts = read_facts(endpoint)
     _refuse_broker(settings, endpoint, facts)
     reason = _because_of_request(request) or _because_of_backup(manifest, facts)
@@ -53,21 +54,21 @@ def choose(settings: Settings, request: Request, manifest: Manifest, *, force: b
     return reason
 
 
-def run(job: Job, stream: EntryStream, reason: str | None, check_room: Callable[[], None]) -> None:
+def run(settings: Settings, job: Job, stream: EntryStream, reason: str | None, check_room: Callable[[], None]) -> None:
     """Write, and count in the target's report; `reason` is what `choose` said. Raises what Target.accounted raises.
 
     `check_room` raises where it is to go key by key after all, and there is too little memory for that.
     """
-    report = job.target.report
+    report = job.report
     if reason is None:
-        watch = Watch(job.endpoint, job.databases)
-        if (reason := replicate(job)) is None:
+        watch = Watch(job.plan.endpoint, job.plan.databases)
+        if (reason := replicate(settings, job)) is None:
             report.account(watch.look(report.restored))
             report.way, report.reason = "replication", "the target allows it"
             return
         check_room()
     report.way, report.reason = "keys", reason
-    with job.target.accounted(job.databases):
+    with job.target.accounted(job.plan.databases):
         _by_keys(job, stream)
 
 
@@ -151,24 +152,23 @@ def _replicas(endpoint: Endpoint) -> int:
 
 def _by_keys(job: Job, stream: EntryStream) -> None:
     """Write all, and only then delete what the backup does not have."""
-    target = job.target
-    job.file.seek(0)
+    request, report = job.plan.request, job.report
     with KeySet() as names:
-        job.write(Had(stream, names, job.at))
-        target.restore_functions(stream.libraries, job.fence)
-        if target.report.failed:
-            target.report.warn("Nothing was deleted, for not every key of the backup could be written.")
+        job.write(Had(stream, names, job.plan.at))
+        job.target.restore_functions(stream.libraries, job.fence)
+        if report.failed:
+            report.warn("Nothing was deleted, for not every key of the backup could be written.")
             return
-        _delete(job, names, whole=not (job.request.narrowed or job.request.moved), libraries=stream.libraries)
-    target.report.warn("Key by key, a mirror is not all or nothing: had it been cut, the target would hold a mixture.")
+        _delete(job, names, whole=not (request.narrowed or request.moved), libraries=stream.libraries)
+    report.warn("Key by key, a mirror is not all or nothing: had it been cut, the target would hold a mixture.")
 
 
 def _delete(job: Job, names: KeySet, *, whole: bool, libraries: list[bytes]) -> None:
-    report = job.target.report
-    facts = read_facts(job.endpoint)
+    report = job.report
+    facts = read_facts(job.plan.endpoint)
     databases = sorted({0, *facts.keys})
-    with job.endpoint.translated("deleting what the backup does not have"), job.fence.wire() as wire:
-        for _, keys in Surplus(job.request, job.manifest, names).batches(wire, databases):
+    with job.plan.endpoint.translated("deleting what the backup does not have"), job.fence.wire() as wire:
+        for _, keys in Surplus(job.plan, names).batches(wire, databases):
             report.undeleted = len(keys)
             report.deleted += wire.ask(facts.delete, *keys)
             report.undeleted = 0
@@ -182,7 +182,7 @@ def _delete_functions(job: Job, wire: Wire, kept: set[bytes]) -> None:
     listed = wire.try_(b"FUNCTION", b"LIST")
     if isinstance(listed, RedisError):
         if str(listed).startswith("NOPERM"):
-            job.target.report.warn(f"Functions that the backup does not have are still there: {listed}.")
+            job.report.warn(f"Functions that the backup does not have are still there: {listed}.")
         return
     for library in listed:
         name = dict(zip(library[::2], library[1::2], strict=True))[b"library_name"]

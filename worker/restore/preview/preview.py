@@ -3,7 +3,7 @@
 import time
 from itertools import groupby
 from operator import attrgetter
-from typing import Any, BinaryIO
+from typing import Any
 
 import structlog
 
@@ -15,29 +15,22 @@ from worker.errors import RefusedError, Risk, TargetError, TemporaryError
 from worker.formats.compare.values import Sides
 from worker.formats.entries import TYPES, Entry
 from worker.progress import Progress
-from worker.repository import catalogue
-from worker.repository.check import check
-from worker.repository.manifest import Manifest
-from worker.repository.scope import scope_of
 from worker.repository.sound import sound
 from worker.restore.mirror import mirror
 from worker.restore.preview.compatibility import Foreign
 from worker.restore.preview.findings import Findings
 from worker.restore.preview.fingerprint import Fingerprint
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import check_readable, demand_of, stream_of, warning_of
+from worker.restore.selection.plan import Plan, opened
 from worker.restore.selection.surplus import Surplus
 from worker.restore.target import headroom
-from worker.restore.target.loadable import fitted
 from worker.restore.target.needs import Needs
 from worker.restore.target.report import building
 from worker.restore.target.target import Target
 from worker.server.dumps import Keys
-from worker.server.endpoint import Endpoint
 from worker.server.info import Facts
 from worker.server.pipeline import ask_all
 from worker.server.wire import Wire, raised
-from worker.storage.local import open_storage
 
 log = structlog.get_logger()
 
@@ -48,24 +41,18 @@ def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[
     Raises what a restore raises before it writes, but for a target's refusal, which is in the result as a sentence.
     """
     clock = time.monotonic()
-    storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, arguments.name, scope_of(settings))
-    check_readable(manifest)
-    endpoint = arguments.endpoint(settings)
-    with storage.open(manifest.name) as file:
-        check(file, manifest, progress)
-        look = Look(settings, arguments, manifest, file)
+    with opened(settings, arguments, arguments.endpoint(settings), progress) as plan:
+        look = Look(settings, plan)
         look.compare(progress)
     seconds = round(time.monotonic() - clock, 3)
-    log.info(
-        "restore_previewed", name=manifest.name, mode=arguments.mode, seconds=seconds, counts=dict(look.findings.counts)
-    )
+    name, mode = plan.manifest.name, arguments.mode
+    log.info("restore_previewed", name=name, mode=mode, seconds=seconds, counts=dict(look.findings.counts))
     return {
         "run": logs.current_run(),
-        "name": manifest.name,
-        "mode": arguments.mode,
-        "source": manifest.source.address,
-        "target": endpoint.address,
+        "name": name,
+        "mode": mode,
+        "source": plan.manifest.source.address,
+        "target": plan.endpoint.address,
         **look.findings.as_dict(),
         "seen": look.seen.as_dict(),
         "memory": look.memory(),
@@ -77,24 +64,21 @@ def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[
 
 
 class Look:
-    """One look at the target, with a backup in hand; `since` is when the first look began that this is compared with."""
+    """One look at a plan's target; `since` is when the first look began that this is compared with."""
 
-    def __init__(
-        self, settings: Settings, request: Request, manifest: Manifest, file: BinaryIO, since: int | None = None
-    ) -> None:
-        self._request, self._manifest, self._file = request, manifest, file
-        self._endpoint: Endpoint = request.endpoint(settings)
-        self._target = Target(self._endpoint, request.mode)
+    def __init__(self, settings: Settings, plan: Plan, since: int | None = None) -> None:
+        self._plan, self._request, self._endpoint = plan, plan.request, plan.endpoint
+        self._target = Target(plan.endpoint, plan.request.mode)
         self._absent: list[int] = []
         self._piecemeal: str | None = None
         self.risk: Risk | None = None
         """What would be risked by whoever restores in spite of the refusal; None where that cannot be."""
         self.refusal = self._refusal(settings)
         self._facts: Facts = self._target.facts
-        self.findings = Findings(request, Needs(self._target.footprint, self._facts.keys))
+        self.findings = Findings(plan.request, Needs(self._target.footprint, self._facts.keys))
         self._whole = Needs(self._target.footprint, {})
         """What the target needs where it loads the backup as one file."""
-        self._expiring = request.expiry == "keep"
+        self._expiring = plan.request.expiry == "keep"
         self._since = since
         self.seen = Fingerprint(0)
         self.ended = 0
@@ -105,13 +89,12 @@ class Look:
 
     def _refusal(self, settings: Settings) -> str | None:
         """What a restore would refuse at once, as a sentence."""
-        request, manifest = self._request, self._manifest
         try:
-            demand = demand_of(request, manifest)
+            demand = self._plan.demand
             self._absent = self._target.absent(demand.databases)
             self._target.check(demand)
-            if request.deletes:
-                self._piecemeal = mirror.choose(settings, request, manifest, force=False)
+            if self._request.deletes:
+                self._piecemeal = mirror.choose(settings, self._plan, force=False)
         except (RefusedError, TargetError) as error:
             if isinstance(error, TemporaryError):
                 raise
@@ -137,11 +120,11 @@ class Look:
 
     def _compare(self, keys: Keys, kept: KeySet, foreign: Foreign, progress: Progress) -> None:
         live = Live(keys, self._absent)
-        whole = stream_of(self._file, self._manifest, self._request, keys.now())
-        vouched = sound(whole, self._manifest, self.findings.add_damaged)
-        version = self._manifest.rdb_version
-        stream = fitted(vouched, self._target.fit(version), version)
-        done, expected = 0, self._request.expected_keys(self._manifest)
+        plan = self._plan.as_of(keys.now())
+        vouched = sound(plan.stream(), plan.manifest, self.findings.add_damaged)
+        version = plan.manifest.rdb_version
+        stream = self._target.fitted(vouched, version)
+        done, expected = 0, plan.expected_keys
         for part in live.beside(stream):
             self.findings.add_alike(part.alike)
             for pair in part.pairs:
@@ -185,7 +168,7 @@ class Look:
 
     def _find_deleted(self, keys: Keys, kept: KeySet, progress: Progress) -> None:
         """The live keys that the backup does not have, as far as the request reaches."""
-        surplus = Surplus(self._request, self._manifest, kept)
+        surplus = Surplus(self._plan, kept)
         with self._endpoint.translated("looking for other keys"), Wire(self._endpoint) as wire:
             for db, names in surplus.batches(wire, self._facts.keys):
                 self._add_deleted(keys, wire, db, names)
@@ -218,16 +201,16 @@ class Look:
 
     def warnings(self) -> list[str]:
         """What does not forbid the restore, and should be known before it."""
-        warning = warning_of(self._manifest)
+        manifest, warning = self._plan.manifest, self._plan.warning
         found = [*([warning] if warning else []), *self._foreseen]
         if self.findings.damage.number:
             found.append(f"The target would not be given all of it: {self.findings.damage.words}.")
         if self._built:
-            found.append(f"If restored, {building(self._built, self._manifest.rdb_version or 0)}.")
+            found.append(f"If restored, {building(self._built, manifest.rdb_version or 0)}.")
         if self._piecemeal:
             found.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
         if not self.findings.counts.total():
-            found.append("No key of the backup fits." if self._manifest.keys else "The backup holds no key.")
+            found.append("No key of the backup fits." if manifest.keys else "The backup holds no key.")
         if missing := self.findings.samples.named.missing:
             found.append(missing)
         doubt = headroom.doubt(*self._room)

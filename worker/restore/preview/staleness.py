@@ -1,15 +1,15 @@
 """Whether a preview still tells what a restore would do: the target is compared anew, and what has changed is said."""
 
-from typing import Any, BinaryIO
+from typing import Any
 
-from worker.arguments.restore import PreviewArguments, Request
+from worker.arguments.restore import PreviewArguments
 from worker.config.settings import Settings
 from worker.errors import NotFoundError, RefusedError, UsageError
 from worker.formats.compare.values import KINDS, Kind
 from worker.progress import Progress
-from worker.repository.manifest import Manifest
 from worker.restore.preview import fingerprint
 from worker.restore.preview.preview import Look
+from worker.restore.selection.plan import Plan
 from worker.runs.run import Run, brief
 from worker.runs.store import open_runs
 
@@ -17,19 +17,16 @@ from worker.runs.store import open_runs
 _MAY_DIFFER = frozenset({"name", "kinds"})
 
 
-def changes_since(
-    settings: Settings, preview: str, request: Request, opened: tuple[BinaryIO, Manifest], progress: Progress
-) -> str | None:
+def changes_since(settings: Settings, preview: str, plan: Plan, progress: Progress) -> str | None:
     """What has changed at the target since that preview, as a sentence; None where it is as it was.
 
     Raises NotFoundError, UsageError for what is no preview, RefusedError for one of something else, and
     BrokerUnavailableError, for there the preview is remembered.
     """
-    file, manifest = opened
     seen = _seen(settings, preview)
-    _check_fits(seen, request, manifest)
+    _check_fits(seen, plan)
     before = seen.value["seen"]
-    look = Look(settings, request, manifest, file, before["since"])
+    look = Look(settings, plan, before["since"])
     look.compare(progress)
     others = fingerprint.others(before, look.seen.as_dict(), look.ended)
     touched = {kind for kind in others if kind == "deleted" or look.findings.writes(kind)}
@@ -51,18 +48,18 @@ def _seen(settings: Settings, preview: str) -> Run:
     return run
 
 
-def _check_fits(seen: Run, request: Request, manifest: Manifest) -> None:
+def _check_fits(seen: Run, plan: Plan) -> None:
     """RefusedError where the preview was of another backup, or of another part, way or place."""
-    if seen.value["name"] != manifest.name:
+    if seen.value["name"] != plan.manifest.name:
         raise RefusedError(
-            f"The preview {seen.id} is one of {seen.value['name']} and not of {manifest.name}: preview the restore again."
+            f"The preview {seen.id} is one of {seen.value['name']} and not of {plan.manifest.name}: preview the restore again."
         )
     given = seen.arguments
     told = PreviewArguments.model_validate({name: value for name, value in given.items() if name != "keys"})
     names = sorted(set(PreviewArguments.model_fields) - _MAY_DIFFER - {"keys"})
-    other = [name for name in names if getattr(told, name) != getattr(request, name)]
+    other = [name for name in names if getattr(told, name) != getattr(plan.request, name)]
     # A long list of keys is remembered in brief.
-    if _listed(given.get("keys")) != _listed(request.model_dump(mode="json")["keys"]):
+    if _listed(given.get("keys")) != _listed(plan.request.model_dump(mode="json")["keys"]):
         other.append("keys")
     if other:
         raise RefusedError(

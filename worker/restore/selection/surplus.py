@@ -4,11 +4,10 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 
-from worker.arguments.restore import Request
 from worker.formats.entries import TYPES, Entry, EntryStream, Passing
-from worker.repository.manifest import Manifest
 from worker.restore.selection.filters import rule
 from worker.restore.selection.keyset import KeySet
+from worker.restore.selection.plan import Plan
 from worker.server.scanning import scan_keys
 from worker.server.wire import Wire, pack, raised
 
@@ -31,12 +30,12 @@ class Had(Passing):
 
 
 class Surplus:
-    """The keys of a target that are within the reach of a request, and not in this set."""
+    """The keys of a target that are within the reach of a plan, and not in this set."""
 
-    def __init__(self, request: Request, manifest: Manifest, keys: KeySet) -> None:
-        self._request, self._keys, self._within = request, keys, rule(request)
-        self._prefix, self._strip = request.prefix.encode(), request.strip_prefix.encode()
-        self._sources = _sources(request, manifest)
+    def __init__(self, plan: Plan, keys: KeySet) -> None:
+        self._request, self._keys, self._within = plan.request, keys, rule(plan.request)
+        self._prefix, self._strip = plan.request.prefix.encode(), plan.request.strip_prefix.encode()
+        self._sources = _sources(plan)
 
     def batches(self, wire: Wire, databases: Iterable[int]) -> Iterator[tuple[int, list[bytes]]]:
         """Yield (db, keys) out of these databases of the target, in batches that are never empty. Raises redis errors."""
@@ -73,11 +72,12 @@ def _type_name(reply: bytes) -> str:
     return name if name in ("none", *TYPES) else "module"
 
 
-def _sources(request: Request, manifest: Manifest) -> dict[int, int] | None:
+def _sources(plan: Plan) -> dict[int, int] | None:
     """The databases of the target that are in question, each with the one of the backup that goes there; None for all.
 
     A backup of some databases says nothing of the others, and neither does one whose databases were sent elsewhere.
     """
+    request, manifest = plan.request, plan.manifest
     taken, wanted = manifest.source.databases, request.databases
     if wanted is None and taken is None and not request.map_databases:
         return None

@@ -10,11 +10,11 @@ from worker.arguments.restore import Mode
 from worker.errors import BackupSystemError, LostError, RefusedError, StoppedError, TargetError
 from worker.formats.entries import EntryStream
 from worker.formats.rdb.payload import seal
-from worker.restore.selection.request import Demand
+from worker.restore.selection.plan import Demand
 from worker.restore.target.aftermath import Watch
 from worker.restore.target.footprint import Footprint
 from worker.restore.target.headroom import Guard, footprint_at, settled
-from worker.restore.target.loadable import Fit
+from worker.restore.target.loadable import Fit, fitted
 from worker.restore.target.report import Report, first_of
 from worker.restore.target.writer import Writing, temporary_key
 from worker.server import rights
@@ -128,6 +128,10 @@ class Target:
             with self._endpoint.translated("asking what it loads"), Wire(self._endpoint) as wire:
                 return self._fit(wire, rdb_version)
         return self._fits[rdb_version]
+
+    def fitted(self, stream: EntryStream, rdb_version: int | None) -> EntryStream:
+        """A stream whose payloads are of that version, as it takes them. Raises the endpoint's errors."""
+        return fitted(stream, self.fit(rdb_version), rdb_version)
 
     def _fit(self, wire: Wire, rdb_version: int | None) -> Fit:
         older = [version for version in _VERSIONS if rdb_version is None or version < rdb_version]

@@ -4,50 +4,22 @@ Where the restore leaves alone what exists, their names are enough.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, groupby
 from operator import attrgetter
-from typing import BinaryIO
 
-from worker.arguments.restore import Request
 from worker.engines.scan import OLDEST_VERSION, Scan
 from worker.formats.entries import Entry
 from worker.repository import artifact
-from worker.repository.manifest import Manifest
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import stream_of
+from worker.restore.selection.plan import Plan
 from worker.restore.selection.surplus import Surplus
 from worker.server.dumps import Keys
-from worker.server.endpoint import Endpoint
-from worker.server.fence import Fence
 from worker.server.info import Facts
 from worker.server.wire import Wire
 
 BATCH_BYTES = 1 << 20
 _EMPTY_STRING = b"\0\0"
 """As a DUMP payload without its footer: type, length."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A restore that is about to write, or has written."""
-
-    backup: Manifest
-    file: BinaryIO
-    request: Request
-    fence: Fence
-    at: int
-    """When it began, by the target's clock, in milliseconds since the epoch: what has expired by then is not written."""
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """The target's."""
-        return self.fence.endpoint
-
-    @property
-    def everything(self) -> bool:
-        """Whether it deletes what the backup does not have."""
-        return self.request.mode == "mirror"
 
 
 class Present:
@@ -60,7 +32,7 @@ class Present:
         self.libraries: list[bytes] = []
         self.warnings: list[str] = []
         self._databases, self._keys, self._names = sorted(facts.keys), keys, names
-        self._stream = stream_of(plan.file, plan.backup, plan.request, plan.at, values=False)
+        self._stream = plan.stream(values=False)
         self._empty: dict[int, bool] = {}
         self._found = self._batches()
 
@@ -85,21 +57,21 @@ class Present:
         return self._found
 
     def _batches(self) -> Iterator[list[Entry]]:
-        expected = self.plan.request.expected_keys(self.plan.backup)
-        if self.plan.everything and not self._databases and expected:
+        expected = self.plan.expected_keys
+        if self.plan.request.deletes and not self._databases and expected:
             # A mirror into an empty server: the backup need not be read to know that nothing of it is there.
             self.named = expected
         elif self._is_vain():
             self._look_for_one()
         else:
             yield from self._there()
-        if self.plan.everything or self.brought:
+        if self.plan.request.deletes or self.brought:
             self._read_libraries()
 
     def _there(self) -> Iterator[list[Entry]]:
         plan = self.plan
         for batch in self._stream.batches():
-            touched = batch if plan.everything else [entry for entry in batch if self._is_written(entry)]
+            touched = batch if plan.request.deletes else [entry for entry in batch if self._is_written(entry)]
             self.named += len(touched)
             for db, entries in groupby(touched, attrgetter("db")):
                 names = [entry.key for entry in entries]
@@ -107,23 +79,23 @@ class Present:
                     self._names.add(db, names)
                 yield from self._kept(db, names)
         if self._names is not None:
-            yield from self._others(Surplus(plan.request, plan.backup, self._names))
+            yield from self._others(Surplus(plan, self._names))
 
     def _is_vain(self) -> bool:
         """Whether no key can be there, nor anything else be found by walking the backup to its end."""
-        backup, request = self.plan.backup, self.plan.request
-        plain = not (self.plan.everything or backup.functions) and artifact.has_checksum(
+        backup = self.plan.manifest
+        plain = not (self.plan.request.deletes or backup.functions) and artifact.has_checksum(
             backup.data_format, backup.rdb_version
         )
-        return plain and all(map(self._is_empty, request.databases_of(backup)))
+        return plain and all(map(self._is_empty, self.plan.databases))
 
     def _look_for_one(self) -> None:
         """One key tells that the restore writes something; the rest of the backup must only be whole."""
         for batch in self._stream.batches():
             if any(map(self._is_written, batch)):
-                self.named = self.plan.request.expected_keys(self.plan.backup) or 1
+                self.named = self.plan.expected_keys or 1
                 break
-        artifact.check_end(self.plan.file, self.plan.backup)
+        artifact.check_end(self.plan.file, self.plan.manifest)
 
     def _is_written(self, entry: Entry) -> bool:
         return entry.expires_at is None or entry.expires_at > self.plan.at

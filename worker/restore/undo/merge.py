@@ -8,10 +8,9 @@ from worker.errors import ArtifactError
 from worker.formats.compare.values import Sides, expired, judged
 from worker.formats.entries import Entry, EntryStream
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import stream_of
+from worker.restore.selection.plan import Plan
 from worker.restore.target.commands import without_field_expiry
 from worker.restore.target.loadable import Fit, fitted
-from worker.restore.undo.current import Plan
 from worker.restore.undo.spool import Aside
 
 CHUNK_KEYS, CHUNK_BYTES = 500, 1 << 20
@@ -47,8 +46,8 @@ class Pairs:
     def __init__(self, plan: Plan, kept: EntryStream, fit: Fit | None) -> None:
         """`fit` is the target's, as which the restore wrote its keys; None where only their names are asked for."""
         self.plan, self.kept, self._fit = plan, kept, fit
-        stream = stream_of(plan.file, plan.backup, plan.request, plan.at, values=fit is not None)
-        self.restored: EntryStream = fitted(stream, fit, plan.backup.rdb_version) if fit else stream
+        stream = plan.stream(values=fit is not None)
+        self.restored: EntryStream = fitted(stream, fit, plan.manifest.rdb_version) if fit else stream
         # Not a loop of ours: its variable would hold on to the last entry.
         self._entries = map(_set_aside, _drained(kept))
         self._next: _Kept | None = None
@@ -60,7 +59,7 @@ class Pairs:
 
     def check(self) -> None:
         """ArtifactError where the two do not belong together: then every key would seem to be one that was created."""
-        with KeySet() if self.plan.everything else nullcontext() as named:
+        with KeySet() if self.plan.request.deletes else nullcontext() as named:
             for pair in self._named():
                 if named is not None:
                     named.add(pair.db, [pair.key])
@@ -77,7 +76,7 @@ class Pairs:
 
     def _pair(self, entry: Entry) -> Pair | None:
         gone = expired(entry, self.plan.at)
-        if gone and not self.plan.everything:
+        if gone and not self.plan.request.deletes:
             return None
         before, aside = self._before(entry)
         if self._fit and not self._fit.field_expiry:

@@ -4,7 +4,7 @@ A key that is as the restore wrote it becomes what it was. One that is as it was
 changed by others since, and is theirs.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from worker.formats.key_text import key_text
 from worker.formats.rdb.values import decode
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.surplus import Surplus
+from worker.restore.target.job import Job
 from worker.restore.target.target import FIRST_VERSION_WITH_ABSTTL
 from worker.restore.undo.merge import Pair, Pairs, chunks
 from worker.server.dumps import Keys
@@ -49,14 +50,14 @@ class Outcome:
 class WayBack:
     """The keys that are to be put back, as an EntryStream; those that the restore created are deleted as it goes.
 
-    Each is looked at right before that. `known` is filled with them for `settle_others`. `tell` is called after every chunk.
+    Each is looked at right before that. `known` is filled with them for `settle_others`.
     """
 
-    def __init__(self, pairs: Pairs, facts: Facts, known: KeySet, *, force: bool, tell: Callable[[], None]) -> None:
+    def __init__(self, job: Job, pairs: Pairs, known: KeySet, *, force: bool) -> None:
         self.outcome = Outcome()
         self.libraries: list[bytes] = []
-        self._pairs, self._facts, self._known, self._force, self._tell = pairs, facts, known, force, tell
-        self._plan, self._target = pairs.plan, pairs.plan.endpoint
+        self._job, self._pairs, self._known, self._force = job, pairs, known, force
+        self._plan, self._facts = job.plan, job.target.facts
 
     @property
     def rdb_version(self) -> int | None:
@@ -65,12 +66,18 @@ class WayBack:
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield what is to be put back, chunk by chunk."""
-        with Keys(self._target) as keys:
+        with Keys(self._plan.endpoint) as keys:
             for chunk in chunks(self._pairs.each()):
-                if self._plan.everything:
+                if self._plan.request.deletes:
                     self._known.add(chunk[0].db, [pair.key for pair in chunk])
                 yield self._put_back(chunk, keys)
-                self._tell()
+                self.tell()
+
+    def tell(self) -> None:
+        """Of how many keys it is settled what becomes of them."""
+        outcome, report = self.outcome, self._job.report
+        settled = report.restored + report.failed + outcome.deleted + outcome.left_alone + outcome.as_before
+        self._job.progress("undoing", settled, self._plan.expected_keys, "keys")
 
     def _put_back(self, chunk: list[Pair], keys: Keys) -> list[Entry]:
         """The entries to be written; what was created is deleted already."""
@@ -119,7 +126,7 @@ class WayBack:
         if not keys:
             return
         # Connected for the moment: a server may hang up on who says nothing for long.
-        with self._plan.fence.wire(db) as wire:
+        with self._job.fence.wire(db) as wire:
             self.outcome.undeleted = len(keys)
             self.outcome.deleted += wire.ask(self._facts.delete, *keys)
             self.outcome.undeleted = 0
@@ -129,10 +136,10 @@ class WayBack:
 
         Only once all is written: what is being built until then has a name of its own. Raises the endpoint's errors.
         """
-        if not self._plan.everything:
+        if not self._plan.request.deletes:
             return
-        surplus = Surplus(self._plan.request, self._plan.backup, self._known)
-        with self._target.translated("looking for keys"), Wire(self._target) as scanned:
+        surplus = Surplus(self._plan, self._known)
+        with self._plan.endpoint.translated("looking for keys"), Wire(self._plan.endpoint) as scanned:
             for db, names in surplus.batches(scanned, sorted(self._facts.keys)):
                 if self._force:
                     self._remove(db, names)

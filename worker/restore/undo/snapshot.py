@@ -6,7 +6,7 @@ one all other keys follow behind.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
@@ -20,46 +20,34 @@ from worker.errors import RefusedError, StorageError, TargetError, TemporaryErro
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.formats.rdb import writer
 from worker.formats.tally import Counted, Tally
-from worker.progress import Progress
 from worker.repository import catalogue
 from worker.repository.checksum import Meter
 from worker.repository.manifest import UNDO_FACT, Manifest, Origin, Size, free_names
 from worker.restore.selection.keyset import KeySet
-from worker.restore.undo.current import Plan, Present
+from worker.restore.target.job import Job
+from worker.restore.undo.current import Present
 from worker.server.dumps import Keys
-from worker.server.endpoint import Endpoint
 from worker.server.info import read_facts
-from worker.server.pipeline import milliseconds
-from worker.server.wire import Wire
 from worker.storage.local import Folder, open_storage
 
 
-def clock_of(endpoint: Endpoint) -> int:
-    """What time it is at a server, in milliseconds since the epoch."""
-    with endpoint.translated("asking for the time"), Wire(endpoint) as wire:
-        return milliseconds(wire.try_(b"TIME"))
-
-
-Warn = Callable[[str], None]
-
-
-def take(settings: Settings, plan: Plan, progress: Progress, warn: Warn) -> dict[str, Any] | None:
+def take(settings: Settings, job: Job) -> dict[str, Any] | None:
     """Keep the present state of what the restore will touch, and read it back.
 
     Its name, how many keys it holds, and for how many days; None where nothing will be touched, or nothing is to be kept.
     Raises StorageError, TargetError, ArtifactError or RefusedError where that cannot be: the restore must not begin then.
-    Where the restore takes nothing away from what is there, it may begin all the same, and that is what `warn` is told.
+    Where the restore takes nothing away from what is there, it may begin all the same, and its report has a warning.
     """
     if not settings.backup_undo_days:
         return None
     storage = open_storage(settings.backup_storage)
     with _explained():
-        manifest = _keep(settings, storage, plan, progress, warn)
+        manifest = _keep(settings, storage, job)
         if manifest is None:
             return None
-        verify(settings, VerifyArguments(name=manifest.name), progress)
+        verify(settings, VerifyArguments(name=manifest.name), job.progress)
     # A prune that began before there was an undo did not know that somebody needs the backup.
-    catalogue.get(storage, plan.backup.name)
+    catalogue.get(storage, job.plan.manifest.name)
     return {"name": manifest.name, "keys": manifest.keys, "days": settings.backup_undo_days}
 
 
@@ -77,24 +65,24 @@ def _explained() -> Iterator[None]:
         ) from None
 
 
-def _keep(settings: Settings, storage: Folder, plan: Plan, progress: Progress, warn: Warn) -> Manifest | None:
+def _keep(settings: Settings, storage: Folder, job: Job) -> Manifest | None:
     """A backup of what will be touched; None where there is nothing to keep, or no need to."""
-    watch = Watch(plan.endpoint)
-    with KeySet() if plan.everything else nullcontext() as named, Keys(plan.endpoint) as keys:
+    plan, watch = job.plan, Watch(job.plan.endpoint)
+    with KeySet() if plan.request.deletes else nullcontext() as named, Keys(plan.endpoint) as keys:
         present = Present(plan, read_facts(plan.endpoint), keys, named)
         loses = present.begin()
         if not (loses or present.named or present.brought):
             return None
         try:
-            return _write(settings, storage, present, watch, progress)
+            return _write(settings, storage, present, watch, job)
         except StorageError as error:
             if loses:
                 raise
-            warn(f"This restore cannot be undone: what it adds could not be noted. {error}")
+            job.report.warn(f"This restore cannot be undone: what it adds could not be noted. {error}")
             return None
 
 
-def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, progress: Progress) -> Manifest:
+def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, job: Job) -> Manifest:
     plan, began = present.plan, watch.since
     compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
     with storage.draft(free_names(began, "rdb", compression.suffix)) as draft:
@@ -107,7 +95,7 @@ def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, 
             # Told as it is read: a compressor may hold back megabytes before it gives anything.
             for chunk in chunks:
                 yield chunk
-                progress("keeping what is there", present.named, plan.request.expected_keys(plan.backup), "keys")
+                job.progress("keeping what is there", present.named, plan.expected_keys, "keys")
 
         for chunk in stored.watch(compression.compress(told(raw.watch(dump)))):
             draft.write(chunk)
@@ -127,7 +115,7 @@ def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, 
             compression=compression.name,
             duration_seconds=round(max(0.0, (datetime.now(UTC) - began).total_seconds()), 3),
         )
-        catalogue.commit(storage, draft, manifest, "undo_taken", plan.fence.check)
+        catalogue.commit(storage, draft, manifest, "undo_taken", job.fence.check)
         return manifest
 
 
@@ -150,9 +138,9 @@ def _way_back(present: Present) -> dict[str, Any]:
     return {
         "source": origin.model_dump(),
         "undoes": logs.current_run(),
-        "restored": plan.backup.name,
+        "restored": plan.manifest.name,
         "restored_at": datetime.fromtimestamp(plan.at / 1000, UTC),
-        "restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.backup.name},
+        "restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.manifest.name},
     }
 
 

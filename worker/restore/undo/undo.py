@@ -4,7 +4,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import structlog
 
@@ -17,17 +17,16 @@ from worker.repository import artifact, catalogue
 from worker.repository.check import check
 from worker.repository.manifest import Manifest
 from worker.restore.selection.keyset import KeySet
-from worker.restore.selection.request import Demand
+from worker.restore.selection.plan import Demand, Plan
+from worker.restore.target.job import Job
 from worker.restore.target.loadable import Fit
-from worker.restore.target.report import Report, on_their_way
+from worker.restore.target.report import on_their_way
 from worker.restore.target.target import Target
 from worker.restore.undo import functions
-from worker.restore.undo.current import Plan
 from worker.restore.undo.merge import Pairs
 from worker.restore.undo.revert import Outcome, WayBack, takes_payloads
 from worker.server import rights
 from worker.server.fence import Fence
-from worker.server.info import read_facts
 from worker.storage.local import Folder, open_storage
 
 log = structlog.get_logger()
@@ -96,49 +95,52 @@ def check_complete(report: dict[str, Any]) -> None:
 
 
 def _undo(storage: Folder, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
-    clock, endpoint = time.monotonic(), fence.endpoint
-    told, backup, facts = told_of(kept), _restored(storage, kept), read_facts(endpoint)
-    at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
-    target = Target(endpoint, "overwrite")
-    with storage.open(backup.name) as restored, storage.open(kept.name) as file, KeySet() as known:
+    clock = time.monotonic()
+    backup, target = _restored(storage, kept), Target(fence.endpoint, "overwrite")
+    as_payloads = takes_payloads(target.facts)
+    with storage.open(backup.name) as restored, storage.open(kept.name) as before, KeySet() as known:
         check(restored, backup, progress)
-        check(file, kept, progress)
-
-        plan = Plan(backup, restored, told, fence, at)
-
-        def pairs(fit: Fit | None) -> Pairs:
-            file.seek(0)
-            chunks = artifact.raw_chunks(file, kept.compression)
-            reader = artifact.reader(chunks, kept.data_format, values=fit is not None)
-            return Pairs(plan, reader, fit)
-
-        version = kept.rdb_version if takes_payloads(facts) else None
-        needed = rights.TO_LOOK + (rights.TO_DELETE if plan.everything else rights.TO_DELETE[:1])
-        target.check(Demand(version, sorted(kept.keys_by_db), besides=needed, doing="an undo"))
-        pairs(None).check()
-        sides = pairs(target.fit(backup.rdb_version))
-        report, expected = target.report, told.expected_keys(backup)
-
-        def tell() -> None:
-            progress("undoing", undone.keys, expected, "keys")
-
-        way = WayBack(sides, facts, known, force=force, tell=tell)
-        undone = _Undone(kept, endpoint.address, report, way.outcome)
+        check(before, kept, progress)
+        at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
+        job = Job(Plan(backup, restored, told_of(kept), fence.endpoint, at), target, fence, progress)
+        target.check(_demand(job.plan, kept, as_payloads=as_payloads))
+        _pairs(job.plan, kept, before, None).check()
+        pairs = _pairs(job.plan, kept, before, target.fit(backup.rdb_version))
+        way_back = WayBack(job, pairs, known, force=force)
+        undone = _Undone(kept, job, way_back.outcome)
         try:
             with target.accounted(sorted(kept.keys_by_db), lambda: undone.words):
-                for _ in target.restore(way, fence):
+                for _ in target.restore(way_back, fence):
                     pass
-                tell()
-                way.settle_others()
+                way_back.tell()
+                way_back.settle_others()
         except BackupSystemError as error:
             error.report = undone.as_dict(clock) if error.report is not None else None
             raise
-    # As restored, or kept, and for some keys only: then none were touched.
-    brought = sides.restored.libraries if told.kinds is None else []
-    change = functions.Change(sides.kept.libraries, brought, told.mode)
-    report.functions, warnings = functions.undo(fence, change, force=force)
-    report.warnings += warnings
+    _undo_functions(job, pairs, force=force)
     return undone.as_dict(clock)
+
+
+def _demand(plan: Plan, kept: Manifest, *, as_payloads: bool) -> Demand:
+    besides = rights.TO_LOOK + (rights.TO_DELETE if plan.request.deletes else rights.TO_DELETE[:1])
+    version = kept.rdb_version if as_payloads else None
+    return Demand(version, sorted(kept.keys_by_db), besides=besides, doing="an undo")
+
+
+def _pairs(plan: Plan, kept: Manifest, file: BinaryIO, fit: Fit | None) -> Pairs:
+    """What was restored beside what was kept, each read from its start."""
+    file.seek(0)
+    chunks = artifact.raw_chunks(file, kept.compression)
+    return Pairs(plan, artifact.reader(chunks, kept.data_format, values=fit is not None), fit)
+
+
+def _undo_functions(job: Job, pairs: Pairs, *, force: bool) -> None:
+    """As restored, or kept; where only some kinds of keys were restored, none were touched."""
+    request = job.plan.request
+    brought = pairs.restored.libraries if request.kinds is None else []
+    change = functions.Change(pairs.kept.libraries, brought, request.mode)
+    job.report.functions, warnings = functions.undo(job.fence, change, force=force)
+    job.report.warnings += warnings
 
 
 @dataclass(frozen=True)
@@ -146,31 +148,24 @@ class _Undone:
     """What an undo did, as its report tells it."""
 
     kept: Manifest
-    address: str
-    report: Report
+    job: Job
     outcome: Outcome
-
-    @property
-    def keys(self) -> int:
-        """All that have become of what they are to be."""
-        outcome, report = self.outcome, self.report
-        return report.restored + report.failed + outcome.deleted + outcome.left_alone + outcome.as_before
 
     @property
     def words(self) -> str:
         """The counts as half a sentence."""
-        outcome = self.outcome
-        done = f"{self.report.restored:,} put back, {outcome.deleted:,} deleted, {outcome.left_alone:,} left alone"
-        return done + on_their_way({**self.report.as_dict(), "undeleted": outcome.undeleted})
+        outcome, report = self.outcome, self.job.report
+        done = f"{report.restored:,} put back, {outcome.deleted:,} deleted, {outcome.left_alone:,} left alone"
+        return done + on_their_way({**report.as_dict(), "undeleted": outcome.undeleted})
 
     def as_dict(self, clock: float) -> dict[str, Any]:
         """For results; `clock` is when it began."""
-        kept, report = self.kept, self.report.as_dict()
+        kept, report = self.kept, self.job.report.as_dict()
         return {
             "run": kept.undoes,
             "name": kept.name,
             "restored": kept.restored,
-            "target": self.address,
+            "target": self.job.plan.endpoint.address,
             "put_back": report["restored"],
             **{name: report[name] for name in _REPORTED},
             **asdict(self.outcome),
