@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from worker.formats.entries import Entry
 from worker.restore.target.needs import RESERVE, Needs
 from worker.restore.target.report import Report
-from worker.restore.target.writer import Writing, temporary_key
+from worker.restore.target.values import temporary_key
+from worker.restore.target.writer import Writing
 from worker.server.fence import Fence
 from worker.server.info import Facts
 from worker.server.pipeline import milliseconds

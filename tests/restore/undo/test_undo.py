@@ -38,7 +38,7 @@ from worker.progress import Progress, silent
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.restore.restore import restore
-from worker.restore.target import writer
+from worker.restore.target import values
 from worker.restore.undo.current import Present
 from worker.restore.undo.undo import check_complete, undo
 from worker.runs.store import open_runs
@@ -367,7 +367,7 @@ def test_before_keys_that_exist_are_left_alone_only_their_names_are_kept(
 def test_a_value_that_is_still_being_built_is_nobody_elses_key(
     newest: Binary, start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "LARGEST_PAYLOAD", 0)
+    monkeypatch.setattr(values, "LARGEST_PAYLOAD", 0)
     server = start_server(newest)
     for number in range(20):
         server.client().rpush(f"list:{number}", "before")

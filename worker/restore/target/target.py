@@ -16,7 +16,8 @@ from worker.restore.target.footprint import Footprint
 from worker.restore.target.headroom import Guard, footprint_at, settled
 from worker.restore.target.loadable import Fit, fitted
 from worker.restore.target.report import Report, first_of
-from worker.restore.target.writer import Writing, temporary_key
+from worker.restore.target.values import temporary_key
+from worker.restore.target.writer import Writing
 from worker.server import rights
 from worker.server.endpoint import Endpoint
 from worker.server.fence import Fence
