@@ -57,12 +57,12 @@ def measured(fence: Fence, facts: Facts, needs: Needs) -> dict[str, list[float]]
 
 def _shares(wire: Wire, facts: Facts, needs: Needs, tried: list[Entry]) -> dict[str, list[float]]:
     """What MEMORY USAGE says of each, which does not count its expiry; then they go."""
-    found: defaultdict[str, list[float]] = defaultdict(list)
+    shares: defaultdict[str, list[float]] = defaultdict(list)
     for entry in tried:
         wire.ask(b"SELECT", b"%d" % entry.db)
         usage = wire.try_(b"MEMORY", b"USAGE", entry.key, b"SAMPLES", b"0")
         if isinstance(usage, int):
             most = needs.footprint.of(entry._replace(expires_at=None), needs.rdb_version).most
-            found[entry.type].append(usage / most)
+            shares[entry.type].append(usage / most)
         wire.ask(facts.delete, entry.key)
-    return dict(found)
+    return dict(shares)

@@ -22,11 +22,10 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BusyError, TargetError, TargetUnavailableError
 from worker.progress import silent
 from worker.restore.mirror import handover, recovery, replicate
-from worker.restore.mirror import recovery as standins
 from worker.restore.mirror.primary import Primary
 from worker.restore.mirror.promotion import Standin, end
 from worker.restore.mirror.recovery import remembered
-from worker.restore.mirror.watchdog import Guardian
+from worker.restore.mirror.watchdog import Watchdog
 from worker.restore.restore import restore
 from worker.runs import reaper
 from worker.runs.reaper import Means
@@ -256,7 +255,7 @@ def test_stopped_by_hand_is_no_way_to_leave_a_replica(mirror: Mirror) -> None:
     mirror.check(still_old=True)
 
 
-class Nobody(Guardian):
+class Nobody(Watchdog):
     """One that is killed together with what it watches over."""
 
     def watch(self, url: str, standin: Standin) -> None:
@@ -270,7 +269,7 @@ def abandoned(mirror: Mirror, start_server: StartServer, monkeypatch: pytest.Mon
     """A target that was left a replica: all that knows of it is the broker."""
     memory = start_server(mirror.target.binary)
     mirror.settings = mirror.settings.model_copy(update={"celery_broker_url": memory.url})
-    monkeypatch.setattr(replicate, "Guardian", Nobody)
+    monkeypatch.setattr(replicate, "Watchdog", Nobody)
     assert killed(lambda: mirror.run("sending", kill_myself))
     assert mirror.role == "slave"
     (standin,) = remembered(mirror.settings)
@@ -310,7 +309,7 @@ def test_a_target_that_is_away_is_ended_when_it_is_back(abandoned: Mirror) -> No
         (standin,) = remembered(abandoned.settings)
         run = new("a-run", "restore", {}, "a test").model_copy(update={"state": "INTERRUPTED", "error": "Killed."})
         runs.put(run)
-        standins.remember(abandoned.settings, replace(standin, run=run.id))
+        recovery.remember(abandoned.settings, replace(standin, run=run.id))
         reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left))
         ended = runs.get(run.id)
     assert ended is not None
@@ -330,7 +329,7 @@ def test_a_target_that_has_another_primary_by_now_is_not_ours_to_touch(
 
 def test_a_mirror_that_is_alive_is_left_alone(abandoned: Mirror) -> None:
     (standin,) = remembered(abandoned.settings)
-    standins.remember(abandoned.settings, replace(standin, run="alive"))
+    recovery.remember(abandoned.settings, replace(standin, run="alive"))
     with open_runs(abandoned.settings) as runs:
         assert runs.stay_alive("alive")
     reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left))

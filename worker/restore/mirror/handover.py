@@ -109,9 +109,9 @@ class Handover:
             _pass_time(meanwhile)
 
     def _taken_back(self) -> str:
-        told = end(self._endpoint, self._standin, AWAY_SECONDS)
-        self.ended = told is not None
-        return told or (
+        outcome = end(self._endpoint, self._standin, AWAY_SECONDS)
+        self.ended = outcome is not None
+        return outcome or (
             "It does not answer. When it starts again, it is a primary with what it last saved; "
             "should it come back without a start, the next restore makes it one."
         )
@@ -128,11 +128,11 @@ def _pass_time(meanwhile: Iterator[object]) -> None:
 
 def _prove(said: dict[str, str], file: File) -> None:
     """All keys are there, counted while nobody but us can write there: a replica takes no writes, and expires nothing."""
-    found = {db: counts["keys"] for db, counts in keyspace(said).items()}
-    for db in sorted(found.keys() | file.keys.keys()):
+    loaded = {db: counts["keys"] for db, counts in keyspace(said).items()}
+    for db in sorted(loaded.keys() | file.keys.keys()):
         keys = file.keys.get(db, 0)
-        if not keys - file.expired.get(db, 0) <= found.get(db, 0) <= keys:
+        if not keys - file.expired.get(db, 0) <= loaded.get(db, 0) <= keys:
             raise TargetError(
-                f"The target has loaded the backup and holds {found.get(db, 0):,} keys in database {db}, not {keys:,}: "
+                f"The target has loaded the backup and holds {loaded.get(db, 0):,} keys in database {db}, not {keys:,}: "
                 "its own log says why."
             )

@@ -118,28 +118,28 @@ def _because_of_target(endpoint: Endpoint, facts: Facts) -> str | None:
     if endpoint.encrypted:
         return "the connection to the target is encrypted, and replication would not be"
     with endpoint.translated("asking whether it may become a replica of ours"), Wire(endpoint) as wire:
-        told: dict[bytes, str | None] = {}
+        config: dict[bytes, str | None] = {}
         for name in (b"repl-diskless-load", b"tls-replication", b"replica-read-only"):
             answer = wire.try_(b"CONFIG", b"GET", name)
             if isinstance(answer, RedisError):
                 return f"the target does not say whether it would keep its data until the backup is there: {answer}"
-            told[name] = answer[1].decode() if answer else None
-        if (reason := _because_of_settings(told, facts)) or "master_replid" not in info(wire):
+            config[name] = answer[1].decode() if answer else None
+        if (reason := _because_of_settings(config, facts)) or "master_replid" not in info(wire):
             return reason or "the target has no replication id to be known by"
         # Of a primary this asks nothing but whether it is allowed.
         answer = wire.try_(b"REPLICAOF", b"NO", b"ONE")
         return f"the target does not allow REPLICAOF: {answer}" if isinstance(answer, RedisError) else None
 
 
-def _because_of_settings(told: dict[bytes, str | None], facts: Facts) -> str | None:
-    load, first_with_it = told[b"repl-diskless-load"], facts.redis_version >= _FIRST_VERSION_WITH_DISKLESS_LOAD
+def _because_of_settings(config: dict[bytes, str | None], facts: Facts) -> str | None:
+    load, first_with_it = config[b"repl-diskless-load"], facts.redis_version >= _FIRST_VERSION_WITH_DISKLESS_LOAD
     reasons = {
         # Servers of another make call themselves a Redis, and may drop their data at once.
         "the target does not say whether it would keep its data until the backup is there": first_with_it and not load,
         "the target would drop its data before the backup is there (repl-diskless-load)": load not in _KEEPS_ITS_DATA,
-        "the target replicates over TLS only": told[b"tls-replication"] == "yes",
+        "the target replicates over TLS only": config[b"tls-replication"] == "yes",
         "the target takes writes while it is a replica, and they would be lost (replica-read-only)": (
-            told[b"replica-read-only"] == "no"
+            config[b"replica-read-only"] == "no"
         ),
     }
     return next((reason for reason, true in reasons.items() if true), None)

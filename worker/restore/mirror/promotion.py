@@ -51,12 +51,12 @@ def end(endpoint: Endpoint, standin: Standin, patience: float) -> str | None:
             with Wire(endpoint) as wire:
                 said = info(wire)
                 if said.get("role") == "master":
-                    return told(said, standin)
+                    return data_held(said, standin)
                 if (said.get("master_host"), said.get("master_port")) != (standin.host, str(standin.port)):
                     return f"The target at {standin.address} is a replica of another server by now: it was left alone."
                 raised(wire.try_(b"REPLICAOF", b"NO", b"ONE"))
                 # Nobody has written there yet: a replica takes no writes.
-                return told(info(wire), standin, most=standin.keys)
+                return data_held(info(wire), standin, most=standin.keys)
         except BusyLoadingError:
             deadline = time.monotonic() + patience
         except (RedisError, OSError):
@@ -65,7 +65,7 @@ def end(endpoint: Endpoint, standin: Standin, patience: float) -> str | None:
         time.sleep(POLL_SECONDS)
 
 
-def told(said: dict[str, str], standin: Standin, most: float = inf) -> str:
+def data_held(said: dict[str, str], standin: Standin, most: float = inf) -> str:
     """Which data it holds by what INFO says, in a sentence; `most` is how many keys the old data can be by now."""
     again = f"The target at {standin.address} is a primary again"
     # A replica takes its primary's id over when it has loaded all, and keeps it as its second one when it is promoted.

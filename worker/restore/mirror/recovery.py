@@ -36,11 +36,11 @@ def remembered(settings: Settings) -> list[Standin]:
     """All of them. Raises BrokerUnavailableError."""
     with connection.translated(), connection.client(settings) as client:
         texts = [client.get(key) for key in client.scan_iter(f"{_KEYS}*")]
-    found = []
+    standins = []
     for text in texts:
         with suppress(ValidationError):
-            found.append(_STANDIN.validate_json(text or b""))
-    return found
+            standins.append(_STANDIN.validate_json(text or b""))
+    return standins
 
 
 def end_left(settings: Settings, *, run: str | None = None, address: str | None = None) -> list[str]:

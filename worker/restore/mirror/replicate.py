@@ -13,7 +13,7 @@ from worker.restore.mirror import recovery
 from worker.restore.mirror.handover import File, Handover
 from worker.restore.mirror.primary import NobodyCameError, Primary
 from worker.restore.mirror.promotion import Standin
-from worker.restore.mirror.watchdog import Guardian
+from worker.restore.mirror.watchdog import Watchdog
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.surplus import Had, Surplus
 from worker.restore.target.job import Job
@@ -26,11 +26,11 @@ def replicate(settings: Settings, job: Job) -> str | None:
 
     Raises TargetError with what the target holds now, and whatever `progress` raises.
     """
-    with Guardian() as guardian:
-        return _replicate(settings, job, guardian)
+    with Watchdog() as watchdog:
+        return _replicate(settings, job, watchdog)
 
 
-def _replicate(settings: Settings, job: Job, guardian: Guardian) -> str | None:
+def _replicate(settings: Settings, job: Job, watchdog: Watchdog) -> str | None:
     with job.plan.endpoint.translated("becoming a replica of ours"), Wire(job.plan.endpoint) as wire:
         before = info(wire)
         deleted = _surplus(job, wire, keyspace(before))
@@ -43,7 +43,7 @@ def _replicate(settings: Settings, job: Job, guardian: Guardian) -> str | None:
     census, from_wire = _census(job), _loads_from_the_wire(job, before)
     with primary:
         standin = _standin(job, primary, host, before)
-        guardian.watch(job.plan.request.url(settings), standin)
+        watchdog.watch(job.plan.request.url(settings), standin)
         handover = Handover(standin, primary, job.fence, job.progress)
         try:
             with _remembered(settings, standin, handover):

@@ -24,7 +24,7 @@ _WATCHING, _DONE = "watching\n", "done"
 _ROOT = Path(__file__).parents[3]
 
 
-class Guardian:
+class Watchdog:
     """That process; it begins with the `with`, as it takes a moment to start, and ends with it."""
 
     def __init__(self) -> None:
@@ -61,14 +61,14 @@ class Guardian:
             )
 
 
-def watch(heard: IO[str], said: IO[str]) -> None:
+def watch(orders: IO[str], answers: IO[str]) -> None:
     """The life of that process."""
     with suppress(ValueError):
-        told = json.loads(heard.readline())
-        said.write(_WATCHING)
-        said.flush()
-        if heard.read() != _DONE:
-            _end(told["url"], told["standin"])
+        target = json.loads(orders.readline())
+        answers.write(_WATCHING)
+        answers.flush()
+        if orders.read() != _DONE:
+            _end(target["url"], target["standin"])
 
 
 def _end(url: str, standin: dict[str, Any]) -> None:

@@ -79,11 +79,11 @@ class Foreign:
 
     def _summed(self, place: int) -> Counter[Any]:
         """The numbers by version or name, as `place` says."""
-        found: Counter[Any] = Counter()
+        numbers: Counter[Any] = Counter()
         for group, number in self._found.items():
             if group[place] is not None:
-                found[group[place]] += number
-        return found
+                numbers[group[place]] += number
+        return numbers
 
 
 def _modules(endpoint: Endpoint) -> set[str] | None:

@@ -96,8 +96,8 @@ class Findings:
         by_db, by_type, by_prefix = (self._grouped(place) for place in range(3))
         return {
             "counts": {kind: self.counts[kind] for kind in KINDS},
-            "by_db": {str(db): _told(counts) for db, counts in sorted(by_db.items())},
-            "by_type": {kind: _told(counts) for kind, counts in sorted(by_type.items())},
+            "by_db": {str(db): _present(counts) for db, counts in sorted(by_db.items())},
+            "by_type": {kind: _present(counts) for kind, counts in sorted(by_type.items())},
             "by_prefix": _most(by_prefix),
             "forecast": self.forecast,
             "damaged": self.damage.shown,
@@ -117,10 +117,10 @@ class Findings:
 
     def _grouped(self, place: int) -> dict[Any, Counts]:
         """The counts by db, type or prefix, as `place` says."""
-        found: defaultdict[Any, Counts] = defaultdict(Counter)
+        counts: defaultdict[Any, Counts] = defaultdict(Counter)
         for group, number in self._groups.items():
-            found[group[place]][group[3]] += number
-        return found
+            counts[group[place]][group[3]] += number
+        return counts
 
 
 def _most(by_prefix: dict[bytes | None, Counts]) -> dict[str, dict[str, int]]:
@@ -129,9 +129,9 @@ def _most(by_prefix: dict[bytes | None, Counts]) -> dict[str, dict[str, int]]:
     ordered = sorted(by_prefix.items(), key=lambda item: (-item[1].total(), item[0] or b""))
     for _, counts in ordered[PREFIXES_SHOWN:]:
         others.update(counts)
-    shown = {key_text(prefix) if prefix else NO_PREFIX: _told(counts) for prefix, counts in ordered[:PREFIXES_SHOWN]}
-    return shown | ({OTHERS: _told(others)} if others else {})
+    shown = {key_text(prefix) if prefix else NO_PREFIX: _present(counts) for prefix, counts in ordered[:PREFIXES_SHOWN]}
+    return shown | ({OTHERS: _present(others)} if others else {})
 
 
-def _told(counts: Counts) -> dict[str, int]:
+def _present(counts: Counts) -> dict[str, int]:
     return {kind: counts[kind] for kind in KINDS if counts[kind]}

@@ -67,17 +67,17 @@ class Fingerprint:
 
     def as_dict(self) -> dict[str, Any]:
         """For results, as JSON can carry it."""
-        found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        sums: defaultdict[str, dict[str, str]] = defaultdict(dict)
         for (kind, span), value in sorted(self._sums.items()):
-            found[kind][str(span)] = f"{value:x}"
-        return {"since": self.since, "sums": dict(found)}
+            sums[kind][str(span)] = f"{value:x}"
+        return {"since": self.since, "sums": dict(sums)}
 
 
 def others(before: dict[str, Any], now: dict[str, Any], until: int) -> set[Kind]:
     """The kinds of which other keys or values are there now; `until` is when the later look ended."""
     passed = _span(until - before["since"])
-    one, other = (_lasting(found["sums"], passed) for found in (before, now))
-    return {kind for kind in KINDS if one.get(kind) != other.get(kind)}
+    earlier, later = (_lasting(seen["sums"], passed) for seen in (before, now))
+    return {kind for kind in KINDS if earlier.get(kind) != later.get(kind)}
 
 
 def _lasting(sums: dict[str, dict[str, str]], passed: int) -> dict[str, frozenset[tuple[str, str]]]:

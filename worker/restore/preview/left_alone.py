@@ -49,13 +49,13 @@ class LeftAlone:
         """
         if self._keys is None:
             return 0
-        found = done = 0
+        number = done = 0
         with Keys(endpoint) as keys:
             for part in Live(keys).beside(_Among(stream, self._keys)):
-                found += sum(pair.kind in DIFFERING for pair in part.pairs)
+                number += sum(pair.kind in DIFFERING for pair in part.pairs)
                 done += len(part.alike) + len(part.pairs)
                 progress("comparing what was left alone", done, None, "keys")
-        return found
+        return number
 
 
 class _Among(Passing):

@@ -202,19 +202,19 @@ class Look:
     def warnings(self) -> list[str]:
         """What does not forbid the restore, and should be known before it."""
         manifest, warning = self._plan.manifest, self._plan.warning
-        found = [*([warning] if warning else []), *self._foreseen]
+        warnings = [*([warning] if warning else []), *self._foreseen]
         if self.findings.damage.number:
-            found.append(f"The target would not be given all of it: {self.findings.damage.words}.")
+            warnings.append(f"The target would not be given all of it: {self.findings.damage.words}.")
         if self._built:
-            found.append(f"If restored, {building(self._built, manifest.rdb_version or 0)}.")
+            warnings.append(f"If restored, {building(self._built, manifest.rdb_version or 0)}.")
         if self._piecemeal:
-            found.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
+            warnings.append(f"It would go key by key, which is not all or nothing: {self._piecemeal}.")
         if not self.findings.counts.total():
-            found.append("No key of the backup fits." if manifest.keys else "The backup holds no key.")
+            warnings.append("No key of the backup fits." if manifest.keys else "The backup holds no key.")
         if missing := self.findings.samples.named.missing:
-            found.append(missing)
+            warnings.append(missing)
         doubt = headroom.doubt(*self._room)
-        return [*found, doubt] if doubt and self.refusal is None else found
+        return [*warnings, doubt] if doubt and self.refusal is None else warnings
 
 
 def _type_of(reply: bytes) -> str | None:

@@ -38,8 +38,8 @@ class Samples:
 
     def add_alike(self, entries: list[Entry]) -> None:
         """Keys that are identical to the byte on both sides."""
-        found = self._by_kind["identical"]
-        found += [_sample(entry, entry, None) for entry in entries[: SAMPLES - len(found)]]
+        identical = self._by_kind["identical"]
+        identical += [_sample(entry, entry, None) for entry in entries[: SAMPLES - len(identical)]]
         if self._named is not None:
             for entry in entries:
                 self.named.see(entry)

@@ -54,12 +54,12 @@ def _check_fits(seen: Run, plan: Plan) -> None:
         raise RefusedError(
             f"The preview {seen.id} is one of {seen.value['name']} and not of {plan.manifest.name}: preview the restore again."
         )
-    given = seen.arguments
-    told = PreviewArguments.model_validate({name: value for name, value in given.items() if name != "keys"})
+    arguments = seen.arguments
+    previewed = PreviewArguments.model_validate({name: value for name, value in arguments.items() if name != "keys"})
     names = sorted(set(PreviewArguments.model_fields) - _MAY_DIFFER - {"keys"})
-    other = [name for name in names if getattr(told, name) != getattr(plan.request, name)]
+    other = [name for name in names if getattr(previewed, name) != getattr(plan.request, name)]
     # A long list of keys is remembered in brief.
-    if _listed(given.get("keys")) != _listed(plan.request.model_dump(mode="json")["keys"]):
+    if _listed(arguments.get("keys")) != _listed(plan.request.model_dump(mode="json")["keys"]):
         other.append("keys")
     if other:
         raise RefusedError(
@@ -68,8 +68,8 @@ def _check_fits(seen: Run, plan: Plan) -> None:
 
 
 def _listed(keys: Any) -> Any:
-    told = brief({"keys": keys})["keys"]
-    return frozenset(told) if isinstance(told, list) else told
+    names = brief({"keys": keys})["keys"]
+    return frozenset(names) if isinstance(names, list) else names
 
 
 def _changes(before: dict[str, int], now: dict[str, int], others: set[Kind]) -> str | None:
@@ -77,8 +77,8 @@ def _changes(before: dict[str, int], now: dict[str, int], others: set[Kind]) -> 
     grown = [kind for kind in KINDS if kind != "expired" and now[kind] > before[kind]]
     # What has become fewer is elsewhere more, as a rule.
     alike = [kind for kind in KINDS if kind in others and now[kind] == before[kind]]
-    told = [_change(kind, before[kind], now[kind]) for kind in grown + alike or sorted(others)]
-    return f"The target has changed since the preview: {', '.join(told)}." if told else None
+    changes = [_change(kind, before[kind], now[kind]) for kind in grown + alike or sorted(others)]
+    return f"The target has changed since the preview: {', '.join(changes)}." if changes else None
 
 
 def _change(kind: Kind, before: int, now: int) -> str:

@@ -64,14 +64,14 @@ class Watch:
         """Keys in the databases that are written; any number where the server does not tell."""
         if after.keys or self._before.keys:
             return sum(after.keys.get(db, 0) for db in self._databases)
-        found = 0
+        total = 0
         for db in self._databases:
             with endpoint.translated("counting keys"), Wire(endpoint, db) as wire:
                 number = wire.try_(b"DBSIZE")
             if not isinstance(number, int):
                 return inf
-            found += number
-        return found
+            total += number
+        return total
 
 
 def _grown(before: int, after: int) -> int:

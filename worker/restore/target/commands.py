@@ -118,10 +118,10 @@ def _field_expiry(key: bytes, fields: list[tuple[bytes, bytes, int | None]]) -> 
 
 def _vector_set(key: bytes, value: VectorSet) -> Iterator[Command]:
     """An element at a time, the last first, for a server writes down its newest first. None of it can be projected."""
-    for one in reversed(value.elements):
-        attributes = ("SETATTR", one.attributes) if one.attributes else ()
+    for element in reversed(value.elements):
+        attributes = ("SETATTR", element.attributes) if element.attributes else ()
         how = (_QUANTISATION[value.quantisation], *attributes, "M", value.most_links)
-        yield ("VADD", key, "FP32", given(one, value), one.name, *how)
+        yield ("VADD", key, "FP32", given(element, value), element.name, *how)
 
 
 def _stream(key: bytes, stream: Stream, version: tuple[int, ...]) -> Iterator[Command]:
@@ -135,9 +135,10 @@ def _stream(key: bytes, stream: Stream, version: tuple[int, ...]) -> Iterator[Co
         yield ("XGROUP", "CREATE", key, "-", _NO_ID, "MKSTREAM")
         yield ("XGROUP", "DESTROY", key, "-")
     gone = _gone(stream)
-    placeholders = ((one, [(b"", b"")]) for one in gone)
-    for one, pairs in merge(stream.entries, placeholders, key=lambda item: _parts(item[0])) if gone else stream.entries:
-        yield ("XADD", key, one, *(part for pair in pairs for part in pair))
+    placeholders = ((entry_id, [(b"", b"")]) for entry_id in gone)
+    entries = merge(stream.entries, placeholders, key=lambda item: _parts(item[0])) if gone else stream.entries
+    for entry_id, pairs in entries:
+        yield ("XADD", key, entry_id, *(part for pair in pairs for part in pair))
     yield _set_id(key, stream, version, len(gone))
     for group in stream.groups:
         yield from _group(key, group, version)
@@ -148,13 +149,13 @@ def _stream(key: bytes, stream: Stream, version: tuple[int, ...]) -> Iterator[Co
 
 def _gone(stream: Stream) -> list[str]:
     """The ids of pending entries that the stream no longer holds, in order."""
-    pending = {one.id for group in stream.groups for consumer in group.consumers for one in consumer.pending}
-    pending.difference_update(one for one, _ in stream.entries)
+    pending = {entry.id for group in stream.groups for consumer in group.consumers for entry in consumer.pending}
+    pending.difference_update(entry_id for entry_id, _ in stream.entries)
     return sorted(pending, key=_parts)
 
 
-def _parts(one: str) -> tuple[int, int]:
-    milliseconds, sequence = one.split("-")
+def _parts(entry_id: str) -> tuple[int, int]:
+    milliseconds, sequence = entry_id.split("-")
     return int(milliseconds), int(sequence)
 
 
@@ -170,7 +171,7 @@ def _set_id(key: bytes, stream: Stream, version: tuple[int, ...], placeholders: 
 def _remove(key: bytes, stream: Stream, gone: list[str]) -> Iterator[Command]:
     """Remove placeholders: XDEL raises the largest deleted id for good, which trimming at the head does not."""
     first = _parts(stream.entries[0][0]) if stream.entries else None
-    inside = [one for one in gone if first is not None and _parts(one) > first]
+    inside = [entry_id for entry_id in gone if first is not None and _parts(entry_id) > first]
     for piece in _batched(inside):
         yield ("XDEL", key, *piece)
     if len(inside) < len(gone):
@@ -191,10 +192,10 @@ def _group(key: bytes, group: Group, version: tuple[int, ...]) -> Iterator[Comma
 
 def _claims(key: bytes, group: bytes, consumer: Consumer) -> Iterator[Command]:
     alike: dict[tuple[int, int], list[Pending]] = {}
-    for one in consumer.pending:
-        alike.setdefault((one.delivered_at, one.deliveries), []).append(one)
+    for entry in consumer.pending:
+        alike.setdefault((entry.delivered_at, entry.deliveries), []).append(entry)
     for (delivered_at, deliveries), pending in alike.items():
-        for piece in _batched([one.id for one in pending]):
+        for piece in _batched([entry.id for entry in pending]):
             how = ("TIME", delivered_at, "RETRYCOUNT", deliveries, "FORCE", "JUSTID")
             yield ("XCLAIM", key, group, consumer.name, 0, *piece, *how)
 

@@ -42,17 +42,17 @@ Verdict = Literal["fits", "unsure", "full"]
 
 def footprint_at(endpoint: Endpoint, facts: Facts) -> Footprint:
     """What keys cost there, by its make and by its settings; where it does not tell those, by what they mostly are."""
-    told: dict[str, int] = {}
+    config: dict[str, int] = {}
     with endpoint.translated("asking for its limits"), Wire(endpoint) as wire:
         for names in (b"*-max-*-entries", b"list-compress-depth"):
             answer = wire.try_(b"CONFIG", b"GET", names)
             if isinstance(answer, list):
-                told |= {name.decode(): int(text) for name, text in zip(answer[::2], answer[1::2], strict=True)}
+                config |= {name.decode(): int(text) for name, text in zip(answer[::2], answer[1::2], strict=True)}
     usual = Limits()
 
     def limit(kind: str, packed: int) -> int:
         return max(
-            (told[name] for name in (f"{kind}-listpack-entries", f"{kind}-ziplist-entries") if name in told),
+            (config[name] for name in (f"{kind}-listpack-entries", f"{kind}-ziplist-entries") if name in config),
             default=packed,
         )
 
@@ -61,8 +61,8 @@ def footprint_at(endpoint: Endpoint, facts: Facts) -> Footprint:
         hash=limit("hash-max", usual.hash),
         zset=limit("zset-max", usual.zset),
         set=limit("set-max", sets),
-        intset=told.get("set-max-intset-entries", usual.intset),
-        lists_compressed=told.get("list-compress-depth", 0) > 0,
+        intset=config.get("set-max-intset-entries", usual.intset),
+        lists_compressed=config.get("list-compress-depth", 0) > 0,
     )
     return Footprint(make_of(facts.server, facts.release), limits)
 
@@ -93,10 +93,10 @@ def verdict(facts: Facts, needs: Needs, used: int | None = None) -> Verdict:
 
 def refusal(facts: Facts, needs: Needs, used: int | None = None) -> str | None:
     """Why a restore is not to begin, in sentences: it surely does not fit, or it may not and the target throws keys out."""
-    found = verdict(facts, needs, used)
-    if found == "fits" or (found == "unsure" and not facts.evicts):
+    room = verdict(facts, needs, used)
+    if room == "fits" or (room == "unsure" and not facts.evicts):
         return None
-    has = "has" if found == "full" else "may have"
+    has = "has" if room == "full" else "may have"
     stops = ", and stop at the first" if facts.evicts and used is None else ""
     return (
         f"The target {has} too little memory: {_numbers(facts, needs, used)}. Raise maxmemory, restore less, {FORCED}: it "

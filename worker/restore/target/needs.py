@@ -78,8 +78,8 @@ class Needs:
 
     def refined(self, measured: dict[str, list[float]]) -> "Needs":
         """The same, where of some types is known what share of the most that their keys cost they took at a real server."""
-        found = Needs(self.footprint, self.live, self.least, self.new, Counter(self.most_by_type))
+        refined = Needs(self.footprint, self.live, self.least, self.new, Counter(self.most_by_type))
         for kind, shares in measured.items():
             if len(shares) >= ENOUGH:
-                found.most_by_type[kind] = round(self.most_by_type[kind] * max(LEAST_SHARE, max(shares) * MARGIN))
-        return found
+                refined.most_by_type[kind] = round(self.most_by_type[kind] * max(LEAST_SHARE, max(shares) * MARGIN))
+        return refined

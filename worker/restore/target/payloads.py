@@ -62,7 +62,7 @@ class Payloads:
                 _LENGTHS[length] if length < _COMMON_LENGTHS else b"$%d\r\n" % length,
                 body,
                 checksum(crc64(body)),
-                tail if used is None else tail + _following(*_told(used)),
+                tail if used is None else tail + _following(*_usage(used)),
             )
             sent(entry)
             size += named + length + _AROUND
@@ -76,13 +76,13 @@ class Payloads:
         """A RESTORE that no copy of the payload is made for; nor is it kept until the reply comes."""
         until, end = _NEVER if entry.expires_at is None else _until(entry.expires_at), footer(payload, rdb_version)
         head = b"%b%b%b" % (self._head_of(len(entry.key), entry.used), entry.key, until)
-        tail = self._tail if entry.used is None else self._tail + _following(*_told(entry.used))
+        tail = self._tail if entry.used is None else self._tail + _following(*_usage(entry.used))
         sent = Sent(entry=entry._replace(payload=None))
         self._flow.add(sent, b"%b$%d\r\n" % (head, len(payload) + len(end)), payload, end + tail)
 
     def _head_of(self, named: int, used: Used | None) -> bytes:
         """The beginning up to a key of so many bytes, of a RESTORE that also tells how much the key is used."""
-        head = self._head if used is None else self._begun(self._arguments + len(_told(used)))
+        head = self._head if used is None else self._begun(self._arguments + len(_usage(used)))
         return b"%b$%d\r\n" % (head, named)
 
     @staticmethod
@@ -97,7 +97,7 @@ def _following(*arguments: bytes) -> bytes:
     return pack(*arguments).partition(b"\r\n")[2]
 
 
-def _told(used: Used) -> tuple[bytes, bytes]:
+def _usage(used: Used) -> tuple[bytes, bytes]:
     return used.word.encode(), b"%d" % used.number
 
 

@@ -145,9 +145,9 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """For results and logs."""
-        told = asdict(replace(self, passed_over=None))
-        del told["taken"], told["passed_over"]
-        return told
+        fields = asdict(replace(self, passed_over=None))
+        del fields["taken"], fields["passed_over"]
+        return fields
 
 
 def shown(key: bytes) -> str:
@@ -175,23 +175,23 @@ def building(number: int, rdb_version: int) -> str:
 
 def counts(report: dict[str, Any]) -> str:
     """How many keys of each kind, out of a report as a dict."""
-    told = ["restored", "skipped", "expired", "failed", *(what for what in ("deleted", "evicted") if report.get(what))]
+    shown = ("restored", "skipped", "expired", "failed", *(what for what in ("deleted", "evicted") if report.get(what)))
     differing = report.get("differing")
     stay = "differs and stays as it is" if differing == 1 else "differ and stay as they are"
     besides = {"skipped": f" ({differing:,} of them {stay})" if differing else ""}
-    return ", ".join(f"{report[what]:,} {what}{besides.get(what, '')}" for what in told) + on_their_way(report)
+    return ", ".join(f"{report[what]:,} {what}{besides.get(what, '')}" for what in shown) + on_their_way(report)
 
 
 def on_their_way(report: dict[str, Any]) -> str:
     """What nobody knows about after a cut, as the rest of a sentence that tells what is known."""
-    told = []
+    unknown = []
     if number := report.get("unconfirmed"):
-        told.append(f"up to {number:,} more were on their way")
+        unknown.append(f"up to {number:,} more were on their way")
     if number := report.get("undeleted"):
-        told.append(f"up to {number:,} more may be deleted")
+        unknown.append(f"up to {number:,} more may be deleted")
     if number := report.get("unfinished"):
-        told.append(f"up to {number:,} unfinished values go by themselves within an hour (redis_backup:...)")
-    return " are confirmed, and " + ", and ".join(told) if told else ""
+        unknown.append(f"up to {number:,} unfinished values go by themselves within an hour (redis_backup:...)")
+    return " are confirmed, and " + ", and ".join(unknown) if unknown else ""
 
 
 def _explained(words: str) -> str:

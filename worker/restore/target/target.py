@@ -140,8 +140,8 @@ class Target:
         if self.facts.redis_version < FIRST_VERSION_WITH_ABSTTL:
             versions = []
         loaded = next((version for version in versions if _TOO_NEW not in str(_trial(wire, version))), None)
-        found = self._fits[rdb_version] = Fit(loaded, abilities(wire, fields=True).fields)
-        return found
+        fit = self._fits[rdb_version] = Fit(loaded, abilities(wire, fields=True).fields)
+        return fit
 
     def loads(self, rdb_version: int) -> bool:
         """Whether it takes payloads of that version; also true where it does not let itself be asked."""
@@ -171,13 +171,13 @@ class Target:
             )
 
     @contextmanager
-    def accounted(self, databases: list[int], told: Callable[[], str] | None = None) -> Iterator[None]:
+    def accounted(self, databases: list[int], counts: Callable[[], str] | None = None) -> Iterator[None]:
         """What befalls the target while it is written, in these databases, is counted in the report; and whatever ends that
-        early tells how far it had come, in the words of `told`.
+        early tells how far it had come, in the words of `counts`.
         """
         watch = Watch(self._endpoint, databases)
-        undoing = told is not None
-        told = told or (lambda: self.report.written)
+        undoing = counts is not None
+        counts = counts or (lambda: self.report.written)
         try:
             yield
         except BackupSystemError as error:
@@ -186,21 +186,21 @@ class Target:
                 # One that does not answer must not be waited for twice.
                 with suppress(BackupSystemError):
                     self.report.account(watch.look(self.report.restored, hasty=True))
-            raise self._cut(error, told(), undoing=undoing) from None
+            raise self._cut(error, counts(), undoing=undoing) from None
         except KeyboardInterrupt:
             # Who has not waited for it to stop waits for no answer of the target either.
             self.report.cut_short = True
-            raise self._cut(StoppedError("Stopped."), told(), undoing=undoing) from None
+            raise self._cut(StoppedError("Stopped."), counts(), undoing=undoing) from None
         except BaseException as error:
-            error.add_note(f"Until then: {told()}.")
+            error.add_note(f"Until then: {counts()}.")
             raise
         self.report.account(watch.look(self.report.restored))
 
-    def _cut(self, error: BackupSystemError, told: str, *, undoing: bool) -> BackupSystemError:
+    def _cut(self, error: BackupSystemError, counts: str, *, undoing: bool) -> BackupSystemError:
         """The same error, with what was done by then."""
         on = self._how_to_go_on(error, undoing=undoing)
         moved = "" if isinstance(error, LostError | StoppedError) else self._endpoint.moved()
-        full = type(error)(f"{error} Until then: {told}.{self.report.there}{moved}{on}", risk=error.risk)
+        full = type(error)(f"{error} Until then: {counts}.{self.report.there}{moved}{on}", risk=error.risk)
         full.report = self.report.as_dict()
         return full
 

@@ -131,7 +131,7 @@ class Writing:
         self._wire.send(b"".join(asked))
         replies = [raised(reply) for reply in self._wire.replies(2 * len(built))]
         self._flow.db = built[-1].db
-        return {(entry.db, entry.key) for entry, found in zip(built, replies[1::2], strict=True) if found == 1}
+        return {(entry.db, entry.key) for entry, exists in zip(built, replies[1::2], strict=True) if exists == 1}
 
     def _flush(self, ahead: int) -> None:
         """Let the batch at hand go, and be settled what was sent before, until `ahead` batches are on their way."""

@@ -84,11 +84,11 @@ class Pairs:
         return Pair(entry.db, entry.key, before, None if gone else entry, aside)
 
     def _before(self, entry: Entry) -> _Kept | tuple[None, None]:
-        found = self._next
-        if found is None or found[0].key != entry.key or found[0].db != entry.db:
+        kept = self._next
+        if kept is None or kept[0].key != entry.key or kept[0].db != entry.db:
             return None, None
         self._next = next(self._entries, None)
-        return found
+        return kept
 
     def _others(self) -> Iterator[Pair]:
         while self._next is not None:

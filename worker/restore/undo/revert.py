@@ -88,7 +88,7 @@ class WayBack:
     def _undone(self, chunk: list[Pair], keys: Keys) -> list[Pair]:
         """Those that are to become what they were; of what the restore wrote nothing is held then."""
         now, db = keys.now(), chunk[0].db
-        found = []
+        undone = []
         for pair, live in zip(chunk, keys.read(db, [pair.key for pair in chunk]), strict=True):
             if pair.before is not None and expired(pair.before, now):
                 pair.before = None
@@ -101,8 +101,8 @@ class WayBack:
             elif fate == "theirs":
                 self.outcome.leave(db, pair.key)
             else:
-                found.append(pair)
-        return found
+                undone.append(pair)
+        return undone
 
     def _fate(self, pair: Pair, live: Entry | None, sides: Sides) -> Fate:
         """What is as the restore wrote it is put back even where its value was the same: to the last byte, and with the
@@ -161,7 +161,7 @@ def _alike(pair: Pair, live: Entry | None) -> bool:
     return same and same_expiry(before, live)
 
 
-def _same(one: Entry | None, live: Entry | None, sides: Sides) -> bool:
-    if one is None or live is None:
-        return one is live
-    return judged(one, live, sides) == "identical"
+def _same(entry: Entry | None, live: Entry | None, sides: Sides) -> bool:
+    if entry is None or live is None:
+        return entry is live
+    return judged(entry, live, sides) == "identical"

@@ -47,7 +47,7 @@ def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> di
     """
     storage = open_storage(settings.backup_storage)
     kept = catalogue.undo_of(storage, arguments.run)
-    endpoint = told_of(kept).endpoint(settings)
+    endpoint = arguments_of(kept).endpoint(settings)
     if endpoint.address != kept.source.address:
         raise RefusedError(
             f"That restore wrote to {kept.source.address}, and by the settings its target is {endpoint.address} now: "
@@ -70,7 +70,7 @@ def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> di
     return report
 
 
-def told_of(kept: Manifest) -> RestoreArguments:
+def arguments_of(kept: Manifest) -> RestoreArguments:
     """What the restore was told that this can undo."""
     return RestoreArguments.model_validate(kept.restore_arguments)
 
@@ -102,7 +102,7 @@ def _undo(storage: Folder, kept: Manifest, fence: Fence, progress: Progress, *, 
         check(restored, backup, progress)
         check(before, kept, progress)
         at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
-        job = Job(Plan(backup, restored, told_of(kept), fence.endpoint, at), target, fence, progress)
+        job = Job(Plan(backup, restored, arguments_of(kept), fence.endpoint, at), target, fence, progress)
         target.check(_demand(job.plan, kept, as_payloads=as_payloads))
         _pairs(job.plan, kept, before, None).check()
         pairs = _pairs(job.plan, kept, before, target.fit(backup.rdb_version))
