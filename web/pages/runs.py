@@ -6,7 +6,7 @@ from web.activity import as_seen, recall, remember, unserved
 from web.auth import needs
 from web.pages.dashboard import Answer, Part, pages, part
 from web.wording import consequences
-from web.wording import runs as telling
+from web.wording import runs as wording
 from worker.broker import heartbeat
 from worker.config.settings import load_web
 from worker.errors import NotFoundError
@@ -31,7 +31,7 @@ def tasks() -> str:
 
 
 def _history(template: str, kind: str, state: str) -> str:
-    kind, state = kind if kind in telling.KINDS else "", state if state in telling.STATES else ""
+    kind, state = kind if kind in wording.KINDS else "", state if state in wording.STATES else ""
 
     def ask(runs: Runs) -> tuple[Part, bool]:
         shown = part(run for run in runs.each(kind or None) if _wanted(run, kind, state))
@@ -44,8 +44,8 @@ def _history(template: str, kind: str, state: str) -> str:
 
 def _wanted(run: Run, kind: str, state: str) -> bool:
     if state:
-        return telling.state(run) == state
-    return kind != "" or not (telling.is_question(run) or run.skipped)
+        return wording.state(run) == state
+    return kind != "" or not (wording.is_question(run) or run.skipped)
 
 
 @pages.get("/tasks/<identity>")
@@ -75,7 +75,7 @@ def _elsewhere(run: Run | None, ours: Ours) -> str | None:
         return None
     if ours.has(run):
         return f"Its backup lies in {run.storage}, which is not the storage of this dashboard."
-    return f"This run is {telling.whose(run)}: that is not what this dashboard is about, and no other page counts it."
+    return f"This run is {wording.whose(run)}: that is not what this dashboard is about, and no other page counts it."
 
 
 @pages.get("/tasks/<identity>/undo")

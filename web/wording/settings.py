@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from web.activity import Memory
-from web.wording import runs as telling
 from web.wording.numbers import listed
+from web.wording.runs import whose
 from worker.broker import audit
-from worker.broker import tokens as access
+from worker.broker.tokens import Token, tokens
 from worker.config.address import joined
 from worker.config.settings import WebSettings
 from worker.errors import BrokerUnavailableError
@@ -33,7 +33,7 @@ EVENTS = 30
 class Entry:
     """Who may enter by token, and who did what; where nobody can tell, `away` says why."""
 
-    tokens: list[access.Token]
+    tokens: list[Token]
     deeds: list[tuple[audit.Deed, str]]
     """Each with what its run was about, unless all were about what is ours."""
     away: str | None = None
@@ -44,7 +44,7 @@ def entry(settings: WebSettings, memory: Memory) -> Entry:
     if memory.away is not None:
         return Entry([], [], memory.away)
     try:
-        return Entry(access.tokens(settings), _deeds(settings))
+        return Entry(tokens(settings), _deeds(settings))
     except BrokerUnavailableError as error:
         return Entry([], [], str(error))
 
@@ -54,7 +54,7 @@ def _deeds(settings: WebSettings) -> list[tuple[audit.Deed, str]]:
     ran = [_run(deed) for deed in deeds]
     with open_runs(settings) as runs:
         several = not all(run is None or runs.ours.has(run) for run in ran)
-    return [(deed, telling.whose(run) if several and run else "") for deed, run in zip(deeds, ran, strict=True)]
+    return [(deed, whose(run) if several and run else "") for deed, run in zip(deeds, ran, strict=True)]
 
 
 def _run(deed: audit.Deed) -> Run | None:

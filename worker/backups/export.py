@@ -11,7 +11,7 @@ from worker.backups.adopt import opened
 from worker.config.settings import Settings
 from worker.errors import StorageError, UsageError
 from worker.formats.compression import COMPRESSIONS, Compression
-from worker.formats.portable import document as portable
+from worker.formats.portable import document
 from worker.formats.tally import Counted, Tally
 from worker.progress import Progress, reported
 from worker.repository import artifact, catalogue
@@ -36,8 +36,8 @@ def export(settings: Settings, what: str, out: Path | None, progress: Progress) 
         dump = COMPRESSIONS[compression].decompress(reported(chunks_of(file), progress, "exporting", size))
         tally, stored = Tally(), Meter()
         reader = artifact.reader(artifact.bounded(dump, artifact.foreign_limit(size)), data_format, values=True)
-        document = portable.write(Counted(reader, tally), header)
-        _write(stored.watch(_compression(target).compress(document)), target)
+        chunks = document.write(Counted(reader, tally), header)
+        _write(stored.watch(_compression(target).compress(chunks)), target)
     return {"file": str(target), "keys": tally.keys, "bytes": stored.bytes, "sha256": stored.sha256}
 
 
