@@ -10,7 +10,7 @@ import structlog
 from worker import logs
 from worker.arguments.restore import Request
 from worker.config.settings import Settings
-from worker.engines.live import Live
+from worker.engines.live import Live, Part
 from worker.errors import RefusedError, Risk, TargetError, TemporaryError
 from worker.formats.compare.values import Sides
 from worker.formats.entries import TYPES, Entry
@@ -119,29 +119,35 @@ class Look:
                 raise
 
     def _compare(self, keys: Keys, kept: KeySet, foreign: Foreign, progress: Progress) -> None:
-        live = Live(keys, self._absent)
         plan = self._plan.as_of(keys.now())
         vouched = sound(plan.stream(), plan.manifest, self.findings.add_damaged)
-        version = plan.manifest.rdb_version
-        stream = self._target.fitted(vouched, version)
+        stream = self._target.fitted(vouched, plan.manifest.rdb_version)
         done, expected = 0, plan.expected_keys
-        for part in live.beside(stream):
-            self.findings.add_alike(part.alike)
-            for pair in part.pairs:
-                self.findings.add(pair)
-                self.seen.add(pair, expiring=self._expiring)
-                if self.findings.writes(pair.kind):
-                    foreign.see(pair.backup)
-                    self._built += version is not None and pair.backup.payload is None
-            if self._as_one:
-                for entry in part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]:
-                    self._whole.add(entry, stream.rdb_version)
+        for part in Live(keys, self._absent).beside(stream):
+            self._see(part, foreign)
             if self._request.deletes:
-                present = part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]
-                for db, entries in groupby(present, attrgetter("db")):
-                    kept.add(db, [entry.key for entry in entries])
+                self._see_kept(part, kept, stream.rdb_version)
             done += len(part.alike) + len(part.pairs)
             progress("comparing", done, expected, "keys")
+
+    def _see(self, part: Part, foreign: Foreign) -> None:
+        """Take in some keys of the backup beside the live ones."""
+        self.findings.add_alike(part.alike)
+        for pair in part.pairs:
+            self.findings.add(pair)
+            self.seen.add(pair, expiring=self._expiring)
+            if self.findings.writes(pair.kind):
+                foreign.see(pair.backup)
+                self._built += self._plan.manifest.rdb_version is not None and pair.backup.payload is None
+
+    def _see_kept(self, part: Part, kept: KeySet, rdb_version: int | None) -> None:
+        """The same for a mirror, which deletes all others."""
+        present = part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]
+        for db, entries in groupby(present, attrgetter("db")):
+            kept.add(db, [entry.key for entry in entries])
+        if self._as_one:
+            for entry in present:
+                self._whole.add(entry, rdb_version)
 
     def _judge(self, foreign: Foreign) -> None:
         """What only the whole tells: which keys would fail, and whether there is room for the others."""
