@@ -1,1 +1,3 @@
-"""What of a backup is meant, and where to: `request` is what is asked, `filters` chooses keys, `mapping` gives them their place."""
+"""What of a backup is meant, and where to: a `plan` is one restore described, `filters` chooses keys, `mapping` gives them their
+place. What is asked for is in `worker.arguments`.
+"""
