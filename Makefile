@@ -17,9 +17,10 @@ help:
 	@echo "make test     the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    how fast, next to what; BENCH_ARGS=--quick for a short run"
-	@echo "make install  only make $(VENV) ready"
+	@echo "make install  only make $(VENV) ready, with all that these need"
 
-run: install
+# Who wants to see it run need not wait for what tests it.
+run: $(VENV)/running
 	@exec $(PYTHON) -m local
 
 test: install
@@ -36,10 +37,15 @@ bench: install
 
 install: $(VENV)/installed
 
-$(VENV)/installed: requirements.txt requirements-dev.txt $(PYTHON)
+$(VENV)/running: requirements.txt requirements-local.txt $(PYTHON)
+	@echo "Installing what it runs with into $(VENV) (about half a minute the first time) ..."
+	@PIP_USER=0 $(PYTHON) -m pip install -qq --disable-pip-version-check -r requirements-local.txt
+	@touch $@
+
+$(VENV)/installed: requirements.txt requirements-local.txt requirements-dev.txt $(PYTHON)
 	@echo "Installing packages into $(VENV) (a minute or two the first time) ..."
 	@PIP_USER=0 $(PYTHON) -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
-	@touch $@
+	@touch $@ $(VENV)/running
 	@echo "$(VENV) is ready."
 
 # A version manager's shim may be on PATH and refuse to run, so each candidate is tried, not only looked up.

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 
 POLL_SECONDS = 0.1
+# What a log line for people begins with; the screen has a time of its own.
+_STAMP = re.compile(rb"^\d\d:\d\d:\d\d ")
 
 
 class Screen:
@@ -66,7 +69,7 @@ class Child:
     def _read(self) -> None:
         for line in self._process.stdout or ():
             if not self._ready_words:
-                self._screen.line(self.name, line, self._colour)
+                self._screen.line(self.name, _STAMP.sub(b"", line), self._colour)
                 continue
             self._tail.append(line)
             if self._ready_words in line:

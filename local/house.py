@@ -100,6 +100,9 @@ class House:
         """Start what the Procfile names, with this venv's programs before all others."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
         env |= {"PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1"}
+        if settings.load().log_format == "auto" and sys.stdout.isatty():
+            # They write to us, and it is we who know that there is a terminal.
+            env["LOG_FORMAT"] = "text"
         for name, line in parse_procfile((self.root / "Procfile").read_text()).processes.items():
             # exec: what we ask to end is then the program itself, not a shell around it.
             command = ["/bin/sh", "-c", f"exec {line}"]

@@ -1,6 +1,9 @@
-"""Structured logs: one JSON line per event, kept with its run, and no password in any."""
+"""Structured logs: one line per event, JSON or for people, kept with its run, and no password in any."""
 
 import json
+import os
+import pty
+import re
 import subprocess
 import sys
 from contextlib import suppress
@@ -41,6 +44,54 @@ def test_every_line_is_json_and_an_address_in_it_has_lost_its_password() -> None
     assert (failed["event"], failed["run"]) == ("backup_failed", "one")
     assert "ValueError: rediss://***@host" in failed["exception"]
     assert CANARY not in f"{greeting}{foreign}{failed}{out}"
+
+
+FOR_PEOPLE = rf"""
+import logging, structlog
+from worker import logs
+logs.configure("INFO", "text")
+log = structlog.get_logger()
+log.info("backup_created", name="redis_backup.rdb.zst", keys=100, details={{"why": "it was time"}}, swept=[])
+log.warning("greeting", url="redis://:{CANARY}@host:1/0", steering="\x1b[2J", forged="\n03:00:00 all is well")
+logging.getLogger("somebody.else").error("odd\x1b[2J\nlines")
+try:
+    with logs.run("one", "backup"):
+        raise ValueError("rediss://:with@{CANARY}@host:1/0")
+except Exception as error:
+    pass
+"""
+
+
+def test_a_line_for_people_says_when_and_what_and_steers_no_terminal() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FOR_PEOPLE], env=environment(TZ="Asia/Tokyo"), cwd=ROOT, capture_output=True, check=True
+    )
+    made, greeting, foreign, failed, *trace = done.stderr.decode().splitlines()
+    assert (
+        re.sub(r"^\d\d:\d\d:\d\d ", "", made) == "backup created name=redis_backup.rdb.zst keys=100 why='it was time'"
+    )
+    assert re.fullmatch(
+        r"\S+ WARNING greeting url=redis://\*\*\*@host:1/0 steering=.* forged='.*all is well'", greeting
+    )
+    assert re.fullmatch(r"\d\d:\d\d:\d\d ERROR odd.*lines", foreign)
+    assert re.fullmatch(r"\S+ ERROR backup failed .*kind=ValueError.*", failed)
+    assert "ValueError: rediss://***@host:1/0" in "\n".join(trace)
+    assert not {CANARY.encode(), b"\x1b"} & {one for one in (CANARY.encode(), b"\x1b") if one in done.stderr}
+
+
+SAY_SOMETHING = "from worker import logs; logs.configure('INFO', '{}'); logs.log.info('something_new')"
+
+
+@pytest.mark.parametrize(("form", "is_json"), [("auto", False), ("json", True)])
+def test_a_terminal_is_told_in_text_unless_json_is_asked_for(form: str, is_json: bool) -> None:
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        [sys.executable, "-c", SAY_SOMETHING.format(form)], env=environment(), cwd=ROOT, stderr=theirs, check=True
+    )
+    os.close(theirs)
+    line = os.read(ours, 4096).decode()
+    os.close(ours)
+    assert (line.startswith("{"), "something new" in line) == (is_json, not is_json)
 
 
 def failing_run() -> logs.Lines:

@@ -35,7 +35,7 @@ LARGEST_FORM_PARTS = 200
 def create_app() -> OpenAPI:
     """The application, with its settings from the environment. Raises UsageError where one is missing or wrong."""
     settings = load_web()
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     app = OpenAPI(
         __name__,
         info=Info(title="Redis Backup", version=__version__),

@@ -1,13 +1,15 @@
-"""Structured logs: one JSON line per event, on standard error, with the run that it belongs to."""
+"""Structured logs on standard error: an event is one JSON line, or one for people, with the run that it belongs to."""
 
 import logging
 import logging.config
 import re
+import sys
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -20,6 +22,7 @@ Lines = deque[dict[str, Any]]
 LINES_KEPT = 200
 
 _CREDENTIALS = re.compile(r"://[^/\s\"]*@")
+_PLAIN = re.compile(r"[\w.:/@+-]+")
 _lines: ContextVar[Lines | None] = ContextVar("lines", default=None)
 
 
@@ -36,6 +39,29 @@ def _redacted(_logger: Any, _level: str, line: Any) -> str:
     return _CREDENTIALS.sub("://***@", line)
 
 
+def _for_people(_logger: Any, _level: str, event: structlog.typing.EventDict) -> str:
+    """`03:00:02 backup created name=... keys=100`, by the local clock; what is no plain word is quoted, so that nothing in it
+    steers a terminal or looks like another line.
+    """
+    at, what, level, trace = (event.pop(name, "") for name in ("timestamp", "event", "level", "exception"))
+    words = str(what).replace("_", " ") if str(what).isidentifier() else _printable(str(what))
+    loud = [] if level == "info" else [str(level).upper()]
+    details = event.pop("details", {})
+    told = [
+        f"{name}={_quoted(str(value))}" for name, value in {**event, **details}.items() if value not in (None, [], {})
+    ]
+    line = " ".join([f"{datetime.fromisoformat(at).astimezone():%H:%M:%S}", *loud, words, *told])
+    return "\n".join([line, *map(_printable, str(trace).splitlines())])
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else repr(text)
+
+
+def _printable(text: str) -> str:
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 _STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -45,8 +71,12 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-def configure(level: str) -> None:
-    """Send every library's log lines, and our own events, through one formatter."""
+def configure(level: str, form: str = "auto") -> None:
+    """Send every library's log lines, and our own events, through one formatter.
+
+    `form` is `json`, `text` for people, or `auto`: text where standard error is a terminal.
+    """
+    readable = sys.stderr.isatty() if form == "auto" else form == "text"
     structlog.configure(
         processors=[
             _STAMP,
@@ -63,17 +93,17 @@ def configure(level: str) -> None:
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {
-                "json": {
+                "one": {
                     "()": structlog.stdlib.ProcessorFormatter,
                     "foreign_pre_chain": _SHARED,
                     "processors": [
                         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                        structlog.processors.JSONRenderer(),
+                        _for_people if readable else structlog.processors.JSONRenderer(),
                         _redacted,
                     ],
                 }
             },
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "one"}},
             # Celery writes a line with the whole result for every task that ends well: our own events say it shorter.
             # The pool tells of children that were killed through a logger that hands nothing on.
             "loggers": {

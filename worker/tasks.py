@@ -278,7 +278,7 @@ def _task_failed(task_id: str, exception: BaseException, **_: Any) -> None:
 
 @signals.setup_logging.connect
 def _set_up_logging(**_: Any) -> None:
-    logs.configure(load().log_level)
+    logs.configure(load().log_level, load().log_format)
 
 
 @signals.worker_init.connect

@@ -39,7 +39,7 @@ def test_nothing_need_be_set() -> None:
     assert (settings.backup_storage, settings.backup_engine, settings.backup_format) == ("backups", "auto", "rdb")
     assert (settings.backup_compression, settings.backup_databases) == (None, None)
     assert (settings.backup_keep, settings.backup_daily_at, settings.backup_every_hours) == (7, time(3, 0), 24)
-    assert (settings.tz, settings.log_level) == ("UTC", "INFO")
+    assert (settings.tz, settings.log_level, settings.log_format) == ("UTC", "INFO", "auto")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,7 @@ def test_nothing_need_be_set() -> None:
         ("MIRROR_PORT", "26000", 26000),
         ("TZ", "Europe/Berlin", None),
         ("LOG_LEVEL", "DEBUG", None),
+        ("LOG_FORMAT", "text", None),
     ],
 )
 def test_a_setting_is_read(name: str, given: str, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pty
 import re
 import shutil
 import signal
@@ -41,6 +42,8 @@ class Run:
     broker_port: int = field(default_factory=free_port)
     source_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
+    terminal: int | None = None
+    """Where it speaks to, in place of a file."""
 
     def __post_init__(self) -> None:
         ports = ["--broker-port", str(self.broker_port), "--source-port", str(self.source_port)]
@@ -51,7 +54,7 @@ class Run:
                 cwd=self.folder,
                 env=clean_environment() | self.env,
                 stdin=subprocess.DEVNULL,
-                stdout=said,
+                stdout=said if self.terminal is None else self.terminal,
                 stderr=said,
                 start_new_session=True,
             )
@@ -228,6 +231,25 @@ def test_a_source_of_ones_own_is_only_read(project: Path, newest: Binary, start_
     run.process.terminate()
     assert run.process.wait(60) == 0
     assert processes_in(project) == {}
+
+
+def test_on_a_terminal_its_lines_are_for_people(project: Path) -> None:
+    ours, theirs = pty.openpty()
+    run = Run(project, terminal=theirs)
+    os.close(theirs)
+    seen = b""
+    while not (b"All is up" in seen and b"source answers" in seen):
+        seen += os.read(ours, 4096)
+    run.process.terminate()
+    with contextlib.suppress(OSError):
+        while shown := os.read(ours, 4096):
+            seen += shown
+    os.close(ours)
+    assert run.process.wait(60) == 0
+    lines = re.sub(r"\x1b\[\d*m", "", seen.decode()).splitlines()
+    (answers,) = [line for line in lines if "source answers" in line and "worker" in line]
+    assert re.fullmatch(rf"\d\d:\d\d:\d\d worker \| source answers address=127.0.0.1:{run.source_port} .*", answers)
+    assert not [line for line in lines if "| {" in line]
 
 
 def closed(server: Server) -> str:

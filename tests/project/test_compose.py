@@ -262,15 +262,20 @@ def test_what_the_image_copies_exists_and_is_not_ignored() -> None:
             assert last.startswith("!"), f".dockerignore keeps {source} out"
 
 
-def test_the_image_has_every_package_that_the_code_imports() -> None:
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+@pytest.mark.parametrize(
+    ("files", "folders"),
+    [(["requirements.txt"], ["worker", "web"]), (["requirements.txt", "requirements-local.txt"], ["local"])],
+)
+def test_what_is_installed_has_every_package_that_the_code_imports(files: list[str], folders: list[str]) -> None:
+    """In the image, and for `make run`."""
+    lines = [line for file in files for line in (ROOT / file).read_text().splitlines()]
     # redis[hiredis]==8.1.0 brings both; the others come with Celery, Flask and flask-limiter.
-    pinned = [line.split("==")[0].lower() for line in lines if not line.startswith("#")]
+    pinned = [line.split("==")[0].lower() for line in lines if line[:1] not in "#-"]
     installed = {name for line in pinned for name in re.findall(r"[\w.-]+", line)}
     installed |= {"kombu", "billiard", "werkzeug", "markupsafe", "limits"}
     homes = importlib.metadata.packages_distributions()
-    ours = {"worker", "web", "compression"}
-    for path in [*(ROOT / "worker").rglob("*.py"), *(ROOT / "web").rglob("*.py"), ROOT / "celeryconfig.py"]:
+    ours = {"worker", "web", "local", "compression"}
+    for path in [*(path for folder in folders for path in (ROOT / folder).rglob("*.py")), ROOT / "celeryconfig.py"]:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []

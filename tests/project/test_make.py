@@ -1,4 +1,4 @@
-"""`make install`: which Python it takes, when it installs, what it says."""
+"""`make install` and `make run`: which Python they take, when and what they install, what they say."""
 
 import os
 import shutil
@@ -16,40 +16,56 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "make").mkdir()
-    for name in ("Makefile", "requirements.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "requirements.txt", "requirements-local.txt", "requirements-dev.txt"):
         shutil.copy(ROOT / name, tmp_path / "make")
     return tmp_path / "make"
 
 
-def make_install(folder: Path, *pythons: Path) -> "subprocess.CompletedProcess[str]":
-    command = ["make", "install", f"PYTHONS={' '.join(map(str, pythons))}"]
+def make(target: str, folder: Path, *pythons: Path) -> "subprocess.CompletedProcess[str]":
+    command = ["make", target, f"PYTHONS={' '.join(map(str, pythons))}"]
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
-def test_make_passes_over_a_python_that_does_not_run(folder: Path, tmp_path: Path) -> None:
-    shim = program(tmp_path / "shim", "echo 'python3.12: command not found' >&2; exit 127")
-    # Stands for a Python that suits: makes a venv whose own python notes what it is asked for.
+def suiting(tmp_path: Path) -> Path:
+    """Stands for a Python that suits: makes a venv whose own python notes what it is asked for."""
     noting = program(tmp_path / "noting", 'echo "$@" >> asked')
     making = f"mkdir -p .venv/bin; cp {noting} .venv/bin/python"
-    good = program(tmp_path / "good", f'case "$*" in "-m venv"*) {making};; --version) echo Python 3.12.1;; esac')
-    made = make_install(folder, shim, good)
+    return program(tmp_path / "good", f'case "$*" in "-m venv"*) {making};; --version) echo Python 3.12.1;; esac')
+
+
+def test_make_passes_over_a_python_that_does_not_run(folder: Path, tmp_path: Path) -> None:
+    shim, good = program(tmp_path / "shim", "echo 'python3.12: command not found' >&2; exit 127"), suiting(tmp_path)
+    made = make("install", folder, shim, good)
     assert made.returncode == 0, made.stderr
     assert "command not found" not in made.stderr
     assert (folder / "asked").read_text().count("-m pip install") == 1
-    assert make_install(folder, shim, good).returncode == 0
+    assert make("install", folder, shim, good).returncode == 0
     assert (folder / "asked").read_text().count("-m pip install") == 1
     later = time.time() + 10
     os.utime(folder / "requirements.txt", (later, later))
-    make_install(folder, shim, good)
+    make("install", folder, shim, good)
     assert (folder / "asked").read_text().count("-m pip install") == 2
 
 
 def test_make_says_what_is_missing(folder: Path, tmp_path: Path) -> None:
     bare = program(tmp_path / "python3.12", 'case "$*" in *ensurepip*) exit 1;; esac')
-    made = make_install(folder, bare)
+    made = make("install", folder, bare)
     assert made.returncode != 0
     assert f"{bare} cannot make virtual environments: install its venv package" in made.stderr
-    made = make_install(folder, program(tmp_path / "python3.9", "exit 1"))
+    made = make("install", folder, program(tmp_path / "python3.9", "exit 1"))
     assert "Python 3.11, 3.12, 3.13 or 3.14 is needed" in made.stderr
     assert not (folder / ".venv").exists()
+
+
+def test_a_run_waits_for_nothing_that_only_tests_need(folder: Path, tmp_path: Path) -> None:
+    good = suiting(tmp_path)
+    asked = [
+        make("run", folder, good),
+        make("run", folder, good),
+        make("install", folder, good),
+        make("run", folder, good),
+    ]
+    assert [one.returncode for one in asked] == [0, 0, 0, 0]
+    words = [line.split()[-1] for line in (folder / "asked").read_text().splitlines()]
+    assert words == ["requirements-local.txt", "local", "local", "requirements-dev.txt", "local"]

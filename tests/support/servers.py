@@ -54,7 +54,7 @@ class Binary:
 # What each Valkey says in INFO for old clients' sake; what it has beyond that Redis is asked by `release`.
 _VALKEY_SPEAKS = (7, 2, 4)
 
-# The servers that the tests are to meet, and where each comes from: a package of requirements-dev.txt, or PATH. The
+# The servers that the tests are to meet, and where each comes from: a package of our requirements, or PATH. The
 # package's own code is never imported; that of 6.2 is made for Python 3.11 and 3.12 only.
 WANTED = {
     "redis-7.0": "PATH (Debian 12: apt install redis-server)",

@@ -97,7 +97,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_EVERY_HOURS": f"{settings.backup_every_hours:g}",
         "MIRROR_BIND, MIRROR_PORT": f"{settings.mirror_bind or 'as the target sees us'}, {settings.mirror_port or 'any'}",
         "TZ": settings.tz,
-        "LOG_LEVEL": settings.log_level,
+        "LOG_LEVEL, LOG_FORMAT": f"{settings.log_level}, {settings.log_format}",
         "WEB_BIND, PORT": f"{settings.web_bind}, {settings.port}",
         "WEB_PROXIES": str(settings.web_proxies),
         "SESSION_SECRET": "set, not shown",

@@ -29,7 +29,8 @@ def verb(name: str) -> Callable[[Callable[..., None]], click.Command]:
         @wraps(function)
         def run(**options: Any) -> None:
             # Events are for machines: in a shell they come only when LOG_LEVEL asks for them.
-            logs.configure(load().log_level if "LOG_LEVEL" in os.environ else "CRITICAL")
+            settings = load()
+            logs.configure(settings.log_level if "LOG_LEVEL" in os.environ else "CRITICAL", settings.log_format)
             function(**options)
 
         return run

@@ -35,6 +35,7 @@ FormatName = Literal["rdb", "json"]
 CompressionName = Literal["zstd", "gzip", "none"]
 EngineName = Literal["auto", "replication", "scan", "typed"]
 PaceName = Literal["auto", "full"]
+LogFormat = Literal["auto", "json", "text"]
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -86,6 +87,8 @@ class Settings(BaseSettings):
     """The port for that, open only for that moment; 0: any free one."""
     tz: TimeZone = "UTC"
     log_level: LogLevel = "INFO"
+    log_format: LogFormat = "auto"
+    """`auto`: for people where the log is a terminal, JSON elsewhere."""
 
     @classmethod
     def settings_customise_sources(
