@@ -1,0 +1,56 @@
+"""A census counts what a reader reads, expiry above all: what it says of a dump decides about a mirror of it."""
+
+import struct
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.payloads import length, milliseconds, string
+from worker.formats.rdb.census import Census
+from worker.formats.rdb.payload import crc64
+from worker.formats.rdb.reader import Reader
+from worker.formats.tally import Tally
+
+AT = 1_701_786_622_000
+MOMENTS = [None, AT - 1, AT, AT + 1, AT - 999, AT + 1000]
+
+
+def _expiry(at: int | None, *, in_seconds: bool) -> bytes:
+    if at is None:
+        return b""
+    # Seconds are what servers before 2.6 wrote.
+    return b"\xfd" + struct.pack("<i", at // 1000) if in_seconds else b"\xfc" + milliseconds(at)
+
+
+def _dump(*, in_seconds: bool) -> bytes:
+    """Keys of three databases, that expire before, at and after AT, or never."""
+    body = b"REDIS0009"
+    for db in (0, 3, 7):
+        body += b"\xfe" + length(db)
+        for number, at in enumerate(MOMENTS[db % 4 :] * (db + 1)):
+            body += _expiry(at, in_seconds=in_seconds) + b"\0" + string(b"key:%d" % number) + string(b"value" * number)
+    body += b"\xff"
+    checksum: int = crc64(body)
+    return body + checksum.to_bytes(8, "little")
+
+
+def _pieces(content: bytes, size: int) -> Iterator[bytes]:
+    return (content[start : start + size] for start in range(0, len(content), size))
+
+
+@pytest.mark.parametrize("size", [7, 64, 1 << 20])
+@pytest.mark.parametrize("in_seconds", [False, True], ids=["milliseconds", "seconds"])
+def test_a_census_counts_expiry_as_a_reader_reads_it(in_seconds: bool, size: int) -> None:
+    content, tally, counted = _dump(in_seconds=in_seconds), Tally(), Tally()
+    census = Census(_pieces(content, size), tally, AT)
+    assert b"".join(census.chunks()) == content
+    expired: Counter[int] = Counter()
+    for batch in Reader(_pieces(content, size), values=False).batches():
+        counted.add(batch)
+        # As a restore has it: what expires at this very moment is not sent any more.
+        expired.update(entry.db for entry in batch if entry.expires_at is not None and entry.expires_at <= AT)
+    assert (tally.keys, tally.expiring, tally.by_db) == (counted.keys, counted.expiring, counted.by_db)
+    assert tally.expiring > 0
+    assert census.expired == expired
+    assert sorted(expired) == [0, 3, 7]

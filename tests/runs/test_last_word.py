@@ -1,0 +1,67 @@
+"""How a run ended is told, however the broker blinks just then; and what is forgotten is gone."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.support.servers import Server
+from worker.config.settings import Settings
+from worker.runs import listing
+from worker.runs.recorder import Recording, perform
+from worker.runs.run import Run, new
+from worker.runs.store import Runs, open_runs
+
+
+@pytest.fixture
+def settings(server: Server) -> Settings:
+    return Settings(celery_broker_url=server.url)
+
+
+@pytest.fixture
+def memory(settings: Settings) -> Iterator[Runs]:
+    with open_runs(settings) as memory:
+        yield memory
+
+
+def _back_once_the_end_was_told_in_vain(server: Server, recording: Recording) -> None:
+    """In the place of a broker that is away: hangs up on whoever comes, until a run came that has ended."""
+    with socket.create_server(("127.0.0.1", server.port)) as listener:
+        ended = False
+        while not ended:
+            caller, _ = listener.accept()
+            ended = recording.run.ended
+            caller.close()
+    server.start()
+
+
+def test_an_end_that_the_broker_did_not_take_is_told_again(server: Server, settings: Settings) -> None:
+    recording = Recording(settings, new("one", "verify", {}, "admin"), patience=60)
+    away = threading.Thread(target=_back_once_the_end_was_told_in_vain, args=(server, recording))
+
+    def work(_: Any) -> dict[str, Any]:
+        server.kill()
+        away.start()
+        return {"name": "some backup"}
+
+    perform(recording, work)
+    away.join(60)
+    with open_runs(settings) as memory:
+        told = memory.get("one")
+    assert told is not None
+    assert (told.state, told.value) == ("SUCCESS", {"name": "some backup"})
+
+
+def test_what_is_too_much_to_remember_is_deleted(memory: Runs, server: Server) -> None:
+    now = datetime.now(UTC)
+    made: list[Run] = []
+    for number in range(listing.KEPT + 5):
+        at = now + timedelta(seconds=number)
+        made.append(new(f"run-{number}", "stats", {}, "admin").model_copy(update={"queued_at": at, "state": "SUCCESS"}))
+        memory.put(made[-1])
+    assert [memory.get(one.id) for one in made[:5]] == [None] * 5
+    assert all(memory.get(one.id) for one in made[5:])
+    assert len(list(server.client().scan_iter(listing.run_key("*")))) == listing.KEPT
