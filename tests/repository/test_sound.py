@@ -101,7 +101,8 @@ def test_a_file_with_a_damaged_value_is_refused_with_its_place(
     kind, payload = DAMAGED["a field twice"]
     path = file_of(tmp_path, [*FINE, Entry(3, b"bad key\n", None, kind, payload)], data_format)
     with pytest.raises(
-        ArtifactError, match=r"the hash 'bad key\\\\x0a' of database 3 \(A hash holds something twice\)"
+        ArtifactError,
+        match=r"the hash 'bad key\\\\x0a' of database 3 \(A hash holds something twice, in the value that begins at byte 1\)",
     ):
         adopt(settings_for(target, tmp_path / "backups"), AdoptArguments(file=path), silent)
     assert not catalogue.read(Folder(tmp_path / "backups")).backups

@@ -19,10 +19,10 @@ from typing import Any
 import orjson
 
 from worker.errors import FormatError
-from worker.formats.entries import TYPES, Entry, EntryStream, Opaque
+from worker.formats.entries import TYPES, Entry, EntryStream, Opaque, Value
 from worker.formats.portable import long_lines, shapes
 from worker.formats.portable.long_lines import LONG
-from worker.formats.rdb.values import STRING, decode, view
+from worker.formats.rdb.values import STRING, decode, told, view
 from worker.formats.rdb.vectors import NAME as VECTOR_SET
 from worker.formats.rdb.vectors import is_vector_set
 
@@ -256,6 +256,13 @@ class Reader:
         return FormatError(f"Line {self._number} of the JSON document {what}.")
 
 
+def _value(kind: Any, shown_value: Any, key: bytes, db: int) -> Value:
+    try:
+        return shapes.read(kind, shown_value)
+    except FormatError as error:
+        raise FormatError(f"{error}, in {told(shapes.brief(kind), key, db)}") from None
+
+
 def _entry(row: Any) -> Entry:
     if type(row) is not dict:
         raise FormatError("must be an object")
@@ -274,7 +281,7 @@ def _entry(row: Any) -> Entry:
         expires_at = shapes.integer(expires_at)
     key = key.encode() if type(key) is str else shapes.data(key)
     if "dump" not in row:
-        return Entry(db, key, expires_at, kind, None, shapes.read(kind, shown_value))
+        return Entry(db, key, expires_at, kind, None, _value(kind, shown_value, key, db))
     if kind not in TYPES and kind != "unknown":
         raise FormatError(f'must have a "type" out of {", ".join(TYPES)}')
     dump = shapes.data(shown_value)

@@ -198,7 +198,9 @@ def lzf(data: bytes, size: int, first: int = 0, stop: int | None = None) -> byte
     """
     end = len(data) if stop is None else stop
     if size > (end - first) * _LZF_MAX_EXPANSION:
-        raise FormatError(f"A compressed text of {end - first} bytes claims to hold {size}, more than is possible.")
+        raise FormatError(
+            f"A compressed text of {end - first} bytes claims to hold {size}, more than is possible, at byte {first}."
+        )
     out = bytearray()
     pos = first
     try:

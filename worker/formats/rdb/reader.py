@@ -26,7 +26,7 @@ from worker.formats.rdb.skipping import (
     shape_of,
 )
 from worker.formats.rdb.strings import read_length, read_string
-from worker.formats.rdb.values import TYPE_OF, kind_at
+from worker.formats.rdb.values import TYPE_OF, kind_at, told
 from worker.formats.rdb.vectors import MODULE_2
 from worker.formats.rdb.versions import FIRST_VALKEY_VERSION, FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.rdb.window import CHECKSUM_BYTES, Window
@@ -222,7 +222,7 @@ class Reader:
                 kind, key = TYPE_OF[data[begin]], read_string(data, begin + 1)[0]
         except (IndexError, KeyError, StructError, FormatError):
             return None
-        return f"the {kind} {_shown(key)!r} of database {self._db}"
+        return told(kind, key, self._db)
 
     def _after(self, code: int, key: bytes, start: int) -> int:
         """Where the value that begins at `start` ends; it is held open when that is not in this window."""

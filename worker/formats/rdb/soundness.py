@@ -16,6 +16,7 @@ from worker.formats.rdb.reader import OpenValue, Reader
 from worker.formats.rdb.strings import LZF
 from worker.formats.rdb.values import STRING, TYPE_OF, decode, view
 from worker.formats.rdb.vectors import is_vector_set, read_vector_set
+from worker.formats.rdb.window import CHECKSUM_BYTES
 
 _STRING = bytes([STRING])
 _INTSET = 11
@@ -50,7 +51,7 @@ def check(payload: bytes, rdb_version: int) -> bool:
 
 def _check_dump(dump: bytes) -> bool:
     if len(dump) <= FOOTER_BYTES or not are_intact(dump):
-        raise FormatError("The payload is not what its own checksum says.")
+        raise FormatError(f"The payload is not what its checksum says, at byte {max(0, len(dump) - CHECKSUM_BYTES)}.")
     return check(dump[:-FOOTER_BYTES], version_of(dump))
 
 
@@ -85,34 +86,39 @@ def _check_value(code: int, value: Any) -> None:
     elif kind == "set":
         _check_unique("set", value)
         if code == _INTSET and any(int(one) >= int(other) for one, other in pairwise(value)):
-            raise FormatError("A set of integers is out of order.")
+            raise _unsound("A set of integers is out of order")
     elif kind == "zset":
         _check_unique("sorted set", [member for member, _ in value])
         if any(isnan(score) for _, score in value):
-            raise FormatError("A sorted set has a score that is no number.")
+            raise _unsound("A sorted set has a score that is no number")
     elif kind == "hash":
         _check_unique("hash", [field for field, *_ in value])
         if code in _BY_EXPIRY:
             _check_expiry([inf if at is None else at for _, _, at in value])
 
 
+def _unsound(what: str) -> FormatError:
+    """What contradicts itself is wrong as a whole: where the value begins, behind its type byte, is where to look."""
+    return FormatError(f"{what}, in the value that begins at byte 1.")
+
+
 def _check_unique(kind: str, names: list[bytes]) -> None:
     if len(set(names)) != len(names):
-        raise FormatError(f"A {kind} holds something twice.")
+        raise _unsound(f"A {kind} holds something twice")
 
 
 def _check_expiry(moments: list[float]) -> None:
     """Those that expire come first, the soonest before the others."""
     if any(one > other for one, other in pairwise(moments)):
-        raise FormatError("The fields of a hash are not in the order of their expiry.")
+        raise _unsound("The fields of a hash are not in the order of their expiry")
 
 
 def _check_stream(stream: Stream) -> None:
     ids = [_id(one) for one, _ in stream.entries]
     if any(one >= other for one, other in pairwise(ids)):
-        raise FormatError("The entries of a stream are out of order.")
+        raise _unsound("The entries of a stream are out of order")
     if ids and ids[-1] > _id(stream.last_id):
-        raise FormatError("A stream has an entry behind its last id.")
+        raise _unsound("A stream has an entry behind its last id")
     _check_unique("stream", [group.name for group in stream.groups])
     for group in stream.groups:
         _check_unique("consumer group", [consumer.name for consumer in group.consumers])

@@ -10,7 +10,8 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812 - an exception's name
 
 from worker.errors import FormatError
-from worker.formats.entries import Opaque, Value
+from worker.formats.entries import Entry, Opaque, Value
+from worker.formats.key_text import key_text
 from worker.formats.rdb.encodings import intset, listpack, ziplist, zipmap
 from worker.formats.rdb.hashes import (
     Pairs,
@@ -36,6 +37,7 @@ _VALKEY_HASH = 22
 _MODULES = (6, 7)
 STRING = 0
 """The type byte of a string, whichever way it is encoded."""
+_KEY_CHARACTERS = 80
 _SPECIAL_DOUBLES = {253: float("nan"), 254: float("inf"), 255: float("-inf")}
 
 TYPE_OF: dict[int, str] = (
@@ -87,6 +89,19 @@ def decode(payload: bytes, rdb_version: int) -> Value:
     if end != len(payload):
         raise _goes_on(payload, end)
     return Opaque(seal(payload, rdb_version)) if value is None else value
+
+
+def value_of(entry: Entry, rdb_version: int) -> Value:
+    """The value of an entry that came with its payload. FormatError says which key it is that cannot be decoded."""
+    try:
+        return decode(entry.payload or b"", rdb_version)
+    except FormatError as error:
+        raise FormatError(f"{str(error).rstrip('.')}, in {told(entry.type, entry.key, entry.db)}.") from None
+
+
+def told(kind: str, key: bytes, db: int) -> str:
+    """Which value it is that is wrong, behind "in"."""
+    return f"the {kind} {key_text(key)[:_KEY_CHARACTERS]!r} of database {db}"
 
 
 def view(payload: bytes) -> memoryview:

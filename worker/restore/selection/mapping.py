@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.arguments.redirection import Redirection
 from worker.formats.entries import Entry, EntryStream, Passing
-from worker.formats.rdb.values import decode
+from worker.formats.rdb.values import value_of
 from worker.repository.manifest import Manifest
 
 _WITH_FIELD_EXPIRY = frozenset({22, 23, 24, 25})
@@ -55,7 +55,7 @@ class Redirected(Passing):
         """The fields of a hash have times of their own: where any has, the hash goes on as a value."""
         value: Any = entry.value
         if entry.payload is not None and entry.payload[0] in _WITH_FIELD_EXPIRY and self.rdb_version is not None:
-            value = decode(entry.payload, self.rdb_version)
+            value = value_of(entry, self.rdb_version)
         if entry.type != "hash" or not isinstance(value, list) or all(at is None for _, _, at in value):
             return entry
         return entry._replace(payload=None, value=[(field, text, self._moment(at)) for field, text, at in value])

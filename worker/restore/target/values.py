@@ -7,7 +7,7 @@ from typing import Any
 from worker.arguments.restore import Mode
 from worker.formats.entries import Entry, Opaque, VectorSet
 from worker.formats.rdb.payload import seal
-from worker.formats.rdb.values import decode
+from worker.formats.rdb.values import value_of
 from worker.restore.target import commands
 from worker.restore.target.flow import Flow, Sent
 from worker.restore.target.report import Report
@@ -120,7 +120,7 @@ def buildable(entry: Entry, rdb_version: int | None) -> Entry:
     """An entry whose payload is too large for one RESTORE, with its value instead."""
     if entry.payload is None or rdb_version is None or len(entry.payload) <= LARGEST_PAYLOAD:
         return entry
-    value = decode(entry.payload, rdb_version)
+    value = value_of(entry, rdb_version)
     if isinstance(value, VectorSet) and value.projection is not None:
         value = Opaque(seal(entry.payload, rdb_version))
     return entry._replace(payload=None, value=value)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from worker.formats.compare.values import Sides, expired, judged, same_expiry
 from worker.formats.entries import Entry
 from worker.formats.key_text import key_text
-from worker.formats.rdb.values import decode
+from worker.formats.rdb.values import value_of
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.surplus import Surplus
 from worker.restore.target.job import Job
@@ -120,7 +120,7 @@ class WayBack:
     def _writable(self, entry: Entry) -> Entry:
         if takes_payloads(self._facts):
             return entry
-        return entry._replace(payload=None, value=decode(entry.payload or b"", self._pairs.kept.rdb_version or 0))
+        return entry._replace(payload=None, value=value_of(entry, self._pairs.kept.rdb_version or 0))
 
     def _remove(self, db: int, keys: list[bytes]) -> None:
         if not keys:
