@@ -129,8 +129,8 @@ def test_what_has_expired_is_not_called_gone(server: Server, tmp_path: Path) -> 
     client: Any = server.client()
     client.set("session:1", "x", px=1500)
     client.set("session:2", "x", px=1500)
-    client.set("session:3", "x")
-    take(server, tmp_path)
+    client.mset({"session:3": "x", "session:4": "x"})
+    older = take(server, tmp_path)["name"]
     client.set("session:2", "refreshed")
     client.delete("session:3")
     assert eventually(lambda: client.get("session:1") is None)
@@ -138,15 +138,18 @@ def test_what_has_expired_is_not_called_gone(server: Server, tmp_path: Path) -> 
     assert [(one["key"], one["live"]) for one in found["keys"]] == [
         ("session:2", "differs"),
         ("session:3", "gone"),
+        ("session:4", "identical"),
         ("session:1", "expired"),
     ]
-    assert (found["differing"], found["gone"], found["absent"], found["total"]) == (1, 1, 2, 3)
+    assert [keys(page) for page in pages(server, tmp_path, "session:*", 3)][-1] == ["session:1"]
+    assert (found["differing"], found["gone"], found["absent"], found["total"]) == (1, 1, 2, 4)
     newer = take(server, tmp_path)["name"]
     states = {one["key"]: (one["live"], one["changes"][0]) for one in find(server, tmp_path, "session:*")["keys"]}
     assert states == {
         "session:1": ("expired", {"where": newer, "change": "expired"}),
         "session:2": ("identical", {"where": newer, "change": "differs"}),
         "session:3": ("absent", {"where": newer, "change": "gone"}),
+        "session:4": ("identical", {"where": older, "change": "first"}),
     }
     for key, change in (("session:1", "expired"), ("session:3", "gone")):
         (alone,) = search(settings_for(server, tmp_path), SearchArguments(key=key), silent)["found"]

@@ -9,9 +9,9 @@ from worker.formats.compare.values import Kind
 from worker.formats.entries import Entry
 from worker.restore.selection.keyset import KeySet
 
-DIFFERS, GONE, ABSENT, REST = range(4)
+DIFFERS, GONE, ABSENT, REST, EXPIRED = range(5)
 """In the order in which they are told: live of another value than in the newest backup; in that and not live, though its
-time is not over; not live; all others. Where no live source is looked at, all keys are of REST.
+time is not over; not live, and not in that; all others; in that and not live, for its time is over. Where no live source is looked at, all keys are of REST.
 """
 
 
@@ -26,8 +26,10 @@ class Standing:
         """How many keys there are of DIFFERS and of GONE."""
         self._ranked, self._count = ranked, 0
         self._stack = ExitStack()
-        self._differing, self._lost, self._live, self._others = (
-            self._stack.enter_context(KeySet()) for _ in range(REST + 1)
+        self._over = False
+        """Whether there is any key of EXPIRED."""
+        self._differing, self._lost, self._live, self._others, self._expired = (
+            self._stack.enter_context(KeySet()) for _ in range(EXPIRED + 1)
         )
 
     def __enter__(self) -> Self:
@@ -47,6 +49,9 @@ class Standing:
             elif kind == "new":
                 self.lost += 1
                 self._lost.add(entry.db, [entry.key])
+            elif kind == "expired":
+                self._over = True
+                self._expired.add(entry.db, [entry.key])
 
     def live(self, db: int, key: bytes) -> int:
         """The rank of a key that is live."""
@@ -59,7 +64,9 @@ class Standing:
         if self._live.has(db, key):
             return self._rank(db, key, REST)
         self._others.add(db, [key])
-        return self._rank(db, key, ABSENT) if self._ranked else REST
+        if not self._ranked:
+            return REST
+        return EXPIRED if self._over and self._expired.has(db, key) else self._rank(db, key, ABSENT)
 
     def _rank(self, db: int, key: bytes, otherwise: int) -> int:
         if self.differing and self._differing.has(db, key):
