@@ -12,7 +12,7 @@ from worker.server.damage import function_dump
 from worker.server.dumps import AHEAD, FIRST_KEYS, Dumps
 from worker.server.endpoint import Endpoint
 from worker.server.info import info, keyspace
-from worker.server.pipeline import abilities
+from worker.server.pipeline import abilities, no_touch
 from worker.server.scanning import Repeats, named
 from worker.server.throttle import Pace
 from worker.server.wire import Wire, pack
@@ -54,6 +54,7 @@ class Scan:
             for db in self._databases:
                 pace = Pace(self._endpoint)
                 with Wire(self._endpoint, db) as wire:
+                    no_touch(wire)
                     dumps = Dumps(wire, db, abilities(wire, fields=False), pace, self._learn_version)
                     there = keyspace(info(wire, b"keyspace")).get(db, {}).get("keys", 0)
                     database = _Database(wire, dumps, pace, there)

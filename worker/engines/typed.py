@@ -12,7 +12,7 @@ from worker.formats.entries import Entry
 from worker.server.damage import NONSENSE, libraries_damaged
 from worker.server.endpoint import Endpoint
 from worker.server.info import info, keyspace
-from worker.server.pipeline import abilities
+from worker.server.pipeline import abilities, no_touch
 from worker.server.scanning import scan_keys
 from worker.server.throttle import Pace
 from worker.server.wire import Wire
@@ -46,6 +46,7 @@ class Typed:
             for db in self._databases:
                 with Wire(self._endpoint, db) as wire:
                     self.libraries = self._read_libraries(wire)
+                    no_touch(wire)
                     able = abilities(wire, fields=True)
                     database = Database(self._endpoint, wire, db, able)
                     for keys in scan_keys(wire, KEYS):

@@ -9,7 +9,7 @@ from worker.errors import BackupSystemError
 from worker.formats.rdb.payload import FOOTER_BYTES, is_intact
 from worker.server.endpoint import Endpoint, Role
 from worker.server.expiry import expiry_commands, is_told
-from worker.server.pipeline import Abilities, Command
+from worker.server.pipeline import Abilities, Command, no_touch
 from worker.server.wire import Wire, pack
 
 NONSENSE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
@@ -34,6 +34,7 @@ def ask_again(endpoint: Endpoint, db: int, key: bytes, able: Abilities) -> list[
     """
     commands: list[Command] = [(b"DUMP", key), *expiry_commands(key, able)]
     with Wire(endpoint, db) as wire:
+        no_touch(wire)
         wire.send(b"".join(pack(*command) for command in commands))
         replies = list(wire.replies(len(commands), cut=FOOTER_BYTES))
     if not is_whole(replies[0], replies[1:]):

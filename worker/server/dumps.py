@@ -12,7 +12,7 @@ from worker.formats.rdb.values import TYPE_OF, kind_of
 from worker.server.damage import ask_again, is_whole, shown
 from worker.server.endpoint import Endpoint
 from worker.server.expiry import Window, exact, expiry, expiry_commands
-from worker.server.pipeline import Abilities, abilities, milliseconds
+from worker.server.pipeline import Abilities, abilities, milliseconds, no_touch
 from worker.server.throttle import Pace
 from worker.server.wire import OF_THE_SERVER, Wire, pack, raised
 
@@ -183,6 +183,7 @@ class Keys:
     def __enter__(self) -> Self:
         with self._endpoint.translated("reading keys"):
             self._wire = Wire(self._endpoint)
+            no_touch(self._wire)
             self.able = abilities(self._wire, fields=self._fields)
         return self
 

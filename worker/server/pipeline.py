@@ -56,6 +56,13 @@ def abilities(wire: Wire, *, fields: bool) -> Abilities:
     return Abilities(absolute=not isinstance(absolute, ResponseError), fields=any(known))
 
 
+def no_touch(wire: Wire) -> None:
+    """See to it that what is read over this connection counts as no use of the keys, where the server can do that and
+    allows it: by how much each is used a full one chooses what to throw out. Raises redis errors.
+    """
+    wire.try_(b"CLIENT", b"NO-TOUCH", b"ON")
+
+
 def milliseconds(time: Any) -> int:
     """The reply to TIME, in milliseconds since the epoch. Raises redis errors."""
     seconds, microseconds = raised(time)

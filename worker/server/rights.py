@@ -25,6 +25,7 @@ _FORMS: dict[str, tuple[bytes, ...]] = {
     "append": (b"APPEND", _KEY, b""),
     "client|kill": (b"CLIENT", b"KILL", b"ID", b"0"),
     "client|list": (b"CLIENT", b"LIST", b"ID", b"0"),
+    "client|no-touch": (b"CLIENT", b"NO-TOUCH", b"OFF"),
     "client|setname": (b"CLIENT", b"SETNAME", b"redis_backup"),
     "config|get": (b"CONFIG", b"GET", b"repl-diskless-load"),
     "dbsize": (b"DBSIZE",),
@@ -94,9 +95,13 @@ _READ_A_KEY = ("exists", "type", "pttl", "dump", "get")
 # For PSYNC there is a way of its own: engines/replication.py.
 _ASKED_ELSEWHERE = frozenset({"psync"})
 
+_NAMED_IN_FULL = frozenset({"client|no-touch"})
+"""Younger than Redis 7.0, before which a refusal names no subcommand: one that does not is of a server without these."""
+
 # What began with which release of Redis, and of Valkey; all others are older than ACLs are.
 _NEVER = (1 << 16,)
 _SINCE: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+    "client|no-touch": ((7, 2), (7, 2)),
     "pexpiretime": ((7, 0), (7, 2)),
     "function": ((7, 0), (7, 2)),
     "hpexpiretime": ((7, 4), (9, 0)),
@@ -126,7 +131,7 @@ TO_DELETE = ("unlink", "scan")
 _LOOK = "info select time dump pttl"
 _WRITE = "info select time"
 _RESTORE = f"{_WRITE} restore"
-_CONNECTIONS = "client|setname client|list client|kill"
+_CONNECTIONS = "client|setname client|list client|kill client|no-touch"
 _BETTER_RESTORE = f"pexpiretime hpexpiretime function|load function|dump dbsize memory|usage config|get {_CONNECTIONS}"
 
 
@@ -151,8 +156,8 @@ class Needs:
 
 OPERATIONS: dict[str, Needs] = {
     "backup by replication": Needs("ping info replconf psync", "select", keys=False),
-    "backup by scan": Needs("info select time scan dump pttl", "pexpiretime function|dump"),
-    "backup by typed": Needs(f"info select time scan pttl {_READ}", "pexpiretime function|list dump"),
+    "backup by scan": Needs("info select time scan dump pttl", "pexpiretime function|dump client|no-touch"),
+    "backup by typed": Needs(f"info select time scan pttl {_READ}", "pexpiretime function|list dump client|no-touch"),
     "restore of rdb, skip": Needs(f"{_RESTORE} exists", f"dump pttl {_BETTER_RESTORE}"),
     "restore of rdb, overwrite": Needs(f"{_RESTORE} dump pttl", _BETTER_RESTORE),
     "restore of json, skip": Needs(f"{_WRITE} {_building('skip')}", f"restore vadd dump pttl {_BETTER_RESTORE}"),
@@ -170,9 +175,11 @@ OPERATIONS: dict[str, Needs] = {
         f"{_RESTORE} dump pttl unlink scan",
         f"pexpiretime hpexpiretime function|load function|dump function|delete {_CONNECTIONS}",
     ),
-    "preview": Needs(_LOOK, "pexpiretime hpexpiretime config|get module|list"),
-    "preview of a mirror": Needs(f"{_LOOK} scan type", "pexpiretime hpexpiretime config|get module|list"),
-    "search": Needs(f"{_LOOK} scan", "pexpiretime"),
+    "preview": Needs(_LOOK, "pexpiretime hpexpiretime config|get module|list client|no-touch"),
+    "preview of a mirror": Needs(
+        f"{_LOOK} scan type", "pexpiretime hpexpiretime config|get module|list client|no-touch"
+    ),
+    "search": Needs(f"{_LOOK} scan", "pexpiretime client|no-touch"),
     "stats": Needs("info", keys=False),
 }
 
@@ -191,7 +198,7 @@ def line(operation: str, server: str, release: tuple[int, ...]) -> str:
 
 def is_known(right: str, server: str, release: tuple[int, ...]) -> bool:
     """Whether a server of that make (`redis`, `valkey`) and release has the command."""
-    redis, valkey = _SINCE.get(right.partition("|")[0], ((0,), (0,)))
+    redis, valkey = _SINCE.get(right) or _SINCE.get(right.partition("|")[0], ((0,), (0,)))
     return release >= (valkey if server == "valkey" else redis)
 
 
@@ -265,11 +272,17 @@ def _refused_in_transaction(endpoint: Endpoint, rights: list[str]) -> list[str]:
 def _refused(wire: Wire, rights: list[str]) -> list[str]:
     wire.send(b"".join(pack(*_FORMS[one]) for one in rights))
     answers = list(zip(rights, list(wire.replies(len(rights))), strict=True))
-    # Of EXEC the refusal stands behind a word of its own.
     refused = [
-        (one, str(answer)) for one, answer in answers if isinstance(answer, RedisError) and "NOPERM" in str(answer)
+        (one, str(answer))
+        for one, answer in answers
+        if isinstance(answer, RedisError) and _is_lacking(one, str(answer))
     ]
     return [ALL_KEYS if _names_a_key(words) else one for one, words in refused]
+
+
+def _is_lacking(right: str, words: str) -> bool:
+    # Of EXEC the refusal stands behind a word of its own.
+    return "NOPERM" in words and (right not in _NAMED_IN_FULL or right in words)
 
 
 def _names_a_key(words: str) -> bool:

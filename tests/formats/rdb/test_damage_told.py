@@ -12,7 +12,9 @@ from tests.repository.test_sound import DAMAGED, FINE, file_of
 from tests.support.backups import Given, settings_for
 from tests.support.payloads import length, listpack, milliseconds, stream_id, stream_node, string
 from tests.support.servers import Server
-from worker.backups.adopt import AdoptArguments, adopt
+from worker.arguments.backups import AdoptArguments
+from worker.arguments.restore import PreviewArguments, RestoreArguments
+from worker.backups.adopt import adopt
 from worker.backups.export import export
 from worker.config.settings import Settings
 from worker.errors import ArtifactError, FormatError
@@ -22,9 +24,8 @@ from worker.formats.rdb.payload import FOOTER_BYTES, seal
 from worker.formats.rdb.soundness import check, examine
 from worker.formats.rdb.values import TYPE_OF, decode, kind_of, value_of
 from worker.progress import silent
-from worker.restore.preview.preview import PreviewArguments, preview
+from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
-from worker.restore.selection.request import RestoreArguments
 from worker.restore.target.report import FAILURES_SHOWN
 
 VERSION = 12
