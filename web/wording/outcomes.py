@@ -78,7 +78,7 @@ def _verify(value: dict[str, Any]) -> str:
 def _prune(value: dict[str, Any]) -> str:
     verb = "Would delete" if value.get("dry_run") else "Deleted"
     deleted, kept = len(value.get("deleted", [])), len(value.get("kept", []))
-    if not deleted:
+    if not deleted and not value.get("cut_short"):
         return f"Nothing had to go: {counted(kept, 'backup')} kept."
     return f"{verb} {counted(deleted, 'backup')} ({size(value.get('freed_bytes', 0))}), kept {kept}."
 

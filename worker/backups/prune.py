@@ -1,7 +1,8 @@
 """Delete what retention gives up, and what killed runs left behind."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +12,7 @@ from worker.arguments.backups import DeleteArguments, PruneArguments
 from worker.backups import retention
 from worker.broker import lock
 from worker.config.settings import Settings
-from worker.errors import NotFoundError
+from worker.errors import BackupSystemError, NotFoundError
 from worker.progress import Progress, Proof, undisputed
 from worker.repository import catalogue
 from worker.repository.check import check
@@ -27,7 +28,8 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
 
     Only files that a manifest stands for are deleted, and leftovers that carry a dead run's mark. What pushes a backup out
     is read back whole before that goes. Raises ArtifactError, then nothing was deleted; BusyError while another is at work,
-    LostError where another may be, while this one stood still.
+    LostError where another may be, while this one stood still, StoppedError. What it says, and its `report`, tell what was
+    deleted by then.
     """
     storage = open_storage(settings.backup_storage)
     if arguments.dry_run:
@@ -41,30 +43,73 @@ def _prune(
 ) -> dict[str, Any]:
     clock = time.monotonic()
     found = catalogue.read(storage)
-    decisions = _decided(settings, arguments, found)
-    doomed = [decision for decision in decisions if not decision.keep]
-    if doomed and not arguments.dry_run:
-        _read_back(storage, decisions, progress)
-        for decision in doomed:
+    pruning = _Pruning(found, _decided(settings, arguments, found), dry_run=arguments.dry_run)
+    with nullcontext() if arguments.dry_run else pruning.accounted():
+        if pruning.doomed and not arguments.dry_run:
+            _read_back(storage, pruning.decisions, progress)
+            pruning.delete(storage, progress, prove)
+        prove()
+        pruning.swept = [] if arguments.made_by else _sweep(storage, dry_run=arguments.dry_run)
+    report = pruning.report
+    if not arguments.dry_run:
+        names, keys = [one["name"] for one in report["deleted"]], sum(one.manifest.keys or 0 for one in pruning.doomed)
+        seconds = round(time.monotonic() - clock, 3)
+        log.info(
+            "backup_pruned", name=names, keys=keys, bytes=report["freed_bytes"], seconds=seconds, swept=pruning.swept
+        )
+    return report
+
+
+class _Pruning:
+    """What is to be deleted, and what is by now."""
+
+    def __init__(self, found: catalogue.Catalogue, decisions: list[retention.Decision], *, dry_run: bool) -> None:
+        self.decisions, self.swept = decisions, list[str]()
+        self.doomed = [decision for decision in decisions if not decision.keep]
+        self._found, self._dry_run = found, dry_run
+        self._deleted = self.doomed if dry_run else []
+
+    def delete(self, storage: Folder, progress: Progress, prove: Proof) -> None:
+        """Delete all that is to go, one after the other; it stops before any of them where somebody asks for that."""
+        for number, decision in enumerate(self.doomed):
+            progress("deleting", number, len(self.doomed), "backups")
             prove()
             _remove(storage, decision.manifest.name)
-    prove()
-    swept = [] if arguments.made_by else _sweep(storage, dry_run=arguments.dry_run)
-    freed = sum(decision.manifest.bytes.stored for decision in doomed)
-    if not arguments.dry_run:
-        names, keys = [one.manifest.name for one in doomed], sum(one.manifest.keys or 0 for one in doomed)
-        seconds = round(time.monotonic() - clock, 3)
-        log.info("backup_pruned", name=names, keys=keys, bytes=freed, seconds=seconds, swept=swept)
-    return {
-        "dry_run": arguments.dry_run,
-        "deleted": [_told(one) for one in doomed],
-        "kept": [_told(one) for one in decisions if one.keep and one.manifest.kind != "undo"],
-        "undos_kept": [_told(one) for one in decisions if one.keep and one.manifest.kind == "undo"],
-        "swept": swept,
-        "freed_bytes": freed,
-        "problems": found.problems,
-        "warnings": found.warnings,
-    }
+            self._deleted.append(decision)
+
+    @contextmanager
+    def accounted(self) -> Iterator[None]:
+        """Whatever ends it early tells what was deleted by then."""
+        try:
+            yield
+        except BackupSystemError as error:
+            full = type(error)(f"{error} {self._until_then}", risk=error.risk)
+            full.report = self.report | {"cut_short": True}
+            raise full from None
+        except BaseException as error:
+            error.add_note(self._until_then)
+            raise
+
+    @property
+    def _until_then(self) -> str:
+        deleted, left = len(self._deleted), len(self.doomed) - len(self._deleted)
+        return f"Until then {deleted:,} of {deleted + left:,} backups were deleted{'; prune again for the others' * (left > 0)}."
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """So far."""
+        kept = [one for one in self.decisions if one.keep]
+        return {
+            "dry_run": self._dry_run,
+            "cut_short": False,
+            "deleted": [_told(one) for one in self._deleted],
+            "kept": [_told(one) for one in kept if one.manifest.kind != "undo"],
+            "undos_kept": [_told(one) for one in kept if one.manifest.kind == "undo"],
+            "swept": self.swept,
+            "freed_bytes": sum(one.manifest.bytes.stored for one in self._deleted),
+            "problems": self._found.problems,
+            "warnings": self._found.warnings,
+        }
 
 
 def _decided(settings: Settings, arguments: PruneArguments, found: catalogue.Catalogue) -> list[retention.Decision]:

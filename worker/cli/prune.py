@@ -1,5 +1,7 @@
 """`prune`: the oldest backups deleted."""
 
+from functools import partial
+
 import click
 
 from worker.arguments.backups import PruneArguments
@@ -23,8 +25,8 @@ from worker.config.settings import load
 def command(as_json: bool, keep: int | None, keep_manual: int | None, dry_run: bool) -> None:
     """Delete the oldest backups, and what killed runs left behind."""
     arguments = checked(PruneArguments, keep=keep, keep_manual=keep_manual, dry_run=dry_run)
-    result = performed("prune", arguments, lambda progress: prune(load(), arguments, progress))
-    show(result, as_json=as_json, view=pruned)
+    shown = partial(show, as_json=as_json, view=pruned)
+    performed("prune", arguments, lambda progress: prune(load(), arguments, progress), shown=shown)
 
 
 def pruned(data: Data) -> None:
@@ -34,9 +36,8 @@ def pruned(data: Data) -> None:
         say(f"{would}deleted: {one['name']} ({one['reason']})")
     for name in data["swept"]:
         say(f"{would}swept: {name} (left by a run that was killed)")
-    say(
-        f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed"
-    )
+    counts = f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed"
+    say(f"Not to its end: {counts}" if data["cut_short"] else counts)
     if data["dry_run"]:
         for one in (*data["kept"], *data["undos_kept"]):
             say(f"would be kept: {one['name']} ({one['reason']})")
