@@ -91,6 +91,17 @@ def test_a_source_is_read_from_its_replica_and_a_target_is_the_primary(watch: Wa
     eventually(lambda: place(watch.url()) == watch.primary.port, "Sentinel to miss the replica")
 
 
+def test_a_backup_warns_where_the_replica_that_it_is_to_read_is_none(watch: Watch, tmp_path: Path) -> None:
+    def warned(query: str) -> bool:
+        told = backup(watch.settings(tmp_path, query), BackupArguments(), silent)["warnings"]
+        return any("No healthy replica was there" in one for one in told)
+
+    assert not warned("?role=replica")
+    watch.replica.kill()
+    eventually(lambda: place(watch.url("?role=replica")) == watch.primary.port, "Sentinel to miss the replica")
+    assert [warned(query) for query in ("?role=replica", "?role=primary", "")] == [True, False, False]
+
+
 def test_what_no_sentinel_knows_is_said(watch: Watch) -> None:
     words = r"no Sentinel tells where other is: .*does not answer; .*knows no primary of that name.*is REDIS_URL right"
     with pytest.raises(SourceUnavailableError, match=words):

@@ -327,6 +327,8 @@ def _origin(plan: _Plan) -> Origin:
 
 def _warnings(plan: _Plan, broker_url: str) -> list[str]:
     found = [*plan.choice.warnings, *getattr(plan.choice.source, "warnings", [])]
+    if plan.endpoint.wants_replica and plan.facts.role == "master":
+        found.append("No healthy replica was there, which REDIS_URL asks for (role=replica), so the primary was read.")
     if not sum(plan.facts.keys.values()):
         found.append("The source held no key at all.")
     # A broker that is away is no reason to fail: the shell works without one.

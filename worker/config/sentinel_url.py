@@ -3,7 +3,8 @@
     redis+sentinel://user:password@host:26379,host2:26379/mymaster/0?role=replica
 
 The user and password are those of the Redis; `sentinel_username` and `sentinel_password` are the Sentinels' own, where
-they have one. `rediss+sentinel` speaks TLS to both. Without `role` a source is read from a replica where there is one.
+they have one. `rediss+sentinel` speaks TLS to both. A source is read from a healthy replica where there is one, and else
+from the primary, of which a backup warns with `role=replica`; with `role=primary` always from that.
 """
 
 import re

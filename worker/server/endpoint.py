@@ -131,6 +131,11 @@ class Endpoint:
         return joined(*self._host_and_port())
 
     @property
+    def wants_replica(self) -> bool:
+        """Whether the URL asks for one; where there is none, its primary is read all the same."""
+        return self._watched is not None and self._watched.wanted == "replica"
+
+    @property
     def user(self) -> str:
         """The name that it is entered by."""
         return str(self._options.get("username") or "default")
