@@ -6,6 +6,7 @@ from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
 from worker.config.settings import load
+from worker.runs.operations import OPERATIONS, QUEUES
 
 _settings = load()
 _every_hours = _settings.backup_every_hours
@@ -16,14 +17,12 @@ include = ["worker.tasks"]
 
 # Each queue is bound by its own name: with Celery's default of one shared key, both would get every message.
 _exchange = Exchange("redis_backup")  # type: ignore[no-untyped-call]
-task_queues = [Queue(name, _exchange, routing_key=name) for name in ("jobs", "quick")]  # type: ignore[no-untyped-call]
+task_queues = [Queue(name, _exchange, routing_key=name) for name in QUEUES]  # type: ignore[no-untyped-call]
 task_default_queue = task_default_routing_key = "jobs"
 task_default_exchange = "redis_backup"
 # A dashboard never waits behind an hour of backup. By name, so that `celery call` is routed as well.
-task_routes = {
-    f"worker.tasks.{name}": {"queue": "quick"}
-    for name in ("stats", "ping", "preview", "search", "prune", "delete", "pin", "unpin", "reap")
-}
+task_routes = {one.task: {"queue": one.queue} for one in OPERATIONS.values() if one.queue}
+task_routes["worker.tasks.reap"] = {"queue": "quick"}
 
 # JSON only: whoever reaches the broker must not be able to hand us objects.
 task_serializer = result_serializer = "json"

@@ -10,11 +10,12 @@ from web import reach
 from worker.broker import heartbeat
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError
-from worker.runs.run import QUESTIONS, Run
+from worker.runs import operations
+from worker.runs.operations import QUEUES
+from worker.runs.run import Run
 from worker.runs.store import Ours, Runs, open_runs
 
 Answer = TypeVar("Answer")
-QUEUES = ("jobs", "quick")
 _SECONDS, _IN_ALL = 2, 3
 """How long a page waits for an answer of the broker, and after how long it asks nothing more."""
 _LOOKED_THROUGH = 200
@@ -62,7 +63,7 @@ class Memory:
     @property
     def working(self) -> list[Run]:
         """What waits or runs, questions left out."""
-        return [run for run in self.unfinished if run.operation not in QUESTIONS]
+        return [run for run in self.unfinished if not operations.of(run.operation).asks]
 
     @property
     def idle(self) -> list[str]:
@@ -101,7 +102,8 @@ def as_seen(run: Run, ours: Ours) -> Run:
     """The run as whoever may look here sees it: of somebody else's Redis no log, and nothing out of its data."""
     if ours.has(run):
         return run
-    return run.model_copy(update={"log": [], "value": None if run.operation in QUESTIONS else run.value})
+    hidden = operations.of(run.operation).asks
+    return run.model_copy(update={"log": [], "value": None if hidden else run.value})
 
 
 def recall(settings: Settings, ask: Callable[[Runs], Answer]) -> tuple[Answer | None, str | None]:

@@ -21,15 +21,16 @@ from werkzeug.wrappers import Response
 
 from web import errors, rate_limits
 from worker.broker import audit, tokens
-from worker.broker.tokens import Scope
+from worker.broker.scopes import SCOPES, Scope
 from worker.config.settings import load_web
+from worker.runs.operations import OPERATIONS, Name
 
-Need = Literal["read", "backup", "restore", "admin", "nothing"]
+Need = Scope | Literal["admin", "nothing"]
 """A scope; `admin`: the password; `nothing`: not even a login."""
 
 SESSION_AGE = timedelta(hours=12)
 CLOCKS_APART_SECONDS = 60
-ADMIN, ALL = "admin", frozenset[str]({*tokens.SCOPES, "admin"})
+ADMIN, ALL = "admin", frozenset[str]({*SCOPES, "admin"})
 PUBLIC = frozenset({"static", "bootstrap.static", "health.healthz"})
 """Besides the views that are marked `public`."""
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -74,6 +75,11 @@ def install(app: OpenAPI) -> None:
 def needs(scope: Scope | Literal["admin"]) -> Callable[[View], View]:
     """A view for those with that scope; others are told 403. Write it below the route."""
     return _marked(scope)
+
+
+def needs_scope_of(operation: Name) -> Callable[[View], View]:
+    """A view that asks for an operation: for those with its scope."""
+    return _marked(OPERATIONS[operation].scope)
 
 
 def public(view: View) -> View:

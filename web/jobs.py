@@ -8,17 +8,18 @@ from celery.exceptions import OperationalError
 from pydantic import BaseModel
 
 from web.activity import as_seen
-from worker.celery import app, task_name
+from worker.celery import app
 from worker.config.settings import load_web
 from worker.errors import BrokerUnavailableError, BusyError, NotFoundError
-from worker.runs.run import Operation, Run
+from worker.runs.operations import OPERATIONS, Name
+from worker.runs.run import Run
 from worker.runs.store import Runs, open_runs
 
 BROKER_SECONDS, LAST_WORD_SECONDS = 2, 0.5
 POLL_SECONDS = 0.1
 
 
-def ask(operation: Operation, arguments: BaseModel, asked_by: str) -> str:
+def ask(operation: Name, arguments: BaseModel, asked_by: str) -> str:
     """Queue a task for that person: its id. BusyError while another of its kind is under way on the same Redis, for it
     could only wait for that one.
 
@@ -37,14 +38,14 @@ def ask(operation: Operation, arguments: BaseModel, asked_by: str) -> str:
     return identity
 
 
-def ask_once(operation: Operation, arguments: BaseModel, asked_by: str) -> str:
+def ask_once(operation: Name, arguments: BaseModel, asked_by: str) -> str:
     """The same, for a question without arguments: one that waits for its answer already need not be asked again."""
     with open_runs(load_web(), BROKER_SECONDS) as runs:
         waiting = [run.id for run in runs.ours.unfinished() if run.operation == operation]
     return waiting[0] if waiting else ask(operation, arguments, asked_by)
 
 
-def _refuse_a_second(runs: Runs, operation: Operation, arguments: BaseModel) -> None:
+def _refuse_a_second(runs: Runs, operation: Name, arguments: BaseModel) -> None:
     run = runs.ours.rival(operation, arguments.model_dump(mode="json", exclude_unset=True))
     if run is None:
         return
@@ -54,7 +55,7 @@ def _refuse_a_second(runs: Runs, operation: Operation, arguments: BaseModel) -> 
     )
 
 
-def _send(operation: Operation, arguments: BaseModel, asked_by: str, identity: str) -> None:
+def _send(operation: Name, arguments: BaseModel, asked_by: str, identity: str) -> None:
     """Publish once, by name: the task itself would load all that it takes to do it. Celery would otherwise try for 19 seconds, and subscribe to a result that nobody here waits for:
     told twice, that we ignore the result and that the worker must not.
     """
@@ -62,7 +63,7 @@ def _send(operation: Operation, arguments: BaseModel, asked_by: str, identity: s
     given = arguments.model_dump(mode="json", exclude_unset=True)
     try:
         app.send_task(
-            task_name(operation), kwargs=given, task_id=identity, headers=headers, ignore_result=True, retry=False
+            OPERATIONS[operation].task, kwargs=given, task_id=identity, headers=headers, ignore_result=True, retry=False
         )
     except (OperationalError, RuntimeError, OSError) as error:
         raise BrokerUnavailableError(

@@ -10,33 +10,28 @@ from worker.backups.schedule import slot
 from worker.config.settings import load
 from worker.errors import BrokerUnavailableError
 from worker.runs import ownership
-from worker.runs.run import OPERATIONS, Operation, here, new
+from worker.runs.operations import of_task
+from worker.runs.run import here, new
 from worker.runs.store import open_runs
 
 app = Celery("worker")
 app.config_from_object("celeryconfig")
-_TASKS = "worker.tasks"
-
-
-def task_name(operation: Operation) -> str:
-    """The task that does it, for whoever asks for it without loading what it takes to do it."""
-    return f"{_TASKS}.{operation}"
 
 
 @signals.before_task_publish.connect
 def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
     """Write the run down before its message is on its way: also for `celery call`, beat, and a task that is tried again."""
-    package, _, operation = headers["task"].rpartition(".")
-    if package != _TASKS or operation not in OPERATIONS:
+    operation = of_task(headers["task"])
+    if operation is None:
         return  # `reap`, which looks after the runs, is none itself; and anybody can send any name
     ours = "asked_by" in headers
     asked_by = headers.setdefault("asked_by", f"celery {here()}")
     if asked_by == "beat daily":
         headers.setdefault("slot", f"daily {slot(load(), datetime.now(UTC)).isoformat()}")
     arguments = body[1] if isinstance(body, (tuple, list)) else {}
-    run = new(headers["id"], operation, arguments, asked_by)
+    run = new(headers["id"], operation.name, arguments, asked_by)
     # Whoever calls it from elsewhere need not have the settings of the worker that will take it.
-    told = ownership.about(load(), operation, run.arguments) if ours else {}
+    told = ownership.about(load(), operation.name, run.arguments) if ours else {}
     due = {"due_at": datetime.fromisoformat(headers["eta"])} if headers.get("eta") else {}
     # Should the broker be away, the message will not get there either.
     with suppress(BrokerUnavailableError), open_runs(load(), seconds=1) as runs:

@@ -40,7 +40,7 @@ from worker.restore import restore as restores
 from worker.restore.mirror import recovery
 from worker.restore.preview import preview as previews
 from worker.restore.undo import undo as undos
-from worker.runs import reaper
+from worker.runs import operations, reaper
 from worker.runs.recorder import Check, Recording, accepted, perform
 from worker.runs.reporter import Meta
 from worker.runs.run import Run, new
@@ -54,13 +54,20 @@ log = structlog.get_logger()
 Data = dict[str, Any]
 Verb = Callable[[Settings, Arguments, Progress], Data]
 
-RETRIES, RETRY_SECONDS = 2, 10
+RETRY_SECONDS = 10
 BUSY_SECONDS = (10, 20, 40, 80, 160, 300, 300)
 """How long somebody else who is at work is waited for, each time: a quarter of an hour in all."""
 CLAIM_TRIES = 10
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=RETRIES, waits=True)
+def door(function: Callable[..., Data]) -> Task:
+    """The task of the operation that has the function's name."""
+    retries = operations.OPERATIONS[function.__name__].retries
+    task: Task = app.task(bind=True, throws=BackupSystemError, max_retries=retries)(function)
+    return task
+
+
+@door
 def backup(self: Task, **arguments: Any) -> Data:
     """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
     prune_after = partial(_prune_after, self.request.get("asked_by") or "unknown")
@@ -77,13 +84,13 @@ def backup(self: Task, **arguments: Any) -> Data:
     return result
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def restore(self: Task, **arguments: Any) -> Data:
     """Restore a backup. Arguments: those of preview, and preview (the id of one), force."""
     return _run(self, arguments, RestoreArguments, restores.restore, restores.check_complete)
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def preview(self: Task, **arguments: Any) -> Data:
     """Say what a restore would do. Arguments: name, mode, kinds, which keys (match, exclude, keys, types, databases),
     and where to (target, map_databases, prefix, strip_prefix, expiry).
@@ -91,55 +98,55 @@ def preview(self: Task, **arguments: Any) -> Data:
     return _run(self, arguments, PreviewArguments, previews.preview)
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def undo(self: Task, **arguments: Any) -> Data:
     """Undo a restore. Arguments: run (the restore's id, or the name of what it kept), force."""
     return _run(self, arguments, UndoArguments, undos.undo, undos.check_complete)
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def verify(self: Task, **arguments: Any) -> Data:
     """Read a backup to its end and compare it with its manifest. Arguments: name."""
     return _run(self, arguments, VerifyArguments, verifies.verify)
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0, waits=True)
+@door
 def prune(self: Task, **arguments: Any) -> Data:
     """Delete what retention gives up. Arguments: keep, keep_manual, dry_run, made_by."""
     return _run(self, arguments, PruneArguments, prunes.prune)
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def delete(self: Task, **arguments: Any) -> Data:
     """Delete one backup. Arguments: name."""
     return _run(self, arguments, DeleteArguments, lambda settings, given, _: prunes.delete(settings, given))
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def pin(self: Task, **arguments: Any) -> Data:
     """Keep one backup from every prune. Arguments: name, why."""
     return _run(self, arguments, PinArguments, lambda settings, given, _: pins.pin(settings, given))
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def unpin(self: Task, **arguments: Any) -> Data:
     """Leave one backup to retention again. Arguments: name."""
     return _run(self, arguments, UnpinArguments, lambda settings, given, _: pins.unpin(settings, given))
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def search(self: Task, **arguments: Any) -> Data:
     """Find a key in all backups and in the source. Arguments: key or match, names, databases, live, limit, after, show, against."""
     return _run(self, arguments, SearchArguments, searches.search)
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def stats(self: Task, **arguments: Any) -> Data:
     """Count backups, bytes and ages, and ask the source for its facts."""
     return _run(self, arguments, StatsArguments, lambda settings, *_: numbers.stats(settings))
 
 
-@app.task(bind=True, throws=BackupSystemError, max_retries=0)
+@door
 def ping(self: Task, **arguments: Any) -> Data:
     """Reach the source, and find out what is allowed there."""
     return _run(self, arguments, PingArguments, lambda settings, *_: pings.ping(settings))
@@ -181,7 +188,7 @@ def _run(task: Task, given: Data, model: type[Arguments], verb: Verb[Arguments],
         pause = _pause(task, run, error)
         if recording.given_up or pause is None:
             raise
-        raise task.retry(exc=error, countdown=pause, max_retries=RETRIES + len(BUSY_SECONDS)) from None
+        raise task.retry(exc=error, countdown=pause, max_retries=task.max_retries + len(BUSY_SECONDS)) from None
 
 
 def _claimed(settings: Settings, task: Task, given: Data) -> Run:
@@ -190,8 +197,8 @@ def _claimed(settings: Settings, task: Task, given: Data) -> Run:
     A broker that is away right after it sent the message is waited for, and then we go on without it.
     """
     request = task.request
-    fresh = new(request.id, task.name.rpartition(".")[2], given, request.get("asked_by") or "unknown")
-    now = {"attempt": request.retries, "attempts": (task.max_retries or 0) + 1}
+    fresh = new(request.id, task.name.removeprefix(operations.TASKS), given, request.get("asked_by") or "unknown")
+    now = {"attempt": request.retries, "attempts": task.max_retries + 1}
     for _ in range(CLAIM_TRIES):
         with suppress(BrokerUnavailableError), open_runs(settings) as runs:
             run = runs.get(request.id) or fresh
@@ -216,7 +223,8 @@ def _slot_is_ours(settings: Settings, slot: str | None, run: Run) -> bool:
 def _pause(task: Task, run: Run, error: BackupSystemError) -> int | None:
     """After how many seconds it is tried again; None where it is not."""
     if isinstance(error, BusyError):
-        return BUSY_SECONDS[run.waited] if getattr(task, "waits", False) and run.waited < len(BUSY_SECONDS) else None
+        waits = operations.of(run.operation).waits and run.waited < len(BUSY_SECONDS)
+        return BUSY_SECONDS[run.waited] if waits else None
     again = isinstance(error, TemporaryError) and run.attempt - run.waited < task.max_retries
     return RETRY_SECONDS if again else None
 
@@ -256,7 +264,7 @@ def _send(task: Task, asked_by: str, **arguments: Any) -> None:
 def _send_again(run: Run) -> None:
     """The message that got lost may turn up after all: whichever comes second finds its attempt claimed."""
     # Of no slot of the schedule: it was asked for by whoever had that.
-    name, headers = f"{__name__}.{run.operation}", {"asked_by": run.asked_by, "slot": None}
+    name, headers = operations.of(run.operation).task, {"asked_by": run.asked_by, "slot": None}
     app.send_task(name, kwargs=run.arguments, task_id=run.id, retries=run.attempt, headers=headers)
 
 

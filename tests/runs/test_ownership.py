@@ -20,6 +20,7 @@ from worker.broker.lease import LEASE_SECONDS
 from worker.config.settings import Settings
 from worker.restore.mirror import recovery
 from worker.runs import listing, ownership
+from worker.runs.operations import KEPT_OF_QUESTIONS
 from worker.runs.reaper import Means, reap
 from worker.runs.run import Run, here, new
 from worker.runs.store import Runs, open_runs
@@ -188,10 +189,10 @@ def test_however_much_others_do_ours_stays_in_sight(memory: Runs, settings: Sett
     mine = made(settings, "stats", id="mine", queued_at=at)
     memory.put(mine)
     chatty = made(other(settings, redis_url=NOWHERE), "stats", SHELL)
-    for number in range(listing.KEPT + 20):
+    for number in range(KEPT_OF_QUESTIONS + 20):
         memory.put(chatty.model_copy(update={"id": f"chatty-{number}", "queued_at": at + timedelta(seconds=number)}))
     assert memory.ours.latest("stats") == mine
-    assert len(list(memory.each("stats"))) == listing.KEPT + 1
+    assert len(list(memory.each("stats"))) == KEPT_OF_QUESTIONS + 1
     for number in range(listing.OWNERS + 20):
         theirs = made(other(settings, backup_storage=f"/folder/{number}"), "stats", SHELL)
         memory.put(

@@ -41,9 +41,10 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, LostError, SourceUnavailableError
 from worker.restore.mirror import recovery
 from worker.runs import listing, reaper
+from worker.runs.operations import KEPT_OF_QUESTIONS
 from worker.runs.reaper import Means
 from worker.runs.recorder import SESSION_NICE, Recording, perform
-from worker.runs.run import OPERATIONS, Run, at_shell, brief, here, new
+from worker.runs.run import Run, at_shell, brief, here, new
 from worker.runs.store import Runs, lease_key, open_runs
 
 VALUE_BYTES, VALUES, KEYS = 1 << 20, 24, 30_000
@@ -109,10 +110,6 @@ def test_the_last_run_of_an_entry_of_the_schedule_is_known_until_it_is_forgotten
     assert memory.ours.planned("daily") == daily[1]
 
 
-def test_every_operation_has_its_words() -> None:
-    assert set(runs.KINDS) == set(OPERATIONS)
-
-
 def test_more_than_a_page_of_runs_is_listed_whole(memory: Runs) -> None:
     now = datetime.now(UTC)
     made = [
@@ -126,12 +123,12 @@ def test_more_than_a_page_of_runs_is_listed_whole(memory: Runs) -> None:
 
 def test_questions_are_forgotten_sooner_than_what_changes_something(memory: Runs) -> None:
     now = datetime.now(UTC)
-    for number in range(listing.KEPT + 5):
+    for number in range(KEPT_OF_QUESTIONS + 5):
         for operation in ("stats", "backup"):
             memory.put(a_run(operation, queued_at=now + timedelta(seconds=number), state="SUCCESS"))
-    assert len(list(memory.each("stats"))) == listing.KEPT
-    assert len(list(memory.each("backup"))) == listing.KEPT + 5
-    assert len(list(memory.each())) == 2 * listing.KEPT + 5
+    assert len(list(memory.each("stats"))) == KEPT_OF_QUESTIONS
+    assert len(list(memory.each("backup"))) == KEPT_OF_QUESTIONS + 5
+    assert len(list(memory.each())) == 2 * KEPT_OF_QUESTIONS + 5
 
 
 def test_a_run_that_is_forgotten_leaves_nothing(memory: Runs) -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from worker import tasks
-from worker.celery import app, task_name
-from worker.runs.run import OPERATIONS
+from worker.celery import app
+from worker.runs.operations import OPERATIONS
 
 ROOT = Path(__file__).parent.parent.parent
 KNOWN = {
@@ -66,10 +66,11 @@ def asked() -> set[str]:
 
 
 def test_the_web_asks_for_all_that_changes_or_finds_something() -> None:
-    assert asked() == set(OPERATIONS) - {"adopt", "repair"}
+    assert asked() == {one.name for one in OPERATIONS.values() if one.queue}
 
 
 @pytest.mark.parametrize("operation", [one for one in OPERATIONS if one in asked()])
 def test_there_is_a_task_of_each_name_that_the_web_asks_for(operation: str) -> None:
-    named = [task_name(one) for one in OPERATIONS if one == operation]
-    assert [name for name in named if name in app.tasks] == [getattr(tasks, operation).name]
+    name = OPERATIONS[operation].task
+    assert name == getattr(tasks, operation).name
+    assert name in app.tasks

@@ -21,7 +21,8 @@ from worker.errors import BackupSystemError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
-from worker.runs.run import OPERATIONS, State
+from worker.runs.operations import OPERATIONS
+from worker.runs.run import State
 from worker.runs.store import Runs, open_runs
 from worker.storage.local import open_storage
 
@@ -104,9 +105,8 @@ def _of_broker(settings: Settings) -> Iterator[Gauge]:
     yield _labelled("processes", "Workers and beats that were heard of lately.", ("role",), alive.items())
     with open_runs(settings, BROKER_SECONDS) as runs:
         yield from _of_runs(runs)
-        asked: list[tuple[str, State]] = [(operation, "SUCCESS") for operation in ("stats", "ping", "backup")] + [
-            ("ping", "FAILURE")
-        ]
+        reach_it = [name for name, one in OPERATIONS.items() if "source" in one.about]
+        asked: list[tuple[str, State]] = [*((name, "SUCCESS") for name in reach_it), ("ping", "FAILURE")]
         word = reach.latest([runs.ours.latest(operation, state=state) for operation, state in asked])
     if word is not None:
         yield _gauge("up", "Whether the source could be read when somebody last tried.", word.error is None)

@@ -26,7 +26,7 @@ from web.api.schemas import (
     ShownRun,
     told,
 )
-from web.auth import needs
+from web.auth import needs, needs_scope_of
 from web.errors import Problem
 from worker.arguments.backups import DeleteArguments, PinArguments, UnpinArguments, VerifyArguments
 from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments
@@ -90,14 +90,14 @@ def _queued(identity: str) -> Answer:
 
 
 @api.post("/backup/create", responses={**_QUEUED, **_faults(409)})
-@needs("backup")
+@needs_scope_of("backup")
 def create(body: BackupBody) -> Answer:
     """Back the source up."""
     return _queued(jobs.ask("backup", body, g.identity.name))
 
 
 @api.post("/backup/restore", responses={**_QUEUED, **_faults(404, 409)})
-@needs("restore")
+@needs_scope_of("restore")
 def restore(body: RestoreArguments) -> Answer:
     """Restore a backup.
 
@@ -110,7 +110,7 @@ def restore(body: RestoreArguments) -> Answer:
 
 
 @api.post("/backup/preview", responses={**_QUEUED, **_faults(404)})
-@needs("read")
+@needs_scope_of("preview")
 def preview(body: PreviewArguments) -> Answer:
     """Say what a restore would do to the target, key by key; nothing is written.
 
@@ -121,7 +121,7 @@ def preview(body: PreviewArguments) -> Answer:
 
 
 @api.post("/backup/undo", responses={**_QUEUED, **_faults(404, 409)})
-@needs("restore")
+@needs_scope_of("undo")
 def undo(body: UndoArguments) -> Answer:
     """Undo a restore: put back what it replaced, delete what it created.
 
@@ -133,7 +133,7 @@ def undo(body: UndoArguments) -> Answer:
 
 
 @api.post("/backup/verify", responses={**_QUEUED, **_faults(404)})
-@needs("backup")
+@needs_scope_of("verify")
 def verify(body: VerifyArguments) -> Answer:
     """Read a backup to its end and compare it with its manifest."""
     lookup.in_full(body.name)
@@ -141,14 +141,14 @@ def verify(body: VerifyArguments) -> Answer:
 
 
 @api.post("/backup/prune", responses=_QUEUED)
-@needs("restore")
+@needs_scope_of("prune")
 def prune(body: PruneBody) -> Answer:
     """Delete what retention gives up, or with `dry_run` say what that is."""
     return _queued(jobs.ask("prune", body, g.identity.name))
 
 
 @api.delete("/backup/delete/<name>", responses={**_QUEUED, **_faults(404)})
-@needs("restore")
+@needs_scope_of("delete")
 def delete(path: Named) -> Answer:
     """Delete one backup, named in full."""
     _in_full(path.name, "delete it")
@@ -157,7 +157,7 @@ def delete(path: Named) -> Answer:
 
 
 @api.post("/backups/<name>/pin", responses={**_QUEUED, **_faults(404)})
-@needs("restore")
+@needs_scope_of("pin")
 def pin(path: Named, body: PinBody) -> Answer:
     """Keep a backup from every prune; it is said with the reason wherever it is shown."""
     lookup.in_full(path.name)
@@ -165,7 +165,7 @@ def pin(path: Named, body: PinBody) -> Answer:
 
 
 @api.delete("/backups/<name>/pin", responses={**_QUEUED, **_faults(404)})
-@needs("restore")
+@needs_scope_of("unpin")
 def unpin(path: Named) -> Answer:
     """Leave a backup, named in full, to retention again."""
     _in_full(path.name, "unpin it")
@@ -216,7 +216,7 @@ def download(path: Named) -> Response:
 
 
 @api.get("/backup/stats", responses={200: Numbers, 202: Queued})
-@needs("read")
+@needs_scope_of("stats")
 def stats() -> dict[str, Any] | Answer:
     """The numbers on the dashboard; a result id where a worker needs longer than five seconds for them, or others wait."""
     identity = jobs.ask_once("stats", StatsArguments(), g.identity.name)
@@ -232,7 +232,7 @@ def stats() -> dict[str, Any] | Answer:
 
 
 @api.post("/backup/search", responses={**_QUEUED, **_faults(404)})
-@needs("read")
+@needs_scope_of("search")
 def search(body: SearchArguments) -> Answer:
     """Find a key, or all that fit a glob, in the backups and in the source; or show one version, or two side by side."""
     for name in body.backups:
@@ -241,7 +241,7 @@ def search(body: SearchArguments) -> Answer:
 
 
 @api.post("/ping", responses={202: Queued})
-@needs("read")
+@needs_scope_of("ping")
 def ping() -> Answer:
     """Have a worker reach the source, and find out what is allowed there."""
     return _queued(jobs.ask_once("ping", PingArguments(), g.identity.name))

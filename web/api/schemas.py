@@ -10,7 +10,8 @@ from worker.config.address import Address
 from worker.errors import Risk
 from worker.repository.catalogue import Damaged
 from worker.repository.manifest import Manifest
-from worker.runs.run import Operation, Run, State
+from worker.runs.operations import Name
+from worker.runs.run import Run, State
 
 PER_PAGE, MOST_PER_PAGE = 50, 200
 # A key of flask-openapi3's own, that pydantic hands through: the body may be left out.
@@ -96,7 +97,7 @@ class Page(BaseModel):
 class RunsPage(Page):
     """Which runs."""
 
-    operation: Operation | None = None
+    operation: Name | None = None
     state: State | None = None
     source: Address | None = Field(default=None, max_length=300, description="Its address, such as `127.0.0.1:6379`.")
     ours: bool | None = Field(default=None, description="Only those that are ours, or only those of others.")

@@ -7,7 +7,7 @@ from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response
 
 from web import errors, jobs, lookup
-from web.auth import needs
+from web.auth import needs, needs_scope_of
 from web.pages import forms
 from web.pages.backups import show_backup, show_backups, show_review
 from web.pages.dashboard import Answer, pages, show_schedule, show_system
@@ -41,7 +41,7 @@ def _ask(ask: Callable[[str], str], again: Show) -> Response | Answer:
 
 
 @pages.post("/backups/create")
-@needs("backup")
+@needs_scope_of("backup")
 def create() -> Response | Answer:
     """Make a backup."""
 
@@ -52,7 +52,7 @@ def create() -> Response | Answer:
 
 
 @pages.post("/backups/<name>/verify")
-@needs("backup")
+@needs_scope_of("verify")
 def verify(name: str) -> Response | Answer:
     """Read a backup to its end."""
 
@@ -63,7 +63,7 @@ def verify(name: str) -> Response | Answer:
 
 
 @pages.post("/backups/<name>/restore")
-@needs("restore")
+@needs_scope_of("restore")
 def restore(name: str) -> Response | Answer:
     """Restore a backup; over live keys only when its name was typed in."""
     try:
@@ -81,7 +81,7 @@ def restore(name: str) -> Response | Answer:
 
 
 @pages.post("/backups/<name>/preview")
-@needs("read")
+@needs_scope_of("preview")
 def preview(name: str) -> Response | Answer:
     """Find out what a restore would do to what is there now."""
 
@@ -94,7 +94,7 @@ def preview(name: str) -> Response | Answer:
 
 
 @pages.post("/tasks/<identity>/undo")
-@needs("restore")
+@needs_scope_of("undo")
 def undo(identity: str) -> Response | Answer:
     """Undo a restore."""
 
@@ -105,7 +105,7 @@ def undo(identity: str) -> Response | Answer:
 
 
 @pages.post("/search")
-@needs("read")
+@needs_scope_of("search")
 def look_for() -> Response | Answer:
     """Look for a key in all backups and in the source."""
 
@@ -116,7 +116,7 @@ def look_for() -> Response | Answer:
 
 
 @pages.post("/backups/<name>/delete")
-@needs("restore")
+@needs_scope_of("delete")
 def delete(name: str) -> Response | Answer:
     """Delete a backup whose name was typed in."""
 
@@ -128,7 +128,7 @@ def delete(name: str) -> Response | Answer:
 
 
 @pages.post("/backups/<name>/pin")
-@needs("restore")
+@needs_scope_of("pin")
 def pin(name: str) -> Response | Answer:
     """Keep a backup from every prune."""
 
@@ -139,7 +139,7 @@ def pin(name: str) -> Response | Answer:
 
 
 @pages.post("/backups/<name>/unpin")
-@needs("restore")
+@needs_scope_of("unpin")
 def unpin(name: str) -> Response | Answer:
     """Leave a backup to retention again."""
     return _ask(
@@ -149,14 +149,14 @@ def unpin(name: str) -> Response | Answer:
 
 
 @pages.post("/schedule/prune")
-@needs("restore")
+@needs_scope_of("prune")
 def prune() -> Response | Answer:
     """Delete what retention gives up."""
     return _ask(lambda who: jobs.ask("prune", PruneArguments(), who), show_schedule)
 
 
 @pages.post("/system/ask")
-@needs("read")
+@needs_scope_of("ping")
 def ask_source() -> Response | Answer:
     """Ask the source for its facts and rights anew."""
     return _ask(lambda who: jobs.ask_once("ping", PingArguments(), who), show_system)

@@ -16,6 +16,7 @@ from web.auth import needs
 from web.wording import charts, day_strip, numbers, verdict
 from web.wording import settings as system
 from worker.backups import retention, schedule
+from worker.broker.scopes import SCOPES
 from worker.config.settings import WebSettings, load_web
 from worker.errors import StorageError
 from worker.repository import catalogue
@@ -203,6 +204,7 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         asked=asked,
         free=_free_bytes(settings),
         roles=system.ROLES,
+        scopes=SCOPES,
         entry=system.entry(settings, memory),
         error=error,
         form=request.form,

@@ -11,6 +11,7 @@ from worker.broker import heartbeat
 from worker.config.settings import load_web
 from worker.errors import NotFoundError
 from worker.repository import catalogue
+from worker.runs.operations import OPERATIONS
 from worker.runs.run import Run
 from worker.runs.store import Ours, Runs
 from worker.storage.local import open_storage
@@ -31,7 +32,7 @@ def tasks() -> str:
 
 
 def _history(template: str, kind: str, state: str) -> str:
-    kind, state = kind if kind in wording.KINDS else "", state if state in wording.STATES else ""
+    kind, state = kind if kind in OPERATIONS else "", state if state in wording.STATES else ""
 
     def ask(runs: Runs) -> tuple[Part, bool]:
         shown = part(run for run in runs.each(kind or None) if _wanted(run, kind, state))
@@ -39,7 +40,8 @@ def _history(template: str, kind: str, state: str) -> str:
 
     found, away = recall(load_web(), ask)
     shown, several = found or (Part([], 1, more=False), False)
-    return render_template(template, part=shown, several=several, away=away, kind=kind, state=state)
+    told = {"kinds": OPERATIONS.values(), "kind": kind, "state": state}
+    return render_template(template, part=shown, several=several, away=away, **told)
 
 
 def _wanted(run: Run, kind: str, state: str) -> bool:

@@ -7,7 +7,12 @@ from typing import Any
 from web.wording.consequences import RISKS
 from web.wording.numbers import counted, duration, listed, number, short, size
 from web.wording.runs import fitting, state
+from worker.runs.operations import Name, of
 from worker.runs.run import Run
+
+Teller = Callable[[dict[str, Any]], str]
+_OUTCOMES: dict[str, Teller] = {}
+"""By operation: what says in one sentence what a run of it has come to, of its result."""
 
 
 def outcome(run: Run) -> str:
@@ -30,6 +35,17 @@ def outcome(run: Run) -> str:
     return ""
 
 
+def _told_of(operation: Name) -> Callable[[Teller], Teller]:
+    """What tells of that operation's results."""
+
+    def kept(teller: Teller) -> Teller:
+        _OUTCOMES[operation] = teller
+        return teller
+
+    return kept
+
+
+@_told_of("backup")
 def _backup(value: dict[str, Any]) -> str:
     stored = value.get("bytes", {})
     return (
@@ -38,6 +54,7 @@ def _backup(value: dict[str, Any]) -> str:
     )
 
 
+@_told_of("restore")
 def _restore(value: dict[str, Any]) -> str:
     told = ["restored", "skipped", "expired", "failed"]
     told += ["deleted"] if value.get("way") else []
@@ -49,6 +66,7 @@ def _restore(value: dict[str, Any]) -> str:
     return f"{', '.join(counts)}, in {duration(value.get('seconds'))}."
 
 
+@_told_of("preview")
 def _preview(value: dict[str, Any]) -> str:
     if value.get("refusal"):
         return "It would be refused, and nothing would be written."
@@ -65,16 +83,19 @@ def _preview(value: dict[str, Any]) -> str:
     return f"It would {listed(words)}. Nothing was written."
 
 
+@_told_of("undo")
 def _undo(value: dict[str, Any]) -> str:
     left = value.get("left_alone", 0)
     words = f"{number(value.get('put_back', 0))} put back, {number(value.get('deleted', 0))} deleted"
     return f"{words}, {number(left)} left alone, for others have changed them since." if left else f"{words}."
 
 
+@_told_of("verify")
 def _verify(value: dict[str, Any]) -> str:
     return f"Whole, and what its manifest says: {counted(value.get('keys'), 'key')}, {size(value.get('bytes'))}."
 
 
+@_told_of("prune")
 def _prune(value: dict[str, Any]) -> str:
     verb = "Would delete" if value.get("dry_run") else "Deleted"
     deleted, kept = len(value.get("deleted", [])), len(value.get("kept", []))
@@ -83,6 +104,7 @@ def _prune(value: dict[str, Any]) -> str:
     return f"{verb} {counted(deleted, 'backup')} ({size(value.get('freed_bytes', 0))}), kept {kept}."
 
 
+@_told_of("search")
 def _search(value: dict[str, Any]) -> str:
     if "rows" in value:
         return f"{short(value.get('key'))} as it is in {_sides(value)}."
@@ -97,27 +119,36 @@ def _sides(value: dict[str, Any]) -> str:
     return listed(side.get("where") for side in (value.get("show"), value.get("against")) if side)
 
 
+@_told_of("stats")
 def _stats(value: dict[str, Any]) -> str:
     reachable = value.get("source", {}).get("reachable")
     words = "the source answers" if reachable else "the source cannot be reached"
     return f"{counted(value.get('count'), 'backup')}, {size(value.get('bytes'))}; {words}."
 
 
-_OUTCOMES: dict[str, Callable[[dict[str, Any]], str]] = {
-    "backup": _backup,
-    "preview": _preview,
-    "restore": _restore,
-    "undo": _undo,
-    "verify": _verify,
-    "prune": _prune,
-    "delete": lambda value: f"{value.get('deleted')} is deleted.",
-    "repair": lambda value: f"{counted(len(value.get('repaired', ())), 'manifest')} made anew.",
-    "pin": lambda value: f"{value.get('pinned')} is kept: {value.get('why')}.",
-    "unpin": lambda value: f"{value.get('unpinned')} is left to retention again.",
-    "search": _search,
-    "stats": _stats,
-    "ping": lambda value: f"The source at {value.get('address')} answers.",
-}
+@_told_of("delete")
+def _delete(value: dict[str, Any]) -> str:
+    return f"{value.get('deleted')} is deleted."
+
+
+@_told_of("repair")
+def _repair(value: dict[str, Any]) -> str:
+    return f"{counted(len(value.get('repaired', ())), 'manifest')} made anew."
+
+
+@_told_of("pin")
+def _pin(value: dict[str, Any]) -> str:
+    return f"{value.get('pinned')} is kept: {value.get('why')}."
+
+
+@_told_of("unpin")
+def _unpin(value: dict[str, Any]) -> str:
+    return f"{value.get('unpinned')} is left to retention again."
+
+
+@_told_of("ping")
+def _ping(value: dict[str, Any]) -> str:
+    return f"The source at {value.get('address')} answers."
 
 
 def is_stale(run: Run) -> bool:
@@ -137,37 +168,4 @@ def advice(run: Run) -> str:
     if run.risk and is_risky(run):
         written = "What was written before it stopped stays written." if run.value else "Nothing was written."
         return f"{written} Mend what the sentence names and restore again, or go on all the same. {RISKS[run.risk][1]}"
-    return _ADVICE.get((run.operation, state(run)), "")
-
-
-_ADVICE = {
-    ("backup", "done"): "Verify it now and then; the surest proof of a backup is a restore.",
-    ("backup", "failed"): "Earlier backups are untouched. Mend what the sentence names, and make the backup again.",
-    ("backup", "interrupted"): "Nothing unfinished was kept, and earlier backups are untouched. Make the backup again.",
-    (
-        "restore",
-        "done",
-    ): "Look at your application now. Keys that were skipped are in the live data as they were, also those that differ.",
-    ("restore", "failed"): (
-        "What was written before it failed stays written. Mend the cause, and restore again: that completes it."
-    ),
-    ("restore", "interrupted"): (
-        "Some keys may have been written. It is never run again by itself; restoring again is safe, and completes it."
-    ),
-    ("preview", "failed"): "Nothing was written. Mend what the sentence names, and preview it again.",
-    ("preview", "interrupted"): "Nothing was written. Preview it again.",
-    ("undo", "done"): "Look at your application now.",
-    (
-        "undo",
-        "failed",
-    ): "What was put back before it failed stays so. Mend the cause, and undo again: that completes it.",
-    (
-        "undo",
-        "interrupted",
-    ): "Some keys may have been put back. It is never run again by itself; undo again to complete it.",
-    ("verify", "failed"): "Do not rely on this backup: make a new one now, then delete this one.",
-    ("verify", "interrupted"): "Nothing was changed. Verify it again.",
-    ("prune", "failed"): "No backup was lost. Mend what the sentence names, and prune again.",
-    ("prune", "interrupted"): "What was half deleted is cleared away by the next prune. Prune again.",
-    ("delete", "failed"): "The backup may still be there: look at the list of backups.",
-}
+    return of(run.operation).advice.get(state(run), "")

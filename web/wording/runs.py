@@ -7,24 +7,9 @@ from typing import Any, NamedTuple
 
 from web.wording import restores
 from web.wording.numbers import amount, counted, duration, listed, number, several, short
-from worker.runs.run import QUESTIONS, Run
+from worker.runs.operations import of
+from worker.runs.run import Run
 
-KINDS = {
-    "backup": "Backup",
-    "preview": "Preview",
-    "restore": "Restore",
-    "undo": "Undo",
-    "search": "Search",
-    "verify": "Verification",
-    "prune": "Pruning",
-    "delete": "Deletion",
-    "adopt": "Adoption",
-    "repair": "Repair of manifests",
-    "pin": "Pinning",
-    "unpin": "Unpinning",
-    "stats": "Statistics",
-    "ping": "Check of the source",
-}
 PREVIEWED = {
     "new": "New",
     "differs": "Different",
@@ -117,12 +102,17 @@ def parts_that_differ(value: dict[str, Any]) -> list[tuple[str, Parts]]:
 
 def kind(run: Run) -> str:
     """What sort of run, as a title."""
-    return KINDS.get(run.operation, run.operation.capitalize())
+    return of(run.operation).title
 
 
 def is_question(run: Run) -> bool:
     """Whether it only asked for something."""
-    return run.operation in QUESTIONS
+    return of(run.operation).asks
+
+
+def writes(run: Run) -> bool:
+    """Whether it changes something."""
+    return of(run.operation).writes
 
 
 def state(run: Run) -> str:
@@ -142,14 +132,15 @@ def about(run: Run) -> str:
 
 def whose(run: Run) -> str:
     """What it is about: `of 127.0.0.1:6379, db 3, in host:/backups`; empty where that is not known."""
-    if run.operation in ("restore", "preview", "undo"):
+    about = of(run.operation).about
+    if "target" in about:
         return f"into {run.target}" if run.target else ""
     words = []
-    if run.operation in ("backup", "stats", "ping") and run.source:
+    if "source" in about and run.source:
         words.append(f"of {run.source}")
     if run.databases is not None:
         words.append(f"db {listed(run.databases)}")
-    if run.operation != "ping" and run.storage:
+    if "storage" in about and run.storage:
         words.append(f"in {run.storage}")
     return ", ".join(words)
 
@@ -237,9 +228,11 @@ def waited_for(run: Run) -> str | None:
     """The server that it waits for, as far as is known: it asked that first, and has not got anything since."""
     if run.state != "STARTED" or run.progress:
         return None
-    if run.operation in ("backup", "stats", "ping"):
+    row = of(run.operation)
+    if "source" in row.about:
         return run.source
-    return run.target if run.operation in ("restore", "undo") else None
+    # A preview reads its backup first.
+    return run.target if "target" in row.about and row.writes else None
 
 
 def stand(run: Run) -> str:

@@ -17,17 +17,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from worker.broker import connection
+from worker.broker.scopes import SCOPES, Scope
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError, NotFoundError, RefusedError, UsageError
-
-Scope = Literal["read", "backup", "restore"]
-"""read: look and download; backup: make and verify; restore: restore, delete, prune, pin: whatever can lose data or fill the storage."""
-SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 REMEMBERED_SECONDS = 600
 PATIENCE_SECONDS = 1

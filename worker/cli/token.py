@@ -5,6 +5,7 @@ from datetime import datetime
 import click
 
 from worker.broker import audit, tokens
+from worker.broker.scopes import SCOPES
 from worker.cli.console import notes, say, show, table
 from worker.cli.runner import Data, verb
 from worker.config.settings import load
@@ -23,7 +24,7 @@ def command() -> None:
     "scopes",
     multiple=True,
     required=True,
-    type=click.Choice(tokens.SCOPES),
+    type=click.Choice([*SCOPES]),
     help="read: look and download; backup: make and verify; restore: whatever can lose data. May be given again.",
 )
 def create_token(as_json: bool, name: str, scopes: tuple[str, ...]) -> None:

@@ -4,22 +4,12 @@ from importlib import import_module
 
 import click
 
+from worker.runs.operations import OPERATIONS
+
 VERBS = {
-    "backup": "Make a backup now.",
     "list": "Show the backups, newest first.",
-    "preview": "Say what a restore would do, key by key.",
-    "restore": "Restore a backup.",
-    "undo": "Undo a restore.",
-    "search": "Find a key in all backups and in the source.",
-    "verify": "Read a backup to its end.",
-    "prune": "Delete the oldest backups.",
-    "pin": "Keep one backup from every prune.",
-    "unpin": "Leave one backup to retention again.",
-    "delete": "Delete one backup, for good.",
-    "stats": "Show the numbers: backups, source, what comes next.",
+    **{one.name: one.verb for one in OPERATIONS.values() if one.verb},
     "export": "Write a backup as portable JSON.",
-    "adopt": "Take a dump.rdb or a portable JSON in as a backup.",
-    "ping": "Reach the source: what it is, what we may do there.",
     "token": "Make, list and revoke tokens for the API.",
 }
 """The verbs, those first that are used most, and what each is for."""

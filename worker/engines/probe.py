@@ -11,8 +11,6 @@ from worker.server import rights
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.info import Facts, read_facts
 
-_WRITES = ("restore", "mirror", "undo")
-
 
 def ping(settings: Settings) -> dict[str, Any]:
     """Facts, the engine of choice and rights, as a dict. Raises SourceError where the source cannot be reached.
@@ -55,7 +53,7 @@ def _why_not(operation: str, facts: Facts, refusal: str | None) -> str | None:
     """What speaks against an operation there besides rights, as a clause."""
     if operation == "backup by replication":
         return None if refusal is None or refusal.startswith("NOPERM") else refusal
-    if not operation.startswith(_WRITES):
+    if not rights.OPERATIONS[operation].writes:
         return None
     if facts.cluster:
         return "it is a node of a cluster, which holds only some of the keys"

@@ -10,11 +10,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from worker.broker import connection
+from worker.runs import operations
 from worker.runs.ownership import UNKNOWN, Whose, dump, load, whose
-from worker.runs.run import QUESTIONS, Run
+from worker.runs.run import Run
 
-KEPT_LONG, KEPT = 1000, 50
-"""Runs of one operation, about the same, that are remembered."""
 OWNERS = 50
 """Owners whose runs of one operation are remembered, and as many again that are known from a shell only."""
 FIRST_PAGE, PAGE = 10, 200
@@ -59,7 +58,7 @@ def add(pipe: Any, run: Run) -> None:
         for index, member in ((_of(family, mine), run.id), (_all(family), run.id), (_owners(family), dump(mine))):
             pipe.zadd(index, {member: at})
     for family in _families(run):
-        pipe.zrange(_of(family, mine), 0, -1 - _kept(run))
+        pipe.zrange(_of(family, mine), 0, -1 - operations.of(run.operation).kept)
         pipe.zrange(_owners(family), 0, -1)
 
 
@@ -135,10 +134,6 @@ def _listed(client: Any, index: str, owner: Whose | None = None) -> Iterator[Run
         if len(ids) < size:
             return
         start, size = start + size, PAGE
-
-
-def _kept(run: Run) -> int:
-    return KEPT if run.operation in QUESTIONS else KEPT_LONG
 
 
 def _families(run: Run) -> list[str]:

@@ -18,22 +18,13 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError
 from worker.repository import catalogue
 from worker.repository.scope import scope_of
+from worker.runs import operations
 from worker.runs.run import Run
 from worker.server.endpoint import TARGET, Endpoint
 from worker.storage.local import open_storage
 
 FIELDS = {"source", "databases", "target", "storage"}
 """Of a Run, what it is about."""
-LOCKED = {"backup": "source", "restore": "target", "undo": "target"}
-"""Operations of which one at a time may be at work on the same."""
-
-_MATTERS = {
-    "backup": ("source", "storage"),
-    "stats": ("source", "storage"),
-    "ping": ("source",),
-    **dict.fromkeys(("restore", "preview", "undo"), ("target",)),
-}
-"""What a run must have in common with us to be ours; of every other operation it is the storage."""
 _LOOPBACK = ("/", "localhost:", "127.", "[::1]:", "::1:")
 _databases: TypeAdapter[frozenset[int] | None] = TypeAdapter(Databases)
 
@@ -91,7 +82,7 @@ def about(settings: Settings, operation: str, arguments: dict[str, Any]) -> dict
         found["source"] = scope.address
         if operation == "backup":
             found["databases"] = _asked_for(arguments, scope.databases)
-        if operation in ("restore", "preview", "undo"):
+        if "target" in operations.of(operation).about:
             found["target"] = scope.address
             found["target"] = _target(settings, operation, arguments)
     return found
@@ -99,16 +90,16 @@ def about(settings: Settings, operation: str, arguments: dict[str, Any]) -> dict
 
 def whose(run: Run) -> Whose:
     """What decides whether it is ours."""
-    told = {name: getattr(run, name) for name in _MATTERS.get(run.operation, ("storage",))}
+    told: dict[str, str | None] = {name: getattr(run, name) for name in operations.of(run.operation).about}
     if run.operation == "backup" and run.source:
         told["source"] = _scope(run.source, run.databases)
     return _whose(run, told)
 
 
 def locks(run: Run) -> Whose:
-    """What it alone may be at work on, as whose that is; only of LOCKED."""
-    name = LOCKED[run.operation]
-    return _whose(run, {name: getattr(run, name)})
+    """What it alone may be at work on, as whose that is; nothing where it need not be alone."""
+    name = operations.of(run.operation).alone
+    return _whose(run, {name: getattr(run, name)} if name else {})
 
 
 def lies(run: Run) -> Whose:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from worker.broker import lease, lock
 from worker.broker.lease import LEASE_SECONDS
 from worker.config.settings import Settings
+from worker.runs import operations
 from worker.runs.run import Run, new
 from worker.runs.store import Runs, open_runs
 
@@ -17,10 +18,6 @@ LOST_AFTER = timedelta(seconds=LEASE_SECONDS)
 GIVEN_UP_AFTER = timedelta(days=1)
 AGAIN_SECONDS = lease.AGAIN_SECONDS + lease.ANSWER_SECONDS + 1
 """Within these a run that lives is heard of again, once the broker answers."""
-REPEATABLE = frozenset({"backup", "verify"})
-"""What does no harm when it is asked for again unasked; a restore that was lost waits for a person."""
-MADE_UP_FOR = frozenset({"backup"})
-"""What is asked for once more when it was killed: somebody counts on it."""
 
 
 class Means(NamedTuple):
@@ -70,7 +67,12 @@ def _killed(runs: Runs, unfinished: list[Run]) -> Iterator[Run]:
 
 def _is_asked_for_again(run: Run, runs: Runs) -> bool:
     young = run.queued_at > datetime.now(UTC) - GIVEN_UP_AFTER
-    return run.operation in REPEATABLE and young and runs.ours.has(run) and not runs.claimed(run.id, run.attempt)
+    return (
+        operations.of(run.operation).repeatable
+        and young
+        and runs.ours.has(run)
+        and not runs.claimed(run.id, run.attempt)
+    )
 
 
 def is_dead(run: Run) -> bool:
@@ -101,7 +103,8 @@ def interrupt(settings: Settings, run: Run, error: str, means: Means, *, dead: b
 def repeat_of(run: Run) -> Run | None:
     """What is to be done in the place of a run that was killed: a backup, once; of the shell's there is somebody who knows."""
     young = run.queued_at > datetime.now(UTC) - GIVEN_UP_AFTER
-    if run.operation not in MADE_UP_FOR or run.repeats or run.of_shell or run.state != "STARTED" or not young:
+    wanted = operations.of(run.operation).made_up_for and not run.of_shell
+    if not wanted or run.repeats or run.state != "STARTED" or not young:
         return None
     identity = str(uuid.uuid5(uuid.NAMESPACE_OID, run.id))
     return new(identity, run.operation, run.arguments, run.asked_by).model_copy(update={"repeats": run.id})
@@ -110,18 +113,6 @@ def repeat_of(run: Run) -> Run | None:
 def killed(run: Run) -> str:
     """What is to be said of a run that is not heard of any more."""
     told = run.progress or {}
-    if run.operation == "restore":
-        done = told.get("current", 0) if told.get("phase") == "restoring" else 0
-        reached = f" At least {done:,} keys of the backup had been dealt with by then." if done else ""
-        return (
-            f"Its process was killed, or was not heard of any more.{reached} "
-            "Run the same restore again to complete it, which is safe."
-        )
-    if run.operation == "undo":
-        return "Its process was killed, and some keys may have been put back: run the same undo again to complete it."
-    if run.operation == "backup":
-        return (
-            "Its process was killed, or was not heard of any more: see whether its backup is in the list, "
-            "and make another one if it is not."
-        )
-    return "Its process was killed, or was not heard of any more: start it again."
+    done = told.get("current", 0) if told.get("phase") == "restoring" else 0
+    reached = f" At least {done:,} keys of the backup had been dealt with by then." if done else ""
+    return operations.of(run.operation).killed.format(reached=reached)

@@ -21,14 +21,13 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, LostError, StoppedError
 from worker.progress import Progress
 from worker.repository.behalf import acting_for
-from worker.runs import ownership
+from worker.runs import operations, ownership
 from worker.runs.reporter import Meta, Reporter
 from worker.runs.run import Run, State, brief
 from worker.runs.store import open_runs
 
 AUDITED = 1000
 """Characters of a list of keys in the audit log: thousands of its lines are kept."""
-_CHANGES = frozenset({"backup", "restore", "undo", "prune", "delete", "adopt", "repair", "pin", "unpin"})
 
 Verb = Callable[[Progress], dict[str, Any]]
 Check = Callable[[dict[str, Any]], None]
@@ -103,7 +102,7 @@ class Recording:
         self._change(state=state, value=value, error=error, ended_at=ended_at)
         self._store_patiently()
         run = self.run
-        if run.operation in _CHANGES and not run.skipped:
+        if operations.of(run.operation).writes and not run.skipped:
             outcome = "INTERRUPTED" if self.given_up else state
             whose = run.model_dump(mode="json", include=ownership.FIELDS, exclude_none=True)
             told = {"run": run.id, "arguments": brief(run.arguments, AUDITED), **whose}

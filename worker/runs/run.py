@@ -5,7 +5,7 @@ import hashlib
 import json
 import socket
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -16,25 +16,6 @@ State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTE
 """Celery's words, and INTERRUPTED: killed, so that nobody was left to tell how it ended."""
 FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
 
-Operation = Literal[
-    "backup",
-    "restore",
-    "preview",
-    "undo",
-    "verify",
-    "prune",
-    "delete",
-    "adopt",
-    "repair",
-    "pin",
-    "unpin",
-    "search",
-    "stats",
-    "ping",
-]
-OPERATIONS: tuple[Operation, ...] = get_args(Operation)
-QUESTIONS = frozenset({"preview", "search", "stats", "ping"})
-"""Operations that only ask; the history of the others is kept long."""
 KEPT_CHARACTERS = 50_000
 """Of a list of keys: a longer one is remembered in brief."""
 KEYS_NAMED, KEY_CHARACTERS = 3, 80
@@ -50,7 +31,7 @@ class Run(BaseModel):
 
     id: str
     operation: str
-    """One of OPERATIONS."""
+    """One of `operations`, or of those of another version."""
     arguments: dict[str, Any] = {}
     asked_by: str = "unknown"
     """Such as `admin`, `token ci`, `beat daily`, `shell root@host`."""

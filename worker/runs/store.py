@@ -19,7 +19,7 @@ from redis.exceptions import WatchError
 from worker.broker import connection, heartbeat
 from worker.broker.lease import LEASE_SECONDS
 from worker.config.settings import Settings
-from worker.runs import listing, ownership
+from worker.runs import listing, operations, ownership
 from worker.runs.listing import UNFINISHED, loaded, run_key
 from worker.runs.ownership import Owner
 from worker.runs.run import Run, State
@@ -82,7 +82,7 @@ class Ours:
 
     def rival(self, operation: str, arguments: dict[str, Any]) -> Run | None:
         """A run, whoever's, that is to be alone with what this one would be alone with; None where nothing is."""
-        if operation not in ownership.LOCKED:
+        if operations.of(operation).alone is None:
             return None
         told = ownership.about(self._runs.settings, operation, arguments)
         here = self._owner._replace(sources=frozenset({told.get("source")}), targets=frozenset({told.get("target")}))

@@ -147,6 +147,8 @@ class Needs:
     better: str = ""
     keys: bool = True
     """Whether it touches keys."""
+    writes: bool = False
+    """Whether it takes a server that takes writes, and has all the keys."""
 
     @property
     def all_keys(self) -> list[str]:
@@ -158,22 +160,30 @@ OPERATIONS: dict[str, Needs] = {
     "backup by replication": Needs("ping info replconf psync", "select", keys=False),
     "backup by scan": Needs("info select time scan dump pttl", "pexpiretime function|dump client|no-touch"),
     "backup by typed": Needs(f"info select time scan pttl {_READ}", "pexpiretime function|list dump client|no-touch"),
-    "restore of rdb, skip": Needs(f"{_RESTORE} exists", f"dump pttl {_BETTER_RESTORE}"),
-    "restore of rdb, overwrite": Needs(f"{_RESTORE} dump pttl", _BETTER_RESTORE),
-    "restore of json, skip": Needs(f"{_WRITE} {_building('skip')}", f"restore vadd dump pttl {_BETTER_RESTORE}"),
+    "restore of rdb, skip": Needs(f"{_RESTORE} exists", f"dump pttl {_BETTER_RESTORE}", writes=True),
+    "restore of rdb, overwrite": Needs(f"{_RESTORE} dump pttl", _BETTER_RESTORE, writes=True),
+    "restore of json, skip": Needs(
+        f"{_WRITE} {_building('skip')}", f"restore vadd dump pttl {_BETTER_RESTORE}", writes=True
+    ),
     "restore of json, overwrite": Needs(
-        f"{_WRITE} dump pttl {_building('overwrite')}", f"restore vadd {_BETTER_RESTORE}"
+        f"{_WRITE} dump pttl {_building('overwrite')}",
+        f"restore vadd {_BETTER_RESTORE}",
+        writes=True,
     ),
     "mirror as one file": Needs(
         f"{_RESTORE} dump pttl scan unlink config|get replicaof",
         f"pexpiretime hpexpiretime function|load function|dump dbsize {_CONNECTIONS}",
+        writes=True,
     ),
     "mirror key by key": Needs(
-        f"{_RESTORE} dump pttl scan unlink", f"type function|list function|delete {_BETTER_RESTORE}"
+        f"{_RESTORE} dump pttl scan unlink",
+        f"type function|list function|delete {_BETTER_RESTORE}",
+        writes=True,
     ),
     "undo": Needs(
         f"{_RESTORE} dump pttl unlink scan",
         f"pexpiretime hpexpiretime function|load function|dump function|delete {_CONNECTIONS}",
+        writes=True,
     ),
     "preview": Needs(_LOOK, "pexpiretime hpexpiretime config|get module|list client|no-touch"),
     "preview of a mirror": Needs(

@@ -21,7 +21,8 @@ from worker.broker import audit
 from worker.config.settings import load, load_web
 from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, Origin
-from worker.runs.run import OPERATIONS, Run
+from worker.runs.operations import OPERATIONS
+from worker.runs.run import Run
 from worker.runs.store import open_runs
 from worker.storage.local import open_storage
 

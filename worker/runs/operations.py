@@ -1,0 +1,224 @@
+"""What is known of each operation, once: the queue, the API, the pages, the shell and the memory of runs ask here."""
+
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from worker.broker.scopes import Scope
+
+Name = Literal[
+    "backup",
+    "preview",
+    "restore",
+    "undo",
+    "search",
+    "verify",
+    "prune",
+    "pin",
+    "unpin",
+    "delete",
+    "stats",
+    "adopt",
+    "ping",
+    "repair",
+]
+Queue = Literal["jobs", "quick"]
+Server = Literal["source", "target"]
+
+QUEUES: tuple[Queue, ...] = get_args(Queue)
+"""For what takes long, and for what somebody waits for."""
+TASKS = "worker.tasks."
+KEPT, KEPT_OF_QUESTIONS = 1000, 50
+_KILLED = "Its process was killed, or was not heard of any more"
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One of them. What a row does not say is as for an operation of which nothing is known, such as a newer version's."""
+
+    name: str
+    title: str
+    """What pages call a run of it."""
+    verb: str | None = None
+    """What the verb of the shell is for; None where there is none of that name."""
+    queue: Queue | None = None
+    """Where its task waits for a worker; None where it has no task, and only a shell begins it."""
+    scope: Scope = "restore"
+    """Of the tokens that may ask for it."""
+    asks: bool = False
+    """Whether it only asks: what it found is of the moment, and may be out of the data."""
+    writes: bool = False
+    """Whether it changes something, so that it stands in the audit log."""
+    about: tuple[Literal["source", "target", "storage"], ...] = ("storage",)
+    """What a run of it must have in common with us to be ours."""
+    alone: Server | None = None
+    """Of this only one run at a time may be at work on the same."""
+    retries: int = 0
+    """How often it is tried again by itself, where that can help."""
+    waits: bool = False
+    """Whether it is tried again once somebody else, who is at work, is done."""
+    repeatable: bool = False
+    """Whether it is asked for again when it got lost before it began; a restore that was lost waits for a person."""
+    made_up_for: bool = False
+    """Whether it is asked for once more when it was killed: somebody counts on it."""
+    killed: str = f"{_KILLED}: start it again."
+    """What is to be said of a run that was killed; `{reached}` is how far it had come."""
+    advice: dict[str, str] = field(default_factory=dict)
+    """What to do next when it is `done`, `failed` or `interrupted`."""
+
+    @property
+    def task(self) -> str:
+        """The name of its task."""
+        return TASKS + self.name
+
+    @property
+    def kept(self) -> int:
+        """How many of its runs about the same are remembered."""
+        return KEPT_OF_QUESTIONS if self.asks else KEPT
+
+
+_ROWS = (
+    Operation(
+        "backup",
+        "Backup",
+        "Make a backup now.",
+        queue="jobs",
+        scope="backup",
+        writes=True,
+        about=("source", "storage"),
+        alone="source",
+        retries=2,
+        waits=True,
+        repeatable=True,
+        made_up_for=True,
+        killed=f"{_KILLED}: see whether its backup is in the list, and make another one if it is not.",
+        advice={
+            "done": "Verify it now and then; the surest proof of a backup is a restore.",
+            "failed": "Earlier backups are untouched. Mend what the sentence names, and make the backup again.",
+            "interrupted": "Nothing unfinished was kept, and earlier backups are untouched. Make the backup again.",
+        },
+    ),
+    Operation(
+        "preview",
+        "Preview",
+        "Say what a restore would do, key by key.",
+        queue="quick",
+        scope="read",
+        asks=True,
+        about=("target",),
+        advice={
+            "failed": "Nothing was written. Mend what the sentence names, and preview it again.",
+            "interrupted": "Nothing was written. Preview it again.",
+        },
+    ),
+    Operation(
+        "restore",
+        "Restore",
+        "Restore a backup.",
+        queue="jobs",
+        writes=True,
+        about=("target",),
+        alone="target",
+        killed=f"{_KILLED}.{{reached}} Run the same restore again to complete it, which is safe.",
+        advice={
+            "done": (
+                "Look at your application now. Keys that were skipped are in the live data as they were, also those that "
+                "differ."
+            ),
+            "failed": (
+                "What was written before it failed stays written. Mend the cause, and restore again: that completes it."
+            ),
+            "interrupted": (
+                "Some keys may have been written. It is never run again by itself; restoring again is safe, and completes "
+                "it."
+            ),
+        },
+    ),
+    Operation(
+        "undo",
+        "Undo",
+        "Undo a restore.",
+        queue="jobs",
+        writes=True,
+        about=("target",),
+        alone="target",
+        killed="Its process was killed, and some keys may have been put back: run the same undo again to complete it.",
+        advice={
+            "done": "Look at your application now.",
+            "failed": "What was put back before it failed stays so. Mend the cause, and undo again: that completes it.",
+            "interrupted": (
+                "Some keys may have been put back. It is never run again by itself; undo again to complete it."
+            ),
+        },
+    ),
+    Operation(
+        "search", "Search", "Find a key in all backups and in the source.", queue="quick", scope="read", asks=True
+    ),
+    Operation(
+        "verify",
+        "Verification",
+        "Read a backup to its end.",
+        queue="jobs",
+        scope="backup",
+        repeatable=True,
+        advice={
+            "failed": "Do not rely on this backup: make a new one now, then delete this one.",
+            "interrupted": "Nothing was changed. Verify it again.",
+        },
+    ),
+    Operation(
+        "prune",
+        "Pruning",
+        "Delete the oldest backups.",
+        queue="quick",
+        writes=True,
+        waits=True,
+        advice={
+            "failed": "No backup was lost. Mend what the sentence names, and prune again.",
+            "interrupted": "What was half deleted is cleared away by the next prune. Prune again.",
+        },
+    ),
+    Operation("pin", "Pinning", "Keep one backup from every prune.", queue="quick", writes=True),
+    Operation("unpin", "Unpinning", "Leave one backup to retention again.", queue="quick", writes=True),
+    Operation(
+        "delete",
+        "Deletion",
+        "Delete one backup, for good.",
+        queue="quick",
+        writes=True,
+        advice={"failed": "The backup may still be there: look at the list of backups."},
+    ),
+    Operation(
+        "stats",
+        "Statistics",
+        "Show the numbers: backups, source, what comes next.",
+        queue="quick",
+        scope="read",
+        asks=True,
+        about=("source", "storage"),
+    ),
+    Operation("adopt", "Adoption", "Take a dump.rdb or a portable JSON in as a backup.", writes=True),
+    Operation(
+        "ping",
+        "Check of the source",
+        "Reach the source: what it is, what we may do there.",
+        queue="quick",
+        scope="read",
+        asks=True,
+        about=("source",),
+    ),
+    Operation("repair", "Repair of manifests", writes=True),
+)
+
+OPERATIONS: dict[str, Operation] = {row.name: row for row in _ROWS}
+"""Each by its name, those first that are used most."""
+
+
+def of(name: str) -> Operation:
+    """The row of that operation; of one that there is not, what holds for any."""
+    return OPERATIONS.get(name) or Operation(name, name.capitalize())
+
+
+def of_task(task: str) -> Operation | None:
+    """The operation of a task, by its full name; None for a task of another kind."""
+    row = OPERATIONS.get(task.removeprefix(TASKS))
+    return row if row is not None and row.task == task else None
