@@ -6,6 +6,7 @@ from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
 from worker.config.settings import load
+from worker.repository.behalf import Asker
 from worker.runs.operations import OPERATIONS, QUEUES
 
 _settings = load()
@@ -59,7 +60,7 @@ beat_schedule = {
     "daily": {
         "task": "worker.tasks.backup",
         "schedule": crontab(hour=_settings.backup_daily_at.hour, minute=_settings.backup_daily_at.minute),
-        "options": {"headers": {"asked_by": "beat daily"}},
+        "options": {"headers": {"asked_by": str(Asker("beat", "daily"))}},
     },
     # A promise of freshness: it looks often, and does nothing while a young enough backup exists.
     "interval": {
@@ -67,13 +68,13 @@ beat_schedule = {
         "schedule": timedelta(seconds=max(1, min(3600, _every_hours * 3600 / 24))),
         # A little more than it says, so that it never races the daily backup of the same moment.
         "kwargs": {"unless_younger_than_hours": _every_hours * 1.02},
-        "options": {"headers": {"asked_by": "beat interval"}},
+        "options": {"headers": {"asked_by": str(Asker("beat", "interval"))}},
     },
     # So that the dashboard knows whether the source can be reached.
     "stats": {
         "task": "worker.tasks.stats",
         "schedule": timedelta(minutes=5),
-        "options": {"headers": {"asked_by": "beat stats"}, "ignore_result": True},
+        "options": {"headers": {"asked_by": str(Asker("beat", "stats"))}, "ignore_result": True},
     },
     # A run that was killed is known as such within 90 seconds: its lease runs out after 60.
     "reap": {"task": "worker.tasks.reap", "schedule": timedelta(seconds=20), "options": {"expires": 20}},

@@ -23,6 +23,7 @@ from web import errors, rate_limits
 from worker.broker import audit, tokens
 from worker.broker.scopes import SCOPES, Scope
 from worker.config.settings import load_web
+from worker.repository.behalf import Asker
 from worker.runs.operations import OPERATIONS, Name
 
 Need = Scope | Literal["admin", "nothing"]
@@ -138,7 +139,7 @@ def _by_token(secret: str) -> Identity | None:
         rate_limits.wrong_token()
         audit.record(load_web(), audit.STRANGER, "token", "failed", address=request.remote_addr)
         return None
-    return Identity(f"token {token.name}", frozenset(token.scopes))
+    return Identity(str(Asker("token", token.name)), frozenset(token.scopes))
 
 
 def _by_session() -> Identity | None:

@@ -9,6 +9,7 @@ from celery import Celery, signals
 from worker.backups.schedule import slot
 from worker.config.settings import load
 from worker.errors import BrokerUnavailableError
+from worker.repository.behalf import Asker
 from worker.runs import ownership
 from worker.runs.operations import of_task
 from worker.runs.run import here, new
@@ -25,8 +26,8 @@ def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
     if operation is None:
         return  # `reap`, which looks after the runs, is none itself; and anybody can send any name
     ours = "asked_by" in headers
-    asked_by = headers.setdefault("asked_by", f"celery {here()}")
-    if asked_by == "beat daily":
+    asked_by = headers.setdefault("asked_by", str(Asker("celery", here())))
+    if Asker.parse(asked_by).entry == "daily":
         headers.setdefault("slot", f"daily {slot(load(), datetime.now(UTC)).isoformat()}")
     arguments = body[1] if isinstance(body, (tuple, list)) else {}
     run = new(headers["id"], operation.name, arguments, asked_by)

@@ -36,6 +36,7 @@ from worker.config.validation import Arguments, checked
 from worker.engines import probe as pings
 from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, TemporaryError
 from worker.progress import Progress
+from worker.repository.behalf import Asker
 from worker.restore import restore as restores
 from worker.restore.mirror import recovery
 from worker.restore.preview import preview as previews
@@ -70,7 +71,7 @@ def door(function: Callable[..., Data]) -> Task:
 @door
 def backup(self: Task, **arguments: Any) -> Data:
     """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
-    prune_after = partial(_prune_after, self.request.get("asked_by") or "unknown")
+    prune_after = partial(_prune_after, _asker(self))
 
     def check(made: Data) -> None:
         # Partial ones push each other out, however long no good one comes.
@@ -197,7 +198,7 @@ def _claimed(settings: Settings, task: Task, given: Data) -> Run:
     A broker that is away right after it sent the message is waited for, and then we go on without it.
     """
     request = task.request
-    fresh = new(request.id, task.name.removeprefix(operations.TASKS), given, request.get("asked_by") or "unknown")
+    fresh = new(request.id, task.name.removeprefix(operations.TASKS), given, str(_asker(task)))
     now = {"attempt": request.retries, "attempts": task.max_retries + 1}
     for _ in range(CLAIM_TRIES):
         with suppress(BrokerUnavailableError), open_runs(settings) as runs:
@@ -248,15 +249,19 @@ def _in_time(task: Task) -> Iterator[None]:
         raise BackupSystemError(" ".join([f"Stopped, for it took longer than {hours:g} hours.", *told])) from None
 
 
-def _prune_after(asked_by: str) -> None:
+def _asker(task: Task) -> Asker:
+    return Asker.parse(task.request.get("asked_by") or "unknown")
+
+
+def _prune_after(asker: Asker) -> None:
     """Whoever comes with a token may make backups, and nothing that they did not make themselves goes for those."""
-    narrow = {"made_by": asked_by} if asked_by.startswith("token ") else {}
-    _send(prune, f"{asked_by}, after the backup", **narrow)
+    narrow = {"made_by": str(asker)} if asker.kind == "token" else {}
+    _send(prune, asker.on("after the backup"), **narrow)
 
 
-def _send(task: Task, asked_by: str, **arguments: Any) -> None:
+def _send(task: Task, asker: Asker, **arguments: Any) -> None:
     try:
-        task.apply_async(kwargs=arguments, headers={"asked_by": asked_by})
+        task.apply_async(kwargs=arguments, headers={"asked_by": str(asker)})
     except Exception as error:
         log.warning("not_queued", task=task.name, kind=type(error).__name__)
 
@@ -330,9 +335,10 @@ def _role(node: Any) -> str:
 @signals.beat_init.connect
 def _beat_begins(**_: Any) -> None:
     heartbeat.start("beat")
-    _send(stats, "beat, at its start")
+    asker = Asker("beat").on("at its start")
+    _send(stats, asker)
     # A slot that was missed while no beat was there is made up for, whether or not its memory of it survived.
-    _send(backup, "beat, at its start", unless_younger_than_hours=load().backup_every_hours)
+    _send(backup, asker, unless_younger_than_hours=load().backup_every_hours)
 
 
 _MEANS = reaper.Means(_send_again, recovery.end_left)

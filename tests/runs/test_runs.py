@@ -44,7 +44,7 @@ from worker.runs import listing, reaper
 from worker.runs.operations import KEPT_OF_QUESTIONS
 from worker.runs.reaper import Means
 from worker.runs.recorder import SESSION_NICE, Recording, perform
-from worker.runs.run import Run, at_shell, brief, here, new
+from worker.runs.run import Run, brief, here, new
 from worker.runs.store import Runs, lease_key, open_runs
 
 VALUE_BYTES, VALUES, KEYS = 1 << 20, 24, 30_000
@@ -170,7 +170,7 @@ def _nobody(run: Run) -> None:
 def test_a_run_whose_lease_ran_out_is_ended_with_what_is_known(
     memory: Runs, operation: str, progress: Any, words: str, broker_settings: Settings
 ) -> None:
-    run = a_run(operation, state="STARTED", progress=progress, asked_by=at_shell())
+    run = a_run(operation, state="STARTED", progress=progress, asked_by=f"shell {here()}")
     memory.put(run)
     assert reaper.reap(broker_settings, ["jobs"], Means(_nobody, recovery.end_left)) == []
     memory._client.delete(lease_key(run.id))

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from worker.config.settings import Settings
+from worker.repository.behalf import Asker
 from worker.repository.manifest import Manifest, Scope
 
 PARTIALS_KEPT = 2
@@ -82,7 +83,7 @@ def pool_of(manifest: Manifest) -> Pool:
     if manifest.trigger == "schedule":
         return Pool(manifest.scope, _SCHEDULE)
     asked_by = manifest.asked_by or ""
-    return Pool(manifest.scope, asked_by if asked_by.startswith("token ") else BY_HAND)
+    return Pool(manifest.scope, asked_by if Asker.parse(asked_by).kind == "token" else BY_HAND)
 
 
 def decide(backups: list[Manifest], undos: list[Manifest], policy: Policy, now: datetime) -> list[Decision]:

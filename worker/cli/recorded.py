@@ -11,9 +11,9 @@ from worker.cli.stopping import stoppable
 from worker.config.settings import load
 from worker.errors import BackupSystemError
 from worker.progress import Progress, both
-from worker.repository.behalf import SCHEDULED
+from worker.repository.behalf import at_shell
 from worker.runs.recorder import Check, Recording, accepted, perform
-from worker.runs.run import at_shell, new
+from worker.runs.run import here, new
 
 Show = Callable[[Data], None]
 
@@ -37,7 +37,7 @@ def performed(  # noqa: PLR0913 - what a run is, what does it, and three that fe
     Whether it is `scheduled` nobody but whoever calls can know: a script may be a schedule's, or somebody's own.
     """
     given = arguments.model_dump(mode="json", exclude_unset=True)
-    run = new(str(uuid.uuid4()), operation, given, f"{at_shell()}{SCHEDULED if scheduled else ''}")
+    run = new(str(uuid.uuid4()), operation, given, str(at_shell(here(), scheduled=scheduled)))
 
     def checked(value: Data) -> None:
         shown(value)

@@ -9,6 +9,7 @@ from worker.broker.scopes import SCOPES
 from worker.cli.console import notes, say, show, table
 from worker.cli.runner import Data, verb
 from worker.config.settings import load
+from worker.repository.behalf import at_shell
 from worker.runs.run import here
 
 
@@ -29,7 +30,7 @@ def command() -> None:
 )
 def create_token(as_json: bool, name: str, scopes: tuple[str, ...]) -> None:
     """Make the token NAME. Its secret is shown this once."""
-    settings, who = load(), f"shell {here()}"
+    settings, who = load(), str(at_shell(here()))
     secret = tokens.create(settings, name, [*scopes], who)
     audit.record(settings, who, "token created", "ok", name=name, scopes=scopes)
     show({"name": name, "scopes": scopes, "secret": secret}, as_json=as_json, view=created)
@@ -48,7 +49,7 @@ def revoke_token(as_json: bool, name: str) -> None:
     """Make the token NAME worth nothing from now on."""
     settings = load()
     tokens.revoke(settings, name)
-    audit.record(settings, f"shell {here()}", "token revoked", "ok", name=name)
+    audit.record(settings, str(at_shell(here())), "token revoked", "ok", name=name)
     show({"revoked": name}, as_json=as_json, view=revoked)
 
 

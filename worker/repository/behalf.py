@@ -1,15 +1,62 @@
-"""On whose behalf something is done: told once by whoever begins a run, asked by what is made in it."""
+"""On whose behalf something is done: told once by whoever begins a run, asked by what is made in it.
+
+Runs, manifests, messages and the audit log carry it as words, `token ci`; what those mean is known here alone.
+"""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 Trigger = Literal["schedule", "manual"]
 
-SCHEDULED = ", scheduled"
-"""At the end of whoever asked from a shell: somebody's own schedule."""
+_SCHEDULED = "scheduled"
 _asker: ContextVar[str | None] = ContextVar("asker", default=None)
+
+
+@dataclass(frozen=True)
+class Asker:
+    """Who asked for something; `str()` of it is what is shown, stored and sent."""
+
+    kind: str
+    """`admin`, `token`, `beat`, `shell`, `celery`, `unknown`, or whatever somebody else's message says."""
+    name: str | None = None
+    """Of the token, of the entry of the schedule, or `user@host`; None where the kind says all."""
+    notes: tuple[str, ...] = ()
+    """On what occasion: `after the backup`, `at its start`."""
+
+    @classmethod
+    def parse(cls, words: str) -> Self:
+        """From what `str()` of one made; it takes any words."""
+        who, *notes = words.split(", ")
+        kind, named, name = who.partition(" ")
+        return cls(kind, name if named else None, tuple(notes))
+
+    def __str__(self) -> str:
+        who = self.kind if self.name is None else f"{self.kind} {self.name}"
+        return ", ".join([who, *self.notes])
+
+    def on(self, note: str) -> Self:
+        """The same, on that occasion."""
+        return replace(self, notes=(*self.notes, note))
+
+    @property
+    def entry(self) -> str | None:
+        """The entry of the schedule that is due; None where none is."""
+        return self.name if self.kind == "beat" and not self.notes else None
+
+    @property
+    def trigger(self) -> Trigger:
+        """Whether a schedule asked: beat's, or somebody's own that calls the shell; anybody else asks by hand."""
+        scheduled = self.kind == "shell" and self.notes[-1:] == (_SCHEDULED,)
+        return "schedule" if scheduled or self.kind == "beat" else "manual"
+
+
+def at_shell(who: str, *, scheduled: bool = False) -> Asker:
+    """Somebody at a shell, `user@host`; or a schedule of theirs."""
+    asker = Asker("shell", who)
+    return asker.on(_SCHEDULED) if scheduled else asker
 
 
 @contextmanager
@@ -28,7 +75,5 @@ def asker() -> str | None:
 
 
 def trigger_of(asked_by: str | None) -> Trigger:
-    """Whether a schedule asked: beat's, or somebody's own that calls the shell; anybody else asks by hand."""
-    if asked_by is None or asked_by.startswith("beat"):
-        return "schedule"
-    return "schedule" if asked_by.startswith("shell ") and asked_by.endswith(SCHEDULED) else "manual"
+    """Whether a schedule asked; also where nobody said who."""
+    return "schedule" if asked_by is None else Asker.parse(asked_by).trigger

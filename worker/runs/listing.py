@@ -22,7 +22,6 @@ FIRST_PAGE, PAGE = 10, 200
 UNFINISHED = connection.PREFIX + "runs:unfinished"
 _RUNS = connection.PREFIX + "runs"
 _PLANNED = "planned:"
-_BEAT = "beat "
 
 # What a version without owners has listed becomes the list of what is not known, before anything else is listed.
 _TAKE_OVER = """
@@ -137,8 +136,8 @@ def _listed(client: Any, index: str, owner: Whose | None = None) -> Iterator[Run
 
 
 def _families(run: Run) -> list[str]:
-    planned = [_PLANNED + run.asked_by.removeprefix(_BEAT)] if run.asked_by.startswith(_BEAT) else []
-    return [run.operation, *planned]
+    entry = run.asker.entry
+    return [run.operation, _PLANNED + entry] if entry else [run.operation]
 
 
 def _all(family: str) -> str:

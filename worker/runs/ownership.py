@@ -121,7 +121,7 @@ def _whose(run: Run, told: dict[str, str | None]) -> Whose:
     host, _, path = (run.storage or "").partition(":")
     local = [name for name, value in told.items() if value and (name == "storage" or value.startswith(_LOOPBACK))]
     # Whatever worker takes a task is one of ours, and a container bears another name each time.
-    mine = bool(local) and run.asked_by.startswith("shell ")
+    mine = bool(local) and run.of_shell
     if told.get("storage"):
         told["storage"] = path
     return Whose(host=host if mine else None, **told)

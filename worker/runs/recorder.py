@@ -137,7 +137,7 @@ class Recording:
     def _store(self) -> None:
         with open_runs(self._settings, seconds=1) as runs:
             # The clock of the schedule asks every hour whether there is anything to do: a no is not worth a line.
-            if self.run.skipped and self.run.asked_by.startswith("beat"):
+            if self.run.skipped and self.run.asker.kind == "beat":
                 runs.forget(self.run.id)
             elif not runs.put(self.run):
                 self.given_up = True

@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from worker.broker.process import Process
 from worker.errors import Risk
+from worker.repository.behalf import Asker
 
 State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
 """Celery's words, and INTERRUPTED: killed, so that nobody was left to tell how it ended."""
@@ -19,9 +20,6 @@ FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
 KEPT_CHARACTERS = 50_000
 """Of a list of keys: a longer one is remembered in brief."""
 KEYS_NAMED, KEY_CHARACTERS = 3, 80
-
-
-_SHELL = "shell "
 
 
 class Run(BaseModel):
@@ -91,7 +89,12 @@ class Run(BaseModel):
     @property
     def of_shell(self) -> bool:
         """Whether somebody waits for it at a shell, with settings of their own."""
-        return self.asked_by.startswith(_SHELL)
+        return self.asker.kind == "shell"
+
+    @property
+    def asker(self) -> Asker:
+        """Who asked for it, as data."""
+        return Asker.parse(self.asked_by)
 
     @property
     def skipped(self) -> bool:
@@ -105,11 +108,6 @@ class Run(BaseModel):
         if self.started_at is None or self.ended_at is None:
             return None
         return (self.ended_at - self.started_at).total_seconds()
-
-
-def at_shell() -> str:
-    """Who asked, where it is a person at a shell."""
-    return _SHELL + here()
 
 
 def here() -> str:
