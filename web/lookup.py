@@ -44,11 +44,4 @@ def look(name: str) -> Known:
         found = manifest(name)
     except ArtifactError as error:
         return Known(name, None, str(error))
-    return Known(found.name, found, _problem(found.name))
-
-
-def _problem(name: str) -> str | None:
-    read = catalogue.read(storage())
-    if any(one.name == name for one in read.backups):
-        return None
-    return next((problem for problem in read.problems if name in problem), None)
+    return Known(found.name, found, catalogue.read(storage()).faults.get(found.name))

@@ -18,10 +18,12 @@ class BackupSystemError(Exception):
     report: dict[str, Any] | None = None
     """What had been done by then, where that is known; it does not travel with a task's result."""
 
-    def __init__(self, message: str, *, risk: Risk | None = None) -> None:
-        """`risk` where `force` would go on; a run carries it, and a task's result does not."""
+    def __init__(self, message: str, *, risk: Risk | None = None, of: str | None = None) -> None:
+        """`risk` where `force` would go on; a run carries it, and a task's result does not. `of` is the name of the file that
+        the message names.
+        """
         super().__init__(message)
-        self.risk = risk
+        self.risk, self.of = risk, of
 
 
 class UsageError(BackupSystemError):

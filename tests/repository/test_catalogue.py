@@ -191,6 +191,18 @@ def test_a_manifest_that_cannot_be_read_is_a_problem_and_hides_no_other_backup(f
     assert catalogue.get(folder, "latest", ANYWHERE).name == NAMES[2]
 
 
+def test_what_is_wrong_is_known_by_the_name_of_the_backup(folder: Folder) -> None:
+    longer = f"{NAMES[0]}.age"
+    stored(folder, NAMES[0])
+    stored(folder, longer)
+    os.truncate(folder.path / longer, 1)
+    folder.put(NAMES[1], b"content")
+    assert {name: name in sentence for name, sentence in catalogue.read(folder).faults.items()} == {
+        longer: True,
+        NAMES[1]: True,
+    }, "the one whose name is a part of another's is whole"
+
+
 def test_a_manifest_of_a_format_to_come_is_not_taken_for_one_of_ours(folder: Folder) -> None:
     folder.put(NAMES[0], b"content")
     document = digest.opened(to_json(manifest_of(NAMES[0], b"content"))) or b""

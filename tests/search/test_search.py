@@ -217,7 +217,7 @@ def test_a_backup_that_cannot_be_read_is_named_and_the_others_searched(server: S
     assert found["looked_through"] == ["live", names[3]]
     assert len(found["problems"]) == 3
     for name in names[:3]:
-        assert sum(name in problem for problem in found["problems"]) == 1
+        assert [problem.count(name) for problem in found["problems"] if name in problem] == [1]
     assert not (tmp_path / (names[1] + INDEX_SUFFIX)).exists()
     fitting = find(server, tmp_path, match="k*")
     assert [one["key"] for one in fitting["keys"]] == ["k"]
@@ -449,7 +449,7 @@ def test_an_indexed_key_is_found_without_reading_the_artifacts(server: Server, t
 def test_a_question_that_makes_no_sense_is_refused(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError) as caught:
         SearchArguments(**arguments)
-    assert words in first_fault(caught.value)
+    assert words in str(first_fault(caught.value))
 
 
 HOSTILE = b"\x1b[31m<img src=x onerror=alert(1)>\r\n\xff'; rm -rf /"

@@ -36,7 +36,8 @@ class Stored:
     """What is in storage; `fault` where it cannot be looked into."""
 
     backups: list[Manifest]
-    problems: list[str]
+    faults: dict[str, str]
+    """By its name, what is wrong with each of the rest."""
     fault: str | None = None
     undos: list[Manifest] = field(default_factory=list)
     """What is kept to undo restores."""
@@ -71,10 +72,10 @@ def stored(settings: WebSettings) -> Stored:
     try:
         found = catalogue.read(storage)
     except StorageError as error:
-        return Stored([], [], str(error))
+        return Stored([], {}, str(error))
     missing = None if storage.path.exists() else str(storage)
     shown = {name: getattr(found, name) for name in ("undos", "partials", "listed", "ahead", "damaged", "warnings")}
-    return Stored(found.backups, found.problems, missing=missing, **shown)
+    return Stored(found.backups, found.faults, missing=missing, **shown)
 
 
 def part(items: Iterable[Item]) -> Part:
@@ -117,7 +118,7 @@ def situation(settings: WebSettings, memory: Memory, found: Stored, now: datetim
         newest=newest,
         next_run=_next_run(settings, newest, now),
         memory=memory,
-        problems=found.problems,
+        problems=[*found.faults.values()],
         ahead=found.ahead,
         partial=next((one for one in found.partials if one.scope == scope_of(settings)), None),
         names=frozenset(one.name for one in found.listed),

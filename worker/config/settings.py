@@ -159,5 +159,5 @@ def _read(kind: type[Kind]) -> Kind:
     try:
         return kind()
     except ValidationError as error:
-        name, _, what = first_fault(error).partition(": ")
-        raise UsageError(f"The setting {name.upper()} is wrong: {what}.") from None
+        fault = first_fault(error)
+        raise UsageError(f"The setting {fault.name.upper()} is wrong: {fault.what}.") from None

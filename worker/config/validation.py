@@ -1,6 +1,7 @@
 """What is wrong with what was given, in words, and without the value: it may be a secret."""
 
 import re
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -12,6 +13,17 @@ LONGEST_NAME_SHOWN = 80
 Arguments = TypeVar("Arguments", bound=BaseModel)
 
 
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong: of what, and what that must be."""
+
+    name: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.what}"
+
+
 def checked(model: type[Arguments], given: dict[str, Any]) -> Arguments:
     """What was given, as the arguments of that model. UsageError names the first one that is wrong."""
     try:
@@ -20,11 +32,11 @@ def checked(model: type[Arguments], given: dict[str, Any]) -> Arguments:
         raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
 
 
-def first_fault(error: ValidationError) -> str:
-    """The first thing that is wrong, as `name: what it must be`, without the value that was given."""
+def first_fault(error: ValidationError) -> Fault:
+    """The first thing that is wrong, without the value that was given."""
     fault = error.errors(include_input=False, include_url=False)[0]
     name = ".".join(map(str, fault["loc"]))[:LONGEST_NAME_SHOWN] or "arguments"
-    return f"{name}: {_in_words(fault['type'], fault['msg'], fault.get('ctx', {}))}"
+    return Fault(name, _in_words(fault["type"], fault["msg"], fault.get("ctx", {})))
 
 
 _WORDS = {

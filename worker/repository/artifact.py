@@ -41,7 +41,8 @@ def check_bytes(file: BinaryIO, manifest: Manifest, progress: Progress) -> None:
     if size != manifest.bytes.stored:
         what = "cut short" if size < manifest.bytes.stored else "longer than it was"
         raise ArtifactError(
-            f"{manifest.name} is {what}: {size:,} bytes and not {manifest.bytes.stored:,}. Use another backup."
+            f"{manifest.name} is {what}: {size:,} bytes and not {manifest.bytes.stored:,}. Use another backup.",
+            of=manifest.name,
         )
     digest = hashlib.sha256()
     for chunk in reported(chunks_of(file), progress, "checking", size):
@@ -53,7 +54,8 @@ def check_bytes(file: BinaryIO, manifest: Manifest, progress: Progress) -> None:
 def _check_sum(manifest: Manifest, sha256: str) -> None:
     if sha256 != manifest.sha256:
         raise ArtifactError(
-            f"{manifest.name} has changed since it was written: its sha256 differs. Use another backup."
+            f"{manifest.name} has changed since it was written: its sha256 differs. Use another backup.",
+            of=manifest.name,
         )
 
 

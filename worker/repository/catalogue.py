@@ -55,16 +55,21 @@ class Catalogue:
     """
 
     backups: list[Manifest]
-    problems: list[str]
-    """What is wrong with the rest, in sentences."""
+    faults: dict[str, str]
+    """By its name, what is wrong with each of the rest, in a sentence."""
     undos: list[Manifest] = field(default_factory=list)
     partials: list[Manifest] = field(default_factory=list)
     ahead: list[Manifest] = field(default_factory=list)
     """Backups, partial ones too, that are dated in the future: they count for nothing."""
     damaged: list[Damaged] = field(default_factory=list)
-    """Those among the problems whose manifest can be made anew."""
+    """Those among the faults whose manifest can be made anew."""
     warnings: list[str] = field(default_factory=list)
     """What is to be known of backups that are good, in sentences."""
+
+    @property
+    def problems(self) -> list[str]:
+        """The sentences alone."""
+        return [*self.faults.values()]
 
     @property
     def listed(self) -> list[Manifest]:
@@ -178,32 +183,34 @@ def _missing(storage: Folder, name: str) -> str:
 
 
 def read(storage: Folder) -> Catalogue:
-    """Every manifest whose artifact is there with the right size, newest first; the rest become problems."""
+    """Every manifest whose artifact is there with the right size, newest first; the rest become faults."""
     files = {file.name: file for file in storage.files()}
     found: list[Manifest] = []
-    problems, damaged, warnings = [], [], []
-    for name in files:
-        if name.endswith(MANIFEST_SUFFIX):
+    faults: dict[str, str] = {}
+    damaged, warnings = [], []
+    for file in files:
+        name = file.removesuffix(MANIFEST_SUFFIX)
+        if name != file:
             try:
-                manifest, warning = _whole(storage, name.removesuffix(MANIFEST_SUFFIX), files)
+                manifest, warning = _whole(storage, name, files)
             except NotFoundError:
                 continue  # deleted between the listing and now
             except (ArtifactError, StorageError) as error:
-                problems.append(str(error))
+                faults[name] = str(error)
                 if isinstance(error, DamagedError):
-                    damaged.append(Damaged(name.removesuffix(MANIFEST_SUFFIX), str(error)))
+                    damaged.append(Damaged(name, str(error)))
                 continue
             found.append(manifest)
             warnings += [warning] if warning else []
         elif NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in files:
-            problems.append(_missing(storage, name))
+            faults[name] = _missing(storage, name)
     found.sort(key=_age, reverse=True)
     now = datetime.now(UTC)
     undos, others = ([one for one in found if (one.kind == "undo") == is_undo] for is_undo in (True, False))
     ahead, come = ([one for one in others if one.is_ahead(now) == is_ahead] for is_ahead in (True, False))
     partials, backups = ([one for one in come if one.lacks_keys == is_one] for is_one in (True, False))
     warnings += [of_ahead(one) for one in (*ahead, *undos) if one.is_ahead(now)]
-    return Catalogue(backups, problems, undos, partials, ahead, damaged, warnings)
+    return Catalogue(backups, faults, undos, partials, ahead, damaged, warnings)
 
 
 def of_ahead(one: Manifest) -> str:

@@ -71,7 +71,7 @@ def lost(entry: Entry, read_by: float) -> str:
 
 def problem(place: Place, error: BackupSystemError) -> str:
     """What is wrong there, with the name of the place."""
-    return str(error) if place.name in str(error) else f"{place.name}: {error}"
+    return str(error) if error.of == place.name else f"{place.name}: {error}"
 
 
 def sides(one: Version, other: Version | None) -> values.Sides:

@@ -136,7 +136,9 @@ def opened(storage: Folder, manifest: Manifest, progress: Progress) -> Index:
 def check_readable(manifest: Manifest) -> None:
     """RefusedError for a backup whose keys nobody could count: it cannot be searched either."""
     if manifest.keys is None:
-        raise RefusedError(f"{manifest.name} holds something that this program cannot read, so it was not searched.")
+        raise RefusedError(
+            f"{manifest.name} holds something that this program cannot read, so it was not searched.", of=manifest.name
+        )
 
 
 def _kept(storage: Folder, manifest: Manifest) -> Index | None:

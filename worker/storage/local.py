@@ -89,7 +89,7 @@ class Folder:
                 # Not blocking, or a pipe would be waited for until somebody writes into it.
                 descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             except FileNotFoundError:
-                raise NotFoundError(f"There is no file {name} in {self.path}.") from None
+                raise NotFoundError(f"There is no file {name} in {self.path}.", of=name) from None
             except OSError as error:
                 if error.errno not in (errno.ELOOP, errno.ENXIO):  # a link, a socket
                     raise
@@ -222,7 +222,7 @@ def _check(name: str) -> None:
 
 
 def _no_file(path: Path) -> NotFoundError:
-    return NotFoundError(f"There is no file {path}, but something else of that name: move it away.")
+    return NotFoundError(f"There is no file {path}, but something else of that name: move it away.", of=path.name)
 
 
 @contextmanager
@@ -235,5 +235,5 @@ def _translated(path: Path, done: str, what: str = "storage") -> Iterator[None]:
                 f"The storage {path} is full ({error.strerror}): free some space, or keep fewer backups."
             ) from None
         raise StorageError(
-            f"The {what} {path} cannot be {done} ({error.strerror}): check the folder and its rights."
+            f"The {what} {path} cannot be {done} ({error.strerror}): check the folder and its rights.", of=path.name
         ) from None
