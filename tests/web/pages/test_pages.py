@@ -337,7 +337,13 @@ def test_the_page_of_a_backup_says_all_of_its_manifest(web_app: Web, admin: Brow
     one = manifest(web_app, name)
     answer = admin.get(f"/backups/{name}")
     said = words(answer)
-    for told in (one.sha256, "One point in time", "replication", "RDB version", f"redis {one.source.version}"):
+    for told in (
+        one.sha256,
+        "One point in time",
+        "replication",
+        "RDB version",
+        f"{one.source.server} {one.source.version}",
+    ):
         assert told in said
     assert "Database 0 21 keys" in said
     assert "Database 3 1 key" in said
