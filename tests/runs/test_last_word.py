@@ -11,6 +11,7 @@ import pytest
 from tests.support.servers import Server
 from worker.config.settings import Settings
 from worker.runs import listing
+from worker.runs.operations import KEPT_OF_QUESTIONS
 from worker.runs.recorder import Recording, perform
 from worker.runs.run import Run, new
 from worker.runs.store import Runs, open_runs
@@ -58,10 +59,10 @@ def test_an_end_that_the_broker_did_not_take_is_told_again(server: Server, setti
 def test_what_is_too_much_to_remember_is_deleted(memory: Runs, server: Server) -> None:
     now = datetime.now(UTC)
     made: list[Run] = []
-    for number in range(listing.KEPT + 5):
+    for number in range(KEPT_OF_QUESTIONS + 5):
         at = now + timedelta(seconds=number)
         made.append(new(f"run-{number}", "stats", {}, "admin").model_copy(update={"queued_at": at, "state": "SUCCESS"}))
         memory.put(made[-1])
     assert [memory.get(one.id) for one in made[:5]] == [None] * 5
     assert all(memory.get(one.id) for one in made[5:])
-    assert len(list(server.client().scan_iter(listing.run_key("*")))) == listing.KEPT
+    assert len(list(server.client().scan_iter(listing.run_key("*")))) == KEPT_OF_QUESTIONS
