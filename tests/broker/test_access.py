@@ -33,7 +33,7 @@ def settings(broker: Server) -> Iterator[Settings]:
 @pytest.fixture
 def shell(broker: Server, tmp_path: Path) -> Shell:
     """A shell at that broker."""
-    return Shell("redis://127.0.0.1:1/0", tmp_path / "backups", tmp_path, nowhere=broker.url, forked=True)
+    return Shell("redis://127.0.0.1:1/0", tmp_path / "backups", tmp_path, nowhere=broker.url)
 
 
 def content(broker: Server) -> str:

@@ -86,7 +86,7 @@ def house(newest: Binary, start_server: StartServer, tmp_path: Path) -> House:
     for number in range(50):
         source.client().set(f"key:{number}", urandom(100))
     name = take(source, tmp_path / "backups")["name"]
-    return House(source, Shell(source.url, tmp_path / "backups", tmp_path, forked=True), name, start_server)
+    return House(source, Shell(source.url, tmp_path / "backups", tmp_path), name, start_server)
 
 
 def _nobody_there(house: House) -> None:

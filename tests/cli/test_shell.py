@@ -19,7 +19,7 @@ import pytest
 import worker.cli as shell_folder
 from tests.conftest import StartServer
 from tests.support.backups import take
-from tests.support.processes import CANARY, PYTHON, Shell, command, environment, listing, run, run_forked
+from tests.support.processes import CANARY, PYTHON, Shell, command, environment, listing, run
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
 from worker.cli.verbs import VERBS, Verbs
@@ -41,7 +41,7 @@ def source(newest: Binary, start_server: StartServer) -> Server:
 @pytest.fixture
 def shell(source: Server, tmp_path: Path) -> Shell:
     """A shell at that source, with a storage where nothing lies yet."""
-    return Shell(source.url, tmp_path / "backups", tmp_path, forked=True)
+    return Shell(source.url, tmp_path / "backups", tmp_path)
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_the_default_storage_is_the_folder_backups_where_one_stands(shell: Shell
 
 def test_help_says_what_each_verb_does(tmp_path: Path) -> None:
     for verb in VERBS.keys() - {"token"}:
-        shown = run_forked(verb, "--help", env=environment(), cwd=tmp_path)
+        shown = run(*PYTHON, verb, "--help", env=environment(), cwd=tmp_path)
         assert (shown.code, shown.err) == (0, "")
         assert f" {verb} " in shown.out.splitlines()[0]
         assert "--json" in shown.out
@@ -165,12 +165,14 @@ def test_help_says_what_each_verb_does(tmp_path: Path) -> None:
 
 
 def test_help_lists_every_verb_and_the_exit_codes(tmp_path: Path) -> None:
-    shown = run(*PYTHON, "--help", env=environment(), cwd=tmp_path)
+    shown = run(*PYTHON, "--help", env=environment(), cwd=tmp_path, forked=False)
     assert shown.code == 0
     assert "0 done, 1 failed, 2" in shown.out
     assert shown.out.startswith("Usage: python -m worker ")
     assert all(re.search(rf"^  {verb} ", shown.out, re.MULTILINE) for verb in VERBS)
-    assert run(*PYTHON, "--version", env=environment(), cwd=tmp_path).out.startswith("redis-backup, version ")
+    assert run(*PYTHON, "--version", env=environment(), cwd=tmp_path, forked=False).out.startswith(
+        "redis-backup, version "
+    )
 
 
 def test_every_verb_has_a_module_of_its_own_and_help_of_one_line() -> None:

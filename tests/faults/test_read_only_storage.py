@@ -152,7 +152,7 @@ def test_the_shell_says_so_and_exits_with_0(server: Server, disk: Disk, tmp_path
     before = state(server)
     disk.seal()
     wipe(server)
-    shell = Shell(server.url, disk.storage, tmp_path, forked=True)
+    shell = Shell(server.url, disk.storage, tmp_path)
     verified = shell("verify", name)
     assert (verified.code, f"Note: That could not be noted beside {name}." in verified.err) == (0, True)
     restored = shell("restore", name)

@@ -137,7 +137,7 @@ def test_a_shell_says_that_a_backup_is_partial_and_fails(
     server: Server, line: Line, storage: Path, tmp_path: Path
 ) -> None:
     flushed = line.call(MIDDLE, server.client().flushall)
-    shell = Shell(line.url, storage, tmp_path, forked=True)
+    shell = Shell(line.url, storage, tmp_path)
     made = shell("backup", "--engine", "scan")
     assert flushed.happened
     assert made.code == 1

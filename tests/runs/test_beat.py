@@ -47,11 +47,11 @@ class Clockwork:
         return [meta["result"] for meta in stored if meta.get("status") == "SUCCESS"]
 
     @contextmanager
-    def beat(self, every_hours: float, **settings: str) -> Iterator[Background]:
+    def beat(self, every_hours: float, *, forked: bool = True, **settings: str) -> Iterator[Background]:
         """A beat that remembers nothing: its file lies in a folder of its own."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
         env = self.env | {"BACKUP_EVERY_HOURS": str(every_hours)} | settings
-        process = Background(*CELERY, "beat", env=env, cwd=folder, name="beat")
+        process = Background(*CELERY, "beat", env=env, cwd=folder, name="beat", forked=forked)
         try:
             yield process
         finally:
@@ -110,7 +110,7 @@ def test_while_a_younger_backup_exists_nothing_is_done(clockwork: Clockwork) -> 
 
 
 def test_the_interval_fires_again_and_again(clockwork: Clockwork) -> None:
-    with clockwork.beat(SECONDS) as beat:
+    with clockwork.beat(SECONDS, forked=False) as beat:
         eventually(lambda: len(clockwork.backups) >= 2, "a second backup")
         assert beat.process.poll() is None
         assert CANARY not in beat.said + beat.command_lines()

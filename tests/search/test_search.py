@@ -457,7 +457,7 @@ HOSTILE = b"\x1b[31m<img src=x onerror=alert(1)>\r\n\xff'; rm -rf /"
 
 @pytest.fixture
 def shell(server: Server, tmp_path: Path) -> Shell:
-    return Shell(server.url, tmp_path / "backups", tmp_path, forked=True)
+    return Shell(server.url, tmp_path / "backups", tmp_path)
 
 
 def test_the_shell_tells_where_a_key_is_and_how_to_get_it_back(shell: Shell, server: Server, tmp_path: Path) -> None:

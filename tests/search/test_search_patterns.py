@@ -427,7 +427,7 @@ def test_a_long_string_means_the_same_packed_or_not(server: Server) -> None:
 
 
 def test_the_shell_goes_from_page_to_page_and_hints_at_patterns(server: Server, tmp_path: Path) -> None:
-    shell = Shell(server.url, tmp_path / "backups", tmp_path, forked=True)
+    shell = Shell(server.url, tmp_path / "backups", tmp_path)
     client: Any = server.client()
     client.mset({f"user:{number}": "x" for number in range(5)})
     client.set("what*?", "x")

@@ -73,7 +73,7 @@ def test_a_part_is_never_the_latest_and_keeps_the_promise_of_the_schedule_for_it
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
     node = node_of(start_server, newest)
-    shell = Shell(node.url, tmp_path / "backups", tmp_path, forked=True)
+    shell = Shell(node.url, tmp_path / "backups", tmp_path)
     made = take(node, shell.storage, unless_younger_than_hours=24)
     assert made["kind"] == "part", made
     again = take(node, shell.storage, unless_younger_than_hours=24)
@@ -114,7 +114,7 @@ def test_a_restore_into_a_node_is_refused_before_anything_is_written_and_says_wh
 
 def test_every_verb_knows_a_node(newest: Binary, start_server: StartServer, tmp_path: Path) -> None:
     node = node_of(start_server, newest)
-    shell = Shell(node.url, tmp_path / "backups", tmp_path, forked=True)
+    shell = Shell(node.url, tmp_path / "backups", tmp_path)
     told = shell("ping", "--json").data
     assert (told["may_backup"], told["may_restore"], told["facts"]["cluster"]) == (True, False, True)
     assert told["rights"]["undo"]["why"] == "it is a node of a cluster, which holds only some of the keys"
@@ -138,7 +138,7 @@ def test_every_verb_knows_a_sentinel(newest: Binary, start_server: StartServer, 
     primary.client().set("key", "value")
     name = take(primary, tmp_path / "backups")["name"]
     with watched(newest, tmp_path / "sentinel", primary) as sentinel:
-        shell = Shell(f"redis://127.0.0.1:{sentinel.port}/0", tmp_path / "backups", tmp_path, forked=True)
+        shell = Shell(f"redis://127.0.0.1:{sentinel.port}/0", tmp_path / "backups", tmp_path)
         for words in (
             ("ping",),
             ("backup",),

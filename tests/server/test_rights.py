@@ -70,7 +70,7 @@ class Scene:
         return str(take(self.source, self.folder / "backups", format=data_format)["name"])
 
     def shell(self, server: Server, acl: str) -> Shell:
-        return Shell(let_in(server, acl), self.folder / "backups", self.folder, forked=True)
+        return Shell(let_in(server, acl), self.folder / "backups", self.folder)
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def test_the_least_rights_are_enough_for_a_search(asked: tuple[str, ...], scene:
 
 def test_the_least_rights_are_enough_for_statistics(newest: Binary, start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(newest)
-    told = Shell(let_in(server, least(server, "stats")), tmp_path / "backups", tmp_path, forked=True)("stats", "--json")
+    told = Shell(let_in(server, least(server, "stats")), tmp_path / "backups", tmp_path)("stats", "--json")
     assert good(told)["source"]["reachable"]
     assert refused(server) == set()
 
@@ -237,7 +237,7 @@ def test_a_restore_without_a_right_writes_nothing_and_says_which(
     command(target, "ACL", "SETUSER", "lean", "+rpush", "+xdel")
     url = with_password(target, user="lean")
     good(
-        Shell(url, scene.folder / "backups", scene.folder, forked=True)(
+        Shell(url, scene.folder / "backups", scene.folder)(
             "restore", "latest", "--mode", "overwrite", "--yes", "--json"
         )
     )
@@ -248,7 +248,7 @@ def test_a_user_who_may_not_psync_gets_a_backup_by_scan_that_says_why(
 ) -> None:
     source = start_server(newest)
     source.client().set("key", "value")
-    shell = Shell(let_in(source, least(source, "backup by scan")), tmp_path / "backups", tmp_path, forked=True)
+    shell = Shell(let_in(source, least(source, "backup by scan")), tmp_path / "backups", tmp_path)
     made = good_or_warned(shell("backup", "--json"))
     assert made["engine"] == "scan"
     assert "PSYNC was refused: NOPERM" in made["engine_reason"]
@@ -265,7 +265,7 @@ def test_ping_names_what_each_operation_lacks_and_that_is_enough(
 ) -> None:
     source = start_server(binary)
     source.client().set("key", "value")
-    shell = Shell(let_in(source, "+info +ping"), tmp_path / "backups", tmp_path, forked=True)
+    shell = Shell(let_in(source, "+info +ping"), tmp_path / "backups", tmp_path)
     told = good(shell("ping", "--json"))
     assert (told["may_backup"], told["may_restore"]) == (False, False)
     assert {name for name, one in told["rights"].items() if one["allowed"]} == {"stats"}
@@ -319,7 +319,7 @@ def test_to_ask_a_replica_what_is_allowed_leaves_it_one_and_says_that_nothing_is
 ) -> None:
     primary, replica = start_server(newest), start_server(newest)
     replica.client().replicaof("127.0.0.1", str(primary.port))
-    told = Shell(replica.url, tmp_path / "backups", tmp_path, forked=True)("ping", "--json")
+    told = Shell(replica.url, tmp_path / "backups", tmp_path)("ping", "--json")
     assert told.data["may_restore"] is False
     assert told.data["rights"]["undo"]["why"] == "it is a replica, which takes no writes"
     facts = replica.client().info("replication")

@@ -51,7 +51,7 @@ def test_a_backup_and_a_restore_over_tls_with_an_authority_of_ones_own(
         for terminator, words in ((there, ("backup",)), (back, ("restore", "latest", "--mode", "overwrite", "--yes"))):
             url = f"rediss://127.0.0.1:{terminator.port}/0?ssl_ca_certs={authority.path}"
             url = with_client(url, authority) if asks else url
-            done = Shell(url, tmp_path / "backups", tmp_path, forked=True)(*words, "--json")
+            done = Shell(url, tmp_path / "backups", tmp_path)(*words, "--json")
             assert (done.code, done.err) == (0, "")
     assert_same(target, source)
 

@@ -42,7 +42,7 @@ def test_a_backup_a_preview_restores_and_their_undo(
     fill_all(source)
     lead: Callable[[Server], contextlib.AbstractContextManager[str]] = WAYS[way]
     with lead(source) as there, lead(target) as back:
-        shell, again = (Shell(url, tmp_path / "backups", tmp_path, forked=True) for url in (there, back))
+        shell, again = (Shell(url, tmp_path / "backups", tmp_path) for url in (there, back))
         for engine in ("replication", "scan"):
             made = shell("backup", "--engine", engine, "--json")
             assert (made.code, made.err) == (0, "")

@@ -176,8 +176,15 @@ def token_client(web_app: Web) -> Callable[..., Script]:
 @pytest.fixture
 def web_worker(web_app: Web) -> Iterator[Background]:
     """A real worker for both queues, at the same broker."""
+    with working(web_app) as worker:
+        yield worker
+
+
+@contextmanager
+def working(web: Web, *, forked: bool = True) -> Iterator[Background]:
+    """The same for as long as it is needed."""
     command = (*CELERY, "worker", "--concurrency", "1", "--without-gossip", "--without-mingle")
-    worker = Background(*command, env=web_app.env, cwd=web_app.folder, name="worker")
+    worker = Background(*command, env=web.env, cwd=web.folder, name="worker", forked=forked)
     try:
         worker.wait_until_it_says("ready")
         yield worker

@@ -10,27 +10,26 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import redis
 from celery import Celery
 
+from tests.support import forks
 from tests.support.backups import Given
+from tests.support.forks import Fork, forkable
 from tests.support.servers import Server
-from worker.__main__ import main
 from worker.config.settings import WebSettings, load
 from worker.formats.entries import Entry
 from worker.formats.rdb import writer
 
-ROOT = Path(__file__).parents[2]
+ROOT = forks.ROOT
 BIN = Path(sys.executable).parent
 PYTHON = (sys.executable, "-m", "worker")
-CELERY = (str(BIN / "celery"), "-A", "worker")
+CELERY = (forks.CELERY, "-A", "worker")
 CANARY = "canary-5e1f7"
 """The password in every URL: wherever it turns up, a secret got out."""
 
@@ -70,60 +69,36 @@ class Ended:
 
 
 def run(
-    *command: str, env: dict[str, str], cwd: Path, answer: str = "", preexec: Callable[[], None] | None = None
+    *command: str,
+    env: dict[str, str],
+    cwd: Path,
+    answer: str = "",
+    preexec: Callable[[], None] | None = None,
+    forked: bool = True,
 ) -> Ended:
-    """Run a command to its end; `answer` is all that it reads from standard input."""
+    """Run a command to its end; `answer` is all that it reads from standard input. Programs of ours are forks, where they can
+    be, unless it is the start itself that is looked at.
+    """
+    if forked and preexec is None and forkable(command, env):
+        return _run_forked(command, env, cwd, answer)
     done = subprocess.run(
         command, env=env, cwd=cwd, input=answer, capture_output=True, text=True, check=False, preexec_fn=preexec
     )
     return Ended(done.returncode, done.stdout, done.stderr)
 
 
-def run_forked(
-    *arguments: str, env: dict[str, str], cwd: Path, answer: str = "", preexec: Callable[[], None] | None = None
-) -> Ended:
-    """`python -m worker` as a fork of this process: all that it saves is the time for imports, ten times the rest."""
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        given.write(answer.encode())
-        given.seek(0)
-        with warnings.catch_warnings():
-            # That a thread could hold a lock at this moment: those of our tests hold none that the child wants.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            child = os.fork()
-        if child == 0:
-            _become(arguments, env, cwd, (given.fileno(), out.fileno(), err.fileno()), preexec)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        out.seek(0)
-        err.seek(0)
-        return Ended(code, out.read().decode(), err.read().decode())
-
-
-def _become(
-    arguments: tuple[str, ...],
-    env: dict[str, str],
-    cwd: Path,
-    streams: tuple[int, int, int],
-    preexec: Callable[[], None] | None,
-) -> NoReturn:
-    code = 70
-    try:
-        for number, descriptor in enumerate(streams):
-            os.dup2(descriptor, number)
-        sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115
-        os.chdir(cwd)
-        os.environ.clear()
-        os.environ.update(env)
-        sys.argv = ["worker", *arguments]
-        load.cache_clear()
-        if preexec:
-            preexec()
-        code = main()
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        for output in (sys.stdout, sys.stderr):
-            output.flush()
-        os._exit(code)
+def _run_forked(command: tuple[str, ...], env: dict[str, str], cwd: Path, answer: str) -> Ended:
+    with tempfile.TemporaryDirectory() as folder:
+        given, out, err = (Path(folder) / name for name in ("in", "out", "err"))
+        for stream, text in ((given, answer), (out, ""), (err, "")):
+            stream.write_text(text)
+        process = Fork(command, env, cwd, (given, out, err), session=False)
+        try:
+            code = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+        return Ended(code, out.read_text(), err.read_text())
 
 
 @dataclass
@@ -134,14 +109,14 @@ class Shell:
     storage: Path
     folder: Path
     nowhere: str = f"redis://:{CANARY}@127.0.0.1:1/0"
-    forked: bool = False
+    forked: bool = True
 
     def __call__(
         self, *arguments: str, answer: str = "", preexec: Callable[[], None] | None = None, **settings: str
     ) -> Ended:
         env = environment(REDIS_URL=self.source, BACKUP_STORAGE=str(self.storage), CELERY_BROKER_URL=self.nowhere)
-        command, runs = (arguments, run_forked) if self.forked else ((*PYTHON, *arguments), run)
-        return runs(*command, env=env | settings, cwd=self.folder, answer=answer, preexec=preexec)
+        given, command = env | settings, (*PYTHON, *arguments)
+        return run(*command, env=given, cwd=self.folder, answer=answer, preexec=preexec, forked=self.forked)
 
 
 def listing(folder: Path) -> dict[str, str]:
@@ -173,11 +148,17 @@ def eventually(found: Callable[[], Any], what: str | Callable[[], str], seconds:
 
 
 class Background:
-    """A long-running process of ours and its children; what it says goes to files."""
+    """A long-running process of ours and its children, forked as by `run`; what it says goes to files."""
 
-    def __init__(self, *command: str, env: dict[str, str], cwd: Path, name: str = "process") -> None:
+    def __init__(
+        self, *command: str, env: dict[str, str], cwd: Path, name: str = "process", forked: bool = True
+    ) -> None:
         self._out, self._err = cwd / f"{name}.out", cwd / f"{name}.err"
         with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process: Fork | subprocess.Popen[bytes]
+            if forked and forkable(command, env):
+                self.process = Fork(command, env, cwd, (Path(os.devnull), self._out, self._err), session=True)
+                return
             self.process = subprocess.Popen(
                 command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
             )
@@ -223,7 +204,8 @@ class Background:
         return [pid for pid in _pids() if _session(pid) == self.process.pid]
 
     def command_lines(self) -> str:
-        """What `ps` shows of them, their environment not included."""
+        """What `ps` shows of them, their environment not included; a fork shows what it was forked from."""
+        assert not isinstance(self.process, Fork), "nothing of its own is shown"
         lines = []
         for pid in self.pids():
             with contextlib.suppress(OSError):

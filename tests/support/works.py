@@ -123,7 +123,7 @@ def works(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Works]:
             BACKUP_KEEP_MANUAL="2",
             BACKUP_UNDO_DAYS="0",
         )
-        worker = Background(*CELERY, "worker", env=env, cwd=folder, name="worker")
+        worker = Background(*CELERY, "worker", env=env, cwd=folder, name="worker", forked=False)
         try:
             worker.wait_until_it_says("ready.")
             yield Works(folder, broker, backend, source, gate, env, sender(env), worker)

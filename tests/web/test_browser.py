@@ -68,7 +68,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         try:
             worker.wait_until_it_says("ready.")
             web.wait_until_it_says(f":{port}")
-            shell = Shell(env["REDIS_URL"], folder / "backups", folder, forked=True)
+            shell = Shell(env["REDIS_URL"], folder / "backups", folder)
             yield House(source, gate, folder / "backups", shell, browser, f"http://127.0.0.1:{port}")
         finally:
             web.stop()

@@ -76,7 +76,7 @@ def served(
         words = [word.format(port=port) for word in command]
         env = environment(**{**settings, "PORT": str(port), **more})
         env.pop("LOG_LEVEL", None)
-        started.append(Background(*words, env=env, cwd=tmp_path))
+        started.append(Background(*words, env=env, cwd=tmp_path, forked=False))
         return started[-1], f"http://127.0.0.1:{port}"
 
     yield start

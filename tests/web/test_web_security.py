@@ -13,7 +13,7 @@ from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
 from tests.support.backups import take
-from tests.support.dashboard import PASSWORD, SECRET, Browser, Script, Web, fresh_app, own_logging
+from tests.support.dashboard import PASSWORD, SECRET, Browser, Script, Web, fresh_app, own_logging, working
 from tests.support.processes import CANARY, Background, eventually
 from web.auth import PUBLIC, SESSION_AGE
 from worker.broker import audit, tokens
@@ -596,8 +596,14 @@ def test_an_error_that_nobody_foresaw_is_logged_whole_and_told_by_its_kind(
     assert "LookupError: the details" in line["exception"]
 
 
+@pytest.fixture
+def real_worker(web_app: Web) -> Iterator[Background]:
+    with working(web_app, forked=False) as worker:
+        yield worker
+
+
 def test_a_run_that_somebody_asked_for_is_audited_under_that_name_and_tells_no_secret(
-    web_app: Web, admin: Browser, web_worker: Background
+    web_app: Web, admin: Browser, real_worker: Background
 ) -> None:
     script = web_app.with_token("backup", name="ci")
     assert script.post("/api/backup/create", json={}).status_code == 202
@@ -611,7 +617,7 @@ def test_a_run_that_somebody_asked_for_is_audited_under_that_name_and_tells_no_s
     eventually(lambda: ("admin", "delete", "SUCCESS") in outcomes(web_app), "the audit of the deletion")
     assert ended["successful"] is False
     pages = [admin.get(path).text for path in ("/", "/tasks", f"/tasks/{result}", "/system", "/api/runs", "/metrics")]
-    for text in (json.dumps(ended), web_worker.said, web_worker.command_lines(), str(content(web_app)), *pages):
+    for text in (json.dumps(ended), real_worker.said, real_worker.command_lines(), str(content(web_app)), *pages):
         assert CANARY not in text
 
 

@@ -534,7 +534,7 @@ def test_the_shell_asks_first_and_tells_the_way(
     server.client().set("k", "v")
     name = take(server, tmp_path / "backups")["name"]
     server.client().rename("k", "other")
-    shell = Shell(server.url, tmp_path / "backups", tmp_path, forked=True)
+    shell = Shell(server.url, tmp_path / "backups", tmp_path)
     ended = shell("restore", "latest", "--mode", "mirror", answer=answer)
     assert (
         f"with {name} of 127.0.0.1:{server.port} (1 keys), and delete those that it does not have? [y/N]" in ended.err

@@ -150,7 +150,7 @@ def test_the_shell_says_that_keys_differ_and_how_to_replace_those_too(
 ) -> None:
     server, shell_folder = start_server(newest), tmp_path / "backups"
     damaged(server, shell_folder)
-    shell = Shell(server.url, shell_folder, tmp_path, forked=True)
+    shell = Shell(server.url, shell_folder, tmp_path)
     told = shell("preview", "latest", "--match", "text:*")
     assert told.code == 0
     assert "10 keys differ and would stay as they are." in told.out
@@ -182,7 +182,7 @@ def test_the_shell_takes_keys_by_name_and_shows_them_first(
     server.client().set(awkward, "x")
     take(server, tmp_path / "backups")
     server.client().set(awkward, "y")
-    shell = Shell(server.url, tmp_path / "backups", tmp_path, forked=True)
+    shell = Shell(server.url, tmp_path / "backups", tmp_path)
     told = shell("preview", "latest", "--key", key_text(awkward), "--key", "text:15", "--key", "nokey")
     lines = told.out.splitlines()
     assert "The same: database 0, string text:15" in lines

@@ -403,7 +403,7 @@ def shell(newest: Binary, start_server: StartServer, tmp_path: Path) -> Shell:
     for db in (0, 3):
         source.client(db).set("k", db, ex=1000)
     take(source, tmp_path / "backups")
-    return Shell(source.url, tmp_path / "backups", tmp_path, forked=True)
+    return Shell(source.url, tmp_path / "backups", tmp_path)
 
 
 @pytest.fixture

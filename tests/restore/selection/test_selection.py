@@ -210,7 +210,7 @@ def shell(newest: Binary, start_server: StartServer, tmp_path: Path) -> Shell:
     client.mset({"user:1": "Ann", "user:2": "Bob", "tmp:1": "x", "queue:1": "y", BINARY: "z", "": "empty"})
     take(source, tmp_path / "backups")
     client.flushall()
-    return Shell(source.url, tmp_path / "backups", tmp_path, forked=True)
+    return Shell(source.url, tmp_path / "backups", tmp_path)
 
 
 @pytest.fixture

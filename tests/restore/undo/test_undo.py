@@ -576,7 +576,7 @@ def test_two_restores_are_undone_one_after_the_other_newest_first(source: Server
 
 
 def test_from_a_shell_a_restore_says_how_to_undo_it_and_that_works(source: Server, tmp_path: Path) -> None:
-    shell = Shell(source.url, tmp_path / "backups", tmp_path, forked=True)
+    shell = Shell(source.url, tmp_path / "backups", tmp_path)
     client = small(source, shell.storage)
     before = state(source)
     done = shell("restore", "latest", "--mode", "overwrite", "--yes")
@@ -611,7 +611,7 @@ def test_a_user_who_may_not_read_the_target_restores_nothing_unless_told_that_no
     source, target = start_server(newest), start_server(newest)
     small(source, tmp_path / "backups")
     rights = "~* +info +select +time +restore +function|load"
-    shell = Shell(let_in(target, rights), tmp_path / "backups", tmp_path, forked=True)
+    shell = Shell(let_in(target, rights), tmp_path / "backups", tmp_path)
     refused = shell("restore", "latest")
     assert refused.code == 1
     assert re.search(r"NOPERM.*Nothing was restored, .*BACKUP_UNDO_DAYS=0 a restore keeps nothing\.", refused.err)
