@@ -48,7 +48,7 @@ HOMES = {
     "limits": "web.rate_limits",
     "waitress": "web.__main__",
     "werkzeug": "web",
-    "redis": "worker.broker worker.server worker.engines worker.runs.store worker.backups.backup worker.restore",
+    "redis": "worker.broker worker.server worker.engines worker.runs.store worker.restore",
     "hiredis": "worker.server.wire worker.restore.mirror.primary",
     "click": "worker.__main__ worker.cli",
     "rich": "worker.cli.console",

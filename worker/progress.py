@@ -40,3 +40,10 @@ def reported(chunks: Iterator[bytes], progress: Progress, phase: str, total: int
         yield chunk
         passed += len(chunk)
         progress(phase, passed, total, "bytes")
+
+
+def followed(chunks: Iterator[bytes], tell: Callable[[], None]) -> Iterator[bytes]:
+    """The same chunks; `tell` is called behind each, as it is read: a compressor may hold back megabytes of them."""
+    for chunk in chunks:
+        yield chunk
+        tell()

@@ -62,8 +62,8 @@ def test_the_snapshot_is_a_whole_rdb_file(diskless: str, binary: Binary, start_s
     reader = Reader(replication.chunks(), values=False)
     entries = [entry for batch in reader.batches() for entry in batch]
     assert len(entries) == server.client(5).dbsize()
-    assert replication.facts["replication_id"] == server.client().info("replication")["master_replid"]
-    assert isinstance(replication.facts["replication_offset"], int)
+    assert replication.position["replication_id"] == server.client().info("replication")["master_replid"]
+    assert isinstance(replication.position["replication_offset"], int)
     assert gone(server)
 
 
@@ -237,7 +237,7 @@ def test_a_snapshot_is_whole_however_it_arrives(pieces: list[bytes], rdb_only: b
     with Primary(pieces, rdb_only=rdb_only) as primary:
         replication = Replication(primary.endpoint)
         assert b"".join(replication.chunks()) == DUMP
-    assert replication.facts == {"replication_id": "a" * 40, "replication_offset": 77}
+    assert replication.position == {"replication_id": "a" * 40, "replication_offset": 77}
 
 
 @pytest.mark.parametrize("pause", [[], [b""] * 10], ids=["at once", "half a second later"])

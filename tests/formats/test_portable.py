@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.errors import FormatError
-from worker.formats.entries import Consumer, Element, Entry, Group, Opaque, Pending, Stream, VectorSet
+from worker.formats.entries import Consumer, Element, EntriesAlone, Entry, Group, Opaque, Pending, Stream, VectorSet
 from worker.formats.portable import document as portable
 from worker.formats.portable import long_lines
 from worker.formats.rdb.strings import length_of
@@ -44,7 +44,7 @@ ENTRIES = [
 
 
 @dataclass
-class Given:
+class Given(EntriesAlone):
     """Entries of a test, as an EntryStream."""
 
     entries: list[Entry]

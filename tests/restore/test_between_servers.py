@@ -15,7 +15,7 @@ from tests.support.servers import Binary, binaries, newest_ones
 from tests.support.states import assert_same, state
 from worker.arguments.questions import SearchArguments
 from worker.arguments.restore import Mode, PreviewArguments, UndoArguments
-from worker.formats.entries import Entry, Opaque
+from worker.formats.entries import EntriesAlone, Entry, Opaque
 from worker.formats.rdb.values import TYPE_OF
 from worker.formats.rdb.versions import loaded_since
 from worker.progress import silent
@@ -110,7 +110,7 @@ def test_fields_that_have_expired_do_not_come_back_where_fields_do_not_expire(
     assert (report["restored"], report["expired"], report["lost_keys"][0]["key"]) == (1, 1, "h")
 
 
-class _Stream:
+class _Stream(EntriesAlone):
     rdb_version, libraries = 80, list[bytes]()
 
     def batches(self) -> Any:

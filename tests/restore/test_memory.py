@@ -13,7 +13,7 @@ from tests.support.backups import endpoint, unlocked
 from tests.support.servers import Binary, Server
 from worker.errors import TargetError
 from worker.formats.compare.long_strings import LONG, PIECE, LongString, in_common
-from worker.formats.entries import Entry
+from worker.formats.entries import EntriesAlone, Entry
 from worker.repository import catalogue
 from worker.restore.selection.plan import Demand
 from worker.restore.target.report import Report
@@ -162,7 +162,7 @@ def test_a_command_in_pieces_is_the_same_command() -> None:
     assert any(piece is large for piece in pieces(b"SET", b"k", large))
 
 
-class Losing:
+class Losing(EntriesAlone):
     """A stream that says of one key more that it was taken than it gives."""
 
     rdb_version = None

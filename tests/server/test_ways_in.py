@@ -15,7 +15,7 @@ from tests.support.processes import Shell, eventually
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same
 from worker.errors import SourceUnavailableError
-from worker.formats.entries import Entry
+from worker.formats.entries import EntriesAlone, Entry
 from worker.restore.target import writer
 from worker.restore.target.target import Target
 
@@ -96,7 +96,7 @@ def test_nothing_stays_open_between_two_runs(
 
 
 @dataclass
-class Idle:
+class Idle(EntriesAlone):
     """An EntryStream that has nothing to write for a long time, and then one key."""
 
     rdb_version: int | None = None

@@ -19,7 +19,7 @@ from worker.arguments.restore import RestoreArguments
 from worker.backups.backup import backup
 from worker.broker.lease import Lease
 from worker.config.settings import Settings
-from worker.formats.entries import Entry
+from worker.formats.entries import EntriesAlone, Entry
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, NAME, Manifest, Origin, Scope, Size, artifact_name, to_json
@@ -169,7 +169,7 @@ def aged(folder: Path, manifest: Manifest, *, days: float) -> str:
 
 
 @dataclass
-class Given:
+class Given(EntriesAlone):
     """Entries of a test, as an EntryStream."""
 
     entries: list[Entry]

@@ -10,18 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from worker import __version__
 from worker.arguments.backups import AdoptArguments
 from worker.config.settings import CompressionName, FormatName, Settings
 from worker.errors import ArtifactError, NotFoundError
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.progress import Progress, reported
-from worker.repository import artifact, catalogue
-from worker.repository.behalf import asker, trigger_of
+from worker.repository import artifact, behalf
 from worker.repository.checksum import Meter
-from worker.repository.manifest import UNDO_FACT, UNDO_FIELDS, Manifest, Origin, Size, free_names
+from worker.repository.manifest import UNDO_FACT, UNDO_FIELDS, Manifest, Origin, Size
 from worker.repository.sound import Survey, survey
-from worker.storage.draft import Draft
+from worker.repository.writer import New, Writer, contents, writing
 from worker.storage.local import chunks_of, open_storage
 
 
@@ -39,14 +37,13 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 @dataclass(frozen=True)
 class Walked:
-    """What one walk over a foreign file found; sizes in bytes."""
+    """What one walk over a foreign file found."""
 
     data_format: FormatName
     compression: CompressionName
     survey: Survey
     reader: artifact.Reader
-    raw_bytes: int
-    stored_bytes: int
+    bytes: Size
     sha256: str
 
 
@@ -67,23 +64,12 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
                 f"The file cannot be taken in as it is, for {damage.words}. Such a value can end the server that is given "
                 "it; with --damaged the file is taken in all the same, and restores leave out what is damaged."
             )
-        created = _created(walked.reader.facts, file)
         compression = walked.compression if walked.compression != "none" else DEFAULT_COMPRESSION[walked.data_format]
-        with storage.draft(free_names(created, walked.data_format, COMPRESSIONS[compression].suffix)) as draft:
-            stored = _copy(draft, file, walked, compression)
-            about = described(walked) | {
-                "name": draft.name,
-                "created_at": created,
-                "engine_reason": f"adopted from {path.name}",
-                "compression": compression,
-                "bytes": Size(raw=walked.raw_bytes, stored=stored.bytes),
-                "sha256": stored.sha256,
-                "pin_reason": "it was adopted",
-                "trigger": trigger_of(asker()),
-                "asked_by": asker(),
-            }
-            manifest = Manifest(**about, duration_seconds=round(time.monotonic() - clock, 3))
-            return catalogue.commit(storage, draft, manifest, "backup_adopted")
+        new = New(_created(walked.reader.facts, file), walked.data_format, COMPRESSIONS[compression], clock)
+        with writing(storage, new) as writer:
+            _copy(writer, file, walked)
+            told = described(walked) | {"engine_reason": f"adopted from {path.name}", "pin_reason": "it was adopted"}
+            return writer.commit("backup_adopted", **told, **behalf.told()).model_dump(mode="json")
 
 
 def walk(file: BinaryIO, progress: Progress) -> Walked:
@@ -94,7 +80,8 @@ def walk(file: BinaryIO, progress: Progress) -> Walked:
     stored, raw = Meter(), Meter(hashed=False)
     dump = COMPRESSIONS[compression].decompress(stored.watch(reported(chunks_of(file), progress, "walking", size)))
     reader = artifact.examiner(raw.watch(artifact.bounded(dump, artifact.foreign_limit(size))), data_format)
-    return Walked(data_format, compression, survey(reader), reader, raw.bytes, stored.bytes, stored.sha256)
+    found = survey(reader)
+    return Walked(data_format, compression, found, reader, Size(raw=raw.bytes, stored=stored.bytes), stored.sha256)
 
 
 def _check_values(walked: Walked) -> None:
@@ -126,37 +113,27 @@ def _created(facts: dict[str, str], file: BinaryIO) -> datetime:
     return datetime.fromtimestamp(int(os.fstat(file.fileno()).st_mtime), UTC)
 
 
-def _copy(draft: Draft, file: BinaryIO, walked: Walked, compression: CompressionName) -> Meter:
+def _copy(writer: Writer, file: BinaryIO, walked: Walked) -> None:
     """The file as it is, or compressed if it was plain. ArtifactError where it is no longer what was walked."""
     file.seek(0)
-    read, stored = Meter(), Meter()
+    read = Meter()
     chunks = read.watch(chunks_of(file))
-    for chunk in stored.watch(COMPRESSIONS[compression].compress(chunks) if walked.compression == "none" else chunks):
-        draft.write(chunk)
+    if walked.compression == "none":
+        writer.write(chunks)
+    else:
+        writer.copy(chunks, walked.bytes.raw)
     if read.sha256 != walked.sha256:
         raise ArtifactError("The file was changed while it was being read: adopt a copy that nobody writes to.")
-    return stored
 
 
 def described(walked: Walked) -> dict[str, Any]:
-    """What its manifest has to say of a file that nobody vouches for."""
-    facts, tally = walked.reader.facts, walked.survey.tally
-    return {
+    """What a manifest has to say of data that nobody vouches for."""
+    facts = walked.reader.facts
+    return contents(walked.reader, walked.survey.tally, walked.data_format) | {
         "kind": "adopted",
-        "data_format": walked.data_format,
-        "rdb_version": walked.reader.rdb_version,
         "consistency": "unknown",
         "engine": "none",
         "source": Origin(version=facts.get("redis-ver") or facts.get("valkey-ver")),
-        "keys": tally.keys,
-        "keys_by_db": tally.by_db,
-        "expiring": tally.expiring,
-        "functions": len(walked.reader.libraries),
-        "module_data": getattr(walked.reader, "modules", False),
-        "bytes": Size(raw=walked.raw_bytes, stored=walked.stored_bytes),
-        "sha256": walked.sha256,
-        "compression": walked.compression,
-        "tool_version": __version__,
         "pinned": True,
         "damaged": walked.survey.damage.number,
         "warnings": _warnings(walked.survey),

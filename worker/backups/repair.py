@@ -106,6 +106,10 @@ def _rebuilt(storage: Folder, name: str, progress: Progress) -> Manifest:
 
 def _as_told(walked: Walked) -> dict[str, Any]:
     return {
+        "data_format": walked.data_format,
+        "compression": walked.compression,
+        "bytes": walked.bytes,
+        "sha256": walked.sha256,
         "source": _origin(walked.reader.facts),
         "engine_reason": "its manifest was damaged, and made anew",
         "pin_reason": "its manifest was made anew",

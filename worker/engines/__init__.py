@@ -1,16 +1,19 @@
 """Ways to read a Redis, choose one: `replication`, `scan`, `typed`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+from redis.exceptions import ResponseError
 
 from worker.config.settings import EngineName, FormatName
 from worker.engines.replication import Replication
 from worker.engines.scan import Scan
+from worker.engines.source import Source
 from worker.engines.typed import Typed
 from worker.errors import SourceError, SourceUnavailableError, UsageError
 from worker.server.endpoint import Endpoint
 from worker.server.info import Facts
-
-Source = Replication | Scan | Typed
+from worker.server.wire import Wire
 
 _FIRST_VALKEY_WITH_ITS_OWN_RDB = (9,)
 _OWN_RDB = (
@@ -34,6 +37,8 @@ class Choice:
     source: Source
     reason: str
     warnings: tuple[str, ...] = ()
+    own_rdb: bool = False
+    """Whether a snapshot is asked for in the RDB version of Valkey itself."""
 
 
 def choose(endpoint: Endpoint, facts: Facts, wanted: Wanted) -> Choice:
@@ -57,10 +62,10 @@ def choose(endpoint: Endpoint, facts: Facts, wanted: Wanted) -> Choice:
 
 def otherwise(endpoint: Endpoint, facts: Facts, wanted: Wanted, failed: Choice, error: SourceError) -> Choice | None:
     """The next best way where a snapshot was begun and failed with `error`; None where there is no other."""
-    if not isinstance(failed.source, Replication):
+    if failed.source.engine != Replication.engine:
         return None
-    if _has_its_own_rdb(facts) and not failed.source.rdb_of:
-        return Choice(Replication(endpoint, facts.version), f"{failed.reason}; {_OWN_RDB}")
+    if _has_its_own_rdb(facts) and not failed.own_rdb:
+        return _in_its_own_rdb(endpoint, facts, failed.reason)
     if wanted.engine != "auto":
         return None
     try:
@@ -69,6 +74,14 @@ def otherwise(endpoint: Endpoint, facts: Facts, wanted: Wanted, failed: Choice, 
         return None
     told = f"The keys were read one after the other, at no single point in time, for the snapshot failed: {error}"
     return Choice(choice.source, choice.reason, (told,))
+
+
+def check_databases(endpoint: Endpoint, databases: Iterable[int]) -> None:
+    """UsageError for a database that the source does not have: an empty backup would look like a good one."""
+    with endpoint.translated("choosing databases"), Wire(endpoint) as wire:
+        for db in sorted(databases):
+            if isinstance(answer := wire.try_(b"SELECT", b"%d" % db), ResponseError):
+                raise UsageError(f"The source has no database {db} for us: {answer}.")
 
 
 def _check_whole(endpoint: Endpoint, facts: Facts) -> None:
@@ -85,8 +98,12 @@ def _check_whole(endpoint: Endpoint, facts: Facts) -> None:
 def _snapshot(endpoint: Endpoint, facts: Facts, reason: str) -> Choice:
     # The older version is what it sends to whoever asks for none, and what more servers load.
     if _has_its_own_rdb(facts) and facts.fields_expire:
-        return Choice(Replication(endpoint, facts.version), f"{reason}; {_OWN_RDB}")
+        return _in_its_own_rdb(endpoint, facts, reason)
     return Choice(Replication(endpoint), reason)
+
+
+def _in_its_own_rdb(endpoint: Endpoint, facts: Facts, reason: str) -> Choice:
+    return Choice(Replication(endpoint, facts.version), f"{reason}; {_OWN_RDB}", own_rdb=True)
 
 
 def _has_its_own_rdb(facts: Facts) -> bool:

@@ -92,17 +92,16 @@ class Watch:
         self._endpoint, self._databases = endpoint, list(databases)
         self.since = datetime.now(UTC)
         self._before = counted(endpoint)
-        self.keys = sum(self._before.keys.get(db, 0) for db in self._databases)
-        """That are there now, in those."""
 
     def wiped(self) -> str | None:
         """What has emptied the server since, or exchanged what is in it, as a clause; None where nothing has."""
         return between(self._before, counted(self._endpoint)).wiped()
 
     def missing(self, read: Mapping[int, int], named: int) -> str | None:
-        """Why the keys that were `read`, by database, are not all; None where nothing speaks against it.
+        """How many keys were `read`, of each database, and why those are not all, as a clause; None where nothing says so.
 
-        `named` is how many SCAN named. Raises SourceUnavailableError where it named what never was: replies were damaged.
+        `named` is how many SCAN named. Raises SourceUnavailableError where it named what never was, for replies were
+        damaged, and where what was read is not worth keeping.
         """
         passed = between(self._before, counted(self._endpoint))
         read = {db: read.get(db, 0) for db in self._databases}
@@ -111,11 +110,13 @@ class Watch:
                 f"{damage}: what the source at {self._endpoint.address} answers is damaged on the way. Look at the network "
                 "in between, and use TLS (rediss://), which notices it."
             )
-        return passed.missing(read)
-
-    def hardly_any(self, read: int) -> bool:
-        """Whether so few keys are not worth keeping."""
-        return read * HARDLY < max(self.keys, 1)
+        if (why := passed.missing(read)) is None:
+            return None
+        number, there = sum(read.values()), sum(self._before.keys.get(db, 0) for db in self._databases)
+        short = f"{number:,} of {there:,} keys were read of the source at {self._endpoint.address}, and {why}"
+        if number * HARDLY < max(there, 1):
+            raise SourceUnavailableError(f"No backup was made: only {short}. Nothing was kept; try again.")
+        return short
 
 
 def between(before: Counts, after: Counts) -> "Between":

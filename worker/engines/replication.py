@@ -4,14 +4,17 @@ Source of the protocol: replication.c of Redis (SYNC, PSYNC, REPLCONF) and its `
 """
 
 import re
-from collections.abc import Generator, Iterator
-from typing import NoReturn
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any, NoReturn
 
 from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from worker.errors import SourceUnavailableError
+from worker.formats.rdb.reader import Reader
 from worker.server.endpoint import Endpoint
+from worker.server.info import Facts
 from worker.server.wire import Wire, pack, reply_error
 
 MARK_BYTES = 40
@@ -32,12 +35,12 @@ class Replication:
     consistency = "point-in-time"
 
     def __init__(self, endpoint: Endpoint, rdb_of: str = "") -> None:
-        self._endpoint = endpoint
-        self.rdb_of = rdb_of
-        """The release of Valkey whose RDB version we say to understand; with none it sends what Redis 7.2 loads."""
+        """`rdb_of` is the release of Valkey whose RDB version we say to understand; with none it sends what Redis 7.2 loads."""
+        self.warnings: list[str] = []
+        self.position: dict[str, Any] = {}
+        """Of the snapshot, once its first chunk is there."""
+        self._endpoint, self._rdb_of = endpoint, rdb_of
         self._received = b""
-        self.facts: dict[str, str | int] = {}
-        """`replication_id` and `replication_offset`, once the first chunk is there."""
 
     def refusal(self) -> str | None:
         """Why the server would not do it, in its own words; None when it would. Starts no snapshot.
@@ -61,13 +64,34 @@ class Replication:
             else:
                 yield from self._exactly(wire, length)
 
+    @contextmanager
+    def entries(self) -> Iterator[Reader]:
+        """What is in the file. The snapshot ends with the block: the server's child must not outlive our failure."""
+        with closing(self.chunks()) as chunks:
+            yield Reader(chunks, values=True)
+
+    def check_sender(self, facts: Facts) -> None:
+        """By the history that the snapshot belongs to, where there is one."""
+        known, told = facts.replication_id, self.position.get("replication_id")
+        if known and told and known != told:
+            raise SourceUnavailableError(
+                f"The source at {self._endpoint.address} became another one before it sent its snapshot: it was restarted or "
+                "promoted, or its address leads to several servers. Nothing was kept; try again."
+            )
+
+    def missing(self, read: Mapping[int, int]) -> None:
+        """Nothing: a file that was cut short is an error at once."""
+
+    def stale(self, facts: Facts) -> None:
+        """Never: a replica sends a snapshot only while it has its primary."""
+
     def _introduce(self, wire: Wire) -> bool:
         """Say what we are; whether the server will send the snapshot alone and then hang up (6.2 and newer)."""
         # A refusal of any is not fatal.
         wire.try_(b"REPLCONF", b"listening-port", _NO_PORT)
         wire.try_(b"REPLCONF", b"capa", b"eof")
-        if self.rdb_of:
-            wire.try_(b"REPLCONF", b"version", self.rdb_of.encode())
+        if self._rdb_of:
+            wire.try_(b"REPLCONF", b"version", self._rdb_of.encode())
         return bool(wire.try_(b"REPLCONF", b"rdb-only", b"1") == b"OK")
 
     def _begin(self, wire: Wire) -> tuple[int, bytes]:
@@ -78,7 +102,7 @@ class Replication:
             raise _refusal(answer)
         if (resync := _RESYNC.fullmatch(answer)) is None:
             raise ResponseError(f"an unexpected reply to PSYNC: {answer[:80]!r}")
-        self.facts = {"replication_id": resync[1].decode(), "replication_offset": int(resync[2])}
+        self.position = {"replication_id": resync[1].decode(), "replication_offset": int(resync[2])}
         header = self._line(wire)
         if header.startswith(b"$EOF:") and len(header) == len(b"$EOF:") + MARK_BYTES:
             return 0, header.removeprefix(b"$EOF:")

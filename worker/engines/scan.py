@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from redis.exceptions import ResponseError
 
+from worker.engines.key_by_key import KeyByKey
 from worker.formats.entries import Entry
 from worker.formats.rdb.payload import FOOTER_BYTES, version_of
 from worker.formats.rdb.strings import read_string
@@ -21,19 +22,14 @@ from worker.server.wire import Wire, pack
 OLDEST_VERSION = 9
 
 
-class Scan:
-    """Reads all keys of some databases, each at its own moment. It is an EntryStream."""
+class Scan(KeyByKey):
+    """Reads all keys of some databases, with their payloads."""
 
     engine = "scan"
-    consistency = "per-key"
 
     def __init__(self, endpoint: Endpoint, databases: list[int]) -> None:
-        self.rdb_version: int | None = OLDEST_VERSION
-        self.libraries: list[bytes] = []
-        self.warnings: list[str] = []
-        self.named = 0
-        """Keys that SCAN has named, whether or not they were still there when they were asked for."""
-        self._endpoint, self._databases = endpoint, databases
+        super().__init__(endpoint, databases)
+        self.rdb_version = OLDEST_VERSION
 
     def refusal(self) -> str | None:
         """Why the server would not answer SCAN, DUMP or PTTL, in its own words; None when it would."""

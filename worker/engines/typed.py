@@ -7,10 +7,10 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from worker.engines.database import Database
+from worker.engines.key_by_key import KeyByKey
 from worker.engines.sample import Sample, can_dump
 from worker.formats.entries import Entry
 from worker.server.damage import NONSENSE, libraries_damaged
-from worker.server.endpoint import Endpoint
 from worker.server.info import info, keyspace
 from worker.server.pipeline import abilities, no_touch
 from worker.server.scanning import scan_keys
@@ -21,20 +21,11 @@ KEYS = 500
 """Of one round of SCAN, and of one batch."""
 
 
-class Typed:
-    """Reads all keys of some databases, each at its own moment. It is an EntryStream."""
+class Typed(KeyByKey):
+    """Reads all keys of some databases, with their values."""
 
     engine = "typed"
-    consistency = "per-key"
-
-    def __init__(self, endpoint: Endpoint, databases: list[int]) -> None:
-        self.rdb_version: int | None = None
-        self.libraries: list[bytes] = []
-        self.warnings: list[str] = []
-        self.named = 0
-        """Keys that SCAN has named, whether or not they were still there when they were asked for."""
-        self._endpoint = endpoint
-        self._databases = databases
+    rdb_version = None
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield every key that is there all the time, once, with its value; at least one batch per round of SCAN.

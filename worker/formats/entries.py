@@ -137,13 +137,40 @@ class EntryStream(Protocol):
         """Source text of the server's function libraries; complete once `batches` has ended."""
         ...
 
+    @property
+    def modules(self) -> bool:
+        """Whether modules have put something beside the keys, which goes along with the bytes and with no entry."""
+        ...
+
+    @property
+    def unreadable(self) -> str | None:
+        """Why the walk ended early, as a clause, though the bytes behind it were whole; None where it did not."""
+        ...
+
     def batches(self) -> Iterator[list[Entry]]:
         """Yield every entry, at least one batch (it may be empty) for each chunk that was read."""
         ...
 
 
-class Passing:
-    """An EntryStream around another one: it tells what that tells, unless it knows better. `batches` is the child's."""
+class EntriesAlone:
+    """What an EntryStream says that has nothing beside its entries, and ends with the last of them: a base for those."""
+
+    @property
+    def modules(self) -> bool:
+        """No."""
+        return False
+
+    @property
+    def unreadable(self) -> str | None:
+        """None."""
+        return None
+
+
+class Passing(EntriesAlone):
+    """An EntryStream around another one: it tells what that tells, unless it knows better. `batches` is the child's.
+
+    What modules have put beside the keys does not pass.
+    """
 
     def __init__(self, stream: EntryStream) -> None:
         self._stream = stream
@@ -157,3 +184,8 @@ class Passing:
     def libraries(self) -> list[bytes]:
         """As the stream says."""
         return self._stream.libraries
+
+    @property
+    def unreadable(self) -> str | None:
+        """As the stream says."""
+        return self._stream.unreadable

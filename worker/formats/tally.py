@@ -38,6 +38,11 @@ class Tally:
             found.setdefault(db, {})[kind] = number
         return found
 
+    @property
+    def unknown(self) -> int:
+        """Keys of a type that no reader of ours can walk past."""
+        return sum(number for (_, kind), number in self._counts.items() if kind == "unknown")
+
 
 class Counted(Passing):
     """An EntryStream that is counted while somebody else reads it; limited to some databases where that is asked."""

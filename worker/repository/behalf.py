@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 Trigger = Literal["schedule", "manual"]
 
@@ -72,6 +72,11 @@ def acting_for(asked_by: str) -> Iterator[None]:
 def asker() -> str | None:
     """Such as `admin`, `token ci`, `beat daily`; None where no run was begun."""
     return _asker.get()
+
+
+def told() -> dict[str, Any]:
+    """What a manifest says of them."""
+    return {"trigger": trigger_of(asker()), "asked_by": asker()}
 
 
 def trigger_of(asked_by: str | None) -> Trigger:

@@ -9,8 +9,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
 from worker.progress import Proof, undisputed
 from worker.repository import notes
@@ -25,10 +23,7 @@ from worker.repository.manifest import (
     to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX, Notes
-from worker.storage.draft import Draft
 from worker.storage.local import Folder, StoredFile
-
-log = structlog.get_logger()
 
 LATEST = "latest"
 _REMEMBERED, _REMEMBERED_BYTES = 4096, 16 << 10
@@ -75,15 +70,6 @@ class Catalogue:
     def listed(self) -> list[Manifest]:
         """The backups, those that count for nothing among them."""
         return sorted(self.backups + self.partials + self.ahead, key=_age, reverse=True)
-
-
-def commit(storage: Folder, draft: Draft, manifest: Manifest, event: str, prove: Proof = undisputed) -> dict[str, Any]:
-    """How every new backup ends: its artifact is shown, then its manifest written, and that is logged. It as a dict."""
-    draft.publish(prove)
-    add(storage, manifest, prove)
-    about = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
-    log.info(event, name=manifest.name, **about)
-    return manifest.model_dump(mode="json")
 
 
 def add(storage: Folder, manifest: Manifest, prove: Proof = undisputed) -> None:

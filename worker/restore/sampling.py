@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from worker.formats.entries import Entry
+from worker.formats.entries import EntriesAlone, Entry
 from worker.restore.target.needs import RESERVE, Needs
 from worker.restore.target.report import Report
 from worker.restore.target.values import temporary_key
@@ -24,7 +24,7 @@ TIMES = 4
 
 
 @dataclass(frozen=True)
-class _Trial:
+class _Trial(EntriesAlone):
     """An EntryStream of these."""
 
     entries: list[Entry]

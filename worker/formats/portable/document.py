@@ -19,7 +19,7 @@ from typing import Any
 import orjson
 
 from worker.errors import FormatError
-from worker.formats.entries import TYPES, Entry, EntryStream, Opaque, Value
+from worker.formats.entries import TYPES, EntriesAlone, Entry, EntryStream, Opaque, Value
 from worker.formats.portable import long_lines, shapes
 from worker.formats.portable.long_lines import LONG
 from worker.formats.rdb.values import STRING, decode, told, view
@@ -135,7 +135,7 @@ def _named(key: bytes) -> str:
     return repr(key[:80])[1:] + ("..." if len(key) > 80 else "")
 
 
-class Reader:
+class Reader(EntriesAlone):
     """Reads the document line by line, never holding more than one line and one chunk.
 
     It is an EntryStream. `facts` is what the header says, as text, once the first line has passed. Of a `part`, which

@@ -8,7 +8,7 @@ from itertools import chain, groupby
 from operator import attrgetter
 
 from worker.engines.scan import OLDEST_VERSION, Scan
-from worker.formats.entries import Entry
+from worker.formats.entries import EntriesAlone, Entry
 from worker.repository import artifact
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.plan import Plan
@@ -22,7 +22,7 @@ _EMPTY_STRING = b"\0\0"
 """As a DUMP payload without its footer: type, length."""
 
 
-class Present:
+class Present(EntriesAlone):
     """The keys of a plan as they are now: an EntryStream, without those that are not there."""
 
     def __init__(self, plan: Plan, facts: Facts, keys: Keys, names: KeySet | None) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from worker.formats.compare.values import Sides, expired, judged, same_expiry
-from worker.formats.entries import Entry
+from worker.formats.entries import EntriesAlone, Entry
 from worker.formats.key_text import key_text
 from worker.formats.rdb.values import value_of
 from worker.restore.selection.keyset import KeySet
@@ -47,7 +47,7 @@ class Outcome:
             self.changed.append({"db": db, "key": key_text(key)[:LONGEST_SHOWN]})
 
 
-class WayBack:
+class WayBack(EntriesAlone):
     """The keys that are to be put back, as an EntryStream; those that the restore created are deleted as it goes.
 
     Each is looked at right before that. `known` is filled with them for `settle_others`.

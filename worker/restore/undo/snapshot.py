@@ -11,18 +11,19 @@ from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
-from worker import __version__, logs
+from worker import logs
 from worker.arguments.backups import VerifyArguments
 from worker.backups.verify import verify
 from worker.config.settings import Settings
 from worker.engines.completeness import Watch
 from worker.errors import RefusedError, StorageError, TargetError, TemporaryError
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
-from worker.formats.rdb import writer
+from worker.formats.rdb import writer as rdb
 from worker.formats.tally import Counted, Tally
+from worker.progress import followed
 from worker.repository import catalogue
-from worker.repository.checksum import Meter
-from worker.repository.manifest import UNDO_FACT, Manifest, Origin, Size, free_names
+from worker.repository.manifest import UNDO_FACT, Manifest, Origin
+from worker.repository.writer import New, contents, writing
 from worker.restore.selection.keyset import KeySet
 from worker.restore.target.job import Job
 from worker.restore.undo.current import Present
@@ -68,13 +69,15 @@ def _explained() -> Iterator[None]:
 def _keep(settings: Settings, storage: Folder, job: Job) -> Manifest | None:
     """A backup of what will be touched; None where there is nothing to keep, or no need to."""
     plan, watch = job.plan, Watch(job.plan.endpoint)
+    compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
+    new = New(watch.since, "rdb", compression)
     with KeySet() if plan.request.deletes else nullcontext() as named, Keys(plan.endpoint) as keys:
         present = Present(plan, read_facts(plan.endpoint), keys, named)
         loses = present.begin()
         if not (loses or present.named or present.brought):
             return None
         try:
-            return _write(settings, storage, present, watch, job)
+            return _write(storage, new, present, watch, job)
         except StorageError as error:
             if loses:
                 raise
@@ -82,49 +85,31 @@ def _keep(settings: Settings, storage: Folder, job: Job) -> Manifest | None:
             return None
 
 
-def _write(settings: Settings, storage: Folder, present: Present, watch: Watch, job: Job) -> Manifest:
-    plan, began = present.plan, watch.since
-    compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
-    with storage.draft(free_names(began, "rdb", compression.suffix)) as draft:
-        tally, raw, stored = Tally(), Meter(hashed=False), Meter()
-        way_back = _way_back(present)
-        said = {"redis-ver": present.facts.version, "redis-bits": "64", UNDO_FACT: json.dumps(way_back, default=str)}
-        dump = writer.write(Counted(present, tally), said)
-
-        def told(chunks: Iterator[bytes]) -> Iterator[bytes]:
-            # Told as it is read: a compressor may hold back megabytes before it gives anything.
-            for chunk in chunks:
-                yield chunk
-                job.progress("keeping what is there", present.named, plan.expected_keys, "keys")
-
-        for chunk in stored.watch(compression.compress(told(raw.watch(dump)))):
-            draft.write(chunk)
+def _write(storage: Folder, new: New, present: Present, watch: Watch, job: Job) -> Manifest:
+    plan, tally, way_back = present.plan, Tally(), _way_back(present)
+    expected = plan.expected_keys
+    facts = {"redis-ver": present.facts.version, "redis-bits": "64", UNDO_FACT: json.dumps(way_back, default=str)}
+    with writing(storage, new) as writer:
+        dump = rdb.write(Counted(present, tally), facts)
+        writer.write(followed(dump, lambda: job.progress("keeping what is there", present.named, expected, "keys")))
         _check_known(tally)
-        if wiped := watch.wiped():
-            raise RefusedError(
-                f"While what is at the target {plan.endpoint.address} was being kept, {wiped}: nothing was restored. When "
-                "that is over, run the restore again."
-            )
-        manifest = Manifest(
-            **_described(present, tally),
-            **way_back,
-            name=draft.name,
-            created_at=began,
-            bytes=Size(raw=raw.bytes, stored=stored.bytes),
-            sha256=stored.sha256,
-            compression=compression.name,
-            duration_seconds=round(max(0.0, (datetime.now(UTC) - began).total_seconds()), 3),
+        _check_not_wiped(plan.endpoint.address, watch)
+        return writer.commit("undo_taken", job.fence.check, **_described(present, tally), **way_back)
+
+
+def _check_not_wiped(target: str, watch: Watch) -> None:
+    if wiped := watch.wiped():
+        raise RefusedError(
+            f"While what is at the target {target} was being kept, {wiped}: nothing was restored. When that is over, "
+            "run the restore again."
         )
-        catalogue.commit(storage, draft, manifest, "undo_taken", job.fence.check)
-        return manifest
 
 
 def _check_known(tally: Tally) -> None:
     """What no reader of ours can walk past could not be put back."""
-    unknown = sum(kinds.get("unknown", 0) for kinds in tally.by_db.values())
-    if unknown:
+    if tally.unknown:
         raise RefusedError(
-            f"The restore would touch {unknown:,} keys of a type that this program does not know, and could not put them "
+            f"The restore would touch {tally.unknown:,} keys of a type that this program does not know, and could not put them "
             "back: nothing was restored. With the setting BACKUP_UNDO_DAYS=0 a restore keeps nothing."
         )
 
@@ -145,17 +130,10 @@ def _way_back(present: Present) -> dict[str, Any]:
 
 
 def _described(present: Present, tally: Tally) -> dict[str, Any]:
-    return {
+    return contents(present, tally, "rdb") | {
         "kind": "undo",
-        "data_format": "rdb",
-        "rdb_version": present.rdb_version,
         "consistency": "per-key",
         "engine": "scan",
         "engine_reason": "the keys that a restore was about to touch, asked for one by one",
-        "keys": tally.keys,
-        "keys_by_db": tally.by_db,
-        "expiring": tally.expiring,
-        "functions": len(present.libraries),
-        "tool_version": __version__,
         "warnings": present.warnings,
     }

@@ -1,0 +1,98 @@
+"""How every backup comes to be: a draft that nobody sees is filled, and when all is well its manifest is written, last."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from worker import __version__
+from worker.config.settings import FormatName
+from worker.formats.compression import Compression
+from worker.formats.entries import EntryStream
+from worker.formats.tally import Tally
+from worker.progress import Proof, undisputed
+from worker.repository import catalogue
+from worker.repository.checksum import Meter
+from worker.repository.manifest import Manifest, Size, free_names
+from worker.storage.draft import Draft
+from worker.storage.local import Folder
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class New:
+    """What is known of a backup before its first byte."""
+
+    created_at: datetime
+    """The moment that its data are of, which its name says."""
+    data_format: FormatName
+    compression: Compression
+    clock: float = field(default_factory=time.monotonic)
+    """When the work at it began, by time.monotonic."""
+
+
+class Writer:
+    """A backup that is being written: filled once, then committed."""
+
+    def __init__(self, storage: Folder, draft: Draft, new: New) -> None:
+        self._storage, self._draft, self._new = storage, draft, new
+        self._raw, self._stored = Meter(hashed=False), Meter()
+
+    def write(self, dump: Iterator[bytes]) -> None:
+        """Compress the whole dump into the draft."""
+        self._store(self._new.compression.compress(self._raw.watch(dump)))
+
+    def copy(self, file: Iterator[bytes], raw_bytes: int) -> None:
+        """Take a file as it is: compressed already, as `new` says, out of a dump of `raw_bytes`."""
+        self._raw.bytes = raw_bytes
+        self._store(file)
+
+    def _store(self, chunks: Iterator[bytes]) -> None:
+        for chunk in self._stored.watch(chunks):
+            self._draft.write(chunk)
+
+    def commit(self, event: str, prove: Proof = undisputed, **told: Any) -> Manifest:
+        """Show the artifact, then write its manifest: now the backup exists, which is logged as `event`.
+
+        `told` is what the manifest says besides. `prove` is asked before each of the two, with the artifact on disk.
+        """
+        manifest = Manifest(
+            **told,
+            name=self._draft.name,
+            created_at=self._new.created_at,
+            data_format=self._new.data_format,
+            bytes=Size(raw=self._raw.bytes, stored=self._stored.bytes),
+            sha256=self._stored.sha256,
+            compression=self._new.compression.name,
+            duration_seconds=round(time.monotonic() - self._new.clock, 3),
+            tool_version=__version__,
+        )
+        self._draft.publish(prove)
+        catalogue.add(self._storage, manifest, prove)
+        about = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
+        log.info(event, name=manifest.name, **about)
+        return manifest
+
+
+@contextmanager
+def writing(storage: Folder, new: New) -> Iterator[Writer]:
+    """Begin a backup. What was not committed when the block ends, or raises in it, leaves nothing behind."""
+    with storage.draft(free_names(new.created_at, new.data_format, new.compression.suffix)) as draft:
+        yield Writer(storage, draft, new)
+
+
+def contents(stream: EntryStream, tally: Tally, data_format: FormatName) -> dict[str, Any]:
+    """What a manifest says of a stream that has passed to its end into that format, and was counted."""
+    return {
+        "rdb_version": stream.rdb_version if data_format == "rdb" else None,
+        "keys": tally.keys,
+        "keys_by_db": tally.by_db,
+        "expiring": tally.expiring,
+        "functions": len(stream.libraries),
+        "module_data": stream.modules,
+    }
