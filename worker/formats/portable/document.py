@@ -20,7 +20,7 @@ import orjson
 
 from worker.errors import FormatError
 from worker.formats.entries import TYPES, EntriesAlone, Entry, EntryStream, Opaque, Value
-from worker.formats.portable import long_lines, shapes
+from worker.formats.portable import long_lines, parts, shapes
 from worker.formats.portable.long_lines import LONG
 from worker.formats.rdb.values import STRING, decode, told, view
 from worker.formats.rdb.vectors import NAME as VECTOR_SET
@@ -55,7 +55,7 @@ def write(stream: EntryStream, header: dict[str, object]) -> Generator[bytes]:
     yield opening[:-1] + b"," + _KEYS_OPEN[0] + b"\n"
     count = yield from _keys(stream)
     yield (b"\n" if count else b"") + _KEYS_CLOSE + b"\n"
-    functions = [shapes.text(library) for library in stream.libraries]
+    functions = [parts.text(library) for library in stream.libraries]
     yield orjson.dumps({"functions": functions, "count": count})[1:] + b"\n"
 
 
@@ -94,7 +94,7 @@ def _joined(lines: list[bytes], behind_others: bool) -> Iterator[bytes]:
 def _line(entry: Entry, rdb_version: int | None) -> bytes | Iterator[bytes]:
     """The line of an entry; that of a long string in pieces."""
     db, key, expires_at, kind, payload, value, _ = entry
-    row: dict[str, Any] = {"db": db, "key": shapes.text(key), "type": kind}
+    row: dict[str, Any] = {"db": db, "key": parts.text(key), "type": kind}
     if expires_at is not None:
         row["expires_at"] = expires_at
     try:
@@ -105,7 +105,7 @@ def _line(entry: Entry, rdb_version: int | None) -> bytes | Iterator[bytes]:
                 return _long_line(entry, row, view(payload))
             value = decode(payload, rdb_version)
         if isinstance(value, Opaque):
-            row["dump"] = shapes.text(value.dump)
+            row["dump"] = parts.text(value.dump)
         elif isinstance(value, bytes) and len(value) >= LONG:
             return _long_line(entry, row, value)
         else:
@@ -219,7 +219,7 @@ class Reader(EntriesAlone):
             raise FormatError(f'must say "format":"{FORMAT}"')
         version = header.get("version")
         if type(version) is not int or version != VERSION:
-            raise FormatError(f"is of version {shapes.brief(version)} of the format, and this program reads {VERSION}")
+            raise FormatError(f"is of version {parts.brief(version)} of the format, and this program reads {VERSION}")
         for name, fact in header.items():
             if name not in _OWN_WORDS and fact is not None:
                 self.facts[name] = fact if type(fact) is str else orjson.dumps(fact).decode()
@@ -248,8 +248,8 @@ class Reader(EntriesAlone):
         if tail.keys() != {"functions", "count"} or type(tail["functions"]) is not list:
             raise FormatError('must end the document with exactly "functions" and "count"')
         if type(tail["count"]) is not int or (tail["count"] != self._count and not self._part):
-            raise FormatError(f"says that there are {shapes.brief(tail['count'])} entries, and there are {self._count}")
-        self.libraries.extend(map(shapes.data, tail["functions"]))
+            raise FormatError(f"says that there are {parts.brief(tail['count'])} entries, and there are {self._count}")
+        self.libraries.extend(map(parts.data, tail["functions"]))
         self._next = None
 
     def _wrong(self, what: str) -> FormatError:
@@ -260,7 +260,7 @@ def _value(kind: Any, shown_value: Any, key: bytes, db: int) -> Value:
     try:
         return shapes.read(kind, shown_value)
     except FormatError as error:
-        raise FormatError(f"{error}, in {told(shapes.brief(kind), key, db)}") from None
+        raise FormatError(f"{error}, in {told(parts.brief(kind), key, db)}") from None
 
 
 def _entry(row: Any) -> Entry:
@@ -278,12 +278,12 @@ def _entry(row: Any) -> Entry:
     if type(db) is not int or not 0 <= db < 2**31:
         raise FormatError("must have a database number that is not negative")
     if expires_at is not None:
-        expires_at = shapes.integer(expires_at)
-    key = key.encode() if type(key) is str else shapes.data(key)
+        expires_at = parts.integer(expires_at)
+    key = key.encode() if type(key) is str else parts.data(key)
     if "dump" not in row:
         return Entry(db, key, expires_at, kind, None, _value(kind, shown_value, key, db))
     if kind not in TYPES and kind != "unknown":
         raise FormatError(f'must have a "type" out of {", ".join(TYPES)}')
-    dump = shapes.data(shown_value)
+    dump = parts.data(shown_value)
     # Vector sets were once called modules, and kept whole.
     return Entry(db, key, expires_at, VECTOR_SET if is_vector_set(dump) else kind, None, Opaque(dump))
