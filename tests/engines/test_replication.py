@@ -25,6 +25,7 @@ from worker.formats.entries import Entry
 from worker.formats.rdb.reader import Reader
 from worker.formats.rdb.writer import write
 from worker.server.endpoint import SOURCE, Endpoint
+from worker.server.info import read_facts
 
 MEGABYTES = 50
 
@@ -58,7 +59,9 @@ def large(server: Server) -> Server:
 def test_the_snapshot_is_a_whole_rdb_file(diskless: str, binary: Binary, start_server: StartServer) -> None:
     server = start_server(binary, "--repl-diskless-sync", diskless)
     fill(server.client(5), binary)
-    replication = Replication(endpoint(server))
+    # A Valkey that has fields with an expiry sends nothing in the older version.
+    own = binary.name == "valkey" and binary.fields_expire
+    replication = Replication(endpoint(server), read_facts(endpoint(server)).version if own else "")
     reader = Reader(replication.chunks(), values=False)
     entries = [entry for batch in reader.batches() for entry in batch]
     assert len(entries) == server.client(5).dbsize()
