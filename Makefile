@@ -23,6 +23,8 @@ help:
 run: $(VENV)/running
 	@exec $(PYTHON) -m local
 
+# Bytecode is kept, even where the environment says otherwise: the tests start hundreds of processes.
+test: export PYTHONDONTWRITEBYTECODE =
 test: install
 	@exec $(PYTHON) -m pytest -n $(TEST_PROCESSES) $(TEST_ARGS)
 
