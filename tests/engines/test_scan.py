@@ -17,8 +17,8 @@ from worker.engines.scan import Scan
 from worker.errors import SourceError, SourceUnavailableError
 from worker.formats.compression import COMPRESSIONS
 from worker.formats.entries import Entry
+from worker.formats.rdb.codes import FIRST_VALKEY_VERSION
 from worker.formats.rdb.reader import Reader
-from worker.formats.rdb.versions import FIRST_VALKEY_VERSION
 from worker.formats.rdb.writer import write
 from worker.progress import silent
 

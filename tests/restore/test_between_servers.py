@@ -16,8 +16,7 @@ from tests.support.states import assert_same, state
 from worker.arguments.questions import SearchArguments
 from worker.arguments.restore import Mode, PreviewArguments, UndoArguments
 from worker.formats.entries import EntriesAlone, Entry, Opaque
-from worker.formats.rdb.values import TYPE_OF
-from worker.formats.rdb.versions import loaded_since
+from worker.formats.rdb.codes import TYPE_OF, loaded_since
 from worker.progress import silent
 from worker.restore.preview.preview import preview
 from worker.restore.target.loadable import Fit, Fitted

@@ -9,9 +9,9 @@ from worker.engines import collections
 from worker.engines.streams import read_stream
 from worker.errors import SourceError
 from worker.formats.entries import TYPES, Entry, Opaque, Value
+from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import FOOTER_BYTES
-from worker.formats.rdb.values import TYPE_OF
-from worker.formats.rdb.vectors import readable
+from worker.formats.rdb.values import built_in
 from worker.server.damage import NONSENSE, ask_again, is_whole, nonsense, shown
 from worker.server.endpoint import Endpoint
 from worker.server.expiry import Window, exact, expiry, expiry_commands
@@ -205,7 +205,7 @@ def _kind(reply: Any) -> str:
 
 
 def _of_dump(dump: bytes) -> Value:
-    return readable(dump[:-FOOTER_BYTES]) or Opaque(dump)
+    return built_in(dump[:-FOOTER_BYTES]) or Opaque(dump)
 
 
 def _bytes(reply: Any) -> bytes:

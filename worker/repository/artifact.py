@@ -14,8 +14,8 @@ from worker.formats.portable import document
 from worker.formats.rdb import reader as rdb
 from worker.formats.rdb import writer
 from worker.formats.rdb.census import Census
+from worker.formats.rdb.codes import FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.rdb.soundness import Examiner
-from worker.formats.rdb.versions import FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.rdb.window import Window
 from worker.formats.tally import Tally
 from worker.progress import Progress, reported

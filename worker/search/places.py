@@ -8,7 +8,7 @@ from typing import Protocol
 
 from worker.arguments.questions import LIVE
 from worker.formats.entries import Entry, EntryStream, Passing
-from worker.formats.rdb.versions import FIRST_TYPE_OF_ONE_MAKE, FIRST_VALKEY_VERSION
+from worker.formats.rdb.codes import FIRST_VALKEY_VERSION, OF_BOTH_MAKES
 from worker.progress import Progress, silent
 from worker.repository import artifact
 from worker.repository.manifest import Manifest
@@ -208,6 +208,6 @@ def form_of(rdb_version: int | None, payload: bytes | None = None) -> str:
     """
     if rdb_version is None:
         return "json"
-    if payload is not None and payload[0] < FIRST_TYPE_OF_ONE_MAKE:
+    if payload is not None and payload[0] in OF_BOTH_MAKES:
         return SHARED
     return "valkey" if rdb_version >= FIRST_VALKEY_VERSION else "redis"

@@ -7,8 +7,9 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from worker.formats.entries import Entry
+from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import FOOTER_BYTES, are_intact, version_of
-from worker.formats.rdb.values import TYPE_OF, kind_of
+from worker.formats.rdb.values import kind_of
 from worker.server.damage import ask_again, is_whole, shown
 from worker.server.endpoint import Endpoint
 from worker.server.expiry import Window, exact, expiry, expiry_commands

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
+from worker.formats.rdb.codes import TYPE_OF, loaded_since
 from worker.formats.rdb.payload import seal
-from worker.formats.rdb.values import TYPE_OF
-from worker.formats.rdb.versions import loaded_since
 from worker.server.endpoint import Endpoint, acl_line
 from worker.server.wire import Wire, pack
 

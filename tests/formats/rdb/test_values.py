@@ -19,9 +19,10 @@ from tests.support.reading import raw, read, settle
 from tests.support.servers import Server
 from worker.errors import FormatError
 from worker.formats.entries import TYPES, Consumer, Group, Opaque, Pending, Stream
+from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import seal
 from worker.formats.rdb.reader import Reader
-from worker.formats.rdb.values import TYPE_OF, decode
+from worker.formats.rdb.values import decode
 from worker.formats.rdb.vectors import NAME as VECTOR_SET
 
 YEAR_2100 = 4_102_444_800_000

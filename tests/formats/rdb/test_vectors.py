@@ -27,7 +27,8 @@ from worker.formats.portable import document as portable
 from worker.formats.rdb import writer
 from worker.formats.rdb.census import Census
 from worker.formats.rdb.reader import Reader
-from worker.formats.rdb.vectors import is_vector_set, numbers, read_vector_set, shown
+from worker.formats.rdb.values import kind_of
+from worker.formats.rdb.vectors import NAME, numbers, read_vector_set, shown
 from worker.formats.tally import Tally
 from worker.progress import silent
 from worker.restore.preview.preview import preview
@@ -115,7 +116,7 @@ def test_a_vector_set_is_read_as_its_server_tells_it(server: Server) -> None:
     client = asking(server)
     for key in VECTOR_SETS:
         payload = client.execute_command("DUMP", key)[:-FOOTER]
-        assert is_vector_set(payload)
+        assert kind_of(payload) == NAME
         found = read_vector_set(payload)
         assert found.dimensions == client.execute_command("VDIM", key)
         assert len(found.elements) == client.execute_command("VCARD", key) == 40

@@ -22,9 +22,8 @@ from worker.errors import FormatError
 from worker.formats.entries import TYPES, EntriesAlone, Entry, EntryStream, Opaque, Value
 from worker.formats.portable import long_lines, parts, shapes
 from worker.formats.portable.long_lines import LONG
-from worker.formats.rdb.values import STRING, decode, told, view
-from worker.formats.rdb.vectors import NAME as VECTOR_SET
-from worker.formats.rdb.vectors import is_vector_set
+from worker.formats.rdb.codes import BUILT_IN
+from worker.formats.rdb.values import STRING, decode, kind_of, told, view
 
 FORMAT = "redis-backup"
 VERSION = 1
@@ -286,4 +285,5 @@ def _entry(row: Any) -> Entry:
         raise FormatError(f'must have a "type" out of {", ".join(TYPES)}')
     dump = parts.data(shown_value)
     # Vector sets were once called modules, and kept whole.
-    return Entry(db, key, expires_at, VECTOR_SET if is_vector_set(dump) else kind, None, Opaque(dump))
+    known = kind_of(dump)
+    return Entry(db, key, expires_at, known if known in BUILT_IN else kind, None, Opaque(dump))

@@ -6,11 +6,11 @@ from struct import error as StructError  # noqa: N812 - read beside IndexError
 
 from worker.errors import FormatError
 from worker.formats.entries import Entry
+from worker.formats.rdb.codes import ONE_STRING, TYPE_OF
 from worker.formats.rdb.reader import (
     EXPIRE_MS,
     FIRST_OPCODE,
     NO_LENGTH,
-    ONE_STRING,
     SELECT_DB,
     OpenValue,
     Reader,
@@ -18,9 +18,8 @@ from worker.formats.rdb.reader import (
 )
 from worker.formats.rdb.skipping import after_string
 from worker.formats.rdb.strings import read_string
-from worker.formats.rdb.values import TYPE_OF, kind_at
+from worker.formats.rdb.values import kind_at
 from worker.formats.rdb.vectors import MODULE_2
-from worker.formats.rdb.vectors import NAME as VECTOR_SET
 from worker.formats.tally import Tally
 
 
@@ -37,8 +36,8 @@ class Census(Reader):
         self._passed: deque[bytes] = deque()
         # Of the keys since the last count: their types, and when they expire.
         self._codes, self._moments = bytearray(), list[int]()
-        # Of those whose code is a module's.
-        self._vector_sets = 0
+        # Of those whose code is a module's: what `kind_at` calls them.
+        self._modules: Counter[str] = Counter()
         super().__init__(self._tapped(), values=False)
 
     def chunks(self) -> Generator[bytes]:
@@ -61,8 +60,6 @@ class Census(Reader):
             pos = self._resume(value, [])
             if self._open:
                 return []
-            add(value.code)
-            self._vector_sets += value.kind == VECTOR_SET
         try:
             while True:
                 window.pos = pos
@@ -97,10 +94,18 @@ class Census(Reader):
         self._count()
         return []
 
+    def _resume(self, value: OpenValue, batch: list[Entry]) -> int:
+        pos = super()._resume(value, batch)
+        if not self._open:
+            self._codes.append(value.code)
+            if value.code == MODULE_2:
+                self._modules[value.kind] += 1
+        return pos
+
     def _after(self, code: int, key: bytes, start: int) -> int:
         pos = super()._after(code, key, start)
         if code == MODULE_2 and not self._open:
-            self._vector_sets += kind_at(self._window.data, start, code) == VECTOR_SET
+            self._modules[kind_at(self._window.data, start, code)] += 1
         return pos
 
     def _opcode(self, code: int, pos: int) -> int:
@@ -116,14 +121,14 @@ class Census(Reader):
 
     def _count(self) -> None:
         codes = Counter(self._codes)
-        if self._vector_sets:
-            codes[MODULE_2] -= self._vector_sets
-            self._tally.count(self._db, VECTOR_SET, self._vector_sets)
-        for code, number in (+codes).items():
+        del codes[MODULE_2]
+        for kind, number in self._modules.items():
+            self._tally.count(self._db, kind, number)
+        for code, number in codes.items():
             self._tally.count(self._db, TYPE_OF[code], number)
         self._tally.expiring += len(self._moments)
         if self._at:
             self.expired[self._db] += sum(moment <= self._at for moment in self._moments)
         self._codes.clear()
-        self._vector_sets = 0
+        self._modules.clear()
         self._moments.clear()

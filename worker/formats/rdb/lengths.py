@@ -5,20 +5,19 @@ from struct import error as StructError  # noqa: N812 - read beside IndexError
 from typing import NamedTuple
 
 from worker.errors import FormatError
-from worker.formats.rdb.skipping import ASCII_DOUBLE, BYTES_4, BYTES_8, BYTES_16, FLAT, LENGTH, STRING, Shape, shape_of
+from worker.formats.rdb.codes import known
+from worker.formats.rdb.collections import Unpack
+from worker.formats.rdb.encodings import intset, ziplist, zipmap
+from worker.formats.rdb.skipping import ASCII_DOUBLE, BYTES_8, FIXED, LENGTH, MODULE, STRING, Flat, Shape
 from worker.formats.rdb.strings import read_length
 
 _LZF = 0xC3
 _INTEGERS = {0xC0: 2, 0xC1: 3, 0xC2: 5}
-_FIXED = {BYTES_4: 4, BYTES_8: 8, BYTES_16: 16}
 _HEAD_BYTES = 10
 LONGEST_INTEGER = 11
 _LITERALS = 32
 """LZF: a control byte below that is followed by one more bytes than it says, as they are."""
 _u16, _u32 = Struct("<H").unpack_from, Struct("<I").unpack_from
-_ZIPLISTS, _INTSETS, _LISTPACKS, _ZIPMAPS = (10, 12, 13), (11,), (16, 17, 20, 23, 25), (9,)
-COMPACT = frozenset((*_ZIPLISTS, *_INTSETS, *_LISTPACKS, *_ZIPMAPS))
-"""RDB types whose value is one packed blob."""
 MOST_COUNTED = 0xFFFF
 """Listpack and ziplist headers stop counting there."""
 
@@ -62,16 +61,14 @@ def measure(payload: bytes, rdb_version: int) -> Measure | None:
         if code == 0:
             size, _ = string_size(payload, 1)
             return Measure(size, allocated(size), 1, 1)
-        if code in COMPACT:
-            start = 9 if code == 25 else 1
-            size, _ = string_size(payload, start)
-            return Measure(size, allocated(size), _counted(code, payload, start, size), 1)
-        if code in FLAT:
-            return _flat(payload, code)
-        shape = shape_of(code, rdb_version)
-        if shape is None or code == 7:
+        row = known(code, rdb_version)
+        if row is None or row.shape is None or MODULE in row.shape:
             return None
-        return _walked(payload, shape)
+        if row.unpack:
+            start = 9 if row.shape[0] == BYTES_8 else 1
+            size, _ = string_size(payload, start)
+            return Measure(size, allocated(size), _counted(row.unpack, payload, start, size), 1)
+        return _flat(payload, row.flat) if row.flat else _walked(payload, row.shape)
     except (IndexError, StructError, FormatError):
         raise FormatError(f"A value of the RDB type {code} is damaged.") from None
 
@@ -99,9 +96,9 @@ def string_size(data: bytes, pos: int) -> tuple[int, int]:
     return size, pos + size
 
 
-def _flat(data: bytes, code: int) -> Measure:
+def _flat(data: bytes, flat: Flat) -> Measure:
     """Spelt out, for a collection may have millions of elements."""
-    strings, before = FLAT[code]
+    strings, before = flat
     count, pos = read_length(data, 1)
     content, taken, number = 0, 0, count * strings
     for _ in range(number):
@@ -139,18 +136,18 @@ def _walk(data: bytes, pos: int, shape: Shape, sizes: list[int]) -> int:
         elif step == ASCII_DOUBLE:
             pos += 1 + (data[pos] if data[pos] < 253 else 0)
         else:
-            pos += _FIXED[step]
+            pos += FIXED[step]
     return pos
 
 
-def _counted(code: int, data: bytes, pos: int, size: int) -> int:
+def _counted(unpack: Unpack, data: bytes, pos: int, size: int) -> int:
     """How many elements a packed blob of `size` bytes says that it has; as many as it could have where that is not told."""
     head = _head(data, pos)
-    if code in _INTSETS:
+    if unpack is intset:
         return int(_u32(head, 4)[0])
-    if code in _ZIPMAPS:
+    if unpack is zipmap:
         return 2 * head[0] if head[0] < 0xFE else size // 2
-    count = int(_u16(head, 8 if code in _ZIPLISTS else 4)[0])
+    count = int(_u16(head, 8 if unpack is ziplist else 4)[0])
     return count if count < MOST_COUNTED else size // 2
 
 

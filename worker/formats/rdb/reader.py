@@ -13,8 +13,14 @@ from typing import NoReturn
 
 from worker.errors import FormatError
 from worker.formats.entries import Entry, Used
+from worker.formats.rdb.codes import (
+    FIRST_VALKEY_VERSION,
+    FIRST_VERSION_WITH_CHECKSUM,
+    ONE_STRING,
+    TYPE_OF,
+    known,
+)
 from worker.formats.rdb.skipping import (
-    FLAT,
     LENGTH,
     MODULE,
     STRING,
@@ -23,12 +29,10 @@ from worker.formats.rdb.skipping import (
     after_flat,
     after_plain,
     after_string,
-    shape_of,
 )
 from worker.formats.rdb.strings import read_length, read_string
-from worker.formats.rdb.values import TYPE_OF, kind_at, told
+from worker.formats.rdb.values import kind_at, told
 from worker.formats.rdb.vectors import MODULE_2
-from worker.formats.rdb.versions import FIRST_VALKEY_VERSION, FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.rdb.window import CHECKSUM_BYTES, Window
 
 SLOT_INFO, FUNCTION, FUNCTION_PRE_GA, MODULE_AUX, IDLE, FREQ, AUX, RESIZE_DB, EXPIRE_MS, EXPIRE_S, SELECT_DB, END = (
@@ -55,8 +59,6 @@ _PASSED_OVER: dict[int, Shape] = {
 }
 _PASSED_OVER_IN_VALKEY = _PASSED_OVER | {SLOT_IMPORT: (STRING, (LENGTH, LENGTH))}
 NO_LENGTH = "a length or a string begins with a byte that none can begin with"
-# Types whose value is one string: most keys of most servers, so the walk below spells their skipping out.
-ONE_STRING = frozenset((0, 9, 10, 11, 12, 13, 16, 17, 20))
 
 
 @dataclass(slots=True)
@@ -229,13 +231,13 @@ class Reader:
         size = len(self._window.data)
         if start > size:
             raise IndexError
-        shape = shape_of(code, self.rdb_version or 0)
-        if shape is None:
+        row = known(code, self.rdb_version or 0)
+        if row is None or (shape := row.shape) is None:
             self._unknown(code, key)
             return start
         data = self._window.data
         try:
-            reached = after_flat(data, start, code) if code in FLAT else after_plain(data, start, shape)
+            reached = after_flat(data, start, row.flat) if row.flat else after_plain(data, start, shape)
             if reached <= size:
                 return reached
         except IndexError:
@@ -308,11 +310,11 @@ class Reader:
         return self._pass_over(code, pos)
 
     def _pass_over(self, code: int, pos: int) -> int:
-        known = _PASSED_OVER_IN_VALKEY if (self.rdb_version or 0) >= FIRST_VALKEY_VERSION else _PASSED_OVER
-        if code not in known:
+        parts = _PASSED_OVER_IN_VALKEY if (self.rdb_version or 0) >= FIRST_VALKEY_VERSION else _PASSED_OVER
+        if code not in parts:
             self.unreadable = f"it has a part of kind {code}, which this program does not know"
             return pos
-        pos, whole = Skipper(known[code]).skip(self._window.data, pos)
+        pos, whole = Skipper(parts[code]).skip(self._window.data, pos)
         if not whole or pos > len(self._window.data):
             raise IndexError
         self.modules = self.modules or code == MODULE_AUX

@@ -5,48 +5,19 @@ Source of the layouts: rdb.c and t_stream.c of Redis 2.6 to 8 and of Valkey 9.
 
 from worker.errors import FormatError
 from worker.formats.rdb.strings import read_length
-from worker.formats.rdb.versions import FIRST_VALKEY_VERSION
 
 # A shape is a tuple of steps; a tuple within it repeats as often as the length before it says.
-STRING, LENGTH, BYTES_4, BYTES_8, BYTES_16, ASCII_DOUBLE, MODULE = range(7)
+STRING, LENGTH, BYTE, BYTES_4, BYTES_8, BYTES_16, ASCII_DOUBLE, MODULE = range(8)
 Shape = tuple["int | Shape", ...]
+STRINGS: Shape = ((STRING,),)
+PAIRS: Shape = ((STRING, STRING),)
+NODES: Shape = ((BYTE, STRING),)
+"""Of a quicklist: what kind a node is, which is a length that is 1 or 2; and the node."""
 
-
-def _stream(code: int) -> Shape:
-    """A stream: nodes, its length and ids, groups with their pending entries, and what later versions have added."""
-    consumer: Shape = (STRING, BYTES_8, *([BYTES_8] if code >= 21 else []), (BYTES_16,))
-    group: Shape = (STRING, LENGTH, LENGTH, *([LENGTH] if code >= 19 else []), (BYTES_16, BYTES_8, LENGTH), consumer)
-    ownerless: Shape = ((BYTES_16,),) if code >= 27 else ()
-    producers: Shape = (LENGTH, LENGTH, (STRING, (STRING, LENGTH, LENGTH)), LENGTH, LENGTH) if code >= 26 else ()
-    ids = (LENGTH,) * (8 if code >= 19 else 3)
-    return ((STRING, STRING), *ids, (*group, *ownerless), *producers)
-
-
-_SHAPES: dict[int, Shape] = {
-    **dict.fromkeys((0, 9, 10, 11, 12, 13, 16, 17, 20, 23), (STRING,)),
-    **dict.fromkeys((1, 2, 14), ((STRING,),)),
-    3: ((STRING, ASCII_DOUBLE),),
-    4: ((STRING, STRING),),
-    5: ((STRING, BYTES_8),),
-    7: (LENGTH, MODULE),
-    **{code: _stream(code) for code in (15, 19, 21, 26, 27)},
-    18: ((LENGTH, STRING),),
-    22: ((LENGTH, STRING, STRING),),
-    24: (BYTES_8, (LENGTH, STRING, STRING)),
-    25: (BYTES_8, STRING),
-}
-_VALKEY_SHAPES: dict[int, Shape] = _SHAPES | {22: ((STRING, STRING, BYTES_8),)}
-
-
-def shape_of(code: int, rdb_version: int) -> Shape | None:
-    """The layout of RDB type `code` in a file of that version, None where this program does not know it."""
-    return (_VALKEY_SHAPES if rdb_version >= FIRST_VALKEY_VERSION else _SHAPES).get(code)
-
-
-# Types that are a length and that many strings, all of them: how many to an element, and the bytes before each. The
-# container of a quicklist node is a length of one byte, for it is 1 or 2.
-FLAT = {1: (1, 0), 2: (1, 0), 4: (2, 0), 14: (1, 0), 18: (1, 1)}
-_FIXED = {BYTES_4: 4, BYTES_8: 8, BYTES_16: 16}
+Flat = tuple[int, int]
+"""Of a length and that many strings, all of it: how many to an element, and the bytes before each."""
+FLAT: dict[Shape, Flat] = {STRINGS: (1, 0), PAIRS: (2, 0), NODES: (1, 1)}
+FIXED = {BYTE: 1, BYTES_4: 4, BYTES_8: 8, BYTES_16: 16}
 _ENCODED_INT = {0xC0: 2, 0xC1: 3, 0xC2: 5}
 # Module values name the kind of each piece that follows (rdb.h, RDB_MODULE_OPCODE_*).
 _MODULE_END = 0
@@ -81,12 +52,12 @@ def _after_compressed(data: bytes, pos: int) -> int:
     return size + (pos + 1 + (first >= 0x40) if first < 0x80 else read_length(data, pos)[1])
 
 
-def after_flat(data: bytes, pos: int, code: int) -> int:
-    """Where a value of one of the FLAT types ends, in a plain loop: a Skipper's steps cost ten times as much.
+def after_flat(data: bytes, pos: int, flat: Flat) -> int:
+    """Where a value of one of the FLAT shapes ends, in a plain loop: a Skipper's steps cost ten times as much.
 
     IndexError where `data` is too short to tell.
     """
-    strings, before = FLAT[code]
+    strings, before = flat
     count, pos = read_length(data, pos)
     for _ in range(count * strings):
         pos += before
@@ -197,7 +168,7 @@ def _after(step: int, data: bytes, pos: int) -> int:
     if step == ASCII_DOUBLE:
         # 253 to 255 stand for not-a-number and the infinities, and no text follows.
         return pos + 1 + (data[pos] if data[pos] < 253 else 0)
-    return pos + _FIXED[step]
+    return pos + FIXED[step]
 
 
 def _module_step(kind: int) -> int:

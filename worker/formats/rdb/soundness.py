@@ -11,17 +11,16 @@ from typing import Any
 
 from worker.errors import FormatError
 from worker.formats.entries import Entry, Opaque, Stream, Value
+from worker.formats.rdb.codes import BUILT_IN, Code, known
+from worker.formats.rdb.encodings import intset
 from worker.formats.rdb.payload import FOOTER_BYTES, are_intact, version_of
 from worker.formats.rdb.reader import OpenValue, Reader
 from worker.formats.rdb.strings import LZF
-from worker.formats.rdb.values import STRING, TYPE_OF, decode, view
-from worker.formats.rdb.vectors import is_vector_set, read_vector_set
+from worker.formats.rdb.values import STRING, decode, kind_of, view
 from worker.formats.rdb.window import CHECKSUM_BYTES
+from worker.formats.types import HOLDS
 
 _STRING = bytes([STRING])
-_INTSET = 11
-_BY_EXPIRY = frozenset((23, 25))
-"""Hashes as a listpack that is ordered by when the fields expire."""
 
 
 def examine(entry: Entry, rdb_version: int | None) -> bool:
@@ -43,9 +42,10 @@ def check(payload: bytes, rdb_version: int) -> bool:
         # Perhaps hundreds of megabytes, of which no copy is to be made.
         view(payload)
         return True
-    value = read_vector_set(payload) if is_vector_set(payload) else decode(payload, rdb_version)
-    if not isinstance(value, Opaque):
-        _check_value(payload[0], value)
+    read = BUILT_IN.get(kind_of(payload))
+    value = read(payload) if read else decode(payload, rdb_version)
+    if (row := known(payload[0], rdb_version)) and not isinstance(value, Opaque):
+        _check_value(row, value)
     return not _is_empty(value)
 
 
@@ -79,21 +79,22 @@ class Examiner(Reader):
             super()._keep(value, end)
 
 
-def _check_value(code: int, value: Any) -> None:
-    kind = TYPE_OF[code]
+def _check_value(row: Code, value: Any) -> None:
+    holds = HOLDS[row.type]
     if isinstance(value, Stream):
         _check_stream(value)
-    elif kind == "set":
-        _check_unique("set", value)
-        if code == _INTSET and any(int(one) >= int(other) for one, other in pairwise(value)):
+    elif holds == "members":
+        _check_unique(row.type, value)
+        if row.unpack is intset and any(int(one) >= int(other) for one, other in pairwise(value)):
             raise _unsound("A set of integers is out of order")
-    elif kind == "zset":
+    elif holds == "scores":
         _check_unique("sorted set", [member for member, _ in value])
         if any(isnan(score) for _, score in value):
             raise _unsound("A sorted set has a score that is no number")
-    elif kind == "hash":
-        _check_unique("hash", [field for field, *_ in value])
-        if code in _BY_EXPIRY:
+    elif holds == "fields":
+        _check_unique(row.type, [field for field, *_ in value])
+        # Those that are packed are in the order of their expiry.
+        if row.fields_expire and row.unpack:
             _check_expiry([inf if at is None else at for _, _, at in value])
 
 

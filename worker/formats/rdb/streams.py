@@ -10,6 +10,7 @@ from struct import Struct
 from worker.errors import FormatError
 from worker.formats.entries import Consumer, Group, Pending, Stream
 from worker.formats.rdb.encodings import listpack
+from worker.formats.rdb.skipping import BYTES_8, BYTES_16, LENGTH, STRING, Shape
 from worker.formats.rdb.strings import read_length, read_string
 
 _DELETED, _SAME_FIELDS = 1, 2
@@ -18,6 +19,16 @@ _read_id = Struct(">QQ").unpack_from
 _read_time = Struct("<q").unpack_from
 
 Items = list[tuple[str, list[tuple[bytes, bytes]]]]
+
+
+def shape_of(code: int) -> Shape:
+    """How a stream is passed over: nodes, its length and ids, groups with their pending entries, and what came later."""
+    consumer: Shape = (STRING, BYTES_8, *([BYTES_8] if code >= 21 else []), (BYTES_16,))
+    group: Shape = (STRING, LENGTH, LENGTH, *([LENGTH] if code >= 19 else []), (BYTES_16, BYTES_8, LENGTH), consumer)
+    ownerless: Shape = ((BYTES_16,),) if code >= 27 else ()
+    producers: Shape = (LENGTH, LENGTH, (STRING, (STRING, LENGTH, LENGTH)), LENGTH, LENGTH) if code >= 26 else ()
+    ids = (LENGTH,) * (8 if code >= 19 else 3)
+    return ((STRING, STRING), *ids, (*group, *ownerless), *producers)
 
 
 def read_stream(data: bytes, pos: int) -> tuple[Stream | None, int]:

@@ -4,7 +4,6 @@ Source of the format: VectorSetRdbSave in Redis' modules/vector-sets/vset.c, hns
 the pieces of a module's value.
 """
 
-from contextlib import suppress
 from itertools import repeat
 from math import sqrt
 from struct import Struct, pack
@@ -33,21 +32,6 @@ def name_at(data: bytes, pos: int) -> str:
     """
     identity, _ = read_length(data, pos)
     return "".join(_CHARACTERS[identity >> shift & 63] for shift in range(58, 9, -6))
-
-
-def is_vector_set(payload: bytes) -> bool:
-    """Whether a payload is one, by the name of its module type."""
-    try:
-        return payload[0] == MODULE_2 and name_at(payload, 1) == NAME
-    except (FormatError, IndexError):
-        return False
-
-
-def readable(payload: bytes) -> VectorSet | None:
-    """The vector set that a payload is; None where it is none, is damaged, or of a kind that this program does not know."""
-    with suppress(FormatError):
-        return read_vector_set(payload) if is_vector_set(payload) else None
-    return None
 
 
 class _Pieces:

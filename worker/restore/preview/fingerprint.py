@@ -11,11 +11,10 @@ from typing import Any
 from worker.engines.live import Judged
 from worker.formats.compare.values import KINDS, Kind, Sides, lasts_until, parts
 from worker.formats.entries import Entry
+from worker.formats.rdb.codes import VARYING
 
 _DIGEST_BYTES = 8
 _MOST = (1 << 8 * _DIGEST_BYTES) - 1
-_UNORDERED = frozenset({2, 4, 22, 23, 24, 25, 15, 19, 21, 26, 27})
-"""RDB types whose bytes may change while the value stays: hash tables are rehashed, consumers of streams look in."""
 
 
 class Fingerprint:
@@ -40,7 +39,7 @@ class Fingerprint:
         if kind in ("differs", "expiry") and live is not None:
             what += b"stays" if live.expires_at is None else b"expires"
         if kind == "differs" and live is not None:
-            if live.payload and live.payload[0] not in _UNORDERED:
+            if live.payload and live.payload[0] not in VARYING:
                 value = live.payload
             else:
                 self._add_parts(moment, live, sides)

@@ -6,11 +6,9 @@ from typing import Any
 
 from worker.arguments.redirection import Redirection
 from worker.formats.entries import Entry, EntryStream, Passing
+from worker.formats.rdb.codes import FIELDS_EXPIRE
 from worker.formats.rdb.values import value_of
 from worker.repository.manifest import Manifest
-
-_WITH_FIELD_EXPIRY = frozenset({22, 23, 24, 25})
-"""RDB types of hashes whose fields may expire (rdb.h: HASH_METADATA, HASH_LISTPACK_EX and what they were before 7.4)."""
 
 
 class Redirected(Passing):
@@ -54,7 +52,7 @@ class Redirected(Passing):
     def _with_fields(self, entry: Entry) -> Entry:
         """The fields of a hash have times of their own: where any has, the hash goes on as a value."""
         value: Any = entry.value
-        if entry.payload is not None and entry.payload[0] in _WITH_FIELD_EXPIRY and self.rdb_version is not None:
+        if entry.payload is not None and entry.payload[0] in FIELDS_EXPIRE and self.rdb_version is not None:
             value = value_of(entry, self.rdb_version)
         if entry.type != "hash" or not isinstance(value, list) or all(at is None for _, _, at in value):
             return entry

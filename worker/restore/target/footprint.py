@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from worker.formats.entries import Entry, Opaque, Stream, VectorSet
-from worker.formats.rdb.lengths import COMPACT, LONGEST_INTEGER, Measure, allocated, measure, string_size
+from worker.formats.rdb.codes import CODES, ONE_STRING, Code, known
+from worker.formats.rdb.encodings import intset, listpack, ziplist, zipmap
+from worker.formats.rdb.lengths import LONGEST_INTEGER, Measure, allocated, measure, string_size
 from worker.formats.rdb.payload import FOOTER_BYTES, version_of
-from worker.formats.rdb.vectors import readable
+from worker.formats.rdb.skipping import NODES
+from worker.formats.rdb.values import built_in
+from worker.formats.types import HOLDS, Holds
 
 
 class Cost(NamedTuple):
@@ -58,8 +62,9 @@ _LEAST_KEY = 24
 _EXPIRY = 48
 _OF_LIST, _NODE = 96, 56
 """What holds a list together, and one packed part of it, or one long element."""
-_OF_TABLE = {"set": 200, "hash": 200, "zset": 960}
-_LEAST_ELEMENT = {"set": 10, "hash": 5, "zset": 32}
+# By what a type holds, as all of it below that goes by `holds`.
+_OF_TABLE: dict[Holds, int] = {"members": 200, "fields": 200, "scores": 960}
+_LEAST_ELEMENT: dict[Holds, int] = {"members": 10, "fields": 5, "scores": 32}
 _FIELD_EXPIRY = 64
 _OF_STREAM, _STREAM_NODE = 320, 96
 _COMPRESSED = 90
@@ -76,9 +81,8 @@ _UNKNOWN = 24
 """Times what a value that nobody knows takes in a file."""
 _LONGEST_PACKED, _LONGEST_NUMBER = 64, 20
 _new = tuple.__new__
-_OLD_ENCODINGS = (9, 10, 12, 13)
-_LIST, _PACKED_AS = 18, {16: "hash", 17: "zset", 20: "set"}
-_INTSET, _WITH_FIELD_EXPIRY, _PACKED_WITH_FIELD_EXPIRY = 11, (22, 24), (23, 25)
+_OLD_ENCODINGS = (ziplist, zipmap)
+_NODES = frozenset(one.code for one in CODES if one.shape == NODES)
 
 
 def make_of(server: str, release: tuple[int, ...]) -> Make:
@@ -91,11 +95,15 @@ class Footprint:
 
     def __init__(self, make: Make, limits: Limits) -> None:
         self._make = make
-        self._each = {"set": make.set, "hash": make.hash, "zset": make.zset}
-        self._packed = {"hash": 2 * limits.hash, "zset": 2 * limits.zset, "set": limits.set}
+        self._each: dict[Holds, int] = {"members": make.set, "fields": make.hash, "scores": make.zset}
+        self._packed: dict[Holds, int] = {"fields": 2 * limits.hash, "scores": 2 * limits.zset, "members": limits.set}
         self._intset, self._lists_compressed = limits.intset, limits.lists_compressed
         # No element takes less than two bytes: a blob of no more than so many surely stays packed.
-        self._stays = {code: 2 * self._packed[kind] for code, kind in _PACKED_AS.items()} | {_INTSET: 2 * limits.intset}
+        self._stays = {
+            one.code: 2 * (limits.intset if one.unpack is intset else self._packed[HOLDS[one.type]])
+            for one in CODES
+            if one.code in ONE_STRING and one.unpack in (listpack, intset)
+        }
 
     def of(self, entry: Entry, rdb_version: int | None) -> Cost:
         """What the server's memory grows by when this key is new there; the version is that of its payload.
@@ -104,9 +112,9 @@ class Footprint:
         """
         _, key, expires_at, kind, payload, value, _ = entry
         if payload is None:
-            least, most = self._value(value, kind)
+            least, most = self._value(value, HOLDS.get(kind, "payload"))
         else:
-            least, most = self._usual(payload) or self._payload(payload, kind, rdb_version or 0)
+            least, most = self._usual(payload) or self._payload(payload, HOLDS.get(kind, "payload"), rdb_version or 0)
         size = len(key)
         most += self._make.key + allocated(size) + (0 if expires_at is None else _EXPIRY)
         return _new(Cost, (least + _LEAST_KEY + size, most))
@@ -115,7 +123,7 @@ class Footprint:
         """As `_payload`, in a fraction of its time, for what most keys are: a text, or a collection that stays packed."""
         try:
             code = payload[0]
-            if code == _LIST and payload[1] == 1:
+            if code in _NODES and payload[1] == 1:
                 size, _ = string_size(payload, 3)
                 # One part is no middle.
                 return size, allocated(max(size, LONGEST_INTEGER)) + self._make.short_list
@@ -126,32 +134,32 @@ class Footprint:
         except IndexError:
             return None
 
-    def _payload(self, payload: bytes, kind: str, version: int) -> Cost:
+    def _payload(self, payload: bytes, holds: Holds, version: int) -> Cost:
         found = measure(payload, version)
-        if (vectors := readable(payload)) is not None:
-            return _vector_set(vectors)
-        if found is None:
+        if (value := built_in(payload)) is not None:
+            return self._value(value, holds)
+        row = known(payload[0], version)
+        if found is None or row is None:
             return Cost(0, len(payload) * _UNKNOWN + _OF_STREAM)
-        if kind == "string":
+        if holds == "text":
             return Cost(found.content, found.allocated)
-        if kind == "list":
+        if holds == "elements":
             # An older encoding becomes a newer one, which may be shorter.
-            least = found.content if payload[0] == _LIST else found.content // 2
+            least = found.content if payload[0] in _NODES else found.content // 2
             return Cost(self._least_of_list(least), found.allocated + self._of_list(found.strings))
-        if kind == "stream":
+        if holds == "stream":
             rest = max(0, len(payload) - found.content) * _STREAM_REST
             # Of the ids of its parts much is the same, and is there once.
             return Cost(found.content * 2 // 3, _OF_STREAM + found.allocated + found.strings * _STREAM_NODE + rest)
-        if payload[0] in COMPACT:
+        if row.unpack:
             # An older encoding becomes a newer one, which may be shorter.
-            least = found.content if payload[0] not in _OLD_ENCODINGS else found.content * 3 // 4
-            return Cost(least, self._compact(found, kind, payload[0]))
-        expiry = _FIELD_EXPIRY if payload[0] in _WITH_FIELD_EXPIRY else 0
-        return self._loose(found, kind, expiry)
+            least = found.content if row.unpack not in _OLD_ENCODINGS else found.content * 3 // 4
+            return Cost(least, self._compact(found, holds, row))
+        return self._loose(found, holds, _FIELD_EXPIRY if row.fields_expire else 0)
 
-    def _compact(self, found: Measure, kind: str, code: int) -> int:
-        limit, expiry = (self._intset, 0) if code == _INTSET else (self._packed.get(kind, 0), 0)
-        if code in _PACKED_WITH_FIELD_EXPIRY:
+    def _compact(self, found: Measure, holds: Holds, row: Code) -> int:
+        limit, expiry = (self._intset, 0) if row.unpack is intset else (self._packed.get(holds, 0), 0)
+        if row.fields_expire:
             # Of each field its expiry stands in between.
             limit, expiry = limit + limit // 2, _FIELD_EXPIRY
         if found.elements <= limit:
@@ -159,17 +167,17 @@ class Footprint:
         # The target's limits are lower than the source's: it unpacks them. None is longer than what can be packed.
         each = allocated(min(_LONGEST_PACKED, found.content // max(1, found.elements)))
         unpacked = found._replace(allocated=found.content + found.elements * (each + 16))
-        return self._loose(unpacked, kind, expiry).most
+        return self._loose(unpacked, holds, expiry).most
 
-    def _loose(self, found: Measure, kind: str, expiry: int) -> Cost:
+    def _loose(self, found: Measure, holds: Holds, expiry: int) -> Cost:
         """Elements that are each in memory of its own, as far as they are more than what is kept packed."""
-        number = found.strings if found.strings > 1 else found.elements // (1 + (kind == "zset"))
-        packed = max(self._packed[kind], self._intset if kind == "set" else 0)
-        least = found.content + number * _LEAST_ELEMENT[kind]
+        number = found.strings if found.strings > 1 else found.elements // (1 + (holds == "scores"))
+        packed = max(self._packed[holds], self._intset if holds == "members" else 0)
+        least = found.content + number * _LEAST_ELEMENT[holds]
         if number <= packed:
             # They may be packed, and those that are numbers into half of their digits.
             least = max(found.content // 2, found.content - found.strings * _LONGEST_NUMBER // 2)
-        return Cost(least, _OF_TABLE[kind] + found.allocated + number * (self._each[kind] + expiry))
+        return Cost(least, _OF_TABLE[holds] + found.allocated + number * (self._each[holds] + expiry))
 
     def _least_of_list(self, plain: int) -> int:
         return plain // _COMPRESSED if self._lists_compressed else plain
@@ -177,28 +185,28 @@ class Footprint:
     def _of_list(self, parts: int) -> int:
         return self._make.short_list if parts == 1 else _OF_LIST + parts * _NODE
 
-    def _value(self, value: Any, kind: str) -> Cost:
+    def _value(self, value: Any, holds: Holds) -> Cost:
         if isinstance(value, Opaque):
-            return self._payload(value.dump[:-FOOTER_BYTES], kind, version_of(value.dump))
+            return self._payload(value.dump[:-FOOTER_BYTES], holds, version_of(value.dump))
         if isinstance(value, bytes):
             return Cost(_least([value]), allocated(len(value)))
         if isinstance(value, Stream):
             return _stream(value)
         if isinstance(value, VectorSet):
             return _vector_set(value)
-        pairs = kind in ("hash", "zset")
+        pairs = holds in ("fields", "scores")
         texts = [part for row in value for part in row if isinstance(part, bytes)] if pairs else value or []
         content, number = sum(map(len, texts)), len(texts)
-        if number <= self._packed.get(kind, 0) // (1 + (kind == "zset")) and _longest(texts) <= _LONGEST_PACKED:
-            scores = 20 * number if kind == "zset" else 0
+        if number <= self._packed.get(holds, 0) // (1 + (holds == "scores")) and _longest(texts) <= _LONGEST_PACKED:
+            scores = 20 * number if holds == "scores" else 0
             return Cost(_least(texts), allocated(content + scores + number * _PACKED_ELEMENT))
         found = Measure(content, sum([allocated(len(text)) for text in texts]), number, number)
-        if kind == "list":
+        if holds == "elements":
             return Cost(self._least_of_list(_least(texts)), found.allocated + self._of_list(number))
-        expiry = _FIELD_EXPIRY if kind == "hash" and any(row[2] is not None for row in value) else 0
-        cost = self._loose(found, kind, expiry)
+        expiry = _FIELD_EXPIRY if holds == "fields" and any(row[2] is not None for row in value) else 0
+        cost = self._loose(found, holds, expiry)
         # They may all be numbers, of two bytes each.
-        return cost._replace(least=2 * number) if kind == "set" and number <= self._intset else cost
+        return cost._replace(least=2 * number) if holds == "members" and number <= self._intset else cost
 
 
 def tables(before: int, after: int) -> int:

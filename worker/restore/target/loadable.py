@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from worker.errors import FormatError
 from worker.formats.entries import Entry, EntryStream, Opaque, Passing, VectorSet
+from worker.formats.rdb.codes import loaded_since
 from worker.formats.rdb.payload import FOOTER_BYTES, seal, version_of
 from worker.formats.rdb.values import decode
 from worker.formats.rdb.vectors import write_vector_set
-from worker.formats.rdb.versions import loaded_since
 
 
 @dataclass(frozen=True)
