@@ -235,7 +235,7 @@ def test_a_type_that_only_dump_reads_is_kept_whole_or_named(source: Server, star
     except redis.ResponseError:
         pytest.skip(f"{source.binary} has no type that we do not know")
     entry = read(source)[0, b"array"]
-    assert entry == Entry(0, b"array", None, "module", None, Opaque(client.execute_command("DUMP", "array")))
+    assert entry == Entry(0, b"array", None, "unknown", None, Opaque(client.execute_command("DUMP", "array")))
     locked = start_server(source.binary, "--rename-command", "DUMP", "")
     raw(locked, 0).execute_command("ARSET", "array", 0, "v")
     with pytest.raises(SourceError, match="The array b'array' in database 0 holds what only DUMP can read"):

@@ -12,7 +12,8 @@ from tests.support.servers import Server
 from worker.engines.scan import Scan
 from worker.formats.compare.rows import LONGEST, ROWS, rows, text
 from worker.formats.compare.values import Sides, judged, same_value
-from worker.formats.entries import TYPES, Consumer, Entry, Group, Opaque, Pending, Stream, Value
+from worker.formats.entries import Consumer, Entry, Group, Opaque, Pending, Stream, Value
+from worker.formats.types import NAMES
 from worker.server import wire
 from worker.server.dumps import AHEAD, Keys
 from worker.server.endpoint import SOURCE, Endpoint
@@ -247,7 +248,7 @@ def test_every_value_is_itself_and_no_other(source: Server) -> None:
     fill_all(source)
     scan = Scan(endpoint(source), [0])
     entries = [one for batch in scan.batches() for one in batch]
-    assert {one.type for one in entries} == set(TYPES) - {"module", "vectorset"}
+    assert {one.type for one in entries} == set(NAMES) - {"module", "vectorset"}
     found, version = read(source, *(one.key for one in entries))
     sides = Sides(scan.rdb_version, version, time.time() * 1000)
     assert [judged(one, live, sides) for one, live in zip(entries, found, strict=True)] == ["identical"] * len(entries)

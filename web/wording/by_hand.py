@@ -2,16 +2,26 @@
 
 from dataclasses import dataclass
 
+from worker.formats.types import TYPES, Holds
 from worker.repository.manifest import Manifest
 
 _UNPACK = {"zstd": "zstd -d {name} -o {plain}", "gzip": "gunzip -c {name} > {plain}", "none": "cp {name} {plain}"}
-_JQ_COMMANDS = """jq -r '.keys[]
+# What comes behind the command, by what a type holds.
+_JQ_ROWS: dict[Holds, str] = {
+    "text": ".key, .value]",
+    "elements": ".key] + .value",
+    "members": ".key] + .value",
+    "scores": ".key] + ([.value[] | [.[1], .[0]]] | add)",
+    "fields": ".key] + ([.value[] | .[0:2]] | add)",
+}
+_JQ_TYPES = "\n     elif ".join(
+    f'.type == "{one.name}" then ["{one.builds[0].right.upper()}", {_JQ_ROWS[one.holds]}'
+    for one in TYPES
+    if one.holds in _JQ_ROWS
+)
+_JQ_COMMANDS = f"""jq -r '.keys[]
   | . as $e
-  | (if .type == "string" then ["SET", .key, .value]
-     elif .type == "list" then ["RPUSH", .key] + .value
-     elif .type == "set" then ["SADD", .key] + .value
-     elif .type == "zset" then ["ZADD", .key] + ([.value[] | [.[1], .[0]]] | add)
-     elif .type == "hash" then ["HSET", .key] + ([.value[] | .[0:2]] | add)
+  | (if {_JQ_TYPES}
      else empty end),
     (if .expires_at then ["PEXPIREAT", .key, .expires_at] else empty end)
   | select(all(.[]; type != "object"))

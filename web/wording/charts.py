@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from worker.formats.types import INKS
+
 WIDTH, HEIGHT = 600.0, 120.0
 _MARGIN = 8.0
 
@@ -35,6 +37,8 @@ class Share:
 
     name: str
     count: int
+    ink: str
+    """Its colour, a class of style.css behind `ink-`."""
     x: float
     width: float
 
@@ -77,6 +81,6 @@ def _bar(db: int, kinds: dict[str, int], largest: int) -> Bar:
     x = 0.0
     for name, count in sorted(kinds.items(), key=lambda one: (-one[1], one[0])):
         width = round(count / largest * WIDTH, 2)
-        shares.append(Share(name, count, round(x, 2), width))
+        shares.append(Share(name, count, INKS.get(name, "grey"), round(x, 2), width))
         x += width
     return Bar(db, sum(kinds.values()), shares)

@@ -1,13 +1,16 @@
 """How much of a backup is meant: by pattern, type, database, or a list of keys."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, WithJsonSchema
+from pydantic_core.core_schema import literal_schema
 
 from worker.config.fields import Databases
 from worker.formats.key_text import KeyText
+from worker.formats.types import NAMES
 
-TypeName = Literal["string", "list", "set", "zset", "hash", "stream", "vectorset", "module"]
+TypeName = Annotated[str, GetPydanticSchema(lambda _source, _handler: literal_schema(list(NAMES)))]
+"""A type of types.TYPES."""
 
 MOST_KEYS = 100_000
 """Keys that may be named one by one; all of them are held in memory."""

@@ -60,7 +60,9 @@ def _uncounted(stream: EntryStream, tally: Tally) -> str | None:
     """Why nobody knows all of its keys: those of unknown types are kept, and not for us to restore."""
     if stream.unreadable:
         return stream.unreadable
-    return f"{tally.unknown:,} of them are of a type that this program does not know" if tally.unknown else None
+    # Where entries carry values each of those is a whole payload, which a target takes.
+    number = 0 if stream.rdb_version is None else tally.unknown
+    return f"{number:,} of them are of a type that this program does not know" if number else None
 
 
 def _circumstances(plan: Plan, broker_url: str) -> Iterator[str]:

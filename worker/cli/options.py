@@ -9,7 +9,7 @@ import click
 
 from worker.arguments.restore import Request
 from worker.errors import UsageError
-from worker.formats.entries import TYPES
+from worker.formats.types import NAMES
 
 MOST_KEYS_TOLD = 10
 """Keys that are named in a command line; more of them are in a file."""
@@ -55,7 +55,7 @@ _PART_AND_PLACE = (
         metavar="KEY",
         help="Only this key, written as in such a file; may be repeated.",
     ),
-    click.option("--type", "types", multiple=True, type=click.Choice(TYPES), help="Only this type; may be repeated."),
+    click.option("--type", "types", multiple=True, type=click.Choice(NAMES), help="Only this type; may be repeated."),
     click.option("--db", "databases", metavar="0,3", help="Only these databases."),
     click.option("--to", "target", metavar="NAME", help="Into this server of REDIS_TARGETS."),
     click.option("--map-db", "map_databases", metavar="0:5", help="Keys of database 0 go to database 5."),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from worker.formats.entries import Value
+from worker.formats.types import Holds, KeyType
 from worker.server.pipeline import GoneError, ask, ask_all, checked
 from worker.server.scanning import named
 from worker.server.wire import Wire, damaged
@@ -75,44 +76,44 @@ def _expiring(held: list[Field], reply: Any) -> list[Field]:
     return [(name, value, at if at >= 0 else None) for (name, value, _), at in told if at != _NO_FIELD]
 
 
-def _string(wire: Wire, key: bytes) -> bytes:
+def _text(wire: Wire, command: bytes, key: bytes) -> bytes:
     found = bytearray()
     while True:
         start = len(found)
-        piece = ask(wire, b"GETRANGE", key, b"%d" % start, b"%d" % (start + STRING_BYTES - 1))
+        piece = ask(wire, command, key, b"%d" % start, b"%d" % (start + STRING_BYTES - 1))
         found += piece
         if len(piece) < STRING_BYTES:
             return bytes(found)
 
 
-def _list(wire: Wire, key: bytes) -> list[bytes]:
+def _elements(wire: Wire, command: bytes, key: bytes) -> list[bytes]:
     found: list[bytes] = []
     while True:
         start = len(found)
-        piece = ask(wire, b"LRANGE", key, b"%d" % start, b"%d" % (start + ELEMENTS - 1))
+        piece = ask(wire, command, key, b"%d" % start, b"%d" % (start + ELEMENTS - 1))
         found += strings(piece)
         if len(piece) < ELEMENTS:
             return found
 
 
-def _set(wire: Wire, key: bytes) -> list[bytes]:
+def _members(wire: Wire, command: bytes, key: bytes) -> list[bytes]:
     # A scan may repeat elements, here and below: keys of a dict stay single, and in order.
     found: dict[bytes, None] = {}
-    for piece in _scan(wire, b"SSCAN", key):
+    for piece in _scan(wire, command, key):
         found.update(dict.fromkeys(piece))
     return list(found)
 
 
-def _zset(wire: Wire, key: bytes) -> list[tuple[bytes, float]]:
+def _scores(wire: Wire, command: bytes, key: bytes) -> list[tuple[bytes, float]]:
     found: dict[bytes, float] = {}
-    for piece in _scan(wire, b"ZSCAN", key):
+    for piece in _scan(wire, command, key):
         found.update(scores(piece))
     return list(found.items())
 
 
-def _hash(wire: Wire, key: bytes) -> list[Field]:
+def _fields(wire: Wire, command: bytes, key: bytes) -> list[Field]:
     found: dict[bytes, bytes] = {}
-    for piece in _scan(wire, b"HSCAN", key):
+    for piece in _scan(wire, command, key):
         found.update(zip(piece[::2], piece[1::2], strict=True))
     return [(name, value, None) for name, value in found.items()]
 
@@ -126,11 +127,15 @@ def _scan(wire: Wire, command: bytes, key: bytes) -> Iterator[list[bytes]]:
             return
 
 
-READ: dict[str, Callable[[Wire, bytes], Value]] = {
-    "string": _string,
-    "list": _list,
-    "set": _set,
-    "zset": _zset,
-    "hash": _hash,
+_READ: dict[Holds, Callable[[Wire, bytes, bytes], Value]] = {
+    "text": _text,
+    "elements": _elements,
+    "members": _members,
+    "scores": _scores,
+    "fields": _fields,
 }
-"""The reader of each type's big values; what it finds empty has gone."""
+
+
+def read(wire: Wire, kind: KeyType, key: bytes) -> Value:
+    """A big value of a type whose `piece` gives a part of it; what is found empty has gone."""
+    return _READ[kind.holds](wire, kind.piece, key)

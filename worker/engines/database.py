@@ -8,10 +8,11 @@ from redis.exceptions import ResponseError
 from worker.engines import collections
 from worker.engines.streams import read_stream
 from worker.errors import SourceError
-from worker.formats.entries import TYPES, Entry, Opaque, Value
+from worker.formats.entries import Entry, Opaque, Value
 from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import FOOTER_BYTES
 from worker.formats.rdb.values import built_in
+from worker.formats.types import BY_NAME, FIELDS_EXPIRE, HOLDS, TYPES, UNKNOWN, Holds, name_of
 from worker.server.damage import NONSENSE, ask_again, is_whole, nonsense, shown
 from worker.server.endpoint import Endpoint
 from worker.server.expiry import Window, exact, expiry, expiry_commands
@@ -25,7 +26,7 @@ WHOLE_ELEMENTS = 1000
 
 # What an element weighs, roughly: only its number is known before it is read.
 _ELEMENT_BYTES = 64
-_SIZE = {"string": b"STRLEN", "list": b"LLEN", "set": b"SCARD", "zset": b"ZCARD", "hash": b"HLEN"}
+_SIZE = {one.name: one.size for one in TYPES if one.size}
 
 
 class _Found(NamedTuple):
@@ -86,8 +87,8 @@ class Database:
             except NONSENSE:
                 changed.add_nonsense(key)
                 continue
-            longest = collections.STRING_BYTES if kind == "string" else WHOLE_ELEMENTS
-            (slow if kind == "stream" or size > longest else quick).append(_Found(key, kind, size))
+            longest = collections.STRING_BYTES if HOLDS.get(kind) == "text" else WHOLE_ELEMENTS
+            (slow if HOLDS.get(kind) == "stream" or size > longest else quick).append(_Found(key, kind, size))
         return quick, slow
 
     def _read_group(self, group: list[_Found], changed: _Changed) -> list[Entry]:
@@ -121,8 +122,8 @@ class Database:
         return self._entries([(found, value, window)])
 
     def _value_alone(self, found: _Found, changed: _Changed) -> Value:
-        if found.kind != "stream":
-            value = collections.READ[found.kind](self._wire, found.key)
+        if HOLDS[found.kind] != "stream":
+            value = collections.read(self._wire, BY_NAME[found.kind], found.key)
         else:
             value = read_stream(self._wire, found.key) or self._value(
                 found, ask_all(self._wire, [_whole(found)])[0], changed
@@ -162,18 +163,18 @@ class Database:
         moments = exact(self._wire, ((found.key, window) for found, _, window in read), self._able)
         return self._with_field_expiry(
             [
-                Entry(self._db, key, moments[key], kind if kind in TYPES else "module", None, value)
+                Entry(self._db, key, moments[key], name_of(kind.encode()) or UNKNOWN, None, value)
                 for (key, kind, _), value, _ in read
             ]
         )
 
     def _with_field_expiry(self, entries: list[Entry]) -> list[Entry]:
         """The entries, with hashes as their fields' expiry makes them; one whose fields have all gone is left out."""
-        hashes: list[Any] = [(entry.key, entry.value) for entry in entries if entry.type == "hash"]
+        hashes: list[Any] = [(entry.key, entry.value) for entry in entries if entry.type in FIELDS_EXPIRE]
         if not hashes or not self._able.fields:
             return entries
         values = iter(collections.add_expiry(self._wire, hashes))
-        complete = [entry._replace(value=next(values)) if entry.type == "hash" else entry for entry in entries]
+        complete = [entry._replace(value=next(values)) if entry.type in FIELDS_EXPIRE else entry for entry in entries]
         return [entry for entry in complete if entry.value != []]
 
 
@@ -182,7 +183,7 @@ def _groups(found: list[_Found]) -> Iterator[list[_Found]]:
     group: list[_Found] = []
     weight = 0
     for one in found:
-        its = one.size if one.kind == "string" else one.size * _ELEMENT_BYTES
+        its = one.size if HOLDS.get(one.kind) == "text" else one.size * _ELEMENT_BYTES
         if group and weight + its > GROUP_BYTES:
             yield group
             group, weight = [], 0
@@ -214,17 +215,12 @@ def _bytes(reply: Any) -> bytes:
     return reply
 
 
-_WHOLE = {
-    "string": (b"GET",),
-    "list": (b"LRANGE", b"0", b"-1"),
-    "set": (b"SMEMBERS",),
-    "zset": (b"ZRANGE", b"0", b"-1", b"WITHSCORES"),
-    "hash": (b"HGETALL",),
+_WHOLE = {one.name: one.whole for one in TYPES if one.whole}
+_OF_WHOLE: dict[Holds, Callable[[Any], Value]] = {
+    "text": _bytes,
+    "elements": collections.strings,
+    "members": collections.strings,
+    "scores": collections.scores,
+    "fields": collections.fields,
 }
-_VALUE: dict[str, Callable[[Any], Value]] = {
-    "string": _bytes,
-    "list": collections.strings,
-    "set": collections.strings,
-    "zset": collections.scores,
-    "hash": collections.fields,
-}
+_VALUE = {name: _OF_WHOLE[HOLDS[name]] for name in _WHOLE}

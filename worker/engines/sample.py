@@ -16,6 +16,7 @@ from worker.formats.compare.values import Sides, both
 from worker.formats.entries import Entry, Opaque, Stream, VectorSet
 from worker.formats.rdb.payload import FOOTER_BYTES, version_of
 from worker.formats.rdb.values import decode, kind_of
+from worker.formats.types import FIELDS_EXPIRE
 from worker.server.damage import ask_again, is_whole, shown
 from worker.server.endpoint import Endpoint
 from worker.server.pipeline import Abilities, milliseconds
@@ -114,8 +115,8 @@ class _Compared:
 
     def _sides(self, version: int | None, dumped: _Dumped) -> Sides:
         # Of other types nothing expires but the whole key.
-        hashed = dumped.entry.type == "hash"
-        now = milliseconds(self._wire.ask(b"TIME")) + _MARGIN_MS if hashed else 0
+        by_field = dumped.entry.type in FIELDS_EXPIRE
+        now = milliseconds(self._wire.ask(b"TIME")) + _MARGIN_MS if by_field else 0
         return Sides(version, dumped.version, now)
 
 

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-TYPES = ("string", "list", "set", "zset", "hash", "stream", "vectorset", "module")
-
 
 @dataclass(slots=True)
 class Pending:
@@ -116,7 +114,7 @@ class Entry(NamedTuple):
     expires_at: int | None
     """Milliseconds since the epoch."""
     type: str
-    """One of TYPES, or `unknown` where the RDB type is newer than this program."""
+    """As in types.TYPES, or `unknown` where it is newer than this program."""
     payload: bytes | None = None
     """RDB type byte and RDB value: what DUMP answers, less its ten bytes of footer."""
     value: Value | None = None

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from operator import attrgetter
 
 from worker.formats.entries import Entry, EntryStream, Passing
+from worker.formats.types import UNKNOWN
 
 _DB_AND_TYPE = attrgetter("db", "type")
 _EXPIRES_AT = attrgetter("expires_at")
@@ -41,7 +42,7 @@ class Tally:
     @property
     def unknown(self) -> int:
         """Keys of a type that no reader of ours can walk past."""
-        return sum(number for (_, kind), number in self._counts.items() if kind == "unknown")
+        return sum(number for (_, kind), number in self._counts.items() if kind == UNKNOWN)
 
 
 class Counted(Passing):

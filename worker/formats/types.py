@@ -45,7 +45,7 @@ class KeyType:
     """As TYPE answers it, and as manifests, filters and pages say it."""
     holds: Holds
     ink: str = "grey"
-    """The colour of its bars: a class of style.css."""
+    """The colour of its bars, by its name in style.css."""
     reads: tuple[Command, ...] = ()
     """The ordinary commands that read it; none where only DUMP does."""
     size: bytes | None = None
@@ -152,6 +152,7 @@ TYPES: tuple[KeyType, ...] = (
 NAMES: tuple[str, ...] = tuple(one.name for one in TYPES)
 BY_NAME: dict[str, KeyType] = {one.name: one for one in TYPES}
 HOLDS: dict[str, Holds] = {one.name: one.holds for one in TYPES}
+INKS: dict[str, str] = {one.name: one.ink for one in TYPES}
 FIELDS_EXPIRE: frozenset[str] = frozenset(one.name for one in TYPES if one.fields_expire)
 
 

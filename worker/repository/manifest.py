@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from worker.config.address import Address
 from worker.config.settings import CompressionName, FormatName
 from worker.errors import ArtifactError, DamagedError
-from worker.formats.entries import TYPES
+from worker.formats.types import NAMES, UNKNOWN
 from worker.repository import digest
 from worker.repository.behalf import Trigger
 
@@ -238,7 +238,7 @@ def _agrees_with_itself(manifest: Manifest) -> bool:
     return (
         said is not None
         and (said[2], said[3]) == (manifest.data_format, _SUFFIXES[manifest.compression])
-        and set(kinds) <= {*TYPES, "unknown"}
+        and set(kinds) <= {*NAMES, UNKNOWN}
         and manifest.keys in (None, counted)
         and (manifest.keys is None or manifest.expiring <= counted)
         and (manifest.rdb_version is None) == (manifest.data_format == "json")

@@ -10,6 +10,7 @@ from worker.formats.entries import Entry
 from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import FOOTER_BYTES, are_intact, version_of
 from worker.formats.rdb.values import kind_of
+from worker.formats.types import UNKNOWN
 from worker.server.damage import ask_again, is_whole, shown
 from worker.server.endpoint import Endpoint
 from worker.server.expiry import Window, exact, expiry, expiry_commands
@@ -31,7 +32,7 @@ LEAST_BYTES, BATCH_BYTES = 64 << 10, 2 << 20
 _T = TypeVar("_T")
 
 _NEVER, _GONE = -1, -2
-_NAMES = [TYPE_OF.get(code, "unknown") for code in range(256)]
+_NAMES = [TYPE_OF.get(code, UNKNOWN) for code in range(256)]
 _SHORT = 256
 _ASK_DUMP = [b"*2\r\n$4\r\nDUMP\r\n$%d\r\n" % size for size in range(_SHORT)]
 _ASK_EXPIRY = [b"\r\n*2\r\n$11\r\nPEXPIRETIME\r\n$%d\r\n" % size for size in range(_SHORT)]

@@ -10,86 +10,56 @@ from dataclasses import dataclass
 
 from redis.exceptions import RedisError
 
-from worker.formats.rdb.codes import TYPE_OF, loaded_since
+from worker.formats.rdb.codes import CODES
 from worker.formats.rdb.payload import seal
+from worker.formats.types import KEY, TYPES, Command, Release
 from worker.server.endpoint import Endpoint, acl_line
 from worker.server.wire import Wire, pack
 
-_KEY = b"redis_backup:no such key"
 ALL_KEYS = "~*"
 
 # Each in a form that changes nothing. RESTORE carries a value of a type that cannot be: the server examines the payload to
 # its end and writes nothing. No port is called what REPLICAOF is given: `NO ONE` would make a primary of a replica.
 _FORMS: dict[str, tuple[bytes, ...]] = {
-    "append": (b"APPEND", _KEY, b""),
     "client|kill": (b"CLIENT", b"KILL", b"ID", b"0"),
     "client|list": (b"CLIENT", b"LIST", b"ID", b"0"),
     "client|no-touch": (b"CLIENT", b"NO-TOUCH", b"OFF"),
     "client|setname": (b"CLIENT", b"SETNAME", b"redis_backup"),
     "config|get": (b"CONFIG", b"GET", b"repl-diskless-load"),
     "dbsize": (b"DBSIZE",),
-    "del": (b"DEL", _KEY),
-    "dump": (b"DUMP", _KEY),
+    "del": (b"DEL", KEY),
+    "dump": (b"DUMP", KEY),
     "exec": (b"EXEC",),
-    "exists": (b"EXISTS", _KEY),
-    "expire": (b"EXPIRE", _KEY, b"1"),
+    "exists": (b"EXISTS", KEY),
+    "expire": (b"EXPIRE", KEY, b"1"),
     "function|delete": (b"FUNCTION", b"DELETE", b""),
     "function|dump": (b"FUNCTION", b"DUMP"),
     "function|list": (b"FUNCTION", b"LIST", b"LIBRARYNAME", b"redis_backup"),
     "function|load": (b"FUNCTION", b"LOAD", b""),
-    "get": (b"GET", _KEY),
-    "getrange": (b"GETRANGE", _KEY, b"0", b"0"),
-    "hgetall": (b"HGETALL", _KEY),
-    "hlen": (b"HLEN", _KEY),
-    "hpexpireat": (b"HPEXPIREAT", _KEY, b"1", b"FIELDS", b"1", b"-"),
-    "hpexpiretime": (b"HPEXPIRETIME", _KEY, b"FIELDS", b"1", b"-"),
-    "hscan": (b"HSCAN", _KEY, b"0"),
-    "hset": (b"HSET", _KEY, b"field without a value", b"-", b"-"),
     "info": (b"INFO", b"server"),
-    "llen": (b"LLEN", _KEY),
-    "lrange": (b"LRANGE", _KEY, b"0", b"0"),
-    "memory|usage": (b"MEMORY", b"USAGE", _KEY),
+    "memory|usage": (b"MEMORY", b"USAGE", KEY),
     "module|list": (b"MODULE", b"LIST"),
     "multi": (b"MULTI",),
-    "persist": (b"PERSIST", _KEY),
-    "pexpireat": (b"PEXPIREAT", _KEY, b"1"),
-    "pexpiretime": (b"PEXPIRETIME", _KEY),
+    "persist": (b"PERSIST", KEY),
+    "pexpireat": (b"PEXPIREAT", KEY, b"1"),
+    "pexpiretime": (b"PEXPIRETIME", KEY),
     "ping": (b"PING",),
-    "pttl": (b"PTTL", _KEY),
-    "rename": (b"RENAME", _KEY, _KEY),
-    "renamenx": (b"RENAMENX", _KEY, _KEY),
+    "pttl": (b"PTTL", KEY),
+    "rename": (b"RENAME", KEY, KEY),
+    "renamenx": (b"RENAMENX", KEY, KEY),
     "replconf": (b"REPLCONF", b"capa", b"eof"),
     "replicaof": (b"REPLICAOF", b"redis_backup", b"no-port"),
-    "restore": (b"RESTORE", _KEY, b"0", seal(b"\xfe", 1)),
-    "rpush": (b"RPUSH", _KEY, b""),
-    "sadd": (b"SADD", _KEY, b""),
+    "restore": (b"RESTORE", KEY, b"0", seal(b"\xfe", 1)),
     "scan": (b"SCAN", b"0", b"COUNT", b"1"),
-    "scard": (b"SCARD", _KEY),
     "select": (b"SELECT", b"0"),
-    "set": (b"SET", _KEY, b"", b"XX"),
-    "smembers": (b"SMEMBERS", _KEY),
-    "sscan": (b"SSCAN", _KEY, b"0"),
-    "strlen": (b"STRLEN", _KEY),
     "time": (b"TIME",),
-    "type": (b"TYPE", _KEY),
-    "unlink": (b"UNLINK", _KEY),
-    "vadd": (b"VADD", _KEY, b"FP32", b"no vector", b"-"),
-    "xadd": (b"XADD", _KEY, b"no id", b"-", b"-"),
-    "xclaim": (b"XCLAIM", _KEY, b"-", b"-", b"0", b"0-1"),
-    "xdel": (b"XDEL", _KEY, b"0-1"),
-    "xgroup": (b"XGROUP", b"CREATE", _KEY, b"-", b"0"),
-    "xinfo": (b"XINFO", b"STREAM", _KEY),
-    "xpending": (b"XPENDING", _KEY, b"-"),
-    "xrange": (b"XRANGE", _KEY, b"-", b"+", b"COUNT", b"1"),
-    "xsetid": (b"XSETID", _KEY, b"0-1"),
-    "xtrim": (b"XTRIM", _KEY, b"MAXLEN", b"0"),
-    "zadd": (b"ZADD", _KEY, b"no number", b"-"),
-    "zcard": (b"ZCARD", _KEY),
-    "zrange": (b"ZRANGE", _KEY, b"0", b"0"),
-    "zscan": (b"ZSCAN", _KEY, b"0"),
+    "type": (b"TYPE", KEY),
+    "unlink": (b"UNLINK", KEY),
 }
+_OF_TYPES = {one.right: one for kind in TYPES for one in (*kind.reads, *kind.builds)}
+_FORMS |= {right: one.form for right, one in _OF_TYPES.items()}
 # Those that write whatever they are given: tried in a transaction that is never ended.
-_WRITE_ALWAYS = frozenset({"append", "rpush", "sadd"})
+_WRITE_ALWAYS = frozenset(right for right, one in _OF_TYPES.items() if one.writes_always)
 _READ_A_KEY = ("exists", "type", "pttl", "dump", "get")
 # For PSYNC there is a way of its own: engines/replication.py.
 _ASKED_ELSEWHERE = frozenset({"psync"})
@@ -98,32 +68,23 @@ _NAMED_IN_FULL = frozenset({"client|no-touch"})
 """Younger than Redis 7.0, before which a refusal names no subcommand: one that does not is of a server without these."""
 
 # What began with which release of Redis, and of Valkey; all others are older than ACLs are.
-_NEVER = (1 << 16,)
-_SINCE: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
+_SINCE: dict[str, tuple[Release, Release]] = {
     "client|no-touch": ((7, 2), (7, 2)),
     "pexpiretime": ((7, 0), (7, 2)),
     "function": ((7, 0), (7, 2)),
-    "hpexpiretime": ((7, 4), (9, 0)),
-    "hpexpireat": ((7, 4), (9, 0)),
-    "vadd": ((8, 0), _NEVER),
-}
+} | {right: (one.redis, one.valkey) for right, one in _OF_TYPES.items()}
 
-_BY_TYPE = {
-    "string": "set append",
-    "list": "rpush",
-    "set": "sadd",
-    "zset": "zadd",
-    "hash": "hset hpexpireat",
-    "stream": "xadd xsetid xgroup xclaim xdel xtrim",
-}
-_OF_EXPIRING_FIELDS = frozenset({22, 23, 24, 25})
-"""RDB types of hashes of which fields expire."""
+
+def _rights(commands: Iterable[Command]) -> str:
+    return " ".join(one.right for one in commands)
+
+
+_BY_TYPE = {one.name: _rights(one.builds) for one in TYPES if not one.sent_whole}
+_BETTER_BUILT = _rights(command for one in TYPES if one.sent_whole for command in one.builds)
+_TEXTS = frozenset(one.name for one in TYPES if one.holds == "text")
 _BUILD = "del expire pexpireat persist multi exec"
 _NAME = {"skip": "exists renamenx", "overwrite": "rename", "mirror": "rename"}
-_READ = (
-    "type strlen get getrange llen lrange scard smembers sscan zcard zrange zscan hlen hgetall hscan hpexpiretime "
-    "xinfo xrange xpending"
-)
+_READ = f"type {_rights(command for one in TYPES for command in one.reads)}"
 TO_LOOK = ("dump", "pttl")
 TO_DELETE = ("unlink", "scan")
 """What a mirror does besides writing: it looks for other keys, and deletes them."""
@@ -162,11 +123,11 @@ OPERATIONS: dict[str, Needs] = {
     "restore of rdb, skip": Needs(f"{_RESTORE} exists", f"dump pttl {_BETTER_RESTORE}", writes=True),
     "restore of rdb, overwrite": Needs(f"{_RESTORE} dump pttl", _BETTER_RESTORE, writes=True),
     "restore of json, skip": Needs(
-        f"{_WRITE} {_building('skip')}", f"restore vadd dump pttl {_BETTER_RESTORE}", writes=True
+        f"{_WRITE} {_building('skip')}", f"restore {_BETTER_BUILT} dump pttl {_BETTER_RESTORE}", writes=True
     ),
     "restore of json, overwrite": Needs(
         f"{_WRITE} dump pttl {_building('overwrite')}",
-        f"restore vadd {_BETTER_RESTORE}",
+        f"restore {_BETTER_BUILT} {_BETTER_RESTORE}",
         writes=True,
     ),
     "mirror as one file": Needs(
@@ -222,8 +183,9 @@ def to_write(mode: str, types: Collection[str], loads: int | None, rdb_version: 
     `rdb_version` is that of the backup's own payloads; None where it holds values.
     """
     built = [kind for kind in _BY_TYPE if kind in types and _is_built(kind, loads, rdb_version)]
-    needed = ["set"] if "string" in built else []
-    if others := [_BY_TYPE[kind] for kind in built if kind != "string"]:
+    # A text is there with its first command, all at once.
+    needed = [_BY_TYPE[kind].split()[0] for kind in built if kind in _TEXTS]
+    if others := [_BY_TYPE[kind] for kind in built if kind not in _TEXTS]:
         needed += " ".join((_BUILD, _NAME[mode], *others)).split()
     # Of what is no type of ours a document holds the payload.
     return needed if rdb_version is None and set(types) <= _BY_TYPE.keys() else ["restore", *needed]
@@ -233,8 +195,8 @@ def _is_built(kind: str, loads: int | None, rdb_version: int | None) -> bool:
     """Whether keys of a type are built from their values there, as they usually are encoded."""
     if loads is None or rdb_version is None:
         return True
-    usual = [code for code, name in TYPE_OF.items() if name == kind and code not in _OF_EXPIRING_FIELDS]
-    return any(loads < loaded_since(code) <= rdb_version for code in usual)
+    usual = [one for one in CODES if one.type == kind and not one.fields_expire]
+    return any(loads < one.since <= rdb_version for one in usual)
 
 
 def check(endpoint: Endpoint, doing: str, rights: Iterable[str]) -> None:
@@ -256,7 +218,7 @@ def missing(endpoint: Endpoint, rights: Collection[str]) -> list[str]:
     with endpoint.translated("asking what is allowed"):
         with Wire(endpoint) as wire:
             found = _refused(wire, plain)
-            if ALL_KEYS not in found and any(_KEY in _FORMS[one] for one in found) and _keys_are_out_of_bounds(wire):
+            if ALL_KEYS not in found and any(KEY in _FORMS[one] for one in found) and _keys_are_out_of_bounds(wire):
                 found.append(ALL_KEYS)
         if writing or "multi" in rights:
             found += _refused_in_transaction(endpoint, writing)

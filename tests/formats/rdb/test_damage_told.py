@@ -20,9 +20,10 @@ from worker.config.settings import Settings
 from worker.errors import ArtifactError, FormatError
 from worker.formats.entries import Entry, Opaque
 from worker.formats.portable import document
-from worker.formats.rdb.codes import TYPE_OF, decode, kind_of, value_of
+from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import FOOTER_BYTES, seal
 from worker.formats.rdb.soundness import check, examine
+from worker.formats.rdb.values import decode, kind_of, value_of
 from worker.progress import silent
 from worker.restore.preview.preview import preview
 from worker.restore.restore import restore

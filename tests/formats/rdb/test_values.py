@@ -18,12 +18,13 @@ from tests.support.payloads import length, listpack, milliseconds, stream_id, st
 from tests.support.reading import raw, read, settle
 from tests.support.servers import Server
 from worker.errors import FormatError
-from worker.formats.entries import TYPES, Consumer, Group, Opaque, Pending, Stream
+from worker.formats.entries import Consumer, Group, Opaque, Pending, Stream
 from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import seal
 from worker.formats.rdb.reader import Reader
 from worker.formats.rdb.values import decode
 from worker.formats.rdb.vectors import NAME as VECTOR_SET
+from worker.formats.types import NAMES
 
 YEAR_2100 = 4_102_444_800_000
 FIELDS = [(b"keeps", b"1", None), (b"expires", b"2", YEAR_2100), (b"later", b"3", YEAR_2100 + 5)]
@@ -390,7 +391,7 @@ def test_an_unknown_type_is_refused_by_its_number(code: int, version: int) -> No
 
 
 def test_every_known_type_has_a_name_and_a_sample() -> None:
-    assert {*TYPE_OF.values(), VECTOR_SET} == set(TYPES)
+    assert {*TYPE_OF.values(), VECTOR_SET} == set(NAMES)
     assert {payload[0] for payload in SAMPLES.values()} | {6, 7} == set(TYPE_OF)
 
 

@@ -14,6 +14,7 @@ from worker.formats.entries import Entry, Opaque, Stream, Value, VectorSet
 from worker.formats.rdb.payload import FOOTER_BYTES, seal, version_of
 from worker.formats.rdb.values import decode
 from worker.formats.rdb.vectors import shown
+from worker.formats.types import FIELDS_EXPIRE, HOLDS, Holds
 
 Kind = Literal["new", "identical", "differs", "expiry", "expired", "deleted"]
 """Not alive; the same in all; of another value; only its expiry differs; expired since; alive and not in the backup."""
@@ -60,7 +61,7 @@ def expired(entry: Entry, now: float) -> bool:
 def lasts_until(entry: Entry) -> int | None:
     """When its time is over, in milliseconds since the epoch; None for never."""
     fields: Any = entry.value
-    if entry.payload is not None or entry.type != "hash" or not fields or isinstance(fields, Opaque):
+    if entry.payload is not None or entry.type not in FIELDS_EXPIRE or not fields or isinstance(fields, Opaque):
         return entry.expires_at
     # A hash that is built anew has nothing to hold when each of its fields has expired.
     times = [at for _, _, at in fields]
@@ -96,7 +97,7 @@ def both(backup: Entry | None, live: Entry | None, sides: Sides) -> tuple[Parts,
 
 def parts(entry: Entry, version: int | None, now: float) -> Parts:
     """What is in a value, of a payload of that RDB version; fields of a hash that have expired are not."""
-    return _parts(_value(entry, version), entry.type, now)
+    return _parts(_value(entry, version), HOLDS.get(entry.type), now)
 
 
 def _value(entry: Entry, version: int | None) -> Value | LongString | None:
@@ -116,7 +117,7 @@ def _decoded(payload: bytes, version: int) -> Value:
         return Opaque(seal(payload, version))
 
 
-def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:
+def _parts(value: Value | LongString | None, holds: Holds | None, now: float) -> Parts:
     if value is None:
         return {}
     if isinstance(value, bytes | LongString):
@@ -126,12 +127,12 @@ def _parts(value: Value | LongString | None, kind: str, now: float) -> Parts:
     if isinstance(value, Stream | VectorSet):
         return dict(_of_stream(value) if isinstance(value, Stream) else _of_vectors(value))
     members: list[Any] = value
-    if kind == "list":
+    if holds == "elements":
         return {("position", index): element for index, element in enumerate(members)}
-    if kind == "zset":
+    if holds == "scores":
         # As text, in which every score equals itself, NaN too; no command tells -0 from 0, which adding 0 makes of it.
         return {("score", member): repr(score + 0.0) for member, score in members}
-    if kind == "hash":
+    if holds == "fields":
         return {("field", name): (text, at) for name, text, at in members if at is None or at > now}
     return {("member", member): True for member in members}
 

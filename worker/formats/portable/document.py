@@ -19,11 +19,12 @@ from typing import Any
 import orjson
 
 from worker.errors import FormatError
-from worker.formats.entries import TYPES, EntriesAlone, Entry, EntryStream, Opaque, Value
+from worker.formats.entries import EntriesAlone, Entry, EntryStream, Opaque, Value
 from worker.formats.portable import long_lines, parts, shapes
 from worker.formats.portable.long_lines import LONG
 from worker.formats.rdb.codes import BUILT_IN
 from worker.formats.rdb.values import STRING, decode, kind_of, told, view
+from worker.formats.types import NAMES, UNKNOWN
 
 FORMAT = "redis-backup"
 VERSION = 1
@@ -281,8 +282,8 @@ def _entry(row: Any) -> Entry:
     key = key.encode() if type(key) is str else parts.data(key)
     if "dump" not in row:
         return Entry(db, key, expires_at, kind, None, _value(kind, shown_value, key, db))
-    if kind not in TYPES and kind != "unknown":
-        raise FormatError(f'must have a "type" out of {", ".join(TYPES)}')
+    if kind not in NAMES and kind != UNKNOWN:
+        raise FormatError(f'must have a "type" out of {", ".join(NAMES)}')
     dump = parts.data(shown_value)
     # Vector sets were once called modules, and kept whole.
     known = kind_of(dump)

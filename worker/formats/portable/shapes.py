@@ -10,12 +10,13 @@ from worker.errors import FormatError
 from worker.formats.entries import Value
 from worker.formats.portable import streams, vectors
 from worker.formats.portable.parts import Json, data, integer, pairs, text
+from worker.formats.types import HOLDS, Holds
 
 _SCORE_WORDS = {"inf": float("inf"), "-inf": float("-inf")}
 
 
 def show(kind: str, value: Value) -> Json:
-    """The JSON shape of a value of one of entries.TYPES. Raises FormatError for a score that is not a number."""
+    """The JSON shape of a value of a type of types.TYPES. Raises FormatError for a score that is not a number."""
     return _SHOW[kind](value)
 
 
@@ -49,7 +50,7 @@ def _read_members(shown: Json) -> list[bytes]:
         return [data(member) for member in shown]
 
 
-def _show_zset(members: list[tuple[bytes, float]]) -> Json:
+def _show_scores(members: list[tuple[bytes, float]]) -> Json:
     # score - score is 0 for every number but the infinities and nan, which JSON cannot say.
     try:
         return [(member.decode(), score if score - score == 0 else _show_score(score)) for member, score in members]
@@ -63,7 +64,7 @@ def _show_score(score: float) -> str:
     return "inf" if score > 0 else "-inf"
 
 
-def _read_zset(shown: Json) -> list[tuple[bytes, float]]:
+def _read_scores(shown: Json) -> list[tuple[bytes, float]]:
     members = []
     for pair in pairs(shown, (2,), "[member, score]"):
         member, score = pair
@@ -81,14 +82,14 @@ def _read_score(shown: Json) -> float:
     raise FormatError('must have a number, "inf" or "-inf" for each score')
 
 
-def _show_hash(fields: list[tuple[bytes, bytes, int | None]]) -> Json:
+def _show_fields(fields: list[tuple[bytes, bytes, int | None]]) -> Json:
     try:
         return [(f.decode(), v.decode()) if at is None else (f.decode(), v.decode(), at) for f, v, at in fields]
     except UnicodeDecodeError:
         return [[text(f), text(v)] if at is None else [text(f), text(v), at] for f, v, at in fields]
 
 
-def _read_hash(shown: Json) -> list[tuple[bytes, bytes, int | None]]:
+def _read_fields(shown: Json) -> list[tuple[bytes, bytes, int | None]]:
     fields = []
     for parts in pairs(shown, (2, 3), "[field, value] or [field, value, expires_at]"):
         field, value = parts[0], parts[1]
@@ -98,21 +99,23 @@ def _read_hash(shown: Json) -> list[tuple[bytes, bytes, int | None]]:
     return fields
 
 
-_SHOW: dict[str, Callable[[Any], Json]] = {
-    "string": text,
-    "list": _show_members,
-    "set": _show_members,
-    "zset": _show_zset,
-    "hash": _show_hash,
+_SHOW_WHAT: dict[Holds, Callable[[Any], Json]] = {
+    "text": text,
+    "elements": _show_members,
+    "members": _show_members,
+    "scores": _show_scores,
+    "fields": _show_fields,
     "stream": streams.show,
-    "vectorset": vectors.show,
+    "vectors": vectors.show,
 }
-_READ: dict[str, Callable[[Json], Value]] = {
-    "string": data,
-    "list": _read_members,
-    "set": _read_members,
-    "zset": _read_zset,
-    "hash": _read_hash,
+_READ_WHAT: dict[Holds, Callable[[Json], Value]] = {
+    "text": data,
+    "elements": _read_members,
+    "members": _read_members,
+    "scores": _read_scores,
+    "fields": _read_fields,
     "stream": streams.read,
-    "vectorset": vectors.read,
+    "vectors": vectors.read,
 }
+_SHOW = {name: _SHOW_WHAT[holds] for name, holds in HOLDS.items() if holds in _SHOW_WHAT}
+_READ = {name: _READ_WHAT[holds] for name, holds in HOLDS.items() if holds in _READ_WHAT}

@@ -5,6 +5,7 @@ from typing import Any
 
 from worker.errors import FormatError
 from worker.formats.entries import Entry, Opaque, Stream
+from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import version_of
 from worker.formats.rdb.vectors import NAME as VECTOR_SET
 from worker.formats.rdb.vectors import name_at
@@ -15,7 +16,6 @@ from worker.server.endpoint import Endpoint
 from worker.server.wire import Wire
 
 FIRST_VERSION_WITH_STREAMS = (5, 0)
-_TYPES = (6, 7)
 # Which module has a type, where it is not called like its type.
 _MODULE_OF = {
     "ReJSON-RL": "ReJSON",
@@ -125,7 +125,7 @@ def _type_name(entry: Entry, payload: bytes) -> str | None:
 
 def type_name(payload: bytes) -> str | None:
     """The name of a module's type; None where the payload is of none."""
-    if payload[:1] not in {bytes([code]) for code in _TYPES}:
+    if not payload or TYPE_OF.get(payload[0]) != "module":
         return None
     try:
         return name_at(payload, 1)

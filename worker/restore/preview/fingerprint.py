@@ -12,6 +12,7 @@ from worker.engines.live import Judged
 from worker.formats.compare.values import KINDS, Kind, Sides, lasts_until, parts
 from worker.formats.entries import Entry
 from worker.formats.rdb.codes import VARYING
+from worker.formats.types import FIELDS_EXPIRE
 
 _DIGEST_BYTES = 8
 _MOST = (1 << 8 * _DIGEST_BYTES) - 1
@@ -52,7 +53,7 @@ class Fingerprint:
     def _add_parts(self, moment: int | None, live: Entry, sides: Sides) -> None:
         name = _name(live)
         for part, content in parts(live, sides.live, sides.now).items():
-            until = content[1] if live.type == "hash" and isinstance(content, tuple) else None
+            until = content[1] if live.type in FIELDS_EXPIRE and isinstance(content, tuple) else None
             soonest = min((one for one in (moment, until) if one is not None), default=None)
             self._add("differs", soonest, name + repr((part, content)).encode())
 

@@ -13,7 +13,8 @@ from worker.config.settings import Settings
 from worker.engines.live import Live, Part
 from worker.errors import RefusedError, Risk, TargetError, TemporaryError
 from worker.formats.compare.values import Sides
-from worker.formats.entries import TYPES, Entry
+from worker.formats.entries import Entry
+from worker.formats.types import name_of
 from worker.progress import Progress
 from worker.repository.sound import sound
 from worker.restore.mirror import mirror
@@ -184,7 +185,7 @@ class Look:
         answers = ask_all(wire, [(what, name) for name in names for what in (b"TYPE", b"PTTL")])
         for name, kind, left in zip(names, answers[::2], answers[1::2], strict=True):
             # Gone since it was named, or expired.
-            if (type_name := _type_of(raised(kind))) is None:
+            if (type_name := name_of(raised(kind))) is None:
                 continue
             deleted = Entry(db, name, None, type_name)
             if raised(left) < 0:
@@ -221,9 +222,3 @@ class Look:
             warnings.append(missing)
         doubt = headroom.doubt(*self._room)
         return [*warnings, doubt] if doubt and self.refusal is None else warnings
-
-
-def _type_of(reply: bytes) -> str | None:
-    """What TYPE answers, as one of TYPES: a module's type has a name of its own; None for no key."""
-    name = reply.decode("utf-8", "replace")
-    return None if name == "none" else name if name in TYPES else "module"

@@ -8,6 +8,7 @@ from worker.formats.compare.rows import rows
 from worker.formats.compare.values import KINDS, Kind, Sides
 from worker.formats.entries import Entry, Opaque, Stream, Value, VectorSet
 from worker.formats.key_text import key_text
+from worker.formats.types import HOLDS, Holds
 from worker.restore.selection.named import Named
 
 SAMPLES = 5
@@ -72,10 +73,10 @@ def _side(entry: Entry | None) -> dict[str, Any] | None:
 
 def size_of(entry: Entry) -> int:
     """The size of its value: as a server serializes it, or of what is in it."""
-    return len(entry.payload) if entry.payload is not None else _content(entry.value, entry.type)
+    return len(entry.payload) if entry.payload is not None else _content(entry.value, HOLDS.get(entry.type))
 
 
-def _content(value: Value | None, kind: str) -> int:
+def _content(value: Value | None, holds: Holds | None) -> int:
     if value is None:
         return 0
     if isinstance(value, bytes):
@@ -87,8 +88,8 @@ def _content(value: Value | None, kind: str) -> int:
     if isinstance(value, VectorSet):
         return sum(len(one.name) + len(one.vector) + len(one.attributes) for one in value.elements)
     members: list[Any] = value
-    if kind == "zset":
+    if holds == "scores":
         return sum(len(member) + 8 for member, _ in members)
-    if kind == "hash":
+    if holds == "fields":
         return sum(len(field) + len(text) for field, text, _ in members)
     return sum(map(len, members))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from worker.arguments.redirection import Redirection
+from worker.formats import types
 from worker.formats.entries import Entry, EntryStream, Passing
 from worker.formats.rdb.codes import FIELDS_EXPIRE
 from worker.formats.rdb.values import value_of
@@ -54,6 +55,10 @@ class Redirected(Passing):
         value: Any = entry.value
         if entry.payload is not None and entry.payload[0] in FIELDS_EXPIRE and self.rdb_version is not None:
             value = value_of(entry, self.rdb_version)
-        if entry.type != "hash" or not isinstance(value, list) or all(at is None for _, _, at in value):
+        if (
+            entry.type not in types.FIELDS_EXPIRE
+            or not isinstance(value, list)
+            or all(at is None for _, _, at in value)
+        ):
             return entry
         return entry._replace(payload=None, value=[(field, text, self._moment(at)) for field, text, at in value])

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter
 
-from worker.formats.entries import TYPES, Entry, EntryStream, Passing
+from worker.formats.entries import Entry, EntryStream, Passing
+from worker.formats.types import name_of
 from worker.restore.selection.filters import rule
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.plan import Plan
@@ -59,17 +60,11 @@ class Surplus:
         ]
 
     def _types(self, wire: Wire, names: list[bytes]) -> list[str]:
-        """Of each key; asked only where the request is for some types."""
+        """Of each key, none where it has gone; asked only where the request is for some types."""
         if self._request.types is None:
             return [""] * len(names)
         wire.send(b"".join(pack(b"TYPE", name) for name in names))
-        return [_type_name(raised(reply)) for reply in wire.replies(len(names))]
-
-
-def _type_name(reply: bytes) -> str:
-    """As a selection calls it: a module's type has a name of its own, such as `ReJSON-RL`."""
-    name = reply.decode("utf-8", "replace")
-    return name if name in ("none", *TYPES) else "module"
+        return [name_of(raised(reply)) or "" for reply in wire.replies(len(names))]
 
 
 def _sources(plan: Plan) -> dict[int, int] | None:

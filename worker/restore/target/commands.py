@@ -9,6 +9,7 @@ from typing import Any
 
 from worker.formats.entries import Consumer, Entry, Group, Opaque, Pending, Stream, VectorSet
 from worker.formats.rdb.vectors import given
+from worker.formats.types import BY_NAME, FIELDS_EXPIRE, HOLDS
 
 Command = tuple[bytes | str | int | float, ...]
 
@@ -43,13 +44,13 @@ def build(entry: Entry, version: tuple[int, ...], *, field_expiry: bool | None =
     elif isinstance(value, list):
         members: list[Any] = value
         yield from _collection(entry.type, key, members, version)
-        if entry.type == "hash" and _knows_field_expiry(version, field_expiry):
+        if entry.type in FIELDS_EXPIRE and _knows_field_expiry(version, field_expiry):
             yield from _field_expiry(key, members)
 
 
 def expires_by_field(entry: Entry) -> bool:
     """Whether it is a hash of which some fields expire by themselves."""
-    if entry.type != "hash" or not isinstance(entry.value, list):
+    if entry.type not in FIELDS_EXPIRE or not isinstance(entry.value, list):
         return False
     fields: list[Any] = entry.value
     return any(expires_at is not None for _, _, expires_at in fields)
@@ -80,13 +81,16 @@ def _string(key: bytes, value: bytes) -> Iterator[Command]:
 
 def _collection(kind: str, key: bytes, value: list[Any], version: tuple[int, ...]) -> Iterator[Command]:
     rows: Iterable[tuple[bytes | str, ...]]
-    if kind == "zset":
+    holds, name = HOLDS[kind], BY_NAME[kind].builds[0].form[0].decode()
+    if name == "HSET" and version < (4, 0):
+        name = "HMSET"
+    if holds == "scores":
         # repr is the shortest text that reads back as the same double; it writes inf and -inf as Redis does.
-        name, rows = "ZADD", ((repr(score), member) for member, score in value)
-    elif kind == "hash":
-        name, rows = "HSET" if version >= (4, 0) else "HMSET", ((field, text) for field, text, _ in value)
+        rows = ((repr(score), member) for member, score in value)
+    elif holds == "fields":
+        rows = ((field, text) for field, text, _ in value)
     else:
-        name, rows = "RPUSH" if kind == "list" else "SADD", ((member,) for member in value)
+        rows = ((member,) for member in value)
     for piece in _pieces(rows):
         yield (name, key, *piece)
 
