@@ -11,7 +11,7 @@ from benchmarks.results import WHOLE
 from worker.config.settings import CompressionName
 from worker.formats.compression import COMPRESSIONS
 from worker.repository.manifest import Manifest
-from worker.storage.local import chunks_of
+from worker.storage import chunks_of
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,11 @@ def test_the_web_enters_by_the_doors_and_reads_what_is_remembered() -> None:
     assert [str(one) for one in inside if not within(one.of, doors) and one.of not in pure] == []
 
 
+def test_nobody_outside_its_room_knows_how_a_storage_keeps_its_files() -> None:
+    members = "worker.storage.local worker.storage.draft"
+    assert [str(one) for one in imports(ROOT) if within(one.of, members) and not within(one.by, "worker.storage")] == []
+
+
 def test_every_module_has_its_place_and_every_place_its_module() -> None:
     known = modules(ROOT)
     assert [name for name in known if layer(name) is None] == []

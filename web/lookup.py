@@ -8,7 +8,7 @@ from worker.errors import ArtifactError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
-from worker.storage.local import Folder, open_storage
+from worker.storage import Storage, open_storage
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Known:
     """Why it is no whole backup; None where it is."""
 
 
-def storage() -> Folder:
+def storage() -> Storage:
     """Where the backups lie."""
     return open_storage(load_web().backup_storage)
 

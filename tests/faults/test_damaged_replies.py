@@ -39,7 +39,7 @@ from worker.restore.undo.undo import undo
 from worker.search.search import search
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.wire import pack
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 LARGE = 3 << 20
 Fault = Callable[[Line, Reply], Any]

@@ -21,7 +21,7 @@ from worker.arguments.backups import VerifyArguments
 from worker.backups.verify import verify
 from worker.progress import silent
 from worker.repository import catalogue
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 BACKUPS, KEPT = 6, 2
 POINTS = [("rename", 1), ("rename", 2), ("rename", 4), *(("unlink", nth) for nth in range(1, 9))]

@@ -36,7 +36,7 @@ from worker.errors import PartialError, RefusedError, SourceUnavailableError
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.restore.restore import restore
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 KEYS = 5000
 MIDDLE = Asked(b"SCAN", nth=6)

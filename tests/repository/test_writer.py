@@ -16,7 +16,7 @@ from worker.formats.compression import COMPRESSIONS
 from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, Origin
 from worker.repository.writer import New, Writer, writing
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 NEW = New(datetime(2023, 12, 5, 14, 30, 22, tzinfo=UTC), "rdb", COMPRESSIONS["gzip"])
 NAME = "redis_backup_20231205_143022.rdb.gz"

@@ -26,7 +26,8 @@ from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX
 from worker.repository.notes import NOTES_SUFFIX
-from worker.storage.local import Folder, chunks_of, open_storage
+from worker.storage import chunks_of, open_storage
+from worker.storage.local import Folder
 
 NAME = "redis_backup_20231205_143022.rdb"
 OTHER = "redis_backup_20231205_143023.rdb"
@@ -214,7 +215,7 @@ def test_a_storage_that_cannot_be_looked_into_has_no_free_bytes_to_tell(tmp_path
 
 
 def test_a_folder_is_named_plainly_or_as_a_url(tmp_path: Path) -> None:
-    assert open_storage(str(tmp_path)).path == open_storage(f"file://{tmp_path}").path == tmp_path
+    assert open_storage(str(tmp_path)) == open_storage(f"file://{tmp_path}") == Folder(tmp_path)
 
 
 def test_a_folder_that_is_not_there_is_empty(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from tests.support.processes import CELERY, Background, Shell, damaged_dump, env
 from tests.support.servers import Server, binaries, free_port, running
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 PASSWORD = "a password for the browser"
 HOSTILE = "<img src=x onerror=alert(1)>"

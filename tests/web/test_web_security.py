@@ -22,7 +22,7 @@ from worker.repository import catalogue
 from worker.repository.manifest import to_json
 from worker.runs.run import new
 from worker.runs.store import open_runs
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 SLOW = "api.stats"
 """Waits for a worker, and there is none here."""

@@ -1,6 +1,5 @@
 """A stored file on its way to whoever asked for it: whole or a part of it, in pieces, and never by a path from outside."""
 
-import os
 from http import HTTPStatus
 
 from flask import Response, request
@@ -9,18 +8,19 @@ from werkzeug.wsgi import wrap_file
 
 from worker.errors import ArtifactError
 from worker.repository.manifest import Manifest
-from worker.storage.local import READ_BYTES, Folder
+from worker.storage import READ_BYTES, Storage
 
 
-def stored_file(storage: Folder, manifest: Manifest) -> Response:
+def stored_file(storage: Storage, manifest: Manifest) -> Response:
     """The artifact of that manifest, from its first byte or from the one where a broken download ended.
 
     NotFoundError where it is gone, ArtifactError where it is not whole, RequestedRangeNotSatisfiable,
     PreconditionFailed.
     """
-    file = storage.open(manifest.name)
+    file = storage.fetch(manifest.name)
     try:
-        size = os.fstat(file.fileno()).st_size
+        size = file.seek(0, 2)
+        file.seek(0)
         if size != manifest.bytes.stored:
             raise ArtifactError(
                 f"The artifact {manifest.name} has {size:,} bytes and not {manifest.bytes.stored:,}: it is not whole."

@@ -12,7 +12,7 @@ from worker.config.settings import Settings, load_web
 from worker.errors import BackupSystemError
 from worker.repository import catalogue
 from worker.runs.store import open_runs
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 health = Blueprint("health", __name__)
 

@@ -24,7 +24,7 @@ from worker.repository.scope import scope_of
 from worker.runs.operations import OPERATIONS
 from worker.runs.run import State
 from worker.runs.store import Runs, open_runs
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 LAST = 100
 """Runs of each operation that are counted."""
@@ -76,7 +76,8 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
     yield _gauge("backups_ahead", "Backups that are dated in the future, and count for nothing.", ahead)
     yield _gauge("damaged_manifests", "Backups whose manifest is not what was written.", len(found.damaged))
     yield _gauge("stored_bytes", "Bytes of all backups in storage.", sum(one.bytes.stored for one in found.backups))
-    yield _gauge("storage_free_bytes", "Bytes that the storage still takes.", storage.free_bytes())
+    if (free := storage.free_bytes()) is not None:
+        yield _gauge("storage_free_bytes", "Bytes that the storage still takes.", free)
     yield _next_runs(settings, newest)
     if newest is not None:
         yield from _of_the_last(newest)

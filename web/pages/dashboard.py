@@ -22,7 +22,7 @@ from worker.errors import StorageError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 pages = Blueprint("pages", __name__)
 
@@ -73,7 +73,7 @@ def stored(settings: WebSettings) -> Stored:
         found = catalogue.read(storage)
     except StorageError as error:
         return Stored([], {}, str(error))
-    missing = None if storage.path.exists() else str(storage)
+    missing = None if storage.exists() else str(storage)
     shown = {name: getattr(found, name) for name in ("undos", "partials", "listed", "ahead", "damaged", "warnings")}
     return Stored(found.backups, found.faults, missing=missing, **shown)
 

@@ -14,7 +14,7 @@ from worker.repository import catalogue
 from worker.runs.operations import OPERATIONS
 from worker.runs.run import Run
 from worker.runs.store import Ours, Runs
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 
 @pages.get("/restores")

@@ -20,7 +20,7 @@ from worker.repository.checksum import Meter
 from worker.repository.manifest import UNDO_FACT, UNDO_FIELDS, Manifest, Origin, Size
 from worker.repository.sound import Survey, survey
 from worker.repository.writer import New, Writer, contents, writing
-from worker.storage.local import chunks_of, open_storage
+from worker.storage import chunks_of, open_storage
 
 
 @contextmanager

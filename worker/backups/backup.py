@@ -23,7 +23,7 @@ from worker.repository import artifact, behalf, catalogue
 from worker.repository.manifest import Manifest, Scope
 from worker.repository.scope import scope_of
 from worker.repository.writer import New, writing
-from worker.storage.local import Folder, open_storage
+from worker.storage import Storage, open_storage
 
 
 def backup(settings: Settings, arguments: BackupArguments, progress: Progress) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def _backup(settings: Settings, arguments: BackupArguments, progress: Progress, 
     return made.model_dump(mode="json")
 
 
-def _make(storage: Folder, plan: Plan, settings: Settings, progress: Progress, prove: Proof) -> Manifest:
+def _make(storage: Storage, plan: Plan, settings: Settings, progress: Progress, prove: Proof) -> Manifest:
     """Read and store as planned. Leaves nothing behind where it raises."""
     new, tally = New(datetime.now(UTC), plan.format, plan.compression), Tally()
     with writing(storage, new) as writer:
@@ -104,7 +104,7 @@ def check_complete(made: dict[str, Any]) -> None:
         )
 
 
-def _young_enough(storage: Folder, scope: Scope, hours: float | None) -> Manifest | None:
+def _young_enough(storage: Storage, scope: Scope, hours: float | None) -> Manifest | None:
     """A backup of the same scope that keeps the promise of freshness, whoever asked for it; adopted ones promise nothing.
 
     Of a node of a cluster a part is all that there can be.

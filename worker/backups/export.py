@@ -18,7 +18,7 @@ from worker.repository import artifact, catalogue
 from worker.repository.check import check
 from worker.repository.checksum import Meter
 from worker.repository.scope import scope_of
-from worker.storage.local import Folder, chunks_of, open_storage
+from worker.storage import chunks_of, open_storage, write_new
 
 STDOUT = Path("-")
 
@@ -51,7 +51,7 @@ def _found(settings: Settings, what: str, progress: Progress) -> Iterator[tuple[
         return
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, what, scope_of(settings))
-    with storage.open(manifest.name) as file:
+    with storage.fetch(manifest.name) as file:
         check(file, manifest, progress)
         yield file, manifest.name, artifact.header(manifest.created_at, manifest.source)
 
@@ -82,7 +82,4 @@ def _write(chunks: Iterator[bytes], target: Path) -> None:
         raise UsageError(f"There is no folder {target.parent}: make it first, or name another file with -o.")
     if target.exists():
         raise UsageError(f"{target} exists already: name another file with -o, or move it away.")
-    with Folder(target.parent).draft([target.name]) as draft:
-        for chunk in chunks:
-            draft.write(chunk)
-        draft.publish()
+    write_new(target, chunks)

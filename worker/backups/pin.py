@@ -9,7 +9,7 @@ from worker.config.settings import Settings
 from worker.errors import NotFoundError
 from worker.repository import catalogue
 from worker.repository.scope import scope_of
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 log = structlog.get_logger()
 

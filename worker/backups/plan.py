@@ -13,7 +13,7 @@ from worker.repository.manifest import Origin
 from worker.server import slots
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.info import Facts, read_facts
-from worker.storage.local import Folder
+from worker.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def otherwise(failed: Plan, error: SourceError) -> Plan | None:
     return None if choice is None else replace(failed, facts=facts, choice=choice)
 
 
-def check_room(storage: Folder, plan: Plan) -> None:
+def check_room(storage: Storage, plan: Plan) -> None:
     """Refuse at once what would plainly not fit: the last backup of the same kind tells how much this one needs."""
     alike = (
         one
@@ -91,7 +91,7 @@ def check_room(storage: Folder, plan: Plan) -> None:
         if (one.data_format, one.compression) == (plan.format, plan.compression.name)
     )
     last, free = next(alike, None), storage.free_bytes()
-    if last is not None and free < last.bytes.stored:
+    if last is not None and free is not None and free < last.bytes.stored:
         raise StorageError(
             f"The storage {storage} has {free:,} bytes free, and the last backup took {last.bytes.stored:,}: "
             "free some space, or keep fewer backups."

@@ -18,7 +18,7 @@ from worker.repository import catalogue
 from worker.repository.check import check
 from worker.repository.manifest import MANIFEST_SUFFIX
 from worker.repository.notes import NOTES_SUFFIX
-from worker.storage.local import Folder, open_storage
+from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
 
@@ -34,12 +34,12 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     storage = open_storage(settings.backup_storage)
     if arguments.dry_run:
         return _prune(settings, arguments, storage, progress, undisputed)
-    with lock.held(settings, f"storage {storage.path.resolve()}") as lease:
+    with lock.held(settings, f"storage {storage.place}") as lease:
         return _prune(settings, arguments, storage, progress, lease.prove)
 
 
 def _prune(
-    settings: Settings, arguments: PruneArguments, storage: Folder, progress: Progress, prove: Proof
+    settings: Settings, arguments: PruneArguments, storage: Storage, progress: Progress, prove: Proof
 ) -> dict[str, Any]:
     clock = time.monotonic()
     found = catalogue.read(storage)
@@ -69,7 +69,7 @@ class _Pruning:
         self._found, self._dry_run = found, dry_run
         self._deleted = self.doomed if dry_run else []
 
-    def delete(self, storage: Folder, progress: Progress, prove: Proof) -> None:
+    def delete(self, storage: Storage, progress: Progress, prove: Proof) -> None:
         """Delete all that is to go, one after the other; it stops before any of them where somebody asks for that."""
         for number, decision in enumerate(self.doomed):
             progress("deleting", number, len(self.doomed), "backups")
@@ -123,28 +123,28 @@ def _told(decision: retention.Decision) -> dict[str, str]:
     return {"name": decision.manifest.name, "reason": decision.reason}
 
 
-def _read_back(storage: Folder, decisions: list[retention.Decision], progress: Progress) -> None:
+def _read_back(storage: Storage, decisions: list[retention.Decision], progress: Progress) -> None:
     """Nothing is deleted before its replacement is verified: the newest that pushes it out must still be what was written.
 
     An undo has none: what it kept was to be kept for some days.
     """
     for newest in retention.replacements(decisions):
-        with storage.open(newest.name) as file:
+        with storage.fetch(newest.name) as file:
             check(file, newest, progress)
 
 
-def _owned(storage: Folder) -> set[str]:
+def _owned(storage: Storage) -> set[str]:
     """What a manifest stands for, damaged or not: no sweep takes it for a leftover."""
     names = [file.name for file in storage.files() if file.name.endswith(MANIFEST_SUFFIX)]
     backups = [name.removesuffix(MANIFEST_SUFFIX) for name in names]
     return {*names, *backups, *(name + NOTES_SUFFIX for name in backups)}
 
 
-def _sweep(storage: Folder, *, dry_run: bool) -> list[str]:
+def _sweep(storage: Storage, *, dry_run: bool) -> list[str]:
     return storage.sweep(_owned(storage), dry_run=dry_run) + _sweep_orphans(storage, dry_run=dry_run)
 
 
-def _sweep_orphans(storage: Folder, *, dry_run: bool) -> list[str]:
+def _sweep_orphans(storage: Storage, *, dry_run: bool) -> list[str]:
     orphans = catalogue.orphans(storage)
     for name in () if dry_run else orphans:
         with suppress(NotFoundError):  # another prune was here first
@@ -152,7 +152,7 @@ def _sweep_orphans(storage: Folder, *, dry_run: bool) -> list[str]:
     return orphans
 
 
-def _remove(storage: Folder, name: str) -> None:
+def _remove(storage: Storage, name: str) -> None:
     try:
         catalogue.remove(storage, name)
     except NotFoundError:
@@ -170,7 +170,7 @@ def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
             "There is no backup of the name 'latest' to delete: name it in full, as `python -m worker list` does."
         )
     lost = [one.name for one in catalogue.undos_with(storage, arguments.name)]
-    with lock.held(settings, f"backup {storage.path.resolve()}/{arguments.name}") as lease:
+    with lock.held(settings, f"backup {storage.place}/{arguments.name}") as lease:
         lease.prove()
         catalogue.remove(storage, arguments.name)
     log.info("backup_deleted", name=arguments.name, no_longer_undone=lost)

@@ -24,7 +24,7 @@ from worker.repository.manifest import (
     to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX
-from worker.storage.local import Folder, open_storage
+from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ def check_complete(report: dict[str, Any]) -> None:
         )
 
 
-def _repair(storage: Folder, name: str, progress: Progress) -> dict[str, Any]:
+def _repair(storage: Storage, name: str, progress: Progress) -> dict[str, Any]:
     text = storage.read(name + MANIFEST_SUFFIX)
     made = mended(name, text)
     exactly = made is not None
@@ -80,10 +80,10 @@ def mended(name: str, text: bytes) -> Manifest | None:
     return None
 
 
-def _rebuilt(storage: Folder, name: str, progress: Progress) -> Manifest:
+def _rebuilt(storage: Storage, name: str, progress: Progress) -> Manifest:
     """What the artifact tells. ArtifactError where it is not whole, or no backup."""
     try:
-        with storage.open(name) as file:
+        with storage.fetch(name) as file:
             walked = walk(file, progress)
     except NotFoundError:
         raise ArtifactError(
@@ -135,7 +135,7 @@ def _words(walked: Walked, *, undo: bool) -> list[str]:
     return found
 
 
-def _check_values(storage: Folder, name: str, walked: Walked) -> None:
+def _check_values(storage: Storage, name: str, walked: Walked) -> None:
     """ArtifactError where each of its keys is an empty string: an older undo of names only looks so, and would empty live keys."""
     if walked.data_format != "rdb" or not walked.survey.tally.keys:
         return
@@ -149,7 +149,7 @@ def _check_values(storage: Folder, name: str, walked: Walked) -> None:
     )
 
 
-def _replace(storage: Folder, made: Manifest, text: bytes, *, exactly: bool) -> str:
+def _replace(storage: Storage, made: Manifest, text: bytes, *, exactly: bool) -> str:
     """Put it in the place of the damaged one, whose text is kept: under which name. RefusedError where that has changed."""
     file = made.name + MANIFEST_SUFFIX
     if not exactly:
@@ -171,7 +171,7 @@ def _replace(storage: Folder, made: Manifest, text: bytes, *, exactly: bool) -> 
     return aside
 
 
-def _forget(storage: Folder, name: str) -> None:
+def _forget(storage: Storage, name: str) -> None:
     """What was noted of other words counts no more; a pin does, and that there was none does not."""
     with suppress(NotFoundError):
         known = notes.from_json(name, storage.read(name + NOTES_SUFFIX)) or notes.lost(name)

@@ -16,7 +16,7 @@ from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.server.endpoint import BROKER, GLANCE, Endpoint
 from worker.server.info import read_facts
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 
 def stats(settings: Settings) -> dict[str, Any]:

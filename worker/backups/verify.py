@@ -13,7 +13,7 @@ from worker.repository import catalogue
 from worker.repository.check import check
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, arguments.name, scope_of(settings))
-    with storage.open(manifest.name) as file:
+    with storage.fetch(manifest.name) as file:
         check(file, manifest, progress, walked=True)
     now = datetime.now(UTC).replace(microsecond=0)
     warnings = _damaged(manifest) + catalogue.try_to_note(storage, manifest.name, verified_at=now)

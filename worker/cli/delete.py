@@ -11,7 +11,7 @@ from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, confirm, verb
 from worker.config.settings import load
 from worker.repository import catalogue
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 
 @verb("delete")

@@ -10,7 +10,7 @@ from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 
 @verb("list")

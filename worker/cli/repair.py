@@ -7,7 +7,7 @@ from worker.cli.recorded import performed
 from worker.cli.runner import Data, confirm
 from worker.config.settings import load
 from worker.repository import catalogue
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 
 def repair_all(*, as_json: bool, yes: bool) -> None:

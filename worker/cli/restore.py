@@ -16,7 +16,7 @@ from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.restore.restore import check_complete, restore
 from worker.restore.target.report import counts
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 
 @verb("restore")

@@ -16,7 +16,8 @@ def command(as_json: bool) -> None:
 
 def told(data: Data) -> None:
     """The numbers, in words."""
-    source = data["source"]
+    source, storage = data["source"], data["storage"]
+    free = storage["free_bytes"]
     rows = [
         ("Backups", f"{data['count']} ({size(data['bytes'])}, compressed {data['compression_ratio'] or '-'} times)"),
         ("To undo", f"{data['undos']['count']} ({size(data['undos']['bytes'])})"),
@@ -24,7 +25,7 @@ def told(data: Data) -> None:
         ("Oldest", data["oldest"] or "none yet"),
         ("Next daily", data["next_runs"]["daily"]),
         ("Next by age", data["next_runs"]["interval"]),
-        ("Storage", f"{data['storage']['where']} ({size(data['storage']['free_bytes'])} free)"),
+        ("Storage", storage["where"] if free is None else f"{storage['where']} ({size(free)} free)"),
     ]
     if source["reachable"]:
         keys = ", ".join(f"db{db}: {count:,}" for db, count in source["keys"].items()) or "none"

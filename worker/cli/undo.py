@@ -13,7 +13,7 @@ from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.restore.target.report import on_their_way
 from worker.restore.undo.undo import check_complete, undo
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 
 @verb("undo")

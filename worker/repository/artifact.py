@@ -21,7 +21,7 @@ from worker.formats.tally import Tally
 from worker.progress import Progress, reported
 from worker.repository.checksum import Meter
 from worker.repository.manifest import Manifest, Origin
-from worker.storage.local import chunks_of
+from worker.storage import Readable, chunks_of
 
 Reader = rdb.Reader | document.Reader
 
@@ -59,7 +59,7 @@ def _check_sum(manifest: Manifest, sha256: str) -> None:
         )
 
 
-def raw_chunks(file: BinaryIO, compression: CompressionName) -> Iterator[bytes]:
+def raw_chunks(file: Readable, compression: CompressionName) -> Iterator[bytes]:
     """The dump itself, decompressed, from where `file` stands."""
     return COMPRESSIONS[compression].decompress(chunks_of(file))
 
@@ -92,7 +92,7 @@ def examiner(chunks: Iterator[bytes], data_format: FormatName) -> Reader:
 
 
 @contextmanager
-def whole(file: BinaryIO, manifest: Manifest) -> Iterator[Reader]:
+def whole(file: Readable, manifest: Manifest) -> Iterator[Reader]:
     """What reads all entries with their values, and is read to its end in the block: ArtifactError then, where the stored
     bytes were not those that were written.
     """
@@ -129,7 +129,7 @@ def check_end(file: BinaryIO, manifest: Manifest) -> None:
         pass
 
 
-def resumed(file: BinaryIO, manifest: Manifest, begins_at: int) -> Reader:
+def resumed(file: Readable, manifest: Manifest, begins_at: int) -> Reader:
     """What reads the entries, with their values, behind that byte of the dump: the `begins_at` of a reader of all of it.
 
     The database of an entry is not to be relied on: it may have been said before.

@@ -1,12 +1,10 @@
 """All manifests in one storage: add, get, list, remove."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
@@ -23,13 +21,11 @@ from worker.repository.manifest import (
     to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX, Notes
-from worker.storage.local import Folder, StoredFile
+from worker.storage import Storage, StoredFile
 
 LATEST = "latest"
 _REMEMBERED, _REMEMBERED_BYTES = 4096, 16 << 10
 """How many manifests a process keeps in mind, and the largest of them."""
-_SETTLED_NS = 2 * 10**9
-"""As long as that after a change the next one might bear the same time."""
 ANY = Scope(None, None)
 _BESIDE = (INDEX_SUFFIX, NOTES_SUFFIX, *(MANIFEST_SUFFIX + suffix for suffix in DAMAGED_SUFFIXES))
 """What lies beside a backup, and goes with it."""
@@ -72,12 +68,12 @@ class Catalogue:
         return sorted(self.backups + self.partials + self.ahead, key=_age, reverse=True)
 
 
-def add(storage: Folder, manifest: Manifest, prove: Proof = undisputed) -> None:
+def add(storage: Storage, manifest: Manifest, prove: Proof = undisputed) -> None:
     """Write the manifest beside its artifact: now the backup exists."""
     storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), prove=prove)
 
 
-def note(storage: Folder, name: str, **known: Any) -> None:
+def note(storage: Storage, name: str, **known: Any) -> None:
     """Write beside the backup what has become known of it, and keep the rest of its notes. NotFoundError where it is gone."""
     file = name + NOTES_SUFFIX
     with _named(storage, name), storage.locked(name + MANIFEST_SUFFIX):
@@ -86,7 +82,7 @@ def note(storage: Folder, name: str, **known: Any) -> None:
         storage.put(file, notes.to_json(after), replace=before is not None)
 
 
-def try_to_note(storage: Folder, name: str, **known: Any) -> list[str]:
+def try_to_note(storage: Storage, name: str, **known: Any) -> list[str]:
     """The same for what is only good to know: why it could not be noted, in a sentence, where storage takes nothing."""
     try:
         note(storage, name, **known)
@@ -95,7 +91,7 @@ def try_to_note(storage: Folder, name: str, **known: Any) -> list[str]:
     return []
 
 
-def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
+def get(storage: Storage, name: str, scope: Scope = ANY) -> Manifest:
     """The backup of that name; `latest` is the newest one, of that scope if there is any.
 
     NotFoundError, ArtifactError where its manifest is damaged, StorageError where it cannot be read.
@@ -112,7 +108,7 @@ def get(storage: Folder, name: str, scope: Scope = ANY) -> Manifest:
         return known.beside(manifest) if known else manifest
 
 
-def _notes(storage: Folder, name: str) -> Notes | None:
+def _notes(storage: Storage, name: str) -> Notes | None:
     """What is noted of that backup; None where nothing is. Where that is damaged, the backup may have been pinned."""
     try:
         text = storage.read(name + NOTES_SUFFIX)
@@ -121,7 +117,7 @@ def _notes(storage: Folder, name: str) -> Notes | None:
     return notes.from_json(name, text) or notes.lost(name)
 
 
-def undo_of(storage: Folder, run: str) -> Manifest:
+def undo_of(storage: Storage, run: str) -> Manifest:
     """What can undo a restore; `run` is the restore's id, or the name of the undo itself. NotFoundError where nothing can."""
     found = next((one for one in read(storage).undos if run in (one.undoes, one.name)), None)
     if found is None:
@@ -131,7 +127,7 @@ def undo_of(storage: Folder, run: str) -> Manifest:
     return found
 
 
-def undos_with(storage: Folder, name: str) -> list[Manifest]:
+def undos_with(storage: Storage, name: str) -> list[Manifest]:
     """What can undo restores of that backup, and not without it."""
     return [one for one in read(storage).undos if one.restored == name and one.undone_at is None]
 
@@ -152,7 +148,7 @@ def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
 
 
 @contextmanager
-def _named(storage: Folder, name: str) -> Iterator[None]:
+def _named(storage: Storage, name: str) -> Iterator[None]:
     """NotFoundError in the words of a backup, where its files are not found or no backup can have that name."""
     if not NAME.fullmatch(name):
         raise NotFoundError(f"There is no backup of the name {name[:130]!r}: `python -m worker list` shows them.")
@@ -162,13 +158,13 @@ def _named(storage: Folder, name: str) -> Iterator[None]:
         raise NotFoundError(_missing(storage, name)) from None
 
 
-def _missing(storage: Folder, name: str) -> str:
+def _missing(storage: Storage, name: str) -> str:
     if any(file.name == name for file in storage.files()):
         return f"{name} has no manifest, so it is no backup: take it in with `python -m worker adopt {storage}/{name}`."
     return f"There is no backup of the name {name!r} in {storage}: `python -m worker list` shows them."
 
 
-def read(storage: Folder) -> Catalogue:
+def read(storage: Storage) -> Catalogue:
     """Every manifest whose artifact is there with the right size, newest first; the rest become faults."""
     files = {file.name: file for file in storage.files()}
     found: list[Manifest] = []
@@ -211,7 +207,7 @@ def _age(manifest: Manifest) -> tuple[datetime, str]:
     return manifest.created_at, manifest.name
 
 
-def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> tuple[Manifest, str | None]:
+def _whole(storage: Storage, name: str, files: dict[str, StoredFile]) -> tuple[Manifest, str | None]:
     """The backup, and what is to be said of its notes."""
     described = _described(storage, files[name + MANIFEST_SUFFIX], files.get(name + NOTES_SUFFIX))
     manifest = described[0]
@@ -224,19 +220,18 @@ def _whole(storage: Folder, name: str, files: dict[str, StoredFile]) -> tuple[Ma
     return described
 
 
-def _described(storage: Folder, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
+def _described(storage: Storage, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
     """What these files say; from memory where they are the same, and unchanged since we read them."""
-    now = time.time_ns()
-    kept = all(now - one.changed_at > _SETTLED_NS and one.size <= _REMEMBERED_BYTES for one in (file, noted) if one)
+    kept = all(one.version is not None and one.size <= _REMEMBERED_BYTES for one in (file, noted) if one)
     reading = _parsed if kept else _parsed.__wrapped__
-    return reading(storage.path, file, noted)
+    return reading(storage, file, noted)
 
 
 # A list of a thousand backups is read for every page, and reading takes six times as long as looking whether it must be.
 # A damaged one raises, and so is not remembered.
 @lru_cache(_REMEMBERED)
-def _parsed(folder: Path, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
-    name, storage = file.name.removesuffix(MANIFEST_SUFFIX), Folder(folder)
+def _parsed(storage: Storage, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
+    name = file.name.removesuffix(MANIFEST_SUFFIX)
     manifest = from_json(name, storage.read(file.name))
     known = _notes(storage, name) if noted else None
     if known is None:
@@ -247,13 +242,13 @@ def _parsed(folder: Path, file: StoredFile, noted: StoredFile | None) -> tuple[M
 _LOST = "The notes of {name} are damaged, so it counts as pinned: pin or unpin it, and they are written anew."
 
 
-def remove(storage: Folder, name: str) -> None:
+def remove(storage: Storage, name: str) -> None:
     """Delete the backup: its manifest first, so that nothing half-deleted is ever listed."""
     with _named(storage, name):
         storage.delete(name + MANIFEST_SUFFIX, [name, *(name + suffix for suffix in _BESIDE)])
 
 
-def orphans(storage: Folder) -> list[str]:
+def orphans(storage: Storage) -> list[str]:
     """What lies beside a backup that is gone: it was deleted by a run that was killed, or searched meanwhile."""
     names = {file.name for file in storage.files()}
     beside = [(name, name.removesuffix(suffix)) for name in names for suffix in _BESIDE if name.endswith(suffix)]

@@ -18,8 +18,7 @@ from worker.progress import Proof, undisputed
 from worker.repository import catalogue
 from worker.repository.checksum import Meter
 from worker.repository.manifest import Manifest, Size, free_names
-from worker.storage.draft import Draft
-from worker.storage.local import Folder
+from worker.storage import Draft, Storage
 
 log = structlog.get_logger()
 
@@ -39,7 +38,7 @@ class New:
 class Writer:
     """A backup that is being written: filled once, then committed."""
 
-    def __init__(self, storage: Folder, draft: Draft, new: New) -> None:
+    def __init__(self, storage: Storage, draft: Draft, new: New) -> None:
         self._storage, self._draft, self._new = storage, draft, new
         self._raw, self._stored = Meter(hashed=False), Meter()
 
@@ -80,7 +79,7 @@ class Writer:
 
 
 @contextmanager
-def writing(storage: Folder, new: New) -> Iterator[Writer]:
+def writing(storage: Storage, new: New) -> Iterator[Writer]:
     """Begin a backup. What was not committed when the block ends, or raises in it, leaves nothing behind."""
     with storage.draft(free_names(new.created_at, new.data_format, new.compression.suffix)) as draft:
         yield Writer(storage, draft, new)

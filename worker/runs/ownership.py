@@ -5,7 +5,6 @@ our backups is drawn from our own runs alone.
 """
 
 import json
-import os
 import socket
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ from worker.repository.scope import scope_of
 from worker.runs import operations
 from worker.runs.run import Run
 from worker.server.endpoint import TARGET, Endpoint
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 FIELDS = {"source", "databases", "target", "storage"}
 """Of a Run, what it is about."""
@@ -38,7 +37,7 @@ class Whose(NamedTuple):
     """Its address; of a backup with the databases."""
     target: str | None = None
     storage: str | None = None
-    """The absolute path of a folder."""
+    """Its place; of a folder the absolute path."""
 
 
 UNKNOWN = Whose()
@@ -132,7 +131,7 @@ def _scope(address: str, databases: tuple[int, ...] | None) -> str:
 
 
 def _folder(settings: Settings) -> str:
-    return os.path.realpath(open_storage(settings.backup_storage).path)
+    return open_storage(settings.backup_storage).place
 
 
 def _target(settings: Settings, operation: str, arguments: dict[str, Any]) -> str | None:

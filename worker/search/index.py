@@ -23,7 +23,7 @@ from worker.progress import Progress
 from worker.repository import artifact
 from worker.repository.manifest import INDEX_SUFFIX, Manifest
 from worker.search.sorting import Buckets
-from worker.storage.local import Folder
+from worker.storage import Storage
 from worker.storage.tempfiles import on_disk, temporary
 
 log = structlog.get_logger()
@@ -120,7 +120,7 @@ def bounded_expiry(at: int | None) -> int | None:
     return None if at is None else min(max(at, 0), LATEST_EXPIRY)
 
 
-def opened(storage: Folder, manifest: Manifest, progress: Progress) -> Index:
+def opened(storage: Storage, manifest: Manifest, progress: Progress) -> Index:
     """The index of this backup, made now if there is none that fits.
 
     Raises ArtifactError and RefusedError where the artifact cannot be read; StorageError where there is no room at all.
@@ -141,10 +141,10 @@ def check_readable(manifest: Manifest) -> None:
         )
 
 
-def _kept(storage: Folder, manifest: Manifest) -> Index | None:
+def _kept(storage: Storage, manifest: Manifest) -> Index | None:
     """The index that lies beside the artifact, if it is whole and is of these very bytes."""
     with suppress(NotFoundError, StorageError, OSError), ExitStack() as stack:
-        file = stack.enter_context(storage.open(manifest.name + INDEX_SUFFIX))
+        file = stack.enter_context(storage.fetch(manifest.name + INDEX_SUFFIX))
         if (count := _count(file, manifest)) is not None:
             stack.pop_all()
             return Index(file, count)
@@ -175,7 +175,7 @@ def _is_whole(file: BinaryIO, size: int) -> bool:
     return file.read() == checksum.digest()
 
 
-def _fill(buckets: Buckets, storage: Folder, manifest: Manifest, progress: Progress) -> None:
+def _fill(buckets: Buckets, storage: Storage, manifest: Manifest, progress: Progress) -> None:
     """Read the whole backup; it is checked while it passes, as a restore would check it beforehand."""
     with storage.open(manifest.name) as file, artifact.whole(file, manifest) as reader:
         for batch in reader.batches():
@@ -202,7 +202,7 @@ def _records(batch: list[Entry], place: bytes) -> Iterator[bytes]:
         yield hashed + digested + place + expiry
 
 
-def _keep(storage: Folder, manifest: Manifest, buckets: Buckets) -> Index:
+def _keep(storage: Storage, manifest: Manifest, buckets: Buckets) -> Index:
     """Put the index beside the artifact; where that cannot be, it serves this once."""
     name = manifest.name + INDEX_SUFFIX
     try:
@@ -212,7 +212,7 @@ def _keep(storage: Folder, manifest: Manifest, buckets: Buckets) -> Index:
             for chunk in _document(manifest, buckets):
                 draft.write(chunk)
             draft.publish()
-        return Index(storage.open(name), buckets.count)
+        return Index(storage.fetch(name), buckets.count)
     except (StorageError, NotFoundError) as error:
         log.warning("index_not_kept", name=manifest.name, error=str(error))
     file = temporary()

@@ -14,7 +14,7 @@ from worker.repository import artifact
 from worker.repository.manifest import Manifest
 from worker.search import index
 from worker.server import globs
-from worker.storage.local import Folder
+from worker.storage import Storage
 
 SHARED = "shared"
 
@@ -105,7 +105,7 @@ def by_server(places: Sequence[Place]) -> list[list[int]]:
 class Stored:
     """A backup."""
 
-    def __init__(self, storage: Folder, manifest: Manifest) -> None:
+    def __init__(self, storage: Storage, manifest: Manifest) -> None:
         self.name, self.at, self.address = manifest.name, manifest.created_at, manifest.source.address
         self.read_by = (manifest.created_at.timestamp() + manifest.duration_seconds) * 1000
         self.rdb_version = manifest.rdb_version
@@ -147,7 +147,7 @@ class Stored:
 
         One database may hold under that key what another holds too, but for its expiry.
         """
-        with self._storage.open(self.name) as file:
+        with self._storage.fetch(self.name) as file:
             for batch in artifact.resumed(file, self._manifest, record.begins_at).batches():
                 for entry in batch:
                     if entry.key == key and record.fits(entry):

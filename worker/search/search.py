@@ -19,7 +19,7 @@ from worker.search.alive import Alive
 from worker.search.fitting import fitting
 from worker.search.places import Place, Stored, Version, by_server
 from worker.server.endpoint import SOURCE, Endpoint
-from worker.storage.local import Folder, open_storage
+from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
 
@@ -67,7 +67,7 @@ def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place]
     return places, problems
 
 
-def _named(settings: Settings, storage: Folder, name: str) -> Stored:
+def _named(settings: Settings, storage: Storage, name: str) -> Stored:
     return Stored(storage, catalogue.get(storage, name, scope_of(settings)))
 
 

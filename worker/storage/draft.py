@@ -13,7 +13,7 @@ from worker.errors import NotFoundError
 from worker.progress import Proof, undisputed
 
 
-def begin(folder: Path, name: str) -> "Draft | None":
+def begin(folder: Path, name: str) -> "FolderDraft | None":
     """A draft of that name, in the place of one that a killed run left; None where the name is taken."""
     partial = _partial(folder, name)
     try:
@@ -26,7 +26,7 @@ def begin(folder: Path, name: str) -> "Draft | None":
                 partial.unlink(missing_ok=True)
         return begin(folder, name) if again else None
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    draft = Draft(folder, name, descriptor)
+    draft = FolderDraft(folder, name, descriptor)
     # A sweep that came between those two lines has taken the draft for an abandoned one.
     if os.path.lexists(folder / name) or not same_file(partial, descriptor):
         draft.close()
@@ -34,7 +34,7 @@ def begin(folder: Path, name: str) -> "Draft | None":
     return draft
 
 
-class Draft:
+class FolderDraft:
     """A file that is being written and that nobody sees yet."""
 
     def __init__(self, folder: Path, name: str, descriptor: int) -> None:

@@ -19,39 +19,38 @@ from typing import BinaryIO
 
 from worker.errors import NotFoundError, StorageError
 from worker.progress import Proof, undisputed
-from worker.storage.draft import Draft, begin, held, same_file, sync
+from worker.storage.draft import FolderDraft, begin, held, same_file, sync
+from worker.storage.interface import StoredFile, Stream
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
-READ_BYTES = 256 * 1024
 LOCKED_SECONDS = 10
 """How long a record is waited for that somebody else has locked: that takes moments, unless they are stopped."""
+_SETTLED_NS = 2 * 10**9
+"""As long as that after a change the next one might bear the same time."""
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.partial")
 _DELETING = re.compile(r"\.(?P<name>.+)\.deleting")
 
 
 @dataclass(frozen=True)
-class StoredFile:
-    """A file in storage; its size in bytes."""
-
-    name: str
-    size: int
-    changed_at: int
-    """When the file system last changed anything about it, in nanoseconds since the epoch; nobody can set that back."""
-    identity: tuple[int, int]
-    """Its device and inode: another file of that name has another."""
-
-
 class Folder:
     """A folder of backups: files 0600, the folder 0700, no link is followed."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    path: Path
 
     def __str__(self) -> str:
         return str(self.path)
 
+    @property
+    def place(self) -> str:
+        """Its absolute path, without links."""
+        return os.path.realpath(self.path)
+
+    def exists(self) -> bool:
+        """Whether the folder is there."""
+        return self.path.exists()
+
     @contextmanager
-    def draft(self, names: Iterable[str]) -> Iterator[Draft]:
+    def draft(self, names: Iterable[str]) -> Iterator[FolderDraft]:
         """Begin a file under the first of `names` that is free. It is gone afterwards unless it was published and kept.
 
         The draft holds a lock while its process lives: a draft without one was left behind by a killed run.
@@ -78,8 +77,12 @@ class Folder:
             else:
                 draft.publish(prove)
 
-    def open(self, name: str) -> BinaryIO:
-        """The file, for reading and seeking; it stays readable even when it is deleted meanwhile.
+    def open(self, name: str) -> Stream:
+        """The file, to be read once. Raises what `fetch` does."""
+        return Stream(self.fetch(name))
+
+    def fetch(self, name: str) -> BinaryIO:
+        """The file itself, for it is of this machine; it stays readable even when it is deleted meanwhile.
 
         NotFoundError where there is none, or a link, a folder or a pipe in its place.
         """
@@ -128,7 +131,7 @@ class Folder:
 
         StorageError where somebody else has it for longer than LOCKED_SECONDS.
         """
-        with self.open(record) as file, _translated(self.path, "changed"):
+        with self.fetch(record) as file, _translated(self.path, "changed"):
             deadline = time.monotonic() + LOCKED_SECONDS
             while not _is_locked(file):
                 if time.monotonic() > deadline:
@@ -145,7 +148,7 @@ class Folder:
         with _translated(self.path, "changed"):
             marker = self.path / f".{files[0]}.deleting" if files else self.path / f".{record}.deleting"
             # Held, so that a sweep does not take the marker for one that a killed run left.
-            with self.open(record) as held:
+            with self.fetch(record) as held:
                 fcntl.flock(held, fcntl.LOCK_EX)
                 try:
                     os.rename(self.path / record, marker)
@@ -189,18 +192,17 @@ class Folder:
             return shutil.disk_usage(next(folder for folder in folders if folder.exists())).free
 
 
-def open_storage(url: str) -> Folder:
-    """The storage that `BACKUP_STORAGE` names: a folder, plain or as file://."""
+def folder(url: str) -> Folder:
+    """The folder of an address, which may be a plain path."""
     return Folder(Path(url.removeprefix("file://")))
 
 
-def chunks_of(file: BinaryIO) -> Iterator[bytes]:
-    """The rest of a file in pieces of READ_BYTES."""
-    try:
-        while chunk := file.read(READ_BYTES):
-            yield chunk
-    except OSError as error:
-        raise StorageError(f"The storage cannot be read: {error.strerror}.") from None
+def write_new(path: Path, chunks: Iterable[bytes]) -> None:
+    """Write a file of somebody's own, that becomes visible whole or not at all. StorageError where it exists."""
+    with Folder(path.parent).draft([path.name]) as draft:
+        for chunk in chunks:
+            draft.write(chunk)
+        draft.publish()
 
 
 def _is_locked(file: BinaryIO) -> bool:
@@ -213,7 +215,9 @@ def _is_locked(file: BinaryIO) -> bool:
 
 
 def _stored(name: str, told: os.stat_result) -> StoredFile:
-    return StoredFile(name, told.st_size, told.st_ctime_ns, (told.st_dev, told.st_ino))
+    """By when the file system last changed anything about it, for nobody can set that back; another file has another inode."""
+    settled = time.time_ns() - told.st_ctime_ns > _SETTLED_NS
+    return StoredFile(name, told.st_size, (told.st_dev, told.st_ino, told.st_ctime_ns) if settled else None)
 
 
 def _check(name: str) -> None:

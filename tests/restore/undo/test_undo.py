@@ -42,7 +42,8 @@ from worker.restore.target import values
 from worker.restore.undo.current import Present
 from worker.restore.undo.undo import check_complete, undo
 from worker.runs.store import open_runs
-from worker.storage.local import Folder, open_storage
+from worker.storage import open_storage
+from worker.storage.local import Folder
 
 FUNCTION = "#!lua name=lib0\nredis.register_function('f0', function() return 2 end)"
 LATER_MS = 3000

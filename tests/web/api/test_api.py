@@ -22,7 +22,7 @@ from tests.support.processes import CANARY, Background, eventually
 from worker.repository import catalogue
 from worker.runs.run import Run, new
 from worker.runs.store import open_runs
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 Scripts = Callable[..., FlaskClient]
 

@@ -20,7 +20,7 @@ from tests.support.processes import Background, eventually
 from tests.support.servers import free_port
 from worker.broker import tokens
 from worker.repository import catalogue
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 NAME = "redis_backup_20231205_143022.rdb.zst"
 CONTENT = bytes(range(256)) * 4

@@ -21,7 +21,7 @@ from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, Origin
 from worker.runs.run import new
 from worker.runs.store import open_runs
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 NAME = "redis_backup_20231205_143022.rdb.zst"
 SECONDS_WITHOUT_A_BROKER = 8

@@ -24,7 +24,7 @@ from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, Origin
 from worker.runs.operations import OPERATIONS
 from worker.runs.run import Run
 from worker.runs.store import open_runs
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 PAGES = ("/", "/backups", "/search", "/restores", "/tasks", "/schedule", "/system")

@@ -30,7 +30,7 @@ from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
 from worker.runs.run import Run, brief
 from worker.search.search import search
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1, max_size=12)
 SEVERAL = st.lists(TEXTS, max_size=3, unique=True)

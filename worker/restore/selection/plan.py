@@ -20,7 +20,7 @@ from worker.server import rights
 from worker.server.endpoint import Endpoint
 from worker.server.pipeline import milliseconds
 from worker.server.wire import Wire
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def opened(settings: Settings, request: Request, endpoint: Endpoint, progress: P
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, request.name, scope_of(settings))
     _check_readable(manifest)
-    with storage.open(manifest.name) as file:
+    with storage.fetch(manifest.name) as file:
         check(file, manifest, progress)
         yield Plan(manifest, file, request, endpoint, round(time.time() * 1000))
 

@@ -29,7 +29,7 @@ from worker.restore.target.job import Job
 from worker.restore.undo.current import Present
 from worker.server.dumps import Keys
 from worker.server.info import read_facts
-from worker.storage.local import Folder, open_storage
+from worker.storage import Storage, open_storage
 
 
 def take(settings: Settings, job: Job) -> dict[str, Any] | None:
@@ -66,7 +66,7 @@ def _explained() -> Iterator[None]:
         ) from None
 
 
-def _keep(settings: Settings, storage: Folder, job: Job) -> Manifest | None:
+def _keep(settings: Settings, storage: Storage, job: Job) -> Manifest | None:
     """A backup of what will be touched; None where there is nothing to keep, or no need to."""
     plan, watch = job.plan, Watch(job.plan.endpoint)
     compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
@@ -85,7 +85,7 @@ def _keep(settings: Settings, storage: Folder, job: Job) -> Manifest | None:
             return None
 
 
-def _write(storage: Folder, new: New, present: Present, watch: Watch, job: Job) -> Manifest:
+def _write(storage: Storage, new: New, present: Present, watch: Watch, job: Job) -> Manifest:
     plan, tally, way_back = present.plan, Tally(), _way_back(present)
     expected = plan.expected_keys
     facts = {"redis-ver": present.facts.version, "redis-bits": "64", UNDO_FACT: json.dumps(way_back, default=str)}

@@ -27,7 +27,7 @@ from worker.restore.undo.merge import Pairs
 from worker.restore.undo.revert import Outcome, WayBack, takes_payloads
 from worker.server import rights
 from worker.server.fence import Fence
-from worker.storage.local import Folder, open_storage
+from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
 
@@ -94,11 +94,11 @@ def check_complete(report: dict[str, Any]) -> None:
         )
 
 
-def _undo(storage: Folder, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
+def _undo(storage: Storage, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
     clock = time.monotonic()
     backup, target = _restored(storage, kept), Target(fence.endpoint, "overwrite")
     as_payloads = takes_payloads(target.facts)
-    with storage.open(backup.name) as restored, storage.open(kept.name) as before, KeySet() as known:
+    with storage.fetch(backup.name) as restored, storage.fetch(kept.name) as before, KeySet() as known:
         check(restored, backup, progress)
         check(before, kept, progress)
         at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
@@ -173,7 +173,7 @@ class _Undone:
         }
 
 
-def _restored(storage: Folder, kept: Manifest) -> Manifest:
+def _restored(storage: Storage, kept: Manifest) -> Manifest:
     """The backup that was restored."""
     try:
         return catalogue.get(storage, kept.restored or "")
@@ -186,7 +186,7 @@ def _restored(storage: Folder, kept: Manifest) -> Manifest:
         ) from None
 
 
-def _mark(storage: Folder, kept: Manifest) -> list[str]:
+def _mark(storage: Storage, kept: Manifest) -> list[str]:
     """Remember that it was used; why that cannot be. Should a prune have taken it meanwhile, there is nothing to remember."""
     now = datetime.now(UTC).replace(microsecond=0)
     with suppress(NotFoundError):

@@ -1,0 +1,147 @@
+"""What a storage is: files by name, each of them whole or not there. A folder is one member (local.py).
+
+Bytes come back in two ways. `open` gives them once, from the start to the end, as they come over a network; `fetch` gives
+a file of this machine, for whoever must read twice, seek, or map it into memory.
+"""
+
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
+
+from worker.errors import StorageError
+from worker.progress import Proof, undisputed
+
+READ_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file in storage; its size in bytes."""
+
+    name: str
+    size: int
+    version: Hashable | None
+    """The same as long as its content is; None while the next change could not be told from the last."""
+
+
+class Readable(Protocol):
+    """What bytes can be read from, and no more."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most that many; none at the end."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class Stream:
+    """A stored file on its way: read once, from its start to its end."""
+
+    def __init__(self, source: Readable) -> None:
+        self._source = source
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes, at most that many; none at the end. Raises OSError."""
+        return self._source.read(size)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Draft(Protocol):
+    """A file that is being written, and that nobody sees yet."""
+
+    name: str
+
+    def write(self, chunk: bytes) -> None:
+        """Append to the draft."""
+        ...
+
+    def publish(self, prove: Proof = undisputed) -> None:
+        """Show the file under its name, whole and for good; `prove` is asked right before, and may raise."""
+        ...
+
+
+class Storage(Protocol):
+    """Where backups lie. Every method raises StorageError; as text it is what people call it.
+
+    Two that are the same place are equal, so that what was read of one is known of the other.
+    """
+
+    def __hash__(self) -> int:
+        """The same for those that are equal."""
+        ...
+
+    @property
+    def place(self) -> str:
+        """What locks and runs know it by: the same for whoever means the same place."""
+        ...
+
+    def exists(self) -> bool:
+        """Whether there is such a place yet; the first draft makes it."""
+        ...
+
+    def draft(self, names: Iterable[str]) -> AbstractContextManager[Draft]:
+        """Begin a file under the first of `names` that is free. It is gone afterwards unless it was published and kept."""
+        ...
+
+    def put(self, name: str, content: bytes, *, replace: bool = False, prove: Proof = undisputed) -> None:
+        """Write a small file at once. StorageError where it exists and is not to be replaced."""
+        ...
+
+    def open(self, name: str) -> Stream:
+        """The file, to be read once. NotFoundError where there is none."""
+        ...
+
+    def fetch(self, name: str) -> BinaryIO:
+        """The file on this machine: it can be read again, sought in and mapped, and is gone from here when it is closed.
+
+        It stays readable even when it is deleted meanwhile. NotFoundError where there is none.
+        """
+        ...
+
+    def read(self, name: str, limit: int = 64 << 20) -> bytes:
+        """A small file whole. NotFoundError where there is none, StorageError where it is larger than `limit` bytes."""
+        ...
+
+    def files(self) -> list[StoredFile]:
+        """Every finished file, by name."""
+        ...
+
+    def locked(self, record: str) -> AbstractContextManager[None]:
+        """Nobody else writes beside `record`, nor deletes it, meanwhile. NotFoundError where there is no such file."""
+        ...
+
+    def delete(self, record: str, files: list[str]) -> None:
+        """Delete `record` and then the `files` it stands for. Killed in between, `sweep` ends it. NotFoundError."""
+        ...
+
+    def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:
+        """Remove what killed runs left, but none of the `owned` files, for which a manifest stands. Gives the names."""
+        ...
+
+    def free_bytes(self) -> int | None:
+        """How much more it takes; None where nobody can tell."""
+        ...
+
+
+def chunks_of(file: Readable) -> Iterator[bytes]:
+    """The rest of a file in pieces of READ_BYTES."""
+    try:
+        while chunk := file.read(READ_BYTES):
+            yield chunk
+    except OSError as error:
+        raise StorageError(f"The storage cannot be read: {error.strerror}.") from None
