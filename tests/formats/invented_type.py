@@ -29,7 +29,7 @@ from worker.restore.target.footprint import OTHERS, Footprint, Limits
 from worker.server import rights
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.wire import Wire
-from worker.storage.local import open_storage
+from worker.storage import open_storage
 
 PAYLOAD, OTHER_ORDER = (bytes([99, 2, 1]) + strings for strings in (b"a\x01b", b"b\x01a"))
 """Two strings without an order, under the type byte that was invented."""
