@@ -13,7 +13,7 @@ from worker.formats.compression import COMPRESSIONS
 from worker.formats.entries import Entry
 from worker.formats.rdb import writer
 from worker.progress import silent
-from worker.repository import catalogue
+from worker.repository import artifact, catalogue
 from worker.repository.manifest import Manifest, Size
 from worker.restore.undo.undo import check_complete, undo
 from worker.storage.local import Folder
@@ -23,8 +23,11 @@ REFUSED = b"\x07\x81" + (0x4964D87DB6990C00).to_bytes(8, "big") + b"\0"
 
 
 def _with_a_value_that_is_refused(storage: Path, kept: Manifest) -> None:
-    """As where the target has lost a module since."""
-    before = [Entry(0, b"doc", None, "module", REFUSED), Entry(0, b"text", None, "string", b"\0\6before")]
+    """As where the target has lost a module since. The keys stay in their order, in which the undo meets them."""
+    with (storage / kept.name).open("rb") as file, artifact.whole(file, kept) as was:
+        keys = [entry.key for batch in was.batches() for entry in batch]
+    refused, text = Entry(0, b"doc", None, "module", REFUSED), Entry(0, b"text", None, "string", b"\0\6before")
+    before = [refused if key == b"doc" else text for key in keys]
     raw = b"".join(writer.write(Given(before, rdb_version=kept.rdb_version), {}))
     content = b"".join(COMPRESSIONS[kept.compression].compress(iter([raw])))
     (storage / kept.name).write_bytes(content)
