@@ -5,6 +5,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from tests.faults.resp import Seen, Values
 READ_BYTES = 64 * 1024
 # What the kernel takes on its own on our side: little, so that who sends into a stalled line notices it.
 HELD_BYTES = 64 * 1024
+LOOK_SECONDS = 0.1
+"""How often it is seen whether a connection is idle."""
 _RESET = struct.pack("ii", 1, 0)
 
 Way = Literal["answers", "questions"]
@@ -79,6 +82,10 @@ class Line:
         self.swallowed: set[Way] = set()
         self.flows = threading.Event()
         self.flows.set()
+        self.idle: float | None = None
+        """Seconds of silence, both ways, after which a connection is closed; None: never."""
+        self.idled = 0
+        """How many were."""
         self._refuses = self._closing = False
         self._connections: list[_Connection] = []
         threading.Thread(target=self._accept, daemon=True).start()
@@ -145,6 +152,10 @@ class Line:
         """Have something else go wrong just then; the bytes wait for it."""
         return self._lasting(moment, then)
 
+    def close_idle(self, seconds: float) -> None:
+        """From now on do as proxies do that keep no connection on which nothing passes."""
+        self.idle = seconds
+
     def heal(self) -> None:
         """All is well again; what was swallowed is lost."""
         with self.lock:
@@ -152,6 +163,7 @@ class Line:
             self.rates.clear()
             self.swallowed.clear()
             self._refuses = False
+            self.idle = None
         self.flows.set()
 
     def _lasting(self, moment: Moment, begin: Callable[[], object]) -> Fault:
@@ -218,6 +230,8 @@ class _Connection:
         self.ended = threading.Event()
         self._reset = False
         self._running = 2
+        self.used = time.monotonic()
+        """When something last passed."""
         for end in self._ends:
             end.setblocking(False)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -238,9 +252,19 @@ class _Connection:
     def ready(self, end: socket.socket, *, write: bool = False) -> None:
         """Wait until there is something to read, or room to write."""
         readers = [self._wake[0], *([] if write else [end])]
-        select.select(readers, [end] if write else [], [])
+        while not any(select.select(readers, [end] if write else [], [], LOOK_SECONDS)[:2]):
+            self._close_if_idle()
         if self.ended.is_set():
             raise _Ended
+
+    def _close_if_idle(self) -> None:
+        idle = self.line.idle
+        if idle is None or time.monotonic() - self.used < idle:
+            return
+        with self.line.lock:
+            self.line.idled += not self.ended.is_set()
+            self.ended.set()
+        raise _Ended
 
     def _run(self, way: "_Way") -> None:
         with contextlib.suppress(_Ended, OSError):
@@ -336,6 +360,7 @@ class _Way:
     def _write(self, piece: bytes) -> int:
         self.connection.ready(self._to, write=True)
         sent = self._to.send(piece)
+        self.connection.used = time.monotonic()
         self.line.passed[self.name] += sent
         return sent
 
