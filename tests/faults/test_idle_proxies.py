@@ -34,7 +34,7 @@ from worker.restore.restore import restore
 from worker.storage.local import Folder
 
 IDLE_SECONDS = 1
-KEYS, VALUE_BYTES = 20_000, 2000
+KEYS, VALUE_BYTES = 10_000, 2000
 """More than what the kernel takes for us while we read nothing."""
 OLDEST, NEWEST = (choose(binaries(), key=lambda one: one.release) for choose in (min, max))
 
