@@ -30,7 +30,9 @@ def command(as_json: bool, keep: int | None, keep_manual: int | None, dry_run: b
 
 
 def pruned(data: Data) -> None:
-    """What retention did, or would do."""
+    """What retention did, or would do; nothing of what ended before it did anything."""
+    if data["cut_short"] and not (data["deleted"] or data["swept"]):
+        return
     would = "would be " if data["dry_run"] else ""
     for one in data["deleted"]:
         say(f"{would}deleted: {one['name']} ({one['reason']})")
