@@ -1,5 +1,6 @@
 """Backups in tests: taken, brought back, and all that a server can be asked of its data."""
 
+import gc
 import hashlib
 import multiprocessing
 import os
@@ -92,6 +93,9 @@ def eventually(true: Callable[[], bool]) -> bool:
 
 def killed(work: Callable[[], object]) -> bool:
     """Run `work` in a process of its own; whether that process was killed on the way."""
+    # What is garbage by now is cleared away here: a compressor has threads, which are not in a fork, and whose end would
+    # be waited for there for ever.
+    gc.collect()
     child = multiprocessing.get_context("fork").Process(target=work)
     child.start()
     child.join()
