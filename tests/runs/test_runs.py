@@ -480,7 +480,7 @@ def test_a_backup_that_finds_another_at_work_waits_for_it(office: Office) -> Non
 def test_somebody_at_work_is_waited_for_a_quarter_of_an_hour_and_a_source_that_is_away_as_ever() -> None:
     def pauses(task: Any, error: BackupSystemError) -> list[int]:
         found: list[int] = []
-        run = a_run()
+        run = a_run(task.name.rpartition(".")[2])
         while (pause := tasks._pause(task, run, error)) is not None:
             found.append(pause)
             waited = run.waited + isinstance(error, BusyError)
