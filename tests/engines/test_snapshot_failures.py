@@ -125,7 +125,7 @@ each_valkey = pytest.mark.parametrize("valkey", VALKEYS, ids=str)
 
 
 @each_valkey
-@pytest.mark.parametrize("told", ["beforehand", "by the failure"])
+@pytest.mark.parametrize("told", ["beforehand", pytest.param("by the failure", marks=pytest.mark.slow)])
 def test_a_valkey_with_fields_that_expire_sends_its_own_rdb_version(
     told: str, valkey: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartServer
+from tests.faults.sweeps import sweep
 from tests.support.backups import ANYWHERE, bring_back, files, format_1, manifest_of, rewrite, settings_for, take
 from tests.support.given import string
 from tests.support.servers import Binary, Server
@@ -78,7 +79,7 @@ def small(newest: Binary, start_server: StartServer) -> Server:
     return source
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@sweep("kind", KINDS, quick=2)
 def test_every_bit_that_flips_is_noticed_by_list_verify_and_restore_alike(
     kind: str, small: Server, tmp_path: Path
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_huge_value_takes_at_most_two_and_a_half_times_its_size(huge: Server, 
     assert other.client().get("huge") == huge.client().get("huge")
 
 
+@pytest.mark.slow
 def test_three_huge_values_of_a_key_are_never_held_at_once(huge: Server, other: Server, tmp_path: Path) -> None:
     mine = os.urandom(HUGE)
     other.client().set("huge", mine)
@@ -126,6 +127,7 @@ def test_what_is_no_plain_long_string_is_decoded() -> None:
         assert LongString.of(payload) is None
 
 
+@pytest.mark.slow
 def test_a_huge_value_takes_no_more_of_it_in_json(huge: Server, other: Server, tmp_path: Path) -> None:
     steps = [
         ("backup", "--format", "json", "--engine", "replication"),

@@ -299,6 +299,7 @@ def test_a_cursor_that_is_none_is_refused(after: str) -> None:
         SearchArguments(key="k", after="0:0:k")
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_keys_that_fit(server: Server, tmp_path: Path) -> None:
     def searched(count: int) -> int:
         storage = tmp_path / str(count)

@@ -20,6 +20,7 @@ KNOWN = {
         "backups.schedule",
         "formats.entries",
         "formats.key_text",
+        "formats.types",
         "server.endpoint",
         "server.sentinel",
     ),
