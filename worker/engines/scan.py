@@ -50,8 +50,9 @@ class Scan(KeyByKey):
             for db in self._databases:
                 pace = Pace(self._endpoint)
                 with Wire(self._endpoint, db) as wire:
-                    no_touch(wire)
-                    dumps = Dumps(wire, db, abilities(wire, fields=False), pace, self._learn_version)
+                    able = abilities(wire, fields=False)
+                    no_touch(wire, able)
+                    dumps = Dumps(wire, db, able, pace, self._learn_version)
                     there = keyspace(info(wire, b"keyspace")).get(db, {}).get("keys", 0)
                     database = _Database(wire, dumps, pace, there)
                     yield from database.batches()

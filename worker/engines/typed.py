@@ -37,8 +37,8 @@ class Typed(KeyByKey):
             for db in self._databases:
                 with Wire(self._endpoint, db) as wire:
                     self.libraries = self._read_libraries(wire)
-                    no_touch(wire)
                     able = abilities(wire, fields=True)
+                    no_touch(wire, able)
                     database = Database(self._endpoint, wire, db, able)
                     for keys in scan_keys(wire, KEYS):
                         self.named += len(keys)

@@ -34,7 +34,7 @@ def ask_again(endpoint: Endpoint, db: int, key: bytes, able: Abilities) -> list[
     """
     commands: list[Command] = [(b"DUMP", key), *expiry_commands(key, able)]
     with Wire(endpoint, db) as wire:
-        no_touch(wire)
+        no_touch(wire, able)
         wire.send(b"".join(pack(*command) for command in commands))
         replies = list(wire.replies(len(commands), cut=FOOTER_BYTES))
     if not is_whole(replies[0], replies[1:]):

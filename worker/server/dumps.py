@@ -185,8 +185,8 @@ class Keys:
     def __enter__(self) -> Self:
         with self._endpoint.translated("reading keys"):
             self._wire = Wire(self._endpoint)
-            no_touch(self._wire)
             self.able = abilities(self._wire, fields=self._fields)
+            no_touch(self._wire, self.able)
         return self
 
     def __exit__(

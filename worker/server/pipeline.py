@@ -23,6 +23,8 @@ class Abilities:
     """PEXPIRETIME: Redis 7.0 and newer."""
     fields: bool
     """HPEXPIRETIME: Redis 7.4, Valkey 9, and newer; False also where it was not asked for."""
+    newer: bool = False
+    """Redis 7.0 and newer, whatever of it the user may call."""
 
 
 def ask_all(wire: Wire, commands: Iterable[Command]) -> list[Any]:
@@ -53,14 +55,17 @@ def abilities(wire: Wire, *, fields: bool) -> Abilities:
     absolute, *rest = ask_all(wire, asked)
     # A server that knows HPEXPIRETIME and forbids it must not lose the fields' expiry in silence.
     known = [not isinstance(one, ResponseError) or str(one).startswith(("WRONGTYPE", "NOPERM")) for one in rest]
-    return Abilities(absolute=not isinstance(absolute, ResponseError), fields=any(known))
+    allowed = not isinstance(absolute, ResponseError)
+    return Abilities(allowed, any(known), newer=allowed or str(absolute).startswith("NOPERM"))
 
 
-def no_touch(wire: Wire) -> None:
+def no_touch(wire: Wire, able: Abilities) -> None:
     """See to it that what is read over this connection counts as no use of the keys, where the server can do that and
     allows it: by how much each is used a full one chooses what to throw out. Raises redis errors.
     """
-    wire.try_(b"CLIENT", b"NO-TOUCH", b"ON")
+    # One that is older notes in its ACL LOG that CLIENT was refused.
+    if able.newer:
+        wire.try_(b"CLIENT", b"NO-TOUCH", b"ON")
 
 
 def milliseconds(time: Any) -> int:
