@@ -81,7 +81,10 @@ def ends(visitor: Visitor, state: str = "Done") -> None:
     expect(visitor.page.locator(".result .state")).to_have_text(state, timeout=WAIT_MILLISECONDS)
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["with JavaScript", "without JavaScript"])
+@pytest.mark.parametrize(
+    "scripts",
+    [pytest.param(True, id="with JavaScript"), pytest.param(False, id="without JavaScript", marks=pytest.mark.slow)],
+)
 def test_from_a_backup_to_its_restore_and_its_end(house: House, scripts: bool) -> None:
     visitor = house.visitor(java_script_enabled=scripts)
     visitor.logs_in(PASSWORD)

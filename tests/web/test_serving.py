@@ -107,7 +107,9 @@ def test_the_dashboard_runs_as_a_process_and_ends_when_told(served: Callable[...
     process.process.send_signal(signal.SIGTERM)
     assert process.process.wait(10) == 0
     assert CANARY not in process.said
-    assert process.said == f"The dashboard is at {url}\n"
+    # On a busy machine its server may find all of its threads at work, and says so.
+    lines = [line for line in process.said.splitlines() if '"event": "Task queue depth is ' not in line]
+    assert lines == [f"The dashboard is at {url}"]
 
 
 def test_behind_a_proxy_the_process_hears_what_the_proxy_tells(served: Callable[..., tuple[Background, str]]) -> None:

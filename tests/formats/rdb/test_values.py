@@ -19,7 +19,7 @@ from tests.support.reading import raw, read, settle
 from tests.support.servers import Server
 from worker.errors import FormatError
 from worker.formats.entries import Consumer, Group, Opaque, Pending, Stream
-from worker.formats.rdb.codes import TYPE_OF
+from worker.formats.rdb.codes import TYPE_OF, known
 from worker.formats.rdb.payload import seal
 from worker.formats.rdb.reader import Reader
 from worker.formats.rdb.values import decode
@@ -204,6 +204,8 @@ def test_what_is_written_by_hand_is_taken_by_a_server_and_read_the_same(
     own = _rdb_version(ask("DUMP", b"x")) if ask("SET", "x", 1) else 0
     if version > own:
         pytest.skip(f"{newest} knows RDB {own}, and not {version}")
+    if known(payload[0], own) is None:
+        pytest.skip(f"{newest} has no type byte {payload[0]}, which is the other make's")
     ask("RESTORE", "k", 0, seal(payload, version))
     kind = ask("TYPE", "k").decode()
     said = read(client, kind, b"k", server.binary)

@@ -147,6 +147,7 @@ def test_no_key_costs_more_or_less_than_is_reckoned(value: str, binary: Binary, 
     assert cost.most < 3.2 * (real + NOISE)
 
 
+@pytest.mark.slow
 def test_values_cost_no_more_than_is_reckoned_when_they_are_made_by_commands(
     binary: Binary, start_server: StartServer
 ) -> None:

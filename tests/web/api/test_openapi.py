@@ -96,6 +96,7 @@ def live(web_app: Web) -> Iterator[Live]:
         process.stop()
 
 
+@pytest.mark.slow
 def test_the_api_is_what_its_document_says(live: Live, web_worker: Background, tmp_path: Path) -> None:
     """Every check of schemathesis: good and bad requests, wrong methods and media types, without and with a wrong token."""
     asked = run(
