@@ -66,7 +66,8 @@ def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
 def version_of(server: Server) -> int:
     """The RDB version that the server itself writes."""
     server.client().save()
-    return int((server.folder / "dump.rdb").read_bytes()[5:9])
+    # REDIS0012 or VALKEY080
+    return int((server.folder / "dump.rdb").read_bytes()[6:9])
 
 
 @pytest.mark.parametrize("filled", [True, False], ids=["with data", "empty"])
