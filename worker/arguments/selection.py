@@ -1,8 +1,16 @@
 """How much of a backup is meant: by pattern, type, database, or a list of keys."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetPydanticSchema,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core.core_schema import literal_schema
 
 from worker.config.fields import Databases
@@ -16,6 +24,8 @@ MOST_KEYS = 100_000
 """Keys that may be named one by one; all of them are held in memory."""
 
 MOST_GLOBS, LONGEST_GLOB = 100, 4096
+ALL_GLOBS = 16_384
+"""Characters of all globs together: each key is held against all of them."""
 
 
 def _several(value: object) -> object:
@@ -53,6 +63,12 @@ class Selection(BaseModel):
     """Only these keys, each as `key_text` writes it."""
     types: Annotated[frozenset[TypeName], Field(min_length=1)] | None = None
     databases: Databases = None
+
+    @model_validator(mode="after")
+    def _has_globs_in_measure(self) -> Self:
+        if sum(map(len, (*self.match, *self.exclude))) > ALL_GLOBS:
+            raise ValueError(f"must have patterns of at most {ALL_GLOBS:,} characters in all")
+        return self
 
     @property
     def narrowed(self) -> bool:

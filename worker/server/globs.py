@@ -4,6 +4,8 @@ import re
 from re import Pattern
 
 _STAR = b"*"
+_EVERY = (1 << 256) - 1
+"""All bytes, as the bits of a number."""
 
 
 def compiled(pattern: bytes) -> Pattern[bytes]:
@@ -48,17 +50,39 @@ def _class(pattern: bytes, pos: int) -> tuple[bytes, int]:
     """The character class that begins behind `[`, and the position after it; without a `]` it goes to the end."""
     negated = pattern[pos : pos + 1] == b"^"
     pos += negated
-    members: set[int] = set()
+    members = 0
     while pos < len(pattern) and pattern[pos] != ord("]"):
         if pattern[pos] == ord("\\") and pos + 1 < len(pattern):
             pos += 1
-            members.add(pattern[pos])
+            members |= _members(pattern[pos], pattern[pos])
         elif pattern[pos + 1 : pos + 2] == b"-" and pos + 2 < len(pattern):
-            low, high = sorted((pattern[pos], pattern[pos + 2]))
-            members.update(range(low, high + 1))
+            members |= _members(*sorted((pattern[pos], pattern[pos + 2])))
             pos += 2
         else:
-            members.add(pattern[pos])
+            members |= _members(pattern[pos], pattern[pos])
         pos += 1
-    allowed = set(range(256)) - members if negated else members
-    return (b"[" + b"".join(b"\\x%02x" % code for code in sorted(allowed)) + b"]" if allowed else b"(?!)"), pos + 1
+    ranges = _ranges(members ^ _EVERY if negated else members)
+    return (b"[" + ranges + b"]" if ranges else b"(?!)"), pos + 1
+
+
+def _members(low: int, high: int) -> int:
+    """The bytes from one to another, as the bits of a number: however many they are, it takes no longer."""
+    return (2 << high) - (1 << low)
+
+
+def _ranges(members: int) -> bytes:
+    """What stands between the brackets of an expression for these bytes. To compile it takes as long as it is, and no
+    longer than what it was made from.
+    """
+    edges = members ^ (members << 1)
+    out = b""
+    while edges:
+        low, edges = _lowest(edges)
+        behind, edges = _lowest(edges)
+        out += b"\\x%02x-\\x%02x" % (low, behind - 1)
+    return out
+
+
+def _lowest(bits: int) -> tuple[int, int]:
+    """The place of the lowest bit, and the others."""
+    return (bits & -bits).bit_length() - 1, bits & (bits - 1)

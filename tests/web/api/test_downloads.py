@@ -235,7 +235,9 @@ def test_ten_at_once_get_it_at_flat_memory_and_those_who_leave_are_forgotten(liv
     # Those who do not read take none of the threads, of which there are fewer: somebody else is served meanwhile.
     assert live.fetch() == live.sha256
     # Its file is closed after its last byte was sent, which may be a moment after it arrived here.
-    eventually(lambda: len(open_files(live.pid, live.storage)) == SLOW, "only the files of those who do not read to be open")
+    eventually(
+        lambda: len(open_files(live.pid, live.storage)) == SLOW, "only the files of those who do not read to be open"
+    )
 
     catalogue.remove(open_storage(str(live.storage)), NAME)
     assert sha256_of(slow[0][1], begun[0]) == live.sha256, "it was deleted on its way, and arrives all the same"
