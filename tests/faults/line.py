@@ -82,6 +82,7 @@ class Line:
         self.swallowed: set[Way] = set()
         self.flows = threading.Event()
         self.flows.set()
+        self.reworded: list[tuple[bytes, bytes]] = []
         self.idle: float | None = None
         """Seconds of silence, both ways, after which a connection is closed; None: never."""
         self.idled = 0
@@ -156,9 +157,14 @@ class Line:
         """From now on do as proxies do that keep no connection on which nothing passes."""
         self.idle = seconds
 
+    def reword(self, words: bytes, other: bytes) -> None:
+        """From now on the server says the other words in place of these; as long ones, unless they are a line."""
+        self.reworded.append((words, other))
+
     def heal(self) -> None:
         """All is well again; what was swallowed is lost."""
         with self.lock:
+            self.reworded.clear()
             self.faults.clear()
             self.rates.clear()
             self.swallowed.clear()
@@ -392,6 +398,16 @@ class _Answers(_Way):
         self._values = Values(words=False)
         self._raw = False
         self._later: list[tuple[int, Fault]] = []
+        self._begun = b""
+        """What may be the first of words that are to be other ones."""
+
+    def _send(self, piece: bytes) -> None:
+        piece, self._begun = self._begun + piece, b""
+        for words, other in self.line.reworded:
+            piece = piece.replace(words, other)
+            begun = next((size for size in range(len(words) - 1, 0, -1) if piece.endswith(words[:size])), 0)
+            piece, self._begun = piece[: len(piece) - begun], piece[len(piece) - begun :] or self._begun
+        super()._send(piece)
 
     def marks(self, chunk: bytes) -> list[tuple[int, Fault]]:
         end = self.place + len(chunk)

@@ -39,6 +39,13 @@ from worker.server import sentinel
 ANSWER_SECONDS = 60
 _HUNG_UP = ("reset", "closed", "not the protocol", "Broken pipe")
 """In words about a peer that has met what it does not speak."""
+# What helps against an error reply of such a word, which the server's own words do not say.
+_HELPS = {
+    "READONLY": "it is a replica, so name its primary",
+    "OOM": "raise maxmemory, or delete something",
+    "NOREPLICAS": "bring its replicas back, or lower min-replicas-to-write",
+    "MISCONF": "its log says why it cannot save, most often for want of disk",
+}
 # Before 7.0 they do not say which subcommand.
 _LACKING = re.compile(r"run the '([^' ]+)' command")
 
@@ -247,7 +254,9 @@ class Endpoint:
                 f"is a node of a cluster, and {doing} needs slots that it has not ({error}): name the node that has them, or "
                 "a server that holds all the keys itself."
             )
-        return f"answered {str(error)!r} while {doing}."
+        words = str(error)
+        helps = _HELPS.get(words.partition(" ")[0])
+        return f"answered {words!r} while {doing}{': ' + helps if helps else ''}."
 
     def _broken(self, error: OSError, doing: str) -> BackupSystemError:
         told = self._of_tls(error) or f"broke the connection while {doing}: {error.strerror or error}."
