@@ -13,7 +13,7 @@ from worker.engines import scan, typed
 from worker.engines.scan import Scan
 from worker.engines.typed import Typed
 from worker.formats.entries import Entry
-from worker.server.expiry import Window
+from worker.server.reading.expiry import Window
 from worker.server.wire import Wire
 
 PAUSE_SECONDS = 0.02

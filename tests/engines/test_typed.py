@@ -20,7 +20,7 @@ from worker.formats.entries import Entry, Opaque, Stream
 from worker.formats.portable import document as portable
 from worker.restore.target.commands import build
 from worker.server.endpoint import SOURCE, Endpoint
-from worker.server.scanning import WINDOW_KEYS, Repeats, scan_keys
+from worker.server.reading.scanning import WINDOW_KEYS, Repeats, scan_keys
 from worker.server.wire import Wire
 
 

@@ -15,8 +15,8 @@ from worker.formats.compare.values import Sides, judged, same_value
 from worker.formats.entries import Consumer, Entry, Group, Opaque, Pending, Stream, Value
 from worker.formats.types import NAMES
 from worker.server import wire
-from worker.server.dumps import AHEAD, Keys
 from worker.server.endpoint import SOURCE, Endpoint
+from worker.server.reading.keys import AHEAD, Keys
 from worker.server.throttle import Pace
 
 NOW = 1_700_000_000_000

@@ -22,7 +22,8 @@ TABLE = "worker.runs.operations"
 OTHER_WORDS = {
     "worker.broker.scopes": "two scopes are called like operations",
     "worker.repository.manifest": "kinds of backups",
-    "worker.server.rights": "commands of a server, and what each way to do something takes there",
+    "worker.server.refusals": "commands of a server",
+    "worker.server.rights": "what each way to do something takes at a server",
 }
 """Modules in which such words stand for something else."""
 

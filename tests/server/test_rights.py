@@ -13,7 +13,7 @@ from tests.support.backups import bring_back, fill_all, take
 from tests.support.processes import CANARY, ROOT, Ended, Shell, command, with_password
 from tests.support.servers import Binary, Server
 from tests.support.states import State, assert_same, state
-from worker.server import rights
+from worker.server import refusals, rights
 from worker.server.endpoint import TARGET, Endpoint
 
 QUICK = ("backup by scan", "restore of json, overwrite", "mirror as one file", "preview of a mirror")
@@ -292,18 +292,18 @@ def test_a_server_is_asked_for_no_right_that_it_does_not_know(binary: Binary, st
     for one in unknown:
         assert command(server, "COMMAND", "INFO", one) == [None]
     let_in(server, "+info")
-    assert not set(unknown) & set(rights.missing(Endpoint(with_password(server, user="lean"), TARGET), rights.ALL))
+    assert not set(unknown) & set(refusals.missing(Endpoint(with_password(server, user="lean"), TARGET), rights.ALL))
 
 
 @pytest.mark.every_server
 def test_to_try_rights_changes_nothing(binary: Binary, start_server: StartServer) -> None:
     server = start_server(binary)
     everybody, nobody = Endpoint(server.url, TARGET), Endpoint(let_in(server, "+info"), TARGET)
-    assert rights.missing(everybody, rights.ALL) == []
+    assert refusals.missing(everybody, rights.ALL) == []
     # A transaction that may not be begun must not let through what was to be lined up in it.
     writer = Endpoint(let_in(server, "~* +@all -multi", "writer"), TARGET)
-    assert rights.missing(writer, rights.ALL) == ["append", "multi", "rpush", "sadd"]
-    assert len(rights.missing(nobody, rights.ALL)) > 40
+    assert refusals.missing(writer, rights.ALL) == ["append", "multi", "rpush", "sadd"]
+    assert len(refusals.missing(nobody, rights.ALL)) > 40
     assert server.client().dbsize() == 0
     assert server.client().info("replication")["role"] == "master"
 
@@ -311,7 +311,7 @@ def test_to_try_rights_changes_nothing(binary: Binary, start_server: StartServer
 def test_keys_out_of_bounds_are_told_as_such(newest: Binary, start_server: StartServer) -> None:
     server = start_server(newest)
     some = Endpoint(let_in(server, "~mine:* +@all"), TARGET)
-    assert rights.missing(some, ["scan", "dump", "restore"]) == ["~*"]
+    assert refusals.missing(some, ["scan", "dump", "restore"]) == ["~*"]
 
 
 def test_to_ask_a_replica_what_is_allowed_leaves_it_one_and_says_that_nothing_is_restored_there(

@@ -10,8 +10,9 @@ from typing import Any
 from worker.formats.entries import Value
 from worker.formats.types import Holds, KeyType
 from worker.server.pipeline import GoneError, ask, ask_all, checked
-from worker.server.scanning import named
-from worker.server.wire import Wire, damaged
+from worker.server.reading.scanning import named
+from worker.server.replies import damaged
+from worker.server.wire import Wire
 
 STRING_BYTES = 64 << 20
 """Of one piece of a string; a longer one is read in pieces."""

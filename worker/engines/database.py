@@ -13,10 +13,10 @@ from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import FOOTER_BYTES
 from worker.formats.rdb.values import built_in
 from worker.formats.types import BY_NAME, FIELDS_EXPIRE, HOLDS, TYPES, UNKNOWN, Holds, name_of
-from worker.server.damage import NONSENSE, ask_again, is_whole, nonsense, shown
 from worker.server.endpoint import Endpoint
-from worker.server.expiry import Window, exact, expiry, expiry_commands
 from worker.server.pipeline import Abilities, Command, GoneError, ask_all, checked
+from worker.server.reading.damage import NONSENSE, ask_again, is_whole, nonsense, shown
+from worker.server.reading.expiry import Window, exact, expiry, expiry_commands
 from worker.server.wire import Wire
 
 GROUP_BYTES = 1 << 20

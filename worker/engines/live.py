@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from worker.formats.compare.values import Kind, Sides, expired, judged
 from worker.formats.entries import Entry, EntryStream
-from worker.server.dumps import BATCH_BYTES, Keys
+from worker.server.reading.dumps import BATCH_BYTES
+from worker.server.reading.keys import Keys
 
 _MOST_UNASKED = 1000
 DIFFERING: frozenset[Kind] = frozenset(("differs", "expiry"))

@@ -7,7 +7,7 @@ from worker import engines
 from worker.config.settings import Settings
 from worker.engines.replication import Replication
 from worker.errors import BackupSystemError
-from worker.server import rights
+from worker.server import refusals, rights
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.info import Facts, read_facts
 
@@ -36,7 +36,7 @@ def ping(settings: Settings) -> dict[str, Any]:
 
 
 def _rights(endpoint: Endpoint, facts: Facts, refusal: str | None) -> dict[str, dict[str, Any]]:
-    lacking = set(rights.missing(endpoint, rights.ALL))
+    lacking = set(refusals.missing(endpoint, rights.ALL))
     if refusal is not None and refusal.startswith("NOPERM"):
         lacking.add("psync")
     found: dict[str, dict[str, Any]] = {}

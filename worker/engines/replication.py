@@ -15,7 +15,8 @@ from worker.errors import SourceUnavailableError
 from worker.formats.rdb.reader import Reader
 from worker.server.endpoint import Endpoint
 from worker.server.info import Facts
-from worker.server.wire import Wire, pack, reply_error
+from worker.server.replies import reply_error
+from worker.server.wire import Wire, pack
 
 MARK_BYTES = 40
 LONGEST_LINE = 64 * 1024

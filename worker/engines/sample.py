@@ -17,9 +17,9 @@ from worker.formats.entries import Entry, Opaque, Stream, VectorSet
 from worker.formats.rdb.payload import FOOTER_BYTES, version_of
 from worker.formats.rdb.values import decode, kind_of
 from worker.formats.types import FIELDS_EXPIRE
-from worker.server.damage import ask_again, is_whole, shown
 from worker.server.endpoint import Endpoint
 from worker.server.pipeline import Abilities, milliseconds
+from worker.server.reading.damage import ask_again, is_whole, shown
 from worker.server.wire import Wire
 
 SAMPLE = 200

@@ -9,12 +9,13 @@ from worker.engines.key_by_key import KeyByKey
 from worker.formats.entries import Entry
 from worker.formats.rdb.payload import FOOTER_BYTES, version_of
 from worker.formats.rdb.strings import read_string
-from worker.server.damage import function_dump
-from worker.server.dumps import AHEAD, FIRST_KEYS, Dumps
 from worker.server.endpoint import Endpoint
 from worker.server.info import info, keyspace
 from worker.server.pipeline import abilities, no_touch
-from worker.server.scanning import Repeats, named
+from worker.server.reading.damage import function_dump
+from worker.server.reading.dumps import FIRST_KEYS, Dumps
+from worker.server.reading.keys import AHEAD
+from worker.server.reading.scanning import Repeats, named
 from worker.server.throttle import Pace
 from worker.server.wire import Wire, pack
 

@@ -10,10 +10,10 @@ from worker.engines.database import Database
 from worker.engines.key_by_key import KeyByKey
 from worker.engines.sample import Sample, can_dump
 from worker.formats.entries import Entry
-from worker.server.damage import NONSENSE, libraries_damaged
 from worker.server.info import info, keyspace
 from worker.server.pipeline import abilities, no_touch
-from worker.server.scanning import scan_keys
+from worker.server.reading.damage import NONSENSE, libraries_damaged
+from worker.server.reading.scanning import scan_keys
 from worker.server.throttle import Pace
 from worker.server.wire import Wire
 

@@ -12,10 +12,10 @@ from worker.formats.entries import Entry, EntryStream
 from worker.progress import Progress
 from worker.search import index
 from worker.search.places import Fitting, Version, form_of
-from worker.server.dumps import Keys
 from worker.server.endpoint import Endpoint
 from worker.server.info import read_facts
-from worker.server.scanning import scan_keys
+from worker.server.reading.keys import Keys
+from worker.server.reading.scanning import scan_keys
 from worker.server.wire import Wire
 
 SCAN_KEYS = 500

@@ -1,4 +1,5 @@
-"""Speaking to one Redis: `endpoint` is where it is, `wire` a connection, `info` what it says of itself.
+"""Speaking to one Redis: `endpoint` is where it is, `wire` a connection, `replies` what its answers mean, `info` what it says of itself.
 
-`dumps` and `scanning` read keys, `fence` lets through only what the holder of a lock sends, `throttle` keeps beside live traffic.
+`reading` reads keys, `throttle` keeps that beside live traffic, and `fence` lets through only what the holder of a lock
+sends. `rights` is what each operation takes there, `refusals` what of it a user lacks.
 """

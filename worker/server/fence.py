@@ -13,7 +13,8 @@ from worker.broker.connection import PREFIX
 from worker.broker.lease import Lease
 from worker.progress import Proof, undisputed
 from worker.server.endpoint import Endpoint
-from worker.server.wire import BROKEN, Wire
+from worker.server.replies import BROKEN
+from worker.server.wire import Wire
 
 _UNFIT = re.compile(rb"[^!-~]")
 """In the name of a connection."""

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from worker.server.endpoint import Endpoint, SentinelError
-from worker.server.wire import Wire, damaged
+from worker.server.replies import damaged
+from worker.server.wire import Wire
 
 _FIRST_VERSION_WITH_UNLINK = (4, 0)
 _FIRST_VERSION_WITH_GROWING_BACKLOG = (7, 0)

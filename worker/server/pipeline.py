@@ -6,7 +6,8 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from worker.server.wire import Wire, pack, raised
+from worker.server.replies import raised
+from worker.server.wire import Wire, pack
 
 Command = tuple[bytes, ...]
 

@@ -14,7 +14,8 @@ import structlog
 
 from worker.server.endpoint import Endpoint
 from worker.server.info import info, number
-from worker.server.wire import ASKED, BROKEN, Wire
+from worker.server.replies import BROKEN
+from worker.server.wire import ASKED, Wire
 
 GENTLE_KEYS = 16
 """In a batch beside live traffic, at least: what a server does in a quarter of a millisecond."""

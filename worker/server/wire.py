@@ -13,28 +13,20 @@ from types import TracebackType
 from typing import Any, Self
 
 import hiredis
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    MasterDownError,
-    NoPermissionError,
-    RedisError,
-    ResponseError,
-)
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from worker.broker.timeouts import BoundedSocket
-from worker.server.endpoint import ElsewhereError, Endpoint
+from worker.server.endpoint import Endpoint
+from worker.server.replies import END, goes_on, raised, reply_error
 
 READ_BYTES = 256 * 1024
 LARGE = 1 << 20
 """Bytes of an argument or a reply from which on another copy of it is worth avoiding."""
 ASKED: Counter[str] = Counter()
 """How many commands this process has awaited the replies of, by the server's address."""
-BROKEN = (RedisError, OSError)
-"""What a connection raises that breaks, or gets no answer."""
-OF_THE_SERVER = (BusyLoadingError, MasterDownError, AuthenticationError, ElsewhereError)
-"""Error replies to a question about one key that would be the same for any other."""
+_GARBAGE = "its answer is not the protocol of Redis"
+# Says that no reply is whole yet. Not hiredis' own False, which the reply 0 is equal to.
+_NOT_YET = object()
 
 
 def pack(*arguments: bytes) -> bytes:
@@ -185,7 +177,7 @@ class Wire:
         """What `replies` gives for a large bulk string; _NOT_YET where it is not one that comes now."""
         # The parser holds the end of what it was fed: the last replies that were whole, and one that goes on.
         held = self._fed[-self._reader.len() :]
-        start, size = _goes_on(held)
+        start, size = goes_on(held)
         return self._past_the_parser(held[start:], size, cut) if size > LARGE else _NOT_YET
 
     def _past_the_parser(self, begun: bytes, size: int, cut: int) -> tuple[bytes, bytes]:
@@ -193,14 +185,14 @@ class Wire:
 
         A BytesIO grows without being copied, and what it has become is not copied either.
         """
-        body, rest, end = BytesIO(), begun, cut + len(_END)
+        body, rest, end = BytesIO(), begun, cut + len(END)
         while True:
             taken = body.write(memoryview(rest)[: size - cut - body.tell()])
             rest = rest[taken:]
             if len(rest) >= end:
                 break
             rest += self._more()
-        if rest[cut:end] != _END:
+        if rest[cut:end] != END:
             raise RedisConnectionError(_GARBAGE)
         self._reader = _parser()
         self._feed(rest[end:])
@@ -216,22 +208,6 @@ class Wire:
         return self.reply()
 
 
-def _goes_on(data: bytes) -> tuple[int, int]:
-    """Where in `data`, which begins with a reply, the bulk string begins that goes on behind it, and its bytes in all.
-
-    0 bytes where what goes on is no bulk string, or not even its length is there.
-    """
-    pos = 0
-    while (line := data.find(_END, pos)) >= 0:
-        start = line + len(_END)
-        # A line of its own is what any other reply is, and a nil.
-        size = int(data[pos + 1 : line]) if data[pos : pos + 1] == b"$" else -1
-        pos = start + size + len(_END) if size >= 0 else start
-        if pos > len(data):
-            return start, size
-    return 0, 0
-
-
 @contextmanager
 def _legible() -> Iterator[None]:
     try:
@@ -242,34 +218,3 @@ def _legible() -> Iterator[None]:
 
 def _parser() -> Any:
     return hiredis.Reader(replyError=reply_error, notEnoughData=_NOT_YET)
-
-
-def raised(reply: Any) -> Any:
-    """The reply itself, unless it is an error."""
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
-
-
-_END = b"\r\n"
-_GARBAGE = "its answer is not the protocol of Redis"
-# Says that no reply is whole yet. Not hiredis' own False, which the reply 0 is equal to.
-_NOT_YET = object()
-# The replies that redis-py tells apart by class, so that `Endpoint.translated` does too.
-_ERRORS: dict[str, type[RedisError]] = {
-    "NOPERM": NoPermissionError,
-    "LOADING": BusyLoadingError,
-    "MASTERDOWN": MasterDownError,
-    "NOAUTH": AuthenticationError,
-    **dict.fromkeys(("MOVED", "ASK", "CLUSTERDOWN", "CROSSSLOT", "TRYAGAIN"), ElsewhereError),
-}
-
-
-def damaged(command: str) -> RedisError:
-    """What it means that no server answers so."""
-    return RedisConnectionError(f"its answer to {command} is damaged")
-
-
-def reply_error(words: str) -> RedisError:
-    """The error that a reply of these words (`NOPERM ...`) means."""
-    return _ERRORS.get(words.partition(" ")[0], ResponseError)(words)

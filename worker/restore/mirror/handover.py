@@ -16,7 +16,8 @@ from worker.restore.mirror.primary import Primary
 from worker.restore.mirror.promotion import Standin, end
 from worker.server.fence import Fence
 from worker.server.info import info, keyspace, number
-from worker.server.wire import Wire, damaged
+from worker.server.replies import damaged
+from worker.server.wire import Wire
 
 COMING_SECONDS = 10
 """How long the target may take to come to us. It takes no writes meanwhile."""

@@ -11,7 +11,8 @@ from redis.exceptions import BusyLoadingError, RedisError
 
 from worker.server.endpoint import Endpoint
 from worker.server.info import info, keyspace
-from worker.server.wire import Wire, raised
+from worker.server.replies import raised
+from worker.server.wire import Wire
 
 POLL_SECONDS = 0.2
 

@@ -6,8 +6,8 @@ from worker.engines.live import DIFFERING, Live
 from worker.formats.compare.values import Kind
 from worker.formats.entries import Entry, EntryStream, Passing
 from worker.restore.target.report import Report
-from worker.server.dumps import Keys
 from worker.server.endpoint import Endpoint
+from worker.server.reading.keys import Keys
 
 
 class OfKinds(Passing):

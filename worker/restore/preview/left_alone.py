@@ -10,8 +10,8 @@ from worker.errors import StorageError
 from worker.formats.entries import Entry, EntryStream, Passing
 from worker.progress import Progress
 from worker.restore.selection.keyset import KeySet
-from worker.server.dumps import Keys
 from worker.server.endpoint import Endpoint
+from worker.server.reading.keys import Keys
 
 
 class LeftAlone:

@@ -28,10 +28,11 @@ from worker.restore.target import headroom
 from worker.restore.target.needs import Needs
 from worker.restore.target.report import building
 from worker.restore.target.target import Target
-from worker.server.dumps import Keys
 from worker.server.info import Facts
 from worker.server.pipeline import ask_all
-from worker.server.wire import Wire, raised
+from worker.server.reading.keys import Keys
+from worker.server.replies import raised
+from worker.server.wire import Wire
 
 log = structlog.get_logger()
 

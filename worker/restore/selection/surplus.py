@@ -9,8 +9,9 @@ from worker.formats.types import name_of
 from worker.restore.selection.filters import rule
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.plan import Plan
-from worker.server.scanning import scan_keys
-from worker.server.wire import Wire, pack, raised
+from worker.server.reading.scanning import scan_keys
+from worker.server.replies import raised
+from worker.server.wire import Wire, pack
 
 BATCH_KEYS = 500
 

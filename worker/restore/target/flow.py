@@ -6,7 +6,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from worker.formats.entries import Entry
-from worker.server.wire import BROKEN, LARGE, Wire, pack
+from worker.server.replies import BROKEN
+from worker.server.wire import LARGE, Wire, pack
 
 BATCH_BYTES = 1 << 20
 

@@ -18,13 +18,14 @@ from worker.restore.target.loadable import Fit, fitted
 from worker.restore.target.report import Report, first_of
 from worker.restore.target.values import temporary_key
 from worker.restore.target.writer import Writing
-from worker.server import rights
+from worker.server import refusals, rights
 from worker.server.endpoint import Endpoint
 from worker.server.fence import Fence
 from worker.server.info import Facts, read_facts
 from worker.server.pipeline import abilities
+from worker.server.replies import raised
 from worker.server.throttle import Pace
-from worker.server.wire import Wire, raised
+from worker.server.wire import Wire
 
 # No RDB type has this number, so a payload that begins with it is examined to its end and never written.
 _NO_TYPE = b"\xfe"
@@ -83,7 +84,7 @@ class Target:
     def _check_rights(self, wire: Wire, demand: Demand) -> None:
         loads = self._fit(wire, demand.rdb_version).version
         writing = rights.to_write(self._mode, demand.types, loads, demand.rdb_version)
-        rights.check(self._endpoint, demand.doing, [*writing, *demand.besides])
+        refusals.check(self._endpoint, demand.doing, [*writing, *demand.besides])
 
     def _check_writes(self, wire: Wire, rdb_version: int | None) -> None:
         """Whether writing is allowed and possible, asked in ways that write nothing.

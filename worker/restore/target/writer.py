@@ -13,8 +13,9 @@ from worker.restore.target.payloads import Payloads
 from worker.restore.target.report import Report
 from worker.restore.target.settlement import Settlement
 from worker.restore.target.values import Values, any_oversized, buildable
+from worker.server.replies import BROKEN, raised
 from worker.server.throttle import Pace
-from worker.server.wire import BROKEN, Wire, pack, raised
+from worker.server.wire import Wire, pack
 
 BATCH_KEYS = 250
 IDLE_SECONDS = 10

@@ -13,8 +13,8 @@ from worker.repository import artifact
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.plan import Plan
 from worker.restore.selection.surplus import Surplus
-from worker.server.dumps import Keys
 from worker.server.info import Facts
+from worker.server.reading.keys import Keys
 from worker.server.wire import Wire
 
 BATCH_BYTES = 1 << 20

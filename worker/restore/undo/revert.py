@@ -17,8 +17,8 @@ from worker.restore.selection.surplus import Surplus
 from worker.restore.target.job import Job
 from worker.restore.target.target import FIRST_VERSION_WITH_ABSTTL
 from worker.restore.undo.merge import Pair, Pairs, chunks
-from worker.server.dumps import Keys
 from worker.server.info import Facts
+from worker.server.reading.keys import Keys
 from worker.server.wire import Wire
 
 SHOWN = 20

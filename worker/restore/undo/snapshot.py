@@ -27,8 +27,8 @@ from worker.repository.writer import New, contents, writing
 from worker.restore.selection.keyset import KeySet
 from worker.restore.target.job import Job
 from worker.restore.undo.current import Present
-from worker.server.dumps import Keys
 from worker.server.info import read_facts
+from worker.server.reading.keys import Keys
 from worker.storage import Storage, open_storage
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from worker.server.wire import Wire, damaged, raised
+from worker.server.replies import damaged, raised
+from worker.server.wire import Wire
 
 WINDOW_KEYS = 1 << 16
 WINDOW_BYTES = 8 << 20

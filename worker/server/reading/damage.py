@@ -8,8 +8,8 @@ from typing import Any
 from worker.errors import BackupSystemError
 from worker.formats.rdb.payload import FOOTER_BYTES, is_intact
 from worker.server.endpoint import Endpoint, Role
-from worker.server.expiry import expiry_commands, is_told
 from worker.server.pipeline import Abilities, Command, no_touch
+from worker.server.reading.expiry import expiry_commands, is_told
 from worker.server.wire import Wire, pack
 
 NONSENSE = (ValueError, TypeError, KeyError, AttributeError, IndexError)

@@ -1,88 +1,29 @@
-"""One Redis by its URL: how to reach it, and what its errors mean in plain words."""
+"""One Redis by its URL: how to reach it, and where it is."""
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, SSLConnection, parse_url
-from redis.exceptions import (
-    AuthenticationError,
-    BusyLoadingError,
-    MasterDownError,
-    NoPermissionError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from worker.broker import tls
-from worker.broker.timeouts import PlainError, TooSlowError, bounded
+from worker.broker.timeouts import PlainError, bounded
 from worker.config import sentinel_url
 from worker.config.address import joined
-from worker.errors import (
-    BackupSystemError,
-    SourceError,
-    SourceUnavailableError,
-    TargetError,
-    TargetUnavailableError,
-    TemporaryError,
-    UsageError,
-)
-from worker.server import sentinel
+from worker.errors import UsageError
+from worker.server.endpoint import sentinel
+from worker.server.endpoint.roles import Role
+from worker.server.endpoint.translation import Peer
 
-ANSWER_SECONDS = 60
 _HUNG_UP = ("reset", "closed", "not the protocol", "Broken pipe")
 """In words about a peer that has met what it does not speak."""
-# What helps against an error reply of such a word, which the server's own words do not say.
-_HELPS = {
-    "READONLY": "it is a replica, so name its primary",
-    "OOM": "raise maxmemory, or delete something",
-    "NOREPLICAS": "bring its replicas back, or lower min-replicas-to-write",
-    "MISCONF": "its log says why it cannot save, most often for want of disk",
-}
-# Before 7.0 they do not say which subcommand.
-_LACKING = re.compile(r"run the '([^' ]+)' command")
-
-
-class ElsewhereError(ResponseError):
-    """What a node of a cluster answers of keys that are, or are to be, at another one."""
-
-
-class SentinelError(ResponseError):
-    """What answers is no server that holds keys."""
-
-
-@dataclass(frozen=True)
-class Role:
-    """What a Redis is to us: its name in sentences, its setting, and the errors that it raises."""
-
-    name: str
-    setting: str
-    error: type[BackupSystemError]
-    unavailable: type[BackupSystemError]
-    connect_seconds: float = 10
-    answer_seconds: float = ANSWER_SECONDS
-    reads: bool = False
-    """Whether it is only read, for which a replica will do."""
-
-
-SOURCE = Role("source", "REDIS_URL", SourceError, SourceUnavailableError, reads=True)
-TARGET = Role("target", "REDIS_URL", TargetError, TargetUnavailableError)
-GLANCE = replace(SOURCE, connect_seconds=3, answer_seconds=10)
-"""The source, where it is only looked at: somebody waits to be told."""
-# It is asked for facts only, and nothing waits for those.
-BROKER = Role("broker", "CELERY_BROKER_URL", BackupSystemError, TemporaryError, connect_seconds=1, answer_seconds=2)
-
-
-def named_target(name: str) -> Role:
-    """The role of a target out of REDIS_TARGETS."""
-    return replace(TARGET, name=f"target {name}", setting="REDIS_TARGETS")
 
 
 class Endpoint:
@@ -162,11 +103,11 @@ class Endpoint:
 
         Raises redis errors: use within `translated`.
         """
-        connection = self._class(**self._settings(db), **self._found())
+        connection = self._class(**self._settings(db), **self._by_sentinel())
         connection.connect()
         return connection
 
-    def _found(self) -> dict[str, Any]:
+    def _by_sentinel(self) -> dict[str, Any]:
         """The host and port to connect to, where only Sentinels know them."""
         if self._watched is None:
             return {}
@@ -208,61 +149,16 @@ class Endpoint:
         """Turn a redis error raised within into one of ours: a sentence that says what to do, and no secret."""
         try:
             yield
-        except RedisError as error:
-            raise self._translate(error, doing) from None
-        except OSError as error:
-            raise self._broken(error, doing) from None
+        except (RedisError, OSError) as error:
+            raise self._peer.error_of(error, doing) from None
 
     @property
-    def _the_redis(self) -> str:
-        found = f" ({joined(*self._place)})" if self._place else ""
-        return f"The {self.role.name} at {self.address}{found}"
+    def _peer(self) -> Peer:
+        place = f" ({joined(*self._place)})" if self._place else ""
+        name = f"The {self.role.name} at {self.address}{place}"
+        return Peer(self.role, name, self.address, self.user, self.encrypted, self._fault_of_tls)
 
-    def _translate(self, error: RedisError, doing: str) -> BackupSystemError:
-        the_redis, setting, words = self._the_redis, self.role.setting, str(error)
-        if isinstance(error, AuthenticationError) or words.startswith(
-            ("WRONGPASS", "NOAUTH", "invalid username-password")
-        ):
-            return self.role.error(f"{the_redis} refuses the user name or password: check {setting}.")
-        if isinstance(error, NoPermissionError):
-            return self.role.error(f"{the_redis} does not allow {doing}: {words}. {_way_out(self.user, words)}")
-        if isinstance(error, BusyLoadingError):
-            return self.role.unavailable(f"{the_redis} is still loading its data: try again when it is done.")
-        if isinstance(error, MasterDownError) or "NOMASTERLINK" in words:
-            return self.role.unavailable(
-                f"{the_redis} is a replica without a link to its primary: mend that link, or name the primary."
-            )
-        if isinstance(error, redis.TimeoutError):
-            return self.role.unavailable(f"{the_redis} {self._delay(error, doing)}")
-        if isinstance(error, ResponseError):
-            return self.role.error(f"{the_redis} {self._told(error, doing)}")
-        if isinstance(error, redis.ConnectionError):
-            told = self._of_tls(error) or f"cannot be reached ({_cause(words)}): is it running, and is {setting} right?"
-            return self.role.unavailable(f"{the_redis} {told}")
-        return self.role.error(f"{the_redis} failed while {doing}: {type(error).__name__}.")
-
-    def _told(self, error: ResponseError, doing: str) -> str:
-        """An error reply, behind the name of who gave it."""
-        if isinstance(error, SentinelError):
-            scheme = "rediss" if self.encrypted else "redis"
-            return (
-                f"is a Sentinel, which holds no data: write {scheme}+sentinel://{self.address}/NAME/0 in "
-                f"{self.role.setting}, with the name that it knows your Redis by."
-            )
-        if isinstance(error, ElsewhereError):
-            return (
-                f"is a node of a cluster, and {doing} needs slots that it has not ({error}): name the node that has them, or "
-                "a server that holds all the keys itself."
-            )
-        words = str(error)
-        helps = _HELPS.get(words.partition(" ")[0])
-        return f"answered {words!r} while {doing}{': ' + helps if helps else ''}."
-
-    def _broken(self, error: OSError, doing: str) -> BackupSystemError:
-        told = self._of_tls(error) or f"broke the connection while {doing}: {error.strerror or error}."
-        return self.role.unavailable(f"{self._the_redis} {told}")
-
-    def _of_tls(self, error: Exception) -> str | None:
+    def _fault_of_tls(self, error: Exception) -> str | None:
         """What is wrong about TLS, where that is why nothing ever came; it goes on behind the name."""
         setting, words = self.role.setting, str(error)
         if isinstance(error, PlainError):
@@ -278,27 +174,3 @@ class Endpoint:
 
     def _host_and_port(self) -> sentinel_url.Place:
         return self._place or (str(self._options.get("host", "localhost")), int(self._options.get("port", 6379)))
-
-    def _delay(self, error: redis.TimeoutError, doing: str) -> str:
-        if isinstance(error, TooSlowError):
-            return f"{error} while {doing}: is the network slow, or is it overloaded?"
-        return f"did not answer in time while {doing}: is it overloaded, or the network slow?"
-
-
-def _cause(words: str) -> str:
-    """The reason in a redis-py sentence such as `Error 111 connecting to host:1. Connection refused.`"""
-    return words.rsplit("connecting to", 1)[-1].split(". ", 1)[-1].strip(". ") or "no connection"
-
-
-def _way_out(user: str, words: str) -> str:
-    """What helps against a refusal."""
-    keys = "access a key" in words or "access one of the keys" in words
-    lacking = _LACKING.search(words)
-    right = "~*" if keys else f"+{lacking[1].lower()}" if lacking else None
-    more = "`python -m worker ping` shows what else that user needs."
-    return f"Give that with `{acl_line(user, right)}`; {more}" if right else more
-
-
-def acl_line(user: str, rights: str) -> str:
-    """What whoever runs the server is to enter."""
-    return f"ACL SETUSER {user} {rights}"
