@@ -1,5 +1,5 @@
-# One image for every service of docker-compose.yml; each names its own command.
-FROM python:3.12-slim
+# One image for every service of docker-compose.yml; each names its own command. The digest says which 3.12 it stands on.
+FROM python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 
 # The folders that the program writes belong to its user: a named volume that is mounted there takes that over.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin backup \
@@ -7,8 +7,8 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin backup \
 WORKDIR /app
 
 # Packages before the code: a change of the code does not install them anew.
-COPY requirements.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check -r requirements.txt
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
 COPY celeryconfig.py ./
 COPY worker ./worker/
 COPY web ./web/

@@ -8,9 +8,11 @@ TEST_ARGS ?= -m "not slow and not cross"
 TEST_PROCESSES ?= 3
 VENV := .venv
 PYTHON := $(VENV)/bin/python
+# What is installed has the very bytes that were tested: the locks name each package's version and hashes.
+PIP = PIP_USER=0 $(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r
 
 .DELETE_ON_ERROR:
-.PHONY: help run test install lint bench
+.PHONY: help run test install lint bench lock
 
 help:
 	@echo "make run      everything on this machine: dashboard, broker, workers, beat and a demo Redis; Ctrl-C stops it"
@@ -18,6 +20,7 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    how fast, next to what; BENCH_ARGS=--quick for a short run"
 	@echo "make install  only make $(VENV) ready, with all that these need"
+	@echo "make lock     after a change of requirements*.txt: their locks, anew; LOCK_ARGS=--upgrade takes newer packages"
 
 # Who wants to see it run need not wait for what tests it.
 run: $(VENV)/running
@@ -39,14 +42,21 @@ bench: install
 
 install: $(VENV)/installed
 
-$(VENV)/running: requirements.txt requirements-local.txt $(PYTHON)
+# For every Python and system that the program runs on, from what requirements*.txt pin; what is locked already stays.
+lock: install
+	@for name in requirements requirements-local requirements-dev; do \
+	    $(PYTHON) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+	        --custom-compile-command "make lock" $(LOCK_ARGS) -o $$name.lock $$name.txt || exit 1; \
+	done
+
+$(VENV)/running: requirements-local.lock $(PYTHON)
 	@echo "Installing what it runs with into $(VENV) (about half a minute the first time) ..."
-	@PIP_USER=0 $(PYTHON) -m pip install -qq --disable-pip-version-check -r requirements-local.txt
+	@$(PIP) requirements-local.lock
 	@touch $@
 
-$(VENV)/installed: requirements.txt requirements-local.txt requirements-dev.txt $(PYTHON)
+$(VENV)/installed: requirements-dev.lock $(PYTHON)
 	@echo "Installing packages into $(VENV) (a minute or two the first time) ..."
-	@PIP_USER=0 $(PYTHON) -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@$(PIP) requirements-dev.lock
 	@touch $@ $(VENV)/running
 	@echo "$(VENV) is ready."
 

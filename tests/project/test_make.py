@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "make").mkdir()
-    for name in ("Makefile", "requirements.txt", "requirements-local.txt", "requirements-dev.txt"):
+    for name in ("Makefile", "requirements-local.lock", "requirements-dev.lock"):
         shutil.copy(ROOT / name, tmp_path / "make")
     return tmp_path / "make"
 
@@ -43,7 +43,7 @@ def test_make_passes_over_a_python_that_does_not_run(folder: Path, tmp_path: Pat
     assert make("install", folder, shim, good).returncode == 0
     assert (folder / "asked").read_text().count("-m pip install") == 1
     later = time.time() + 10
-    os.utime(folder / "requirements.txt", (later, later))
+    os.utime(folder / "requirements-dev.lock", (later, later))
     make("install", folder, shim, good)
     assert (folder / "asked").read_text().count("-m pip install") == 2
 
@@ -68,4 +68,4 @@ def test_a_run_waits_for_nothing_that_only_tests_need(folder: Path, tmp_path: Pa
     ]
     assert [one.returncode for one in asked] == [0, 0, 0, 0]
     words = [line.split()[-1] for line in (folder / "asked").read_text().splitlines()]
-    assert words == ["requirements-local.txt", "local", "local", "requirements-dev.txt", "local"]
+    assert words == ["requirements-local.lock", "local", "local", "requirements-dev.lock", "local"]
