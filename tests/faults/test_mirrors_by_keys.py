@@ -25,6 +25,7 @@ from tests.faults.line import Line
 from tests.faults.moments import After, Asked, Moment, Reply
 from tests.faults.scenes import by_way_of
 from tests.faults.sweeps import sweep
+from tests.support.backups import each_format
 from tests.support.processes import PYTHON, Background, environment, eventually
 from tests.support.servers import Binary, Server
 from tests.support.states import State, assert_same, state
@@ -45,7 +46,6 @@ SURVIVING = ("--appendonly", "yes", "--appendfsync", "always")
 # A replica that takes writes would lose them, so such a target is written key by key.
 BY_KEYS = ("--replica-read-only", "no")
 MIRROR = RestoreArguments(name="latest", mode="mirror")
-each_format = pytest.mark.parametrize("data_format", ["rdb", "json"])
 
 
 @dataclass

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.disks import fill_up, read_only, small_disk
-from tests.support.backups import bring_back, files, fill_all, settings_for, take, wipe
+from tests.support.backups import bring_back, each_format, files, fill_all, settings_for, take, wipe
 from tests.support.processes import Shell
 from tests.support.servers import Server
 from tests.support.states import assert_same, state
@@ -27,7 +27,6 @@ from worker.storage.local import Folder
 
 MODES = ["skip", "overwrite", "mirror"]
 each_mode = pytest.mark.parametrize("mode", MODES)
-each_format = pytest.mark.parametrize("data_format", ["rdb", "json"])
 
 
 @dataclass

@@ -12,6 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.data import fill
 from tests.support.reading import raw
 from tests.support.servers import Server
@@ -32,6 +34,8 @@ from worker.storage.local import Folder
 
 DATABASES = (0, 3)
 ANYWHERE = Scope(None, None)
+
+each_format = pytest.mark.parametrize("data_format", ["rdb", "json"])
 
 
 def settings_for(server: Server, storage: Path, **more: Any) -> Settings:
