@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.backups import bring_back, fill_all, take
-from tests.support.processes import CANARY, ROOT, Ended, Shell, command, with_password
+from tests.support.processes import ROOT, Ended, Shell, command, let_in, with_password
 from tests.support.servers import Binary, Server
 from tests.support.states import State, assert_same, state
 from worker.server import refusals, rights
@@ -29,12 +29,6 @@ def operations(kind: str) -> list[Any]:
         for name in rights.OPERATIONS
         if name.startswith(kind)
     ]
-
-
-def let_in(server: Server, acl: str, user: str = "lean") -> str:
-    """Make a user with these rights and no others: the URL to come in by."""
-    command(server, "ACL", "SETUSER", user, "reset", "on", f">{CANARY}", *acl.split())
-    return with_password(server, user=user)
 
 
 def least(server: Server, operation: str) -> str:

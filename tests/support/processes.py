@@ -54,6 +54,12 @@ def command(server: Server, *words: str | int) -> Any:
     return client.execute_command(*words)
 
 
+def let_in(server: Server, acl: str, user: str = "lean") -> str:
+    """Make a user with these rights and no others: the URL to come in by."""
+    command(server, "ACL", "SETUSER", user, "reset", "on", f">{CANARY}", *acl.split())
+    return with_password(server, user=user)
+
+
 @dataclass(frozen=True)
 class Ended:
     """A process that came to its end."""
