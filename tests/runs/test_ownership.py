@@ -14,7 +14,7 @@ from tests.conftest import StartServer
 from tests.support.dashboard import Browser, Web
 from tests.support.processes import CANARY, PYTHON, Background, Ended, eventually, run
 from tests.support.servers import Binary, Server
-from tests.web.api.test_health import hear_of, numbers
+from tests.web.api.alive import hear_of, numbers
 from worker.broker import heartbeat
 from worker.broker.lease import LEASE_SECONDS
 from worker.config.settings import Settings

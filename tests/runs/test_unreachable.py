@@ -19,8 +19,8 @@ from tests.support.browser import WAIT_MILLISECONDS, Visitor, chromium
 from tests.support.dashboard import Browser, Web
 from tests.support.processes import CANARY, CELERY, Background, environment, eventually
 from tests.support.servers import Server, binaries, free_port, running
-from tests.web.api.test_health import hear_of, numbers
-from tests.web.pages.test_pages import words
+from tests.web.api.alive import hear_of, numbers
+from tests.web.pages.reading import words
 from worker.runs.run import Run
 from worker.runs.store import open_runs
 

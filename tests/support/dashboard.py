@@ -26,6 +26,7 @@ from worker.config.settings import Settings, WebSettings, load, load_web
 
 PASSWORD = f"{CANARY}-of-the-admin"
 SECRET = f"{CANARY}-that-signs-the-sessions-of-the-dashboard"
+HOSTILE = "<img src=x onerror=alert(1)>"
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, expect
 
 from local import demo
 from tests.support.browser import DESK, PHONE, WAIT_MILLISECONDS, Visitor, chromium
+from tests.support.dashboard import HOSTILE
 from tests.support.gates import Gate
 from tests.support.processes import CELERY, Background, Shell, damaged_dump, environment, eventually
 from tests.support.servers import Server, binaries, free_port, running
@@ -22,7 +23,6 @@ from worker.repository.manifest import Manifest
 from worker.storage import open_storage
 
 PASSWORD = "a password for the browser"
-HOSTILE = "<img src=x onerror=alert(1)>"
 HELD_BYTES = 100_000
 """How much of the source is let through to a backup that is to be watched."""
 

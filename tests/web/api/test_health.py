@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support.backups import eventually, manifest_of, partial_of
 from tests.support.dashboard import Web
 from tests.support.processes import CANARY
+from tests.web.api.alive import hear_of, numbers
 from worker.broker import heartbeat
 from worker.errors import BrokerUnavailableError
 from worker.repository import catalogue
@@ -33,12 +33,6 @@ def script(web_app: Web) -> FlaskClient:
     return web_app.with_token("read")
 
 
-def hear_of(web: Web, *roles: str, host: str = "somewhere") -> None:
-    """As if these roles had just shown that they live."""
-    for role in roles:
-        web.broker.client().set(f"redis_backup:alive:{role}:{host}", 1, ex=45)
-
-
 @contextmanager
 def away(web: Web, fault: str) -> Iterator[None]:
     """A broker that is dead or frozen meanwhile."""
@@ -55,21 +49,6 @@ def away(web: Web, fault: str) -> Iterator[None]:
 def remember(web: Web, operation: str, identity: str, **told: Any) -> None:
     with open_runs(web.settings) as runs:
         runs.put(new(identity, operation, {}, "admin").model_copy(update=told))
-
-
-def numbers(script: FlaskClient) -> dict[str, float]:
-    """Every number of /metrics, by its name and its labels in the order of the alphabet."""
-    answer = script.get("/metrics")
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("text/plain")
-    assert CANARY not in answer.text
-    found = {}
-    for family in text_string_to_metric_families(answer.text):
-        assert family.documentation.endswith(".")
-        for sample in family.samples:
-            labels = ",".join(value for _, value in sorted(sample.labels.items()))
-            found[f"{sample.name}{{{labels}}}" if labels else sample.name] = sample.value
-    return found
 
 
 def test_the_process_is_well_for_everybody_and_without_a_broker(web_app: Web) -> None:
