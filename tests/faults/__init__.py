@@ -12,9 +12,9 @@ A fault test is read as a table. Its rows are pytest parameters with readable id
 
 What there is, each as a fixture that any test can ask for (fixtures.py):
 
-- `wire_to(server)`: a `Line` (line.py) to that server, where bytes are flipped, dropped, doubled, trickled, swallowed,
-  held up, reworded, or cut, at a moment (moments.py): when the nth such command is on its way (`Asked`), before a byte of the nth
-  reply to one (`Reply`), after so many bytes of answers (`After`), or at once (`NOW`).
+- `wire_to(server)`: a `Line` (line.py, connection.py) to that server, where bytes are flipped, dropped, doubled,
+  trickled, swallowed, held up, reworded, or cut, at a moment (moments.py): when the nth such command is on its way
+  (`Asked`), before a byte of the nth reply to one (`Reply`), after so many bytes of answers (`After`), or at once (`NOW`).
 - `freezer`: stops processes and has them go on (freezer.py), and waits until they really have.
 - `strace`: a command under strace that fails, or is killed at, the nth such system call (programs.py).
 - `faketime`: a command that believes in another time (programs.py).

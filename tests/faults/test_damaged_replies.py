@@ -6,56 +6,34 @@
 | the same, each time | | | an error that names the key; nothing is listed, nothing written |
 | a flipped bit | in what a scan names | scan, typed | noticed by numbers; no key is missed in silence |
 | a flipped bit | in a number of INFO | replication, scan, typed | an error in words; nothing is listed |
-| a flipped bit, each time | in a value of each type | typed | noticed in the sample, where the server has DUMP |
 | a flipped, dropped or doubled byte | anywhere | scan, typed | a good backup, or an error in words |
 """
 
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.faults.answers import KEYS, SAMPLED, assert_good, listed, place_of
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
 from tests.faults.moments import After, Reply
 from tests.faults.scenes import by_way_of, taken
 from tests.faults.sweeps import sweep
-from tests.support.backups import asking, bring_back, settings_for, take
+from tests.support.backups import asking, take
 from tests.support.servers import Server
 from tests.support.states import state
-from worker.arguments.backups import BackupArguments
 from worker.arguments.questions import SearchArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
-from worker.backups.backup import backup
-from worker.engines.typed import Typed
 from worker.errors import BackupSystemError, SourceUnavailableError, TargetUnavailableError
 from worker.progress import silent
-from worker.repository import catalogue
 from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
 from worker.restore.undo.undo import undo
 from worker.search.search import search
-from worker.server.endpoint import SOURCE, Endpoint
-from worker.server.wire import pack
-from worker.storage import open_storage
 
-LARGE = 3 << 20
 Fault = Callable[[Line, Reply], Any]
-
-KEYS: dict[str, Callable[[Any, str], Any]] = {
-    "string": lambda client, key: client.set(key, "value " * 10),
-    "number": lambda client, key: client.set(key, 12345),
-    "list": lambda client, key: client.rpush(key, *(f"element {one}" for one in range(50))),
-    "set": lambda client, key: client.sadd(key, *(f"member {one}" for one in range(50))),
-    "zset": lambda client, key: client.zadd(key, {f"member {one}": one + 0.5 for one in range(50)}),
-    "hash": lambda client, key: client.hset(key, mapping={f"field {one}": f"value {one}" for one in range(50)}),
-    "stream": lambda client, key: [client.xadd(key, {"field": f"value {one}"}) for one in range(50)],
-    "large": lambda client, key: client.set(key, bytes(range(256)) * (LARGE // 256)),
-    "list-large": lambda client, key: client.rpush(key, *(b"%d" % one * 500 for one in range(3000))),
-}
-"""By name, how the key of that name is made."""
 
 PLACES = {"type": 0, "value": 4, "end-of-value": -11, "version": -10, "checksum": -1}
 """Of a payload."""
@@ -70,18 +48,6 @@ def full(server: Server) -> Server:
         make(server.client(), name)
     server.client().mset({f"key:{one}": f"value {one}" for one in range(100)})
     return server
-
-
-def listed(storage: Path) -> list[str]:
-    return [one.name for one in catalogue.read(open_storage(str(storage))).listed]
-
-
-def assert_good(server: Server, storage: Path, name: str) -> None:
-    """It holds what the server does."""
-    before = state(server)
-    server.client().flushall()
-    bring_back(server, storage, name)
-    assert state(server) == before
 
 
 @sweep("place", PLACES)
@@ -227,117 +193,6 @@ def test_a_number_of_info_that_came_damaged_is_an_error_in_words(
     with pytest.raises(SourceUnavailableError, match="its answer to INFO is damaged"):
         taken(line, storage, engine=engine, format="json" if engine == "typed" else "rdb")
     assert listed(storage) == []
-
-
-SAMPLED = [name for name in KEYS if "large" not in name]
-ASKED = {
-    "string": (b"value", b"GET", b"string"),
-    "number": (b"345", b"GET", b"number"),
-    "list": (b"element", b"LRANGE", b"list", b"0", b"-1"),
-    "set": (b"member", b"SMEMBERS", b"set"),
-    "zset": (b".5", b"ZRANGE", b"zset", b"0", b"-1", b"WITHSCORES"),
-    "hash": (b"value", b"HGETALL", b"hash"),
-    "stream": (b"value", b"XINFO", b"STREAM", b"stream", b"FULL", b"COUNT", b"1000"),
-}
-"""Of each type a piece of the answer, and with what it is asked for."""
-
-
-def place_of(server: Server, piece: bytes, *asked: bytes) -> int:
-    """Where that piece is in an answer, as moments count."""
-    with socket.create_connection(("127.0.0.1", server.port)) as connection:
-        connection.sendall(pack(*asked))
-        answer = b""
-        while piece not in answer:
-            answer += connection.recv(1 << 16)
-    place = answer.index(piece)
-    return place - answer.index(b"\r\n") - 2 if answer.startswith(b"$") else place
-
-
-@pytest.fixture
-def few(server: Server) -> Server:
-    """So few keys that all of them are in the sample."""
-    for name in SAMPLED:
-        KEYS[name](server.client(), name)
-    return server
-
-
-def reply_to(key: str, server: Server, *, always: bool) -> Reply:
-    """A byte of the value in what the ordinary command answers."""
-    piece, *asked = ASKED[key]
-    return Reply(asked[0], of=asked[1], at=place_of(server, piece, *asked), always=always)
-
-
-@pytest.mark.parametrize("key", SAMPLED)
-def test_the_sample_of_a_typed_backup_heals_what_came_damaged_once(
-    key: str, few: Server, wire_to: WireTo, storage: Path
-) -> None:
-    line = wire_to(few)
-    flipped = line.flip(reply_to(key, few, always=False))
-    made = taken(line, storage, engine="typed", format="json")
-    assert flipped.happened
-    assert f"{len(SAMPLED)} of them, chosen by chance, are what DUMP gives" in made["warnings"][0]
-    assert_good_values(few, storage, made["name"])
-
-
-def assert_good_values(server: Server, storage: Path, name: str) -> None:
-    """The same, but for the times of streams' consumers, which no command can set."""
-    before = state(server, times=False)
-    server.client().flushall()
-    bring_back(server, storage, name)
-    assert state(server, times=False) == before
-
-
-@pytest.mark.parametrize("key", SAMPLED)
-def test_the_sample_of_a_typed_backup_names_what_comes_damaged_each_time(
-    key: str, few: Server, wire_to: WireTo, storage: Path
-) -> None:
-    line = wire_to(few)
-    line.flip(reply_to(key, few, always=True))
-    with pytest.raises(SourceUnavailableError, match=rf" '{key}' of database 0 "):
-        taken(line, storage, engine="typed", format="json")
-    assert listed(storage) == []
-
-
-def test_without_dump_a_typed_backup_says_that_nothing_guards_its_values(
-    few: Server, wire_to: WireTo, storage: Path
-) -> None:
-    asking(few).execute_command("ACL", "SETUSER", "careful", "on", ">pw", "~*", "+@all", "-dump")
-    line = wire_to(few)
-    url = line.url.replace("//", "//careful:pw@")
-    flipped = line.flip(Reply(b"GET", of=b"string", at=3))
-    made = backup(settings_for(few, storage, redis_url=url), BackupArguments(engine="typed", format="json"), silent)
-    assert flipped.happened
-    (warning,) = made["warnings"]
-    assert warning.endswith("nothing tells whether bytes of this backup were changed on their way from the source.")
-
-
-def test_a_value_that_changes_all_the_time_is_no_damage(few: Server, wire_to: WireTo, storage: Path) -> None:
-    line = wire_to(few)
-    line.call(Reply(b"DUMP", of=b"number", always=True), lambda: few.client().incr("number"))
-    line.call(Reply(b"GET", of=b"number", always=True), lambda: few.client().incr("number"))
-    made = taken(line, storage, engine="typed", format="json")
-    assert made["keys"] == len(SAMPLED)
-
-
-def test_a_type_that_came_damaged_is_asked_for_again(few: Server, wire_to: WireTo, storage: Path) -> None:
-    line = wire_to(few)
-    flipped = line.flip(Reply(b"TYPE", of=b"zset", at=2))
-    made = taken(line, storage, engine="typed", format="json")
-    assert flipped.happened
-    assert made["keys_by_db"]["0"]["zset"] == 1
-    assert_good_values(few, storage, made["name"])
-    for name in SAMPLED:
-        few.client().delete(name)
-        KEYS[name](few.client(), name)
-    asking(few).execute_command("ACL", "SETUSER", "careful", "on", ">pw", "~*", "+@all", "-dump")
-    flipped = line.flip(Reply(b"TYPE", of=b"zset", at=2))
-    entries = [
-        entry
-        for batch in Typed(Endpoint(line.url.replace("//", "//careful:pw@"), SOURCE), [0]).batches()
-        for entry in batch
-    ]
-    assert flipped.happened
-    assert {entry.key: entry.type for entry in entries}[b"zset"] == "zset"
 
 
 FAULTS: dict[str, Callable[[Line, Any], Any]] = {

@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.faults.fixtures import WireTo
 from tests.faults.line import Line
-from tests.faults.test_slow_peers import one_sentence
+from tests.faults.scenes import one_sentence
 from tests.support.backups import asking
 from tests.support.processes import eventually
 from tests.support.servers import Binary, Server, binaries

@@ -16,6 +16,7 @@ from tests.conftest import StartServer
 from tests.faults.fixtures import SOON, WireTo
 from tests.faults.line import Line
 from tests.faults.moments import NOW, After, Asked, Moment, Reply
+from tests.faults.scenes import one_sentence
 from tests.faults.sweeps import sweep
 from tests.support.backups import files, take
 from tests.support.processes import PYTHON, Background, environment
@@ -71,11 +72,6 @@ def through(line: Line, storage: Path, **more: Any) -> Settings:
 def _take(line: Line, storage: Path, engine: Any) -> None:
     data_format: Any = "json" if engine == "typed" else "rdb"
     backup(through(line, storage), BackupArguments(engine=engine, format=data_format), silent)
-
-
-def one_sentence(error: BackupSystemError, words: str) -> None:
-    assert re.search(words, str(error)), error
-    assert re.fullmatch(r"[A-Z][^\n]*[.?]", str(error))
 
 
 READING = [
