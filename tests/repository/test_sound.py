@@ -23,7 +23,7 @@ from worker.errors import ArtifactError, FormatError, IncompleteError
 from worker.formats.entries import Entry, Opaque
 from worker.formats.portable import document
 from worker.formats.rdb.payload import FOOTER_BYTES, crc64, seal, version_of
-from worker.formats.rdb.soundness import check
+from worker.formats.rdb.reader.soundness import check
 from worker.formats.rdb.writer import write
 from worker.progress import silent
 from worker.repository import catalogue

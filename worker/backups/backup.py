@@ -12,10 +12,10 @@ from worker.backups.plan import Plan
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import BusyError, LostError, PartialError, SourceError
+from worker.formats import rdb
 from worker.formats.entries import EntryStream
 from worker.formats.portable import document
-from worker.formats.rdb import writer as rdb
-from worker.formats.rdb.census import Census
+from worker.formats.rdb.reader.census import Census
 from worker.formats.tally import Counted, Tally
 from worker.logs import log
 from worker.progress import Progress, Proof, followed

@@ -9,14 +9,15 @@ from typing import BinaryIO
 
 from worker.config.settings import CompressionName, FormatName
 from worker.errors import ArtifactError
+from worker.formats import rdb
 from worker.formats.compression import COMPRESSIONS, detect
 from worker.formats.portable import document
-from worker.formats.rdb import reader as rdb
 from worker.formats.rdb import writer
-from worker.formats.rdb.census import Census
 from worker.formats.rdb.codes import FIRST_VERSION_WITH_CHECKSUM
-from worker.formats.rdb.soundness import Examiner
-from worker.formats.rdb.window import Window
+from worker.formats.rdb.reader.census import Census
+from worker.formats.rdb.reader.opcodes import END
+from worker.formats.rdb.reader.soundness import Examiner
+from worker.formats.rdb.reader.window import Window
 from worker.formats.tally import Tally
 from worker.progress import Progress, reported
 from worker.repository.checksum import Meter
@@ -125,7 +126,7 @@ def check_end(file: BinaryIO, manifest: Manifest) -> None:
     It reads `file` from its start.
     """
     file.seek(0)
-    for _ in Window(raw_chunks(file, manifest.compression)).drain(rdb.END):
+    for _ in Window(raw_chunks(file, manifest.compression)).drain(END):
         pass
 
 

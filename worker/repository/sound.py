@@ -7,7 +7,7 @@ from typing import Any
 from worker.errors import FormatError
 from worker.formats.entries import Entry, EntryStream, Passing
 from worker.formats.key_text import key_text
-from worker.formats.rdb.soundness import examine
+from worker.formats.rdb.reader.soundness import examine
 from worker.formats.tally import Tally
 from worker.repository.manifest import Manifest
 

@@ -11,12 +11,12 @@ import atheris
 with atheris.instrument_imports(include=["worker.formats"]):
     from worker.errors import FormatError
     from worker.formats.rdb import writer
-    from worker.formats.rdb.census import Census
     from worker.formats.rdb.payload import crc64
     from worker.formats.rdb.reader import Reader
-    from worker.formats.rdb.soundness import check
+    from worker.formats.rdb.reader.census import Census
+    from worker.formats.rdb.reader.soundness import check
+    from worker.formats.rdb.reader.window import CHECKSUM_BYTES
     from worker.formats.rdb.values import decode, value_of
-    from worker.formats.rdb.window import CHECKSUM_BYTES
     from worker.formats.tally import Tally
 
 VERSIONS = (9, 11, 12, 80)

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.payloads import length, milliseconds, string
-from worker.formats.rdb.census import Census
 from worker.formats.rdb.payload import crc64
 from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.reader.census import Census
 from worker.formats.tally import Tally
 
 AT = 1_701_786_622_000

@@ -22,7 +22,7 @@ from worker.formats.entries import Entry, Opaque
 from worker.formats.portable import document
 from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import FOOTER_BYTES, seal
-from worker.formats.rdb.soundness import check, examine
+from worker.formats.rdb.reader.soundness import check, examine
 from worker.formats.rdb.values import decode, kind_of, value_of
 from worker.progress import silent
 from worker.restore.preview.preview import preview

@@ -20,7 +20,7 @@ from worker.arguments.backups import AdoptArguments
 from worker.backups.adopt import adopt
 from worker.errors import BackupSystemError
 from worker.formats.rdb.payload import crc64
-from worker.formats.rdb.window import CHECKSUM_BYTES
+from worker.formats.rdb.reader.window import CHECKSUM_BYTES
 from worker.progress import silent
 
 FILES = [path.read_bytes() for path in sorted((Path(__file__).parent / "files").glob("*.rdb"))]

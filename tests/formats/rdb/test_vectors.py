@@ -25,8 +25,8 @@ from worker.errors import BackupSystemError, FormatError
 from worker.formats.entries import Opaque
 from worker.formats.portable import document as portable
 from worker.formats.rdb import writer
-from worker.formats.rdb.census import Census
 from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.reader.census import Census
 from worker.formats.rdb.values import kind_of
 from worker.formats.rdb.vectors import NAME, numbers, read_vector_set, shown
 from worker.formats.tally import Tally

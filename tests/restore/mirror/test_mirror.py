@@ -12,7 +12,7 @@ from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
 from worker.arguments.restore import RestoreArguments
 from worker.errors import RefusedError
-from worker.formats.rdb.census import Census
+from worker.formats.rdb.reader.census import Census
 from worker.progress import silent
 from worker.restore.restore import restore
 

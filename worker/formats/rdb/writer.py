@@ -11,9 +11,9 @@ from worker.errors import FormatError
 from worker.formats.entries import EntryStream
 from worker.formats.rdb.codes import FIRST_VALKEY_VERSION
 from worker.formats.rdb.payload import crc64
-from worker.formats.rdb.reader import AUX, END, EXPIRE_MS, FUNCTION, SELECT_DB
+from worker.formats.rdb.reader.opcodes import AUX, END, EXPIRE_MS, FUNCTION, SELECT_DB
+from worker.formats.rdb.reader.window import CHECKSUM_BYTES
 from worker.formats.rdb.strings import length_of, string_of
-from worker.formats.rdb.window import CHECKSUM_BYTES
 
 _PIECE_BYTES = 1 << 20
 _pack_i64 = Struct("<q").pack

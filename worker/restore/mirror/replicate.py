@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 from worker import logs
 from worker.config.settings import Settings
-from worker.formats.rdb.census import Census
+from worker.formats.rdb.reader.census import Census
 from worker.formats.tally import Tally
 from worker.repository import artifact
 from worker.restore.mirror import recovery

@@ -17,8 +17,8 @@ from worker.backups.verify import verify
 from worker.config.settings import Settings
 from worker.engines.completeness import Watch
 from worker.errors import RefusedError, StorageError, TargetError, TemporaryError
+from worker.formats import rdb
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
-from worker.formats.rdb import writer as rdb
 from worker.formats.tally import Counted, Tally
 from worker.progress import followed
 from worker.repository import catalogue

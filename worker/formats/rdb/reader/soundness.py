@@ -14,10 +14,11 @@ from worker.formats.entries import Entry, Opaque, Stream, Value
 from worker.formats.rdb.codes import BUILT_IN, Code, known
 from worker.formats.rdb.encodings import intset
 from worker.formats.rdb.payload import FOOTER_BYTES, are_intact, version_of
-from worker.formats.rdb.reader import OpenValue, Reader
+from worker.formats.rdb.reader import Reader
+from worker.formats.rdb.reader.open_value import OpenValue
+from worker.formats.rdb.reader.window import CHECKSUM_BYTES
 from worker.formats.rdb.strings import LZF
 from worker.formats.rdb.values import STRING, decode, kind_of, view
-from worker.formats.rdb.window import CHECKSUM_BYTES
 from worker.formats.types import HOLDS
 
 _STRING = bytes([STRING])

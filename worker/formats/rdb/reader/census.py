@@ -7,15 +7,9 @@ from struct import error as StructError  # noqa: N812 - read beside IndexError
 from worker.errors import FormatError
 from worker.formats.entries import Entry
 from worker.formats.rdb.codes import ONE_STRING, TYPE_OF
-from worker.formats.rdb.reader import (
-    EXPIRE_MS,
-    FIRST_OPCODE,
-    NO_LENGTH,
-    SELECT_DB,
-    OpenValue,
-    Reader,
-    read_expiry,
-)
+from worker.formats.rdb.reader.opcodes import EXPIRE_MS, FIRST_OPCODE, SELECT_DB, read_expiry
+from worker.formats.rdb.reader.open_value import OpenValue
+from worker.formats.rdb.reader.reader import NO_LENGTH, Reader
 from worker.formats.rdb.skipping import after_string
 from worker.formats.rdb.strings import read_string
 from worker.formats.rdb.values import kind_at

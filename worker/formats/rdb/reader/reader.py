@@ -5,74 +5,43 @@ Source of the format: rdb.c of Redis 2.6 to 8 and of Valkey 9.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from io import BytesIO
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - read beside IndexError
 from typing import NoReturn
 
 from worker.errors import FormatError
 from worker.formats.entries import Entry, Used
-from worker.formats.rdb.codes import (
-    FIRST_VALKEY_VERSION,
-    FIRST_VERSION_WITH_CHECKSUM,
-    ONE_STRING,
-    TYPE_OF,
-    known,
+from worker.formats.rdb.codes import FIRST_VERSION_WITH_CHECKSUM, ONE_STRING, TYPE_OF, known
+from worker.formats.rdb.reader.opcodes import (
+    AUX,
+    END,
+    EXPIRE_MS,
+    EXPIRE_S,
+    FIRST_OPCODE,
+    FREQ,
+    FUNCTION,
+    IDLE,
+    MODULE_AUX,
+    SELECT_DB,
+    passed_over,
+    read_expiry,
+    read_used,
 )
-from worker.formats.rdb.skipping import (
-    LENGTH,
-    MODULE,
-    STRING,
-    Shape,
-    Skipper,
-    after_flat,
-    after_plain,
-    after_string,
-)
+from worker.formats.rdb.reader.open_value import OpenValue
+from worker.formats.rdb.reader.window import CHECKSUM_BYTES, Window
+from worker.formats.rdb.skipping import Skipper, after_flat, after_plain, after_string
 from worker.formats.rdb.strings import read_length, read_string
 from worker.formats.rdb.values import kind_at, told
 from worker.formats.rdb.vectors import MODULE_2
-from worker.formats.rdb.window import CHECKSUM_BYTES, Window
-
-SLOT_INFO, FUNCTION, FUNCTION_PRE_GA, MODULE_AUX, IDLE, FREQ, AUX, RESIZE_DB, EXPIRE_MS, EXPIRE_S, SELECT_DB, END = (
-    range(244, 256)
-)
-# Below them: 243 is Valkey's; 242 and 243 of Redis 8.6 and newer are not known here.
-SLOT_IMPORT = 243
-FIRST_OPCODE = 242
 
 _HEADER = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
 HEADER_BYTES = 9
 _MOST_FACTS = 100
-_LONGEST_IDLE = 2**31 - 1
 _u32 = Struct("<I").unpack_from
-read_expiry = Struct("<q").unpack_from
 # A NamedTuple's own constructor takes twice as long.
 _new = tuple.__new__
 _TYPE_BYTE = [bytes([code]) for code in range(256)]
-# What follows an opcode that is passed over.
-_PASSED_OVER: dict[int, Shape] = {
-    SLOT_INFO: (LENGTH, LENGTH, LENGTH),
-    MODULE_AUX: (LENGTH, LENGTH, LENGTH, MODULE),
-    RESIZE_DB: (LENGTH, LENGTH),
-}
-_PASSED_OVER_IN_VALKEY = _PASSED_OVER | {SLOT_IMPORT: (STRING, (LENGTH, LENGTH))}
 NO_LENGTH = "a length or a string begins with a byte that none can begin with"
-
-
-@dataclass(slots=True)
-class OpenValue:
-    """A value that began in this window and goes on in the next."""
-
-    code: int
-    kind: str
-    key: bytes
-    start: int
-    reached: int
-    skipper: Skipper | None
-    held: BytesIO = field(default_factory=BytesIO)
-    """What there is of the payload, where it was asked for; what this has become at the end is not copied once more."""
 
 
 class Reader:
@@ -143,13 +112,13 @@ class Reader:
         """Every whole record of the window."""
         batch: list[Entry] = []
         whole = self._window.pos
-        if self._open:
-            try:
+        try:
+            if self._open:
                 whole = self._resume(self._open, batch)
-            except FormatError:
-                self._fail_at(whole)
-        if not self._open:
-            whole = self._read_records(batch, whole)
+            if not self._open:
+                whole = self._read_records(batch, whole)
+        except FormatError:
+            self._fail_at(self._window.pos)
         if batch:
             self._read_to = self._window.offset + whole
         return batch
@@ -157,12 +126,12 @@ class Reader:
     def _read_records(self, batch: list[Entry], pos: int) -> int:
         """Every record that begins at `pos` or behind it; where the last key ended.
 
-        Spelt out in one loop on local names, for a call or an attribute for each key would double the time.
+        Spelt out in one loop on local names, for a call or an attribute for each key would double the time. The window
+        goes on at `begin`, where the record begins that is being read, or the rest of a value that is held open.
         """
         window, values, add = self._window, self._values, batch.append
-        data, size, db = window.data, len(window.data), self._db
-        expires_at, used = self._expires_at, self._used
-        # Where the record begins that is being read, and where the last key ended.
+        data, size = window.data, len(window.data)
+        db, expires_at, used = self._db, self._expires_at, self._used
         begin = whole = pos
         try:
             while True:
@@ -173,11 +142,11 @@ class Reader:
                     pos += 9
                     continue
                 if code >= FIRST_OPCODE:
-                    window.pos, self._expires_at = pos, expires_at
+                    self._expires_at = expires_at
                     begin = pos = self._opcode(code, pos + 1)
                     db, expires_at, used = self._db, self._expires_at, self._used
                     if self._ended or self.unreadable:
-                        break
+                        return whole
                     continue
                 length = data[pos + 1]
                 start = pos + 2 + length
@@ -190,25 +159,23 @@ class Reader:
                     if pos > size:
                         self._hold(OpenValue(code, TYPE_OF[code], key, start, pos, None))
                         begin = window.pos
-                        break
+                        return whole
                 else:
-                    window.pos = pos
+                    window.pos = begin
                     pos = self._after(code, key, start)
                     if self._open or self.unreadable:
                         begin = window.pos
-                        break
+                        return whole
                 payload = _TYPE_BYTE[code] + data[start:pos] if values else None
                 kind = TYPE_OF[code] if code != MODULE_2 else kind_at(data, start, code)
                 add(_new(Entry, (db, key, expires_at, kind, payload, None, used)))
                 whole = pos
                 expires_at = used = self._used = None
         except (IndexError, StructError):
-            pass
-        except FormatError:
-            window.pos = begin
-            self._fail_at(begin)
-        window.pos, self._expires_at = begin, expires_at
-        return whole
+            # The rest of the record is in the next window.
+            return whole
+        finally:
+            window.pos, self._expires_at = begin, expires_at
 
     def _fail_at(self, begin: int) -> NoReturn:
         value = self._value_at(begin)
@@ -292,7 +259,7 @@ class Reader:
             self._db, pos = read_length(data, pos)
             return pos
         if code in (FREQ, IDLE):
-            self._used, pos = _read_used(code, data, pos)
+            self._used, pos = read_used(code, data, pos)
             return pos
         if code == END:
             self._ended = True
@@ -310,22 +277,15 @@ class Reader:
         return self._pass_over(code, pos)
 
     def _pass_over(self, code: int, pos: int) -> int:
-        parts = _PASSED_OVER_IN_VALKEY if (self.rdb_version or 0) >= FIRST_VALKEY_VERSION else _PASSED_OVER
-        if code not in parts:
+        shape = passed_over(code, self.rdb_version or 0)
+        if shape is None:
             self.unreadable = f"it has a part of kind {code}, which this program does not know"
             return pos
-        pos, whole = Skipper(parts[code]).skip(self._window.data, pos)
+        pos, whole = Skipper(shape).skip(self._window.data, pos)
         if not whole or pos > len(self._window.data):
             raise IndexError
         self.modules = self.modules or code == MODULE_AUX
         return pos
-
-
-def _read_used(code: int, data: bytes, pos: int) -> tuple[Used, int]:
-    if code == FREQ:
-        return Used("FREQ", data[pos]), pos + 1
-    seconds, pos = read_length(data, pos)
-    return Used("IDLETIME", min(seconds, _LONGEST_IDLE)), pos
 
 
 def _shown(key: bytes) -> str:
