@@ -16,4 +16,4 @@ RUN python -m compileall -q celeryconfig.py worker web
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
-CMD ["celery", "-q", "-A", "worker", "worker", "--queues", "jobs,quick", "--concurrency", "2", "--without-gossip", "--without-mingle"]
+CMD ["celery", "-q", "-A", "worker", "worker", "--queues", "jobs,quick,questions", "--concurrency", "2", "--without-gossip", "--without-mingle"]

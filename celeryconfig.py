@@ -16,12 +16,13 @@ broker_url = _settings.celery_broker_url
 result_backend = _settings.celery_result_backend
 include = ["worker.tasks"]
 
-# Each queue is bound by its own name: with Celery's default of one shared key, both would get every message.
+# Each queue is bound by its own name: with Celery's default of one shared key, all would get every message.
 _exchange = Exchange("redis_backup")  # type: ignore[no-untyped-call]
 task_queues = [Queue(name, _exchange, routing_key=name) for name in QUEUES]  # type: ignore[no-untyped-call]
 task_default_queue = task_default_routing_key = "jobs"
 task_default_exchange = "redis_backup"
-# A dashboard never waits behind an hour of backup. By name, so that `celery call` is routed as well.
+# A dashboard never waits behind an hour of backup, and what looks after runs and storage never behind a question. By
+# name, so that `celery call` is routed as well.
 task_routes = {one.task: {"queue": one.queue} for one in OPERATIONS.values() if one.queue}
 task_routes["worker.tasks.reap"] = {"queue": "quick"}
 
@@ -52,6 +53,8 @@ task_publish_retry_policy = {"max_retries": 2, "interval_start": 0.1, "interval_
 
 task_soft_time_limit = timedelta(hours=12).total_seconds()
 task_time_limit = task_soft_time_limit + 300
+_question = {"soft_time_limit": _settings.question_minutes * 60, "time_limit": _settings.question_minutes * 60 + 60}
+task_annotations = {one.task: _question for one in OPERATIONS.values() if one.queue == "questions"}
 
 worker_hijack_root_logger = False
 timezone = _settings.tz

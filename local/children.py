@@ -25,7 +25,7 @@ class Screen:
     """One output for all: every line behind the time and the name of who said it, in colours on a terminal."""
 
     def __init__(self) -> None:
-        self._printer = Printer(sys.stdout, width=len("worker"))
+        self._printer = Printer(sys.stdout, width=len("questions"))
         self._colours = cycle(get_colours())
         self._lock = threading.Lock()
 

@@ -23,7 +23,7 @@ from worker.errors import BrokerUnavailableError
 UP_SECONDS = 60
 # A job that runs may finish: a worker that is asked to end takes no new one.
 STOP_SECONDS = 60
-_ROLES = {"worker": "jobs", "quick": "quick", "beat": "beat"}
+_ROLES = {"worker": "jobs", "quick": "quick", "questions": "questions", "beat": "beat"}
 
 
 class Stopped(Exception):  # noqa: N818  no error: somebody asked for the end, or a child came to its own

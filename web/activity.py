@@ -37,7 +37,7 @@ class Memory:
     planned: dict[str, Run] = field(default_factory=dict)
     """The latest run of each part of the schedule: daily, interval, prune."""
     alive: dict[str, list[str]] = field(default_factory=dict)
-    """Hosts by role (jobs, quick, celery, beat)."""
+    """Hosts by role (jobs, quick, questions, celery, beat)."""
     away: str | None = None
     """Why nothing is known; None where it is."""
     full: str | None = None
@@ -72,9 +72,9 @@ class Memory:
 
 
 def unserved(roles: Iterable[str]) -> list[str]:
-    """The queues for which nobody is alive. A worker is named after its queue, or otherwise and then serves both."""
-    both = set(roles) - {*QUEUES, "beat"}
-    return [queue for queue in QUEUES if not both and queue not in set(roles)]
+    """The queues for which nobody is alive. A worker is named after its queue, or otherwise and then serves all."""
+    all_of_them = set(roles) - {*QUEUES, "beat"}
+    return [queue for queue in QUEUES if not all_of_them and queue not in set(roles)]
 
 
 def remember(settings: Settings, days: int = 0) -> Memory:

@@ -244,9 +244,15 @@ def _in_time(task: Task) -> Iterator[None]:
     try:
         yield
     except SoftTimeLimitExceeded as error:
-        hours = task.app.conf.task_soft_time_limit / 3600
         told = getattr(error, "__notes__", ["Nothing unfinished was kept."])
-        raise BackupSystemError(" ".join([f"Stopped, for it took longer than {hours:g} hours.", *told])) from None
+        raise BackupSystemError(" ".join([f"Stopped, for it took longer than {_limit(task)}.", *told])) from None
+
+
+def _limit(task: Task) -> str:
+    """How long a run of it may take, in words."""
+    if task.soft_time_limit is not None:
+        return f"{task.soft_time_limit / 60:g} minutes (QUESTION_MINUTES)"
+    return f"{task.app.conf.task_soft_time_limit / 3600:g} hours"
 
 
 def _asker(task: Task) -> Asker:

@@ -248,9 +248,9 @@ def test_the_image_is_slim_and_its_user_is_not_root() -> None:
     assert "-o backup -g backup -m 0700" in dockerfile("RUN")[0]
 
 
-def test_the_image_alone_serves_both_queues() -> None:
+def test_the_image_alone_serves_all_queues() -> None:
     command = ast.literal_eval(dockerfile("CMD")[-1])
-    assert command[command.index("--queues") + 1].split(",") == ["jobs", "quick"]
+    assert command[command.index("--queues") + 1].split(",") == ["jobs", "quick", "questions"]
 
 
 def test_what_the_image_copies_exists_and_is_not_ignored() -> None:

@@ -275,10 +275,11 @@ def test_every_task_is_in_a_queue_and_the_long_ones_are_jobs(works: Works) -> No
     route = works.app.amqp.router.route
     queues = {
         name: route({}, f"worker.tasks.{name}")["queue"].name
-        for name in ("backup", "restore", "undo", "preview", "verify", "stats", "ping", "prune", "delete")
+        for name in ("backup", "restore", "undo", "preview", "search", "verify", "stats", "ping", "prune", "delete")
     }
     assert {name for name, queue in queues.items() if queue == "jobs"} == {"backup", "restore", "undo", "verify"}
-    assert set(queues.values()) == {"jobs", "quick"}
+    assert {name for name, queue in queues.items() if queue == "questions"} == {"preview", "search"}
+    assert set(queues.values()) == {"jobs", "quick", "questions"}
 
 
 def test_a_source_that_is_away_is_tried_again(works: Works) -> None:

@@ -176,7 +176,7 @@ def token_client(web_app: Web) -> Callable[..., Script]:
 
 @pytest.fixture
 def web_worker(web_app: Web) -> Iterator[Background]:
-    """A real worker for both queues, at the same broker."""
+    """A real worker for all queues, at the same broker."""
     with working(web_app) as worker:
         yield worker
 

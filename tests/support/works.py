@@ -36,7 +36,7 @@ SURVIVING = ("--appendonly", "yes", "--appendfsync", "no")
 
 @dataclass
 class Works:
-    """A broker, a result backend, a source behind a gate, and one plain worker for both queues."""
+    """A broker, a result backend, a source behind a gate, and one plain worker for all queues."""
 
     folder: Path
     broker: Server

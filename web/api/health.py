@@ -7,6 +7,7 @@ from flask import Blueprint, Response
 from web.activity import unserved
 from web.api import metrics
 from web.auth import needs
+from web.wording.numbers import listed
 from worker.broker import heartbeat
 from worker.config.settings import Settings, load_web
 from worker.errors import BackupSystemError
@@ -61,7 +62,7 @@ def _broker_and_workers(settings: Settings) -> dict[str, str]:
 def _workers(idle: list[str]) -> str:
     if not idle:
         return WELL
-    return f"No worker for {' and '.join(idle)} has been heard of lately: start one with `celery -A worker worker`."
+    return f"No worker for {listed(idle)} has been heard of lately: start one with `celery -A worker worker`."
 
 
 def _storage(settings: Settings) -> str:

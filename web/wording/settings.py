@@ -21,7 +21,8 @@ from worker.runs.store import open_runs
 
 ROLES = {
     "jobs": "backups, restores, undos, verifications",
-    "quick": "statistics, checks, previews, searches, pruning, pinning, deletions",
+    "quick": "statistics, checks, pruning, pinning, deletions",
+    "questions": "previews, searches",
     "celery": "everything",
     "beat": "the schedule",
 }

@@ -26,7 +26,7 @@ _PREFIX = connection.PREFIX + "alive:"
 
 
 def key(role: str) -> str:
-    """Where this host's `role` (jobs, quick, beat, celery) is heard of."""
+    """Where this host's `role` (jobs, quick, questions, beat, celery) is heard of."""
     return f"{_PREFIX}{role}:{socket.gethostname()}"
 
 
@@ -93,7 +93,7 @@ def _keys(settings: Settings) -> set[str]:
 def main(arguments: list[str]) -> int:
     """The health check: 0 alive, 1 not, 2 asked wrongly."""
     if len(arguments) != 1:
-        print("usage: python -m worker.broker.heartbeat jobs|quick|beat", file=sys.stderr)
+        print("usage: python -m worker.broker.heartbeat jobs|quick|questions|beat", file=sys.stderr)
         return 2
     try:
         if alive(arguments[0]):

@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     """How long a restore can be undone; with 0 nothing is kept for that."""
     backup_daily_at: TimeOfDay = time(3, 0)
     backup_every_hours: float = Field(default=24, gt=0, le=24 * 365)
+    question_minutes: float = Field(default=15, gt=0, le=12 * 60)
+    """How long a preview or a search of the queue may take."""
     mirror_bind: Address | None = None
     """The address where a mirror's target comes to fetch its data; None: where our own connection to it comes from."""
     mirror_port: int = Field(default=0, ge=0, le=65535)

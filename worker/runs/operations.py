@@ -21,11 +21,11 @@ Name = Literal[
     "ping",
     "repair",
 ]
-Queue = Literal["jobs", "quick"]
+Queue = Literal["jobs", "quick", "questions"]
 Server = Literal["source", "target"]
 
 QUEUES: tuple[Queue, ...] = get_args(Queue)
-"""For what takes long, and for what somebody waits for."""
+"""For what takes long; for what takes moments; and for what somebody asks, which may be anything in between."""
 TASKS = "worker.tasks."
 KEPT, KEPT_OF_QUESTIONS = 1000, 50
 _KILLED = "Its process was killed, or was not heard of any more"
@@ -101,7 +101,7 @@ _ROWS = (
         "preview",
         "Preview",
         "Say what a restore would do, key by key.",
-        queue="quick",
+        queue="questions",
         scope="read",
         asks=True,
         about=("target",),
@@ -151,7 +151,7 @@ _ROWS = (
         },
     ),
     Operation(
-        "search", "Search", "Find a key in all backups and in the source.", queue="quick", scope="read", asks=True
+        "search", "Search", "Find a key in all backups and in the source.", queue="questions", scope="read", asks=True
     ),
     Operation(
         "verify",

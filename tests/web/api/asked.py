@@ -12,6 +12,7 @@ from tests.support.backups import manifest_of
 from tests.support.dashboard import Web
 from tests.support.processes import CANARY
 from worker.repository import catalogue
+from worker.runs.operations import QUEUES
 from worker.runs.run import Run, new
 from worker.runs.store import open_runs
 from worker.storage import open_storage
@@ -46,7 +47,7 @@ def remembered(web: Web) -> list[Run]:
 
 def queued(web: Web) -> list[tuple[str, dict[str, Any]]]:
     """The tasks that wait, with what they were told: those of the queue for long ones first, of each the newest first."""
-    texts: Any = [text for queue in ("jobs", "quick") for text in web.broker.client().lrange(queue, 0, -1)]
+    texts: Any = [text for queue in QUEUES for text in web.broker.client().lrange(queue, 0, -1)]
     messages = [json.loads(text) for text in texts]
     return [(one["headers"]["task"], json.loads(b64decode(one["body"]))[1]) for one in messages]
 

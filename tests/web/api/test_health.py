@@ -65,7 +65,7 @@ def test_the_rest_is_for_those_who_may_look(web_app: Web, path: str) -> None:
     assert web_app.logged_in().get(path).status_code in (200, 503)
 
 
-@pytest.mark.parametrize("roles", [("jobs", "quick"), ("celery",), ("jobs", "celery", "beat")])
+@pytest.mark.parametrize("roles", [("jobs", "quick", "questions"), ("celery",), ("jobs", "celery", "beat")])
 def test_it_is_ready_with_a_broker_a_storage_and_a_worker_for_each_queue(
     web_app: Web, script: FlaskClient, roles: tuple[str, ...]
 ) -> None:
@@ -76,7 +76,14 @@ def test_it_is_ready_with_a_broker_a_storage_and_a_worker_for_each_queue(
 
 
 @pytest.mark.parametrize(
-    ("roles", "idle"), [((), "jobs and quick"), (("jobs", "beat"), "quick"), (("quick",), "jobs"), (("beat",), "jobs")]
+    ("roles", "idle"),
+    [
+        ((), "jobs, quick and questions"),
+        (("jobs", "questions", "beat"), "quick"),
+        (("quick",), "jobs and questions"),
+        (("jobs", "quick"), "questions"),
+        (("beat",), "jobs"),
+    ],
 )
 def test_without_a_worker_it_is_not_ready_and_says_for_what(
     web_app: Web, script: FlaskClient, roles: tuple[str, ...], idle: str

@@ -95,7 +95,9 @@ def test_without_a_worker_it_is_said_where_something_waits(web_app: Web, admin: 
     remembered(web_app)
     remembered(web_app, id="runs", state="STARTED")
     for path in ("/backups", "/tasks/one"):
-        assert "Nobody serves the queues jobs and quick, and what is asked for waits there" in read(admin, path)
+        assert "Nobody serves the queues jobs, quick and questions, and what is asked for waits there" in read(
+            admin, path
+        )
     assert "Nobody serves" not in read(admin, "/tasks/runs")
     web_app.broker.client().set("redis_backup:alive:celery:here", 1)
     for path in ("/backups", "/tasks/one"):

@@ -16,7 +16,7 @@ from worker.runs.run import Run
 
 NOW = datetime(2025, 11, 3, 12, 0, tzinfo=UTC)
 NAME = "redis_backup_20251103_020000.rdb"
-ALIVE = {"jobs": ["here"], "quick": ["here"], "beat": ["here"]}
+ALIVE = {"jobs": ["here"], "quick": ["here"], "questions": ["here"], "beat": ["here"]}
 
 
 def backup(hours_ago: float = 10) -> Manifest:
@@ -187,9 +187,9 @@ def test_nothing_is_planned_without_a_schedule() -> None:
 @pytest.mark.parametrize(
     ("alive", "level", "text"),
     [
-        ({"beat": ["here"]}, "bad", "Nobody serves the queues jobs and quick"),
-        ({"beat": ["here"], "quick": ["here"]}, "bad", "Nobody serves the queue jobs"),
-        ({"beat": ["here"], "jobs": ["here"]}, "warning", "Nobody serves the queue quick"),
+        ({"beat": ["here"]}, "bad", "Nobody serves the queues jobs, quick and questions"),
+        ({"beat": ["here"], "quick": ["here"]}, "bad", "Nobody serves the queues jobs and questions"),
+        ({"beat": ["here"], "jobs": ["here"], "quick": ["here"]}, "warning", "Nobody serves the queue questions"),
     ],
 )
 def test_a_queue_that_nobody_serves_is_named(alive: dict[str, list[str]], level: str, text: str) -> None:
