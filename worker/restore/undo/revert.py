@@ -35,6 +35,8 @@ class Outcome:
 
     deleted: int = 0
     left_alone: int = 0
+    missing: int = 0
+    """Of those left alone so many are not there any more."""
     as_before: int = 0
     undeleted: int = 0
     """Keys whose deletion was on its way when it was cut off."""
@@ -100,6 +102,7 @@ class WayBack(EntriesAlone):
                 self.outcome.as_before += 1
             elif fate == "theirs":
                 self.outcome.leave(db, pair.key)
+                self.outcome.missing += live is None
             else:
                 undone.append(pair)
         return undone

@@ -63,7 +63,8 @@ def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> di
         fence = Fence(endpoint, lease)
         fence.clear()
         report = _undo(storage, kept, fence, both(progress, lambda *_: fence.check()), force=arguments.force)
-    if not (report["failed"] or report["evicted"] or (report["wiped"] and report["gone"])):
+    # Whatever may have gone meanwhile, or had gone before, can be put back yet.
+    if not any(report[name] for name in ("failed", "evicted", "wiped", "missing")):
         report["warnings"] += _mark(storage, kept)
         numbers = {name: report[name] for name in ("deleted", "left_alone", "as_before", "seconds")}
         log.info("restore_undone", name=kept.name, keys=report["put_back"], **numbers)
@@ -118,6 +119,11 @@ def _undo(storage: Storage, kept: Manifest, fence: Fence, progress: Progress, *,
             error.report = undone.as_dict(clock) if error.report is not None else None
             raise
     _undo_functions(job, pairs, force=force)
+    if missing := way_back.outcome.missing:
+        job.report.warn(
+            f"{missing:,} of the keys that were left alone are not there any more: others have deleted them, or the target "
+            "threw them out or was emptied. The same undo with --force puts them back."
+        )
     return undone.as_dict(clock)
 
 
