@@ -1,7 +1,6 @@
 """Files that nobody vouches for: what would end a server is told, left out and counted, and never sent."""
 
 import random
-import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,17 +10,16 @@ import pytest
 import redis
 
 from tests.conftest import StartServer
+from tests.formats.rdb.damaged import DAMAGED, FINE, file_of
 from tests.support.backups import Given, bring_back, rewrite, settings_for
 from tests.support.data import vector
-from tests.support.payloads import length, listpack, milliseconds, string, strings
 from tests.support.servers import Binary, Server
 from worker.arguments.backups import AdoptArguments, VerifyArguments
 from worker.arguments.restore import Mode, PreviewArguments, RestoreArguments, UndoArguments
 from worker.backups.adopt import adopt
 from worker.backups.verify import verify
 from worker.errors import ArtifactError, FormatError, IncompleteError
-from worker.formats.entries import Entry, Opaque
-from worker.formats.portable import document
+from worker.formats.entries import Entry
 from worker.formats.rdb.payload import FOOTER_BYTES, crc64, seal, version_of
 from worker.formats.rdb.reader.soundness import check
 from worker.formats.rdb.writer import write
@@ -32,55 +30,7 @@ from worker.restore.restore import check_complete, restore
 from worker.restore.undo.undo import undo
 from worker.storage.local import Folder
 
-
-def intset(*numbers: int) -> bytes:
-    return b"\x0b" + string(struct.pack(f"<II{len(numbers)}h", 2, len(numbers), *numbers))
-
-
-def double(number: float) -> bytes:
-    return struct.pack("<d", number)
-
-
-GOOD_LISTPACK = listpack(b"a", b"1", b"b", b"2")
-# Each of these a server takes without a word, and ends when the key is used, or does wrong from then on.
-DAMAGED: dict[str, tuple[str, bytes]] = {
-    "a listpack that breaks off": ("hash", b"\x10" + string(GOOD_LISTPACK[:-3] + b"\xff")),
-    "a listpack whose entry is too long": ("hash", b"\x10" + string(GOOD_LISTPACK.replace(b"\x81b", b"\xbfb"))),
-    "a listpack of a wrong count": ("hash", b"\x10" + string(listpack(b"a", b"1", b"b", b"2", count=7))),
-    "half a pair": ("hash", b"\x10" + string(listpack(b"a", b"1", b"b"))),
-    "a field twice": ("hash", b"\x10" + string(listpack(b"a", b"1", b"a", b"2"))),
-    "a field twice, unpacked": ("hash", b"\x04" + length(2) + string(b"a") * 4),
-    "a member twice": ("set", b"\x14" + string(listpack(b"a", b"a"))),
-    "a member twice, unpacked": ("set", b"\x02" + strings(b"a", b"a")),
-    "integers out of order": ("set", intset(3, 1, 2)),
-    "an integer twice": ("set", intset(1, 1, 2)),
-    "an intset of another width": ("set", b"\x0b" + string(struct.pack("<II3h", 3, 3, 1, 2, 3))),
-    "a scored member twice": ("zset", b"\x11" + string(listpack(b"a", b"1", b"a", b"2"))),
-    "a score that is no number": ("zset", b"\x05" + length(1) + string(b"m") + double(float("nan"))),
-    "a score of text that is no number": ("zset", b"\x11" + string(listpack(b"a", b"nan"))),
-    "a list with a node of no kind": ("list", b"\x12" + length(1) + length(7) + string(listpack(b"a"))),
-    "fields in a wrong order of expiry": (
-        "hash",
-        b"\x19" + milliseconds(9) + string(listpack(b"a", b"1", 0, b"b", b"2", 10**12)),
-    ),
-    "a compressed string that is none": ("string", b"\x00\xc3\x04\x08\xe0\xff\xff\xff"),
-    "a string that breaks off in a stream": ("stream", b"\x0f" + length(1) + string(bytes(16)) + string(b"x")),
-}
 EMPTY = [("list", b"\x01"), ("set", b"\x02"), ("zset", b"\x05"), ("hash", b"\x04")]
-FINE = [Entry(0, b"fine:%d" % number, None, "string", b"\x00" + string(b"v")) for number in range(20)]
-
-
-def file_of(folder: Path, entries: list[Entry], data_format: str = "rdb", rdb_version: int = 9) -> Path:
-    """A file as somebody else may bring it, with a good checksum."""
-    path = folder / f"given.{data_format}"
-    given = Given(entries, rdb_version=rdb_version)
-    if data_format == "json":
-        given = Given(
-            [one._replace(payload=None, value=Opaque(seal(one.payload or b"", rdb_version))) for one in entries]
-        )
-    chunks = write(given, {}) if data_format == "rdb" else document.write(given, {})
-    path.write_bytes(b"".join(chunks))
-    return path
 
 
 @pytest.mark.parametrize(("kind", "payload"), DAMAGED.values(), ids=DAMAGED)

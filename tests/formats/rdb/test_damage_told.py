@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.formats.rdb.test_values import SAMPLES, _group, _stream
-from tests.repository.test_sound import DAMAGED, FINE, file_of
+from tests.formats.rdb.damaged import FINE, KINDS, file_of
+from tests.formats.rdb.samples import SAMPLES
 from tests.support.backups import Given, settings_for
-from tests.support.payloads import length, listpack, milliseconds, stream_id, stream_node, string
 from tests.support.servers import Server
 from worker.arguments.backups import AdoptArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments
@@ -33,30 +32,6 @@ VERSION = 12
 NAMED = re.compile(r"\bbyte \d+")
 BREAKS_THE_FILE = {"a string that breaks off in a stream"}
 """What follows in the file is taken for a part of these values."""
-
-
-def entries(*ids: tuple[int, int], last: tuple[int, int] = (9, 9)) -> bytes:
-    """A stream with an entry under each of these ids, in nodes of their own."""
-    nodes = b"".join(
-        string(stream_id(*one)) + string(stream_node([b"f"], [2, 0, 0, b"v"], live=1, deleted=0)) for one in ids
-    )
-    return b"\x0f" + length(len(ids)) + nodes + length(len(ids)) + length(last[0]) + length(last[1]) + length(0)
-
-
-MORE: dict[str, bytes] = {
-    "entries out of order": entries((2, 0), (1, 0)),
-    "an entry behind the last id": entries((2, 0), last=(1, 0)),
-    "a group twice": _stream(15, _group(15, owned=2), _group(15, owned=2)),
-    "pending entries of nobody": _stream(15, _group(15, owned=1)),
-    "a node without an id": b"\x0f" + length(1) + string(b"short") + string(b"x") + length(0) * 4,
-    "a text that expands beyond all measure": b"\x00\xc3\x01\x80\x00\x0f\x42\x40\x00",
-    "a field that expires at an impossible time": b"\x17" + string(listpack(b"f", b"v", 2**60)),
-    "fields with an expiry that lack a part": b"\x17" + string(listpack(b"f", b"v")),
-    "an expiring field twice": b"\x19" + milliseconds(9) + string(listpack(b"f", b"v", 0, b"f", b"w", 0)),
-    "a number of times that lacks its bytes": b"\x0a" + string(b"\xff" * 11),
-    "a small hash without an end": b"\x09" + string(b"\x01\x01f\x01\x00v\xfe"),
-}
-KINDS = {what: payload for what, (_, payload) in DAMAGED.items()} | MORE
 each_kind = pytest.mark.parametrize("what", KINDS)
 each_whole_one = pytest.mark.parametrize("what", [what for what in KINDS if what not in BREAKS_THE_FILE])
 

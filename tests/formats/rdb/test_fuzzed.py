@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.formats.rdb.damaged import KINDS
 from tests.formats.rdb.files import FOLDER
-from tests.formats.rdb.test_damage_told import KINDS
-from tests.formats.rdb.test_values import SAMPLES
+from tests.formats.rdb.samples import SAMPLES
 
 RUNS = 60_000
 HEADER, CHECKSUM = 9, 8
