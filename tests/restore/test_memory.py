@@ -1,8 +1,6 @@
 """A huge value passes without being held more than about twice, and large replies come whole past the parser."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.support.backups import endpoint, unlocked
 from tests.support.servers import Binary, Server
+from tests.support.stopwatch import peak
 from worker.errors import TargetError
 from worker.formats.compare.long_strings import LONG, PIECE, LongString, in_common
 from worker.formats.entries import EntriesAlone, Entry
@@ -27,13 +26,6 @@ BASE = 96 << 20
 """Bytes of a process that has done nothing yet (60 MB), and of what its allocator keeps: glibc gives blocks of up to 32 MB
 back when it likes to."""
 
-# A process of its own in between, for a new one counts the peak of the one that it was forked from as its own.
-STOPWATCH = """
-import resource, subprocess, sys
-subprocess.run(sys.argv[1:], check=True)
-print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
-"""
-
 
 @pytest.fixture
 def huge(newest: Binary, start_server: StartServer) -> Server:
@@ -48,18 +40,6 @@ def huge(newest: Binary, start_server: StartServer) -> Server:
 @pytest.fixture
 def other(newest: Binary, start_server: StartServer) -> Server:
     return start_server(newest)
-
-
-def peak(storage: Path, source: Server, target: Server, *arguments: str) -> int:
-    """Bytes of memory that the shell took at most, by the operating system's own account."""
-    env = os.environ | {
-        "REDIS_URL": f"redis://127.0.0.1:{source.port}/0",
-        "REDIS_TARGETS": f"t=redis://127.0.0.1:{target.port}/0",
-        "BACKUP_STORAGE": str(storage),
-    }
-    command = [sys.executable, "-c", STOPWATCH, sys.executable, "-m", "worker", *arguments]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    return int(done.stdout.split()[-1]) * 1024
 
 
 def test_a_huge_value_takes_at_most_two_and_a_half_times_its_size(huge: Server, other: Server, tmp_path: Path) -> None:

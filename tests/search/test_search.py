@@ -2,55 +2,25 @@
 
 import hashlib
 import os
-import re
-import subprocess
-import time
-from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from pydantic import ValidationError
 
-from tests.conftest import StartServer
-from tests.support.backups import bring_back, eventually, files, fill_all, rewrite, settings_for, take
-from tests.support.dashboard import Web
+from tests.search.seeking import changes, find
+from tests.support.backups import files, fill_all, rewrite, settings_for, take
 from tests.support.given import NAME, stored, string
-from tests.support.processes import CANARY, Background, Shell
-from tests.support.servers import Binary, Server, free_port
+from tests.support.servers import Server, free_port
 from worker.arguments.questions import SearchArguments
-from worker.config.validation import first_fault
-from worker.errors import NotFoundError, UsageError
+from worker.errors import NotFoundError
 from worker.formats.entries import Entry
 from worker.formats.key_text import key_text
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import INDEX_SUFFIX
 from worker.search import index
-from worker.search.search import MOST_ROWS, ROOM, ROOM_BESIDE, search
+from worker.search.search import search
 from worker.storage.local import Folder
-
-
-@pytest.fixture
-def server(newest: Binary, start_server: StartServer) -> Server:
-    """One server is enough where only we are asked."""
-    return start_server(newest)
-
-
-def find(server: Server, storage: Path, key: str | None = None, **arguments: Any) -> Any:
-    return search(settings_for(server, storage), SearchArguments(key=key, **arguments), silent)
-
-
-def changes(found: Any, db: int = 0) -> list[tuple[str, str | None, str]]:
-    """Of each place from the oldest on: where (the number of the backup, or live), the type, and the change."""
-    (one,) = [one for one in found["found"] if one["db"] == db]
-    names = sorted({row["where"] for row in one["versions"]} - {"live"})
-    return [
-        (str(names.index(row["where"])) if row["where"] in names else "live", row["type"], row["change"])
-        for row in reversed(one["versions"])
-    ]
 
 
 def test_a_key_is_followed_through_all_backups_to_the_live_source(source: Server, tmp_path: Path) -> None:
@@ -269,112 +239,6 @@ def test_of_two_keys_with_one_hash_each_has_its_own_history(
     assert (found["found"], found["problems"]) == ([], [])
 
 
-@pytest.mark.parametrize("data_format", ["rdb", "json"])
-def test_two_versions_are_shown_side_by_side_and_one_is_shown_whole(
-    data_format: str, server: Server, tmp_path: Path
-) -> None:
-    client: Any = server.client()
-    client.hset("h", mapping={"name": "Ann", "mail": "a@x", "bytes": b"\xff\x00"})
-    first = take(server, tmp_path, format=data_format)["name"]
-    client.hset("h", mapping={"name": "Bob", "new": "1"})
-    client.hdel("h", "mail")
-    client.expireat("h", 2_000_000_000)
-    shown = find(server, tmp_path, "h", show=first)
-    assert {row["part"]: row["show"] for row in shown["rows"]} == {"name": "Ann", "mail": "a@x", "bytes": "0xff00"}
-    assert (shown["show"]["type"], shown["against"], shown["more"]) == ("hash", None, 0)
-    beside = find(server, tmp_path, "h", show=first, against="live")
-    assert {row["part"]: (row["show"], row["against"]) for row in beside["rows"]} == {
-        "expires": ("never", "2033-05-18 03:33:20 UTC"),
-        "name": ("Ann", "Bob"),
-        "mail": ("a@x", None),
-        "new": (None, "1"),
-    }
-    back = find(server, tmp_path, "h", show="live", against=first)
-    assert {row["part"]: (row["against"], row["show"]) for row in back["rows"]} == {
-        row["part"]: (row["show"], row["against"]) for row in beside["rows"]
-    }
-    assert back["restore"] is None
-    client.delete("h")
-    gone = find(server, tmp_path, "h", show=first, against="live")
-    assert gone["against"]["type"] is None
-    assert {row["part"] for row in gone["rows"]} == {"name", "mail", "bytes"}
-    same = find(server, tmp_path, "h", show=first, against=first)
-    assert (same["rows"], same["more"]) == ([], 0)
-
-
-def test_the_version_that_is_shown_can_be_restored_and_nothing_else_is(server: Server, tmp_path: Path) -> None:
-    client: Any = server.client(3)
-    awkward = b"\xff \\x41\n "
-    for key in (awkward, b"other"):
-        client.set(key, "old")
-    server.client(0).set(awkward, "of 0")
-    name = take(server, tmp_path)["name"]
-    for key in (awkward, b"other"):
-        client.set(key, "new")
-    server.client(0).set(awkward, "new")
-    with pytest.raises(UsageError, match="databases 0, 3: say which one"):
-        find(server, tmp_path, key_text(awkward), show=name)
-    shown = find(server, tmp_path, key_text(awkward), show=name, databases=[3])
-    assert bring_back(server, tmp_path, **shown["restore"])["restored"] == 1
-    assert (client.get(awkward), client.get("other"), server.client(0).get(awkward)) == (b"old", b"new", b"new")
-
-
-def test_a_version_that_has_expired_since_comes_back_all_the_same(server: Server, tmp_path: Path) -> None:
-    client: Any = server.client()
-    client.set("k", "v", px=3000)
-    name = take(server, tmp_path)["name"]
-    assert eventually(lambda: client.get("k") is None)
-    shown = find(server, tmp_path, "k", show=name)
-    assert shown["restore"]["expiry"] == "shift"
-    assert bring_back(server, tmp_path, **shown["restore"])["restored"] == 1
-    assert client.get("k") == b"v"
-
-
-def test_a_long_value_is_shown_whole_up_to_a_bound_and_what_is_left_out_is_told(server: Server, tmp_path: Path) -> None:
-    client: Any = server.client()
-    client.set("text", "x" * 50_000)
-    client.set("huge", "y" * 300_000)
-    client.set("blob", b"\xff" * 300_000)
-    client.hset("hash", mapping={f"f{number}": "z" * 5_000 for number in range(300)})
-    client.xadd("stream", {f"field{number}": "v" * 100 for number in range(30)})
-    name = take(server, tmp_path)["name"]
-
-    def shown(key: str, **more: Any) -> list[str]:
-        return [row["show"] for row in find(server, tmp_path, key, show=name, **more)["rows"]]
-
-    assert shown("text") == ["x" * 50_000]
-    assert shown("huge") == ["y" * ROOM + "… (300,000 bytes)"]
-    assert shown("blob") == ["0x" + "ff" * (ROOM // 2) + "… (300,000 bytes)"]
-    fields = shown("hash")
-    assert fields[0] == "z" * 5_000
-    assert fields[-1] == "z" * 200 + "… (5,000 bytes)"
-    assert (len(fields), sum(map(len, fields)) < 2 * ROOM) == (MOST_ROWS, True)
-    assert shown("stream")[0].endswith(f"field29: {'v' * 100}")
-    client.set("huge", "y" * 200_000 + "!" + "y" * 99_999)
-    beside = shown("huge", against="live")
-    assert len(beside[0]) == ROOM_BESIDE + len("…" + "… (300,000 bytes)")
-
-
-def test_text_with_joiners_is_text_and_what_turns_text_round_is_not(server: Server, tmp_path: Path) -> None:
-    for key, value in (
-        ("family", "\U0001f468\u200d\U0001f467"),
-        ("persian", "\u0645\u06cc\u200c\u062e"),
-        ("turned", "\u202eabc"),
-    ):
-        server.client().set(key, value)
-        shown = find(server, tmp_path, key, show="live")["rows"][0]["show"]
-        assert shown == (value if key != "turned" else "0x" + value.encode().hex())
-
-
-def test_a_version_that_is_not_there_cannot_be_shown(server: Server, tmp_path: Path) -> None:
-    server.client().set("k", "v")
-    name = take(server, tmp_path)["name"]
-    with pytest.raises(NotFoundError, match="does not have the key 'nokey'"):
-        find(server, tmp_path, "nokey", show=name)
-    with pytest.raises(NotFoundError, match="no backup of the name"):
-        find(server, tmp_path, "k", show="redis_backup_20200101_000000.rdb")
-
-
 def test_a_glob_finds_the_keys_and_the_places_that_have_them(source: Server, tmp_path: Path) -> None:
     client: Any = source.client()
     for key in ("user:1", "user:2", "order:1"):
@@ -432,103 +296,3 @@ def test_an_indexed_key_is_found_without_reading_the_artifacts(server: Server, t
     found = find(server, tmp_path, "k1999")
     assert [row["change"] for row in found["found"][0]["versions"]] == [*["identical"] * 3, "first"]
     assert found["problems"] == []
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ({}, "must have either a key or a match"),
-        ({"key": "k", "match": "k*"}, "must have either a key or a match"),
-        ({"match": "k*", "show": "latest"}, "must have a key, of which a version is to be shown"),
-        ({"key": "k", "against": "latest"}, "must say with `show` what is to be compared"),
-        ({"key": "k", "limit": 0}, "limit: must be at least 1"),
-        ({"match": ""}, "match: "),
-        ({"key": "k", "nmaes": []}, "nmaes: is not known here"),
-    ],
-)
-def test_a_question_that_makes_no_sense_is_refused(arguments: dict[str, Any], words: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        SearchArguments(**arguments)
-    assert words in str(first_fault(caught.value))
-
-
-HOSTILE = b"\x1b[31m<img src=x onerror=alert(1)>\r\n\xff'; rm -rf /"
-
-
-@pytest.fixture
-def shell(server: Server, tmp_path: Path) -> Shell:
-    return Shell(server.url, tmp_path / "backups", tmp_path)
-
-
-def test_the_shell_tells_where_a_key_is_and_how_to_get_it_back(shell: Shell, server: Server, tmp_path: Path) -> None:
-    client: Any = server.client()
-    client.set("it's", "old value")
-    name = shell("backup", "--json").data["name"]
-    client.set("it's", "new value")
-    told = shell("search", "it's")
-    assert told.code == 0
-    lines = [line.split() for line in told.out.splitlines()]
-    assert lines[1] == ["WHERE", "AGE", "TYPE", "SIZE", "EXPIRES", "CHANGE"]
-    assert (lines[2][0], lines[2][-1]) == ("live", "changed")
-    assert lines[3][0] == name
-    shown = shell("search", "it's", "--show", name, "--against", "live")
-    assert re.search(r"value +old value +new value", shown.out), shown.out
-    (command,) = re.findall(r"comes back with: (.*)", shown.err)
-    printf = command.partition(" | ")[0]
-    key = subprocess.run(["sh", "-c", printf], capture_output=True, text=True, check=True).stdout
-    assert key == "it's\n"
-    words = command.partition("python -m worker ")[2].split()
-    restored = shell(*words, answer=key)
-    assert restored.code == 0, restored.err
-    assert client.get("it's") == b"old value"
-
-
-def test_the_shell_shows_no_key_as_it_is_and_says_what_is_wrong(shell: Shell, server: Server) -> None:
-    client: Any = server.client()
-    client.hset(HOSTILE, HOSTILE, HOSTILE)
-    name = shell("backup", "--json").data["name"]
-    text = key_text(HOSTILE)
-    for arguments in (("--match", "*"), (text,), (text, "--show", name), (text, "--show", name, "--against", "live")):
-        told = shell("search", *arguments)
-        assert told.code == 0, told.err
-        assert not set("\x1b\r\x07") & set(told.out + told.err)
-        assert "onerror" in told.out
-    assert shell("search", text, "--json").data["key"] == text
-    nothing = shell("search", "--match", "zzz*")
-    assert nothing.out == "0 keys fit; looked through: 2 places\n"
-    assert "nokey is in none of 2 places" in shell("search", "nokey").out
-    assert shell("search").code == 2
-    assert shell("search", "k", "--in", "nope").code == 1
-
-
-Scripts = Callable[..., FlaskClient]
-
-
-def test_a_script_may_search_with_the_right_to_read_and_a_worker_answers(
-    web_app: Web, token_client: Scripts, web_worker: Background
-) -> None:
-    client: Any = web_app.source.client()
-    client.hset("user:1", mapping={"name": "Ann"})
-    name = take(web_app.source, web_app.storage)["name"]
-    client.hset("user:1", "name", "Bob")
-    reader = token_client("read")
-
-    def done(**body: Any) -> Any:
-        answer = reader.post("/api/backup/search", json=body)
-        assert answer.status_code == 202, answer.text
-        deadline = time.monotonic() + timedelta(seconds=30).total_seconds()
-        while not (told := reader.get(answer.headers["Location"]).get_json())["ready"]:
-            assert time.monotonic() < deadline, web_worker.said
-            time.sleep(0.05)
-        assert told["successful"], told
-        return told["value"]
-
-    assert [row["change"] for row in done(key="user:1")["found"][0]["versions"]] == ["differs", "first"]
-    assert [one["key"] for one in done(match="user:*", live=False)["keys"]] == ["user:1"]
-    beside = done(key="user:1", show=name, against="live")
-    assert beside["rows"] == [{"part": "name", "show": "Ann", "against": "Bob"}]
-    assert reader.post("/api/backup/search", json={"key": "k", "names": ["nope"]}).status_code == 404
-    assert reader.post("/api/backup/search", json={"key": "k", "show": "nope"}).status_code == 404
-    assert reader.post("/api/backup/search", json={}).status_code == 400
-    assert web_app.browser().post("/api/backup/search", json={"key": "k"}).status_code == 401
-    assert CANARY not in web_worker.said
