@@ -297,34 +297,33 @@ class Meddled(Wire):
         super().send(*packed)
 
 
-@pytest.mark.parametrize("kind", ["string", "hash", "big set", "stream"])
+MAKE: dict[str, Callable[[Any], object]] = {
+    "string": lambda client: client.set("k", "v"),
+    "hash": lambda client: client.hset("k", "f", "v"),
+    "big set": lambda client: client.sadd("k", *range(database.WHOLE_ELEMENTS + 1)),
+    "stream": lambda client: client.xadd("k", {"f": "v"}),
+}
+"""The key `k`, of types that are each read in a way of their own."""
+
+
+@pytest.mark.parametrize("kind", MAKE)
 def test_a_key_that_changed_its_type_after_it_was_seen_is_read_once_more(
     source: Server, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     client: Any = source.client()
-    {
-        "string": lambda: client.set("k", "v"),
-        "hash": lambda: client.hset("k", "f", "v"),
-        "big set": lambda: client.sadd("k", *range(database.WHOLE_ELEMENTS + 1)),
-        "stream": lambda: client.xadd("k", {"f": "v"}),
-    }[kind]()
+    MAKE[kind](client)
     monkeypatch.setattr(typed, "Wire", Meddled)
     monkeypatch.setattr(Meddled, "meddle", lambda: (client.delete("k"), client.rpush("k", "a")), raising=False)
     assert read(source)[0, b"k"] == Entry(0, b"k", None, "list", None, [b"a"])
 
 
-@pytest.mark.parametrize("kind", ["string", "hash", "big set", "stream"])
+@pytest.mark.parametrize("kind", MAKE)
 def test_a_key_that_went_after_it_was_seen_is_left_out(
     source: Server, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     client: Any = source.client()
     client.set("other", "v")
-    {
-        "string": lambda: client.set("k", "v"),
-        "hash": lambda: client.hset("k", "f", "v"),
-        "big set": lambda: client.sadd("k", *range(database.WHOLE_ELEMENTS + 1)),
-        "stream": lambda: client.xadd("k", {"f": "v"}),
-    }[kind]()
+    MAKE[kind](client)
     monkeypatch.setattr(typed, "Wire", Meddled)
     monkeypatch.setattr(Meddled, "meddle", lambda: client.delete("k"), raising=False)
     assert read(source).keys() == {(0, b"other")}
