@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.modules import modules
+
 ROOT = Path(__file__).parent.parent
 
 # From the top down: a folder imports from its own and from those below it. Beside each why it stands where it does.
@@ -80,15 +82,6 @@ class Import:
 
     def __str__(self) -> str:
         return f"{self.by}, line {self.line}, imports {self.of}"
-
-
-def modules(root: Path) -> dict[str, Path]:
-    """Every module of ours by its dotted name."""
-    found = {}
-    for path in [*root.glob("worker/**/*.py"), *root.glob("web/**/*.py"), *root.glob("celeryconfig.py")]:
-        parts = path.relative_to(root).with_suffix("").parts
-        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
-    return found
 
 
 def imports(root: Path) -> list[Import]:

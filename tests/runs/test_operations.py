@@ -8,7 +8,8 @@ from typing import get_args
 
 import pytest
 
-from tests.test_architecture import ROOT, modules
+from tests.support.modules import modules
+from tests.support.processes import ROOT
 from web import wording
 from web.wording import outcomes
 from worker import tasks
