@@ -19,8 +19,8 @@ from worker.backups.adopt import adopt
 from worker.backups.prune import prune
 from worker.config.settings import CompressionName, Settings
 from worker.errors import ArtifactError, NotFoundError
+from worker.formats import portable
 from worker.formats.compression import COMPRESSIONS
-from worker.formats.portable import document as portable
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.storage.local import Folder

@@ -16,8 +16,8 @@ from tests.support.states import assert_same
 from worker.engines import collections, database, streams, typed
 from worker.engines.typed import Typed
 from worker.errors import SourceError, SourceUnavailableError
+from worker.formats import portable
 from worker.formats.entries import Entry, Opaque, Stream
-from worker.formats.portable import document as portable
 from worker.restore.target.commands import build
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.reading.scanning import WINDOW_KEYS, Repeats, scan_keys

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from worker.errors import FormatError
+from worker.formats import portable
 from worker.formats.entries import Consumer, EntriesAlone, Entry, Group, Opaque, Pending, Stream
-from worker.formats.portable import document as portable
 
 STREAM = Stream(
     entries=[

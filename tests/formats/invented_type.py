@@ -12,9 +12,9 @@ from worker.arguments.backups import AdoptArguments
 from worker.arguments.restore import Request
 from worker.backups.adopt import adopt
 from worker.config.settings import load
+from worker.formats import portable
 from worker.formats.compare.values import Sides, same_value
 from worker.formats.entries import EntriesAlone, Entry
-from worker.formats.portable import document
 from worker.formats.rdb import writer
 from worker.formats.rdb.lengths import measure
 from worker.formats.rdb.reader import Reader
@@ -48,7 +48,7 @@ class Backup(EntriesAlone):
 def formats() -> dict[str, Any]:
     """In files, beside another value, and as commands."""
     entry = next(one for batch in Reader(writer.write(Backup(), {}), values=True).batches() for one in batch)
-    told = next(one for batch in document.Reader(document.write(Backup(), {})).batches() for one in batch)
+    told = next(one for batch in portable.Reader(portable.write(Backup(), {})).batches() for one in batch)
     measured = measure(PAYLOAD, 12)
     value: Any = told.value
     return {

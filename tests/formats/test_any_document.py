@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.formats.documents import ENTRIES, document, read
 from worker.errors import FormatError
+from worker.formats import portable
 from worker.formats.entries import Consumer, Element, Entry, Group, Opaque, Pending, Stream, VectorSet
-from worker.formats.portable import document as portable
 from worker.formats.rdb.strings import length_of
 from worker.formats.rdb.vectors import stored
 

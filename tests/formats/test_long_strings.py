@@ -6,9 +6,9 @@ import pytest
 
 from tests.formats.documents import ENTRIES, Given, document, read, refusal, with_row
 from worker.errors import FormatError
+from worker.formats import portable
 from worker.formats.entries import Entry
-from worker.formats.portable import document as portable
-from worker.formats.portable import long_lines
+from worker.formats.portable import long_lines, writer
 
 LONG_STRINGS = {
     "text": b"plain ",
@@ -23,7 +23,7 @@ LONG_STRINGS = {
 @pytest.fixture
 def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """A string is long, and goes in many pieces, from a few bytes on."""
-    monkeypatch.setattr(portable, "LONG", 200)
+    monkeypatch.setattr(long_lines, "LONG", 200)
     monkeypatch.setattr(long_lines, "_PIECE", 21)
     monkeypatch.setattr(long_lines, "_PIECE_READ", 20)
 
@@ -40,7 +40,7 @@ def test_a_long_string_is_written_as_a_short_one_would_be(kind: str, monkeypatch
     entries = [long_string(kind, size) for size in range(300, 340)]
     chunks = list(portable.write(Given([ENTRIES[0], *entries, ENTRIES[1]]), {}))
     assert max(map(len, chunks)) < 250
-    monkeypatch.setattr(portable, "LONG", 1 << 30)
+    monkeypatch.setattr(long_lines, "LONG", 1 << 30)
     assert b"".join(chunks) == document([ENTRIES[0], *entries, ENTRIES[1]])
 
 
@@ -70,7 +70,7 @@ def test_a_long_payload_is_written_as_its_value(value: bytes) -> None:
 
 @pytest.mark.usefixtures("short_pieces")
 def test_a_long_string_too_long_to_be_read_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portable, "MAX_LINE", 1000)
+    monkeypatch.setattr(writer, "MAX_LINE", 1000)
     with pytest.raises(FormatError, match=r"The string 'k' in database 0 .* too long for the portable format"):
         document([Entry(0, b"k", None, "string", None, b"x" * 1000)])
 

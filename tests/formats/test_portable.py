@@ -6,8 +6,9 @@ import pytest
 
 from tests.formats.documents import ENTRIES, SCORES, Given, document, read
 from worker.errors import FormatError
+from worker.formats import portable
 from worker.formats.entries import Entry
-from worker.formats.portable import document as portable
+from worker.formats.portable import writer
 
 
 def test_the_document_is_one_json_value_with_one_entry_per_line() -> None:
@@ -66,7 +67,7 @@ def test_a_score_that_is_not_a_number_is_refused() -> None:
 
 
 def test_an_entry_too_long_to_be_read_again_is_not_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portable, "MAX_LINE", 1000)
+    monkeypatch.setattr(writer, "MAX_LINE", 1000)
     with pytest.raises(FormatError, match="too long for the portable format"):
         document([Entry(0, b"k", None, "string", None, b"x" * 1000)])
 

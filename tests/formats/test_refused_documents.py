@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.formats.documents import ENTRIES, document, read, refusal, with_row
+from worker.formats import portable
 from worker.formats.entries import Entry
-from worker.formats.portable import document as portable
 
 
 @pytest.mark.parametrize("entries", [[], ENTRIES])

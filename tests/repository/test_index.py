@@ -19,8 +19,8 @@ from worker.arguments.backups import DeleteArguments, PruneArguments
 from worker.backups.prune import delete, prune
 from worker.config.settings import CompressionName
 from worker.errors import ArtifactError, NotFoundError, RefusedError
+from worker.formats import portable
 from worker.formats.entries import Entry
-from worker.formats.portable import document
 from worker.formats.rdb import writer
 from worker.progress import silent
 from worker.repository import artifact, catalogue
@@ -116,7 +116,7 @@ def test_a_json_line_that_is_longer_than_many_chunks_has_its_place(tmp_path: Pat
         *(Entry(0, b"%d" % number, None, "string", None, b"small") for number in range(10_000)),
         Entry(0, b"z", 123, "string", None, b"2"),
     ]
-    content = b"".join(document.write(Given(given, rdb_version=None), {}))
+    content = b"".join(portable.write(Given(given, rdb_version=None), {}))
     manifest = manifest_of("redis_backup_20231205_143022.json", content).model_copy(
         update={"data_format": "json", "rdb_version": None, "keys": len(given)}
     )

@@ -12,9 +12,8 @@ from worker.backups.plan import Plan
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import BusyError, LostError, PartialError, SourceError
-from worker.formats import rdb
+from worker.formats import portable, rdb
 from worker.formats.entries import EntryStream
-from worker.formats.portable import document
 from worker.formats.rdb.reader.census import Census
 from worker.formats.tally import Counted, Tally
 from worker.logs import log
@@ -92,7 +91,7 @@ def _read(plan: Plan, began: datetime, tally: Tally) -> Iterator[tuple[EntryStre
 def _formatted(stream: EntryStream, plan: Plan, began: datetime) -> Generator[bytes]:
     if plan.format == "rdb":
         return rdb.write(stream, {"redis-ver": plan.facts.version, "redis-bits": "64"})
-    return document.write(stream, artifact.header(began, plan.origin))
+    return portable.write(stream, artifact.header(began, plan.origin))
 
 
 def check_complete(made: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 from worker.backups.adopt import opened
 from worker.config.settings import Settings
 from worker.errors import StorageError, UsageError
+from worker.formats import portable
 from worker.formats.compression import COMPRESSIONS, Compression
-from worker.formats.portable import document
 from worker.formats.tally import Counted, Tally
 from worker.progress import Progress, reported
 from worker.repository import artifact, catalogue
@@ -36,7 +36,7 @@ def export(settings: Settings, what: str, out: Path | None, progress: Progress) 
         dump = COMPRESSIONS[compression].decompress(reported(chunks_of(file), progress, "exporting", size))
         tally, stored = Tally(), Meter()
         reader = artifact.reader(artifact.bounded(dump, artifact.foreign_limit(size)), data_format, values=True)
-        chunks = document.write(Counted(reader, tally), header)
+        chunks = portable.write(Counted(reader, tally), header)
         _write(stored.watch(_compression(target).compress(chunks)), target)
     return {"file": str(target), "keys": tally.keys, "bytes": stored.bytes, "sha256": stored.sha256}
 

@@ -9,9 +9,8 @@ from typing import BinaryIO
 
 from worker.config.settings import CompressionName, FormatName
 from worker.errors import ArtifactError
-from worker.formats import rdb
+from worker.formats import portable, rdb
 from worker.formats.compression import COMPRESSIONS, detect
-from worker.formats.portable import document
 from worker.formats.rdb import writer
 from worker.formats.rdb.codes import FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.rdb.reader.census import Census
@@ -24,7 +23,7 @@ from worker.repository.checksum import Meter
 from worker.repository.manifest import Manifest, Origin
 from worker.storage import Readable, chunks_of
 
-Reader = rdb.Reader | document.Reader
+Reader = rdb.Reader | portable.Reader
 
 _HEAD_BYTES = 64
 # A foreign file may expand this much, or to this size; more is a bomb: no Redis compresses so well.
@@ -84,12 +83,12 @@ def foreign_limit(stored: int) -> int:
 
 def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
     """What reads entries out of these chunks; without `values` payloads are passed over unheld where that can be."""
-    return rdb.Reader(chunks, values=values) if data_format == "rdb" else document.Reader(chunks)
+    return rdb.Reader(chunks, values=values) if data_format == "rdb" else portable.Reader(chunks)
 
 
 def examiner(chunks: Iterator[bytes], data_format: FormatName) -> Reader:
     """The same for who examines every value and writes none: the longest strings are passed over unheld."""
-    return Examiner(chunks) if data_format == "rdb" else document.Reader(chunks)
+    return Examiner(chunks) if data_format == "rdb" else portable.Reader(chunks)
 
 
 @contextmanager
@@ -110,7 +109,7 @@ def count(chunks: Iterator[bytes], data_format: FormatName) -> Tally:
         for _ in Census(chunks, tally).chunks():
             pass
     else:
-        for batch in document.Reader(chunks).batches():
+        for batch in portable.Reader(chunks).batches():
             tally.add(batch)
     return tally
 
@@ -137,7 +136,7 @@ def resumed(file: Readable, manifest: Manifest, begins_at: int) -> Reader:
     """
     rest = _behind(raw_chunks(file, manifest.compression), begins_at)
     if manifest.data_format == "json":
-        return document.Reader(chain([document.OPENING], rest) if begins_at else rest, part=True)
+        return portable.Reader(chain([portable.OPENING], rest) if begins_at else rest, part=True)
     opening = writer.header(manifest.rdb_version)
     return rdb.Reader(chain([opening], rest) if begins_at else rest, values=True, part=True)
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from tests.formats.rdb.samples import a_group, a_stream
 from tests.support.backups import Given
 from tests.support.payloads import length, listpack, milliseconds, stream_id, stream_node, string, strings
+from worker.formats import portable
 from worker.formats.entries import Entry, Opaque
-from worker.formats.portable import document
 from worker.formats.rdb.payload import seal
 from worker.formats.rdb.writer import write
 
@@ -56,7 +56,7 @@ def file_of(folder: Path, entries: list[Entry], data_format: str = "rdb", rdb_ve
         given = Given(
             [one._replace(payload=None, value=Opaque(seal(one.payload or b"", rdb_version))) for one in entries]
         )
-    chunks = write(given, {}) if data_format == "rdb" else document.write(given, {})
+    chunks = write(given, {}) if data_format == "rdb" else portable.write(given, {})
     path.write_bytes(b"".join(chunks))
     return path
 

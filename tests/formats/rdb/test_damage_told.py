@@ -17,8 +17,8 @@ from worker.backups.adopt import adopt
 from worker.backups.export import export
 from worker.config.settings import Settings
 from worker.errors import ArtifactError, FormatError
+from worker.formats import portable
 from worker.formats.entries import Entry, Opaque
-from worker.formats.portable import document
 from worker.formats.rdb.codes import TYPE_OF
 from worker.formats.rdb.payload import FOOTER_BYTES, seal
 from worker.formats.rdb.reader.soundness import check, examine
@@ -107,8 +107,8 @@ def test_a_payload_that_is_not_what_its_checksum_says_says_where() -> None:
 
 
 def test_a_line_of_a_document_names_the_key_whose_value_is_none() -> None:
-    text = b"".join(document.write(Given([Entry(3, b"bad", None, "hash", SAMPLES["hash"])], rdb_version=VERSION), {}))
-    words = refused(lambda: list(document.Reader(iter([text.replace(b'["f","v"]', b'["f"]')])).batches()))
+    text = b"".join(portable.write(Given([Entry(3, b"bad", None, "hash", SAMPLES["hash"])], rdb_version=VERSION), {}))
+    words = refused(lambda: list(portable.Reader(iter([text.replace(b'["f","v"]', b'["f"]')])).batches()))
     for part in ("Line 2 ", "hash", "'bad'", "database 3"):
         assert part in words, (part, words)
 

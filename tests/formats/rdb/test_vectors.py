@@ -22,8 +22,8 @@ from worker.arguments.restore import PreviewArguments, UndoArguments
 from worker.backups.adopt import adopt
 from worker.engines.scan import Scan
 from worker.errors import BackupSystemError, FormatError
+from worker.formats import portable
 from worker.formats.entries import Opaque
-from worker.formats.portable import document as portable
 from worker.formats.rdb import writer
 from worker.formats.rdb.reader import Reader
 from worker.formats.rdb.reader.census import Census

@@ -16,8 +16,8 @@ from tests.support.states import assert_same, state
 from worker.arguments.backups import AdoptArguments
 from worker.arguments.restore import RestoreArguments
 from worker.backups.adopt import adopt
+from worker.formats import portable
 from worker.formats.entries import Entry, Opaque
-from worker.formats.portable import document
 from worker.formats.rdb.payload import crc64, seal
 from worker.progress import silent
 from worker.repository import catalogue
@@ -142,7 +142,7 @@ def test_where_a_key_cannot_be_written_nothing_is_deleted(server: Server, tmp_pa
         Entry(0, b"doc", None, "module", None, Opaque(seal(payload, 9))),
         Entry(0, b"k", None, "string", None, b"v"),
     ]
-    (tmp_path / "given.json").write_bytes(b"".join(document.write(Given(entries), {})))
+    (tmp_path / "given.json").write_bytes(b"".join(portable.write(Given(entries), {})))
     adopt(settings_for(server, tmp_path / "backups"), AdoptArguments(file=tmp_path / "given.json"), silent)
     server.client().set("other", "x")
     report = mirror(server, tmp_path / "backups")

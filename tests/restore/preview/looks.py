@@ -9,8 +9,8 @@ from tests.support.servers import Server
 from worker.arguments.backups import AdoptArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments
 from worker.backups.adopt import adopt
+from worker.formats import portable
 from worker.formats.entries import Entry
-from worker.formats.portable import document
 from worker.formats.rdb import writer
 from worker.progress import silent
 from worker.restore.preview.preview import preview
@@ -39,7 +39,7 @@ def as_foretold(report: dict[str, Any]) -> dict[str, int]:
 def adopted(server: Server, storage: Path, entries: list[Entry], rdb_version: int, data_format: str = "rdb") -> str:
     """A backup that holds exactly these."""
     given = Given(entries, rdb_version=rdb_version)
-    chunks = writer.write(given, {}) if data_format == "rdb" else document.write(given, {})
+    chunks = writer.write(given, {}) if data_format == "rdb" else portable.write(given, {})
     path = storage.parent / f"{uuid.uuid4()}.{data_format}"
     path.write_bytes(b"".join(chunks))
     return str(adopt(settings_for(server, storage), AdoptArguments(file=path), silent)["name"])
