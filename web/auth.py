@@ -135,10 +135,15 @@ def _bearer() -> str | None:
 
 def _by_token(secret: str) -> Identity | None:
     token = tokens.find(load_web(), secret)
-    if token is None:
+    if token is None or token.expired or not token.lets_in(request.remote_addr):
         rate_limits.wrong_token()
-        audit.record(load_web(), audit.STRANGER, "token", "failed", address=request.remote_addr)
+        # A secret that is known says whose it was; to whoever sent it, it is a wrong one like any other.
+        known = (
+            {} if token is None else {"token": token.name, "reason": "expired" if token.expired else "wrong address"}
+        )
+        audit.record(load_web(), audit.STRANGER, "token", "failed", address=request.remote_addr, **known)
         return None
+    tokens.note_use(load_web(), token)
     return Identity(str(Asker("token", token.name)), frozenset(token.scopes))
 
 

@@ -76,7 +76,7 @@ def test_every_view_that_changes_something_says_who_may(web_app: Web) -> None:
 
 def test_a_view_that_says_nothing_is_open_to_the_admin_alone(web_app: Web) -> None:
     web_app.app.add_url_rule("/api/forgotten", "forgotten", lambda: "done", methods=["GET", "POST"])
-    script, admin = web_app.with_token("read", "backup", "restore"), web_app.logged_in()
+    script, admin = web_app.with_token("read", "backup", "restore", "delete"), web_app.logged_in()
     assert script.post("/api/forgotten").status_code == 403
     assert script.get("/api/forgotten").status_code == 200
     assert web_app.with_token("backup").get("/api/forgotten").status_code == 403

@@ -7,8 +7,9 @@ OPEN = """
 nothing: GET /healthz, GET /login, POST /login, GET /static/<path:filename>, GET /bootstrap/static/<path:filename>
 admin: POST /logout, GET /tokens, POST /tokens, GET /tokens/<name>/revoke, POST /tokens/<name>/revoke
 backup: POST /backups/create, POST /backups/<name>/verify
-restore: POST /backups/<name>/restore, POST /tasks/<identity>/undo, POST /backups/<name>/delete, POST /schedule/prune
+restore: POST /backups/<name>/restore, POST /tasks/<identity>/undo
 restore: POST /backups/<name>/pin, POST /backups/<name>/unpin
+delete: POST /backups/<name>/delete, POST /schedule/prune
 read: GET /, GET /backups, GET /backups/<name>, GET /tasks, GET /tasks/<identity>, GET /restores, GET /schedule, GET /system
 read: GET /search, POST /search, POST /backups/<name>/preview, POST /backups/<name>/review, GET /backups/<name>/restore
 read: POST /system/ask, POST /theme, GET /metrics, GET /readyz

@@ -67,7 +67,7 @@ def test_a_wrong_token_is_not_mended_by_a_cookie(admin: Browser) -> None:
     assert admin.get("/api/backup/list", headers={"Authorization": "Bearer wrong"}).status_code == 401
 
 
-@pytest.mark.parametrize("scope", ["read", "backup", "restore"])
+@pytest.mark.parametrize("scope", ["read", "backup", "restore", "delete"])
 def test_a_token_opens_what_its_scope_names_and_no_more(web_app: Web, scope: str) -> None:
     script = web_app.with_token(scope)
     for endpoint, method, url in routes(web_app.app):
@@ -83,7 +83,7 @@ def test_a_token_opens_what_its_scope_names_and_no_more(web_app: Web, scope: str
 
 
 def test_no_token_makes_tokens_or_logs_the_admin_out(web_app: Web, admin: Browser) -> None:
-    script = web_app.with_token("read", "backup", "restore")
+    script = web_app.with_token("read", "backup", "restore", "delete")
     assert script.post("/tokens", data={"name": "more", "scopes": "restore"}).status_code == 403
     assert script.post("/logout").status_code == 403
     assert "log in with the password" in script.post("/logout").text

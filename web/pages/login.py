@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import re
+from dataclasses import asdict
 
 from flask import Blueprint, g, redirect, render_template, request, session, url_for
 from werkzeug.security import check_password_hash
@@ -13,7 +14,7 @@ from web.auth import ADMIN, begin_session, needs, public
 from web.pages.dashboard import Answer, show_system
 from worker.broker import audit, tokens
 from worker.config.settings import WebSettings, load_web
-from worker.errors import BackupSystemError, BrokerUnavailableError
+from worker.errors import BackupSystemError, BrokerUnavailableError, UsageError
 
 auth = Blueprint("auth", __name__)
 
@@ -65,11 +66,14 @@ def create_token() -> str | Answer:
     """A new token, whose secret is shown this once."""
     settings, name, scopes = load_web(), request.form.get("name", "").strip(), request.form.getlist("scopes")
     try:
-        secret = tokens.create(settings, name, scopes, g.identity.name)
+        bounds = tokens.Bounds(
+            _days(request.form.get("days", "").strip()), (*request.form.get("addresses", "").split(),)
+        )
+        secret = tokens.create(settings, name, scopes, g.identity.name, bounds)
     except BackupSystemError as error:
         return show_system(str(error), errors.status_of(error))
-    audit.record(settings, g.identity.name, "token created", "ok", name=name, scopes=scopes)
-    return render_template("token.html", name=name, scopes=scopes, secret=secret)
+    audit.record(settings, g.identity.name, "token created", "ok", name=name, scopes=scopes, **asdict(bounds))
+    return render_template("token.html", name=name, scopes=scopes, secret=secret, **asdict(bounds))
 
 
 @auth.post("/tokens/<name>/revoke")
@@ -90,6 +94,12 @@ def revoke_token(name: str) -> Response | Answer:
 def asked_again(name: str = "") -> Response:  # noqa: ARG001 - nothing is done with it
     """One of these forms, reloaded by its address: the page that it is on."""
     return redirect(url_for("pages.machinery"), 303)
+
+
+def _days(text: str) -> int | None:
+    if text and not re.fullmatch("[0-9]{1,6}", text):
+        raise UsageError("Days are a whole number; leave them out for a token that stays until it is revoked.")
+    return int(text) if text else None
 
 
 def _form(wanted: str, error: str | None = None) -> str:

@@ -2,11 +2,12 @@
 
 from typing import Literal
 
-Scope = Literal["read", "backup", "restore"]
+Scope = Literal["read", "backup", "restore", "delete"]
 
 SCOPES: dict[Scope, str] = {
     "read": "look and download",
     "backup": "make and verify",
-    "restore": "restore, delete, prune, pin",
+    "restore": "restore, undo, pin",
+    "delete": "delete, prune",
 }
-"""Each, and what it allows; `restore` is for whatever can lose data or fill the storage."""
+"""Each, and what it allows, and none allows what another does: whoever may bring backups back may not delete them."""

@@ -14,9 +14,11 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -32,6 +34,7 @@ PATIENCE_SECONDS = 1
 USED_EVERY = timedelta(minutes=1)
 """How exact `last_used_at` is: a write for each request would be dear."""
 LONGEST_SECRET = 200
+LONGEST_DAYS, MOST_NETWORKS = 3650, 20
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _EPOCH = connection.PREFIX + "epoch"
@@ -49,6 +52,40 @@ class Token(BaseModel):
     created_at: AwareDatetime
     created_by: str
     last_used_at: AwareDatetime | None = None
+    expires_at: AwareDatetime | None = None
+    """From when on it opens nothing; None for one that stays until it is revoked."""
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """From where alone it may be used; empty for from everywhere."""
+
+    @property
+    def expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and datetime.now(UTC) >= self.expires_at
+
+    def lets_in(self, address: str | None) -> bool:
+        """Whether it may be used from there."""
+        if not self.networks:
+            return True
+        try:
+            there = ip_address(address or "")
+        except ValueError:
+            return False
+        # A socket for both kinds shows an IPv4 visitor as ::ffff:192.0.2.1.
+        there = getattr(there, "ipv4_mapped", None) or there
+        return any(there in network for network in self.networks)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How many days a new token is good for, and from which addresses or networks (192.0.2.0/24); None and () for no end
+    and from everywhere.
+    """
+
+    days: int | None = None
+    addresses: tuple[str, ...] = ()
+
+
+UNBOUND = Bounds()
 
 
 class _Stored(Token):
@@ -67,8 +104,17 @@ class _Seen:
 _seen: dict[str, _Seen] = {}
 
 
-def create(settings: Settings, name: str, scopes: list[str], created_by: str) -> str:
-    """Make a token of that name: its secret, which is told this once. UsageError, RefusedError when the name is taken."""
+def create(
+    settings: Settings,
+    name: str,
+    scopes: list[str],
+    created_by: str,
+    bounds: Bounds = UNBOUND,
+) -> str:
+    """Make a token of that name: its secret, which is told this once.
+
+    Raises UsageError, and RefusedError when the name is taken.
+    """
     if not _NAME.fullmatch(name):
         raise UsageError(
             "The name of a token must be up to 64 small letters, digits, dots, dashes and underscores, such as ci."
@@ -76,9 +122,20 @@ def create(settings: Settings, name: str, scopes: list[str], created_by: str) ->
     wanted: list[Scope] = [scope for scope in SCOPES if scope in scopes]
     if not wanted or set(scopes) - set(SCOPES):
         raise UsageError(f"A token needs one or more of the scopes {', '.join(SCOPES)}.")
+    if bounds.days is not None and not 1 <= bounds.days <= LONGEST_DAYS:
+        raise UsageError(f"A token is good for 1 to {LONGEST_DAYS} days, or for as long as nobody revokes it.")
+    networks = _networks(bounds.addresses)
     secret = f"rb_{secrets.token_urlsafe(32)}"
     now = datetime.now(UTC)
-    token = _Stored(name=name, scopes=wanted, created_at=now, created_by=created_by, sha256=_digest(secret))
+    token = _Stored(
+        name=name,
+        scopes=wanted,
+        created_at=now,
+        created_by=created_by,
+        expires_at=None if bounds.days is None else now + timedelta(days=bounds.days),
+        networks=networks,
+        sha256=_digest(secret),
+    )
     with connection.translated(), connection.client(settings) as client:
         if not client.hsetnx(_TOKENS, name, token.model_dump_json()):
             raise RefusedError(f"There is a token {name} already: revoke it first, or choose another name.")
@@ -103,15 +160,12 @@ def tokens(settings: Settings) -> list[Token]:
 
 
 def find(settings: Settings, secret: str) -> Token | None:
-    """The token of that secret, and note that it was used; None when there is none."""
+    """The token of that secret, which may have expired; None when there is none."""
     if len(secret) > LONGEST_SECRET:
         return None
     digest = _digest(secret)
     found = [one for one in _look(settings).tokens if hmac.compare_digest(one.sha256, digest)]
-    if not found:
-        return None
-    _note_use(settings, found[0])
-    return Token(**dict(found[0]))
+    return Token(**dict(found[0])) if found else None
 
 
 def epoch(settings: Settings) -> str | None:
@@ -177,7 +231,8 @@ def _parsed(stored: list[bytes], used: dict[bytes, bytes]) -> list[_Stored]:
     return found
 
 
-def _note_use(settings: Settings, token: Token) -> None:
+def note_use(settings: Settings, token: Token) -> None:
+    """Remember that it was used just now."""
     now = datetime.now(UTC)
     if token.last_used_at is not None and now - token.last_used_at < USED_EVERY:
         return
@@ -187,6 +242,19 @@ def _note_use(settings: Settings, token: Token) -> None:
         connection.client(settings, PATIENCE_SECONDS) as client,
     ):
         client.hset(_USED, token.name, int(now.timestamp()))
+
+
+def _networks(addresses: Iterable[str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    wanted = [address.strip() for address in addresses if address.strip()]
+    if len(wanted) > MOST_NETWORKS:
+        raise UsageError(f"A token can be bound to {MOST_NETWORKS} addresses and networks.")
+    try:
+        return tuple(ip_network(address) for address in wanted)
+    except ValueError:
+        raise UsageError(
+            "A token is bound to addresses such as 192.0.2.7 or 2001:db8::7, or to networks such as 192.0.2.0/24, without "
+            "bits behind the prefix."
+        ) from None
 
 
 def _digest(secret: str) -> str:

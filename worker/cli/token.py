@@ -26,14 +26,24 @@ def command() -> None:
     multiple=True,
     required=True,
     type=click.Choice([*SCOPES]),
-    help="read: look and download; backup: make and verify; restore: whatever can lose data. May be given again.",
+    help=f"{'; '.join(f'{scope}: {allows}' for scope, allows in SCOPES.items())}. May be given again.",
 )
-def create_token(as_json: bool, name: str, scopes: tuple[str, ...]) -> None:
+@click.option("--days", type=int, help="Until it expires; it stays until it is revoked without this.")
+@click.option(
+    "--address",
+    "addresses",
+    multiple=True,
+    help="From where alone it may be used, such as 192.0.2.7 or 192.0.2.0/24. May be given again.",
+)
+def create_token(
+    as_json: bool, name: str, scopes: tuple[str, ...], days: int | None, addresses: tuple[str, ...]
+) -> None:
     """Make the token NAME. Its secret is shown this once."""
     settings, who = load(), str(at_shell(here()))
-    secret = tokens.create(settings, name, [*scopes], who)
-    audit.record(settings, who, "token created", "ok", name=name, scopes=scopes)
-    show({"name": name, "scopes": scopes, "secret": secret}, as_json=as_json, view=created)
+    secret = tokens.create(settings, name, [*scopes], who, tokens.Bounds(days, addresses))
+    bounds = {"days": days, "addresses": addresses}
+    audit.record(settings, who, "token created", "ok", name=name, scopes=scopes, **bounds)
+    show({"name": name, "scopes": scopes, "secret": secret} | bounds, as_json=as_json, view=created)
 
 
 @verb("list")
@@ -65,10 +75,18 @@ def listed(data: Data) -> None:
         say("There is no token yet. Make one: python -m worker token create ci --scope read")
         return
     rows = [
-        (one["name"], ",".join(one["scopes"]), one["created_by"], _day(one["created_at"]), _day(one["last_used_at"]))
+        (
+            one["name"],
+            ",".join(one["scopes"]),
+            one["created_by"],
+            _day(one["created_at"]),
+            _day(one["last_used_at"]),
+            _day(one["expires_at"]),
+            ",".join(one["networks"]) or "everywhere",
+        )
         for one in data["tokens"]
     ]
-    table(("NAME", "SCOPES", "MADE BY", "MADE", "LAST USED"), rows)
+    table(("NAME", "SCOPES", "MADE BY", "MADE", "LAST USED", "EXPIRES", "FROM"), rows)
 
 
 def _day(moment: str | None) -> str:

@@ -170,6 +170,7 @@ _ROWS = (
         "Pruning",
         "Delete the oldest backups.",
         queue="quick",
+        scope="delete",
         writes=True,
         waits=True,
         advice={
@@ -184,6 +185,7 @@ _ROWS = (
         "Deletion",
         "Delete one backup, for good.",
         queue="quick",
+        scope="delete",
         writes=True,
         advice={"failed": "The backup may still be there: look at the list of backups."},
     ),

@@ -9,4 +9,4 @@ from tests.web.api.asked import Scripts
 @pytest.fixture
 def script(token_client: Scripts) -> FlaskClient:
     """A script that may do everything."""
-    return token_client("read", "backup", "restore", name="ci")
+    return token_client("read", "backup", "restore", "delete", name="ci")

@@ -129,7 +129,7 @@ def test_a_wrong_body_is_refused_in_one_sentence(
 
 @pytest.mark.parametrize(("keep", "status"), [(3, 202), (3.0, 202), (3.5, 400), ("3", 400), (0, 400), (True, 400)])
 def test_a_number_is_whole_however_json_writes_it(web_app: Web, keep: object, status: int) -> None:
-    answer = web_app.with_token("restore").post("/api/backup/prune", json={"keep": keep})
+    answer = web_app.with_token("delete").post("/api/backup/prune", json={"keep": keep})
     assert answer.status_code == status, answer.get_json()
 
 
@@ -146,8 +146,8 @@ def test_zero_is_no_way_to_ask_for_a_real_run(web_app: Web, script: FlaskClient)
         ("POST", "/api/backup/verify", "backup"),
         ("POST", "/api/backup/preview", "read"),
         ("POST", "/api/backup/restore", "restore"),
-        ("POST", "/api/backup/prune", "restore"),
-        ("DELETE", f"/api/backup/delete/{NAME}", "restore"),
+        ("POST", "/api/backup/prune", "delete"),
+        ("DELETE", f"/api/backup/delete/{NAME}", "delete"),
         ("POST", "/api/ping", "read"),
         ("GET", "/api/backup/list", "read"),
         ("GET", f"/api/backup/manifest/{NAME}", "read"),
@@ -162,7 +162,7 @@ def test_each_call_needs_its_scope_and_says_so(
     web_app: Web, token_client: Scripts, method: str, call: str, scope: str
 ) -> None:
     keep(web_app)
-    others = [one for one in ("read", "backup", "restore") if one != scope]
+    others = [one for one in ("read", "backup", "restore", "delete") if one != scope]
     answer = token_client(*others).open(call, method=method)
     assert answer.status_code == 403
     assert f"lacks the scope {scope}" in error(answer)
