@@ -14,9 +14,14 @@ from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from web import auth, errors
-from web.api import docs, health
+from web.api import (
+    docs,
+    health,
+    routes,  # noqa: F401 - its calls are in the blueprint
+    status,  # noqa: F401 - as above
+)
+from web.api.blueprint import SECURITY, api
 from web.api.bodies import JSONRequest
-from web.api.routes import SECURITY, api
 from web.pages import (
     actions,  # noqa: F401 - its forms are in the same blueprint as the pages
     dashboard,

@@ -56,8 +56,10 @@ def _refuse_a_second(runs: Runs, operation: Name, arguments: BaseModel) -> None:
 
 
 def _send(operation: Name, arguments: BaseModel, asked_by: str, identity: str) -> None:
-    """Publish once, by name: the task itself would load all that it takes to do it. Celery would otherwise try for 19 seconds, and subscribe to a result that nobody here waits for:
-    told twice, that we ignore the result and that the worker must not.
+    """Publish once, by name: the task itself would load all that it takes to do it.
+
+    Celery would otherwise try for 19 seconds, and subscribe to a result that nobody here waits for: it is told that we
+    ignore the result, and in a header that the worker must not.
     """
     headers = {"asked_by": asked_by, "ignore_result": False}
     given = arguments.model_dump(mode="json", exclude_unset=True)

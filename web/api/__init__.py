@@ -1,4 +1,5 @@
-"""The API: `routes` are its calls, `schemas` and `bodies` what goes out and comes in, `docs` says it in OpenAPI.
+"""The API: `routes` are the calls that ask for something, `status` those that tell how it stands; both are in one `blueprint`.
 
-`downloads` hands out files, `health` and `metrics` answer machines.
+`schemas` and `bodies` are what goes out and comes in, `docs` says all of it in OpenAPI, `downloads` hands out files, and
+`health` and `metrics` answer machines.
 """

@@ -1,57 +1,31 @@
-"""What a script uses: tasks are asked for with 202 and a result id, and looked up by it."""
+"""What a script asks for: a task is answered with 202 and a result id, under which `status` tells how that stands."""
 
 import threading
-from itertools import islice
 from typing import Any
 
 from flask import Response, g, url_for
-from flask_openapi3 import APIBlueprint, Tag
 
-from web import activity, jobs, lookup
+from web import jobs, lookup
+from web.api.blueprint import api, faults
 from web.api.downloads import stored_file
 from web.api.schemas import (
-    TOO_MANY,
     BackupBody,
     BackupList,
-    Issued,
     Named,
     Numbers,
-    Outcome,
     Page,
     PinBody,
     PruneBody,
     Queued,
-    RunList,
-    RunsPage,
-    ShownRun,
-    told,
 )
 from web.auth import needs, needs_scope_of
-from web.errors import Problem
 from worker.arguments.backups import DeleteArguments, PinArguments, UnpinArguments, VerifyArguments
 from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
-from worker.config.address import spelt
-from worker.config.settings import load_web
 from worker.errors import BackupSystemError, UsageError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
-from worker.runs.run import Run
-from worker.runs.store import Ours, open_runs
 
-SECURITY: dict[str, Any] = {
-    "token": {
-        "type": "http",
-        "scheme": "bearer",
-        "description": "Made on the System page, or by `python -m worker token`.",
-    },
-    "session": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": "redis_backup_session",
-        "description": "Of somebody who has logged in; whatever is no GET needs the header X-CSRFToken as well.",
-    },
-}
 STATS_SECONDS = 5
 """How long the numbers are waited for."""
 WAITING = 2
@@ -61,23 +35,7 @@ _waiting = threading.BoundedSemaphore(WAITING)
 Answer = tuple[dict[str, Any], int, dict[str, str]]
 
 
-def _faults(*statuses: int) -> dict[Any, Any]:
-    return dict.fromkeys(statuses, Problem)
-
-
-_CALLS = Tag(
-    name="calls",
-    description="What takes a worker is answered with 202 and a result id; GET /api/result/{result_id} tells the rest.",
-)
-api = APIBlueprint(
-    "api",
-    __name__,
-    url_prefix="/api",
-    abp_tags=[_CALLS],
-    abp_security=[{"token": []}, {"session": []}],
-    abp_responses={429: TOO_MANY, **_faults(400, 401, 403, 500, 503)},
-)
-_QUEUED: dict[Any, Any] = {202: Queued, **_faults(413, 415)}
+_QUEUED: dict[Any, Any] = {202: Queued, **faults(413, 415)}
 
 
 def _in_full(name: str, what: str) -> None:
@@ -89,14 +47,14 @@ def _queued(identity: str) -> Answer:
     return {"result_id": identity}, 202, {"Location": url_for("api.result", result_id=identity)}
 
 
-@api.post("/backup/create", responses={**_QUEUED, **_faults(409)})
+@api.post("/backup/create", responses={**_QUEUED, **faults(409)})
 @needs_scope_of("backup")
 def create(body: BackupBody) -> Answer:
     """Back the source up."""
     return _queued(jobs.ask("backup", body, g.identity.name))
 
 
-@api.post("/backup/restore", responses={**_QUEUED, **_faults(404, 409)})
+@api.post("/backup/restore", responses={**_QUEUED, **faults(404, 409)})
 @needs_scope_of("restore")
 def restore(body: RestoreArguments) -> Answer:
     """Restore a backup.
@@ -109,7 +67,7 @@ def restore(body: RestoreArguments) -> Answer:
     return _queued(jobs.ask("restore", body, g.identity.name))
 
 
-@api.post("/backup/preview", responses={**_QUEUED, **_faults(404)})
+@api.post("/backup/preview", responses={**_QUEUED, **faults(404)})
 @needs_scope_of("preview")
 def preview(body: PreviewArguments) -> Answer:
     """Say what a restore would do to the target, key by key; nothing is written.
@@ -120,7 +78,7 @@ def preview(body: PreviewArguments) -> Answer:
     return _queued(jobs.ask("preview", body, g.identity.name))
 
 
-@api.post("/backup/undo", responses={**_QUEUED, **_faults(404, 409)})
+@api.post("/backup/undo", responses={**_QUEUED, **faults(404, 409)})
 @needs_scope_of("undo")
 def undo(body: UndoArguments) -> Answer:
     """Undo a restore: put back what it replaced, delete what it created.
@@ -132,7 +90,7 @@ def undo(body: UndoArguments) -> Answer:
     return _queued(jobs.ask("undo", body, g.identity.name))
 
 
-@api.post("/backup/verify", responses={**_QUEUED, **_faults(404)})
+@api.post("/backup/verify", responses={**_QUEUED, **faults(404)})
 @needs_scope_of("verify")
 def verify(body: VerifyArguments) -> Answer:
     """Read a backup to its end and compare it with its manifest."""
@@ -147,7 +105,7 @@ def prune(body: PruneBody) -> Answer:
     return _queued(jobs.ask("prune", body, g.identity.name))
 
 
-@api.delete("/backup/delete/<name>", responses={**_QUEUED, **_faults(404)})
+@api.delete("/backup/delete/<name>", responses={**_QUEUED, **faults(404)})
 @needs_scope_of("delete")
 def delete(path: Named) -> Answer:
     """Delete one backup, named in full."""
@@ -156,7 +114,7 @@ def delete(path: Named) -> Answer:
     return _queued(jobs.ask("delete", DeleteArguments(name=path.name), g.identity.name))
 
 
-@api.post("/backups/<name>/pin", responses={**_QUEUED, **_faults(404)})
+@api.post("/backups/<name>/pin", responses={**_QUEUED, **faults(404)})
 @needs_scope_of("pin")
 def pin(path: Named, body: PinBody) -> Answer:
     """Keep a backup from every prune; it is said with the reason wherever it is shown."""
@@ -164,7 +122,7 @@ def pin(path: Named, body: PinBody) -> Answer:
     return _queued(jobs.ask("pin", PinArguments(name=path.name, why=body.why), g.identity.name))
 
 
-@api.delete("/backups/<name>/pin", responses={**_QUEUED, **_faults(404)})
+@api.delete("/backups/<name>/pin", responses={**_QUEUED, **faults(404)})
 @needs_scope_of("unpin")
 def unpin(path: Named) -> Answer:
     """Leave a backup, named in full, to retention again."""
@@ -190,7 +148,7 @@ def backups(query: Page) -> dict[str, Any]:
     return listed.model_dump(mode="json")
 
 
-@api.get("/backup/manifest/<name>", responses={200: Manifest, **_faults(404, 409)})
+@api.get("/backup/manifest/<name>", responses={200: Manifest, **faults(404, 409)})
 @needs("read")
 def manifest(path: Named) -> dict[str, Any]:
     """One backup, described; `latest` is the newest."""
@@ -206,7 +164,7 @@ _FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "bi
         200: {"description": "The stored file", "content": _FILE},
         206: {"description": "The part of it that the header Range asks for", "content": _FILE},
         304: {"description": "It is the one that the header If-None-Match names"},
-        **_faults(404, 409, 412, 416),
+        **faults(404, 409, 412, 416),
     },
 )
 @needs("read")
@@ -231,7 +189,7 @@ def stats() -> dict[str, Any] | Answer:
     return dict(run.value) if run.ended else _queued(identity)
 
 
-@api.post("/backup/search", responses={**_QUEUED, **_faults(404)})
+@api.post("/backup/search", responses={**_QUEUED, **faults(404)})
 @needs_scope_of("search")
 def search(body: SearchArguments) -> Answer:
     """Find a key, or all that fit a glob, in the backups and in the source; or show one version, or two side by side."""
@@ -245,43 +203,3 @@ def search(body: SearchArguments) -> Answer:
 def ping() -> Answer:
     """Have a worker reach the source, and find out what is allowed there."""
     return _queued(jobs.ask_once("ping", PingArguments(), g.identity.name))
-
-
-@api.get("/result/<result_id>", responses={200: Outcome, **_faults(404)})
-@needs("read")
-def result(path: Issued) -> dict[str, Any]:
-    """What became of a task."""
-    return told(jobs.outcome(path.result_id))
-
-
-@api.get("/runs", responses={200: RunList})
-@needs("read")
-def runs(query: RunsPage) -> dict[str, Any]:
-    """What was done, is being done and waits, newest first; of everybody whom the broker serves, unless `ours` says."""
-    start, end = query.bounds
-    with open_runs(load_web(), jobs.BROKER_SECONDS) as remembered:
-        operation, ours = query.operation, remembered.ours
-        listed = ours.each(operation) if query.ours and operation else remembered.each(operation)
-        fitting = (one for one in listed if _fits(one, query, ours))
-        found = [_shown(one, ours) for one in islice(fitting, start, end + 1)]
-    shown = [one.model_copy(update={"log": []}) for one in found[: query.per_page]]
-    more = len(found) > query.per_page
-    return RunList(runs=shown, page=query.page, per_page=query.per_page, more=more).model_dump(mode="json")
-
-
-def _fits(run: Run, query: RunsPage, ours: Ours) -> bool:
-    source = spelt(run.source or "")
-    return query.state in (None, run.state) and query.source in (None, source) and query.ours in (None, ours.has(run))
-
-
-def _shown(run: Run, ours: Ours) -> ShownRun:
-    return ShownRun(**activity.as_seen(run, ours).model_dump(), ours=ours.has(run))
-
-
-@api.get("/runs/<result_id>", responses={200: ShownRun, **_faults(404)})
-@needs("read")
-def run(path: Issued) -> dict[str, Any]:
-    """All that is known of one run, with its log."""
-    found = jobs.outcome(path.result_id)
-    with open_runs(load_web(), jobs.BROKER_SECONDS) as remembered:
-        return _shown(found, remembered.ours).model_dump(mode="json")

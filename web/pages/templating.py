@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 from web.auth import needs
 from web.pages import forms
 from web.pages.login import local
-from web.wording import consequences, numbers, outcomes, runs
+from web.wording import consequences, keys, numbers, outcomes, runs
 from worker import __version__
 from worker.config.settings import load_web
 
@@ -39,7 +39,7 @@ def install(app: Flask) -> None:
         prose,
     ):
         app.jinja_env.filters[function.__name__] = function
-    app.jinja_env.globals.update(telling=runs, outcomes=outcomes, forms=forms, risks=consequences.RISKS)
+    app.jinja_env.globals.update(telling=runs, of_keys=keys, outcomes=outcomes, forms=forms, risks=consequences.RISKS)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_everywhere)
     app.add_url_rule("/theme", view_func=choose_theme, methods=["POST"])

@@ -5,8 +5,9 @@ from contextlib import suppress
 from typing import Any
 
 from web.wording.consequences import RISKS
+from web.wording.keys import fitting
 from web.wording.numbers import counted, duration, listed, number, short, size
-from web.wording.runs import fitting, state
+from web.wording.runs import state
 from worker.runs.operations import Name, of
 from worker.runs.run import Run
 
@@ -28,14 +29,14 @@ def outcome(run: Run) -> str:
         return ""
     if run.skipped:
         return f"Nothing to do: {value['skipped']}."
-    told = _OUTCOMES.get(run.operation)
+    teller = _OUTCOMES.get(run.operation)
     # A result may be one of another version of this program: its page is to be seen all the same.
     with suppress(AttributeError, TypeError, ValueError):
-        return told(value) if told else ""
+        return teller(value) if teller else ""
     return ""
 
 
-def _told_of(operation: Name) -> Callable[[Teller], Teller]:
+def _tells(operation: Name) -> Callable[[Teller], Teller]:
     """What tells of that operation's results."""
 
     def kept(teller: Teller) -> Teller:
@@ -45,7 +46,7 @@ def _told_of(operation: Name) -> Callable[[Teller], Teller]:
     return kept
 
 
-@_told_of("backup")
+@_tells("backup")
 def _backup(value: dict[str, Any]) -> str:
     stored = value.get("bytes", {})
     return (
@@ -54,48 +55,48 @@ def _backup(value: dict[str, Any]) -> str:
     )
 
 
-@_told_of("restore")
+@_tells("restore")
 def _restore(value: dict[str, Any]) -> str:
-    told = ["restored", "skipped", "expired", "failed"]
-    told += ["deleted"] if value.get("way") else []
-    told += ["evicted"] if value.get("evicted") else []
+    kinds = ["restored", "skipped", "expired", "failed"]
+    kinds += ["deleted"] if value.get("way") else []
+    kinds += ["evicted"] if value.get("evicted") else []
     differing = value.get("differing")
     stay = "differs and stays as it is" if differing == 1 else "differ and stay as they are"
     besides = {"skipped": f" ({number(differing)} of them {stay})" if differing else ""}
-    counts = [f"{number(value.get(what, 0))} {what}{besides.get(what, '')}" for what in told]
+    counts = [f"{number(value.get(kind, 0))} {kind}{besides.get(kind, '')}" for kind in kinds]
     return f"{', '.join(counts)}, in {duration(value.get('seconds'))}."
 
 
-@_told_of("preview")
+@_tells("preview")
 def _preview(value: dict[str, Any]) -> str:
     if value.get("refusal"):
         return "It would be refused, and nothing would be written."
-    told = value.get("forecast", {})
+    forecast = value.get("forecast", {})
     words = [
-        f"restore {counted(told.get('restored', 0), 'key')}",
-        f"leave {number(told.get('skipped', 0))} alone",
-        *([f"fail with {number(told['failed'])}"] if told.get("failed") else []),
-        *([f"delete {number(told['deleted'])}"] if told.get("deleted") else []),
+        f"restore {counted(forecast.get('restored', 0), 'key')}",
+        f"leave {number(forecast.get('skipped', 0))} alone",
     ]
-    if differing := told.get("differing"):
-        stay = "differs and would stay as it is" if differing == 1 else "differ and would stay as they are"
-        return f"It would {listed(words)}: {number(differing)} {stay}. Nothing was written."
-    return f"It would {listed(words)}. Nothing was written."
+    rarely = (("failed", "fail with"), ("deleted", "delete"))
+    words += [f"{verb} {number(forecast[kind])}" for kind, verb in rarely if forecast.get(kind)]
+    differing = forecast.get("differing")
+    stay = "differs and would stay as it is" if differing == 1 else "differ and would stay as they are"
+    besides = f": {number(differing)} {stay}" if differing else ""
+    return f"It would {listed(words)}{besides}. Nothing was written."
 
 
-@_told_of("undo")
+@_tells("undo")
 def _undo(value: dict[str, Any]) -> str:
     left = value.get("left_alone", 0)
     words = f"{number(value.get('put_back', 0))} put back, {number(value.get('deleted', 0))} deleted"
     return f"{words}, {number(left)} left alone, for others have changed them since." if left else f"{words}."
 
 
-@_told_of("verify")
+@_tells("verify")
 def _verify(value: dict[str, Any]) -> str:
     return f"Whole, and what its manifest says: {counted(value.get('keys'), 'key')}, {size(value.get('bytes'))}."
 
 
-@_told_of("prune")
+@_tells("prune")
 def _prune(value: dict[str, Any]) -> str:
     verb = "Would delete" if value.get("dry_run") else "Deleted"
     deleted, kept = len(value.get("deleted", [])), len(value.get("kept", []))
@@ -104,51 +105,33 @@ def _prune(value: dict[str, Any]) -> str:
     return f"{verb} {counted(deleted, 'backup')} ({size(value.get('freed_bytes', 0))}), kept {kept}."
 
 
-@_told_of("search")
+@_tells("search")
 def _search(value: dict[str, Any]) -> str:
     if "rows" in value:
         return f"{short(value.get('key'))} as it is in {_sides(value)}."
     where = f"in {counted(len(value.get('looked_through', ())), 'place')} that were looked through"
     if "match" not in value:
         return f"Found {where}." if value.get("found") else f"Not found {where}."
-    told = fitting(value).capitalize()
-    return f"{told}. {number(len(value['keys']))} of them are here." if value.get("more") else f"{told}, {where}."
+    many = fitting(value).capitalize()
+    return f"{many}. {number(len(value['keys']))} of them are here." if value.get("more") else f"{many}, {where}."
 
 
 def _sides(value: dict[str, Any]) -> str:
     return listed(side.get("where") for side in (value.get("show"), value.get("against")) if side)
 
 
-@_told_of("stats")
+@_tells("stats")
 def _stats(value: dict[str, Any]) -> str:
     reachable = value.get("source", {}).get("reachable")
     words = "the source answers" if reachable else "the source cannot be reached"
     return f"{counted(value.get('count'), 'backup')}, {size(value.get('bytes'))}; {words}."
 
 
-@_told_of("delete")
-def _delete(value: dict[str, Any]) -> str:
-    return f"{value.get('deleted')} is deleted."
-
-
-@_told_of("repair")
-def _repair(value: dict[str, Any]) -> str:
-    return f"{counted(len(value.get('repaired', ())), 'manifest')} made anew."
-
-
-@_told_of("pin")
-def _pin(value: dict[str, Any]) -> str:
-    return f"{value.get('pinned')} is kept: {value.get('why')}."
-
-
-@_told_of("unpin")
-def _unpin(value: dict[str, Any]) -> str:
-    return f"{value.get('unpinned')} is left to retention again."
-
-
-@_told_of("ping")
-def _ping(value: dict[str, Any]) -> str:
-    return f"The source at {value.get('address')} answers."
+_tells("delete")(lambda value: f"{value.get('deleted')} is deleted.")
+_tells("repair")(lambda value: f"{counted(len(value.get('repaired', ())), 'manifest')} made anew.")
+_tells("pin")(lambda value: f"{value.get('pinned')} is kept: {value.get('why')}.")
+_tells("unpin")(lambda value: f"{value.get('unpinned')} is left to retention again.")
+_tells("ping")(lambda value: f"The source at {value.get('address')} answers.")
 
 
 def is_stale(run: Run) -> bool:

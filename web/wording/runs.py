@@ -1,67 +1,13 @@
 """A run in words: what it is, how it stands, and how far it has come."""
 
-import time
-from collections import Counter
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from web.wording import restores
-from web.wording.numbers import amount, counted, duration, listed, number, several, short
+from web.wording.numbers import amount, duration, listed, several, short
 from worker.runs.operations import of
 from worker.runs.run import Run
 
-PREVIEWED = {
-    "new": "New",
-    "differs": "Different",
-    "expiry": "Another expiry",
-    "deleted": "Only there",
-    "expired": "Expired since",
-    "identical": "Identical",
-}
-"""What a preview calls a key of the backup beside the live one, as titles; what a restore would change comes first."""
-FORECAST = {
-    "restored": "Would be restored",
-    "skipped": "Left alone",
-    "expired": "Expired since",
-    "failed": "Would fail",
-    "deleted": "Would be deleted",
-}
-RESTORED = {
-    "restored": "Restored",
-    "skipped": "Left alone",
-    "expired": "Expired since",
-    "deleted": "Deleted",
-    "failed": "Failed",
-    "evicted": "Evicted meanwhile",
-}
-UNDONE = {
-    "put_back": "Put back",
-    "deleted": "Deleted",
-    "as_before": "Were as before",
-    "left_alone": "Left alone",
-    "failed": "Failed",
-}
-CHANGES = {
-    "first": "the oldest",
-    "new": "new",
-    "identical": "the same",
-    "expiry": "another expiry",
-    "differs": "changed",
-    "gone": "gone",
-    "expired": "expired",
-    "absent": "not there",
-}
-"""A version of a key against the one before it."""
-LIVE = {
-    "differs": "changed",
-    "gone": "gone",
-    "expired": "expired",
-    "absent": "gone before",
-    "new": "new since",
-    "expiry": "another expiry",
-    "identical": "as it was",
-}
-"""A live key beside that of the newest backup; `absent` is in older ones only."""
 STATES = {
     "waiting": "Waiting",
     "running": "Running",
@@ -78,26 +24,6 @@ _BY_STATE = {
     "FAILURE": "failed",
     "INTERRUPTED": "interrupted",
 }
-
-
-class Parts(NamedTuple):
-    """Parts of a preview's counts: those in which keys differ, and the names of those in which all are identical."""
-
-    differing: list[tuple[str, dict[str, int]]]
-    alike: list[str]
-
-
-def parts_that_differ(value: dict[str, Any]) -> list[tuple[str, Parts]]:
-    """A preview's counts by database, type and prefix, each with its title."""
-    found = []
-    for title, name in (("Database", "by_db"), ("Type", "by_type"), ("Prefix", "by_prefix")):
-        part: dict[str, dict[str, int]] = value.get(name) or {}
-        differing = [(one, kinds) for one, kinds in part.items() if set(kinds) - {"identical"}]
-        if part:
-            found.append(
-                (title, Parts(differing, [one for one, kinds in part.items() if not set(kinds) - {"identical"}]))
-            )
-    return found
 
 
 def kind(run: Run) -> str:
@@ -174,29 +100,6 @@ def _sought(told: dict[str, Any]) -> str:
     return f"{what} in {listed(where)}" if where else what
 
 
-def fitting(value: dict[str, Any]) -> str:
-    """How many keys a pattern found, and how they stand."""
-    total = value.get("total", len(value.get("keys", ())))
-    many = f"{number(total)} {'key fits' if total == 1 else 'keys fit'}"
-    told = many if value.get("exact", True) else f"at least {many}"
-    differing = (("differing", "changed since the newest backup"), ("gone", "gone since"))
-    kinds = [f"{number(value[name])} {words}" for name, words in differing if value.get(name)]
-    return f"{told}: {listed(kinds)}; these come first" if kinds else told
-
-
-def history(changes: Any) -> str:
-    """How often a key changed that fits a pattern."""
-    told = changes if isinstance(changes, list) else []
-    counts = Counter(one["change"] for one in told if isinstance(one, dict) and "change" in one)
-    words = [
-        *([f"changed {counted(counts['differs'], 'time')}"] if counts["differs"] else []),
-        *([f"gone {counted(counts['gone'], 'time')}"] if counts["gone"] else []),
-        *([f"expired {counted(counts['expired'], 'time')}"] if counts["expired"] else []),
-        *([f"another expiry {counted(counts['expiry'], 'time')}"] if counts["expiry"] else []),
-    ]
-    return listed(words) or "never changed"
-
-
 def _options(told: dict[str, Any]) -> str:
     words = [str(told[name]) for name in ("format", "compression", "engine") if told.get(name)]
     if told.get("databases") is not None:
@@ -204,13 +107,6 @@ def _options(told: dict[str, Any]) -> str:
     if hours := told.get("unless_younger_than_hours"):
         words.append(f"unless one is younger than {f'{hours:g}' if isinstance(hours, float) else hours} hours")
     return ", ".join(words)
-
-
-def way_back(key: str, db: int, version: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of the restore that brings this version of a key back; what has expired since lives as long again."""
-    told = {"name": version["where"], "mode": "overwrite", "keys": [key], "databases": [db]}
-    expired = version["expires_at"] is not None and version["expires_at"] <= time.time() * 1000
-    return told | ({"expiry": "shift"} if expired else {})
 
 
 def stands(run: Run) -> str:
