@@ -1,4 +1,4 @@
-"""A process of a worker that stands still, and is taken for dead, changes nothing more; a frozen broker is waited for."""
+"""A process of a worker stands still, is taken for dead, and changes nothing more; a frozen broker is waited for."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Values as each server of this machine writes them decode to what it says of them, and those by hand are taken by it."""
+"""Values that each server of this machine writes decode to what it says of them; those by hand are taken by it."""
 
 from typing import Any
 
