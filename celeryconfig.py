@@ -14,7 +14,7 @@ _every_hours = _settings.backup_every_hours
 
 broker_url = _settings.celery_broker_url
 result_backend = _settings.celery_result_backend
-include = ["worker.tasks"]
+include = ["worker.tasks", "worker.lifecycle"]
 
 # Each queue is bound by its own name: with Celery's default of one shared key, all would get every message.
 _exchange = Exchange("redis_backup")  # type: ignore[no-untyped-call]

@@ -8,6 +8,7 @@ from tests.runs.made import a_run
 from tests.runs.office import HALF_WAY, KEYS, Office, all_runs, events, messages
 from tests.support.processes import CANARY, CELERY, Background, eventually, holder, run
 from worker import logs, tasks
+from worker.attempt import pause as pause_of
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BusyError, SourceUnavailableError
@@ -94,7 +95,7 @@ def test_somebody_at_work_is_waited_for_a_quarter_of_an_hour_and_a_source_that_i
     def pauses(task: Any, error: BackupSystemError) -> list[int]:
         found: list[int] = []
         run = a_run(task.name.rpartition(".")[2])
-        while (pause := tasks._pause(task, run, error)) is not None:
+        while (pause := pause_of(task, run, error)) is not None:
             found.append(pause)
             waited = run.waited + isinstance(error, BusyError)
             run = run.model_copy(update={"attempt": run.attempt + 1, "waited": waited})
@@ -108,7 +109,7 @@ def test_somebody_at_work_is_waited_for_a_quarter_of_an_hour_and_a_source_that_i
     for task in (tasks.restore, tasks.undo, tasks.delete):
         assert pauses(task, busy) == pauses(task, away) == []
     # Whoever has waited has not tried yet.
-    assert tasks._pause(tasks.backup, a_run(attempt=5, waited=4), away) == 10
+    assert pause_of(tasks.backup, a_run(attempt=5, waited=4), away) == 10
 
 
 def test_a_backup_goes_on_while_the_broker_is_away_and_its_end_is_told(office: Office) -> None:
