@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from worker.broker import connection
+from worker.broker.lease_scripts import GIVE_BACK, RENEW, TAKE
 from worker.config.settings import Settings, load_timing
 from worker.errors import BrokerUnavailableError, LostError
 
@@ -31,43 +32,6 @@ LOCKS, FENCES = f"{connection.PREFIX}lock:", f"{connection.PREFIX}fence:"
 
 now: Callable[[], float] = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 """Seconds on a clock that goes on while the machine is suspended, where there is one."""
-
-_NUMBER = "local function number(of) return tonumber(string.match(of or '', '^(%d+) ')) or 0 end\n"
-# Whoever holds it, or the new `number owner`. The same owner may take it again: an earlier try of that run has ended.
-# The number begins at the time, so that a broker that has lost its memory does not begin again with small ones.
-_TAKE = (
-    _NUMBER
-    + """
-local holder = redis.call('GET', KEYS[1])
-if holder and string.match(holder, '^%d+ (.*)$') ~= ARGV[1] then return holder end
-local new = math.max(number(redis.call('GET', KEYS[2])) + 1, tonumber(ARGV[3]))
-local token = string.format('%.0f %s', new, ARGV[1])
-redis.call('SET', KEYS[1], token, 'PX', ARGV[2])
-redis.call('SET', KEYS[2], token)
-return token
-"""
-)
-# Our own `number owner`, or whoever's it is instead; nobody's where it must not be taken back. One that has vanished within
-# its time, with a broker that lost its memory, is taken again. One that ran out is too, where it never changed hands and
-# its holder has been asking all along. Smaller numbers are of the past: the broker, or the Redis it runs on, was taken back
-# to an earlier state.
-_RENEW = (
-    _NUMBER
-    + """
-local holder, last, mine = redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), ARGV[1]
-if holder ~= mine and number(holder) >= number(mine) then return holder end
-if last ~= mine and number(last) >= number(mine) then return last end
-if holder == mine then
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
-else
-    if ARGV[3] == 'stood still' or (ARGV[3] == 'ran out' and last ~= mine) then return '' end
-    redis.call('SET', KEYS[1], mine, 'PX', ARGV[2])
-end
-if last ~= mine then redis.call('SET', KEYS[2], mine) end
-return mine
-"""
-)
-_GIVE_BACK = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
 
 
 class Lease:
@@ -137,7 +101,7 @@ class Lease:
         """Let others have it."""
         if self._token:
             with suppress(BrokerUnavailableError):
-                self._eval(_GIVE_BACK, self._token)
+                self._eval(GIVE_BACK, self._token)
 
     def _prove(self) -> None:
         deadline = now() + PATIENCE_SECONDS
@@ -174,7 +138,7 @@ class Lease:
                 raise
 
     def _take(self, began: float) -> str | None:
-        found = self._eval(_TAKE, self._owner, self._milliseconds, str(round(time.time() * 1000)))
+        found = self._eval(TAKE, self._owner, self._milliseconds, str(round(time.time() * 1000)))
         number, _, holder = found.decode().partition(" ")
         if holder != self._owner:
             return holder or number
@@ -193,7 +157,7 @@ class Lease:
     def _renew(self, began: float) -> str | None:
         """Renew it; why that cannot be."""
         how = "stood still" if self._stood_still else "in time" if began < self._until else "ran out"
-        found = self._eval(_RENEW, self._token, self._milliseconds, how)
+        found = self._eval(RENEW, self._token, self._milliseconds, how)
         if (asking := now() - began) > self._seconds:
             self._stood_still = asking  # before it had sent the question, or before it read the answer
         elif found == self._token:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
 from worker.progress import Proof, undisputed
 from worker.repository import notes
+from worker.repository.described import described, noted
 from worker.repository.manifest import (
     DAMAGED_SUFFIXES,
     INDEX_SUFFIX,
@@ -24,8 +24,6 @@ from worker.repository.notes import NOTES_SUFFIX, Notes
 from worker.storage import Storage, StoredFile
 
 LATEST = "latest"
-_REMEMBERED, _REMEMBERED_BYTES = 4096, 16 << 10
-"""How many manifests a process keeps in mind, and the largest of them."""
 ANY = Scope(None, None)
 _BESIDE = (INDEX_SUFFIX, NOTES_SUFFIX, *(MANIFEST_SUFFIX + suffix for suffix in DAMAGED_SUFFIXES))
 """What lies beside a backup, and goes with it."""
@@ -77,7 +75,7 @@ def note(storage: Storage, name: str, **known: Any) -> None:
     """Write beside the backup what has become known of it, and keep the rest of its notes. NotFoundError where it is gone."""
     file = name + NOTES_SUFFIX
     with _named(storage, name), storage.locked(name + MANIFEST_SUFFIX):
-        before = _notes(storage, name)
+        before = noted(storage, name)
         after = Notes.model_validate((before or Notes(name=name)).model_dump() | known)
         storage.put(file, notes.to_json(after), replace=before is not None)
 
@@ -104,17 +102,8 @@ def get(storage: Storage, name: str, scope: Scope = ANY) -> Manifest:
         return found
     with _named(storage, name):
         manifest = from_json(name, storage.read(name + MANIFEST_SUFFIX))
-        known = _notes(storage, name)
+        known = noted(storage, name)
         return known.beside(manifest) if known else manifest
-
-
-def _notes(storage: Storage, name: str) -> Notes | None:
-    """What is noted of that backup; None where nothing is. Where that is damaged, the backup may have been pinned."""
-    try:
-        text = storage.read(name + NOTES_SUFFIX)
-    except NotFoundError:
-        return None
-    return notes.from_json(name, text) or notes.lost(name)
 
 
 def undo_of(storage: Storage, run: str) -> Manifest:
@@ -209,37 +198,14 @@ def _age(manifest: Manifest) -> tuple[datetime, str]:
 
 def _whole(storage: Storage, name: str, files: dict[str, StoredFile]) -> tuple[Manifest, str | None]:
     """The backup, and what is to be said of its notes."""
-    described = _described(storage, files[name + MANIFEST_SUFFIX], files.get(name + NOTES_SUFFIX))
-    manifest = described[0]
+    manifest, warning = described(storage, files[name + MANIFEST_SUFFIX], files.get(name + NOTES_SUFFIX))
     if name not in files:
         raise ArtifactError(f"The artifact {name} is missing, only its manifest is there.")
     if files[name].size != manifest.bytes.stored:
         raise ArtifactError(
             f"The artifact {name} has {files[name].size:,} bytes and not {manifest.bytes.stored:,}: it is not whole."
         )
-    return described
-
-
-def _described(storage: Storage, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
-    """What these files say; from memory where they are the same, and unchanged since we read them."""
-    kept = all(one.version is not None and one.size <= _REMEMBERED_BYTES for one in (file, noted) if one)
-    reading = _parsed if kept else _parsed.__wrapped__
-    return reading(storage, file, noted)
-
-
-# A list of a thousand backups is read for every page, and reading takes six times as long as looking whether it must be.
-# A damaged one raises, and so is not remembered.
-@lru_cache(_REMEMBERED)
-def _parsed(storage: Storage, file: StoredFile, noted: StoredFile | None) -> tuple[Manifest, str | None]:
-    name = file.name.removesuffix(MANIFEST_SUFFIX)
-    manifest = from_json(name, storage.read(file.name))
-    known = _notes(storage, name) if noted else None
-    if known is None:
-        return manifest, None
-    return known.beside(manifest), _LOST.format(name=name) if known == notes.lost(name) else None
-
-
-_LOST = "The notes of {name} are damaged, so it counts as pinned: pin or unpin it, and they are written anew."
+    return manifest, warning
 
 
 def remove(storage: Storage, name: str) -> None:
