@@ -5,13 +5,15 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from worker.engines.completeness import Watch
-from worker.formats.entries import EntriesAlone, Entry
+from worker.formats.entries import EntriesAlone
 from worker.server.endpoint import Endpoint
 from worker.server.info import Facts, read_facts
 
 
 class KeyByKey(EntriesAlone):
-    """A Source that is an EntryStream as well. `engine`, `rdb_version` and `batches` are the child's."""
+    """A Source that is an EntryStream as well. `engine`, `rdb_version` and `batches` are the child's, which yields every
+    key that is there all the time, once.
+    """
 
     consistency = "per-key"
     rdb_version: int | None
@@ -25,10 +27,6 @@ class KeyByKey(EntriesAlone):
         self.named = 0
         """Keys that SCAN has named, whether or not they were still there when they were asked for."""
         self._endpoint, self._databases = endpoint, databases
-
-    def batches(self) -> Iterator[list[Entry]]:
-        """Yield every key that is there all the time, once."""
-        raise NotImplementedError
 
     def chunks(self) -> None:
         """None: the server sends no file."""

@@ -23,7 +23,7 @@ from worker.errors import BackupSystemError, BusyError, TargetError, TargetUnava
 from worker.progress import silent
 from worker.restore.mirror import handover, recovery, replicate
 from worker.restore.mirror.primary import Primary
-from worker.restore.mirror.promotion import Standin, end
+from worker.restore.mirror.promotion import Demotion, end
 from worker.restore.mirror.recovery import remembered
 from worker.restore.mirror.watchdog import Watchdog
 from worker.restore.restore import restore
@@ -219,7 +219,7 @@ def test_a_target_that_was_started_anew_with_as_many_keys_as_both_is_not_guessed
 ) -> None:
     server = start_server(newest)
     server.client().mset({"a": "x", "b": "x"})
-    said = Standin(
+    said = Demotion(
         run=None,
         target=None,
         address="there",
@@ -258,8 +258,8 @@ def test_stopped_by_hand_is_no_way_to_leave_a_replica(mirror: Mirror) -> None:
 class Nobody(Watchdog):
     """One that is killed together with what it watches over."""
 
-    def watch(self, url: str, standin: Standin) -> None:
-        super().watch(url, standin)
+    def watch(self, url: str, demotion: Demotion) -> None:
+        super().watch(url, demotion)
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
@@ -272,8 +272,8 @@ def abandoned(mirror: Mirror, start_server: StartServer, monkeypatch: pytest.Mon
     monkeypatch.setattr(replicate, "Watchdog", Nobody)
     assert killed(lambda: mirror.run("sending", kill_myself))
     assert mirror.role == "slave"
-    (standin,) = remembered(mirror.settings)
-    assert standin.address == f"127.0.0.1:{mirror.target.port}"
+    (demotion,) = remembered(mirror.settings)
+    assert demotion.address == f"127.0.0.1:{mirror.target.port}"
     return mirror
 
 
@@ -306,10 +306,10 @@ def test_a_target_that_is_away_is_ended_when_it_is_back(abandoned: Mirror) -> No
     # It came back as a primary; had it not, it would be one now.
     target.client().replicaof("127.0.0.1", str(remembered(abandoned.settings)[0].port))
     with open_runs(abandoned.settings) as runs:
-        (standin,) = remembered(abandoned.settings)
+        (demotion,) = remembered(abandoned.settings)
         run = new("a-run", "restore", {}, "a test").model_copy(update={"state": "INTERRUPTED", "error": "Killed."})
         runs.put(run)
-        recovery.remember(abandoned.settings, replace(standin, run=run.id))
+        recovery.remember(abandoned.settings, replace(demotion, run=run.id))
         reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left))
         ended = runs.get(run.id)
     assert ended is not None
@@ -328,8 +328,8 @@ def test_a_target_that_has_another_primary_by_now_is_not_ours_to_touch(
 
 
 def test_a_mirror_that_is_alive_is_left_alone(abandoned: Mirror) -> None:
-    (standin,) = remembered(abandoned.settings)
-    recovery.remember(abandoned.settings, replace(standin, run="alive"))
+    (demotion,) = remembered(abandoned.settings)
+    recovery.remember(abandoned.settings, replace(demotion, run="alive"))
     with open_runs(abandoned.settings) as runs:
         assert runs.stay_alive("alive")
     reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left))

@@ -17,7 +17,7 @@ from worker.progress import silent
 from worker.restore.mirror import primary as room
 from worker.restore.mirror.handover import File, Handover
 from worker.restore.mirror.primary import NobodyCameError, Primary
-from worker.restore.mirror.promotion import Standin
+from worker.restore.mirror.promotion import Demotion
 from worker.server.endpoint import TARGET, Endpoint
 from worker.server.wire import pack
 
@@ -156,12 +156,12 @@ def test_it_listens_where_it_is_told() -> None:
         Primary("192.0.2.1", 0)
 
 
-def handed(server: Server, file: File) -> tuple[Exception, Standin]:
+def handed(server: Server, file: File) -> tuple[Exception, Demotion]:
     """Hand a server a file of which something is wrong: what is said of it."""
     asked = Endpoint(server.url, TARGET)
     with Primary("127.0.0.1", 0) as primary:
         keys = sum(server.client(db).dbsize() for db in range(4))
-        standin = Standin(
+        demotion = Demotion(
             run=None,
             target=None,
             address=asked.address,
@@ -171,11 +171,11 @@ def handed(server: Server, file: File) -> tuple[Exception, Standin]:
             keys=keys,
             expiring=0,
         )
-        handover = Handover(standin, primary, unlocked(asked), silent)
+        handover = Handover(demotion, primary, unlocked(asked), silent)
         with pytest.raises((TargetError, ArtifactError)) as caught:
             handover.run(file, iter(()))
         assert handover.ended == (server.process.poll() is None)
-        return caught.value, standin
+        return caught.value, demotion
 
 
 def full(binary: Binary, start_server: StartServer) -> Server:

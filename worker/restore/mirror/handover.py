@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from worker.errors import ArtifactError, BackupSystemError, TargetError
 from worker.progress import Progress
 from worker.restore.mirror.primary import Primary
-from worker.restore.mirror.promotion import Standin, end
+from worker.restore.mirror.promotion import Demotion, end
 from worker.server.fence import Fence
 from worker.server.info import info, keyspace, number
 from worker.server.replies import damaged
@@ -46,9 +46,9 @@ class File:
 class Handover:
     """One target that is handed to a primary of ours, and back. `progress` may raise to stop it."""
 
-    def __init__(self, standin: Standin, primary: Primary, fence: Fence, progress: Progress) -> None:
+    def __init__(self, demotion: Demotion, primary: Primary, fence: Fence, progress: Progress) -> None:
         self._endpoint, self._fence = fence.endpoint, fence
-        self._standin, self._primary, self._progress = standin, primary, progress
+        self._demotion, self._primary, self._progress = demotion, primary, progress
         self.ended = False
         """Whether the target is known to be a primary again."""
 
@@ -60,12 +60,12 @@ class Handover:
         """
         try:
             with self._endpoint.translated("loading the backup as a replica of ours"), self._fence.named() as wire:
-                said = self._load(wire, file, meanwhile)
+                state = self._load(wire, file, meanwhile)
                 wire.ask(b"REPLICAOF", b"NO", b"ONE")
                 self.ended = True
                 for _ in meanwhile:
                     pass
-                _prove(said, file)
+                _prove(state, file)
         except BackupSystemError as error:
             raise type(error)(f"{error} {self._taken_back()}") from None
         except BaseException:
@@ -78,7 +78,7 @@ class Handover:
         if known_by is None:
             raise damaged("INFO")
         self._fence.prove()
-        wire.ask(b"REPLICAOF", self._standin.host.encode(), b"%d" % self._standin.port)
+        wire.ask(b"REPLICAOF", self._demotion.host.encode(), b"%d" % self._demotion.port)
         self._primary.let_in(known_by, COMING_SECONDS)
         for sent in self._primary.send(file.length, self._exactly(file)):
             self._progress("sending", sent, file.length, "bytes")
@@ -100,17 +100,17 @@ class Handover:
     def _wait(self, wire: Wire, meanwhile: Iterator[object]) -> None:
         """Until the target says that it has loaded the file."""
         loaded, since = 0, time.monotonic()
-        while (said := info(wire)).get("loading") != "0" or said.get("master_link_status") != "up":
+        while (state := info(wire)).get("loading") != "0" or state.get("master_link_status") != "up":
             self._primary.keep()
-            if "loading_loaded_bytes" in said and (now := number(said, "loading_loaded_bytes")) != loaded:
+            if "loading_loaded_bytes" in state and (now := number(state, "loading_loaded_bytes")) != loaded:
                 loaded, since = now, time.monotonic()
-                self._progress("loading", loaded, number(said, "loading_total_bytes") or None, "bytes")
+                self._progress("loading", loaded, number(state, "loading_total_bytes") or None, "bytes")
             if time.monotonic() - since > STANDSTILL_SECONDS:
                 raise RedisTimeoutError("it does not load the file")
             _pass_time(meanwhile)
 
     def _taken_back(self) -> str:
-        outcome = end(self._endpoint, self._standin, AWAY_SECONDS)
+        outcome = end(self._endpoint, self._demotion, AWAY_SECONDS)
         self.ended = outcome is not None
         return outcome or (
             "It does not answer. When it starts again, it is a primary with what it last saved; "
@@ -127,9 +127,9 @@ def _pass_time(meanwhile: Iterator[object]) -> None:
     time.sleep(POLL_SECONDS)
 
 
-def _prove(said: dict[str, str], file: File) -> None:
+def _prove(state: dict[str, str], file: File) -> None:
     """All keys are there, counted while nobody but us can write there: a replica takes no writes, and expires nothing."""
-    loaded = {db: counts["keys"] for db, counts in keyspace(said).items()}
+    loaded = {db: counts["keys"] for db, counts in keyspace(state).items()}
     for db in sorted(loaded.keys() | file.keys.keys()):
         keys = file.keys.get(db, 0)
         if not keys - file.expired.get(db, 0) <= loaded.get(db, 0) <= keys:

@@ -18,8 +18,8 @@ POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
-class Standin:
-    """A target, of what it is a replica, and what tells afterwards which data it holds."""
+class Demotion:
+    """A target that is made a replica of ours for a moment, and what tells afterwards which data it holds."""
 
     run: str | None
     target: str | None
@@ -40,7 +40,7 @@ class Standin:
     backup_expiring: int = 0
 
 
-def end(endpoint: Endpoint, standin: Standin, patience: float) -> str | None:
+def end(endpoint: Endpoint, demotion: Demotion, patience: float) -> str | None:
     """Make the target a primary again, and say which data it holds; None when it did not answer for `patience` seconds.
 
     One that is no replica of ours any more is not ours to touch. While it loads it cannot be told, so that is waited for,
@@ -50,14 +50,14 @@ def end(endpoint: Endpoint, standin: Standin, patience: float) -> str | None:
     while True:
         try:
             with Wire(endpoint) as wire:
-                said = info(wire)
-                if said.get("role") == "master":
-                    return data_held(said, standin)
-                if (said.get("master_host"), said.get("master_port")) != (standin.host, str(standin.port)):
-                    return f"The target at {standin.address} is a replica of another server by now: it was left alone."
+                state = info(wire)
+                if state.get("role") == "master":
+                    return data_held(state, demotion)
+                if (state.get("master_host"), state.get("master_port")) != (demotion.host, str(demotion.port)):
+                    return f"The target at {demotion.address} is a replica of another server by now: it was left alone."
                 raised(wire.try_(b"REPLICAOF", b"NO", b"ONE"))
                 # Nobody has written there yet: a replica takes no writes.
-                return data_held(info(wire), standin, most=standin.keys)
+                return data_held(info(wire), demotion, most=demotion.keys)
         except BusyLoadingError:
             deadline = time.monotonic() + patience
         except (RedisError, OSError):
@@ -66,16 +66,16 @@ def end(endpoint: Endpoint, standin: Standin, patience: float) -> str | None:
         time.sleep(POLL_SECONDS)
 
 
-def data_held(said: dict[str, str], standin: Standin, most: float = inf) -> str:
+def data_held(state: dict[str, str], demotion: Demotion, most: float = inf) -> str:
     """Which data it holds by what INFO says, in a sentence; `most` is how many keys the old data can be by now."""
-    again = f"The target at {standin.address} is a primary again"
+    again = f"The target at {demotion.address} is a primary again"
     # A replica takes its primary's id over when it has loaded all, and keeps it as its second one when it is promoted.
-    if standin.replication_id in (said.get("master_replid"), said.get("master_replid2")):
+    if demotion.replication_id in (state.get("master_replid"), state.get("master_replid2")):
         return f"{again}, and holds the backup."
-    now = sum(counts["keys"] for counts in keyspace(said).values())
-    is_old = standin.keys - standin.expiring <= now <= most
-    if standin.server and said.get("run_id") != standin.server:
-        is_new = standin.backup_keys - standin.backup_expiring <= now <= standin.backup_keys
+    now = sum(counts["keys"] for counts in keyspace(state).values())
+    is_old = demotion.keys - demotion.expiring <= now <= most
+    if demotion.server and state.get("run_id") != demotion.server:
+        is_new = demotion.backup_keys - demotion.backup_expiring <= now <= demotion.backup_keys
         return f"{again}. It was started anew meanwhile, and {_started_with(is_old=is_old, is_new=is_new)}."
     if is_old:
         return f"{again}, and holds what it held before."

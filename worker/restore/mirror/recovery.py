@@ -13,34 +13,34 @@ from worker.broker import connection
 from worker.config.address import spelt
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BrokerUnavailableError
-from worker.restore.mirror.promotion import Standin, end
+from worker.restore.mirror.promotion import Demotion, end
 from worker.runs.store import open_runs
 
 _KEYS = f"{connection.PREFIX}standin:"
-_STANDIN = TypeAdapter(Standin)
+_DEMOTION = TypeAdapter(Demotion)
 
 
-def remember(settings: Settings, standin: Standin) -> None:
+def remember(settings: Settings, demotion: Demotion) -> None:
     """Before the target becomes a replica. A broker that is away remembers nothing, and that is no reason to stop."""
     with suppress(BrokerUnavailableError), connection.translated(), connection.client(settings) as client:
-        client.set(_KEYS + standin.address, _STANDIN.dump_json(standin))
+        client.set(_KEYS + demotion.address, _DEMOTION.dump_json(demotion))
 
 
-def forget(settings: Settings, standin: Standin) -> None:
+def forget(settings: Settings, demotion: Demotion) -> None:
     """Once it is a primary again."""
     with suppress(BrokerUnavailableError), connection.translated(), connection.client(settings) as client:
-        client.delete(_KEYS + standin.address)
+        client.delete(_KEYS + demotion.address)
 
 
-def remembered(settings: Settings) -> list[Standin]:
+def remembered(settings: Settings) -> list[Demotion]:
     """All of them. Raises BrokerUnavailableError."""
     with connection.translated(), connection.client(settings) as client:
         texts = [client.get(key) for key in client.scan_iter(f"{_KEYS}*")]
-    standins = []
+    demotions = []
     for text in texts:
         with suppress(ValidationError):
-            standins.append(_STANDIN.validate_json(text or b""))
-    return standins
+            demotions.append(_DEMOTION.validate_json(text or b""))
+    return demotions
 
 
 def end_left(settings: Settings, *, run: str | None = None, address: str | None = None) -> list[str]:
@@ -49,34 +49,34 @@ def end_left(settings: Settings, *, run: str | None = None, address: str | None 
     Whoever names an address holds the lock on it, so that nobody is at work there. Raises BrokerUnavailableError.
     """
     ended = []
-    for standin in remembered(settings):
+    for demotion in remembered(settings):
         left = (
-            spelt(standin.address) == address
-            or (standin.run is not None and standin.run == run)
-            or (address is run is None and not _is_alive(settings, standin))
+            spelt(demotion.address) == address
+            or (demotion.run is not None and demotion.run == run)
+            or (address is run is None and not _is_alive(settings, demotion))
         )
-        if left and (words := _ended(settings, standin)):
-            _tell(settings, standin, words)
+        if left and (words := _ended(settings, demotion)):
+            _tell(settings, demotion, words)
             ended.append(words)
     return ended
 
 
-def _tell(settings: Settings, standin: Standin, words: str) -> None:
+def _tell(settings: Settings, demotion: Demotion, words: str) -> None:
     """The story of its run goes on to this end, where the target was away when that was told."""
     with suppress(BrokerUnavailableError), open_runs(settings) as runs:
-        runs.amend(standin.run or "", words)
+        runs.amend(demotion.run or "", words)
 
 
-def _is_alive(settings: Settings, standin: Standin) -> bool:
+def _is_alive(settings: Settings, demotion: Demotion) -> bool:
     with open_runs(settings) as runs:
-        return standin.run is not None and runs.alive(standin.run)
+        return demotion.run is not None and runs.alive(demotion.run)
 
 
-def _ended(settings: Settings, standin: Standin) -> str | None:
+def _ended(settings: Settings, demotion: Demotion) -> str | None:
     """A target that is away is tried again the next time."""
     with suppress(BackupSystemError):
-        words = end(Redirection(target=standin.target).endpoint(settings), standin, patience=0)
+        words = end(Redirection(target=demotion.target).endpoint(settings), demotion, patience=0)
         if words is not None:
-            forget(settings, standin)
+            forget(settings, demotion)
         return words
     return None

@@ -12,7 +12,7 @@ from worker.repository import artifact
 from worker.restore.mirror import recovery
 from worker.restore.mirror.handover import File, Handover
 from worker.restore.mirror.primary import NobodyCameError, Primary
-from worker.restore.mirror.promotion import Standin
+from worker.restore.mirror.promotion import Demotion
 from worker.restore.mirror.watchdog import Watchdog
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.surplus import Had, Surplus
@@ -42,11 +42,11 @@ def _replicate(settings: Settings, job: Job, watchdog: Watchdog) -> str | None:
         return f"nobody can listen on {bind}: {error.strerror}, see MIRROR_BIND and MIRROR_PORT"
     census, from_wire = _census(job), _loads_from_the_wire(job, before)
     with primary:
-        standin = _standin(job, primary, host, before)
-        watchdog.watch(job.plan.request.url(settings), standin)
-        handover = Handover(standin, primary, job.fence, job.progress)
+        demotion = _demotion(job, primary, host, before)
+        watchdog.watch(job.plan.request.url(settings), demotion)
+        handover = Handover(demotion, primary, job.fence, job.progress)
         try:
-            with _remembered(settings, standin, handover):
+            with _remembered(settings, demotion, handover):
                 handover.run(*_on_its_way(job, census, from_wire=from_wire))
         except NobodyCameError:
             return f"the target did not come to {host} to fetch the backup, see MIRROR_BIND and MIRROR_PORT"
@@ -74,9 +74,9 @@ def _census(job: Job) -> Census:
     return Census(job.plan.chunks(), Tally(), job.plan.at)
 
 
-def _standin(job: Job, primary: Primary, host: str, before: dict[str, str]) -> Standin:
+def _demotion(job: Job, primary: Primary, host: str, before: dict[str, str]) -> Demotion:
     databases = keyspace(before).values()
-    return Standin(
+    return Demotion(
         run=logs.current_run(),
         target=job.plan.request.target,
         address=job.plan.endpoint.address,
@@ -106,14 +106,14 @@ def _on_its_way(job: Job, census: Census, *, from_wire: bool) -> tuple[File, Ite
 
 
 @contextmanager
-def _remembered(settings: Settings, standin: Standin, handover: Handover) -> Iterator[None]:
+def _remembered(settings: Settings, demotion: Demotion, handover: Handover) -> Iterator[None]:
     """Until the target is known to be a primary again."""
-    recovery.remember(settings, standin)
+    recovery.remember(settings, demotion)
     try:
         yield
     finally:
         if handover.ended:
-            recovery.forget(settings, standin)
+            recovery.forget(settings, demotion)
 
 
 def _count(job: Job, census: Census, deleted: int) -> None:

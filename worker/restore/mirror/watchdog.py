@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any, Self, cast
 from worker.errors import BackupSystemError
 
 if TYPE_CHECKING:
-    from worker.restore.mirror.promotion import Standin
+    from worker.restore.mirror.promotion import Demotion
 
 PATIENCE_SECONDS = 60
 _WATCHING, _DONE = "watching\n", "done"
@@ -50,10 +50,10 @@ class Watchdog:
         self._process.wait()
         self._from.close()
 
-    def watch(self, url: str, standin: "Standin") -> None:
+    def watch(self, url: str, demotion: "Demotion") -> None:
         """From now on this target becomes a primary again, should our process end before the `with` does."""
         with suppress(OSError):
-            self._to.write(json.dumps({"url": url, "standin": asdict(standin)}) + "\n")
+            self._to.write(json.dumps({"url": url, "demotion": asdict(demotion)}) + "\n")
             self._to.flush()
         if self._from.readline() != _WATCHING:
             raise BackupSystemError(
@@ -68,15 +68,15 @@ def watch(orders: IO[str], answers: IO[str]) -> None:
         answers.write(_WATCHING)
         answers.flush()
         if orders.read() != _DONE:
-            _end(target["url"], target["standin"])
+            _end(target["url"], target["demotion"])
 
 
-def _end(url: str, standin: dict[str, Any]) -> None:
+def _end(url: str, demotion: dict[str, Any]) -> None:
     # The mirror waits until this process has started: what hardly ever is needed is imported when it is.
-    from worker.restore.mirror.promotion import Standin, end  # noqa: PLC0415
+    from worker.restore.mirror.promotion import Demotion, end  # noqa: PLC0415
     from worker.server.endpoint import TARGET, Endpoint  # noqa: PLC0415
 
-    end(Endpoint(url, TARGET), Standin(**standin), PATIENCE_SECONDS)
+    end(Endpoint(url, TARGET), Demotion(**demotion), PATIENCE_SECONDS)
 
 
 if __name__ == "__main__":
