@@ -9,7 +9,7 @@ import hypothesis
 import pytest
 
 from tests.support.servers import Binary, Server, binaries, free_port, newest_ones, one_of_the_newest, representatives
-from tests.support.shares import split
+from tests.support.shares import split, swept
 
 pytest_plugins = ["tests.support.dashboard", "tests.support.works", "tests.faults.fixtures"]
 
@@ -26,8 +26,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--share", metavar="K/N", help="run the K-th of N shares of what is chosen, about equal in number")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what belongs to other shares. A test's share follows from its name: together they are all, each once."""
+    """Say which rows of sweeps are slow, and leave out what belongs to other shares.
+
+    A test's share follows from its name: together they are all, each once.
+    """
+    for item in swept(items):
+        item.add_marker(pytest.mark.slow)
     if (share := config.getoption("--share")) is not None:
         chosen, others = split(items, share)
         config.hook.pytest_deselected(items=others)

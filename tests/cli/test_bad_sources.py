@@ -77,6 +77,7 @@ SOURCES: dict[str, tuple[Callable[[House], None], str]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("what", SOURCES)
 def test_no_backup_is_made_of_a_source_when(what: str, house: House) -> None:
     spoil, words = SOURCES[what]

@@ -77,6 +77,7 @@ def test_what_was_backed_up_comes_back(way: Way, source: Server, tmp_path: Path)
     assert_same(before, state(source, times=way.format == "rdb"))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("engine", ["replication", "scan", "typed"])
 def test_some_databases_are_backed_up_and_no_others(engine: str, source: Server, tmp_path: Path) -> None:
     fill_all(source)
@@ -152,6 +153,7 @@ def test_a_wrong_password_is_said_in_plain_words(
     assert files(tmp_path / "none") == []
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("engine", ["replication", "scan", "typed"])
 def test_a_unix_socket_will_do(engine: str, source: Server, tmp_path: Path) -> None:
     fill(source.client(), source.binary)
@@ -193,6 +195,7 @@ def link(replica: Server) -> Any:
     return replica.client().info("replication")["master_link_status"]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("engine", ["auto", "scan", "typed"])
 def test_a_replica_is_a_source_too(engine: str, source: Server, start_server: StartServer, tmp_path: Path) -> None:
     before = state(fill_all(source), times=False)

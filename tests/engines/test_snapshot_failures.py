@@ -61,6 +61,7 @@ FAILURES = {"no disk": without_a_disk, "killed children": with_its_children_kill
 each_failure = pytest.mark.parametrize("failing", FAILURES.values(), ids=FAILURES)
 
 
+@pytest.mark.sweep
 @each_failure
 @pytest.mark.parametrize("data_format", ["rdb", "json"])
 def test_auto_reads_key_by_key_where_a_snapshot_fails_and_says_so(

@@ -67,6 +67,7 @@ def _slots(server: Server) -> set[str]:
     return {key.decode().removeprefix("redis_backup:slot:daily ") for key in keys}
 
 
+@pytest.mark.slow
 @sweep("daily_at", ["02:30", "02:00", "03:00"])
 @pytest.mark.parametrize("season", ["spring", "autumn"])
 def test_each_day_around_a_change_of_the_clock_has_one_backup(

@@ -50,6 +50,7 @@ def full(server: Server) -> Server:
     return server
 
 
+@pytest.mark.sweep
 @sweep("place", PLACES)
 @pytest.mark.parametrize("data_format", SCANS)
 @pytest.mark.parametrize("key", KEYS)
@@ -99,6 +100,7 @@ def test_function_libraries_that_came_damaged_are_asked_for_again(full: Server, 
         taken(line, storage, engine="scan")
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize("mode", ["overwrite", "mirror"])
 def test_what_is_kept_for_an_undo_is_what_was_there(
@@ -120,6 +122,7 @@ def test_what_is_kept_for_an_undo_is_what_was_there(
     assert state(full) == before
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("key", KEYS)
 def test_nothing_is_written_where_what_is_there_cannot_be_kept(
     key: str, full: Server, line: Line, storage: Path
@@ -138,6 +141,7 @@ def test_nothing_is_written_where_what_is_there_cannot_be_kept(
     assert listed(storage) == [made["name"]]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("data_format", SCANS)
 @pytest.mark.parametrize("key", KEYS)
 def test_a_preview_finds_no_difference_in_what_came_damaged(
@@ -202,6 +206,7 @@ FAULTS: dict[str, Callable[[Line, Any], Any]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("data_format", SCANS)
 @pytest.mark.parametrize("at", [0, 1, 9, -1])

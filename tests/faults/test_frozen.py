@@ -34,6 +34,7 @@ RESTORES = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("mode", "moment", "rights"), RESTORES, ids=str)
 def test_a_frozen_restore_goes_on_and_touches_nothing(mode: str, moment: Asked, rights: str, scene: Scene) -> None:
     if rights == LESS:
@@ -133,6 +134,7 @@ BACKUPS = [
 ]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("way", "at"), BACKUPS, ids=str)
 def test_a_frozen_backup_goes_on_and_commits_nothing(way: tuple[str, str], at: str, scene: Scene) -> None:
     before, (engine, data_format) = scene.manifests, way

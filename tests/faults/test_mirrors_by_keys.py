@@ -129,6 +129,7 @@ def moments(data_format: str) -> dict[str, Moment]:
     }
 
 
+@pytest.mark.sweep
 @pytest.mark.slow
 @each_format
 @pytest.mark.parametrize("moment", moments("rdb"))

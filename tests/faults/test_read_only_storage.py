@@ -64,6 +64,7 @@ def test_what_only_reads_works(data_format: str, server: Server, disk: Disk) -> 
     assert files(disk.storage) == there
 
 
+@pytest.mark.sweep
 @each_mode
 @each_format
 def test_a_restore_into_an_empty_target_needs_no_undo(data_format: str, mode: str, server: Server, disk: Disk) -> None:

@@ -90,6 +90,7 @@ WIPES: dict[str, Callable[[Server], object]] = {
 }
 
 
+@pytest.mark.sweep
 @each_way
 @pytest.mark.parametrize("wipe", WIPES)
 def test_what_is_read_while_the_source_loses_its_data_is_kept_and_is_no_success(
@@ -313,6 +314,7 @@ TRAFFIC: dict[str, tuple[str, ...]] = {
 }
 
 
+@pytest.mark.sweep
 @each_way
 @sweep("seed", range(1, 6))
 @pytest.mark.parametrize("what", TRAFFIC)

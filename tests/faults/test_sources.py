@@ -198,6 +198,7 @@ def test_a_replica_whose_link_is_down_is_not_read(engine: str, replica: Server, 
     assert str(error) == WITHOUT_LINK.format(f"127.0.0.1:{replica.port}")
 
 
+@pytest.mark.sweep
 @each_engine
 @pytest.mark.parametrize("stale", ["yes", "no"], ids=["serves-stale-data", "serves-nothing"])
 def test_a_replica_that_loses_its_link_in_the_middle_gives_all_that_it_had_or_nothing(

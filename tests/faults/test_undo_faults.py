@@ -133,6 +133,7 @@ def restored(newest: Binary, start_server: StartServer, wire_to: WireTo, tmp_pat
     return make
 
 
+@pytest.mark.sweep
 @each_way
 @pytest.mark.parametrize("step", ["checking", "undoing"])
 def test_our_process_is_killed(step: str, way: Way, restored: Restore) -> None:
@@ -175,6 +176,7 @@ def test_the_target_is_killed(way: Way, moment: Moment, restored: Restore) -> No
     made.completes()
 
 
+@pytest.mark.sweep
 @each_moment
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 def test_the_connection_is_cut(reset: bool, way: Way, moment: Moment, restored: Restore) -> None:
@@ -186,6 +188,7 @@ def test_the_connection_is_cut(reset: bool, way: Way, moment: Moment, restored: 
     made.completes()
 
 
+@pytest.mark.sweep
 @each_moment
 @pytest.mark.usefixtures("impatient")
 def test_the_connection_is_half_open(way: Way, moment: Moment, restored: Restore) -> None:
@@ -197,6 +200,7 @@ def test_the_connection_is_half_open(way: Way, moment: Moment, restored: Restore
     made.completes()
 
 
+@pytest.mark.sweep
 @each_moment
 def test_our_process_is_frozen_for_a_while(
     way: Way, moment: Moment, restored: Restore, freezer: Freezer, tmp_path: Path
@@ -259,6 +263,7 @@ def _flipped(data: bytes) -> bytes:
     return data[:place] + bytes([data[place] ^ 4]) + data[place + 1 :]
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("way", [WAYS[1], WAYS[4]], ids=str)
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("what", ["what-was-kept", "the-backup"])

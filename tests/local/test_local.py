@@ -213,6 +213,7 @@ def opens_with_a_password_that_nobody_else_is_told(run: Run) -> None:
     assert [line.split()[1:] for line in told] == [["-m", "web"]]
 
 
+@pytest.mark.slow
 def test_a_source_of_ones_own_is_only_read(project: Path, newest: Binary, start_server: StartServer) -> None:
     source = start_server(newest)
     source.client().set("mine", 1)

@@ -21,6 +21,7 @@ CHANGES: dict[str, tuple[str, list[tuple[Any, ...]]]] = {
 }
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("part", "commands"), CHANGES.values(), ids=CHANGES)
 def test_two_servers_that_differ_in_this_are_not_the_same(
     part: str, commands: list[tuple[Any, ...]], source: Server

@@ -347,6 +347,7 @@ def test_a_deletion_that_is_killed_leaves_no_index_behind_for_long(source_settin
         assert files(folder) == []
 
 
+@pytest.mark.slow
 def test_making_it_takes_the_same_memory_however_many_keys_there_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -58,6 +58,7 @@ def test_any_backup_goes_into_any_server(
         assert changes == ["differs" if key in loses else "identical", "first"], key
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("data_format", ["rdb", "json"])
 @pytest.mark.parametrize("mode", ["skip", "overwrite", "mirror"])
 @pytest.mark.parametrize(("one", "other"), PAIRS)

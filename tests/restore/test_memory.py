@@ -42,6 +42,7 @@ def other(newest: Binary, start_server: StartServer) -> Server:
     return start_server(newest)
 
 
+@pytest.mark.slow
 def test_a_huge_value_takes_at_most_two_and_a_half_times_its_size(huge: Server, other: Server, tmp_path: Path) -> None:
     steps = [
         ("backup", "--engine", "scan"),

@@ -82,6 +82,7 @@ def test_a_second_run_finds_everything_there(data_format: str, source: Server, t
     assert_same(source, before)
 
 
+@pytest.mark.sweep
 @each_format
 @pytest.mark.parametrize("mode", ["skip", "overwrite"])
 def test_a_key_that_has_expired_since_is_counted_and_the_live_one_untouched(

@@ -36,6 +36,7 @@ def test_a_target_with_too_little_memory_is_refused_beforehand(source: Server, t
         bring_back(target, tmp_path, force=True)
 
 
+@pytest.mark.slow
 @each_format
 def test_a_full_target_that_holds_the_keys_already_takes_the_backup(
     data_format: str, newest: Binary, start_server: StartServer, tmp_path: Path

@@ -126,6 +126,7 @@ def test_pruning_follows_every_good_backup(works: Works) -> None:
     eventually(lambda: len(works.manifests) == 2 and works.manifests < made, f"two of {made} to be all that is kept")
 
 
+@pytest.mark.slow
 def test_a_partial_backup_is_a_failure_that_is_tried_again_and_pruned_like_others(works: Works) -> None:
     def prunes() -> int:
         return sum(one["event"] == "backup_pruned" for one in works.worker.events)

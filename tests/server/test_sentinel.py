@@ -76,6 +76,7 @@ def half_way(group: Group, storage: Path) -> Iterator[list[Any]]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_neither_a_long_backup_nor_a_failover_after_it_leaves_a_replica_behind(group: Group, tmp_path: Path) -> None:
     with half_way(group, tmp_path / "backups") as ended:
         group.sentinel.looks_again()

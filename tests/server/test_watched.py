@@ -141,6 +141,7 @@ def test_backups_and_restores_go_on_after_a_failover(watch: Watch, tmp_path: Pat
     assert (undone["deleted"], undone["left_alone"]) == (1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["replication", pytest.param("scan", marks=pytest.mark.slow)])
 def test_a_failover_during_a_backup_is_told_and_the_next_try_reads_the_new_primary(
     engine: Any, watch: Watch, tmp_path: Path

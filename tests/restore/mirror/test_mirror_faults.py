@@ -126,6 +126,7 @@ def mirror(newest: Binary, start_server: StartServer, taken: Callable[[Binary], 
     return made(newest, start_server, taken(newest))
 
 
+@pytest.mark.sweep
 @each_step
 def test_our_process_is_killed(step: str, mirror: Mirror) -> None:
     assert killed(lambda: mirror.run(step, kill_myself))
@@ -141,6 +142,7 @@ def test_our_process_is_killed_when_all_is_loaded(mirror: Mirror, monkeypatch: p
     assert mirror.target.client().exists("key:1") == 1
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("step", ["sending", "loading"])
 def test_with_each_server(
     step: str,

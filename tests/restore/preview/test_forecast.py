@@ -63,6 +63,7 @@ def write(server: Server, state: dict[tuple[int, bytes], tuple[int, Any]], base:
             client.execute_command("PEXPIREAT", key, base + expiry * HOUR)
 
 
+@pytest.mark.sweep
 @each_format
 @pytest.mark.parametrize("mode", ["skip", "overwrite", "mirror"])
 def test_the_forecast_is_what_the_restore_then_reports(

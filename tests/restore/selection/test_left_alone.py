@@ -47,6 +47,7 @@ def damaged(server: Server, storage: Path, data_format: str = "rdb", engine: str
     return server
 
 
+@pytest.mark.sweep
 @each_way
 def test_a_restore_says_how_many_of_the_keys_that_it_left_alone_differ(
     data_format: str, engine: str, source: Server, tmp_path: Path

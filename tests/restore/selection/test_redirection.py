@@ -136,6 +136,7 @@ def left(server: Server, key: str) -> float:
     return float(client.pttl(key)) / 1000
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("policy", "expected"),
     [

@@ -57,6 +57,7 @@ def drifted(binary: Binary, start_server: StartServer, tmp_path: Path) -> Server
     return source
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("mode", "data_format"),
     [("skip", "rdb"), ("overwrite", "rdb"), ("mirror", "rdb"), ("overwrite", "json"), ("mirror", "json")],

@@ -95,6 +95,7 @@ def test_what_it_will_do_is_said_of_every_field_and_the_form_comes_back_to_be_ch
     assert CANARY not in answer.text + back.text
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("form", "said"),
     [
