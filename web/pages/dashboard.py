@@ -13,8 +13,7 @@ from flask import Blueprint, render_template, request
 
 from web.activity import Memory, remember
 from web.auth import needs
-from web.wording import charts, day_strip, numbers, verdict
-from web.wording import settings as system
+from web.wording import charts, day_strip, numbers, system, verdict
 from worker.backups import retention, schedule
 from worker.broker.scopes import SCOPES
 from worker.config.settings import WebSettings, load_web

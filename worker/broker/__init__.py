@@ -1,4 +1,5 @@
 """What is kept in the broker's Redis: locks and their leases, who is alive, tokens, the audit log.
 
-`connection` opens it, `timeouts` bounds every wait of every connection, `process` tells whether a holder is dead for sure.
+Whoever works holds a `lock`, which has a thread renew its `lease`; `lease_scripts` is what the broker does then, and `process`
+tells whether a holder is dead for sure. `connection` opens the broker, `timeouts` bounds every wait of every connection.
 """

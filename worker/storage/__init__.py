@@ -1,7 +1,8 @@
 """Where files lie: what is written becomes visible whole, by its name, or not at all.
 
-interface.py says what a storage is, local.py is the one that is a folder; tempfiles.py has what no storage keeps. In comes
-the setting BACKUP_STORAGE, out comes a Storage: nobody else knows a path.
+interface.py says what a storage is, local.py is the one that is a folder; another kind, such as S3, is a module beside it and
+a line in MEMBERS. tempfiles.py has what no storage keeps. In comes the setting BACKUP_STORAGE, out comes a Storage: nobody
+else knows a path.
 """
 
 from collections.abc import Callable
