@@ -64,6 +64,8 @@ class Flow:
 
     def push(self, sent: Sent, *packed: bytes) -> None:
         """The same for one command more; a large piece is sent as it is."""
+        # It is awaited even if it is sent in part only.
+        sent.replies += 1
         for piece in packed:
             if len(piece) > LARGE:
                 self.send()
@@ -71,7 +73,6 @@ class Flow:
             else:
                 self.packed.append(piece)
                 self.size += len(piece)
-        sent.replies += 1
         if self.size >= BATCH_BYTES:
             self.send()
 
