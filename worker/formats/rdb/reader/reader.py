@@ -148,6 +148,7 @@ class Reader:
                     if self._ended or self.unreadable:
                         return whole
                     continue
+                # A key: most are shorter than 64 bytes, and so are most strings.
                 length = data[pos + 1]
                 start = pos + 2 + length
                 key = data[pos + 2 : start]
@@ -166,6 +167,7 @@ class Reader:
                     if self._open or self.unreadable:
                         begin = window.pos
                         return whole
+                # Its value ends at `pos`, in this window.
                 payload = _TYPE_BYTE[code] + data[start:pos] if values else None
                 kind = TYPE_OF[code] if code != MODULE_2 else kind_at(data, start, code)
                 add(_new(Entry, (db, key, expires_at, kind, payload, None, used)))
