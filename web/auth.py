@@ -69,7 +69,7 @@ def install(app: OpenAPI) -> None:
         WTF_CSRF_TIME_LIMIT=None,
     )
     csrf.init_app(app)
-    rate_limits.limiter.init_app(app)
+    rate_limits.install(app)
     app.before_request(_admit)
 
 

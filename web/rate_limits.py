@@ -1,28 +1,57 @@
-"""How often passwords and tokens may be tried: counted in this process, per address and, for the password, in all."""
+"""How often passwords and tokens may be tried: counted in this process, per browser or network and, for the password, in all.
+
+Who is kept out must be the one who tries, so what all tries together exceed makes them slow, and refuses nobody who has
+tried little. A browser that has logged in before is counted by itself.
+"""
 
 import math
 import time
+from ipaddress import ip_network
+from threading import BoundedSemaphore
 
+from flask import current_app
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
+from flask_openapi3 import OpenAPI
 from limits import RateLimitItem, parse
 from werkzeug.exceptions import TooManyRequests
 
+from web import known_browsers
 from worker.broker import audit
 from worker.config.settings import load_web
 
 PASSWORDS, PASSWORDS_IN_ALL = parse("10 per minute"), parse("60 per minute")
+FRESH = parse("3 per hour")
+"""So many tries of a network are slow at the worst: the room of those that tried more is not theirs."""
+SLOW_SECONDS = 1
+MOST_SLOW = 4
+"""Tries that wait at a time, of fresh networks and of others each: a thread serves none but them meanwhile."""
 WRONG_TOKENS = parse("30 per minute")
 _TOLD = parse("1 per minute")
+_WIDTH_OF_IPV6 = 64
+"""Whoever has one such address has all with the same first bits."""
 
 # Its decorators pass over requests that belong to no route, so it is asked by hand.
 limiter = Limiter(get_remote_address, storage_uri="memory://", strategy="moving-window")
+_room = {fresh: BoundedSemaphore(MOST_SLOW) for fresh in (True, False)}
+
+
+def install(app: OpenAPI) -> None:
+    """Begin to count. What makes a try slow is in the configuration as PAUSE, which takes seconds."""
+    limiter.init_app(app)
+    app.config.setdefault("PAUSE", time.sleep)
 
 
 def password() -> None:
-    """Count a try at the password, a good one too. Raises TooManyRequests."""
-    _count(PASSWORDS, "login", get_remote_address())
-    _count(PASSWORDS_IN_ALL, "login", "everybody")
+    """Count a try at the password, a good one too; wait first where strangers try too much. Raises TooManyRequests."""
+    browser = known_browsers.this_one()
+    _count(PASSWORDS, "login", browser or _network())
+    if browser is not None:
+        return
+    fresh = limiter.limiter.hit(FRESH, "fresh", _network())
+    if not limiter.limiter.hit(PASSWORDS_IN_ALL, "login", "everybody"):
+        _tell("login", "slowed", "everybody")
+        _wait(fresh)
 
 
 def wrong_token() -> None:
@@ -31,14 +60,39 @@ def wrong_token() -> None:
     A good one is never kept out: nobody guesses 256 bits, and others of the same address need not suffer for a script
     that goes on with a token that was revoked.
     """
-    _count(WRONG_TOKENS, "token", get_remote_address())
+    _count(WRONG_TOKENS, "token", _network())
+
+
+def _wait(fresh: bool) -> None:
+    room = _room[fresh]
+    if not room.acquire(blocking=False):
+        raise _too_many(PASSWORDS_IN_ALL, "login", "everybody")
+    try:
+        current_app.config["PAUSE"](SLOW_SECONDS)
+    finally:
+        room.release()
 
 
 def _count(limit: RateLimitItem, what: str, whose: str) -> None:
-    if limiter.limiter.hit(limit, what, whose):
-        return
-    # Once a minute, because whoever tries without end would fill the log as well.
+    if not limiter.limiter.hit(limit, what, whose):
+        _tell(what, "limited", whose)
+        raise _too_many(limit, what, whose)
+
+
+def _tell(what: str, outcome: str, whose: str) -> None:
+    """Once a minute, because whoever tries without end would fill the log as well."""
     if limiter.limiter.hit(_TOLD, "told", what, whose):
-        audit.record(load_web(), audit.STRANGER, what, "limited", address=get_remote_address())
+        audit.record(load_web(), audit.STRANGER, what, outcome, address=get_remote_address())
+
+
+def _too_many(limit: RateLimitItem, what: str, whose: str) -> TooManyRequests:
     seconds = math.ceil(limiter.limiter.get_window_stats(limit, what, whose).reset_time - time.time())
-    raise TooManyRequests("Too many tries: wait a minute, then try again.", retry_after=max(1, seconds))
+    return TooManyRequests("Too many tries: wait a minute, then try again.", retry_after=max(1, seconds))
+
+
+def _network() -> str:
+    """Where the request comes from, as far as one visitor cannot change it at will."""
+    address = get_remote_address()
+    if ":" not in address or "." in address:  # an IPv4 address, which a socket for both kinds shows as ::ffff:192.0.2.1
+        return address
+    return str(ip_network(f"{address.partition('%')[0]}/{_WIDTH_OF_IPV6}", strict=False))

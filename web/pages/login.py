@@ -9,7 +9,7 @@ from flask import Blueprint, g, redirect, render_template, request, session, url
 from werkzeug.security import check_password_hash
 from werkzeug.wrappers import Response
 
-from web import errors, rate_limits
+from web import errors, known_browsers, rate_limits
 from web.auth import ADMIN, begin_session, needs, public
 from web.pages.dashboard import Answer, show_system
 from worker.broker import audit, tokens
@@ -40,7 +40,9 @@ def log_in() -> Response | tuple[str, int]:
         return _form(wanted, "That is not the password."), 401
     begin_session()
     audit.record(settings, ADMIN, "login", "ok", address=request.remote_addr)
-    return redirect(local(wanted), 303)
+    entered = redirect(local(wanted), 303)
+    known_browsers.remember(entered)
+    return entered
 
 
 @auth.post("/logout")

@@ -37,7 +37,7 @@ class Deed(BaseModel):
     what: str
     """Such as `login`, `token created`, `restore`."""
     outcome: str
-    """Such as `ok`, `failed`, `limited`."""
+    """Such as `ok`, `failed`, `limited`, `slowed`."""
     details: dict[str, Any] = {}
 
 
