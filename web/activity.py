@@ -132,6 +132,6 @@ def _planned(runs: Runs) -> dict[str, Run]:
 def _damaged(verifications: Any) -> dict[str, str]:
     latest: dict[str, Run] = {}
     for run in verifications:
-        if run.ended and run.state != "INTERRUPTED":
+        if run.tells and run.state != "INTERRUPTED":
             latest.setdefault(str(run.arguments.get("name")), run)
     return {name: run.error or "It failed." for name, run in latest.items() if run.state == "FAILURE"}

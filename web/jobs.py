@@ -6,11 +6,16 @@ from contextlib import suppress
 from celery import uuid
 from celery.exceptions import OperationalError
 from pydantic import BaseModel
+from werkzeug.exceptions import Forbidden
 
 from web.activity import as_seen
+from web.auth import Identity
+from worker.broker import audit
+from worker.broker.scopes import Scope
 from worker.celery import app
 from worker.config.settings import load_web
 from worker.errors import BrokerUnavailableError, BusyError, NotFoundError
+from worker.runs import operations
 from worker.runs.operations import OPERATIONS, Name
 from worker.runs.run import Run
 from worker.runs.store import Runs, open_runs
@@ -71,6 +76,20 @@ def _send(operation: Name, arguments: BaseModel, asked_by: str, identity: str) -
         raise BrokerUnavailableError(
             f"The broker does not take the task ({type(error).__name__}): is it running, and has it memory left?"
         ) from None
+
+
+def cancel(identity: str, who: Identity) -> None:
+    """Have a run end that waits or runs. NotFoundError, RefusedError where it has ended, Forbidden for a token that may not
+    have it: of others' runs one with the scope `restore`, of its own one with the scope that it took to ask.
+    """
+    with open_runs(load_web(), BROKER_SECONDS) as runs:
+        run = runs.get(identity)
+        if run is not None:
+            needed: Scope = operations.of(run.operation).scope if run.asked_by == who.name else "restore"
+            if needed not in who.scopes:
+                raise Forbidden(f"This token lacks the scope {needed}, which cancelling this run takes.")
+        runs.cancel(identity, who.name)
+    audit.record(load_web(), who.name, "cancel", "ok", run=identity)
 
 
 def outcome(identity: str, wait_seconds: float = 0) -> Run:

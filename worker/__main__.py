@@ -8,9 +8,9 @@ import click
 from worker import __version__
 from worker.cli.console import say
 from worker.cli.verbs import Verbs
-from worker.errors import BackupSystemError, StoppedError, UsageError
+from worker.errors import BackupSystemError, CancelledError, StoppedError, UsageError
 
-FAILED, MISUSED = 1, 2
+FAILED, MISUSED, CANCELLED = 1, 2, 3
 
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -18,7 +18,8 @@ FAILED, MISUSED = 1, 2
 def cli() -> None:
     """Back up a Redis, and restore it.
 
-    The source is the setting REDIS_URL, the backups lie in BACKUP_STORAGE. Exit codes: 0 done, 1 failed, 2 misused.
+    The source is the setting REDIS_URL, the backups lie in BACKUP_STORAGE. Exit codes: 0 done, 1 failed, 2 misused,
+    3 cancelled.
     """
 
 
@@ -41,7 +42,7 @@ def main() -> int:
         return FAILED
     except StoppedError as error:
         say(str(error), err=True)
-        return FAILED
+        return CANCELLED if isinstance(error, CancelledError) else FAILED
     except BackupSystemError as error:
         say(f"Error: {error}", err=True)
         return MISUSED if isinstance(error, UsageError) else FAILED

@@ -55,7 +55,7 @@ def attempt(task: Task, raw: Data, model: type[Arguments], verb: Verb[Arguments]
         return perform(recording, work, check)
     except BackupSystemError as error:
         seconds = pause(task, run, error)
-        if recording.given_up or seconds is None:
+        if recording.run.state != "RETRY" or seconds is None:
             raise
         raise task.retry(exc=error, countdown=seconds, max_retries=task.max_retries + len(BUSY_SECONDS)) from None
 

@@ -42,6 +42,10 @@ class StoppedError(BackupSystemError):
     """Somebody has asked the run to stop before its end."""
 
 
+class CancelledError(StoppedError):
+    """Somebody has cancelled the run."""
+
+
 class LostError(BusyError):
     """This run can no longer prove that nobody else is at work: it stood still for too long, or was taken for dead."""
 

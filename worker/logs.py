@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from worker.errors import BackupSystemError
+from worker.errors import BackupSystemError, CancelledError
 
 log = structlog.get_logger()
 
@@ -117,7 +117,8 @@ def configure(level: str, form: str = "auto") -> None:
 
 @contextmanager
 def run(identity: str, operation: str, name: str | None = None) -> Iterator[Lines]:
-    """Every event within carries the run's id; a failure is told as `<operation>_failed`, and goes on up.
+    """Every event within carries the run's id; a failure is told as `<operation>_failed`, and one that
+    somebody cancelled as `<operation>_cancelled`; it goes on up.
 
     The last LINES_KEPT events are kept in what it gives.
 
@@ -129,6 +130,9 @@ def run(identity: str, operation: str, name: str | None = None) -> Iterator[Line
     with structlog.contextvars.bound_contextvars(run=identity):
         try:
             yield lines
+        except CancelledError as error:
+            log.warning(f"{operation}_cancelled", name=name, error=str(error))
+            raise
         except BackupSystemError as error:
             about = {"name": name, "seconds": round(time.monotonic() - clock, 3), "kind": type(error).__name__}
             log.error(f"{operation}_failed", error=str(error), **about)

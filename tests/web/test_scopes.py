@@ -12,7 +12,7 @@ restore: POST /backups/<name>/pin, POST /backups/<name>/unpin
 delete: POST /backups/<name>/delete, POST /schedule/prune
 read: GET /, GET /backups, GET /backups/<name>, GET /tasks, GET /tasks/<identity>, GET /restores, GET /schedule, GET /system
 read: GET /search, POST /search, POST /backups/<name>/preview, POST /backups/<name>/review, GET /backups/<name>/restore
-read: POST /system/ask, POST /theme, GET /metrics, GET /readyz
+read: POST /system/ask, POST /tasks/<identity>/cancel, POST /theme, GET /metrics, GET /readyz
 read: GET /api/docs, GET /api/docs/openapi.json, GET /api/docs/swagger/<path:filename>
 read: GET /backups/create, GET /backups/<name>/verify, GET /backups/<name>/delete, GET /backups/<name>/pin
 read: GET /backups/<name>/unpin, GET /schedule/prune, GET /system/ask, GET /tasks/<identity>/undo

@@ -120,7 +120,7 @@ def _of_runs(runs: Runs) -> Iterator[Gauge]:
     for operation in OPERATIONS:
         latest = list(islice(runs.ours.each(operation), LAST))
         states.update((operation, run.state) for run in latest)
-        ended = next((run for run in latest if run.ended and not run.skipped), None)
+        ended = next((run for run in latest if run.tells), None)
         if ended is not None:
             succeeded[operation,] = float(ended.state == "SUCCESS")
     meaning = (

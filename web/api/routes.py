@@ -11,6 +11,7 @@ from web.api.downloads import stored_file
 from web.api.schemas import (
     BackupBody,
     BackupList,
+    Issued,
     Named,
     Numbers,
     Page,
@@ -203,3 +204,14 @@ def search(body: SearchArguments) -> Answer:
 def ping() -> Answer:
     """Have a worker reach the source, and find out what is allowed there."""
     return _queued(jobs.ask_once("ping", PingArguments(), g.identity.name))
+
+
+@api.delete("/runs/<result_id>", responses={202: Queued, **faults(404, 409)})
+@needs("read")
+def cancel(path: Issued) -> Answer:
+    """Cancel a run: one that waits ends at once, one that runs at its next batch, and then its outcome says what it did.
+
+    A token may cancel what it asked for itself; what others asked for, where it has the scope `restore`.
+    """
+    jobs.cancel(path.result_id, g.identity)
+    return _queued(path.result_id)

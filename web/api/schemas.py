@@ -155,7 +155,7 @@ class Numbers(BaseModel):
 class Outcome(BaseModel):
     """How far a run has come. A failed one is told with its error, and is no error of the call."""
 
-    state: Literal["PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
+    state: Literal["PENDING", "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED", "CANCELLED"]
     ready: bool = Field(description="Whether it has ended.")
     successful: bool
     progress: dict[str, Any] | None = Field(description="`{phase, current, total, unit, rate}` of a run under way.")

@@ -1,6 +1,7 @@
 """The forms: each is checked as the task would check it, asks a worker, and leads to the page of the run."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 from flask import g, redirect, request, url_for
@@ -24,7 +25,7 @@ from worker.arguments.backups import (
 from worker.arguments.questions import PingArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web
-from worker.errors import BackupSystemError, NotFoundError, UsageError
+from worker.errors import BackupSystemError, NotFoundError, RefusedError, UsageError
 
 Show = Callable[[str, int], Answer]
 
@@ -102,6 +103,15 @@ def undo(identity: str) -> Response | Answer:
         return jobs.ask("undo", forms.arguments(UndoArguments, request.form, run=identity), who)
 
     return _ask(ask, partial(show_undo, identity))
+
+
+@pages.post("/tasks/<identity>/cancel")
+@needs("read")
+def cancel(identity: str) -> Response:
+    """Cancel a run; of one that has ended meanwhile its page says how."""
+    with suppress(RefusedError):
+        jobs.cancel(identity, g.identity)
+    return redirect(url_for("pages.run", identity=identity), 303)
 
 
 @pages.post("/search")

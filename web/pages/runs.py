@@ -56,18 +56,19 @@ def run(identity: str) -> Answer:
     """One run, from its first word to its last."""
     settings = load_web()
 
-    def ask(runs: Runs) -> tuple[Run | None, str | None, list[str]]:
-        found = runs.get(identity[:100])
-        return found and as_seen(found, runs.ours), _elsewhere(found, runs.ours), unserved(heartbeat.seen(settings))
+    def ask(runs: Runs) -> tuple[Run | None, str | None, str | None, list[str]]:
+        found, by = runs.get(identity[:100]), runs.cancelled_by(identity[:100])
+        return found and as_seen(found, runs.ours), _elsewhere(found, runs.ours), by, unserved(heartbeat.seen(settings))
 
     found, away = recall(settings, ask)
-    one, elsewhere, idle = found or (None, None, [])
+    one, elsewhere, by, idle = found or (None, None, None, [])
     if away is None and one is None:
         raise NotFoundError("There is no task of that id: the Tasks page shows those that are remembered.")
     waits = one is not None and not one.ended and one.state != "STARTED"
     days = load_web().backup_undo_days
     idle = idle if waits else []
-    shown = render_template("run.html", run=one, elsewhere=elsewhere, away=away, idle=idle, undo_days=days)
+    told = {"elsewhere": elsewhere, "cancelled_by": by, "away": away, "idle": idle, "undo_days": days}
+    shown = render_template("run.html", run=one, **told)
     return shown, 503 if away else 200
 
 

@@ -15,6 +15,7 @@ STATES = {
     "nothing": "Nothing to do",
     "failed": "Failed",
     "interrupted": "Interrupted",
+    "cancelled": "Cancelled",
 }
 _BY_STATE = {
     "PENDING": "waiting",
@@ -23,6 +24,7 @@ _BY_STATE = {
     "SUCCESS": "done",
     "FAILURE": "failed",
     "INTERRUPTED": "interrupted",
+    "CANCELLED": "cancelled",
 }
 
 

@@ -178,8 +178,8 @@ def _last_as_partial(partial: Manifest | None, newest: Manifest | None, failed: 
 
 def last_failure(backups: list[Run], newest: Manifest | None) -> Run | None:
     """The latest backup run, if it failed and no good backup was made since. `backups` are newest first."""
-    # Of one that found nothing to do nothing can be learned.
-    ended = next((run for run in backups if run.ended and not run.skipped), None)
+    # Of one that found nothing to do, or was cancelled, nothing can be learned.
+    ended = next((run for run in backups if run.tells), None)
     if ended is None or ended.state == "SUCCESS":
         return None
     begun = ended.started_at or ended.queued_at

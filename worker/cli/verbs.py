@@ -9,6 +9,7 @@ from worker.runs.operations import OPERATIONS
 VERBS = {
     "list": "Show the backups, newest first.",
     **{one.name: one.verb for one in OPERATIONS.values() if one.verb},
+    "cancel": "Cancel a run that waits or runs.",
     "export": "Write a backup as portable JSON.",
     "token": "Make, list and revoke tokens for the API.",
 }

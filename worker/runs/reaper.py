@@ -87,7 +87,8 @@ def interrupt(settings: Settings, run: Run, error: str, means: Means, *, dead: b
     on, by now, or somebody else was first. Raises BrokerUnavailableError.
     """
     with open_runs(settings) as runs:
-        dead, repeat = dead or is_dead(run), repeat_of(run) if runs.ours.has(run) else None
+        wanted = runs.ours.has(run) and runs.cancelled_by(run.id) is None
+        dead, repeat = dead or is_dead(run), repeat_of(run) if wanted else None
         if repeat is not None:
             error = f"Its process was killed, or was not heard of any more: the run {repeat.id} is queued in its place."
         if not runs.interrupt(run, error, repeat):

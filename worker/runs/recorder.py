@@ -18,10 +18,18 @@ from worker.broker import audit
 from worker.broker.lease import LEASE_SECONDS, PATIENCE_SECONDS, RENEWALS, renewed
 from worker.broker.process import this_process
 from worker.config.settings import Settings
-from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, LostError, StoppedError
+from worker.errors import (
+    BackupSystemError,
+    BrokerUnavailableError,
+    BusyError,
+    CancelledError,
+    LostError,
+    StoppedError,
+)
 from worker.progress import Progress
 from worker.repository.behalf import acting_for
 from worker.runs import operations, ownership
+from worker.runs.cancelling import Cancelling
 from worker.runs.reporter import Meta, Reporter
 from worker.runs.run import Run, State, brief
 from worker.runs.store import open_runs
@@ -61,6 +69,7 @@ class Recording:
         self.run, self.tried_again, self._also = run, tried_again, also
         self._settings, self._patience = settings, patience
         self._lines = logs.Lines()
+        self.cancelling = Cancelling(settings, run.id)
         self.given_up = False
         """Whether somebody else has ended this run, or begun it anew: nothing that becomes of it here counts any more."""
 
@@ -77,7 +86,7 @@ class Recording:
             self._store()  # and the lease with it
         if self.given_up:
             raise LostError("This run was ended before it began here, so nothing was done.")
-        with renewed(self._stay_alive, LEASE_SECONDS / RENEWALS):
+        with renewed(self._stay_alive, LEASE_SECONDS / RENEWALS), self.cancelling.looked_for():
             yield
 
     def understood(self, arguments: dict[str, Any]) -> None:
@@ -109,8 +118,9 @@ class Recording:
             audit.record(self._settings, run.asked_by, run.operation, outcome, **told)
 
     def fail(self, error: BackupSystemError, value: Any) -> None:
-        """That it failed, and is to begin once more where that can help."""
-        again = not self.given_up and self.tried_again(error)
+        """That it failed, and is to begin once more where that can help, and where nobody wants it to stop."""
+        self.cancelling.look()
+        again = not self.given_up and self.cancelling.by is None and self.tried_again(error)
         if again and isinstance(error, BusyError):
             self._change(waited=self.run.waited + 1, attempts=self.run.attempts + 1)
         self._change(risk=error.risk)
@@ -159,10 +169,11 @@ def perform(recording: Recording, verb: Verb, check: Check = accepted) -> dict[s
             recording.alive(lines),
             Reporter(recording.tell, recording.reached) as progress,
         ):
-            value = verb(progress)
+            value = verb(recording.cancelling.heeding(progress))
             check(value)
     except StoppedError as error:
-        recording.end("INTERRUPTED", value=error.report, error=str(error))
+        state: State = "CANCELLED" if isinstance(error, CancelledError) else "INTERRUPTED"
+        recording.end(state, value=error.report, error=str(error))
         raise
     except BackupSystemError as error:
         recording.fail(error, value or error.report)

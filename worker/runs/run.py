@@ -13,9 +13,9 @@ from worker.broker.process import Process
 from worker.errors import Risk
 from worker.repository.behalf import Asker
 
-State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED"]
-"""Celery's words, and INTERRUPTED: killed, so that nobody was left to tell how it ended."""
-FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED"})
+State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED", "CANCELLED"]
+"""Celery's words; INTERRUPTED: killed, so that nobody was left to tell how it ended; CANCELLED: somebody wanted it to end."""
+FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED", "CANCELLED"})
 
 KEPT_CHARACTERS = 50_000
 """Of a list of keys: a longer one is remembered in brief."""
@@ -101,6 +101,11 @@ class Run(BaseModel):
         """Whether it found that there was nothing to do, and says why; a restore counts what it skipped."""
         why = self.value.get("skipped") if isinstance(self.value, dict) else None
         return self.state == "SUCCESS" and isinstance(why, str)
+
+    @property
+    def tells(self) -> bool:
+        """Whether its end says how it stands with what it is about: it neither had nothing to do nor was it cancelled."""
+        return self.ended and not self.skipped and self.state != "CANCELLED"
 
     @property
     def seconds(self) -> float | None:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
+from operator import eq
 from typing import Any
 
 import redis
@@ -19,6 +20,7 @@ from redis.exceptions import WatchError
 from worker.broker import connection, heartbeat
 from worker.broker.lease import LEASE_SECONDS
 from worker.config.settings import Settings
+from worker.errors import BusyError, NotFoundError, RefusedError
 from worker.runs import listing, operations, ownership
 from worker.runs.listing import UNFINISHED, loaded, run_key
 from worker.runs.ownership import Owner
@@ -121,6 +123,36 @@ class Runs:
         ended = run.model_copy(update={"state": "INTERRUPTED", "error": error, "ended_at": datetime.now(UTC)})
         return self._change(ended, lambda known: known == run, repeat)
 
+    def cancel(self, identity: str, by: str) -> Run:
+        """Have a run end: one that waits does so now, one that runs when it comes to look; the run as it is now.
+
+        Raises NotFoundError where there is none, and RefusedError where it has ended.
+        """
+        for _ in range(CHANGE_TRIES):
+            run = self.get(identity)
+            if run is None:
+                raise NotFoundError("There is no run of that id: it was never asked for, or it is long forgotten.")
+            if run.ended:
+                raise RefusedError(f"The run has ended already ({run.state}): there is nothing to cancel.")
+            if run.state == "STARTED":
+                with connection.translated():
+                    self._client.set(_cancel(identity), by, nx=True, ex=CLAIM_SECONDS)
+                return run
+            words = (
+                f"Cancelled by {by} before it began." if run.state == "PENDING" else f"Cancelled by {by}. {run.error}"
+            )
+            told = {"state": "CANCELLED", "error": words, "ended_at": datetime.now(UTC)}
+            ended = run.model_copy(update=told)
+            if self._change(ended, partial(eq, run)):
+                return ended
+        raise BusyError("The run is changing all the time: try again.")
+
+    def cancelled_by(self, identity: str) -> str | None:
+        """Who wants this run to stop; None where nobody does."""
+        with connection.translated():
+            asked = self._client.get(_cancel(identity))
+        return asked.decode() if asked else None
+
     def amend(self, identity: str, words: str) -> None:
         """Tell more of the story of a run that has ended without success; its end stays what it is."""
         known = self.get(identity)
@@ -221,7 +253,7 @@ class Runs:
 def _index(pipe: Any, run: Run) -> None:
     pipe.srem(UNFINISHED, run.id) if run.ended else pipe.sadd(UNFINISHED, run.id)
     if run.ended:
-        pipe.delete(lease_key(run.id))
+        pipe.delete(lease_key(run.id), _cancel(run.id))
     elif run.state == "STARTED":
         # In the same step: a broker that has lost its memory must not learn of a run without its lease.
         pipe.set(lease_key(run.id), run.id, px=_LEASE_MILLISECONDS)
@@ -232,6 +264,10 @@ def _may_become(known: Run, run: Run) -> bool:
     """Whether it may go on like that. To say once more how it ended is no change: the broker's answer may have got lost."""
     same_end = (known.state, known.ended_at) == (run.state, run.ended_at)
     return (not known.ended or same_end) and known.attempt <= run.attempt
+
+
+def _cancel(identity: str) -> str:
+    return f"{connection.PREFIX}cancel:{identity}"
 
 
 def _claim(identity: str, attempt: int) -> str:
