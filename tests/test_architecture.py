@@ -48,7 +48,7 @@ HOMES = {
     "flask_wtf": "web.auth web.errors",
     "flask_limiter": "web.rate_limits",
     "limits": "web.rate_limits",
-    "waitress": "web.__main__",
+    "waitress": "web.__main__ web.connections",
     "werkzeug": "web",
     "redis": "worker.broker worker.server worker.engines worker.runs.store worker.restore",
     "hiredis": "worker.server.wire worker.restore.mirror.primary",

@@ -6,6 +6,7 @@ wording/   how things are said and drawn
 jobs.py    asking a worker to do something, and being told that it cannot be asked
 activity.py (of runs and workers), reach.py (whether the source is to be had), lookup.py (one backup): what is known
 auth.py (identity, sessions, scopes, CSRF), rate_limits.py (how often), known_browsers.py (that logged in before)
+networks.py (who is one visitor), connections.py (what a slow client may take)
 errors.py: one sentence, as JSON or as a page
 """
 

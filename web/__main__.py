@@ -9,18 +9,17 @@ import sys
 
 import waitress
 
-from web import create_app
+from web import LARGEST_BODY_BYTES, connections, create_app
+from web.connections import CONNECTIONS, CONNECTIONS_OF_ONE, IDLE_SECONDS
 from worker.config.address import joined
 from worker.config.settings import WebSettings, load_web
 from worker.errors import BackupSystemError
 
 THREADS = 16
-CONNECTIONS = 1000
 FILES = 4 * CONNECTIONS
 """A connection is an open file, a download another, and a large answer or request lies in a third."""
-IDLE_SECONDS = 30
 LARGEST_HEADER_BYTES = 32 * 1024
-LARGEST_REQUEST_BYTES = 1 << 20
+LARGEST_REQUEST_BYTES = 2 * LARGEST_BODY_BYTES
 """More than the application takes, so that it is the one that says no."""
 
 
@@ -35,7 +34,8 @@ def main() -> int:
             port=settings.port,
             threads=THREADS,
             ident=None,
-            connection_limit=CONNECTIONS,
+            # Another takes the place of one that waits, so that it is never this one that is reached.
+            connection_limit=2 * CONNECTIONS,
             asyncore_use_poll=True,
             channel_timeout=IDLE_SECONDS,
             cleanup_interval=IDLE_SECONDS // 3,
@@ -43,6 +43,7 @@ def main() -> int:
             max_request_body_size=LARGEST_REQUEST_BYTES,
             clear_untrusted_proxy_headers=settings.web_proxies == 0,
         )
+        connections.guard(server, None if settings.web_proxies else CONNECTIONS_OF_ONE)
     except BackupSystemError as error:
         print(f"Error: {error}", file=sys.stderr)
         return 1

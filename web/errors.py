@@ -15,7 +15,7 @@ from worker.config.validation import first_fault
 log = structlog.get_logger()
 
 CONTENT_SECURITY_POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     # Not stricter: under TLS a form must say that it came from our own page.
@@ -39,10 +39,13 @@ _SENTENCES = {
     400: "The request could not be understood: look at what was sent.",
     404: "There is nothing here: look at the address.",
     405: "That cannot be done at this address: look at the method of the request.",
+    408: "The request took too long to arrive: send it faster, or over a better line.",
     412: "The backup is not the one that If-Match or If-Unmodified-Since names: ask without them to get it as it is.",
     413: "The request is larger than 1 MiB, the most that is taken here: send less, or long lists of keys from the shell, with --keys-from.",
     415: "The body must be JSON: send it with Content-Type: application/json.",
     416: "The backup has no bytes in that range: ask for one within its size.",
+    431: "The head of the request is larger than 32 KiB, the most that is taken here: send fewer or shorter headers.",
+    501: "The body came in an encoding that is not known here: send it as it is, or chunked.",
 }
 _FOR_PROGRAMS = ("/api/", "/readyz", "/metrics")
 
@@ -78,6 +81,11 @@ def status_of(error: errors.BackupSystemError) -> int:
     return next((status for kind, status in STATUS if isinstance(error, kind)), 500)
 
 
+def sentence_of(status: int) -> str:
+    """What is said to a status for which nobody had words of their own."""
+    return _SENTENCES.get(status, f"{HTTPStatus(status).phrase}: try again later.")
+
+
 def _ours(error: errors.BackupSystemError) -> Response:
     return _told(status_of(error), str(error))
 
@@ -100,7 +108,7 @@ def _sentence(error: HTTPException) -> str:
     usual = default_exceptions.get(error.code or 500)
     if error.description and type(error) is usual and error.description != usual.description:
         return error.description
-    return _SENTENCES.get(error.code or 500, f"{HTTPStatus(error.code or 500).phrase}: try again later.")
+    return sentence_of(error.code or 500)
 
 
 def _forged(error: CSRFError) -> str:
@@ -129,7 +137,7 @@ def _told(status: int, sentence: str) -> Response:
 
 
 def _protect(response: Response) -> Response:
-    for name, value in _HEADERS.items():
+    for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if response.status_code not in (200, 206, 304) or not (request.endpoint or "").endswith("static"):
         response.headers["Cache-Control"] = "no-store"

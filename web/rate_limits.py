@@ -6,7 +6,6 @@ tried little. A browser that has logged in before is counted by itself.
 
 import math
 import time
-from ipaddress import ip_network
 from threading import BoundedSemaphore
 
 from flask import current_app
@@ -17,6 +16,7 @@ from limits import RateLimitItem, parse
 from werkzeug.exceptions import TooManyRequests
 
 from web import known_browsers
+from web.networks import network_of
 from worker.broker import audit
 from worker.config.settings import load_web
 
@@ -28,8 +28,6 @@ MOST_SLOW = 4
 """Tries that wait at a time, of fresh networks and of others each: a thread serves none but them meanwhile."""
 WRONG_TOKENS = parse("30 per minute")
 _TOLD = parse("1 per minute")
-_WIDTH_OF_IPV6 = 64
-"""Whoever has one such address has all with the same first bits."""
 
 # Its decorators pass over requests that belong to no route, so it is asked by hand.
 limiter = Limiter(get_remote_address, storage_uri="memory://", strategy="moving-window")
@@ -91,8 +89,4 @@ def _too_many(limit: RateLimitItem, what: str, whose: str) -> TooManyRequests:
 
 
 def _network() -> str:
-    """Where the request comes from, as far as one visitor cannot change it at will."""
-    address = get_remote_address()
-    if ":" not in address or "." in address:  # an IPv4 address, which a socket for both kinds shows as ::ffff:192.0.2.1
-        return address
-    return str(ip_network(f"{address.partition('%')[0]}/{_WIDTH_OF_IPV6}", strict=False))
+    return network_of(get_remote_address())

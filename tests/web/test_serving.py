@@ -1,25 +1,17 @@
 """`python -m web`: when the dashboard does not start, and how it runs and ends as a process."""
 
-import contextlib
-import http.client
 import json
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.conftest import StartServer
-from tests.support.dashboard import PASSWORD, SECRET
-from tests.support.processes import CANARY, Background, environment
-from tests.support.servers import Binary, free_port
+from tests.support.processes import CANARY
+from tests.support.served import Serve, ask
 from web.__main__ import LARGEST_HEADER_BYTES, main
 from worker.config.settings import load_web
-
-IDLE, DRIPPING = 120, 30
 
 
 @pytest.mark.parametrize(
@@ -57,46 +49,7 @@ def test_it_does_not_start_with(
     assert "canary-" not in err
 
 
-@pytest.fixture
-def served(
-    newest: Binary, start_server: StartServer, tmp_path: Path
-) -> Iterator[Callable[..., tuple[Background, str]]]:
-    """Starts the dashboard as a process: itself and its address."""
-    broker, started = start_server(newest, password=CANARY), []
-    settings = {
-        "CELERY_BROKER_URL": broker.url,
-        "CELERY_RESULT_BACKEND": broker.url,
-        "BACKUP_STORAGE": str(tmp_path / "backups"),
-        "SESSION_SECRET": SECRET,
-        "ADMIN_PASSWORD": PASSWORD,
-    }
-
-    def start(*command: str, **more: str) -> tuple[Background, str]:
-        port = free_port()
-        words = [word.format(port=port) for word in command]
-        env = environment(**{**settings, "PORT": str(port), **more})
-        env.pop("LOG_LEVEL", None)
-        started.append(Background(*words, env=env, cwd=tmp_path, forked=False))
-        return started[-1], f"http://127.0.0.1:{port}"
-
-    yield start
-    for process in started:
-        process.stop()
-
-
-def ask(url: str, path: str, **headers: str) -> tuple[int, dict[str, str], str]:
-    """One request to a process: status, headers, body."""
-    host, _, port = url.removeprefix("http://").partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=10)
-    try:
-        connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, dict(answer.getheaders()), answer.read().decode()
-    finally:
-        connection.close()
-
-
-def test_the_dashboard_runs_as_a_process_and_ends_when_told(served: Callable[..., tuple[Background, str]]) -> None:
+def test_the_dashboard_runs_as_a_process_and_ends_when_told(served: Serve) -> None:
     process, url = served(sys.executable, "-m", "web")
     process.wait_until_it_says(f"The dashboard is at {url}\n")
     status, headers, body = ask(url, "/healthz")
@@ -112,7 +65,7 @@ def test_the_dashboard_runs_as_a_process_and_ends_when_told(served: Callable[...
     assert lines == [f"The dashboard is at {url}"]
 
 
-def test_behind_a_proxy_the_process_hears_what_the_proxy_tells(served: Callable[..., tuple[Background, str]]) -> None:
+def test_behind_a_proxy_the_process_hears_what_the_proxy_tells(served: Serve) -> None:
     process, url = served(sys.executable, "-m", "web", WEB_PROXIES="1")
     process.wait_until_it_says(url)
     told = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.9.8.7"}
@@ -121,7 +74,7 @@ def test_behind_a_proxy_the_process_hears_what_the_proxy_tells(served: Callable[
     assert process.event("audit", what="token")["details"] == {"address": "10.9.8.7"}
 
 
-def test_a_port_that_is_taken_is_one_sentence(served: Callable[..., tuple[Background, str]]) -> None:
+def test_a_port_that_is_taken_is_one_sentence(served: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         process, _ = served(sys.executable, "-m", "web", PORT=str(port))
@@ -129,25 +82,10 @@ def test_a_port_that_is_taken_is_one_sentence(served: Callable[..., tuple[Backgr
     assert process.said == f"Error: The dashboard cannot listen on port {port}: Address already in use.\n"
 
 
-def test_clients_that_send_nothing_or_drip_keep_nobody_else_waiting(
-    served: Callable[..., tuple[Background, str]],
-) -> None:
-    process, url = served("sh", "-c", f"ulimit -Sn 100; exec {sys.executable} -m web")
-    process.wait_until_it_says(url)
-    port = int(url.rpartition(":")[2])
-    with contextlib.ExitStack() as clients:
-        idle = [clients.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(IDLE)]
-        dripping = [clients.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(DRIPPING)]
-        for client in dripping:
-            client.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
-        for _ in range(3):
-            for client in dripping:
-                client.sendall(b"a")
-            assert ask(url, "/healthz")[0] == 200
-        assert len(idle) + len(dripping) < len(list(Path(f"/proc/{process.process.pid}/fd").iterdir()))
-
-
-def test_headers_without_an_end_are_refused(served: Callable[..., tuple[Background, str]]) -> None:
+def test_headers_without_an_end_are_refused(served: Serve) -> None:
     process, url = served(sys.executable, "-m", "web")
     process.wait_until_it_says(url)
-    assert ask(url, "/healthz", **{"X-Long": "x" * LARGEST_HEADER_BYTES})[0] == 431
+    status, headers, body = ask(url, "/healthz", **{"X-Long": "x" * LARGEST_HEADER_BYTES})
+    assert status == 431
+    assert json.loads(body)["error"].startswith("The head of the request is larger than 32 KiB")
+    assert headers["X-Content-Type-Options"] == "nosniff"
