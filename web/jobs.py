@@ -1,12 +1,14 @@
 """Asking a worker to do something, and what came of it."""
 
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from celery import uuid
 from celery.exceptions import OperationalError
 from pydantic import BaseModel
-from werkzeug.exceptions import Forbidden
+from werkzeug.exceptions import Forbidden, TooManyRequests
 
 from web.activity import as_seen
 from web.auth import Identity
@@ -15,12 +17,18 @@ from worker.broker.scopes import Scope
 from worker.celery import app
 from worker.config.settings import load_web
 from worker.errors import BrokerUnavailableError, BusyError, NotFoundError
+from worker.repository.behalf import Asker
 from worker.runs import operations
 from worker.runs.operations import OPERATIONS, Name
 from worker.runs.run import Run
 from worker.runs.store import Runs, open_runs
 
 BROKER_SECONDS, LAST_WORD_SECONDS = 2, 0.5
+MOST_QUESTIONS = 4
+"""Of one token that wait or run at a time."""
+SOON_SECONDS = 5
+"""When somebody who has too many may try again: a question mostly takes moments."""
+_questions = threading.Lock()
 POLL_SECONDS = 0.1
 
 
@@ -28,19 +36,46 @@ def ask(operation: Name, arguments: BaseModel, asked_by: str) -> str:
     """Queue a task for that person: its id. BusyError while another of its kind is under way on the same Redis, for it
     could only wait for that one.
 
-    Raises BrokerUnavailableError within 8 seconds where nobody can be asked; then nothing was queued.
+    Raises TooManyRequests for a token with MOST_QUESTIONS under way, and BrokerUnavailableError within 8 seconds where nobody
+    can be asked; then nothing was queued.
     """
-    with open_runs(load_web(), BROKER_SECONDS) as runs:
-        # Asked even where nothing need be alone: this client finds out sooner than Celery's that nobody answers.
-        _refuse_a_second(runs, operation, arguments)
-    identity: str = uuid()
+    with _counted(operation, asked_by):
+        with open_runs(load_web(), BROKER_SECONDS) as runs:
+            # Asked even where nothing need be alone: this client finds out sooner than Celery's that nobody answers.
+            _refuse_a_second(runs, operation, arguments)
+        identity: str = uuid()
+        try:
+            _send(operation, arguments, asked_by, identity)
+        except BrokerUnavailableError:
+            with suppress(BrokerUnavailableError), open_runs(load_web(), LAST_WORD_SECONDS) as runs:
+                runs.forget(identity)
+            raise
+        return identity
+
+
+@contextmanager
+def _counted(operation: Name, asked_by: str) -> Iterator[None]:
+    """Within it a token may ask that question. One at a time: two that are counted at once would both be the last one."""
+    if OPERATIONS[operation].queue != "questions" or Asker.parse(asked_by).kind != "token":
+        yield
+        return
+    if not _questions.acquire(timeout=BROKER_SECONDS):
+        raise TooManyRequests("Others are asking at this moment: try again in a moment.", retry_after=SOON_SECONDS)
     try:
-        _send(operation, arguments, asked_by, identity)
-    except BrokerUnavailableError:
-        with suppress(BrokerUnavailableError), open_runs(load_web(), LAST_WORD_SECONDS) as runs:
-            runs.forget(identity)
-        raise
-    return identity
+        _refuse_too_many(asked_by)
+        yield
+    finally:
+        _questions.release()
+
+
+def _refuse_too_many(asked_by: str) -> None:
+    with open_runs(load_web(), BROKER_SECONDS) as runs:
+        under_way = [run for run in runs.unfinished() if run.asked_by == asked_by]
+    if sum(operations.of(run.operation).queue == "questions" for run in under_way) >= MOST_QUESTIONS:
+        raise TooManyRequests(
+            f"This token has {MOST_QUESTIONS} previews and searches under way: wait for the end of one, or cancel one.",
+            retry_after=SOON_SECONDS,
+        )
 
 
 def ask_once(operation: Name, arguments: BaseModel, asked_by: str) -> str:

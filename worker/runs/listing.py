@@ -1,6 +1,7 @@
 """Which runs there are, by their operation and by whose they are: lists in the broker that are bounded each.
 
-One list for each owner: however much somebody else does beside us, our last run of a kind stays in sight.
+One list for each owner, and of questions for each who asks: however much somebody else does beside us, our last run of a
+kind stays in sight, and a preview that somebody looks at is not pushed out by others'.
 """
 
 from collections.abc import Callable, Iterator
@@ -50,10 +51,9 @@ def add(pipe: Any, run: Run) -> None:
     mine, at = whose(run), run.queued_at.timestamp()
     pipe.zadd(_RUNS, {run.id: at})
     for family in _families(run):
-        unknown = _of(family, UNKNOWN)
-        pipe.eval(_TAKE_OVER, 3, _owners(family), _all(family), unknown, dump(UNKNOWN))
+        pipe.eval(_TAKE_OVER, 3, _owners(family), _all(family), _of(family, UNKNOWN), dump(UNKNOWN))
         # While it waited, it was not known whose it would be.
-        pipe.zrem(unknown, run.id)
+        pipe.zrem(_waiting(family, run), run.id)
         for index, member in ((_of(family, mine), run.id), (_all(family), run.id), (_owners(family), dump(mine))):
             pipe.zadd(index, {member: at})
     for family in _families(run):
@@ -78,6 +78,9 @@ def forget_beyond(client: Any, run: Run, answers: list[Any]) -> None:
 
 
 def _forget(client: Any, family: str, owner: Whose, ids: list[bytes]) -> None:
+    if ids and operations.of(family).asks:
+        needed = _needed(client)
+        ids = [one for one in ids if one.decode() not in needed]
     if not ids:
         return
     texts = client.mget([run_key(one.decode()) for one in ids])
@@ -92,11 +95,18 @@ def _forget(client: Any, family: str, owner: Whose, ids: list[bytes]) -> None:
         pipe.execute()
 
 
+def _needed(client: Any) -> set[str]:
+    """The previews that restores name which wait or run."""
+    unfinished = client.smembers(UNFINISHED)
+    texts = client.mget([run_key(one.decode()) for one in unfinished]) if unfinished else []
+    return {str(run.arguments.get("preview")) for text in texts if (run := loaded(text)) is not None}
+
+
 def remove(pipe: Any, run: Run) -> None:
     """Take it off every list."""
     pipe.zrem(_RUNS, run.id)
     for family in _families(run):
-        for index in (_all(family), _of(family, whose(run)), _of(family, UNKNOWN)):
+        for index in (_all(family), _of(family, whose(run)), _waiting(family, run)):
             pipe.zrem(index, run.id)
     pipe.srem(UNFINISHED, run.id)
 
@@ -146,6 +156,10 @@ def _all(family: str) -> str:
 
 def _owners(family: str) -> str:
     return f"{_RUNS}:{family}:owners"
+
+
+def _waiting(family: str, run: Run) -> str:
+    return _of(family, UNKNOWN._replace(asker=whose(run).asker))
 
 
 def _of(family: str, owner: Whose) -> str:

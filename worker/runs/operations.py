@@ -72,7 +72,7 @@ class Operation:
 
     @property
     def kept(self) -> int:
-        """How many of its runs about the same are remembered."""
+        """How many of its runs about the same are remembered; of questions, for each who asks."""
         return KEPT_OF_QUESTIONS if self.asks else KEPT
 
 

@@ -38,6 +38,8 @@ class Whose(NamedTuple):
     target: str | None = None
     storage: str | None = None
     """Its place; of a folder the absolute path."""
+    asker: str | None = None
+    """Of a question: each who asks pushes out their own only. It has no say in whose it is."""
 
 
 UNKNOWN = Whose()
@@ -55,7 +57,7 @@ class Owner(NamedTuple):
 
     def has(self, whose: Whose) -> bool:
         """Whether that is ours; what is not known speaks for it."""
-        fitting = zip(whose, (self.hosts, self.sources, self.targets, self.storages), strict=True)
+        fitting = zip(whose[:4], (self.hosts, self.sources, self.targets, self.storages), strict=True)
         return all(told is None or told in ours or spelt(told) in ours for told, ours in fitting)
 
 
@@ -92,7 +94,8 @@ def whose(run: Run) -> Whose:
     told: dict[str, str | None] = {name: getattr(run, name) for name in operations.of(run.operation).about}
     if run.operation == "backup" and run.source:
         told["source"] = _scope(run.source, run.databases)
-    return _whose(run, told)
+    asker = run.asked_by if operations.of(run.operation).asks else None
+    return _whose(run, told)._replace(asker=asker)
 
 
 def locks(run: Run) -> Whose:
