@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -57,6 +58,14 @@ class Queues:
     def states(self, asked: list[Sent]) -> list[str]:
         return [run.state if (run := self.run(one.id)) else "" for one in asked]
 
+    def ended(self, asked: list[Sent]) -> bool:
+        return set(self.states(asked)) == {"CANCELLED"}
+
+    def at_work(self, asked: list[Sent]) -> list[Sent]:
+        """Two, as many as there are processes; else none."""
+        begun = [one for one, state in zip(asked, self.states(asked), strict=True) if state == "STARTED"]
+        return begun if len(begun) == 2 else []
+
 
 @pytest.fixture
 def silent_source(works: Works) -> Iterator[None]:
@@ -67,7 +76,7 @@ def silent_source(works: Works) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("silent_source")
-@pytest.mark.parametrize("question", QUESTIONS)
+@pytest.mark.parametrize("question", ["preview", pytest.param("search", marks=pytest.mark.slow)])
 def test_questions_that_do_not_end_keep_no_prune_no_statistics_and_no_reaping_waiting(
     question: str, works: Works
 ) -> None:
@@ -103,3 +112,19 @@ def test_a_question_ends_after_its_minutes_and_says_so(works: Works) -> None:
             assert (run.state, run.error) == ("FAILURE", said)
             assert run.started_at is not None
             assert run.started_at > began
+
+
+@pytest.mark.usefixtures("silent_source")
+def test_questions_that_are_cancelled_make_room_for_the_next(works: Works) -> None:
+    queues = Queues(works)
+    with queues.served("questions"):
+        asked = [queues.send("preview", **QUESTIONS["preview"]) for _ in range(ASKED)]
+        for _ in range(ASKED // 2):
+            begun = eventually(lambda: queues.at_work(asked), "questions to be at work")
+            with open_runs(queues.settings) as runs:
+                for one in begun:
+                    runs.cancel(one.id, "admin")
+            eventually(partial(queues.ended, begun), "those to be broken off")
+        assert queues.states(asked) == ["CANCELLED"] * ASKED
+        works.gate.open()
+        assert queues.send("search", match="*", live=False).result()["total"]
