@@ -21,7 +21,8 @@ from worker.runs.run import Run
 from worker.runs.store import open_runs
 
 KEYS, LATER = 3000, 500
-LEASE_SECONDS = 2
+LEASE_SECONDS = 4
+"""So short that a test may wait for its end, and so long that a busy machine keeps it."""
 # The verbs of the shell, in a process that stops itself where its progress, or its nth fsync, comes to this.
 STOPS_ITSELF = """
 import contextlib, os, signal, sys
