@@ -51,7 +51,7 @@ HOMES = {
     "waitress": "web.__main__ web.connections",
     "werkzeug": "web",
     "redis": "worker.broker worker.server worker.engines worker.runs.store worker.restore",
-    "hiredis": "worker.server.wire worker.restore.mirror.primary",
+    "hiredis": "worker.server.wire worker.restore.mirror.visitors",
     "click": "worker.__main__ worker.cli",
     "rich": "worker.cli.console",
     "pydantic_settings": "worker.config",

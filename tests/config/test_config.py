@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterator
 from datetime import datetime, time
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,7 @@ def test_nothing_need_be_set() -> None:
         ("QUESTION_MINUTES", "90", 90),
         ("MIRROR_BIND", "10.0.0.5", None),
         ("MIRROR_PORT", "26000", 26000),
+        ("MIRROR_FROM", "10.0.0.5, 10.1.0.0/16", (ip_network("10.0.0.5"), ip_network("10.1.0.0/16"))),
         ("TZ", "Europe/Berlin", None),
         ("LOG_LEVEL", "DEBUG", None),
         ("LOG_FORMAT", "text", None),

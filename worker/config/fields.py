@@ -2,7 +2,7 @@
 
 import re
 from datetime import time
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -84,6 +84,15 @@ def _address(value: str) -> str:
         raise ValueError("must be an IP address of this machine such as 10.0.0.5, or 0.0.0.0 for all") from None
 
 
+def _networks(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return tuple(ip_network(one.strip()) for one in value.split(","))
+    except ValueError:
+        raise ValueError("must be IP addresses, or networks such as 10.1.0.0/16, with commas between") from None
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -144,6 +153,8 @@ Folder = Annotated[str, AfterValidator(_folder)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 Address = Annotated[str, AfterValidator(_address)]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
+"""Read from text such as `10.0.0.5, 10.1.0.0/16`."""
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
 Secret = Annotated[str, Field(min_length=32), AfterValidator(_random)]
 Password = Annotated[str, Field(min_length=8), AfterValidator(_password)]

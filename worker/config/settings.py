@@ -15,6 +15,7 @@ from worker.config.fields import (
     Databases,
     Folder,
     LogLevel,
+    Networks,
     Password,
     PasswordHash,
     RedisTargets,
@@ -87,6 +88,8 @@ class Settings(BaseSettings):
     """The address where a mirror's target comes to fetch its data; None: where our own connection to it comes from."""
     mirror_port: int = Field(default=0, ge=0, le=65535)
     """The port for that, open only for that moment; 0: any free one."""
+    mirror_from: Networks = ()
+    """Where it comes from; empty: from where we reach it."""
     tz: TimeZone = "UTC"
     log_level: LogLevel = "INFO"
     log_format: LogFormat = "auto"

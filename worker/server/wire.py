@@ -73,6 +73,11 @@ class Wire:
         """Where we are on the network that leads to the server; of a Unix socket, this machine."""
         return str(self._socket.getsockname()[0]) if self._socket.family != socket.AF_UNIX else "127.0.0.1"
 
+    @property
+    def peer_address(self) -> str:
+        """Where the server is, seen from here; of a Unix socket, this machine."""
+        return str(self._socket.getpeername()[0]) if self._socket.family != socket.AF_UNIX else "127.0.0.1"
+
     def send(self, *packed: bytes) -> None:
         """Send packed commands, in one piece or several. Does not wait for replies."""
         for piece in packed:

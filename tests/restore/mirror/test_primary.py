@@ -3,7 +3,8 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
+from ipaddress import ip_network
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -12,16 +13,18 @@ from tests.conftest import StartServer
 from tests.support.backups import asking, eventually, unlocked
 from tests.support.servers import Binary, Server, free_port
 from tests.support.states import assert_same, state
+from worker.config.fields import Networks
 from worker.errors import ArtifactError, TargetError
 from worker.progress import silent
-from worker.restore.mirror import primary as room
 from worker.restore.mirror.handover import File, Handover
 from worker.restore.mirror.primary import NobodyCameError, Primary
 from worker.restore.mirror.promotion import Demotion
+from worker.restore.mirror.visitors import MOST_OF_AN_ADDRESS, Expected
 from worker.server.endpoint import TARGET, Endpoint
 from worker.server.wire import pack
 
 ID, ANOTHER = "a" * 40, "b" * 40
+HERE = (ip_network("127.0.0.1"),)
 FULL = b"+FULLRESYNC %b 0\r\n$5\r\n"
 
 
@@ -31,9 +34,18 @@ def primary() -> Iterator[Primary]:
         yield made
 
 
-def comes(primary: Primary, *commands: tuple[bytes, ...]) -> socket.socket:
+def expected(networks: Networks = HERE) -> Expected:
+    return Expected(networks, ID)
+
+
+def yes() -> bool:
+    """What the target says when it is the one who was let in."""
+    return True
+
+
+def comes(primary: Primary, *commands: tuple[bytes, ...], source: str = "127.0.0.1") -> socket.socket:
     """Somebody who connects and sends all this at once, as Redis 6.2 and newer do."""
-    visitor = socket.create_connection(("127.0.0.1", primary.port), timeout=10)
+    visitor = socket.create_connection(("127.0.0.1", primary.port), timeout=10, source_address=(source, 0))
     visitor.sendall(b"".join(pack(*command) for command in commands))
     return visitor
 
@@ -51,11 +63,11 @@ HELLO = ((b"PING",), (b"AUTH", b"secret"), (b"REPLCONF", b"listening-port", b"63
 
 def test_a_replica_is_greeted_and_given_the_file(primary: Primary) -> None:
     with comes(primary, *HELLO, (b"PSYNC", ID.encode(), b"1")) as replica:
-        primary.let_in(ID, 5)
+        primary.let_in(expected(), yes, 5)
         assert list(primary.send(5, iter([b"RE", b"DIS"]))) == [2, 5]
         primary.keep()
-        expected = b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n" + FULL % primary.replication_id.encode() + b"REDIS" + pack(b"PING")
-        assert replica.recv(len(expected), socket.MSG_WAITALL) == expected
+        greeting = b"+PONG\r\n+OK\r\n+OK\r\n+OK\r\n" + FULL % primary.replication_id.encode() + b"REDIS" + pack(b"PING")
+        assert replica.recv(len(greeting), socket.MSG_WAITALL) == greeting
 
 
 STRANGERS = {
@@ -68,11 +80,10 @@ STRANGERS = {
 
 @pytest.mark.parametrize("commands", STRANGERS.values(), ids=STRANGERS)
 def test_a_stranger_is_given_nothing_and_does_not_keep_the_target_out(
-    commands: tuple[tuple[bytes, ...], ...], primary: Primary, monkeypatch: pytest.MonkeyPatch
+    commands: tuple[tuple[bytes, ...], ...], primary: Primary
 ) -> None:
-    monkeypatch.setattr(room, "STRANGER_SECONDS", 0.3)
     with comes(primary, *commands) as stranger, comes(primary, (b"PSYNC", ID.encode(), b"1")) as replica:
-        primary.let_in(ID, 5)
+        primary.let_in(expected(), yes, 5)
         list(primary.send(5, iter([b"REDIS"])))
         assert b"FULLRESYNC" not in everything(stranger)
         assert replica.recv(1000).startswith(b"+FULLRESYNC")
@@ -91,23 +102,95 @@ NOISE = {
 
 
 @pytest.mark.parametrize("noise", NOISE.values(), ids=NOISE)
-def test_noise_is_hung_up_on(noise: bytes, primary: Primary, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "STRANGER_SECONDS", 0.1)
+def test_noise_is_hung_up_on(noise: bytes, primary: Primary) -> None:
     with socket.create_connection(("127.0.0.1", primary.port), timeout=10) as stranger:
         stranger.sendall(noise)
         with pytest.raises(NobodyCameError):
-            primary.let_in(ID, 0.2)
+            primary.let_in(expected(), yes, 0.2)
         assert b"FULLRESYNC" not in everything(stranger)
+
+
+RIGHT = (b"PSYNC", ID.encode(), b"1")
+
+
+def test_who_says_nothing_keeps_nobody_waiting(primary: Primary) -> None:
+    """Also where a few of them are heard at a time, and they are there first."""
+    with ExitStack() as stack:
+        silent_ones = [stack.enter_context(comes(primary)) for _ in range(3 * MOST_OF_AN_ADDRESS)]
+        replica = stack.enter_context(comes(primary, RIGHT))
+        primary.let_in(expected(), yes, 60)
+        list(primary.send(5, iter([b"REDIS"])))
+        assert replica.recv(1000).startswith(b"+FULLRESYNC")
+        assert [everything(one) for one in silent_ones] == [b""] * len(silent_ones)
+
+
+def test_however_many_come_one_after_the_other_there_is_one_deadline(primary: Primary) -> None:
+    """Each comes again as soon as it is hung up on."""
+    came, over = 0, threading.Event()
+
+    def again_and_again() -> None:
+        nonlocal came
+        with suppress(OSError):
+            while not over.is_set() and came < 100_000:
+                came += 1
+                with comes(primary, (b"GET", b"key"), (b"PSYNC", ANOTHER.encode(), b"1")) as one:
+                    everything(one)
+
+    thread = threading.Thread(target=again_and_again)
+    thread.start()
+    with pytest.raises(NobodyCameError):
+        primary.let_in(expected(), yes, 0.3)
+    over.set()
+    primary.close()
+    thread.join()
+    assert 1 < came < 100_000
+
+
+def test_of_one_address_few_are_heard_and_the_oldest_goes(primary: Primary) -> None:
+    with ExitStack() as stack:
+        oldest, *others = [stack.enter_context(comes(primary)) for _ in range(MOST_OF_AN_ADDRESS + 1)]
+        thread = threading.Thread(target=lambda: primary.let_in(expected(), yes, 60))
+        thread.start()
+        assert everything(oldest) == b""
+        others[0].sendall(pack(*RIGHT))
+        assert others[0].recv(1000).startswith(b"+FULLRESYNC")
+        thread.join()
+
+
+def test_who_comes_from_elsewhere_is_not_listened_to_and_named(primary: Primary) -> None:
+    with comes(primary, RIGHT, source="127.0.0.9") as stranger:
+        with pytest.raises(NobodyCameError) as caught:
+            primary.let_in(expected(), yes, 0.2)
+        with pytest.raises(ConnectionResetError):
+            everything(stranger)
+    assert caught.value.turned_away == "127.0.0.9"
+
+
+def test_where_it_comes_from_can_be_said(primary: Primary) -> None:
+    with comes(primary, RIGHT, source="127.0.0.9") as replica:
+        primary.let_in(expected((ip_network("127.0.0.8/31"),)), yes, 5)
+        assert replica.recv(1000).startswith(b"+FULLRESYNC")
+
+
+def test_whom_the_target_does_not_know_of_is_given_nothing(primary: Primary) -> None:
+    """One who has read its id comes first."""
+    answers = iter([False, True])
+    with comes(primary, RIGHT) as forger, comes(primary, RIGHT) as replica:
+        primary.let_in(expected(), lambda: next(answers), 5)
+        list(primary.send(5, iter([b"REDIS"])))
+        told = FULL % primary.replication_id.encode() + b"REDIS"
+        assert replica.recv(len(told), socket.MSG_WAITALL) == told
+        assert everything(forger) == told[: told.index(b"$")]
 
 
 def test_nobody_who_comes_is_told_in_time(primary: Primary) -> None:
     with pytest.raises(NobodyCameError):
-        primary.let_in(ID, 0.1)
+        primary.let_in(expected(), yes, 0.1)
 
 
 def test_after_the_replica_nobody_can_connect(primary: Primary) -> None:
     with comes(primary, (b"PSYNC", ID.encode(), b"1")):
-        primary.let_in(ID, 5)
+        primary.let_in(expected(), yes, 5)
         with pytest.raises(ConnectionRefusedError):
             comes(primary, (b"PING",))
 
@@ -124,7 +207,7 @@ def test_after_the_end_the_port_is_free() -> None:
 
 def test_a_replica_that_hangs_up_is_noticed(primary: Primary) -> None:
     replica = comes(primary, (b"PSYNC", ID.encode(), b"1"))
-    primary.let_in(ID, 5)
+    primary.let_in(expected(), yes, 5)
     primary.keep()
     replica.close()
 
@@ -171,7 +254,7 @@ def handed(server: Server, file: File) -> tuple[Exception, Demotion]:
             keys=keys,
             expiring=0,
         )
-        handover = Handover(demotion, primary, unlocked(asked), silent)
+        handover = Handover(demotion, primary, HERE, unlocked(asked), silent)
         with pytest.raises((TargetError, ArtifactError)) as caught:
             handover.run(file, iter(()))
         assert handover.ended == (server.process.poll() is None)
@@ -240,10 +323,11 @@ def test_while_it_waits_the_replica_may_be_slow_to_speak(primary: Primary) -> No
         with socket.create_connection(("127.0.0.1", primary.port), timeout=10) as replica:
             for byte in pack(b"PSYNC", ID.encode(), b"1"):
                 replica.sendall(bytes([byte]))
-            replica.recv(1000)
+            everything(replica)
 
     thread = threading.Thread(target=slow)
     thread.start()
-    primary.let_in(ID, 5)
+    primary.let_in(expected(), yes, 5)
     list(primary.send(5, iter([b"REDIS"])))
+    primary.close()
     thread.join()

@@ -10,17 +10,21 @@ from dataclasses import dataclass
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from worker.config.fields import Networks
 from worker.errors import ArtifactError, BackupSystemError, TargetError
 from worker.progress import Progress
 from worker.restore.mirror.primary import Primary
 from worker.restore.mirror.promotion import Demotion, end
+from worker.restore.mirror.visitors import Expected
 from worker.server.fence import Fence
 from worker.server.info import info, keyspace, number
 from worker.server.replies import damaged
 from worker.server.wire import Wire
 
-COMING_SECONDS = 10
-"""How long the target may take to come to us. It takes no writes meanwhile."""
+COMING_SECONDS = 5
+"""How long the target may take to come to us, and to show that it is who it is. It takes no writes meanwhile."""
+SAYING_SECONDS = 0.5
+"""How long it may take to say that it has heard us; where it does not, somebody else has, and it may come yet."""
 STANDSTILL_SECONDS = 120
 """How long it may do nothing with a file that it has."""
 AWAY_SECONDS = 10
@@ -46,9 +50,11 @@ class File:
 class Handover:
     """One target that is handed to a primary of ours, and back. `progress` may raise to stop it."""
 
-    def __init__(self, demotion: Demotion, primary: Primary, fence: Fence, progress: Progress) -> None:
+    def __init__(
+        self, demotion: Demotion, primary: Primary, networks: Networks, fence: Fence, progress: Progress
+    ) -> None:
         self._endpoint, self._fence = fence.endpoint, fence
-        self._demotion, self._primary, self._progress = demotion, primary, progress
+        self._demotion, self._primary, self._networks, self._progress = demotion, primary, networks, progress
         self.ended = False
         """Whether the target is known to be a primary again."""
 
@@ -79,7 +85,7 @@ class Handover:
             raise damaged("INFO")
         self._fence.prove()
         wire.ask(b"REPLICAOF", self._demotion.host.encode(), b"%d" % self._demotion.port)
-        self._primary.let_in(known_by, COMING_SECONDS)
+        self._primary.let_in(Expected(self._networks, known_by), lambda: _has_heard(wire), COMING_SECONDS)
         for sent in self._primary.send(file.length, self._exactly(file)):
             self._progress("sending", sent, file.length, "bytes")
         self._wait(wire, meanwhile)
@@ -116,6 +122,16 @@ class Handover:
             "It does not answer. When it starts again, it is a primary with what it last saved; "
             "should it come back without a start, the next restore makes it one."
         )
+
+
+def _has_heard(wire: Wire) -> bool:
+    """Whether the target says that its primary, which we are to it, has announced a file."""
+    until = time.monotonic() + SAYING_SECONDS
+    while info(wire, b"replication").get("master_sync_in_progress") != "1":
+        if time.monotonic() > until:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True
 
 
 def _pass_time(meanwhile: Iterator[object]) -> None:

@@ -3,25 +3,21 @@
 Source of the protocol: replication.c of Redis (syncWithMaster, slaveTryPartialResynchronization, readSyncBulkPayload).
 """
 
-import hmac
 import secrets
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Self
 
-import hiredis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from worker.broker.timeouts import BoundedSocket
+from worker.restore.mirror.visitors import READ_BYTES, Expected, Visitors
 from worker.server.wire import pack
 
-READ_BYTES = 64 * 1024
-STRANGER_SECONDS = 5
-"""How long one who has come may take to show who he is."""
 SILENCE_SECONDS = 60
 """How long the replica may take nothing of the file."""
 PING_SECONDS = 1
@@ -29,7 +25,12 @@ _PING = pack(b"PING")
 
 
 class NobodyCameError(Exception):
-    """The replica has not come to us: we listen where it cannot reach us."""
+    """The replica has not come to us: we listen where it cannot reach us, or it comes from where we do not expect it."""
+
+    def __init__(self, turned_away: str | None) -> None:
+        super().__init__(turned_away)
+        self.turned_away = turned_away
+        """Where somebody came from whom we did not listen to."""
 
 
 class Primary:
@@ -50,31 +51,36 @@ class Primary:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hang up, and listen no more."""
         self._listener.close()
         if self._replica:
             self._replica.close()
 
-    def let_in(self, known_by: str, seconds: float) -> None:
-        """Wait for the replica that was known by this replication id when it was a primary, and let nobody else in.
+    def let_in(self, expected: Expected, says_so: Callable[[], bool], seconds: float) -> None:
+        """Wait for the replica that we expect, and let nobody else in.
 
-        It names that id in PSYNC, and who may not ask it for INFO does not know it: more than an address could prove.
-        Raises NobodyCameError.
+        Who asks as it would is told that a file comes, and `says_so` asks the target whether it has heard that: nobody else
+        can make it say so. Raises NobodyCameError, and what that raises.
         """
-        deadline = time.monotonic() + seconds
-        while self._replica is None:
-            self._listener.settimeout(max(0.01, deadline - time.monotonic()))
-            try:
-                visitor, _ = self._listener.accept()
-            except TimeoutError:
-                raise NobodyCameError from None
-            # Whatever a stranger sends must not end the mirror.
-            with suppress(Exception):
-                if _asks_as(visitor, known_by):
-                    self._replica = visitor
-                    break
-            visitor.close()
-        # Exactly one connection.
-        self._listener.close()
+        visitors = Visitors(self._listener, expected)
+        with closing(visitors.asking(seconds)) as asking:
+            for self._replica in asking:
+                if self._announce(self._replica) and says_so():
+                    # Exactly one connection.
+                    self._listener.close()
+                    return
+                self._replica.close()
+        self._replica = None
+        raise NobodyCameError(visitors.turned_away)
+
+    def _announce(self, replica: socket.socket) -> bool:
+        with suppress(OSError):
+            replica.sendall(b"+FULLRESYNC %b 0\r\n" % self.replication_id.encode())
+            return True
+        return False
 
     def send(self, length: int, chunks: Iterator[bytes]) -> Iterator[int]:
         """Give the file to the replica; yields how many bytes it has been sent so far.
@@ -82,7 +88,7 @@ class Primary:
         Raises redis' TimeoutError when it takes none of it, or too few for long; or OSError.
         """
         replica = BoundedSocket(self._connected, SILENCE_SECONDS, SILENCE_SECONDS)
-        replica.sendall(b"+FULLRESYNC %b 0\r\n$%d\r\n" % (self.replication_id.encode(), length))
+        replica.sendall(b"$%d\r\n" % length)
         sent = 0
         for chunk in chunks:
             replica.sendall(chunk)
@@ -110,24 +116,3 @@ class Primary:
         if self._replica is None:
             raise RedisConnectionError("no replica is connected")
         return self._replica
-
-
-def _asks_as(visitor: socket.socket, known_by: str) -> bool:
-    """Answer until PSYNC comes; whether that names this id."""
-    visitor.settimeout(STRANGER_SECONDS)
-    reader, received = hiredis.Reader(), 0
-    deadline = time.monotonic() + STRANGER_SECONDS
-    while received < READ_BYTES and time.monotonic() < deadline:
-        chunk = visitor.recv(READ_BYTES)
-        if not chunk:
-            return False
-        received += len(chunk)
-        reader.feed(chunk)
-        while command := reader.gets():
-            name = command[0].upper() if isinstance(command, list) else b""
-            if name == b"PSYNC":
-                return hmac.compare_digest(command[1], known_by.encode())
-            # AUTH too: the target may have a password for whoever its primary is.
-            known = {b"PING": b"+PONG\r\n", b"AUTH": b"+OK\r\n", b"REPLCONF": b"+OK\r\n"}
-            visitor.sendall(known.get(name, b"-ERR only for a replica\r\n"))
-    return False

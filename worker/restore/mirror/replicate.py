@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 
 from worker import logs
+from worker.config.fields import Networks
 from worker.config.settings import Settings
 from worker.formats.rdb.reader.census import Census
 from worker.formats.tally import Tally
@@ -36,6 +37,7 @@ def _replicate(settings: Settings, job: Job, watchdog: Watchdog) -> str | None:
         deleted = _surplus(job, wire, keyspace(before))
         bind = settings.mirror_bind or wire.local_address
         host = wire.local_address if ip_address(bind).is_unspecified else bind
+        networks = settings.mirror_from or _comes_from(wire, host)
     try:
         primary = Primary(bind, settings.mirror_port)
     except OSError as error:
@@ -44,16 +46,32 @@ def _replicate(settings: Settings, job: Job, watchdog: Watchdog) -> str | None:
     with primary:
         demotion = _demotion(job, primary, host, before)
         watchdog.watch(job.plan.request.url(settings), demotion)
-        handover = Handover(demotion, primary, job.fence, job.progress)
+        handover = Handover(demotion, primary, networks, job.fence, job.progress)
         try:
             with _remembered(settings, demotion, handover):
                 handover.run(*_on_its_way(job, census, from_wire=from_wire))
-        except NobodyCameError:
-            return f"the target did not come to {host} to fetch the backup, see MIRROR_BIND and MIRROR_PORT"
+        except NobodyCameError as error:
+            return _not_come(host, error.turned_away)
     _count(job, census, deleted)
     if warning := _unsaved(before, from_wire=from_wire):
         job.report.warn(warning)
     return None
+
+
+def _comes_from(wire: Wire, host: str) -> Networks:
+    """Where the target will come from: where it is, or where we are if that is on the same machine."""
+    there, here = wire.peer_address, wire.local_address
+    addresses = {there, host} if there == here or ip_address(there).is_loopback else {there}
+    return tuple(ip_network(address.partition("%")[0]) for address in sorted(addresses))
+
+
+def _not_come(host: str, turned_away: str | None) -> str:
+    words = f"the target did not come to {host} to fetch the backup, see MIRROR_BIND and MIRROR_PORT"
+    if turned_away is None:
+        return words
+    return (
+        f"{words}; somebody came from {turned_away}, where we do not reach it: if that is the target, see MIRROR_FROM"
+    )
 
 
 def _surplus(job: Job, wire: Wire, databases: Iterable[int]) -> int:
