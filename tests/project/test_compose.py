@@ -272,7 +272,7 @@ def test_what_is_installed_has_every_package_that_the_code_imports(files: list[s
     # redis[hiredis]==8.1.0 brings both; the others come with Celery, Flask, flask-limiter and pydantic.
     pinned = [line.split("==")[0].lower() for line in lines if line[:1] not in "#-"]
     installed = {name for line in pinned for name in re.findall(r"[\w.-]+", line)}
-    installed |= {"kombu", "billiard", "werkzeug", "markupsafe", "limits", "pydantic_core"}
+    installed |= {"kombu", "billiard", "werkzeug", "markupsafe", "itsdangerous", "limits", "pydantic_core"}
     homes = importlib.metadata.packages_distributions()
     ours = {"worker", "web", "local", "compression"}
     for path in [*(path for folder in folders for path in (ROOT / folder).rglob("*.py")), ROOT / "celeryconfig.py"]:
