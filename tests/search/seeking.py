@@ -9,7 +9,7 @@ from worker.arguments.questions import SearchArguments
 from worker.progress import silent
 from worker.search.search import search
 
-HOSTILE = b"\x1b[31m<img src=x onerror=alert(1)>\r\n\xff'; rm -rf /"
+HOSTILE = b"\x1b[31m\xe2\x80\xae<img src=x onerror=alert(1)>\r\n\xff'; rm -rf /"
 
 
 def find(server: Server, storage: Path, key: str | None = None, **arguments: Any) -> Any:

@@ -76,7 +76,7 @@ def test_the_shell_shows_no_key_as_it_is_and_says_what_is_wrong(shell: Shell, se
     for arguments in (("--match", "*"), (text,), (text, "--show", name), (text, "--show", name, "--against", "live")):
         told = shell("search", *arguments)
         assert told.code == 0, told.err
-        assert not set("\x1b\r\x07") & set(told.out + told.err)
+        assert not set("\x1b\r\x07\u202e") & set(told.out + told.err)
         assert "onerror" in told.out
     assert shell("search", text, "--json").data["key"] == text
     nothing = shell("search", "--match", "zzz*")

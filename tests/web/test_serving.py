@@ -1,5 +1,6 @@
 """`python -m web`: when the dashboard does not start, and how it runs and ends as a process."""
 
+import http.client
 import json
 import signal
 import socket
@@ -10,7 +11,9 @@ import pytest
 
 from tests.support.processes import CANARY
 from tests.support.served import Serve, ask
+from web import LARGEST_BODY_BYTES
 from web.__main__ import LARGEST_HEADER_BYTES, main
+from web.errors import HEADERS
 from worker.config.settings import load_web
 
 
@@ -89,3 +92,19 @@ def test_headers_without_an_end_are_refused(served: Serve) -> None:
     assert status == 431
     assert json.loads(body)["error"].startswith("The head of the request is larger than 32 KiB")
     assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("more", [0, 1, LARGEST_BODY_BYTES, 1 << 40])
+def test_a_body_that_is_too_large_is_refused_in_json_with_the_usual_headers(served: Serve, more: int) -> None:
+    process, url = served(sys.executable, "-m", "web")
+    process.wait_until_it_says(url)
+    size = LARGEST_BODY_BYTES + more
+    head = f"POST /api/backup/create HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 20) as client:
+        client.sendall(head + (b"x" * size if more <= 1 else b""))
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert answer.status == (413 if more > 1 else 401)
+        assert set(json.loads(answer.read())) == {"error"}
+        assert all(answer.headers[name] == value for name, value in HEADERS.items())
+        assert answer.headers["Cache-Control"] == "no-store"

@@ -4,7 +4,7 @@ Here: whether all is well, the schedule, the machinery. backups.py and history.p
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from flask import Blueprint, render_template, request
 
 from web.activity import Memory, remember
 from web.auth import needs
+from web.pages.misfits import rendered
 from web.wording import charts, day_strip, numbers, system, verdict
 from worker.backups import retention, schedule
 from worker.broker.scopes import SCOPES
@@ -194,8 +195,9 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
     settings, now = load_web(), datetime.now(UTC)
     memory, found = remember(settings, 31), stored(settings)
     source, asked = system.source_facts(memory)
-    return render_template(
+    return rendered(
         "system.html",
+        {"source": {}, "asked": None, "memory": replace(memory, stats=None, ping=None, rights=None)},
         settings=system.shown(settings, memory),
         memory=memory,
         verdict=verdict.verdict(situation(settings, memory, found, now)),

@@ -5,6 +5,7 @@ from flask import render_template, request
 from web.activity import as_seen, recall, remember, unserved
 from web.auth import needs
 from web.pages.dashboard import Answer, Part, pages, part
+from web.pages.misfits import NOT_SHOWN, rendered
 from web.wording import consequences
 from web.wording import runs as wording
 from worker.broker import heartbeat
@@ -68,7 +69,8 @@ def run(identity: str) -> Answer:
     days = load_web().backup_undo_days
     idle = idle if waits else []
     told = {"elsewhere": elsewhere, "cancelled_by": by, "away": away, "idle": idle, "undo_days": days}
-    shown = render_template("run.html", run=one, **told)
+    bare = one and one.model_copy(update={"state": "FAILURE", "value": None, "arguments": {}, "error": NOT_SHOWN})
+    shown = rendered("run.html", {"run": bare}, run=one, **told)
     return shown, 503 if away else 200
 
 

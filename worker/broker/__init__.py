@@ -1,5 +1,6 @@
 """What is kept in the broker's Redis: locks and their leases, who is alive, tokens, the audit log.
 
 Whoever works holds a `lock`, which has a thread renew its `lease`; `lease_scripts` is what the broker does then, and `process`
-tells whether a holder is dead for sure. `connection` opens the broker, `timeouts` bounds every wait of every connection.
+tells whether a holder is dead for sure. `connection` opens the broker, `timeouts` bounds every wait of every connection, `bounded` how much is
+read of what anybody may have put there.
 """

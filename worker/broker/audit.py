@@ -6,12 +6,13 @@ Tries of people whom nobody knows are kept apart, so that they cannot push out w
 import json
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from worker.broker import connection
+from worker.broker import bounded, connection
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError
 
@@ -58,12 +59,12 @@ def recent(settings: Settings, count: int = 50) -> list[Deed]:
     """The last lines, newest first. Raises BrokerUnavailableError."""
     with connection.translated(), connection.client(settings) as client, client.pipeline(transaction=False) as pipe:
         for key in (_DEEDS, _TRIES):
-            pipe.xrevrange(key, count=count)
+            bounded.entries(pipe, key, count, "deed")
         answers: list[Any] = pipe.execute()
     deeds = []
-    for _, fields in (entry for entries in answers for entry in entries):
+    for text in chain(*answers):
         with suppress(ValidationError):
-            deeds.append(Deed.model_validate_json(fields.get(b"deed", b"")))
+            deeds.append(Deed.model_validate_json(text))
     return sorted(deeds, key=lambda deed: deed.at, reverse=True)[:count]
 
 

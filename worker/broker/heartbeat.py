@@ -86,7 +86,7 @@ def _keys(settings: Settings) -> set[str]:
             answer: Any = client.scan(cursor, match=_PREFIX + "*", count=1000)
             cursor, names = answer
             found |= {name.decode("utf-8", "replace") for name in names}
-            if not cursor or time.monotonic() > deadline:
+            if not cursor or len(found) > HOSTS_KEPT or time.monotonic() > deadline:
                 return found
 
 

@@ -23,7 +23,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from worker.broker import connection
+from worker.broker import bounded, connection
 from worker.broker.scopes import SCOPES, Scope
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError, NotFoundError, RefusedError, UsageError
@@ -211,19 +211,20 @@ def _ask(settings: Settings) -> _Seen:
         # A broker that is full refuses MULTI, and answers what only reads.
         client.pipeline(transaction=False) as pipe,
     ):
-        pipe.get(_EPOCH)
-        pipe.hvals(_TOKENS)
-        pipe.hgetall(_USED)
+        pipe.getrange(_EPOCH, 0, LONGEST_SECRET)
+        bounded.fields(pipe, _TOKENS)
+        bounded.fields(pipe, _USED)
         answers: list[Any] = pipe.execute()
     current, stored, used = answers
-    return _Seen(current.decode() if current else None, _parsed(stored, used), time.monotonic())
+    seconds = dict(zip(used[::2], used[1::2], strict=True))
+    return _Seen(current.decode() if current else None, _parsed(stored[1::2], seconds), time.monotonic())
 
 
 def _parsed(stored: list[bytes], used: dict[bytes, bytes]) -> list[_Stored]:
     """What is stored, without what nobody can read: such a token opens nothing."""
     found = []
     for text in stored:
-        with suppress(ValidationError, ValueError):
+        with suppress(ValidationError, ValueError, OverflowError, OSError):
             token = _Stored.model_validate_json(text)
             seconds = used.get(token.name.encode())
             at = datetime.fromtimestamp(int(seconds), UTC) if seconds else None

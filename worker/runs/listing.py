@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from worker.broker import connection
+from worker.broker import bounded, connection
 from worker.runs import operations
 from worker.runs.ownership import UNKNOWN, Whose, dump, load, whose
 from worker.runs.run import Run
@@ -20,6 +20,8 @@ OWNERS = 50
 FIRST_PAGE, PAGE = 10, 200
 """Most who ask want the newest only."""
 
+MOST_UNFINISHED = 1000
+"""Runs that wait or run; were there more, by chance so many of them are seen."""
 UNFINISHED = connection.PREFIX + "runs:unfinished"
 _RUNS = connection.PREFIX + "runs"
 _PLANNED = "planned:"
@@ -68,7 +70,7 @@ def forget_beyond(client: Any, run: Run, answers: list[Any]) -> None:
     families = _families(run)
     told = answers[-2 * len(families) :]
     for family, over, known in zip(families, told[::2], told[1::2], strict=True):
-        owners = [load(one) for one in known]
+        owners = [owner for one in known if (owner := load(one))]
         # Those of shells apart: however many there are, they push out none of ours.
         alike = [one for one in owners if (one.host is None) == (whose(run).host is None)]
         _forget(client, family, whose(run), over)
@@ -80,10 +82,10 @@ def forget_beyond(client: Any, run: Run, answers: list[Any]) -> None:
 def _forget(client: Any, family: str, owner: Whose, ids: list[bytes]) -> None:
     if ids and operations.of(family).asks:
         needed = _needed(client)
-        ids = [one for one in ids if one.decode() not in needed]
+        ids = [one for one in ids if one.decode(errors="replace") not in needed]
     if not ids:
         return
-    texts = client.mget([run_key(one.decode()) for one in ids])
+    texts = bounded.records(client, [run_key(one.decode(errors="replace")) for one in ids])
     with client.pipeline(transaction=True) as pipe:
         pipe.zrem(_of(family, owner), *ids)
         for text in texts:
@@ -97,8 +99,8 @@ def _forget(client: Any, family: str, owner: Whose, ids: list[bytes]) -> None:
 
 def _needed(client: Any) -> set[str]:
     """The previews that restores name which wait or run."""
-    unfinished = client.smembers(UNFINISHED)
-    texts = client.mget([run_key(one.decode()) for one in unfinished]) if unfinished else []
+    unfinished = client.srandmember(UNFINISHED, MOST_UNFINISHED)
+    texts = bounded.records(client, [run_key(one.decode(errors="replace")) for one in unfinished])
     return {str(run.arguments.get("preview")) for text in texts if (run := loaded(text)) is not None}
 
 
@@ -119,10 +121,10 @@ def each(client: Any, operation: str | None = None) -> Iterator[Run]:
 def of(client: Any, operation: str, ours: Callable[[Whose], bool]) -> Iterator[Run]:
     """The same, of those owners only."""
     with connection.translated():
-        owners = client.zrange(_owners(operation), 0, -1)
+        owners = [owner for one in bounded.names(client, _owners(operation), 0, 2 * OWNERS) if (owner := load(one))]
     if not owners:
         return (run for run in each(client, operation) if ours(whose(run)))
-    lists = [_listed(client, _of(operation, one), one) for one in map(load, owners) if ours(one)]
+    lists = [_listed(client, _of(operation, one), one) for one in owners if ours(one)]
     return merge(*lists, key=lambda run: run.queued_at, reverse=True)
 
 
@@ -136,8 +138,8 @@ def _listed(client: Any, index: str, owner: Whose | None = None) -> Iterator[Run
     start, size = 0, FIRST_PAGE
     while True:
         with connection.translated():
-            ids = client.zrevrange(index, start, start + size - 1)
-            found = client.mget([run_key(one.decode()) for one in ids]) if ids else []
+            ids = bounded.names(client, index, start, start + size - 1)
+            found = bounded.records(client, [run_key(one.decode(errors="replace")) for one in ids])
         runs = (run for text in found if (run := loaded(text)) is not None)
         yield from (run for run in runs if owner in (None, whose(run)))
         if len(ids) < size:

@@ -114,9 +114,14 @@ def dump(whose: Whose) -> str:
     return json.dumps(whose)
 
 
-def load(text: bytes) -> Whose:
-    """From what `dump` wrote."""
-    return Whose(*json.loads(text))
+def load(text: bytes) -> Whose | None:
+    """From what `dump` wrote; None for anything else."""
+    try:
+        told = json.loads(text)
+    except ValueError:
+        return None
+    fits = isinstance(told, list) and len(told) <= len(UNKNOWN) and all(isinstance(one, str | None) for one in told)
+    return Whose(*told) if fits else None
 
 
 def _whose(run: Run, told: dict[str, str | None]) -> Whose:

@@ -7,7 +7,7 @@ import socket
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
 
 from worker.broker.process import Process
 from worker.errors import Risk
@@ -68,6 +68,23 @@ class Run(BaseModel):
     """Of a restore that was refused, or stopped: what it would risk with `force`, which would go on."""
     log: list[dict[str, Any]] = []
     """Its structured log lines, the last ones."""
+
+    @field_validator("progress")
+    @classmethod
+    def _as_told(cls, told: dict[str, Any] | None) -> dict[str, Any] | None:
+        """None for what no operation tells of its progress."""
+        counts = [(told or {}).get(name) for name in ("current", "total", "rate")]
+        texts = [(told or {}).get(name) for name in ("phase", "unit")]
+        fit = all(isinstance(one, float | int | None) for one in counts) and all(
+            isinstance(one, str | None) for one in texts
+        )
+        return told if fit else None
+
+    @field_validator("log")
+    @classmethod
+    def _as_logged(cls, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Without what is no line of a log."""
+        return [line for line in lines if isinstance(line.get("timestamp"), str) and isinstance(line.get("event"), str)]
 
     @property
     def ended(self) -> bool:

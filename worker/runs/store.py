@@ -17,12 +17,12 @@ from typing import Any
 import redis
 from redis.exceptions import WatchError
 
-from worker.broker import connection, heartbeat
+from worker.broker import bounded, connection, heartbeat
 from worker.broker.lease import LEASE_SECONDS
 from worker.config.settings import Settings
 from worker.errors import BusyError, NotFoundError, RefusedError
 from worker.runs import listing, operations, ownership
-from worker.runs.listing import UNFINISHED, loaded, run_key
+from worker.runs.listing import MOST_UNFINISHED, UNFINISHED, loaded, run_key
 from worker.runs.ownership import Owner
 from worker.runs.run import Run, State
 
@@ -103,8 +103,12 @@ class Runs:
     def ours(self) -> Ours:
         """Those that are ours, by the settings of this process."""
         with connection.translated():
-            hosts = self._client.zrange(heartbeat.HOSTS, 0, -1)
-        return Ours(self, self._client, ownership.owner(self.settings, frozenset(host.decode() for host in hosts)))
+            hosts = bounded.names(self._client, heartbeat.HOSTS, 0, heartbeat.HOSTS_KEPT)
+        return Ours(
+            self,
+            self._client,
+            ownership.owner(self.settings, frozenset(host.decode(errors="replace") for host in hosts)),
+        )
 
     def add(self, run: Run) -> bool:
         """Remember a run, unless it is remembered already. Whether it was new."""
@@ -167,7 +171,7 @@ class Runs:
             # Whoever else writes of this run does so once a second at most.
             for last in (*[False] * CHANGE_TRIES, True):
                 pipe.watch(key)
-                if not allowed(loaded(pipe.get(key))):
+                if not allowed(loaded(bounded.records(pipe, [key])[0])):
                     return False
                 pipe.multi()
                 for one in filter(None, (also, run)):
@@ -185,7 +189,7 @@ class Runs:
     def get(self, identity: str) -> Run | None:
         """The run of that id; None for an id that was never issued, or long forgotten."""
         with connection.translated():
-            return loaded(self._client.get(run_key(identity)))
+            return loaded(bounded.records(self._client, [run_key(identity)])[0])
 
     def forget(self, identity: str) -> None:
         """A run that could not be queued after all leaves no trace."""
@@ -204,8 +208,8 @@ class Runs:
     def unfinished(self) -> list[Run]:
         """What waits or runs, oldest first."""
         with connection.translated():
-            ids = sorted(self._client.smembers(UNFINISHED))
-            found = self._client.mget([run_key(one.decode()) for one in ids]) if ids else []
+            ids = self._client.srandmember(UNFINISHED, MOST_UNFINISHED)
+            found = bounded.records(self._client, [run_key(one.decode(errors="replace")) for one in sorted(ids)])
         runs = [run for text in found if (run := loaded(text)) is not None and not run.ended]
         return sorted(runs, key=lambda run: run.queued_at)
 
@@ -280,4 +284,8 @@ def lease_key(identity: str) -> str:
 
 
 def _dump(run: Run) -> bytes:
-    return run.model_dump_json().encode()
+    text = run.model_dump_json().encode()
+    if len(text) <= bounded.LARGEST_RECORD_BYTES:
+        return text
+    words = f"What it found has {len(text):,} bytes, more than is remembered of a run: ask for less, or in a shell."
+    return run.model_copy(update={"value": None, "log": [], "error": words}).model_dump_json().encode()

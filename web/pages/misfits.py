@@ -1,0 +1,22 @@
+"""Pages about what the broker remembers, which may be of another shape than any version of ours has written."""
+
+from typing import Any
+
+import structlog
+from flask import render_template
+from jinja2 import UndefinedError
+from werkzeug.routing import BuildError
+
+log = structlog.get_logger()
+
+NOT_SHOWN = "What the broker remembers of this is nothing that such a task tells, so it is not shown."
+_MISFITS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, UndefinedError, BuildError)
+
+
+def rendered(template: str, without: dict[str, Any], **told: Any) -> str:
+    """The page; where what it is told does not fit into it, the same with `without` in place of that."""
+    try:
+        return render_template(template, **told)
+    except _MISFITS:
+        log.warning("page_does_not_fit", template=template, exc_info=True)
+        return render_template(template, **{**told, **without})
