@@ -257,6 +257,19 @@ def test_stopped_by_hand_is_no_way_to_leave_a_replica(mirror: Mirror) -> None:
     mirror.check(still_old=True)
 
 
+def test_a_target_that_loads_from_the_wire_is_not_kept_waiting_when_it_is_stopped(mirror: Mirror) -> None:
+    asking(mirror.target).execute_command("CONFIG", "SET", "repl-diskless-load", "swapdb")
+    asking(mirror.target).execute_command("CONFIG", "SET", "repl-timeout", "3600")
+
+    def stopped() -> None:
+        raise BusyError("Stopped.")
+
+    # It reads from us and from nobody else meanwhile.
+    error = mirror.fails("sending", stopped)
+    assert "is a primary again, and holds what it held before." in str(error)
+    mirror.check(str(error), still_old=True)
+
+
 class Nobody(Watchdog):
     """One that is killed together with what it watches over."""
 

@@ -110,12 +110,15 @@ class Handover:
             self._primary.keep()
             if "loading_loaded_bytes" in state and (now := number(state, "loading_loaded_bytes")) != loaded:
                 loaded, since = now, time.monotonic()
-                self._progress("loading", loaded, number(state, "loading_total_bytes") or None, "bytes")
+            # Also while nothing comes of it, for that is how it is stopped.
+            self._progress("loading", loaded, number(state, "loading_total_bytes") or None, "bytes")
             if time.monotonic() - since > STANDSTILL_SECONDS:
                 raise RedisTimeoutError("it does not load the file")
             _pass_time(meanwhile)
 
     def _taken_back(self) -> str:
+        # A target that loads from the wire would go on to wait for us, and cannot be told anything while it loads.
+        self._primary.close()
         outcome = end(self._endpoint, self._demotion, AWAY_SECONDS)
         self.ended = outcome is not None
         return outcome or (
