@@ -8,6 +8,7 @@ from worker.errors import ArtifactError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
+from worker.repository.trash import Trashed, refuse_last
 from worker.storage import Storage, open_storage
 
 
@@ -19,6 +20,8 @@ class Known:
     manifest: Manifest | None
     problem: str | None
     """Why it is no whole backup; None where it is."""
+    trashed: Trashed | None = None
+    """Since when and by whom it lies in the trash; None where it does not."""
 
 
 def storage() -> Storage:
@@ -27,7 +30,9 @@ def storage() -> Storage:
 
 
 def manifest(name: str) -> Manifest:
-    """The backup of that name; `latest` is the newest of this source. NotFoundError, or ArtifactError where it is damaged."""
+    """The backup of that name; `latest` is the newest of this source. NotFoundError, RefusedError where it lies in the trash,
+    or ArtifactError where it is damaged.
+    """
     return catalogue.get(storage(), name, scope_of(load_web()))
 
 
@@ -38,9 +43,24 @@ def in_full(name: str) -> str:
     return name
 
 
+def to_delete(name: str, asked_by: str) -> str:
+    """Its name. RefusedError now, too, where a token asks for the last good backup of a source."""
+    found = in_full(name)
+    refuse_last(catalogue.read(storage()).listed, found, asked_by)
+    return found
+
+
+def in_trash(name: str) -> str:
+    """Its name. NotFoundError where there is none; that it lies in no trash, the task tells."""
+    catalogue.trashed(storage(), name)
+    return name
+
+
 def look(name: str) -> Known:
     """All that can be known of it. NotFoundError where there is none."""
     try:
+        if name != catalogue.LATEST and (trashed := catalogue.trashed(storage(), name)) is not None:
+            return Known(name, trashed.manifest, None, trashed)
         found = manifest(name)
     except ArtifactError as error:
         return Known(name, None, str(error))

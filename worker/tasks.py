@@ -13,6 +13,7 @@ from worker.arguments.backups import (
     DeleteArguments,
     PinArguments,
     PruneArguments,
+    PutBackArguments,
     UnpinArguments,
     VerifyArguments,
 )
@@ -23,6 +24,7 @@ from worker.backups import backup as backups
 from worker.backups import pin as pins
 from worker.backups import prune as prunes
 from worker.backups import stats as numbers
+from worker.backups import trash
 from worker.backups import verify as verifies
 from worker.celery import app
 from worker.config.settings import load
@@ -98,8 +100,16 @@ def prune(self: Task, **arguments: Any) -> Data:
 
 @door
 def delete(self: Task, **arguments: Any) -> Data:
-    """Delete one backup. Arguments: name."""
-    return attempt(self, arguments, DeleteArguments, lambda settings, arguments, _: prunes.delete(settings, arguments))
+    """Move one backup to the trash. Arguments: name, now."""
+    return attempt(self, arguments, DeleteArguments, lambda settings, arguments, _: trash.delete(settings, arguments))
+
+
+@door
+def put_back(self: Task, **arguments: Any) -> Data:
+    """Put one backup back from the trash. Arguments: name."""
+    return attempt(
+        self, arguments, PutBackArguments, lambda settings, arguments, _: trash.put_back(settings, arguments)
+    )
 
 
 @door

@@ -22,7 +22,7 @@ from tests.support.backups import take
 from tests.support.processes import CANARY, PYTHON, Shell, command, environment, listing, run
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
-from worker.cli.verbs import VERBS, Verbs
+from worker.cli.verbs import VERBS, Verbs, module_of
 
 NAME = re.compile(r"redis_backup_\d{8}_\d{6}\.(rdb\.zst|json\.gz)")
 
@@ -101,7 +101,10 @@ def test_with_json_every_verb_prints_one_document_and_nothing_else(shell: Shell,
     (undo,) = data("list")["undos"]
     assert data("undo", undo["name"], "--yes")["deleted"] == 0
     for one in (name, undo["name"]):
-        assert data("delete", one) == {"deleted": one}
+        assert data("delete", one) == {"deleted": one, "trash_days": 7, "freed_bytes": 0}
+    assert {one["name"] for one in data("list", "--trash")["trash"]} == {name, undo["name"]}
+    assert data("put-back", name) == {"put_back": name, "warnings": []}
+    assert data("delete", name, "--now")["freed_bytes"] == made["bytes"]["stored"]
     assert [one["name"] for one in data("list")["backups"]] == [adopted["name"]]
 
 
@@ -136,7 +139,10 @@ def test_for_people_every_verb_prints_lines_that_name_what_matters(shell: Shell,
     assert re.search(r"^Engine +replication ", told("ping"), re.MULTILINE)
     assert "0 put back, 0 deleted" in told("undo", undo, "--yes")
     for one in (name, undo):
-        assert f"{one} is deleted" in told("delete", one)
+        assert f"{one} is moved to the trash, which is emptied after 7 days" in told("delete", one)
+    assert name in told("list", "--trash")
+    assert f"{name} is back among the backups" in told("put-back", name)
+    assert f"{name} is deleted" in told("delete", name, "--now")
 
 
 def test_an_empty_catalogue_says_how_to_make_the_first_backup(fresh: Shell) -> None:
@@ -180,7 +186,9 @@ def test_every_verb_has_a_module_of_its_own_and_help_of_one_line() -> None:
     commands = {verb: shell.get_command(click.Context(shell), verb) for verb in VERBS}
     modules = {path.stem for path in Path(shell_folder.__path__[0]).glob("[a-z]*.py")}
     assert {verb: command and command.name for verb, command in commands.items()} == {verb: verb for verb in VERBS}
-    assert modules - {"verbs", "runner", "recorded", "repair", "options", "console", "stopping"} == set(VERBS)
+    assert modules - {"verbs", "runner", "recorded", "repair", "options", "console", "stopping"} == {
+        module_of(verb).removeprefix("worker.cli.") for verb in VERBS
+    }
     assert shell.get_command(click.Context(shell), "performing") is None
 
 

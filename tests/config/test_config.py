@@ -59,6 +59,7 @@ def test_nothing_need_be_set() -> None:
         ("BACKUP_KEEP", "30", 30),
         ("BACKUP_KEEP_MANUAL", "3", 3),
         ("BACKUP_UNDO_DAYS", "0", 0),
+        ("BACKUP_TRASH_DAYS", "0", 0),
         ("BACKUP_PACE", "full", "full"),
         ("BACKUP_DAILY_AT", "23:59", time(23, 59)),
         ("BACKUP_DAILY_AT", "4:05", time(4, 5)),

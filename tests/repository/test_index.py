@@ -16,7 +16,8 @@ from tests.support.backups import Given, files, fill_all, kill_myself, killed, m
 from tests.support.given import stored, string
 from tests.support.servers import Binary, Server
 from worker.arguments.backups import DeleteArguments, PruneArguments
-from worker.backups.prune import delete, prune
+from worker.backups.prune import prune
+from worker.backups.trash import delete
 from worker.config.settings import CompressionName
 from worker.errors import ArtifactError, NotFoundError, RefusedError
 from worker.formats import portable
@@ -319,7 +320,7 @@ def test_one_whose_backup_is_gone_is_pruned(source_settings: Any, tmp_path: Path
     assert looked["swept"] == [lonely]
     assert (folder / lonely).exists()
     assert prune(source_settings, PruneArguments(), silent)["swept"] == [lonely]
-    delete(source_settings, DeleteArguments(name=manifest.name))
+    delete(source_settings, DeleteArguments(name=manifest.name, now=True))
     assert files(folder) == [".hidden.index", "mine.index"]
 
 

@@ -48,7 +48,7 @@ for task, arguments in (
     (preview, {"name": "latest", "match": "key:1"}), (stats, {}), (ping, {}), (prune, {"keep": 5, "dry_run": True}),
 ):
     said[task.name.removeprefix("worker.tasks.")] = task.delay(**arguments).get(timeout=60)
-said["delete"] = delete.delay(name=said["backup"]["name"]).get(timeout=60)
+said["delete"] = delete.delay(name=said["backup"]["name"], now=True).get(timeout=60)
 print(json.dumps(said))
 """
 
@@ -66,7 +66,7 @@ def test_every_task_is_imported_delayed_and_answers(works: Works) -> None:
     assert said["stats"]["source"]["keys"] == {"0": KEYS}
     assert said["ping"]["engine"]["name"] == "replication"
     assert name in {one["name"] for one in said["prune"]["kept"]}
-    assert said["delete"] == {"deleted": name}
+    assert (said["delete"]["deleted"], said["delete"]["trash_days"]) == (name, 0)
     assert not list(works.storage.glob(f"{name}*"))
 
 
@@ -203,7 +203,7 @@ def test_a_restore_with_a_key_that_cannot_be_written_is_a_failure_with_counts(wo
         works.worker.event("restore_failed", kind="IncompleteError", name=name)
     finally:
         works.source.client().delete("unharmed")
-        works.do("delete", name=name)
+        works.do("delete", name=name, now=True)
 
 
 def test_a_result_backend_that_dies_meanwhile_fails_no_backup(works: Works) -> None:

@@ -9,7 +9,8 @@ import pytest
 from tests.storage.folders import NAME, OTHER, record
 from tests.support.backups import ANYWHERE, files, kill_myself, killed, manifest_of
 from worker.arguments.backups import DeleteArguments, PruneArguments
-from worker.backups.prune import delete, prune
+from worker.backups.prune import prune
+from worker.backups.trash import delete
 from worker.config.settings import Settings
 from worker.errors import NotFoundError
 from worker.progress import silent
@@ -176,7 +177,8 @@ def test_other_peoples_files_are_never_touched(folder: Folder) -> None:
 def test_a_deletion_by_hand_takes_exactly_that_backup(folder: Folder) -> None:
     record(folder, NAME)
     record(folder, OTHER)
-    assert delete(settings_of(folder), DeleteArguments(name=NAME)) == {"deleted": NAME}
+    told = delete(settings_of(folder), DeleteArguments(name=NAME, now=True))
+    assert (told["deleted"], told["trash_days"]) == (NAME, 0)
     assert files(folder.path) == [OTHER, OTHER + MANIFEST_SUFFIX]
     with pytest.raises(NotFoundError):
-        delete(settings_of(folder), DeleteArguments(name=NAME))
+        delete(settings_of(folder), DeleteArguments(name=NAME, now=True))

@@ -12,14 +12,22 @@ from tests.support.memory import SCHEME, Memory
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
 from web.api.metrics import exposition
-from worker.arguments.backups import BackupArguments, DeleteArguments, PinArguments, PruneArguments, VerifyArguments
+from worker.arguments.backups import (
+    BackupArguments,
+    DeleteArguments,
+    PinArguments,
+    PruneArguments,
+    PutBackArguments,
+    VerifyArguments,
+)
 from worker.arguments.questions import SearchArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.backups.backup import backup
 from worker.backups.pin import pin
-from worker.backups.prune import delete, prune
+from worker.backups.prune import prune
 from worker.backups.repair import repair
 from worker.backups.stats import stats
+from worker.backups.trash import delete, put_back
 from worker.backups.verify import verify
 from worker.cli.stats import told as show_numbers
 from worker.config.settings import Settings
@@ -219,6 +227,10 @@ def test_backups_are_pruned_kept_and_deleted_through_it(storage: Storage, settin
     ]
     assert [one.name for one in catalogue.read(storage).backups] == [newest, pinned]
     delete(settings, DeleteArguments(name=pinned))
+    assert [one.name for one in catalogue.read(storage).backups] == [newest]
+    put_back(settings, PutBackArguments(name=pinned))
+    assert [one.name for one in catalogue.read(storage).backups] == [newest, pinned]
+    delete(settings, DeleteArguments(name=pinned, now=True))
     assert names(storage) == [newest, newest + MANIFEST_SUFFIX]
 
 

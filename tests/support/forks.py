@@ -178,7 +178,7 @@ def _run(words: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    for name in (*IMPORTED, *(f"worker.cli.{verb}" for verb in import_module("worker.cli.verbs").VERBS)):
+    for name in (*IMPORTED, *map(import_module("worker.cli.verbs").module_of, import_module("worker.cli.verbs").VERBS)):
         import_module(name)
     # What has been imported is never looked through again, so that children share it.
     gc.collect()

@@ -173,8 +173,19 @@ def deletes_it(house: House, visitor: Visitor, name: str) -> None:
         page.get_by_label(f"Type {one} to delete it").fill(one)
         page.get_by_role("button", name="Delete").click()
         ends(visitor)
-    assert list(house.storage.iterdir()) == []
     expect(visitor.opens("/backups").get_by_text("There is no backup yet")).to_be_visible()
+    page = visitor.opens(f"/backups/{name}")
+    expect(page.get_by_text("It was deleted")).to_be_visible()
+    assert visitor.overflow() == []
+    page = visitor.opens("/backups")
+    row = page.get_by_role("region", name="Trash").get_by_role("row").filter(has_text=name)
+    row.get_by_role("button", name="Put back").click()
+    ends(visitor)
+    expect(visitor.opens(f"/backups/{name}").get_by_role("button", name="Verify")).to_be_visible()
+    assert [one.name for one in house.manifests() if one.deleted_at is None and one.kind == "backup"] == [name]
+    for one in (*undos, name):
+        house.shell("delete", one, "--now")
+    assert list(house.storage.iterdir()) == []
 
 
 def test_a_restore_that_lacks_memory_is_refused_and_goes_on_by_a_button(house: House) -> None:

@@ -114,6 +114,11 @@ def test_every_state_has_its_word(given: Run, state: str) -> None:
         ),
         (run("prune", value={"deleted": [], "kept": [1]}), "Nothing had to go: 1 backup kept."),
         (run("delete", value={"deleted": "n"}), "n is deleted."),
+        (
+            run("delete", value={"deleted": "n", "trash_days": 1}),
+            "n is moved to the trash, which is emptied after 1 day. Until then it frees no room, and can be put back.",
+        ),
+        (run("put_back", value={"put_back": "n"}), "n is back among the backups."),
         (run("ping", value={"address": "a:1"}), "The source at a:1 answers."),
         (run("restore", "INTERRUPTED"), "It was killed before its end."),
         (run(state="STARTED"), ""),

@@ -20,7 +20,7 @@ from web.api.schemas import (
     Queued,
 )
 from web.auth import needs, needs_scope_of
-from worker.arguments.backups import DeleteArguments, PinArguments, UnpinArguments, VerifyArguments
+from worker.arguments.backups import DeleteArguments, PinArguments, PutBackArguments, UnpinArguments, VerifyArguments
 from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.errors import BackupSystemError, UsageError
@@ -106,13 +106,22 @@ def prune(body: PruneBody) -> Answer:
     return _queued(jobs.ask("prune", body, g.identity.name))
 
 
-@api.delete("/backup/delete/<name>", responses={**_QUEUED, **faults(404)})
+@api.delete("/backup/delete/<name>", responses={**_QUEUED, **faults(404, 409)})
 @needs_scope_of("delete")
 def delete(path: Named) -> Answer:
-    """Delete one backup, named in full."""
+    """Move one backup, named in full, to the trash. The last good backup of a source is refused: that the admin alone may delete."""
     _in_full(path.name, "delete it")
-    lookup.in_full(path.name)
+    lookup.to_delete(path.name, g.identity.name)
     return _queued(jobs.ask("delete", DeleteArguments(name=path.name), g.identity.name))
+
+
+@api.post("/backups/<name>/put-back", responses={**_QUEUED, **faults(404)})
+@needs_scope_of("put_back")
+def put_back(path: Named) -> Answer:
+    """Put a backup, named in full, back from the trash."""
+    _in_full(path.name, "put it back")
+    lookup.in_trash(path.name)
+    return _queued(jobs.ask("put_back", PutBackArguments(name=path.name), g.identity.name))
 
 
 @api.post("/backups/<name>/pin", responses={**_QUEUED, **faults(404)})
@@ -144,6 +153,7 @@ def backups(query: Page) -> dict[str, Any]:
         problems=found.problems,
         damaged=found.damaged,
         warnings=found.warnings,
+        trash=found.trash,
         **query.model_dump(),
     )
     return listed.model_dump(mode="json")

@@ -10,6 +10,7 @@ from worker.config.address import Address
 from worker.errors import Risk
 from worker.repository.catalogue import Damaged
 from worker.repository.manifest import Manifest
+from worker.repository.trash import Trashed
 from worker.runs.operations import Name
 from worker.runs.run import Run, State
 
@@ -115,6 +116,9 @@ class BackupList(BaseModel):
         description="Backups whose manifest is not what was written: neither read nor pruned."
     )
     warnings: list[str] = Field(description="What is to be known of backups that are good.")
+    trash: list[Trashed] = Field(
+        description="What was deleted and can be put back; without a manifest where that is damaged."
+    )
 
 
 class ShownRun(Run):

@@ -19,6 +19,7 @@ from worker.arguments.backups import (
     DeleteArguments,
     PinArguments,
     PruneArguments,
+    PutBackArguments,
     UnpinArguments,
     VerifyArguments,
 )
@@ -132,9 +133,19 @@ def delete(name: str) -> Response | Answer:
 
     def ask(who: str) -> str:
         forms.confirm(request.form, lookup.in_full(name), "delete it")
-        return jobs.ask("delete", DeleteArguments(name=lookup.in_full(name)), who)
+        return jobs.ask("delete", DeleteArguments(name=lookup.to_delete(name, who)), who)
 
     return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/backups/<name>/put-back")
+@needs_scope_of("put_back")
+def put_back(name: str) -> Response | Answer:
+    """Put a backup back from the trash."""
+    return _ask(
+        lambda who: jobs.ask("put_back", PutBackArguments(name=lookup.in_trash(name)), who),
+        partial(show_backup, name),
+    )
 
 
 @pages.post("/backups/<name>/pin")
@@ -175,6 +186,7 @@ def ask_source() -> Response | Answer:
 @pages.get("/backups/create")
 @pages.get("/backups/<name>/verify")
 @pages.get("/backups/<name>/delete")
+@pages.get("/backups/<name>/put-back")
 @pages.get("/backups/<name>/pin")
 @pages.get("/backups/<name>/unpin")
 @pages.get("/schedule/prune")

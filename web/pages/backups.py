@@ -47,10 +47,12 @@ def backup(name: str) -> str:
 def show_backup(name: str, error: str | None = None, status: int = 200) -> Answer:
     """All that is known of a backup, and what can be done with it. NotFoundError where there is none."""
     settings, found, form = load_web(), lookup.look(name), request.form or request.args
-    memory = remember(settings)
+    memory, days = remember(settings), settings.backup_trash_days
+    bare = {"name": name, "memory": memory, "error": error, "form": form, "trash_days": days}
+    if found.trashed is not None:
+        return render_template("trashed.html", one=found.trashed, **bare), status
     if (manifest := found.manifest) is None:
-        told = {"name": name, "problem": found.problem, "memory": memory, "error": error, "form": form}
-        return render_template("damaged.html", **told), status
+        return render_template("damaged.html", problem=found.problem, **bare), status
     return render_template(
         "backup.html",
         one=manifest,
@@ -62,6 +64,7 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
         kinds=restores.KINDS,
         source=scope_of(settings).address,
         targets=_targets(settings),
+        trash_days=days,
         error=error,
         form=form,
     ), status
@@ -98,7 +101,7 @@ def _review(name: str, form: forms.Form) -> Answer:
 def show_review(name: str, told: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:
     """The words, and the form that starts it."""
     settings, found = load_web(), lookup.look(name)
-    if (manifest := found.manifest) is None:
+    if (manifest := found.manifest) is None or found.trashed is not None:
         return show_backup(name, error, status)
     arguments = told.model_dump(exclude_unset=True)
     target = told.endpoint(settings).address

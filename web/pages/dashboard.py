@@ -22,6 +22,7 @@ from worker.errors import StorageError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
+from worker.repository.trash import Trashed
 from worker.storage import open_storage
 
 pages = Blueprint("pages", __name__)
@@ -50,6 +51,7 @@ class Stored:
     """Those that are dated in the future."""
     damaged: list[catalogue.Damaged] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    trash: list[Trashed] = field(default_factory=list)
 
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
@@ -74,7 +76,8 @@ def stored(settings: WebSettings) -> Stored:
     except StorageError as error:
         return Stored([], {}, str(error))
     missing = None if storage.exists() else str(storage)
-    shown = {name: getattr(found, name) for name in ("undos", "partials", "listed", "ahead", "damaged", "warnings")}
+    names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash")
+    shown = {name: getattr(found, name) for name in names}
     return Stored(found.backups, found.faults, missing=missing, **shown)
 
 
@@ -167,7 +170,8 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     settings, now = load_web(), datetime.now(UTC)
     memory, found = remember(settings), stored(settings)
     own = found.own(settings)
-    decisions = retention.decide(found.listed, found.undos, retention.policy_of(settings), now)
+    policy = retention.policy_of(settings)
+    decisions = retention.decide(found.listed, found.undos, policy, now)
     return render_template(
         "schedule.html",
         settings=settings,
@@ -177,6 +181,8 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
         last=memory.planned,
         decisions=decisions,
         doomed=[one for one in decisions if not one.keep],
+        trash=found.trash,
+        due=retention.due(found.trash, policy, now),
         warnings=found.warnings,
         fault=found.fault,
         error=error,

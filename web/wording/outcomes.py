@@ -99,10 +99,13 @@ def _verify(value: dict[str, Any]) -> str:
 @_tells("prune")
 def _prune(value: dict[str, Any]) -> str:
     verb = "Would delete" if value.get("dry_run") else "Deleted"
-    deleted, kept = len(value.get("deleted", [])), len(value.get("kept", []))
-    if not deleted and not value.get("cut_short"):
+    deleted, trashed, emptied, kept = (len(value.get(how, [])) for how in ("deleted", "trashed", "emptied", "kept"))
+    if not (deleted or trashed or emptied or value.get("cut_short")):
         return f"Nothing had to go: {counted(kept, 'backup')} kept."
-    return f"{verb} {counted(deleted, 'backup')} ({size(value.get('freed_bytes', 0))}), kept {kept}."
+    words = [f"{counted(deleted + emptied, 'backup')} ({size(value.get('freed_bytes', 0))})"]
+    words += [f"{emptied} of them from the trash"] if emptied else []
+    words += [f"{'would move' if value.get('dry_run') else 'moved'} {trashed} to the trash"] if trashed else []
+    return f"{verb} {', '.join(words)}, kept {kept}."
 
 
 @_tells("search")
@@ -127,7 +130,17 @@ def _stats(value: dict[str, Any]) -> str:
     return f"{counted(value.get('count'), 'backup')}, {size(value.get('bytes'))}; {words}."
 
 
-_tells("delete")(lambda value: f"{value.get('deleted')} is deleted.")
+@_tells("delete")
+def _delete(value: dict[str, Any]) -> str:
+    if days := value.get("trash_days"):
+        return (
+            f"{value.get('deleted')} is moved to the trash, which is emptied after {counted(days, 'day')}. Until then it frees "
+            "no room, and can be put back."
+        )
+    return f"{value.get('deleted')} is deleted."
+
+
+_tells("put_back")(lambda value: f"{value.get('put_back')} is back among the backups.")
 _tells("repair")(lambda value: f"{counted(len(value.get('repaired', ())), 'manifest')} made anew.")
 _tells("pin")(lambda value: f"{value.get('pinned')} is kept: {value.get('why')}.")
 _tells("unpin")(lambda value: f"{value.get('unpinned')} is left to retention again.")

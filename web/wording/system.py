@@ -94,6 +94,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_KEEP": str(settings.backup_keep),
         "BACKUP_KEEP_MANUAL": str(settings.backup_keep_manual),
         "BACKUP_UNDO_DAYS": str(settings.backup_undo_days),
+        "BACKUP_TRASH_DAYS": str(settings.backup_trash_days),
         "BACKUP_DAILY_AT": f"{settings.backup_daily_at:%H:%M}",
         "BACKUP_EVERY_HOURS": f"{settings.backup_every_hours:g}",
         "MIRROR_BIND, MIRROR_PORT": f"{settings.mirror_bind or 'as the target sees us'}, {settings.mirror_port or 'any'}",

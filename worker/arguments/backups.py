@@ -50,6 +50,16 @@ class DeleteArguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, max_length=200)
+    now: StrictBool = False
+    """For good, past the trash, or out of it; no token may."""
+
+
+class PutBackArguments(BaseModel):
+    """Which backup to put back from the trash."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
 
 
 def _line(value: str) -> str:

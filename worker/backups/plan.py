@@ -85,14 +85,13 @@ def otherwise(failed: Plan, error: SourceError) -> Plan | None:
 
 def check_room(storage: Storage, plan: Plan) -> None:
     """Refuse at once what would plainly not fit: the last backup of the same kind tells how much this one needs."""
-    alike = (
-        one
-        for one in catalogue.read(storage).backups
-        if (one.data_format, one.compression) == (plan.format, plan.compression.name)
-    )
+    found = catalogue.read(storage)
+    alike = (one for one in found.backups if (one.data_format, one.compression) == (plan.format, plan.compression.name))
     last, free = next(alike, None), storage.free_bytes()
     if last is not None and free is not None and free < last.bytes.stored:
+        trash = sum(one.bytes for one in found.trash)
+        held = f" The trash holds {trash:,}: `python -m worker delete --now NAME` frees them." if trash else ""
         raise StorageError(
             f"The storage {storage} has {free:,} bytes free, and the last backup took {last.bytes.stored:,}: "
-            "free some space, or keep fewer backups."
+            f"free some space, or keep fewer backups.{held}"
         )

@@ -1,32 +1,38 @@
-"""Delete what retention gives up, and what killed runs left behind."""
+"""Delete what retention gives up, what has lain in the trash for its days, and what killed runs left behind."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 import structlog
 
-from worker.arguments.backups import DeleteArguments, PruneArguments
-from worker.backups import retention
+from worker.arguments.backups import PruneArguments
+from worker.backups import retention, trash
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, NotFoundError
 from worker.progress import Progress, Proof, undisputed
-from worker.repository import catalogue
+from worker.repository import behalf, catalogue
 from worker.repository.check import check
+from worker.repository.described import noted
 from worker.repository.manifest import MANIFEST_SUFFIX
 from worker.repository.notes import NOTES_SUFFIX
+from worker.repository.trash import is_token
 from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
 
+How = Literal["deleted", "trashed", "emptied"]
+
 
 def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> dict[str, Any]:
-    """Keep the newest backups: what was (with `dry_run`: would be) deleted and kept, each with the reason.
+    """Keep the newest backups: what was (with `dry_run`: would be) deleted and kept, each with the reason, what was `trashed`,
+    and what the trash was `emptied` of.
 
-    Only files that a manifest stands for are deleted, and leftovers that carry a dead run's mark. What pushes a backup out
+    To the trash goes what was pinned once, and what a token gives up that the settings would keep. Only files that a manifest stands for are deleted, and leftovers that carry a dead run's mark. What pushes a backup out
     is read back whole before that goes. Raises ArtifactError, then nothing was deleted; BusyError while another is at work,
     LostError where another may be, while this one stood still, StoppedError. What it says, and its `report`, tell what was
     deleted by then.
@@ -42,40 +48,86 @@ def _prune(
     settings: Settings, arguments: PruneArguments, storage: Storage, progress: Progress, prove: Proof
 ) -> dict[str, Any]:
     clock = time.monotonic()
-    found = catalogue.read(storage)
-    pruning = _Pruning(found, _decided(settings, arguments, found), dry_run=arguments.dry_run)
+    found, now = catalogue.read(storage), datetime.now(UTC)
+    decisions = _decided(settings, arguments, found, now)
+    by_way = _by_way_of_trash(settings, storage, found, decisions, now)
+    emptied = retention.due(found.trash, retention.policy_of(settings), now, arguments.made_by)
+    pruning = _Pruning(
+        found, decisions, [*_doomed(decisions, by_way), *map(_emptied, emptied)], dry_run=arguments.dry_run
+    )
     with nullcontext() if arguments.dry_run else pruning.accounted():
-        if pruning.doomed and not arguments.dry_run:
-            _read_back(storage, pruning.decisions, progress)
-            pruning.delete(storage, progress, prove)
+        if not arguments.dry_run:
+            _read_back(storage, decisions, progress)
+            pruning.carry_out(storage, progress, prove)
         prove()
         pruning.swept = [] if arguments.made_by else _sweep(storage, dry_run=arguments.dry_run)
     report = pruning.report
     if not arguments.dry_run:
-        names, keys = [one["name"] for one in report["deleted"]], sum(one.manifest.keys or 0 for one in pruning.doomed)
+        names = {how: [one["name"] for one in report[how]] for how in ("trashed", "emptied")}
         seconds = round(time.monotonic() - clock, 3)
         log.info(
-            "backup_pruned", name=names, keys=keys, bytes=report["freed_bytes"], seconds=seconds, swept=pruning.swept
+            "backup_pruned",
+            name=[one["name"] for one in report["deleted"]],
+            keys=sum(one.keys for one in pruning.doomed if one.how == "deleted"),
+            bytes=report["freed_bytes"],
+            seconds=seconds,
+            swept=pruning.swept,
+            **names,
         )
     return report
 
 
+@dataclass(frozen=True)
+class _Doomed:
+    """One backup that is to go, and where to."""
+
+    how: How
+    name: str
+    reason: str
+    bytes: int
+    keys: int
+
+
+def _doomed(decisions: list[retention.Decision], by_way: set[str]) -> list[_Doomed]:
+    return [
+        _Doomed(
+            "trashed" if one.manifest.name in by_way else "deleted",
+            one.manifest.name,
+            one.reason,
+            one.manifest.bytes.stored,
+            one.manifest.keys or 0,
+        )
+        for one in decisions
+        if not one.keep
+    ]
+
+
+def _emptied(due: retention.Due) -> _Doomed:
+    return _Doomed("emptied", due.trashed.name, due.reason, due.trashed.bytes, 0)
+
+
 class _Pruning:
-    """What is to be deleted, and what is by now."""
+    """What is to go, and what has gone by now."""
 
-    def __init__(self, found: catalogue.Catalogue, decisions: list[retention.Decision], *, dry_run: bool) -> None:
-        self.decisions, self.swept = decisions, list[str]()
-        self.doomed = [decision for decision in decisions if not decision.keep]
+    def __init__(
+        self,
+        found: catalogue.Catalogue,
+        decisions: list[retention.Decision],
+        doomed: list[_Doomed],
+        *,
+        dry_run: bool,
+    ) -> None:
+        self.decisions, self.doomed, self.swept = decisions, doomed, list[str]()
         self._found, self._dry_run = found, dry_run
-        self._deleted = self.doomed if dry_run else []
+        self._gone = doomed if dry_run else []
 
-    def delete(self, storage: Storage, progress: Progress, prove: Proof) -> None:
-        """Delete all that is to go, one after the other; it stops before any of them where somebody asks for that."""
-        for number, decision in enumerate(self.doomed):
+    def carry_out(self, storage: Storage, progress: Progress, prove: Proof) -> None:
+        """Do away with all that is to go, one after the other; it stops before any of them where somebody asks for that."""
+        for number, one in enumerate(self.doomed):
             progress("deleting", number, len(self.doomed), "backups")
             prove()
-            _remove(storage, decision.manifest.name)
-            self._deleted.append(decision)
+            _do_away(storage, one)
+            self._gone.append(one)
 
     @contextmanager
     def accounted(self) -> Iterator[None]:
@@ -92,8 +144,9 @@ class _Pruning:
 
     @property
     def _until_then(self) -> str:
-        deleted, left = len(self._deleted), len(self.doomed) - len(self._deleted)
-        return f"Until then {deleted:,} of {deleted + left:,} backups were deleted{'; prune again for the others' * (left > 0)}."
+        deleted, left = len(self._gone), len(self.doomed) - len(self._gone)
+        done = "deleted or moved to the trash" if any(one.how == "trashed" for one in self.doomed) else "deleted"
+        return f"Until then {deleted:,} of {deleted + left:,} backups were {done}{'; prune again for the others' * (left > 0)}."
 
     @property
     def report(self) -> dict[str, Any]:
@@ -102,21 +155,48 @@ class _Pruning:
         return {
             "dry_run": self._dry_run,
             "cut_short": False,
-            "deleted": [_told(one) for one in self._deleted],
+            **{how: [_said(one) for one in self._gone if one.how == how] for how in get_args(How)},
             "kept": [_told(one) for one in kept if one.manifest.kind != "undo"],
             "undos_kept": [_told(one) for one in kept if one.manifest.kind == "undo"],
             "swept": self.swept,
-            "freed_bytes": sum(one.manifest.bytes.stored for one in self._deleted),
+            "freed_bytes": sum(one.bytes for one in self._gone if one.how != "trashed"),
             "problems": self._found.problems,
             "warnings": self._found.warnings,
         }
 
 
-def _decided(settings: Settings, arguments: PruneArguments, found: catalogue.Catalogue) -> list[retention.Decision]:
+def _decided(
+    settings: Settings, arguments: PruneArguments, found: catalogue.Catalogue, now: datetime
+) -> list[retention.Decision]:
     keep, manual = arguments.keep or settings.backup_keep, arguments.keep_manual or settings.backup_keep_manual
     policy = retention.Policy(keep, manual, settings.backup_undo_days)
-    decisions = retention.decide(found.listed, found.undos, policy, datetime.now(UTC))
+    decisions = retention.decide(found.listed, found.undos, policy, now)
     return retention.narrowed(decisions, arguments.made_by) if arguments.made_by else decisions
+
+
+def _by_way_of_trash(
+    settings: Settings,
+    storage: Storage,
+    found: catalogue.Catalogue,
+    decisions: list[retention.Decision],
+    now: datetime,
+) -> set[str]:
+    """What is given up and not deleted at once: what was unpinned, and what a token gives up that the settings would keep.
+
+    Whoever stole a token could otherwise unpin all that is kept for years, or ask to keep a single one, and wait.
+    """
+    if not settings.backup_trash_days:
+        return set()
+    doomed = {one.manifest.name for one in decisions if not one.keep}
+    unpinned = {name for name in doomed if (known := noted(storage, name)) is not None and known.pinned is False}
+    if not is_token(behalf.asker()):
+        return unpinned
+    as_set = retention.decide(found.listed, found.undos, retention.policy_of(settings), now)
+    return unpinned | doomed & {one.manifest.name for one in as_set if one.keep}
+
+
+def _said(one: _Doomed) -> dict[str, str]:
+    return {"name": one.name, "reason": one.reason}
 
 
 def _told(decision: retention.Decision) -> dict[str, str]:
@@ -152,26 +232,11 @@ def _sweep_orphans(storage: Storage, *, dry_run: bool) -> list[str]:
     return orphans
 
 
-def _remove(storage: Storage, name: str) -> None:
+def _do_away(storage: Storage, one: _Doomed) -> None:
     try:
-        catalogue.remove(storage, name)
+        if one.how == "trashed":
+            trash.move(storage, one.name)
+        else:
+            catalogue.remove(storage, one.name)
     except NotFoundError:
-        log.debug("backup_gone", name=name)  # another prune was here first
-
-
-def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
-    """Delete one backup by name. NotFoundError where there is none, which is so after the first of two.
-
-    Restores of it can then no longer be undone: a prune keeps it for that, and whoever names it has the last word.
-    """
-    storage = open_storage(settings.backup_storage)
-    if arguments.name == catalogue.LATEST:
-        raise NotFoundError(
-            "There is no backup of the name 'latest' to delete: name it in full, as `python -m worker list` does."
-        )
-    lost = [one.name for one in catalogue.undos_with(storage, arguments.name)]
-    with lock.held(settings, f"backup {storage.place}/{arguments.name}") as lease:
-        lease.prove()
-        catalogue.remove(storage, arguments.name)
-    log.info("backup_deleted", name=arguments.name, no_longer_undone=lost)
-    return {"deleted": arguments.name}
+        log.debug("backup_gone", name=one.name)  # another prune was here first

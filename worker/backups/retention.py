@@ -1,14 +1,14 @@
 """Which backups to keep, and why: pure, no clock, no I/O."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from worker.config.settings import Settings
-from worker.repository.behalf import Asker
 from worker.repository.manifest import Manifest, Scope
+from worker.repository.trash import Trashed, is_token
 
 PARTIALS_KEPT = 2
 """Of each pool, the newest: what was read of a source that lost its data may be all that is left of it."""
@@ -18,11 +18,13 @@ _SCHEDULE = ""
 
 @dataclass(frozen=True)
 class Policy:
-    """How many of the schedule's backups are kept, how many of those made by hand or by one token, and undos how long."""
+    """How many of the schedule's backups are kept, how many of those made by hand or by one token, undos and trash how long."""
 
     keep: int
     keep_manual: int
     undo_days: int
+    trash_days: int = 7
+    """How long what was deleted can be put back."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class Decision:
     reason: str
     counts: bool = False
     """Whether it is one of those for which others go."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """What is to go from the trash for good, and the reason in words."""
+
+    trashed: Trashed
+    reason: str
 
 
 class Pool(NamedTuple):
@@ -75,7 +85,9 @@ class _Look:
 
 def policy_of(settings: Settings) -> Policy:
     """As the settings say."""
-    return Policy(settings.backup_keep, settings.backup_keep_manual, settings.backup_undo_days)
+    return Policy(
+        settings.backup_keep, settings.backup_keep_manual, settings.backup_undo_days, settings.backup_trash_days
+    )
 
 
 def pool_of(manifest: Manifest) -> Pool:
@@ -83,7 +95,7 @@ def pool_of(manifest: Manifest) -> Pool:
     if manifest.trigger == "schedule":
         return Pool(manifest.scope, _SCHEDULE)
     asked_by = manifest.asked_by or ""
-    return Pool(manifest.scope, asked_by if Asker.parse(asked_by).kind == "token" else BY_HAND)
+    return Pool(manifest.scope, asked_by if is_token(asked_by) else BY_HAND)
 
 
 def decide(backups: list[Manifest], undos: list[Manifest], policy: Policy, now: datetime) -> list[Decision]:
@@ -102,10 +114,34 @@ def narrowed(decisions: list[Decision], made_by: str) -> list[Decision]:
     """The same for somebody who may only delete what they made themselves: everything else stays."""
     return [
         one
-        if one.keep or (one.manifest.trigger, one.manifest.asked_by) == ("manual", made_by)
+        if one.keep or _is_made_by(made_by, one.manifest)
         else Decision(one.manifest, keep=True, reason=f"{one.reason}, but not made by {made_by}")
         for one in decisions
     ]
+
+
+def _is_made_by(maker: str, manifest: Manifest | None) -> bool:
+    return manifest is not None and (manifest.trigger, manifest.asked_by) == ("manual", maker)
+
+
+def due(trash: list[Trashed], policy: Policy, now: datetime, made_by: str | None = None) -> list[Due]:
+    """What has lain in the trash for its days, and of each token's own backups all but as many as are kept, the last deleted.
+
+    Whoever makes backups and deletes them could fill the storage otherwise. With `made_by` only what that one made by hand.
+    """
+    found, seen = [], Counter[Pool]()
+    for one in sorted(trash, key=lambda one: one.deleted_at, reverse=True):
+        if made_by and not _is_made_by(made_by, one.manifest):
+            continue
+        pool = pool_of(one.manifest) if one.manifest else None
+        seen.update([pool] if pool else [])
+        if now >= one.goes_at(policy.trash_days):
+            found.append(
+                Due(one, f"in the trash since {one.deleted_at:%Y-%m-%d}, where it is kept for {policy.trash_days} days")
+            )
+        elif pool and is_token(pool.maker) and seen[pool] > policy.keep_manual:
+            found.append(Due(one, f"in the trash, older there than the {policy.keep_manual} last {pool.words}"))
+    return found
 
 
 def replacements(decisions: list[Decision]) -> list[Manifest]:

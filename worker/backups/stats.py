@@ -1,7 +1,7 @@
 """The numbers on the dashboard: the backups, the source, and what comes next.
 
 Newest, oldest and age are those of this source's own backups; count, bytes and history are of all in storage, but for
-what restores can be undone with and for partial backups: those are counted apart.
+what restores can be undone with, for partial backups and for the trash: those are counted apart.
 """
 
 from dataclasses import asdict
@@ -34,6 +34,7 @@ def stats(settings: Settings) -> dict[str, Any]:
         "bytes": stored,
         "undos": {"count": len(found.undos), "bytes": sum(one.bytes.stored for one in found.undos)},
         "partials": {"count": len(found.partials), "bytes": sum(one.bytes.stored for one in found.partials)},
+        "trash": {"count": len(found.trash), "bytes": sum(one.bytes for one in found.trash)},
         "ahead": [one.name for one in found.ahead],
         "newest": newest.name if newest else None,
         "oldest": oldest.name if oldest else None,

@@ -7,7 +7,7 @@ Scope = Literal["read", "backup", "restore", "delete"]
 SCOPES: dict[Scope, str] = {
     "read": "look and download",
     "backup": "make and verify",
-    "restore": "restore, undo, pin",
+    "restore": "restore, undo, pin, put back",
     "delete": "delete, prune",
 }
 """Each, and what it allows, and none allows what another does: whoever may bring backups back may not delete them."""

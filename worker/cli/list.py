@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -10,13 +11,15 @@ from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
+from worker.repository.trash import Trashed
 from worker.storage import open_storage
 
 
 @verb("list")
 @click.option("--repair", "is_repair", is_flag=True, help="Make damaged manifests anew from what their artifacts tell.")
 @click.option("--yes", is_flag=True, help="Repair without asking.")
-def command(as_json: bool, is_repair: bool, yes: bool) -> None:
+@click.option("--trash", "is_trash", is_flag=True, help="Show what was deleted and can be put back.")
+def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool) -> None:
     """Show the backups, newest first.
 
     With --repair: make the manifests anew that are damaged, and keep their text beside them. Good ones are not touched.
@@ -32,11 +35,38 @@ def command(as_json: bool, is_repair: bool, yes: bool) -> None:
     data = {
         "backups": [one.model_dump(mode="json") for one in found.listed],
         "undos": [one.model_dump(mode="json") for one in found.undos],
+        "trash": [_told(one, load().backup_trash_days) for one in found.trash],
         "problems": found.problems,
         "damaged": [asdict(one) for one in found.damaged],
         "warnings": found.warnings,
     }
-    show(data, as_json=as_json, view=listed)
+    show(data, as_json=as_json, view=trashed if is_trash else listed)
+
+
+def _told(one: Trashed, days: int) -> dict[str, Any]:
+    manifest = one.manifest.model_dump(mode="json") if one.manifest else None
+    moments = {"deleted_at": one.deleted_at.isoformat(), "goes_at": one.goes_at(days).isoformat()}
+    return {"name": one.name, **moments, "deleted_by": one.deleted_by, "bytes": one.bytes, "manifest": manifest}
+
+
+def trashed(data: Data) -> None:
+    """What lies in the trash, the last deleted first."""
+    if not data["trash"]:
+        say("The trash is empty.")
+        return
+    rows = [
+        (
+            one["name"],
+            number(one["manifest"]["keys"]) if one["manifest"] else "damaged",
+            size(one["bytes"]),
+            one["deleted_at"][:16].replace("T", " "),
+            one["deleted_by"] or "-",
+            one["goes_at"][:16].replace("T", " "),
+        )
+        for one in data["trash"]
+    ]
+    table(("NAME", "KEYS", "SIZE", "DELETED", "BY", "KEPT UNTIL"), rows)
+    say("To have one back: python -m worker put-back NAME")
 
 
 def listed(data: Data) -> None:
@@ -49,6 +79,9 @@ def listed(data: Data) -> None:
         rows = [_row(one, now) for one in found]
         table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "VERIFIED", "PINNED"), rows)
     _undos([Manifest.model_validate(one) for one in data["undos"]])
+    if data["trash"]:
+        say("")
+        say(f"{len(data['trash'])} more in the trash: python -m worker list --trash")
     notes(data["problems"] + data["warnings"])
 
 

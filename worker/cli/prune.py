@@ -31,14 +31,21 @@ def command(as_json: bool, keep: int | None, keep_manual: int | None, dry_run: b
 
 def pruned(data: Data) -> None:
     """What retention did, or would do; nothing of what ended before it did anything."""
-    if data["cut_short"] and not (data["deleted"] or data["swept"]):
+    if data["cut_short"] and not any(data[how] for how in ("deleted", "trashed", "emptied", "swept")):
         return
     would = "would be " if data["dry_run"] else ""
     for one in data["deleted"]:
         say(f"{would}deleted: {one['name']} ({one['reason']})")
+    for one in data["trashed"]:
+        say(f"{would}moved to the trash: {one['name']} ({one['reason']})")
+    for one in data["emptied"]:
+        say(f"{would}deleted from the trash: {one['name']} ({one['reason']})")
     for name in data["swept"]:
         say(f"{would}swept: {name} (left by a run that was killed)")
-    counts = f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted, {size(data['freed_bytes'])} {would}freed"
+    counts = f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted"
+    for how, words in (("trashed", "moved to the trash"), ("emptied", "deleted from the trash")):
+        counts += f", {len(data[how])} {would}{words}" if data[how] else ""
+    counts += f", {size(data['freed_bytes'])} {would}freed"
     say(f"Not to its end: {counts}" if data["cut_short"] else counts)
     if data["dry_run"]:
         for one in (*data["kept"], *data["undos_kept"]):

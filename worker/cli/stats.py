@@ -21,6 +21,7 @@ def told(data: Data) -> None:
     rows = [
         ("Backups", f"{data['count']} ({size(data['bytes'])}, compressed {data['compression_ratio'] or '-'} times)"),
         ("To undo", f"{data['undos']['count']} ({size(data['undos']['bytes'])})"),
+        ("In the trash", f"{data['trash']['count']} ({size(data['trash']['bytes'])})"),
         ("Newest", f"{data['newest']} ({age(data['last_good_age_seconds'])} old)" if data["newest"] else "none yet"),
         ("Oldest", data["oldest"] or "none yet"),
         ("Next daily", data["next_runs"]["daily"]),

@@ -8,12 +8,17 @@ from worker.runs.operations import OPERATIONS
 
 VERBS = {
     "list": "Show the backups, newest first.",
-    **{one.name: one.verb for one in OPERATIONS.values() if one.verb},
+    **{one.name.replace("_", "-"): one.verb for one in OPERATIONS.values() if one.verb},
     "cancel": "Cancel a run that waits or runs.",
     "export": "Write a backup as portable JSON.",
     "token": "Make, list and revoke tokens for the API.",
 }
 """The verbs, those first that are used most, and what each is for."""
+
+
+def module_of(verb: str) -> str:
+    """The module that has its command."""
+    return f"worker.cli.{verb.replace('-', '_')}"
 
 
 class Verbs(click.Group):
@@ -27,7 +32,7 @@ class Verbs(click.Group):
         """The command of a verb; None where there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        command: click.Command = import_module(f"worker.cli.{cmd_name}").command
+        command: click.Command = import_module(module_of(cmd_name)).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as click calls it

@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     """How many of those are kept that were made by hand, and of those of each token."""
     backup_undo_days: int = Field(default=7, ge=0, le=3650)
     """How long a restore can be undone; with 0 nothing is kept for that."""
+    backup_trash_days: int = Field(default=7, ge=0, le=3650)
+    """How long a deleted backup can be put back; with 0 it is gone at once."""
     backup_daily_at: TimeOfDay = time(3, 0)
     backup_every_hours: float = Field(default=24, gt=0, le=24 * 365)
     question_minutes: float = Field(default=15, gt=0, le=12 * 60)

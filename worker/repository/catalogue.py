@@ -1,12 +1,12 @@
 """All manifests in one storage: add, get, list, remove."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
+from worker.errors import ArtifactError, DamagedError, NotFoundError, RefusedError, StorageError
 from worker.progress import Proof, undisputed
 from worker.repository import notes
 from worker.repository.described import described, noted
@@ -21,6 +21,7 @@ from worker.repository.manifest import (
     to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX, Notes
+from worker.repository.trash import Trashed
 from worker.storage import Storage, StoredFile
 
 LATEST = "latest"
@@ -40,7 +41,7 @@ class Damaged:
 @dataclass(frozen=True)
 class Catalogue:
     """What is in storage, newest first: the backups, and apart from them those of kind `undo`, those that lack keys (`partial`,
-    `part`), and whatever is dated in the future.
+    `part`), whatever is dated in the future, and whatever lies in the trash.
     """
 
     backups: list[Manifest]
@@ -54,6 +55,8 @@ class Catalogue:
     """Those among the faults whose manifest can be made anew."""
     warnings: list[str] = field(default_factory=list)
     """What is to be known of backups that are good, in sentences."""
+    trash: list[Trashed] = field(default_factory=list)
+    """What was deleted, and is not gone yet, damaged ones among it: the last deleted first."""
 
     @property
     def problems(self) -> list[str]:
@@ -92,7 +95,8 @@ def try_to_note(storage: Storage, name: str, **known: Any) -> list[str]:
 def get(storage: Storage, name: str, scope: Scope = ANY) -> Manifest:
     """The backup of that name; `latest` is the newest one, of that scope if there is any.
 
-    NotFoundError, ArtifactError where its manifest is damaged, StorageError where it cannot be read.
+    NotFoundError, RefusedError where it lies in the trash, ArtifactError where its manifest is damaged, StorageError where
+    it cannot be read.
     """
     if name == LATEST:
         there = read(storage)
@@ -101,15 +105,23 @@ def get(storage: Storage, name: str, scope: Scope = ANY) -> Manifest:
             raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
         return found
     with _named(storage, name):
-        manifest = from_json(name, storage.read(name + MANIFEST_SUFFIX))
-        known = noted(storage, name)
+        text, known = storage.read(name + MANIFEST_SUFFIX), noted(storage, name)
+        if known and known.deleted_at:
+            raise _in_trash(name, known.deleted_at)
+        manifest = from_json(name, text)
         return known.beside(manifest) if known else manifest
 
 
 def undo_of(storage: Storage, run: str) -> Manifest:
-    """What can undo a restore; `run` is the restore's id, or the name of the undo itself. NotFoundError where nothing can."""
-    found = next((one for one in read(storage).undos if run in (one.undoes, one.name)), None)
+    """What can undo a restore; `run` is the restore's id, or the name of the undo itself. NotFoundError where nothing can,
+    RefusedError where that lies in the trash.
+    """
+    there = read(storage)
+    found = next((one for one in there.undos if run in (one.undoes, one.name)), None)
     if found is None:
+        for one in there.trash:
+            if one.manifest and one.manifest.kind == "undo" and run in (one.manifest.undoes, one.name):
+                raise _in_trash(one.name, one.deleted_at)
         raise NotFoundError(
             f"Nothing is kept that could undo {run[:130]!r}: `python -m worker list` shows the undos that there are."
         )
@@ -136,6 +148,21 @@ def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
     return max(backups, key=rank, default=None)
 
 
+def _in_trash(name: str, deleted_at: datetime) -> RefusedError:
+    return RefusedError(
+        f"{name} was deleted on {deleted_at:%Y-%m-%d} and lies in the trash: put it back first, with "
+        f"`python -m worker put-back {name}`."
+    )
+
+
+def trashed(storage: Storage, name: str) -> Trashed | None:
+    """The backup of that name, if it lies in the trash. NotFoundError where there is none of that name at all."""
+    with _named(storage, name):
+        if not any(file.name == name + MANIFEST_SUFFIX for file in storage.files()):
+            raise NotFoundError(name)
+    return next((one for one in read(storage).trash if one.name == name), None)
+
+
 @contextmanager
 def _named(storage: Storage, name: str) -> Iterator[None]:
     """NotFoundError in the words of a backup, where its files are not found or no backup can have that name."""
@@ -154,11 +181,13 @@ def _missing(storage: Storage, name: str) -> str:
 
 
 def read(storage: Storage) -> Catalogue:
-    """Every manifest whose artifact is there with the right size, newest first; the rest become faults."""
+    """Every manifest whose artifact is there with the right size, newest first; the rest become faults, but for what lies in
+    the trash.
+    """
     files = {file.name: file for file in storage.files()}
     found: list[Manifest] = []
     faults: dict[str, str] = {}
-    damaged, warnings = [], []
+    damaged, warnings, trash = [], [], list[Trashed]()
     for file in files:
         name = file.removesuffix(MANIFEST_SUFFIX)
         if name != file:
@@ -167,9 +196,15 @@ def read(storage: Storage) -> Catalogue:
             except NotFoundError:
                 continue  # deleted between the listing and now
             except (ArtifactError, StorageError) as error:
+                if (one := _deleted_damaged(storage, name, files)) is not None:
+                    trash.append(one)
+                    continue
                 faults[name] = str(error)
                 if isinstance(error, DamagedError):
                     damaged.append(Damaged(name, str(error)))
+                continue
+            if manifest.deleted_at is not None:
+                trash.append(Trashed(name, manifest.deleted_at, manifest.deleted_by, manifest.bytes.stored, manifest))
                 continue
             found.append(manifest)
             warnings += [warning] if warning else []
@@ -181,7 +216,18 @@ def read(storage: Storage) -> Catalogue:
     ahead, come = ([one for one in others if one.is_ahead(now) == is_ahead] for is_ahead in (True, False))
     partials, backups = ([one for one in come if one.lacks_keys == is_one] for is_one in (True, False))
     warnings += [of_ahead(one) for one in (*ahead, *undos) if one.is_ahead(now)]
-    return Catalogue(backups, faults, undos, partials, ahead, damaged, warnings)
+    trash.sort(key=lambda one: (one.deleted_at, one.name), reverse=True)
+    return Catalogue(backups, faults, undos, partials, ahead, damaged, warnings, trash)
+
+
+def _deleted_damaged(storage: Storage, name: str, files: dict[str, StoredFile]) -> Trashed | None:
+    """A backup that is not whole, if it was deleted."""
+    with suppress(StorageError, NotFoundError):
+        known = noted(storage, name) if name + NOTES_SUFFIX in files else None
+        if known and known.deleted_at:
+            size = files[name].size if name in files else 0
+            return Trashed(name, known.deleted_at, known.deleted_by, size, None)
+    return None
 
 
 def of_ahead(one: Manifest) -> str:

@@ -137,6 +137,10 @@ class Manifest(BaseModel):
     """Of an undo: what the restore was told."""
     undone_at: Moment | None = None
     """Of an undo: when it was used."""
+    deleted_at: Moment | None = None
+    """Since when it lies in the trash; None where it does not."""
+    deleted_by: str | None = None
+    """Who put it there, as `asked_by`."""
 
     @property
     def scope(self) -> Scope:
@@ -183,7 +187,7 @@ def free_names(at: datetime, data_format: FormatName, suffix: str) -> Iterator[s
         yield artifact_name(at + timedelta(seconds=later), data_format, suffix)
 
 
-_LATER = {"verified_at", "drilled_at", "undone_at"}
+LATER = {"verified_at", "drilled_at", "undone_at", "deleted_at", "deleted_by"}
 """What nobody knows yet when a manifest is written: from then on it stands in the notes."""
 _SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": None}
 
@@ -191,7 +195,7 @@ _SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": None}
 def to_json(manifest: Manifest) -> bytes:
     """The bytes of a manifest file."""
     written = manifest.model_copy(update={"format": FORMAT})
-    return digest.sealed(written.model_dump_json(indent=2, exclude=_LATER))
+    return digest.sealed(written.model_dump_json(indent=2, exclude=LATER))
 
 
 def from_json(name: str, text: bytes) -> Manifest:

@@ -1,11 +1,11 @@
-"""What becomes known of a backup later: verified, rehearsed, pinned, undone; it lies beside the manifest, which never changes."""
+"""What becomes known of a backup later: verified, rehearsed, pinned, undone, deleted; it lies beside the manifest, which never changes."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.repository import digest
-from worker.repository.manifest import Manifest, Moment
+from worker.repository.manifest import LATER, Manifest, Moment
 
 NOTES_SUFFIX = ".notes.json"
 
@@ -22,11 +22,13 @@ class Notes(BaseModel):
     undone_at: Moment | None = None
     pinned: bool | None = None
     pin_reason: str = ""
+    deleted_at: Moment | None = None
+    deleted_by: str | None = None
 
     def beside(self, manifest: Manifest) -> Manifest:
         """The manifest with what these say."""
-        moments = {name: getattr(self, name) for name in ("verified_at", "drilled_at", "undone_at")}
-        known: dict[str, Any] = {name: at for name, at in moments.items() if at is not None}
+        told = {name: getattr(self, name) for name in LATER}
+        known: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
         if self.pinned is not None:
             known |= {"pinned": self.pinned, "pin_reason": self.pin_reason if self.pinned else ""}
         return manifest.model_copy(update=known) if known else manifest

@@ -16,6 +16,7 @@ Name = Literal[
     "pin",
     "unpin",
     "delete",
+    "put_back",
     "stats",
     "adopt",
     "ping",
@@ -183,12 +184,15 @@ _ROWS = (
     Operation(
         "delete",
         "Deletion",
-        "Delete one backup, for good.",
+        "Move one backup to the trash.",
         queue="quick",
         scope="delete",
         writes=True,
+        waits=True,
         advice={"failed": "The backup may still be there: look at the list of backups."},
     ),
+    # Whoever may only delete cannot meddle with what lies there.
+    Operation("put_back", "Putting back", "Put a backup back from the trash.", queue="quick", writes=True, waits=True),
     Operation(
         "stats",
         "Statistics",

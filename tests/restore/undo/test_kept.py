@@ -14,7 +14,8 @@ from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
 from worker.arguments.backups import DeleteArguments, PruneArguments
 from worker.arguments.restore import RestoreArguments, UndoArguments
-from worker.backups.prune import delete, prune
+from worker.backups.prune import prune
+from worker.backups.trash import delete
 from worker.errors import ArtifactError, NotFoundError, RefusedError, StorageError
 from worker.progress import silent
 from worker.repository import catalogue
@@ -81,7 +82,7 @@ def test_before_keys_that_exist_are_left_alone_only_their_names_are_kept(
     assert take_back(target, tmp_path)["left_alone"] == 0
     assert_same(target, before)
     backup = kept.restored or ""
-    delete(settings_for(target, tmp_path), DeleteArguments(name=backup))
+    delete(settings_for(target, tmp_path), DeleteArguments(name=backup, now=True))
     with pytest.raises(NotFoundError, match="which keys that created: delete those by hand"):
         undo(settings_for(target, tmp_path), UndoArguments(run=kept.name, force=True), silent)
 
@@ -110,6 +111,11 @@ def test_without_the_backup_that_was_restored_nothing_is_guessed(server: Server,
     (kept,) = kept_in(tmp_path)
     delete(settings_for(server, tmp_path), DeleteArguments(name=kept.restored or ""))
     before = state(server)
+    with pytest.raises(
+        RefusedError, match=f"{kept.restored} was deleted on .* and lies in the trash: put it back first"
+    ):
+        take_back(server, tmp_path)
+    delete(settings_for(server, tmp_path), DeleteArguments(name=kept.restored or "", now=True))
     with pytest.raises(NotFoundError, match=f"is gone.* restore {kept.name} with the mode overwrite instead"):
         take_back(server, tmp_path)
     assert_same(server, before)

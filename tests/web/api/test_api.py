@@ -198,10 +198,12 @@ def test_from_the_first_backup_to_its_end_by_script(web_app: Web, script: FlaskC
     assert (source.get("key:1"), source.get("key:2")) == (b"1", b"2")
 
     assert done(script.post("/api/backup/prune", json={"dry_run": True}))["deleted"] == []
-    for one in (report["undo"]["name"], name):
-        assert done(script.delete(f"/api/backup/delete/{one}")) == {"deleted": one}
-    assert script.get("/api/backup/list").get_json()["backups"] == []
-    assert script.get(f"/api/backup/download/{name}").status_code == 404
+    undo = report["undo"]["name"]
+    assert done(script.delete(f"/api/backup/delete/{undo}"))["deleted"] == undo
+    assert [one["name"] for one in script.get("/api/backup/list").get_json()["trash"]] == [undo]
+    assert script.get(f"/api/backup/download/{undo}").status_code == 409
+    assert done(script.post(f"/api/backups/{undo}/put-back"))["put_back"] == undo
+    assert script.get(f"/api/backup/download/{undo}").status_code == 200
 
     assert {run.asked_by for run in remembered(web_app) if run.operation in ("restore", "delete")} == {"token ci"}
     assert CANARY not in "".join(run.model_dump_json() for run in remembered(web_app))

@@ -6,7 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.support.dashboard import Web
-from tests.web.api.asked import NAME, Scripts, error, keep, queued, remember, remembered
+from tests.web.api.asked import NAME, OLDER, Scripts, error, keep, queued, remember, remembered
 
 
 def test_a_backup_is_asked_for_with_202_and_the_address_of_its_outcome(web_app: Web, script: FlaskClient) -> None:
@@ -39,6 +39,7 @@ def test_where_nothing_need_be_said_an_empty_body_will_do(
 
 def test_what_needs_a_name_is_asked_for_with_one(web_app: Web, script: FlaskClient) -> None:
     keep(web_app)
+    keep(web_app, OLDER)
     assert script.post("/api/backup/verify", json={"name": NAME}).status_code == 202
     restored = {"name": NAME, "mode": "overwrite", "match": ["user:*"], "types": ["hash"]}
     assert script.post("/api/backup/restore", json=restored).status_code == 202
@@ -148,6 +149,7 @@ def test_zero_is_no_way_to_ask_for_a_real_run(web_app: Web, script: FlaskClient)
         ("POST", "/api/backup/restore", "restore"),
         ("POST", "/api/backup/prune", "delete"),
         ("DELETE", f"/api/backup/delete/{NAME}", "delete"),
+        ("POST", f"/api/backups/{NAME}/put-back", "restore"),
         ("POST", "/api/ping", "read"),
         ("GET", "/api/backup/list", "read"),
         ("GET", f"/api/backup/manifest/{NAME}", "read"),

@@ -92,7 +92,7 @@ def test_each_form_asks_for_its_task_and_leads_to_its_page(web_app: Web, admin: 
 
 def test_nothing_is_asked_for_a_backup_that_is_not_there(web_app: Web, admin: Browser) -> None:
     name = "redis_backup_20250101_000000.rdb"
-    for what in ("verify", "restore", "delete"):
+    for what in ("verify", "restore", "delete", "put-back"):
         answer = admin.post(f"/backups/{name}/{what}", data={"confirm": name})
         assert answer.status_code == 404
         assert "There is no backup of the name" in words(answer)
@@ -113,6 +113,7 @@ def test_a_second_backup_is_told_to_wait(web_app: Web, admin: Browser) -> None:
         ("/backups/create", "/backups"),
         ("/backups/some.rdb/verify", "/backups/some.rdb"),
         ("/backups/some.rdb/delete", "/backups/some.rdb"),
+        ("/backups/some.rdb/put-back", "/backups/some.rdb"),
         ("/schedule/prune", "/schedule"),
         ("/system/ask", "/system"),
         ("/tokens", "/system"),
@@ -156,8 +157,11 @@ def test_a_backup_and_its_restore_from_the_first_click_to_the_report(
     assert web_app.source.client().get("user:1") == b"ann"
     (kept,) = catalogue.read(open_storage(str(web_app.storage))).undos
     for one in (name, kept.name):
-        assert f"{one} is deleted." in done(admin.post(f"/backups/{one}/delete", data={"confirm": one}))
+        said = done(admin.post(f"/backups/{one}/delete", data={"confirm": one}))
+        assert f"{one} is moved to the trash, which is emptied after 7 days." in said
     assert "There is no backup yet" in read(admin, "/backups")
+    assert f"{name} is back among the backups." in done(admin.post(f"/backups/{name}/put-back"))
+    assert "There is no backup yet" not in read(admin, "/backups")
     said = read(admin, "/system")
     assert "admin restore" in said
     assert "admin delete" in said

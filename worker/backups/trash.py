@@ -1,0 +1,95 @@
+"""One backup deleted, which moves it to the trash, and put back from there."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from worker.arguments.backups import DeleteArguments, PutBackArguments
+from worker.backups import retention
+from worker.broker import lock
+from worker.config.settings import Settings
+from worker.errors import NotFoundError, RefusedError, StorageError
+from worker.repository import behalf, catalogue
+from worker.repository.trash import is_token, refuse_last
+from worker.storage import Storage, open_storage
+
+log = structlog.get_logger()
+
+
+def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
+    """Move one backup to the trash, which frees nothing yet; with `now`, or where there is no trash, it is gone for good.
+
+    NotFoundError where there is none, RefusedError where it lies there already, or a token asks for what none may. Restores
+    of it can no longer be undone: a prune keeps it for that, and whoever names it has the last word.
+    """
+    storage, name = open_storage(settings.backup_storage), arguments.name
+    if name == catalogue.LATEST:
+        raise NotFoundError(
+            "There is no backup of the name 'latest' to delete: name it in full, as `python -m worker list` does."
+        )
+    days = 0 if arguments.now else settings.backup_trash_days
+    # Of two at once, each would take the other's backup for one that stays.
+    with lock.held(settings, f"storage {storage.place}") as lease:
+        _check(storage, arguments, days)
+        lost = [one.name for one in catalogue.undos_with(storage, name)]
+        freed = _bytes(storage, name)
+        lease.prove()
+        if days:
+            move(storage, name)
+        else:
+            catalogue.remove(storage, name)
+    log.info("backup_deleted", name=name, trash_days=days, no_longer_undone=lost)
+    return {"deleted": name, "trash_days": days, "freed_bytes": 0 if days else freed}
+
+
+def _check(storage: Storage, arguments: DeleteArguments, days: int) -> None:
+    """RefusedError where this one may not be deleted, or is already."""
+    there = catalogue.trashed(storage, arguments.name)
+    if there is not None and days:
+        raise RefusedError(
+            f"{there.name} lies in the trash already, from where a prune deletes it after "
+            f"{there.goes_at(days):%Y-%m-%d %H:%M} UTC: `python -m worker delete --now {there.name}` does that at once."
+        )
+    if arguments.now and is_token(behalf.asker()):
+        raise RefusedError("No token may delete a backup past the trash: have the admin do that, from a shell.")
+    refuse_last(catalogue.read(storage).listed, arguments.name, behalf.asker())
+
+
+def _bytes(storage: Storage, name: str) -> int:
+    return next((file.size for file in storage.files() if file.name == name), 0)
+
+
+def move(storage: Storage, name: str) -> None:
+    """Note that it is deleted, by whoever asks. NotFoundError where it is gone."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    try:
+        catalogue.note(storage, name, deleted_at=now, deleted_by=behalf.asker())
+    except StorageError as error:
+        raise StorageError(
+            f"{error} Nothing was deleted, for that could not be noted: `python -m worker delete --now {name}` does without "
+            "the trash, and frees its room at once."
+        ) from None
+
+
+def put_back(settings: Settings, arguments: PutBackArguments) -> dict[str, Any]:
+    """Take one backup out of the trash: it is listed, restored and pruned as before. NotFoundError, RefusedError where it
+    does not lie there.
+    """
+    storage, name = open_storage(settings.backup_storage), arguments.name
+    # A prune that has begun would delete what it found there.
+    with lock.held(settings, f"storage {storage.place}") as lease:
+        there = catalogue.trashed(storage, name)
+        if there is None:
+            raise RefusedError(f"{name} does not lie in the trash: `python -m worker list --trash` shows what does.")
+        lease.prove()
+        catalogue.note(storage, name, deleted_at=None, deleted_by=None)
+    log.info("backup_put_back", name=name, deleted_by=there.deleted_by)
+    return {"put_back": name, "warnings": _given_up_anyway(settings, storage, name)}
+
+
+def _given_up_anyway(settings: Settings, storage: Storage, name: str) -> list[str]:
+    found = catalogue.read(storage)
+    decisions = retention.decide(found.listed, found.undos, retention.policy_of(settings), datetime.now(UTC))
+    doomed = any(one.manifest.name == name and not one.keep for one in decisions)
+    return [f"The next prune deletes it, unless it is pinned: `python -m worker pin {name} --why ...`."] * doomed

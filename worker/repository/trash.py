@@ -1,0 +1,48 @@
+"""The trash: a backup that was deleted stays where it lies, noted as such, until a prune deletes it for good."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from worker.errors import RefusedError
+from worker.repository.behalf import Asker
+from worker.repository.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class Trashed:
+    """A deleted backup that is not gone yet. It can be put back, and until then it is as if it were not there."""
+
+    name: str
+    deleted_at: datetime
+    deleted_by: str | None
+    bytes: int
+    """Of the artifact: room that it still takes."""
+    manifest: Manifest | None
+    """None where that is damaged."""
+
+    def goes_at(self, days: int) -> datetime:
+        """From when on a prune deletes it for good."""
+        return self.deleted_at + timedelta(days=days)
+
+
+def is_token(asked_by: str | None) -> bool:
+    """Whether somebody came with a token, which may have been stolen."""
+    return asked_by is not None and Asker.parse(asked_by).kind == "token"
+
+
+def refuse_last(listed: list[Manifest], name: str, asked_by: str | None) -> None:
+    """RefusedError where a token would delete the last good backup of a source. `listed` are all that are in no trash.
+
+    One that holds keys is stood for by another that does: one of an emptied server is worth nothing.
+    """
+    one = next((one for one in listed if one.name == name), None)
+    if one is None or one.kind == "partial" or not is_token(asked_by):
+        return
+    now = datetime.now(UTC)
+    others = (other for other in listed if (other.kind, other.scope) == (one.kind, one.scope) and other.name != name)
+    if any((other.keys != 0 or one.keys == 0) and not other.is_ahead(now) for other in others):
+        return
+    raise RefusedError(
+        f"{name} is the last good backup of {one.source.address or 'what it was made of'}, and no token may delete that: "
+        "make another one first, or have the admin delete it."
+    )
