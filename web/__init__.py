@@ -7,6 +7,7 @@ jobs.py    asking a worker to do something, and being told that it cannot be ask
 activity.py (of runs and workers), reach.py (whether the source is to be had), lookup.py (one backup): what is known
 auth.py (identity, sessions, scopes, CSRF), rate_limits.py (how often), known_browsers.py (that logged in before)
 networks.py (who is one visitor), connections.py (what a slow client may take)
+readings.py (who was given data), access.py (a line in the log for each request)
 errors.py: one sentence, as JSON or as a page
 """
 
@@ -15,7 +16,7 @@ import hmac
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from web import auth, errors
+from web import access, auth, errors
 from web.api import (
     docs,
     health,
@@ -61,6 +62,7 @@ def create_app() -> OpenAPI:
     )
     if settings.web_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.web_proxies, x_proto=settings.web_proxies)  # type: ignore[method-assign]
+    access.install(app)
     errors.install(app)
     auth.install(app)
     app.register_blueprint(login.auth)

@@ -5,6 +5,7 @@ for the admin alone, so that nothing is open because somebody forgot.
 """
 
 import hmac
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,7 +103,7 @@ def begin_session() -> None:
     current = tokens.begin_session(load_web())
     session.clear()
     session.permanent = True
-    session.update(epoch=current, since=int(time.time()))
+    session.update(epoch=current, since=int(time.time()), name=secrets.token_hex(4))
 
 
 def _marked(need: Need) -> Callable[[View], View]:

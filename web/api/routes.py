@@ -1,11 +1,12 @@
 """What a script asks for: a task is answered with 202 and a result id, under which `status` tells how that stands."""
 
 import threading
+from http import HTTPStatus
 from typing import Any
 
-from flask import Response, g, url_for
+from flask import Response, g, request, url_for
 
-from web import jobs, lookup
+from web import jobs, lookup, readings
 from web.api.blueprint import api, faults
 from web.api.downloads import stored_file
 from web.api.schemas import (
@@ -181,7 +182,11 @@ _FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "bi
 @needs("read")
 def download(path: Named) -> Response:
     """The stored file, as it is; its ETag is its sha256. `latest` is the newest."""
-    return stored_file(lookup.storage(), lookup.manifest(path.name))
+    found = lookup.manifest(path.name)
+    response = stored_file(lookup.storage(), found)
+    if request.method != "HEAD" and response.status_code in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        readings.downloaded(found.name, response.content_length or 0)
+    return response
 
 
 @api.get("/backup/stats", responses={200: Numbers, 202: Queued})

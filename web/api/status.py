@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import Any
 
-from web import activity, jobs
+from web import activity, jobs, readings
 from web.api.blueprint import api, faults
 from web.api.schemas import Issued, Outcome, RunList, RunsPage, ShownRun, told
 from web.auth import needs
@@ -17,7 +17,9 @@ from worker.runs.store import Ours, open_runs
 @needs("read")
 def result(path: Issued) -> dict[str, Any]:
     """What became of a task."""
-    return told(jobs.outcome(path.result_id))
+    found = jobs.outcome(path.result_id)
+    readings.shown(found)
+    return told(found)
 
 
 @api.get("/runs", responses={200: RunList})
@@ -31,6 +33,7 @@ def runs(query: RunsPage) -> dict[str, Any]:
         fitting = (one for one in listed if _fits(one, query, ours))
         found = [_shown(one, ours) for one in islice(fitting, start, end + 1)]
     shown = [one.model_copy(update={"log": []}) for one in found[: query.per_page]]
+    readings.shown(*shown)
     more = len(found) > query.per_page
     return RunList(runs=shown, page=query.page, per_page=query.per_page, more=more).model_dump(mode="json")
 
@@ -50,4 +53,6 @@ def run(path: Issued) -> dict[str, Any]:
     """All that is known of one run, with its log."""
     found = jobs.outcome(path.result_id)
     with open_runs(load_web(), jobs.BROKER_SECONDS) as remembered:
-        return _shown(found, remembered.ours).model_dump(mode="json")
+        one = _shown(found, remembered.ours)
+    readings.shown(one)
+    return one.model_dump(mode="json")

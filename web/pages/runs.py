@@ -2,6 +2,7 @@
 
 from flask import render_template, request
 
+from web import readings
 from web.activity import as_seen, recall, remember, unserved
 from web.auth import needs
 from web.pages.dashboard import Answer, Part, pages, part
@@ -69,6 +70,8 @@ def run(identity: str) -> Answer:
     days = load_web().backup_undo_days
     idle = idle if waits else []
     told = {"elsewhere": elsewhere, "cancelled_by": by, "away": away, "idle": idle, "undo_days": days}
+    if one is not None:
+        readings.shown(one)
     bare = one and one.model_copy(update={"state": "FAILURE", "value": None, "arguments": {}, "error": NOT_SHOWN})
     shown = rendered("run.html", {"run": bare}, run=one, **told)
     return shown, 503 if away else 200

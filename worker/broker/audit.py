@@ -1,6 +1,6 @@
 """Who did what, when, and what came of it: a line in the log, and the last of them in the broker's Redis.
 
-Tries of people whom nobody knows are kept apart, so that they cannot push out what was really done.
+Tries of people whom nobody knows are kept apart, and so is who was given data, so that neither can push out what was done.
 """
 
 import json
@@ -25,6 +25,7 @@ PATIENCE_SECONDS = 1
 
 _DEEDS = connection.PREFIX + "audit"
 _TRIES = connection.PREFIX + "audit:tries"
+_READINGS = connection.PREFIX + "audit:readings"
 
 
 class Deed(BaseModel):
@@ -44,9 +45,21 @@ class Deed(BaseModel):
 
 def record(settings: Settings, who: str, what: str, outcome: str, **details: Any) -> None:
     """Write one line. It never raises because the broker is away: the log has it in any case. No secrets in `details`."""
-    deed = Deed(at=datetime.now(UTC), who=who, what=what, outcome=outcome, details=_plain(details))
-    log.info("audit", who=who, what=what, outcome=outcome, details=deed.details)
     key, kept = (_TRIES, KEPT_OF_STRANGERS) if who == STRANGER else (_DEEDS, KEPT)
+    _write(
+        settings, key, kept, Deed(at=datetime.now(UTC), who=who, what=what, outcome=outcome, details=_plain(details))
+    )
+
+
+def read(settings: Settings, who: str, what: str, **details: Any) -> None:
+    """Write that somebody is given data, or shown some, in the same way."""
+    _write(
+        settings, _READINGS, KEPT, Deed(at=datetime.now(UTC), who=who, what=what, outcome="ok", details=_plain(details))
+    )
+
+
+def _write(settings: Settings, key: str, kept: int, deed: Deed) -> None:
+    log.info("audit", who=deed.who, what=deed.what, outcome=deed.outcome, details=deed.details)
     with (
         suppress(BrokerUnavailableError),
         connection.translated(),
@@ -58,7 +71,7 @@ def record(settings: Settings, who: str, what: str, outcome: str, **details: Any
 def recent(settings: Settings, count: int = 50) -> list[Deed]:
     """The last lines, newest first. Raises BrokerUnavailableError."""
     with connection.translated(), connection.client(settings) as client, client.pipeline(transaction=False) as pipe:
-        for key in (_DEEDS, _TRIES):
+        for key in (_DEEDS, _TRIES, _READINGS):
             bounded.entries(pipe, key, count, "deed")
         answers: list[Any] = pipe.execute()
     deeds = []

@@ -8,6 +8,8 @@ from typing import Any
 LARGEST_RECORD_BYTES, LARGEST_ANSWER_BYTES = 8 << 20, 64 << 20
 """Of one record that is written or read, and of all that one question reads; what is larger is passed over."""
 MOST_FIELDS, LONGEST_NAME, LONGEST_FIELD = 1000, 200, 16_384
+LONGEST_DEED = 512 << 10
+"""A restore may have been asked for with a hundred long patterns."""
 
 _RECORDS = """
 local found, left = {}, tonumber(ARGV[2])
@@ -70,4 +72,4 @@ def fields(client: Any, key: str) -> Any:
 
 def entries(client: Any, key: str, count: int, field: str) -> Any:
     """Ask for that field of the last entries of a stream, newest first."""
-    return client.eval(_ENTRIES, 1, key, count, field, LONGEST_FIELD)
+    return client.eval(_ENTRIES, 1, key, count, field, LONGEST_DEED)

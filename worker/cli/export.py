@@ -6,7 +6,7 @@ import click
 
 from worker.backups.export import STDOUT, export
 from worker.cli.console import say, show, size
-from worker.cli.runner import Data, looked_up, verb
+from worker.cli.runner import Data, looked_up, read_at_shell, verb
 from worker.config.settings import load
 from worker.errors import UsageError
 
@@ -22,6 +22,7 @@ def command(as_json: bool, what: str, out: Path | None) -> None:
         raise UsageError("--json and -o - both want standard output: leave one of them out.")
     with looked_up("export") as progress:
         result = export(load(), what, out, progress)
+    read_at_shell("export", result["bytes"], name=what)
     if out != STDOUT:
         show(result, as_json=as_json, view=exported)
 

@@ -8,7 +8,7 @@ from worker.arguments.restore import PreviewArguments
 from worker.cli.console import facts, notes, number, say, show, size, table
 from worker.cli.options import part_and_place, replacing, with_mode
 from worker.cli.recorded import performed
-from worker.cli.runner import Data, checked, verb
+from worker.cli.runner import Data, checked, read_at_shell, verb
 from worker.config.settings import load
 from worker.restore.preview.preview import preview
 from worker.restore.target.report import counts
@@ -22,6 +22,7 @@ def command(as_json: bool, name: str, mode: str, **options: Any) -> None:
     """Say what a restore of NAME with the same options would do, key by key. Nothing is written."""
     arguments = checked(PreviewArguments, name=name, mode=mode, **options)
     result = performed("preview", arguments, lambda progress: preview(load(), arguments, progress))
+    read_at_shell("preview shown", result, name=name)
     show(result, as_json=as_json, view=lambda data: previewed(data, replacing(arguments, data["name"])))
 
 

@@ -8,7 +8,7 @@ import click
 
 from worker.arguments.questions import SearchArguments
 from worker.cli.console import age, facts, notes, number, say, show, size, table
-from worker.cli.runner import Data, checked, looked_up, verb
+from worker.cli.runner import Data, checked, looked_up, read_at_shell, verb
 from worker.config.settings import load
 from worker.formats.compare.rows import moment
 from worker.search.search import search
@@ -34,6 +34,8 @@ def command(as_json: bool, **options: Any) -> None:
     arguments = checked(SearchArguments, **options)
     with looked_up("search") as progress:
         result = search(load(), arguments, progress)
+    if arguments.show is not None:
+        read_at_shell("search shown", result, key=arguments.key, show=arguments.show)
     show(result, as_json=as_json, view=found)
 
 

@@ -125,6 +125,12 @@ class Run(BaseModel):
         return self.ended and not self.skipped and self.state != "CANCELLED"
 
     @property
+    def quotes_values(self) -> bool:
+        """Whether there are values of keys in what it found, and not names and numbers alone."""
+        shows = self.operation == "preview" or (self.operation == "search" and self.arguments.get("show") is not None)
+        return shows and self.value is not None
+
+    @property
     def seconds(self) -> float | None:
         """From its start to its end; None before that."""
         if self.started_at is None or self.ended_at is None:
