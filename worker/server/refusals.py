@@ -21,6 +21,7 @@ _FORMS: dict[str, tuple[bytes, ...]] = {
     "client|no-touch": (b"CLIENT", b"NO-TOUCH", b"OFF"),
     "client|setname": (b"CLIENT", b"SETNAME", b"redis_backup"),
     "config|get": (b"CONFIG", b"GET", b"repl-diskless-load"),
+    "config|set": (b"CONFIG", b"SET", b"redis_backup", b""),
     "dbsize": (b"DBSIZE",),
     "del": (b"DEL", KEY),
     "dump": (b"DUMP", KEY),

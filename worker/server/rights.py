@@ -78,7 +78,7 @@ OPERATIONS: dict[str, Needs] = {
     ),
     "mirror as one file": Needs(
         f"{_RESTORE} dump pttl scan unlink config|get replicaof",
-        f"pexpiretime hpexpiretime function|load function|dump dbsize {_CONNECTIONS}",
+        f"pexpiretime hpexpiretime function|load function|dump dbsize config|set {_CONNECTIONS}",
         writes=True,
     ),
     "mirror key by key": Needs(

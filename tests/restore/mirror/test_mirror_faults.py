@@ -22,6 +22,7 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BusyError, TargetError, TargetUnavailableError
 from worker.progress import silent
 from worker.restore.mirror import handover, recovery, replicate
+from worker.restore.mirror.password import digest
 from worker.restore.mirror.primary import Primary
 from worker.restore.mirror.promotion import Demotion, end
 from worker.restore.mirror.recovery import remembered
@@ -72,6 +73,7 @@ class Mirror:
         """It is a primary, and holds the one or the other; what is told of it, if anything is, is true."""
         assert eventually(lambda: not self.target.client().info("persistence")["loading"])
         assert eventually(lambda: self.role == "master")
+        assert eventually(lambda: self.target.client().config_get("masterauth") == {"masterauth": ""})
         now = state(self.target)
         assert now in ((self.old,) if still_old else (self.old, self.new))
         if "is a primary again" in told:
@@ -277,6 +279,33 @@ class Nobody(Watchdog):
         super().watch(url, demotion)
         os.kill(self._process.pid, signal.SIGKILL)
         self._process.wait()
+
+
+def test_a_password_that_a_killed_one_has_left_is_taken_back_and_nobody_elses(mirror: Mirror) -> None:
+    client, endpoint = mirror.target.client(), Endpoint(mirror.target.url, TARGET)
+    said = Demotion(
+        run=None,
+        target=None,
+        address="there",
+        host="127.0.0.1",
+        port=1,
+        replication_id="a" * 40,
+        keys=0,
+        expiring=0,
+        password=digest(b"of one use"),
+    )
+    for left, kept in (("of one use", ""), ("her own", "her own")):
+        client.config_set("masterauth", left)
+        assert end(endpoint, said, 0) is not None
+        assert client.config_get("masterauth") == {"masterauth": kept}
+
+
+def test_our_process_is_killed_while_the_target_has_a_password_of_ours(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Primary, "let_in", lambda *_: kill_myself())
+    assert killed(lambda: mirror.run("", lambda: None))
+    mirror.check(still_old=True)
 
 
 @pytest.fixture

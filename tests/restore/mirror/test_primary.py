@@ -4,6 +4,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
 from ipaddress import ip_network
 
 import pytest
@@ -181,6 +182,17 @@ def test_whom_the_target_does_not_know_of_is_given_nothing(primary: Primary) -> 
         told = FULL % primary.replication_id.encode() + b"REDIS"
         assert replica.recv(len(told), socket.MSG_WAITALL) == told
         assert everything(forger) == told[: told.index(b"$")]
+
+
+@pytest.mark.parametrize("shown", [(), ((b"AUTH", b"wrong"),), ((b"AUTH", b"wrong"), (b"AUTH", b"right", b"no"))])
+def test_who_does_not_show_the_password_is_not_even_asked_about(
+    shown: tuple[tuple[bytes, ...], ...], primary: Primary
+) -> None:
+    known = replace(expected(), password=b"right")
+    with comes(primary, *shown, RIGHT) as forger, comes(primary, (b"AUTH", b"user", b"right"), RIGHT) as replica:
+        primary.let_in(known, yes, 5)
+        assert b"+FULLRESYNC" in replica.recv(1000)
+        assert b"FULLRESYNC" not in everything(forger)
 
 
 def test_nobody_who_comes_is_told_in_time(primary: Primary) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import StartServer
-from tests.restore.mirror.mirrors import mirror, role
+from tests.restore.mirror.mirrors import limited, mirror, role
 from tests.support.backups import settings_for, take
 from tests.support.servers import Binary, Server, free_port
 from worker.arguments.restore import RestoreArguments
@@ -114,7 +114,32 @@ def test_a_forger_is_given_no_byte_of_data_and_the_target_all(
     assert len(crowd.all) == 2
     assert b"$" not in heard
     assert b"REDIS" not in heard
-    assert (b"FULLRESYNC" in heard) == (source == NEXT_DOOR)
+    assert b"FULLRESYNC" not in heard
+    assert target.client().config_get("masterauth") == {"masterauth": ""}
+
+
+def test_without_a_password_the_target_itself_tells_a_forger_from_it(
+    crowd: Crowd, target: Server, tmp_path: Path
+) -> None:
+    """Our user may set none there."""
+    crowd.forgers(NEXT_DOOR)
+    settings = settings_for(target, tmp_path, **limited(target, "-config|set"))
+    assert restore(settings, RestoreArguments(name="latest", mode="mirror"), silent)["way"] == "replication"
+    assert is_restored(target)
+    heard = crowd.heard()
+    assert b"FULLRESYNC" in heard
+    assert b"$" not in heard
+
+
+def test_a_forger_who_shows_another_password_than_the_targets_own_gets_nothing(
+    crowd: Crowd, target: Server, tmp_path: Path
+) -> None:
+    target.client().config_set("masterauth", "its own")
+    crowd.forgers(NEXT_DOOR)
+    assert mirror(target, tmp_path)["way"] == "replication"
+    assert is_restored(target)
+    assert b"FULLRESYNC" not in crowd.heard()
+    assert target.client().config_get("masterauth") == {"masterauth": "its own"}
 
 
 def test_a_target_that_does_not_come_while_others_do_is_a_primary_again_at_once(

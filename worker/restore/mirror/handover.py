@@ -13,6 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from worker.config.fields import Networks
 from worker.errors import ArtifactError, BackupSystemError, TargetError
 from worker.progress import Progress
+from worker.restore.mirror.password import agree, take_back
 from worker.restore.mirror.primary import Primary
 from worker.restore.mirror.promotion import Demotion, end
 from worker.restore.mirror.visitors import Expected
@@ -84,8 +85,11 @@ class Handover:
         if known_by is None:
             raise damaged("INFO")
         self._fence.prove()
+        password = agree(wire, self._primary.password)
         wire.ask(b"REPLICAOF", self._demotion.host.encode(), b"%d" % self._demotion.port)
-        self._primary.let_in(Expected(self._networks, known_by), lambda: _has_heard(wire), COMING_SECONDS)
+        expected = Expected(self._networks, known_by, password)
+        self._primary.let_in(expected, lambda: _has_heard(wire), COMING_SECONDS)
+        take_back(wire, self._demotion.password)
         for sent in self._primary.send(file.length, self._exactly(file)):
             self._progress("sending", sent, file.length, "bytes")
         self._wait(wire, meanwhile)

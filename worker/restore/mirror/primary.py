@@ -42,6 +42,8 @@ class Primary:
         self.port: int = self._listener.getsockname()[1]
         self.replication_id = secrets.token_hex(20)
         """What the replica takes over as its own once it holds the file whole, and no sooner."""
+        self.password = secrets.token_hex(32).encode()
+        """What the replica is to show, where it can be told."""
         self._replica: socket.socket | None = None
         self._pinged = 0.0
 

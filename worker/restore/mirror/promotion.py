@@ -9,6 +9,7 @@ from math import inf
 
 from redis.exceptions import BusyLoadingError, RedisError
 
+from worker.restore.mirror.password import take_back
 from worker.server.endpoint import Endpoint
 from worker.server.info import info, keyspace
 from worker.server.replies import raised
@@ -38,6 +39,8 @@ class Demotion:
     """Its run id: another one afterwards means that it was started anew."""
     backup_keys: int = 0
     backup_expiring: int = 0
+    password: str = ""
+    """The digest of the one that the target may have got from us for its primary."""
 
 
 def end(endpoint: Endpoint, demotion: Demotion, patience: float) -> str | None:
@@ -51,6 +54,7 @@ def end(endpoint: Endpoint, demotion: Demotion, patience: float) -> str | None:
         try:
             with Wire(endpoint) as wire:
                 state = info(wire)
+                take_back(wire, demotion.password)
                 if state.get("role") == "master":
                     return data_held(state, demotion)
                 if (state.get("master_host"), state.get("master_port")) != (demotion.host, str(demotion.port)):

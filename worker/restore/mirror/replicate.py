@@ -12,6 +12,7 @@ from worker.formats.tally import Tally
 from worker.repository import artifact
 from worker.restore.mirror import recovery
 from worker.restore.mirror.handover import File, Handover
+from worker.restore.mirror.password import digest
 from worker.restore.mirror.primary import NobodyCameError, Primary
 from worker.restore.mirror.promotion import Demotion
 from worker.restore.mirror.watchdog import Watchdog
@@ -105,6 +106,7 @@ def _demotion(job: Job, primary: Primary, host: str, before: dict[str, str]) -> 
         expiring=sum(counts["expires"] for counts in databases),
         server=before.get("run_id", ""),
         backup_keys=job.plan.manifest.keys or 0,
+        password=digest(primary.password),
         backup_expiring=job.plan.manifest.expiring,
     )
 

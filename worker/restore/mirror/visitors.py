@@ -31,6 +31,8 @@ class Expected:
     """Where it comes from."""
     replication_id: str
     """Which it had as a primary. Who may not ask it for INFO does not know it."""
+    password: bytes | None = None
+    """What it shows in AUTH; None where nobody knows."""
 
 
 class Visitor:
@@ -40,6 +42,7 @@ class Visitor:
         connection.setblocking(False)
         self.connection, self.address = connection, address
         self._reader, self._received = hiredis.Reader(), 0
+        self._password = b""
 
     def hear(self, expected: Expected) -> bool:
         """Answer what has come; whether the visitor has asked as the target would. Raises StrangerError, and whatever noise does."""
@@ -51,14 +54,17 @@ class Visitor:
         while command := self._reader.gets():
             name = command[0].upper() if isinstance(command, list) else b""
             if name == b"PSYNC":
-                return self._names(command[1], expected)
-            # AUTH too: the target may have a password for whoever its primary is.
+                return self._knows(command[1], expected)
+            if name == b"AUTH":
+                self._password = command[-1]
             known = {b"PING": b"+PONG\r\n", b"AUTH": b"+OK\r\n", b"REPLCONF": b"+OK\r\n"}
             self.connection.sendall(known.get(name, b"-ERR only for a replica\r\n"))
         return False
 
-    def _names(self, replication_id: bytes, expected: Expected) -> bool:
-        if not hmac.compare_digest(replication_id, expected.replication_id.encode()):
+    def _knows(self, replication_id: bytes, expected: Expected) -> bool:
+        password = self._password if expected.password is None else expected.password
+        known = (replication_id, expected.replication_id.encode()), (self._password, password)
+        if not all(hmac.compare_digest(*one) for one in known):
             raise StrangerError
         return True
 
