@@ -196,7 +196,7 @@ def test_a_pin_is_kept_with_its_reason_until_it_is_taken_back(server: Server, tm
     assert shell("unpin", first).out == f"{first} is not pinned any more\n"
     assert shell("unpin", first).out == f"{first} was not pinned\n"
     pruned = shell("prune", "--keep-manual", "1", "--json").data
-    assert [one["name"] for one in pruned["deleted"]] == [first]
+    assert [one["name"] for one in pruned["trashed"]] == [first]
     assert [one["name"] for one in pruned["kept"]] == [third]
 
 
