@@ -96,7 +96,7 @@ def test_both_formats_of_a_real_server_are_indexed(start_server: StartServer, ne
             Folder(tmp_path).open(manifest.name) as file,
         ):
             assert len(opened) == manifest.keys
-            chunks = artifact.raw_chunks(file, manifest.compression)
+            chunks = artifact.raw_chunks(file, manifest)
             for batch in artifact.reader(chunks, manifest.data_format, values=True).batches():
                 for number, entry in enumerate(batch):
                     (record,) = opened.find(entry.db, entry.key)

@@ -97,9 +97,13 @@ class AdoptArguments(BaseModel):
     file: Path
     with_damaged: StrictBool = False
     """Also where values of it are damaged: a restore then leaves those out."""
+    max_size: int | None = Field(default=None, ge=1)
+    """How many bytes it may become; without, as many as a file of its size is allowed."""
 
 
 class RepairArguments(BaseModel):
-    """Nothing to tell."""
+    """How many bytes an artifact may become."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    max_size: int | None = Field(default=None, ge=1)

@@ -14,7 +14,7 @@ from worker.arguments.backups import AdoptArguments
 from worker.config.settings import CompressionName, FormatName, Settings
 from worker.errors import ArtifactError, NotFoundError
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
-from worker.progress import Progress, reported
+from worker.progress import Progress
 from worker.repository import artifact, behalf
 from worker.repository.checksum import Meter
 from worker.repository.manifest import UNDO_FACT, UNDO_FIELDS, Manifest, Origin, Size
@@ -56,7 +56,7 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
     clock, path = time.monotonic(), arguments.file
     storage = open_storage(settings.backup_storage)
     with opened(path) as file:
-        walked = walk(file, progress)
+        walked = walk(file, progress, arguments.max_size)
         _check_values(walked)
         damage = walked.survey.damage
         if damage.number and not arguments.with_damaged:
@@ -72,15 +72,14 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
             return writer.commit("backup_adopted", **told, **behalf.told()).model_dump(mode="json")
 
 
-def walk(file: BinaryIO, progress: Progress) -> Walked:
-    """Read a file to its end, every value decoded. ArtifactError, FormatError where it cannot be."""
-    data_format, compression = artifact.sniff(file)
-    size = file.seek(0, 2)
-    file.seek(0)
+def walk(file: BinaryIO, progress: Progress, most: int | None) -> Walked:
+    """Read a file to its end, every value decoded. ArtifactError, FormatError where it cannot be, or is more than `most` bytes."""
+    foreign = artifact.foreign(file, most, progress)
+    data_format, compression, allowance = foreign.data_format, foreign.compression, foreign.allowance
     stored, raw = Meter(), Meter(hashed=False)
-    dump = COMPRESSIONS[compression].decompress(stored.watch(reported(chunks_of(file), progress, "walking", size)))
-    reader = artifact.examiner(raw.watch(artifact.bounded(dump, artifact.foreign_limit(size))), data_format)
-    found = survey(reader)
+    dump = artifact.unpacked(stored.watch(foreign.stored(progress, "walking")), compression, allowance)
+    reader = artifact.examiner(raw.watch(dump), data_format)
+    found = survey(reader, allowance)
     return Walked(data_format, compression, found, reader, Size(raw=raw.bytes, stored=stored.bytes), stored.sha256)
 
 

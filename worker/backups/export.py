@@ -5,12 +5,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from worker.backups.adopt import opened
 from worker.config.settings import Settings
 from worker.errors import StorageError, UsageError
 from worker.formats import portable
+from worker.formats.allowance import Allowance
 from worker.formats.compression import COMPRESSIONS, Compression
 from worker.formats.tally import Counted, Tally
 from worker.progress import Progress, reported
@@ -23,37 +24,48 @@ from worker.storage import chunks_of, open_storage, write_new
 STDOUT = Path("-")
 
 
-def export(settings: Settings, what: str, out: Path | None, progress: Progress) -> dict[str, Any]:
+def export(
+    settings: Settings, what: str, out: Path | None, progress: Progress, max_size: int | None = None
+) -> dict[str, Any]:
     """Write the backup or file `what` as JSON to `out` (`-` is standard output; .gz and .zst compress); what was written.
 
-    The default is `<name>.json.gz` in the current folder. Never overwrites. Raises ArtifactError, NotFoundError, UsageError.
+    The default is `<name>.json.gz` in the current folder. Never overwrites. A file that is no backup becomes `max_size` bytes
+    at the most, or what one of its size is allowed. Raises ArtifactError, NotFoundError, UsageError.
     """
-    with _found(settings, what, progress) as (file, name, header):
+    found = _file(Path(what), max_size, progress) if Path(what).is_file() else _backup(settings, what, progress)
+    with found as (reader, name, header):
         target = out or Path(name.partition(".")[0] + ".json.gz")
-        data_format, compression = artifact.sniff(file)
-        size = file.seek(0, 2)
-        file.seek(0)
-        dump = COMPRESSIONS[compression].decompress(reported(chunks_of(file), progress, "exporting", size))
         tally, stored = Tally(), Meter()
-        reader = artifact.reader(artifact.bounded(dump, artifact.foreign_limit(size)), data_format, values=True)
         chunks = portable.write(Counted(reader, tally), header)
         _write(stored.watch(_compression(target).compress(chunks)), target)
     return {"file": str(target), "keys": tally.keys, "bytes": stored.bytes, "sha256": stored.sha256}
 
 
+_Found = tuple[artifact.Reader, str, dict[str, object]]
+"""What reads the entries, the name of the file, and a header."""
+
+
 @contextmanager
-def _found(settings: Settings, what: str, progress: Progress) -> Iterator[tuple[BinaryIO, str, dict[str, object]]]:
-    """The file that `what` names, its name, and a header: a path where there is one, else a backup, verified first."""
-    path = Path(what)
-    if path.is_file():
-        with opened(path) as file:
-            yield file, path.name, {}
-        return
+def _file(path: Path, max_size: int | None, progress: Progress) -> Iterator[_Found]:
+    with opened(path) as file:
+        foreign = artifact.foreign(file, max_size, progress)
+        allowance = foreign.allowance
+        dump = artifact.unpacked(foreign.stored(progress, "exporting"), foreign.compression, allowance)
+        with allowance.at_hand():
+            yield artifact.reader(dump, foreign.data_format, values=True), path.name, {}
+
+
+@contextmanager
+def _backup(settings: Settings, what: str, progress: Progress) -> Iterator[_Found]:
+    """It is verified first."""
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, what, scope_of(settings))
     with storage.fetch(manifest.name) as file:
         check(file, manifest, progress)
-        yield file, manifest.name, artifact.header(manifest.created_at, manifest.source)
+        stored = reported(chunks_of(file), progress, "exporting", manifest.bytes.stored)
+        dump = artifact.unpacked(stored, manifest.compression, Allowance.told(manifest.bytes.raw))
+        reader = artifact.reader(dump, manifest.data_format, values=True)
+        yield reader, manifest.name, artifact.header(manifest.created_at, manifest.source)
 
 
 def _print(chunks: Iterator[bytes]) -> None:

@@ -11,6 +11,7 @@ from worker import __version__
 from worker.backups.adopt import Walked, described, undone_by, walk
 from worker.config.settings import Settings
 from worker.errors import ArtifactError, BackupSystemError, NotFoundError, RefusedError
+from worker.formats.allowance import Allowance
 from worker.formats.compression import COMPRESSIONS
 from worker.progress import Progress
 from worker.repository import artifact, catalogue, digest, notes
@@ -24,7 +25,7 @@ from worker.repository.manifest import (
     to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX
-from worker.storage import Storage, open_storage
+from worker.storage import Storage, chunks_of, open_storage
 
 log = structlog.get_logger()
 
@@ -33,16 +34,17 @@ _MENDED_BYTES = 16 << 10
 _EMPTY_STRING = b"\0\0"
 
 
-def repair(settings: Settings, progress: Progress) -> dict[str, Any]:
+def repair(settings: Settings, progress: Progress, most: int | None = None) -> dict[str, Any]:
     """Make every damaged manifest anew: which were, how, and which could not be. `check_complete` says if that is all.
 
-    A manifest that is not damaged is never touched, and the text of one that was stays beside it.
+    A manifest that is not damaged is never touched, and the text of one that was stays beside it. `most` is how many bytes
+    an artifact may become whose manifest tells it no more.
     """
     storage = open_storage(settings.backup_storage)
     repaired, left = [], []
     for one in catalogue.read(storage).damaged:
         try:
-            repaired.append(_repair(storage, one.name, progress))
+            repaired.append(_repair(storage, one.name, progress, most))
         except BackupSystemError as error:
             left.append({"name": one.name, "error": str(error)})
     return {"repaired": repaired, "left": left}
@@ -57,12 +59,12 @@ def check_complete(report: dict[str, Any]) -> None:
         )
 
 
-def _repair(storage: Storage, name: str, progress: Progress) -> dict[str, Any]:
+def _repair(storage: Storage, name: str, progress: Progress, most: int | None) -> dict[str, Any]:
     text = storage.read(name + MANIFEST_SUFFIX)
     made = mended(name, text)
     exactly = made is not None
     if made is None:
-        made = _rebuilt(storage, name, progress)
+        made = _rebuilt(storage, name, progress, most)
     aside = _replace(storage, made, text, exactly=exactly)
     log.info("manifest_repaired", name=name, keys=made.keys, exactly=exactly)
     return {"name": name, "exactly": exactly, "kind": made.kind, "keys": made.keys, "aside": aside}
@@ -80,11 +82,11 @@ def mended(name: str, text: bytes) -> Manifest | None:
     return None
 
 
-def _rebuilt(storage: Storage, name: str, progress: Progress) -> Manifest:
+def _rebuilt(storage: Storage, name: str, progress: Progress, most: int | None) -> Manifest:
     """What the artifact tells. ArtifactError where it is not whole, or no backup."""
     try:
         with storage.fetch(name) as file:
-            walked = walk(file, progress)
+            walked = walk(file, progress, most)
     except NotFoundError:
         raise ArtifactError(
             f"The artifact {name} is missing, so there is nothing to tell: delete it by name."
@@ -140,7 +142,8 @@ def _check_values(storage: Storage, name: str, walked: Walked) -> None:
     if walked.data_format != "rdb" or not walked.survey.tally.keys:
         return
     with storage.open(name) as file:
-        reader = artifact.reader(artifact.raw_chunks(file, walked.compression), "rdb", values=True)
+        dump = artifact.unpacked(chunks_of(file), walked.compression, Allowance.told(walked.bytes.raw))
+        reader = artifact.reader(dump, "rdb", values=True)
         if any(entry.payload != _EMPTY_STRING for batch in reader.batches() for entry in batch):
             return
     raise ArtifactError(

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from worker.cli.console import age, notes, number, say, show, size, table
+from worker.cli.max_size import with_max_size
 from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
 from worker.repository import catalogue
@@ -19,7 +20,8 @@ from worker.storage import open_storage
 @click.option("--repair", "is_repair", is_flag=True, help="Make damaged manifests anew from what their artifacts tell.")
 @click.option("--yes", is_flag=True, help="Repair without asking.")
 @click.option("--trash", "is_trash", is_flag=True, help="Show what was deleted and can be put back.")
-def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool) -> None:
+@with_max_size
+def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool, *, max_size: int | None) -> None:
     """Show the backups, newest first.
 
     With --repair: make the manifests anew that are damaged, and keep their text beside them. Good ones are not touched.
@@ -28,7 +30,7 @@ def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool) -> None:
         # With it comes all that reads an artifact, which a mere list has no use for.
         from worker.cli.repair import repair_all  # noqa: PLC0415
 
-        repair_all(as_json=as_json, yes=yes)
+        repair_all(as_json=as_json, yes=yes, max_size=max_size)
         return
     with looked_up("list"):
         found = catalogue.read(open_storage(load().backup_storage))

@@ -10,7 +10,7 @@ from worker.repository import catalogue
 from worker.storage import open_storage
 
 
-def repair_all(*, as_json: bool, yes: bool) -> None:
+def repair_all(*, as_json: bool, yes: bool, max_size: int | None) -> None:
     """Make all of them anew, after a yes."""
     settings = load()
     damaged = catalogue.read(open_storage(settings.backup_storage)).damaged
@@ -21,7 +21,8 @@ def repair_all(*, as_json: bool, yes: bool) -> None:
         show(report, as_json=as_json, view=repaired)
         check_complete(report)
 
-    performed("repair", RepairArguments(), lambda progress: repair(settings, progress), show_and_check)
+    arguments = RepairArguments(max_size=max_size)
+    performed("repair", arguments, lambda progress: repair(settings, progress, max_size), show_and_check)
 
 
 def repaired(data: Data) -> None:

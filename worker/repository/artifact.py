@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 from typing import BinaryIO
@@ -10,6 +11,7 @@ from typing import BinaryIO
 from worker.config.settings import CompressionName, FormatName
 from worker.errors import ArtifactError
 from worker.formats import portable, rdb
+from worker.formats.allowance import Allowance
 from worker.formats.compression import COMPRESSIONS, detect
 from worker.formats.rdb import writer
 from worker.formats.rdb.codes import FIRST_VERSION_WITH_CHECKSUM
@@ -26,9 +28,6 @@ from worker.storage import Readable, chunks_of
 Reader = rdb.Reader | portable.Reader
 
 _HEAD_BYTES = 64
-# A foreign file may expand this much, or to this size; more is a bomb: no Redis compresses so well.
-_FOREIGN_RATIO = 1000
-_FOREIGN_BYTES = 1 << 30
 
 
 def check_bytes(file: BinaryIO, manifest: Manifest, progress: Progress) -> None:
@@ -59,26 +58,47 @@ def _check_sum(manifest: Manifest, sha256: str) -> None:
         )
 
 
-def raw_chunks(file: Readable, compression: CompressionName) -> Iterator[bytes]:
-    """The dump itself, decompressed, from where `file` stands."""
-    return COMPRESSIONS[compression].decompress(chunks_of(file))
+def unpacked(stored: Iterator[bytes], compression: CompressionName, allowance: Allowance) -> Iterator[bytes]:
+    """The dump itself, out of the chunks of a file. ArtifactError once it is more than is allowed: nobody reads without."""
+    return allowance.bounded(COMPRESSIONS[compression].decompress(stored))
 
 
-def bounded(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
-    """The same chunks. ArtifactError once they are more than `limit` bytes in all."""
-    passed = 0
-    for chunk in chunks:
-        passed += len(chunk)
-        if passed > limit:
-            raise ArtifactError(
-                f"The data is larger than the {limit:,} bytes it can be: it was made to fill a disk or a memory."
-            )
-        yield chunk
+@dataclass(frozen=True)
+class Foreign:
+    """A file that nobody vouches for, told by its first bytes and measured: it becomes no more than is allowed."""
+
+    file: BinaryIO
+    size: int
+    data_format: FormatName
+    compression: CompressionName
+    most: int | None
+    """Bytes that it may become, where somebody has said it."""
+
+    @property
+    def allowance(self) -> Allowance:
+        """What one reading of it may take."""
+        return Allowance.foreign(self.size, self.most)
+
+    def stored(self, progress: Progress, phase: str) -> Iterator[bytes]:
+        """The chunks of the file itself, from its start."""
+        self.file.seek(0)
+        return reported(chunks_of(self.file), progress, phase, self.size)
 
 
-def foreign_limit(stored: int) -> int:
-    """How many bytes a foreign file of `stored` bytes may expand to."""
-    return max(_FOREIGN_BYTES, stored * _FOREIGN_RATIO)
+def foreign(file: BinaryIO, most: int | None, progress: Progress) -> Foreign:
+    """ArtifactError where it is nothing that we can read, and where it bursts: that is seen before anything is made of it."""
+    data_format, compression = sniff(file)
+    size = file.seek(0, 2)
+    found = Foreign(file, size, data_format, compression, most)
+    if compression != "none":
+        for _ in unpacked(found.stored(progress, "checking"), compression, found.allowance):
+            pass
+    return found
+
+
+def raw_chunks(file: Readable, manifest: Manifest) -> Iterator[bytes]:
+    """The dump itself, decompressed, from where `file` stands: as many bytes at the most as the manifest says."""
+    return unpacked(chunks_of(file), manifest.compression, Allowance.told(manifest.bytes.raw))
 
 
 def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
@@ -97,8 +117,9 @@ def whole(file: Readable, manifest: Manifest) -> Iterator[Reader]:
     bytes were not those that were written.
     """
     stored = Meter()
-    raw = COMPRESSIONS[manifest.compression].decompress(stored.watch(chunks_of(file)))
-    yield reader(bounded(raw, manifest.bytes.raw), manifest.data_format, values=True)
+    allowance = Allowance.told(manifest.bytes.raw)
+    raw = unpacked(stored.watch(chunks_of(file)), manifest.compression, allowance)
+    yield reader(raw, manifest.data_format, values=True)
     _check_sum(manifest, stored.sha256)
 
 
@@ -125,7 +146,7 @@ def check_end(file: BinaryIO, manifest: Manifest) -> None:
     It reads `file` from its start.
     """
     file.seek(0)
-    for _ in Window(raw_chunks(file, manifest.compression)).drain(END):
+    for _ in Window(raw_chunks(file, manifest)).drain(END):
         pass
 
 
@@ -134,7 +155,7 @@ def resumed(file: Readable, manifest: Manifest, begins_at: int) -> Reader:
 
     The database of an entry is not to be relied on: it may have been said before.
     """
-    rest = _behind(raw_chunks(file, manifest.compression), begins_at)
+    rest = _behind(raw_chunks(file, manifest), begins_at)
     if manifest.data_format == "json":
         return portable.Reader(chain([portable.OPENING], rest) if begins_at else rest, part=True)
     opening = writer.header(manifest.rdb_version)
@@ -161,7 +182,7 @@ def sniff(file: BinaryIO) -> tuple[FormatName, CompressionName]:
         raise ArtifactError("The file is empty.")
     compression = detect(head)
     head = b""
-    for chunk in raw_chunks(file, compression.name):
+    for chunk in compression.decompress(chunks_of(file)):
         head += chunk
         if len(head) >= _HEAD_BYTES:
             break

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from worker.errors import ArtifactError
+from worker.formats.allowance import Allowance
 from worker.formats.tally import Tally
 from worker.progress import Progress, reported
 from worker.repository import artifact
@@ -22,7 +23,7 @@ def check(file: BinaryIO, manifest: Manifest, progress: Progress, *, walked: boo
     if not walked and manifest.format != 1:
         return
     raw = Meter(hashed=False)
-    dump = raw.watch(artifact.bounded(artifact.raw_chunks(file, manifest.compression), manifest.bytes.raw))
+    dump = raw.watch(artifact.raw_chunks(file, manifest))
     tally = _check_content(manifest, reported(dump, progress, "walking", manifest.bytes.raw), judged=walked)
     if manifest.format == 1 and (raw.bytes, tally.expiring) != (manifest.bytes.raw, manifest.expiring):
         raise ArtifactError(
@@ -40,7 +41,7 @@ def _check_content(manifest: Manifest, raw: Iterator[bytes], *, judged: bool) ->
         tally = artifact.count(raw, manifest.data_format)
         _check_keys(manifest, tally)
         return tally
-    found = survey(artifact.examiner(raw, manifest.data_format))
+    found = survey(artifact.examiner(raw, manifest.data_format), Allowance.adopted(manifest.bytes.raw))
     if judged and found.damage.number != manifest.damaged:
         raise ArtifactError(
             f"{manifest.name} was adopted, and {found.damage.words}. Such a value can end the server that is given it: a "

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.errors import FormatError
+from worker.formats.allowance import Allowance
 from worker.formats.entries import Entry, EntryStream, Passing
 from worker.formats.key_text import key_text
 from worker.formats.rdb.reader.soundness import examine
@@ -24,16 +25,18 @@ class Sound(Passing):
     A server leaves those out when it loads a file: to it they are no keys at all.
     """
 
-    def __init__(self, stream: EntryStream, refused: Refused) -> None:
+    def __init__(self, stream: EntryStream, refused: Refused, allowance: Allowance) -> None:
         super().__init__(stream)
-        self._refused = refused
+        self._refused, self._allowance = refused, allowance
         self.empty = 0
         """Empty collections that were left out."""
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield the stream's batches, less what is not sound."""
         for batch in self._stream.batches():
-            yield [entry for entry in batch if self._is_sound(entry)]
+            with self._allowance.at_hand():
+                vouched = [entry for entry in batch if self._is_sound(entry)]
+            yield vouched
 
     def _is_sound(self, entry: Entry) -> bool:
         try:
@@ -47,7 +50,8 @@ class Sound(Passing):
 
 def sound(stream: EntryStream, manifest: Manifest, refused: Refused) -> EntryStream:
     """The stream of a backup, less what is damaged where nobody vouches for it: where it was adopted."""
-    return Sound(stream, refused) if manifest.kind == "adopted" else stream
+    adopted = manifest.kind == "adopted"
+    return Sound(stream, refused, Allowance.adopted(manifest.bytes.raw)) if adopted else stream
 
 
 @dataclass
@@ -88,7 +92,7 @@ class Survey:
     """Empty collections, which are no keys."""
 
 
-def survey(reader: EntryStream) -> Survey:
+def survey(reader: EntryStream, allowance: Allowance) -> Survey:
     """Read it to its end. FormatError where its structure is broken, or a value of it cannot be read at all."""
     found = Survey()
 
@@ -96,7 +100,7 @@ def survey(reader: EntryStream) -> Survey:
         found.tally.add([entry])
         found.damage.add(entry, why)
 
-    stream = Sound(reader, damaged)
+    stream = Sound(reader, damaged, allowance)
     for batch in stream.batches():
         found.tally.add(batch)
     found.empty = stream.empty

@@ -8,6 +8,7 @@ and counts, the way Redis does it when it sanitizes a payload; a wrong one raise
 from struct import unpack
 
 from worker.errors import FormatError
+from worker.formats.allowance import taking_apart, unpacking
 
 # Most packed integers are small; a table is several times faster than formatting them again and again.
 _SMALL = [b"%d" % number for number in range(128)]
@@ -30,6 +31,7 @@ def _damaged(what: str, pos: int) -> FormatError:
 def listpack(data: bytes) -> list[bytes]:
     """The elements of a listpack (listpack.c): u32 bytes, u16 count, entries that each end in their length, 0xFF."""
     size = len(data)
+    taking_apart(size)
     if size < 7 or int.from_bytes(data[:4], "little") != size or data[-1] != 0xFF:
         raise _damaged("listpack", 0)
     elements: list[bytes] = []
@@ -95,6 +97,7 @@ def _after_backlen(data: bytes, pos: int, width: int) -> int:
 def ziplist(data: bytes) -> list[bytes]:
     """The elements of a ziplist (ziplist.c): u32 bytes, u32 offset of the last entry, u16 count, entries, 0xFF."""
     size = len(data)
+    taking_apart(size)
     if size < 11 or int.from_bytes(data[:4], "little") != size or data[-1] != 0xFF:
         raise _damaged("ziplist", 0)
     elements: list[bytes] = []
@@ -149,6 +152,7 @@ def _ziplist_wide(data: bytes, pos: int) -> tuple[bytes, int]:
 
 def intset(data: bytes) -> list[bytes]:
     """The members of an intset (intset.c) as decimal text: u32 width (2, 4 or 8), u32 count, integers."""
+    taking_apart(len(data))
     kind = {2: "h", 4: "i", 8: "q"}.get(int.from_bytes(data[:4], "little"))
     count = int.from_bytes(data[4:8], "little")
     if kind is None or len(data) != 8 + count * data[0]:
@@ -162,6 +166,7 @@ def zipmap(data: bytes) -> list[bytes]:
     One byte of count (254 and more: unknown), then length, field, length, unused bytes (one byte), value, the unused
     bytes, and so on to 0xFF.
     """
+    taking_apart(len(data))
     if len(data) < 2 or data[-1] != 0xFF:
         raise _damaged("zipmap", 0)
     elements: list[bytes] = []
@@ -201,6 +206,7 @@ def lzf(data: bytes, size: int, first: int = 0, stop: int | None = None) -> byte
         raise FormatError(
             f"A compressed text of {end - first} bytes claims to hold {size}, more than is possible, at byte {first}."
         )
+    unpacking(size)
     out = bytearray()
     pos = first
     try:

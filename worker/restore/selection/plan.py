@@ -104,7 +104,7 @@ class Plan:
     def chunks(self) -> Iterator[bytes]:
         """The dump, from its start as soon as the first chunk is asked for: one reading must end before the next begins."""
         self.file.seek(0)
-        yield from artifact.raw_chunks(self.file, self.manifest.compression)
+        yield from artifact.raw_chunks(self.file, self.manifest)
 
     def stream(self, *, values: bool = True) -> Redirected:
         """The keys that are meant, as the target gets them; without `values` payloads are passed over where that can be.

@@ -136,7 +136,7 @@ def _demand(plan: Plan, kept: Manifest, *, as_payloads: bool) -> Demand:
 def _pairs(plan: Plan, kept: Manifest, file: BinaryIO, fit: Fit | None) -> Pairs:
     """What was restored beside what was kept, each read from its start."""
     file.seek(0)
-    chunks = artifact.raw_chunks(file, kept.compression)
+    chunks = artifact.raw_chunks(file, kept)
     return Pairs(plan, artifact.reader(chunks, kept.data_format, values=fit is not None), fit)
 
 
