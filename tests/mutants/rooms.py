@@ -22,12 +22,14 @@ TESTS = {
     "engines/replication": "engines/replication engines/snapshot",
     "engines/sample": "faults/damaged_samples",
     "formats": "formats",
-    "formats/compare": "formats/compare restore/preview search/patterns",
+    "formats/compare": "formats/lasting formats/compare restore/preview search/patterns",
     "formats/compression": "formats/compression",
-    "formats/entries": "engines/scan restore/mirror/key_by_key formats/types formats/portable",
+    "formats/entries": "engines/module_data engines/scan restore/mirror/key_by_key formats/types formats/portable",
     "formats/key_text": "restore/selection search/patterns",
-    "formats/portable": "formats/portable formats/rdb/vectors",
-    "formats/rdb": "formats/rdb",
+    "formats/portable": "formats/portable formats/long_strings formats/document formats/rdb/vectors",
+    "formats/rdb": "formats/rdb/codes formats/rdb/lengths formats/rdb/values formats/rdb/rdb_files formats/rdb/census formats/rdb/packed formats/rdb",
+    "formats/rdb/reader": "formats/rdb/ends formats/rdb/rdb repository/sound formats/rdb",
+    "formats/rdb/vectors": "formats/rdb/vectors",
     "formats/types": "formats/types server/rights",
     "repository": "repository/catalogue repository",
     "repository/behalf": "repository/behalf backups/by_hand",
@@ -43,9 +45,11 @@ TESTS = {
     "restore/target/headroom": "restore/preview faults/room",
     "restore/target/needs": "restore/preview faults/room",
     "restore/undo": "restore/undo",
-    "runs": "runs/ownership runs/operations runs/reporting runs/runs",
+    "runs": "runs/ownership runs/runs",
+    "runs/operations": "runs/operations web/doors",
     "runs/reporter": "runs/reporting",
-    "runs/store": "runs/last_word runs/runs_of runs/lost",
+    "runs/run": "runs/run",
+    "runs/store": "runs/forgotten runs/runs runs/last_word",
     "server": "server/wire server/connection server/commands server/ways_in server/rights",
     "server/endpoint": "server/connection server/watched server/tls server/sentinel",
     "server/endpoint/sentinel": "server/watched server/sentinel",
@@ -76,7 +80,11 @@ def _found(place: str) -> list[str]:
     folder, _, word = place.rpartition("/")
     if (ALL_TESTS / place).is_dir():
         return [f"tests/{place}"]
-    found = sorted(f"tests/{folder}/{path.name}" for path in (ALL_TESTS / folder).glob(f"test_*{word}*.py"))
+    exact = f"test_{word}.py"
+    names = sorted(
+        (path.name for path in (ALL_TESTS / folder).glob(f"test_*{word}*.py")), key=lambda name: (name != exact, name)
+    )
+    found = [f"tests/{folder}/{name}" for name in names]
     if not found:
         raise LookupError(f"There is no test of the name {place}.")
     return found

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from tests.mutants.rooms import TESTS, modules, sample_size
+from tests.mutants.rooms import ROOMS, TESTS, modules, sample_size
 from tests.mutants.trial import passes
 from tests.support.processes import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-# The others follow when what they miss is mended.
-TRIED = ("broker", "engines", "repository", "server", "storage")
+# Of restore it is not known yet what is missed.
+TRIED = [room for room in ROOMS if room != "restore"]
 SAMPLE = [(module, number) for room in TRIED for module in modules(room) for number in range(sample_size(module))]
 
 
@@ -26,6 +26,6 @@ def test_a_mistake_is_noticed(module: str, number: int) -> None:
     assert told.returncode == 0, told.stdout + told.stderr
 
 
-@pytest.mark.parametrize("start", TESTS)
+@pytest.mark.parametrize("start", [start for start in TESTS if start.split("/")[0] in TRIED])
 def test_without_a_mistake_they_pass(start: str) -> None:
     assert passes(start)

@@ -3,6 +3,7 @@
 import pytest
 from cosmic_ray.mutating import mutate_code
 
+from tests.mutants.equal import EQUAL
 from tests.mutants.mutants import places
 from tests.mutants.operators import OPERATORS
 from tests.mutants.rooms import TESTS, WORKER, run_for
@@ -38,6 +39,7 @@ def test_each_mistake_is_made_alone(code: str, became: set[str]) -> None:
         "BYTES = 2\n",
         "def f(a=2):\n    return 30\n",
         "a = zip(a, b, strict=True)\n",
+        "model_config = ConfigDict(frozen=True)\n",
         "a = time.monotonic() > deadline\n",
         "time.sleep(1)\n",
     ],
@@ -54,3 +56,9 @@ def test_a_number_of_a_format_counts() -> None:
 def test_what_is_run_for_a_module_is_there(start: str) -> None:
     assert (WORKER / start).is_dir() or (WORKER / f"{start}.py").is_file()
     assert run_for(f"{start}.py")
+
+
+@pytest.mark.parametrize(("module", "line", "became"), EQUAL)
+def test_what_is_said_to_be_equal_is_still_there(module: str, line: str, became: str) -> None:
+    assert line in (" ".join(one.split()) for one in (WORKER / module).read_text().splitlines())
+    assert became != line

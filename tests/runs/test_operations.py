@@ -144,3 +144,9 @@ def test_an_operation_of_another_version_is_one_of_which_nothing_is_known() -> N
     novelty = of("novelty")
     assert (novelty.title, novelty.queue, novelty.asks, novelty.writes) == ("Novelty", None, False, False)
     assert (novelty.about, novelty.alone, novelty.kept) == (("storage",), None, of("backup").kept)
+
+
+def test_all_but_what_looks_stands_in_the_audit_log() -> None:
+    assert {name for name, one in OPERATIONS.items() if not one.writes} == {
+        *("ping", "preview", "search", "stats", "verify"),
+    }
