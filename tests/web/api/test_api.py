@@ -17,6 +17,8 @@ from tests.support.processes import CANARY, Background, eventually
 from tests.web.api.asked import CONTENT, NAME, OLDER, error, keep, queued, remember, remembered
 from worker.runs.store import open_runs
 
+LINE = {"event": "x", "timestamp": "2030-11-03T00:00:00Z"}
+
 
 def test_the_outcome_of_a_run_is_told_as_it_comes(web_app: Web, script: FlaskClient) -> None:
     def told(**run: Any) -> Any:
@@ -50,7 +52,7 @@ def test_runs_are_listed_newest_first_by_page_operation_and_state(web_app: Web, 
         at = datetime.now(UTC) + timedelta(seconds=number)
         state = "FAILURE" if number % 2 else "SUCCESS"
         kind = "verify" if number == 4 else "backup"
-        remember(web_app, kind, id=f"run-{number}", queued_at=at, state=state, log=[{"event": "x"}])
+        remember(web_app, kind, id=f"run-{number}", queued_at=at, state=state, log=[LINE])
 
     def ids(**query: Any) -> tuple[list[str], bool]:
         answer = script.get("/api/runs", query_string=query)
@@ -64,7 +66,7 @@ def test_runs_are_listed_newest_first_by_page_operation_and_state(web_app: Web, 
     assert ids(operation="backup", per_page=4) == (["run-3", "run-2", "run-1", "run-0"], False)
     assert ids(state="FAILURE") == (["run-3", "run-1"], False)
     assert ids(operation="verify", state="FAILURE") == ([], False)
-    assert script.get("/api/runs/run-4").get_json()["log"] == [{"event": "x"}]
+    assert script.get("/api/runs/run-4").get_json()["log"] == [LINE]
 
 
 def test_backups_are_listed_newest_first_by_page_with_what_is_wrong(web_app: Web, script: FlaskClient) -> None:
