@@ -2,6 +2,11 @@
 
 EQUAL = {
     (
+        "broker/audit.py",
+        "with connection.translated(), connection.client(settings) as client, client.pipeline(transaction=False) as pipe:",
+        "with connection.translated(), connection.client(settings) as client, client.pipeline(transaction=True) as pipe:",
+    ): "What is only read may be read in a transaction.",
+    (
         "broker/tokens.py",
         "return Token(**dict(found[0])) if found else None",
         "return Token(**dict(found[ -1])) if found else None",

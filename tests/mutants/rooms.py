@@ -45,7 +45,7 @@ TESTS = {
     "restore/target/headroom": "restore/preview faults/room",
     "restore/target/needs": "restore/preview faults/room",
     "restore/undo": "restore/undo",
-    "runs": "runs/ownership runs/runs",
+    "runs": "runs/whose runs/ownership runs/runs",
     "runs/operations": "runs/operations web/doors",
     "runs/reporter": "runs/reporting",
     "runs/run": "runs/run",
