@@ -151,6 +151,12 @@ def backed_up(office: Office) -> str:
     return str(shown.data["name"])
 
 
+def told(worker: Background, event: str) -> list[dict[str, Any]]:
+    """The lines of its log with that event, of which there will be one: a run's end is known a moment before it is logged."""
+    eventually(lambda: events(worker, event), f"{event} in the log")
+    return events(worker, event)
+
+
 @contextmanager
 def slow(office: Office) -> Iterator[None]:
     office.gate.seconds = MOMENT_SECONDS
@@ -169,7 +175,7 @@ def test_a_task_that_waits_is_never_begun(office: Office) -> None:
     before = office.manifests
     with office.worker() as worker:
         office.wait_for(office.call("verify", name="no.such"), "FAILURE")
-        assert [one["run"] for one in events(worker, "delivered_again")] == [waiting]
+        assert [one["run"] for one in told(worker, "delivered_again")] == [waiting]
     assert office.manifests == before
     found = office.wait_for(waiting, "CANCELLED")
     assert (found.error, found.started_at) == (f"Cancelled by shell {here()} before it began.", None)
@@ -186,7 +192,7 @@ def test_a_restore_that_is_cancelled_says_exactly_what_it_wrote_and_is_completed
         cancel(office, restore)
         found = office.wait_for(restore, *ENDED)
         written = client.dbsize() - before
-        (told,) = events(worker, "restore_cancelled")
+        (line,) = told(worker, "restore_cancelled")
         office.gate.seconds = 0
         completed = office.wait_for(office.call("restore", **arguments), *ENDED)
     assert found.state == "CANCELLED"
@@ -197,7 +203,7 @@ def test_a_restore_that_is_cancelled_says_exactly_what_it_wrote_and_is_completed
         f"Cancelled by shell {here()}. Until then: {written:,} restored, 0 skipped, 0 expired, "
     )
     assert found.error.endswith("Run the same again to complete it.")
-    assert told["error"] == found.error
+    assert line["error"] == found.error
     assert (completed.state, completed.value["failed"]) == ("SUCCESS", 0)
     assert client.dbsize() - before == completed.value["restored"]
 
@@ -210,7 +216,7 @@ def test_a_backup_that_is_cancelled_while_its_source_is_silent_leaves_nothing(of
         eventually(lambda: holder(worker.pids(), "*.partial"), "the backup to begin")
         cancel(office, backup)
         assert office.wait_for(backup, *ENDED).state == "CANCELLED"
-        assert [one["run"] for one in events(worker, "backup_cancelled")] == [backup]
+        assert [one["run"] for one in told(worker, "backup_cancelled")] == [backup]
         office.gate.open()
         assert office.wait_for(office.call("backup"), *ENDED).state == "SUCCESS", "nothing is locked"
         assert worker.process.poll() is None

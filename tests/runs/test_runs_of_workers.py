@@ -105,8 +105,9 @@ def test_somebody_at_work_is_waited_for_a_quarter_of_an_hour_and_a_source_that_i
     assert pauses(tasks.backup, busy) == sorted(pauses(tasks.backup, busy))
     assert 14 * 60 < sum(pauses(tasks.backup, busy)) < 16 * 60
     assert pauses(tasks.backup, away) == [10, 10]
-    assert pauses(tasks.prune, busy) == pauses(tasks.backup, busy)
-    for task in (tasks.restore, tasks.undo, tasks.delete):
+    for task in (tasks.prune, tasks.delete, tasks.put_back):
+        assert pauses(task, busy) == pauses(tasks.backup, busy)
+    for task in (tasks.restore, tasks.undo):
         assert pauses(task, busy) == pauses(task, away) == []
     # Whoever has waited has not tried yet.
     assert pause_of(tasks.backup, a_run(attempt=5, waited=4), away) == 10
