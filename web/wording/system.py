@@ -97,6 +97,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_TRASH_DAYS": str(settings.backup_trash_days),
         "BACKUP_DAILY_AT": f"{settings.backup_daily_at:%H:%M}",
         "BACKUP_EVERY_HOURS": f"{settings.backup_every_hours:g}",
+        "QUESTION_MINUTES": f"{settings.question_minutes:g}",
         "MIRROR_BIND, MIRROR_PORT": f"{settings.mirror_bind or 'as the target sees us'}, {settings.mirror_port or 'any'}",
         "MIRROR_FROM": listed(map(str, settings.mirror_from)) or "where we reach the target",
         "TZ": settings.tz,

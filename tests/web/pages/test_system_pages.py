@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 from tests.support.dashboard import Browser, Web
 from tests.support.processes import CANARY
 from tests.web.pages.given import ended, make_backup
-from tests.web.pages.reading import read
+from tests.web.pages.reading import read, words
+from worker.config.settings import WebSettings
 
 
 def test_the_last_run_of_the_schedule_is_found_behind_any_number_of_others(web_app: Web, admin: Browser) -> None:
@@ -64,3 +65,10 @@ def test_the_system_page_shows_what_a_check_found(web_app: Web, admin: Browser) 
 def test_a_check_that_failed_is_shown_beside_the_last_good_one(web_app: Web, admin: Browser) -> None:
     ended(web_app, "FAILURE", operation="ping", error="The source refuses the password.")
     assert "The last check failed. The source refuses the password." in read(admin, "/system")
+
+
+def test_every_setting_is_shown(admin: Browser) -> None:
+    shown = words(admin.get("/system"))
+    # Of the two passwords there is one, and which it is stands beside the other's name.
+    names = {name.upper() for name in WebSettings.model_fields} - {"ADMIN_PASSWORD_HASH"}
+    assert {name for name in names if not re.search(rf"\b{name}\b", shown)} == set()
