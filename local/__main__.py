@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from local import dashboard, demo, options
+from local import dashboard, demo, kept, options
 from local.children import Screen
 from local.house import House, Stopped
 from worker.config import settings
@@ -45,7 +45,7 @@ def _next_steps(chosen: options.Options, demo_keys: int | None, own_password: st
         "",
     ]
     if not chosen.usual_ports:
-        lines += [f"  export {name}={url}" for name, url in chosen.settings.items()]
+        lines += [f"  {line}" for line in chosen.exports]
     if demo_keys is None:
         lines += ["  (set REDIS_URL there as you did here)"]
     lines += [
@@ -108,10 +108,13 @@ def main() -> int:
     """Run until Ctrl-C or SIGTERM (exit code 0), or until a child ends (its exit code)."""
     chosen = options.read()
     os.chdir(ROOT)
-    os.environ |= chosen.settings | ({} if chosen.port is None else {"PORT": str(chosen.port)})
+    os.environ |= {} if chosen.port is None else {"PORT": str(chosen.port)}
     try:
-        settings.load()
         with _alone():
+            if chosen.own_broker:
+                kept.secret(settings.LOCAL_BROKER_PASSWORD)
+            os.environ |= chosen.settings
+            settings.load()
             password = dashboard.password()
             os.environ |= dashboard.session_secret(ROOT / "var") | password
             settings.load_web()

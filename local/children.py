@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle
 
@@ -44,27 +45,42 @@ class Screen:
             print(text, flush=True)
 
 
+@dataclass(frozen=True)
+class Program:
+    """What is to run, and in which environment."""
+
+    command: Sequence[str]
+    env: Mapping[str, str]
+    told: str = ""
+    """What it reads from standard input, a few lines at most: no list of processes shows it."""
+
+
 class Child:
     """One process in a session of its own, so that Ctrl-C in the terminal reaches only us and we choose the order."""
 
-    def __init__(
-        self, name: str, command: Sequence[str], env: Mapping[str, str], screen: Screen, *, ready: str = ""
-    ) -> None:
+    def __init__(self, name: str, program: Program, screen: Screen, *, ready: str = "") -> None:
         """`ready`: the words that say it is up; a child that has them keeps quiet unless it fails."""
         self.name, self._screen, self._ready_words = name, screen, ready.encode()
         self.ready = threading.Event()
         self._tail: deque[bytes] = deque(maxlen=20)
         self._process = subprocess.Popen(
-            command,
-            env=env,
-            stdin=subprocess.DEVNULL,
+            program.command,
+            env=program.env,
+            stdin=subprocess.PIPE if program.told else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self._tell(program.told)
         self._colour = screen.colour()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def _tell(self, words: str) -> None:
+        if self._process.stdin is not None:
+            # One that has ended already says why itself.
+            with contextlib.suppress(BrokenPipeError), self._process.stdin as stdin:
+                stdin.write(words.encode())
 
     def _read(self) -> None:
         for line in self._process.stdout or ():

@@ -6,6 +6,7 @@ import os
 import secrets
 from pathlib import Path
 
+from local import kept
 from worker.config.settings import Settings, WebSettings
 
 ONLY_ITS_OWN = {name.upper() for name in set(WebSettings.model_fields) - set(Settings.model_fields)}
@@ -25,12 +26,8 @@ def session_secret(folder: Path) -> dict[str, str]:
     """
     if given("SESSION_SECRET"):
         return {}
-    path, beside = folder / "session-secret", folder / "session-secret.new"
-    if not path.exists():
-        beside.unlink(missing_ok=True)
-        with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        beside.rename(path)
+    path = folder / "session-secret"
+    kept.secret(path)
     return {"SESSION_SECRET_FILE": str(path)}
 
 

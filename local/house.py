@@ -13,8 +13,8 @@ from types import FrameType
 import redis
 from honcho.environ import parse_procfile
 
-from local import dashboard, servers
-from local.children import POLL_SECONDS, Child, Screen, stop
+from local import dashboard, kept, servers
+from local.children import POLL_SECONDS, Child, Program, Screen, stop
 from local.options import Options
 from worker.broker import heartbeat
 from worker.config import settings
@@ -51,6 +51,11 @@ class House:
             signal.signal(signal.SIGHUP, self.ask_to_stop)
         self._terminal = sys.stdin.isatty() and not outlives
 
+    @property
+    def password(self) -> str:
+        """What our broker asks for."""
+        return kept.secret(self.root / settings.LOCAL_BROKER_PASSWORD)
+
     def ask_to_stop(self, number: int, _frame: FrameType | None) -> None:
         """Signal handler: stop; on a second Ctrl-C, at once."""
         now = time.monotonic()
@@ -77,23 +82,24 @@ class House:
         """Start what the person did not bring along. UsageError when a port is taken or no server is installed."""
         web = settings.load_web()
         servers.check_free(web.port, "--port", dashboard.host(web))
-        wanted: list[tuple[str, int, Sequence[str]]] = []
+        wanted: list[tuple[str, int, Sequence[str], str]] = []
         if self.options.own_broker:
             servers.check_free(self.options.broker_port, "--broker-port")
-            wanted.append(("broker", self.options.broker_port, servers.BROKER))
+            wanted.append(("broker", self.options.broker_port, servers.BROKER, self.password))
         if self.options.own_source:
             servers.check_free(self.options.source_port, "--source-port")
-            wanted.append(("demo", self.options.source_port, servers.DEMO))
-        for name, port, flags in wanted:
+            wanted.append(("demo", self.options.source_port, servers.DEMO, ""))
+        for name, port, flags, password in wanted:
             folder = self.root / "var" / name
             command = servers.command(servers.find(folder), port, folder, flags)
-            child = Child(name, command, servers.environment(), self.screen, ready=servers.READY_WORDS)
+            program = Program(command, servers.environment(), f"requirepass {password}\n" if password else "")
+            child = Child(name, program, self.screen, ready=servers.READY_WORDS)
             self.servers.append(child)
         while not all(server.ready.is_set() for server in self.servers):
             self.watch()
         if self.options.own_broker:
             # The signs of life of a run that has just ended would be taken for those of this one.
-            with redis.Redis(port=self.options.broker_port, socket_timeout=30) as broker:
+            with redis.Redis(port=self.options.broker_port, password=self.password, socket_timeout=30) as broker:
                 broker.delete(*map(heartbeat.key, _ROLES.values()))
 
     def start_processes(self) -> None:
@@ -106,7 +112,7 @@ class House:
         for name, line in parse_procfile((self.root / "Procfile").read_text()).processes.items():
             # exec: what we ask to end is then the program itself, not a shell around it.
             command = ["/bin/sh", "-c", f"exec {line}"]
-            self.processes.append(Child(name, command, dashboard.told(name, env), self.screen))
+            self.processes.append(Child(name, Program(command, dashboard.told(name, env)), self.screen))
 
     def wait_until_up(self) -> list[str]:
         """Wait for a sign of life of each process; the names of those that gave none in time."""

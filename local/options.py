@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from local.dashboard import given
 from worker.config import settings as config
 
+_DATABASES = {"CELERY_BROKER_URL": 0, "CELERY_RESULT_BACKEND": 1}
+
 
 @dataclass(frozen=True)
 class Options:
@@ -15,15 +17,32 @@ class Options:
     """The dashboard's; None leaves it to the setting PORT."""
     broker_port: int
     source_port: int
-    own_broker: bool
     own_source: bool
-    settings: dict[str, str]
-    """The settings that point to our own servers, where the person has not said otherwise."""
+    in_broker: dict[str, int]
+    """Of the settings that the person has not made those for which our broker has a database."""
 
     @property
     def usual_ports(self) -> bool:
         """Whether another terminal finds our servers without being told."""
         return (self.broker_port, self.source_port) == (config.LOCAL_BROKER_PORT, config.LOCAL_SOURCE_PORT)
+
+    @property
+    def own_broker(self) -> bool:
+        """Whether anything is to be kept in it."""
+        return bool(self.in_broker)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What points to our own servers, as their passwords are now."""
+        source = {"REDIS_URL": f"redis://127.0.0.1:{self.source_port}/0"} if self.own_source else {}
+        return {name: config.local_broker(db, self.broker_port) for name, db in self.in_broker.items()} | source
+
+    @property
+    def exports(self) -> list[str]:
+        """The same for the shell of another terminal, which reads the password where it is kept: none is shown."""
+        word = f":$(cat {config.LOCAL_BROKER_PASSWORD})@"
+        urls = {name: f"redis://{word}127.0.0.1:{self.broker_port}/{db}" for name, db in self.in_broker.items()}
+        return [f'export {name}="{url}"' for name, url in (self.settings | urls).items()]
 
 
 def read() -> Options:
@@ -37,9 +56,5 @@ def read() -> Options:
     for name, port in (("broker", config.LOCAL_BROKER_PORT), ("source", config.LOCAL_SOURCE_PORT)):
         parser.add_argument(f"--{name}-port", type=int, default=port, metavar="PORT", help="default: %(default)s")
     chosen = parser.parse_args()
-    broker, source = f"redis://127.0.0.1:{chosen.broker_port}", f"redis://127.0.0.1:{chosen.source_port}"
-    ours = {"CELERY_BROKER_URL": f"{broker}/0", "CELERY_RESULT_BACKEND": f"{broker}/1", "REDIS_URL": f"{source}/0"}
-    settings = {name: url for name, url in ours.items() if not given(name)}
-    own_broker = bool({"CELERY_BROKER_URL", "CELERY_RESULT_BACKEND"} & set(settings))
-    own_source = "REDIS_URL" in settings
-    return Options(chosen.port, chosen.broker_port, chosen.source_port, own_broker, own_source, settings)
+    in_broker = {name: db for name, db in _DATABASES.items() if not given(name)}
+    return Options(chosen.port, chosen.broker_port, chosen.source_port, not given("REDIS_URL"), in_broker)

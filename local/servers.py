@@ -124,9 +124,9 @@ def check_free(port: int, option: str, host: str = "127.0.0.1") -> None:
 
 
 def command(binary: str, port: int, folder: Path, flags: Sequence[str]) -> list[str]:
-    """The server's command line; its data folder is made here."""
+    """The server's command line; its data folder is made here. What nobody else may know it reads from standard input."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return [binary, "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *flags]
+    return [binary, "-", "--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), *flags]
 
 
 def environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from tests.support.processes import CANARY
 from worker.arguments.backups import BackupArguments, PruneArguments
 from worker.arguments.restore import RestoreArguments
-from worker.config.settings import Settings, load
+from worker.config.settings import LOCAL_BROKER_PASSWORD, Settings, load
 from worker.config.validation import first_fault
 from worker.errors import UsageError
 
@@ -32,7 +32,8 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     load.cache_clear()
 
 
-def test_nothing_need_be_set() -> None:
+def test_nothing_need_be_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     settings = load()
     assert settings.redis_url == "redis://127.0.0.1:26391/0"
     assert settings.celery_broker_url == "redis://127.0.0.1:26390/0"
@@ -41,6 +42,23 @@ def test_nothing_need_be_set() -> None:
     assert (settings.backup_compression, settings.backup_databases) == (None, None)
     assert (settings.backup_keep, settings.backup_daily_at, settings.backup_every_hours) == (7, time(3, 0), 24)
     assert (settings.tz, settings.log_level, settings.log_format) == ("UTC", "INFO", "auto")
+
+
+def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    LOCAL_BROKER_PASSWORD.parent.mkdir()
+    LOCAL_BROKER_PASSWORD.write_text("canary-of-the-broker\n")
+    settings = load()
+    assert settings.celery_broker_url == "redis://:canary-of-the-broker@127.0.0.1:26390/0"
+    assert settings.celery_result_backend == "redis://:canary-of-the-broker@127.0.0.1:26390/1"
+    load.cache_clear()
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://elsewhere:6379/0")
+    assert load().celery_broker_url == "redis://elsewhere:6379/0"
+    load.cache_clear()
+    LOCAL_BROKER_PASSWORD.write_bytes(b"\xff")
+    assert load().celery_result_backend == "redis://127.0.0.1:26390/1"
 
 
 @pytest.mark.parametrize(

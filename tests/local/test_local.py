@@ -1,6 +1,7 @@
 """`make run`, as a process: what it starts, says, keeps, refuses and leaves behind."""
 
 import contextlib
+import hashlib
 import os
 import pty
 import re
@@ -24,7 +25,7 @@ import redis
 from local import servers
 from tests.conftest import StartServer
 from tests.support.programs import program
-from tests.support.servers import Binary, Server, binaries, free_port
+from tests.support.servers import Binary, Server, _describe, binaries, free_port, running
 from tests.support.states import assert_same, state
 from worker.config.settings import WebSettings
 from worker.errors import UsageError
@@ -78,9 +79,20 @@ class Run:
 
     def celery(self, *arguments: str) -> str:
         """The celery command in a second terminal, after the `export` lines that were shown."""
-        command = [str(Path(sys.executable).parent / "celery"), "-A", "worker", *arguments]
-        env = clean_environment() | self.env | dict(re.findall(r"export (\w+)=(\S+)", self.said))
-        done = subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=True)
+        exports = "\n".join(re.findall(r"^  (export .+)$", self.said, re.MULTILINE))
+        command = [
+            "sh",
+            "-c",
+            f'{exports}\nexec "$@"',
+            "sh",
+            str(Path(sys.executable).parent / "celery"),
+            "-A",
+            "worker",
+        ]
+        env = clean_environment() | self.env
+        done = subprocess.run(
+            [*command, *arguments], cwd=self.folder, env=env, capture_output=True, text=True, check=True
+        )
         return done.stdout.strip()
 
     def source(self, db: int = 0) -> "redis.Redis":
@@ -157,6 +169,8 @@ def wait_for_success(run: Run, result_id: str) -> str:
 
 def test_a_backup_of_the_demo_is_a_call_away_and_the_next_run_finds_it_all_again(project: Path, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("canary-of-my-own\n")
+    with running(_describe(servers.find()), project / "var/broker", "--appendonly", "yes") as broker:
+        broker.client().set("of a version without a password", "kept")
     env = {"ADMIN_PASSWORD_FILE": str(tmp_path / "password")}
     run = Run(project, env)
     run.wait_until_up()
@@ -171,6 +185,9 @@ def test_a_backup_of_the_demo_is_a_call_away_and_the_next_run_finds_it_all_again
     answer = wait_for_success(run, result_id)
     assert "redis_backup_" in answer
     assert list((project / "backups").glob("redis_backup_*.manifest.json"))
+    password = keeps_strangers_out_of_its_broker(run)
+    kept = redis.Redis(port=run.broker_port, password=password).get("of a version without a password")
+    assert kept == b"kept"
     assert "Another `make run` is running" in refused(project)
     run.source().set("mark", "kept")
     run.source().delete("settings:bot")
@@ -184,6 +201,7 @@ def test_a_backup_of_the_demo_is_a_call_away_and_the_next_run_finds_it_all_again
     assert again.source().get("mark") == b"kept"
     assert not again.source().exists("settings:bot")
     assert again.celery("result", result_id) == answer
+    assert keeps_strangers_out_of_its_broker(again) == password
     worker = next(pid for pid, line in processes_in(project).items() if "--queues jobs" in line)
     os.kill(os.getpgid(worker), signal.SIGKILL)
     assert again.process.wait(60) == 137
@@ -199,6 +217,28 @@ def refused(project: Path) -> str:
     )  # fmt: skip
     assert ended.returncode == 1
     return ended.stderr
+
+
+def keeps_strangers_out_of_its_broker(run: Run) -> str:
+    """Nobody without the file gets in, and nobody else can read it: the password in it."""
+    stranger = redis.Redis(port=run.broker_port, protocol=2)
+    token = '{"name": "mine", "scopes": ["read", "restore"], "created_at": "2026-01-01T00:00:00Z", "created_by": "me", '
+    token += f'"sha256": "{hashlib.sha256(b"rb_mine").hexdigest()}"}}'
+    for attempt in (
+        lambda: stranger.hset("redis_backup:tokens", "mine", token),
+        lambda: stranger.lpush("quick", "{}"),
+        lambda: stranger.config_get("requirepass"),
+    ):
+        with pytest.raises(redis.AuthenticationError, match="required"):
+            attempt()
+    kept = run.folder / "var/broker-password"
+    password = kept.read_text()
+    assert (stat.S_IMODE(kept.stat().st_mode), len(password) > 40) == (0o600, True)
+    assert redis.Redis(port=run.broker_port, password=password).hkeys("redis_backup:tokens") == []
+    assert password not in run.said + "".join(processes_in(run.folder).values())
+    holding = [path for path in run.folder.rglob("*") if path.is_file() and password.encode() in path.read_bytes()]
+    assert holding == [kept]
+    return password
 
 
 def opens_with_a_password_that_nobody_else_is_told(run: Run) -> None:

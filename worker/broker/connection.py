@@ -12,7 +12,7 @@ from typing import Any
 import redis
 from redis.backoff import NoBackoff
 from redis.connection import Connection, parse_url
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import AuthenticationError, OutOfMemoryError, RedisError
 from redis.retry import Retry
 
 from worker.broker.timeouts import TooSlowError, bounded
@@ -59,6 +59,10 @@ def translated() -> Iterator[None]:
     except OutOfMemoryError:
         raise BrokerUnavailableError(
             "The broker is full and takes nothing new: give it more memory (its setting maxmemory)."
+        ) from None
+    except AuthenticationError:
+        raise BrokerUnavailableError(
+            "The broker does not let us in: are user and password in CELERY_BROKER_URL right?"
         ) from None
     except TooSlowError as error:
         raise BrokerUnavailableError(f"The broker {error}: is the network slow, or is it overloaded?") from None

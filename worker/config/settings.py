@@ -31,6 +31,8 @@ from worker.errors import UsageError
 # What `make run` starts, on ports of its own: a second terminal needs no settings to talk to it.
 LOCAL_BROKER_PORT = 26390
 LOCAL_SOURCE_PORT = 26391
+LOCAL_BROKER_PASSWORD = Path("var/broker-password")
+"""What its broker asks for: random, and to be read by whoever started it, in the same folder."""
 
 FormatName = Literal["rdb", "json"]
 CompressionName = Literal["zstd", "gzip", "none"]
@@ -56,6 +58,15 @@ class _SecretFiles(PydanticBaseSettingsSource):
         return {name: value for name, value in found.items() if value is not None}
 
 
+def local_broker(db: int, port: int = LOCAL_BROKER_PORT) -> str:
+    """The URL of the broker of `make run`, with its password where this user can read that."""
+    try:
+        word = LOCAL_BROKER_PASSWORD.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        word = ""
+    return f"redis://{f':{word}@' if word else ''}127.0.0.1:{port}/{db}"
+
+
 class Settings(BaseSettings):
     """The settings of one process; each field is the environment variable of the same name in capitals."""
 
@@ -65,8 +76,8 @@ class Settings(BaseSettings):
 
     redis_url: WatchedURL = f"redis://127.0.0.1:{LOCAL_SOURCE_PORT}/0"
     redis_targets: RedisTargets = {}
-    celery_broker_url: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/0"
-    celery_result_backend: RedisURL = f"redis://127.0.0.1:{LOCAL_BROKER_PORT}/1"
+    celery_broker_url: RedisURL = Field(default_factory=lambda: local_broker(0), validate_default=True)
+    celery_result_backend: RedisURL = Field(default_factory=lambda: local_broker(1), validate_default=True)
     backup_storage: Folder = "backups"
     backup_engine: EngineName = "auto"
     backup_format: FormatName = "rdb"
