@@ -41,12 +41,12 @@ def export(
     return {"file": str(target), "keys": tally.keys, "bytes": stored.bytes, "sha256": stored.sha256}
 
 
-_Found = tuple[artifact.Reader, str, dict[str, object]]
+_Opened = tuple[artifact.Reader, str, dict[str, object]]
 """What reads the entries, the name of the file, and a header."""
 
 
 @contextmanager
-def _file(path: Path, max_size: int | None, progress: Progress) -> Iterator[_Found]:
+def _file(path: Path, max_size: int | None, progress: Progress) -> Iterator[_Opened]:
     with opened(path) as file:
         foreign = artifact.foreign(file, max_size, progress)
         allowance = foreign.allowance
@@ -56,14 +56,14 @@ def _file(path: Path, max_size: int | None, progress: Progress) -> Iterator[_Fou
 
 
 @contextmanager
-def _backup(settings: Settings, what: str, progress: Progress) -> Iterator[_Found]:
+def _backup(settings: Settings, what: str, progress: Progress) -> Iterator[_Opened]:
     """It is verified first."""
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, what, scope_of(settings))
     with storage.fetch(manifest.name) as file:
         check(file, manifest, progress)
         stored = reported(chunks_of(file), progress, "exporting", manifest.bytes.stored)
-        dump = artifact.unpacked(stored, manifest.compression, Allowance.told(manifest.bytes.raw))
+        dump = artifact.unpacked(stored, manifest.compression, Allowance.of_manifest(manifest.bytes.raw))
         reader = artifact.reader(dump, manifest.data_format, values=True)
         yield reader, manifest.name, artifact.header(manifest.created_at, manifest.source)
 

@@ -142,7 +142,7 @@ def _check_values(storage: Storage, name: str, walked: Walked) -> None:
     if walked.data_format != "rdb" or not walked.survey.tally.keys:
         return
     with storage.open(name) as file:
-        dump = artifact.unpacked(chunks_of(file), walked.compression, Allowance.told(walked.bytes.raw))
+        dump = artifact.unpacked(chunks_of(file), walked.compression, Allowance.of_manifest(walked.bytes.raw))
         reader = artifact.reader(dump, "rdb", values=True)
         if any(entry.payload != _EMPTY_STRING for batch in reader.batches() for entry in batch):
             return

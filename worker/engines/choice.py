@@ -32,7 +32,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Choice:
-    """A source, why it is this one, and what a person should hear of that."""
+    """A source, why it was chosen, and warnings about the choice."""
 
     source: Source
     reason: str
@@ -96,7 +96,7 @@ def _check_whole(endpoint: Endpoint, facts: Facts) -> None:
 
 
 def _snapshot(endpoint: Endpoint, facts: Facts, reason: str) -> Choice:
-    # The older version is what it sends to whoever asks for none, and what more servers load.
+    # It sends the older version to whoever asks for none, and more servers load that one.
     if _has_its_own_rdb(facts) and facts.fields_expire:
         return _in_its_own_rdb(endpoint, facts, reason)
     return Choice(Replication(endpoint), reason)

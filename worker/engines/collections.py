@@ -15,9 +15,9 @@ from worker.server.replies import damaged
 from worker.server.wire import Wire
 
 STRING_BYTES = 64 << 20
-"""Of one piece of a string; a longer one is read in pieces."""
+"""Bytes of a string in one reply; a longer string is read in pieces."""
 ELEMENTS = 1000
-"""Of one piece of a collection."""
+"""Elements of a collection in one reply."""
 
 _COUNT = b"%d" % ELEMENTS
 _SLICES = 100
@@ -26,11 +26,11 @@ _NO_FIELD = -2
 Field = tuple[bytes, bytes, int | None]
 
 
-def strings(told: Any) -> list[bytes]:
-    """What is a list of nothing but strings, as it is; TypeError for anything else."""
-    if type(told) is not list or not set(map(type, told)) <= {bytes}:
+def strings(reply: Any) -> list[bytes]:
+    """The reply, if it is a list of strings; TypeError for anything else."""
+    if type(reply) is not list or not set(map(type, reply)) <= {bytes}:
         raise TypeError("no list of strings")
-    return told
+    return reply
 
 
 def scores(flat: Any) -> list[tuple[bytes, float]]:
@@ -73,50 +73,50 @@ def _expiring(held: list[Field], reply: Any) -> list[Field]:
         return []
     if type(times) is not list or len(times) != len(held) or set(map(type, times)) != {int} or min(times) < _NO_FIELD:
         raise damaged("HPEXPIRETIME")
-    told = zip(held, times, strict=True)
-    return [(name, value, at if at >= 0 else None) for (name, value, _), at in told if at != _NO_FIELD]
+    timed = zip(held, times, strict=True)
+    return [(name, value, at if at >= 0 else None) for (name, value, _), at in timed if at != _NO_FIELD]
 
 
 def _text(wire: Wire, command: bytes, key: bytes) -> bytes:
-    found = bytearray()
+    text = bytearray()
     while True:
-        start = len(found)
+        start = len(text)
         piece = ask(wire, command, key, b"%d" % start, b"%d" % (start + STRING_BYTES - 1))
-        found += piece
+        text += piece
         if len(piece) < STRING_BYTES:
-            return bytes(found)
+            return bytes(text)
 
 
 def _elements(wire: Wire, command: bytes, key: bytes) -> list[bytes]:
-    found: list[bytes] = []
+    elements: list[bytes] = []
     while True:
-        start = len(found)
+        start = len(elements)
         piece = ask(wire, command, key, b"%d" % start, b"%d" % (start + ELEMENTS - 1))
-        found += strings(piece)
+        elements += strings(piece)
         if len(piece) < ELEMENTS:
-            return found
+            return elements
 
 
 def _members(wire: Wire, command: bytes, key: bytes) -> list[bytes]:
-    # A scan may repeat elements, here and below: keys of a dict stay single, and in order.
-    found: dict[bytes, None] = {}
+    # A scan may repeat elements, here and below. A dict keeps each of them once, in order.
+    members: dict[bytes, None] = {}
     for piece in _scan(wire, command, key):
-        found.update(dict.fromkeys(piece))
-    return list(found)
+        members.update(dict.fromkeys(piece))
+    return list(members)
 
 
 def _scores(wire: Wire, command: bytes, key: bytes) -> list[tuple[bytes, float]]:
-    found: dict[bytes, float] = {}
+    members: dict[bytes, float] = {}
     for piece in _scan(wire, command, key):
-        found.update(scores(piece))
-    return list(found.items())
+        members.update(scores(piece))
+    return list(members.items())
 
 
 def _fields(wire: Wire, command: bytes, key: bytes) -> list[Field]:
-    found: dict[bytes, bytes] = {}
+    values: dict[bytes, bytes] = {}
     for piece in _scan(wire, command, key):
-        found.update(zip(piece[::2], piece[1::2], strict=True))
-    return [(name, value, None) for name, value in found.items()]
+        values.update(zip(piece[::2], piece[1::2], strict=True))
+    return [(name, value, None) for name, value in values.items()]
 
 
 def _scan(wire: Wire, command: bytes, key: bytes) -> Iterator[list[bytes]]:
@@ -138,5 +138,5 @@ _READ: dict[Holds, Callable[[Wire, bytes, bytes], Value]] = {
 
 
 def read(wire: Wire, kind: KeyType, key: bytes) -> Value:
-    """A big value of a type whose `piece` gives a part of it; what is found empty has gone."""
+    """A big value, read by its type's `piece` command; empty where the key has gone."""
     return _READ[kind.holds](wire, kind.piece, key)

@@ -1,4 +1,4 @@
-"""Whether a reading key by key is of all the keys there were: what the server counted meanwhile, beside what was read.
+"""Whether all keys were read, key by key: what the server counted meanwhile is compared with what was read.
 
 SCAN tells nothing of a FLUSHALL in its middle, nor of a cursor that was damaged on its way: it just ends early. But every
 key that was there all the time must have been read, and keys go for reasons that a server counts: they expire, they are
@@ -15,16 +15,16 @@ from worker.server.info import info, keyspace, number
 from worker.server.wire import Wire
 
 MANY = 1000
-"""Keys that one call may delete of a command that takes any number, as far as is believed."""
+"""Keys that one call is believed to have deleted, of a command that takes any number of keys."""
 FAR = 10
-"""What only may have been deleted explains a tenth of the keys, or MANY, and no more: fewer than that are far too few."""
+"""Possible deletions explain that a tenth of the keys is missing, or MANY keys, and no more."""
 HARDLY = 100
-"""Less than a hundredth of the keys is hardly anything."""
+"""A backup of less than a hundredth of the keys is not kept."""
 
 _DELETE_MANY = frozenset({"del", "unlink", "migrate", "trimslots"})
 _DELETE = frozenset({"del", "unlink", "getdel", "delex", "rename", "renamenx", "move"})
 """Each call deletes a key, or does nothing."""
-# By taking the last element, by a result that is empty, by a time that is over.
+# They delete a key by taking its last element, by an empty result, or by an expiry in the past.
 _WAYS_TO_DELETE = """
     lpop rpop blpop brpop lmpop blmpop rpoplpush brpoplpush lmove blmove lrem ltrim
     srem spop smove sdiffstore sinterstore sunionstore
@@ -51,7 +51,7 @@ class Counts:
     lost: int
     """Keys, and fields of hashes, that expired or were evicted since its start."""
     evicted: int
-    """Of those, keys that were thrown out for want of memory."""
+    """Those of them that were evicted."""
     calls: dict[str, int] | None
     """How often each command was called since then; None where the server does not tell."""
 
@@ -62,18 +62,18 @@ def counted(endpoint: Endpoint) -> Counts:
         return _counts(info(wire), info(wire, b"commandstats"))
 
 
-def _counts(told: dict[str, str], stats: dict[str, str]) -> Counts:
-    databases = keyspace(told)
+def _counts(info: dict[str, str], stats: dict[str, str]) -> Counts:
+    databases = keyspace(info)
     calls = {name.removeprefix("cmdstat_"): _calls(text) for name, text in stats.items() if name.startswith("cmdstat_")}
     return Counts(
-        run_id=told.get("run_id", ""),
-        loading=told.get("loading", "0") == "1",
-        replica=told.get("role", "master") != "master",
-        cluster=told.get("cluster_enabled", "0") == "1",
+        run_id=info.get("run_id", ""),
+        loading=info.get("loading", "0") == "1",
+        replica=info.get("role", "master") != "master",
+        cluster=info.get("cluster_enabled", "0") == "1",
         keys={db: value["keys"] for db, value in databases.items()},
         expiring=sum(value["expires"] for value in databases.values()),
-        lost=sum(number(told, name) for name in ("expired_keys", "expired_subkeys", "evicted_keys")),
-        evicted=number(told, "evicted_keys"),
+        lost=sum(number(info, name) for name in ("expired_keys", "expired_subkeys", "evicted_keys")),
+        evicted=number(info, "evicted_keys"),
         calls=calls or None,
     )
 
@@ -94,7 +94,7 @@ class Watch:
         self._before = counted(endpoint)
 
     def wiped(self) -> str | None:
-        """What has emptied the server since, or exchanged what is in it, as a clause; None where nothing has."""
+        """Why the server's keys are not those of before, emptied or exchanged, as a clause; None where they are."""
         return between(self._before, counted(self._endpoint)).wiped()
 
     def missing(self, read: Mapping[int, int], named: int) -> str | None:
@@ -124,10 +124,10 @@ def between(before: Counts, after: Counts) -> "Between":
     calls = None
     if before.calls is not None and after.calls is not None:
         calls = {name: number - before.calls.get(name, 0) for name, number in after.calls.items()}
-    # Numbers that have become smaller were set back by somebody (CONFIG RESETSTAT), and tell nothing.
+    # Somebody has reset numbers that have become smaller (CONFIG RESETSTAT): they cannot be compared.
     same = before.run_id == after.run_id and after.lost >= before.lost
-    told = same and calls is not None and min(calls.values()) >= 0 and (before.calls or {}).keys() <= calls.keys()
-    return Between(before, after, calls if told else None, after.lost - before.lost if told else 0)
+    comparable = same and calls is not None and min(calls.values()) >= 0 and (before.calls or {}).keys() <= calls.keys()
+    return Between(before, after, calls if comparable else None, after.lost - before.lost if comparable else 0)
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ class Between:
     before: Counts
     after: Counts
     calls: dict[str, int] | None
-    """Of each command, in between; None where that is not known."""
+    """How often each command was called in between; None where that is not known."""
     lost: int
     """Keys that expired or were evicted in between."""
 
@@ -160,7 +160,7 @@ class Between:
         return f"its database {short}, which had {before:,} keys before and {after:,} afterwards, gave only {read[short]:,}"
 
     def damage(self, read: Mapping[int, int], named: int) -> str | None:
-        """What was read that never was, as the beginning of a sentence: keys that were named and not there, and repeats."""
+        """Too many missing or repeated keys in SCAN's replies, as the beginning of a sentence; None where they are sound."""
         if self.calls is None or self.wiped() or self.before.cluster:
             return None
         gone = named - sum(read.values())
@@ -177,7 +177,7 @@ class Between:
         if self.calls is None or self._called({"swapdb"}):
             return False
         if not self.before.keys:
-            # Of a server that does not tell how many keys it has nobody knows whether there were any.
+            # Where a server does not say how many keys it has, nobody knows whether there were any.
             return not any(read.values()) and not self.after.keys
         there = {db: self.before.keys.get(db, 0) for db in read}
         if self._called({"flushall"}):
@@ -193,21 +193,21 @@ class Between:
 
     @property
     def _explained(self) -> int:
-        """Keys that have gone, by all that is known."""
-        # A replica does not count what has expired, and does not show it either.
+        """How many keys have certainly gone."""
+        # A replica does not count expired keys, and does not show them.
         expired = self.before.expiring if self.before.replica else 0
         return self.lost + expired + self._called(_DELETE)
 
     @property
     def _possible(self) -> int:
-        """Keys that may have gone besides: commands of modules may do anything."""
+        """How many more keys may have gone; commands of modules may do anything."""
         of_modules = sum(count for name, count in (self.calls or {}).items() if "." in name)
         return (self._called(_DELETE_MANY) + of_modules) * MANY + self._called(_MAY_DELETE)
 
     def _tolerated(self, number: int) -> int:
         """How many keys out of so many may have gone without anything being wrong."""
         most = max(number // FAR, MANY)
-        # Slots leave a node of a cluster by themselves.
+        # Slots may leave a node of a cluster at any time.
         return self._explained + (most if self.before.cluster else min(self._possible, most))
 
     def _called(self, names: set[str] | frozenset[str]) -> int:

@@ -1,4 +1,4 @@
-"""What the engines have in common that ask for every key, each at its own moment."""
+"""What the engines `scan` and `typed` share: they ask for every key, each at its own moment."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -33,7 +33,7 @@ class KeyByKey(EntriesAlone):
 
     @contextmanager
     def entries(self) -> Iterator[Self]:
-        """Itself, watched from now on: SCAN tells nothing of what went missing meanwhile."""
+        """Itself. The server's counters are watched from now on, because SCAN does not show what went missing meanwhile."""
         self._watch = Watch(self._endpoint, self._databases)
         yield self
 
@@ -41,11 +41,11 @@ class KeyByKey(EntriesAlone):
         """Nothing: the watch notices when another server answers than before."""
 
     def missing(self, read: Mapping[int, int]) -> str | None:
-        """As the server's own numbers tell, those before and those now."""
+        """By the server's own counters, before and now."""
         return self._watch.missing(read, self.named)
 
     def stale(self, facts: Facts) -> str | None:
-        """Asked of a replica only."""
+        """Whether a replica has lost its primary meanwhile."""
         if facts.role == "master":
             return None
         now = read_facts(self._endpoint)

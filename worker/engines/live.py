@@ -21,7 +21,7 @@ class Judged(NamedTuple):
 
     backup: Entry
     live: Entry | None
-    """None also where it was not looked at: the backup's key has expired."""
+    """None where there is none, and where it was not asked for because the backup's key has expired."""
     kind: Kind
     sides: Sides
 
@@ -31,7 +31,7 @@ class Part:
     """Some entries of a backup beside what is alive of them; both lists are in the backup's order."""
 
     alike: list[Entry]
-    """Identical to the byte: found by one comparison, and not worth an object each. Mostly these are nearly all."""
+    """Identical to the byte. Nearly all keys are, so one comparison finds them and no Judged is made for each."""
     pairs: list[Judged]
     """The others, among which some may be of the kind `identical` as well."""
 
@@ -45,25 +45,25 @@ class Live:
     def __init__(self, keys: Keys, absent: Collection[int] = (), clock: Callable[[], float] | None = None) -> None:
         self._keys, self._absent, self._now = keys, absent, clock or keys.now
         self._asked: list[Entry] = []
-        # What need not be asked for: of an absent database, and what has expired.
+        # Entries that need not be asked for: of an absent database, or expired.
         self._unasked: list[Entry] = []
 
     def beside(self, stream: EntryStream) -> Iterator[Part]:
         """Yield a stream's entries with what is alive of them, a part at a time; to be read to the end."""
-        for found in self._keys.read_ahead(self._questions(stream)):
-            entries, self._asked = self._asked[: len(found)], self._asked[len(found) :]
+        for alive in self._keys.read_ahead(self._questions(stream)):
+            entries, self._asked = self._asked[: len(alive)], self._asked[len(alive) :]
             unasked, self._unasked = self._unasked, []
             sides = Sides(stream.rdb_version, self._keys.rdb_version, self._now())
             pairs = [_pair(entry, None, sides) for entry in unasked]
-            if entries == found:
+            if entries == alive:
                 yield Part(entries, pairs)
                 continue
-            both = list(zip(entries, found, strict=True))
+            both = list(zip(entries, alive, strict=True))
             pairs += [_pair(entry, live, sides) for entry, live in both if entry != live]
             yield Part([entry for entry, live in both if entry == live], pairs)
 
     def _questions(self, stream: EntryStream) -> Iterator[tuple[int, list[bytes]]]:
-        """What `read_ahead` takes; a part without keys lets those go on that need not be asked for, and what is large."""
+        """What `read_ahead` takes. A part without keys hands on what need not be asked for, and what is large, at once."""
         for batch in stream.batches():
             now = self._now()
             for db, group in groupby(batch, attrgetter("db")):
@@ -78,20 +78,20 @@ class Live:
         if db in self._absent:
             self._unasked += entries
             return []
-        # Spelt out, for it is done for every key: a payload tells nothing of its own about when it expires.
+        # Spelt out because it runs for every key: a payload expires with its key, so `expired` need not be called for it.
         lasting = [
-            one
-            for one in entries
-            if (one.payload is not None and ((at := one.expires_at) is None or at > now)) or not expired(one, now)
+            entry
+            for entry in entries
+            if (entry.payload is not None and ((at := entry.expires_at) is None or at > now)) or not expired(entry, now)
         ]
         if len(lasting) < len(entries):
-            self._unasked += [one for one in entries if expired(one, now)]
+            self._unasked += [entry for entry in entries if expired(entry, now)]
         return lasting
 
 
 def _size(batch: list[Entry]) -> int:
-    """The bytes of its payloads; decoded values may be of any size."""
-    return sum([BATCH_BYTES if (payload := one.payload) is None else len(payload) for one in batch])
+    """The bytes of its payloads; a decoded value counts as BATCH_BYTES, because it may be of any size."""
+    return sum([BATCH_BYTES if (payload := entry.payload) is None else len(payload) for entry in batch])
 
 
 def _pair(entry: Entry, live: Entry | None, sides: Sides) -> Judged:

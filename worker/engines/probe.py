@@ -30,7 +30,7 @@ def ping(settings: Settings) -> dict[str, Any]:
         "engine": engine,
         "replication": "allowed" if refusal is None else refusal,
         "may_backup": engine["name"] != "none",
-        "may_restore": any(one["allowed"] for name, one in allowed.items() if name.startswith("restore")),
+        "may_restore": any(right["allowed"] for name, right in allowed.items() if name.startswith("restore")),
         "rights": allowed,
     }
 
@@ -39,18 +39,18 @@ def _rights(endpoint: Endpoint, facts: Facts, refusal: str | None) -> dict[str, 
     lacking = set(refusals.missing(endpoint, rights.ALL))
     if refusal is not None and refusal.startswith("NOPERM"):
         lacking.add("psync")
-    found: dict[str, dict[str, Any]] = {}
+    allowed: dict[str, dict[str, Any]] = {}
     for name, needs in rights.OPERATIONS.items():
-        missing = [one for one in (*needs.all_keys, *needs.needed.split()) if one in lacking]
-        better = [one for one in needs.better.split() if one in lacking]
+        missing = [right for right in (*needs.all_keys, *needs.needed.split()) if right in lacking]
+        better = [right for right in needs.better.split() if right in lacking]
         why = _why_not(name, facts, refusal)
         acl = {"missing": rights.as_acl(missing), "better": rights.as_acl(better)}
-        found[name] = {"allowed": not missing and why is None, "why": why, **acl}
-    return found
+        allowed[name] = {"allowed": not missing and why is None, "why": why, **acl}
+    return allowed
 
 
 def _why_not(operation: str, facts: Facts, refusal: str | None) -> str | None:
-    """What speaks against an operation there besides rights, as a clause."""
+    """Why an operation is not possible there although it is allowed, as a clause."""
     if operation == "backup by replication":
         return None if refusal is None or refusal.startswith("NOPERM") else refusal
     if not rights.OPERATIONS[operation].writes:

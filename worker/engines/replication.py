@@ -39,7 +39,7 @@ class Replication:
         """`rdb_of` is the release of Valkey whose RDB version we say to understand; with none it sends what Redis 7.2 loads."""
         self.warnings: list[str] = []
         self.position: dict[str, Any] = {}
-        """Of the snapshot, once its first chunk is there."""
+        """The snapshot's position, known once its first chunk is there."""
         self._endpoint, self._rdb_of = endpoint, rdb_of
         self._received = b""
 
@@ -72,9 +72,9 @@ class Replication:
             yield Reader(chunks, values=True)
 
     def check_sender(self, facts: Facts) -> None:
-        """By the history that the snapshot belongs to, where there is one."""
-        known, told = facts.replication_id, self.position.get("replication_id")
-        if known and told and known != told:
+        """Compares the replication ids, where both are known."""
+        known, announced = facts.replication_id, self.position.get("replication_id")
+        if known and announced and known != announced:
             raise SourceUnavailableError(
                 f"The source at {self._endpoint.address} became another one before it sent its snapshot: it was restarted or "
                 "promoted, or its address leads to several servers. Nothing was kept; try again."
@@ -88,7 +88,7 @@ class Replication:
 
     def _introduce(self, wire: Wire) -> bool:
         """Say what we are; whether the server will send the snapshot alone and then hang up (6.2 and newer)."""
-        # A refusal of any is not fatal.
+        # The server may refuse any of these.
         wire.try_(b"REPLCONF", b"listening-port", _NO_PORT)
         wire.try_(b"REPLCONF", b"capa", b"eof")
         if self._rdb_of:
@@ -114,8 +114,8 @@ class Replication:
     def _line(self, wire: Wire) -> bytes:
         """The next line that is not empty: bare newlines are how the server says that it is still at work."""
         while True:
-            line, found, rest = self._received.partition(b"\n")
-            if found:
+            line, newline, rest = self._received.partition(b"\n")
+            if newline:
                 self._received = rest
                 if line.strip():
                     return line.strip()
@@ -150,7 +150,7 @@ class Replication:
                 return
 
     def _until_mark(self, wire: Wire, mark: bytes, *, closes: bool) -> Iterator[bytes]:
-        """Hold back the last 40 bytes: only at the very end they are the mark, which a value may hold as well."""
+        """Hold back the last 40 bytes: they are the mark only at the very end, for a value may contain it too."""
         held = b""
         payload = self._payload(wire)
         while not held.endswith(mark) or closes:
@@ -186,7 +186,7 @@ class Replication:
 
 
 def _received(wire: Wire) -> bytes:
-    """The bytes that come next; none at the end of the connection, also of one that the server broke off."""
+    """The bytes that come next; none once the connection has ended or broken."""
     try:
         return wire.receive()
     except ConnectionError:
@@ -194,5 +194,5 @@ def _received(wire: Wire) -> bytes:
 
 
 def _refusal(line: bytes) -> RedisError:
-    """What a line that is no snapshot says, as the error it stands for."""
+    """The error that a line stands for which announces no snapshot."""
     return reply_error(line[1:200].decode("utf-8", "backslashreplace"))

@@ -23,14 +23,14 @@ from worker.server.reading.damage import ask_again, is_whole, shown
 from worker.server.wire import Wire
 
 SAMPLE = 200
-"""Keys of a run, chosen by chance."""
+"""How many keys of a run are chosen by chance."""
 _STEP = 500
-"""Of a server that does not say how many keys it has, each of that number."""
+"""Every 500th key is chosen where the server does not say how many keys it has."""
 _SMALL_BYTES, _SMALL_ELEMENTS = 1 << 20, 1000
 """A larger value is not asked for twice."""
 _ROUNDS = 2
 _MARGIN_MS = 1000
-"""What expires within that may have gone from the one and not yet from the other."""
+"""A field that expires within that time may be in the one and not in the other."""
 
 Read = Callable[[list[bytes]], Iterator[list[Entry]]]
 
@@ -40,7 +40,7 @@ class Sample:
 
     def __init__(self, endpoint: Endpoint, keys: int) -> None:
         self.compared = 0
-        """Keys whose value was what DUMP gave."""
+        """How many values were the same as DUMP's."""
         self._endpoint = endpoint
         self._passed = 0
         chosen = sorted(random.sample(range(keys), min(SAMPLE, keys))) if keys else range(0, SAMPLE * _STEP, _STEP)
@@ -48,9 +48,9 @@ class Sample:
         self._next = next(self._chosen, None)
 
     def checked(self, wire: Wire, able: Abilities, batch: list[Entry], read: Read) -> list[Entry]:
-        """The batch; of the chosen ones as they were read once more, if need be. No reply may be on its way.
+        """The batch, in which chosen entries may have been read again. No reply may be on its way.
 
-        SourceUnavailableError where a value is another one than DUMP gives of it, though nobody has changed it meanwhile.
+        SourceUnavailableError where a value differs from what DUMP gives of it and nobody has changed it meanwhile.
         """
         start, self._passed = self._passed, self._passed + len(batch)
         while self._next is not None and self._next < self._passed:
@@ -77,7 +77,7 @@ class _Compared:
         """The entry itself, or as it was read again."""
         if not _is_small(entry) or (dumped := self._dumped(entry)) is None or self._is_same(entry, dumped):
             return entry
-        # It may have been changed since it was read: only where it is the same before and afterwards was it not.
+        # The key may have changed since it was read. If DUMP gives the same before and after, it has not.
         for _ in range(_ROUNDS):
             before = self._dumped(entry)
             again = next((one for batch in read([entry.key]) for one in batch), None)
@@ -97,8 +97,10 @@ class _Compared:
         self._sample.compared += same
         return same
 
-    def _alike(self, one: _Dumped, other: _Dumped) -> bool:
-        return one.entry.type == other.entry.type and _are_same(one.entry, other.entry, self._sides(one.version, other))
+    def _alike(self, before: _Dumped, after: _Dumped) -> bool:
+        return before.entry.type == after.entry.type and _are_same(
+            before.entry, after.entry, self._sides(before.version, after)
+        )
 
     def _dumped(self, entry: Entry) -> _Dumped | None:
         """What DUMP gives of the key; None where it is gone, or is nothing that can be decoded."""
@@ -107,23 +109,23 @@ class _Compared:
             dump = ask_again(self._endpoint, entry.db, entry.key, self._able)[0]
         if not isinstance(dump, bytes):
             return None
-        found, version = dump[:-FOOTER_BYTES], version_of(dump)
+        payload, version = dump[:-FOOTER_BYTES], version_of(dump)
         with suppress(FormatError):
-            decode(found, version)
-            return _Dumped(Entry(entry.db, entry.key, None, kind_of(found), found), version)
+            decode(payload, version)
+            return _Dumped(Entry(entry.db, entry.key, None, kind_of(payload), payload), version)
         return None
 
     def _sides(self, version: int | None, dumped: _Dumped) -> Sides:
-        # Of other types nothing expires but the whole key.
+        # In values of other types nothing expires.
         by_field = dumped.entry.type in FIELDS_EXPIRE
         now = milliseconds(self._wire.ask(b"TIME")) + _MARGIN_MS if by_field else 0
         return Sides(version, dumped.version, now)
 
 
-def _are_same(one: Entry, other: Entry, sides: Sides) -> bool:
-    """Whether they hold the same, as far as the ordinary commands tell: since when something is pending, to a millisecond."""
+def _are_same(left: Entry, right: Entry, sides: Sides) -> bool:
+    """Whether they hold the same, but for pending entries, whose times the ordinary commands give only to a millisecond."""
     first, second = (
-        {part: content for part, content in side.items() if part[0] != "pending"} for side in both(one, other, sides)
+        {part: content for part, content in side.items() if part[0] != "pending"} for side in both(left, right, sides)
     )
     return first == second
 

@@ -19,7 +19,7 @@ from worker.server.reading.scanning import Repeats, named
 from worker.server.throttle import Pace
 from worker.server.wire import Wire, pack
 
-# Every server of 5.0 and newer loads it: for a database without a single payload to tell the server's own version.
+# Every server since 5.0 loads it: the version of a file without a payload that would show the server's own.
 OLDEST_VERSION = 9
 
 
@@ -84,13 +84,13 @@ class _Database:
     def __init__(self, wire: Wire, dumps: Dumps, pace: Pace, unread: int) -> None:
         self._wire, self._dumps, self._pace = wire, dumps, pace
         self._unread = unread
-        """Of the keys there were at the start; less than none where others have added some since."""
+        """How many keys of those at the start are still unread; negative where others have added some."""
         self.read = 0
-        """Keys that were asked for, and answered."""
+        """How many keys were answered."""
         self._repeats = Repeats()
         self._waiting: list[bytes] = []
         self._cursor = b""
-        # What has been asked for, the oldest first; and whether SCAN was asked for behind it.
+        # The keys that were asked for, oldest first, and whether a SCAN was sent behind them.
         self._asked: deque[tuple[list[bytes], bool]] = deque()
 
     def batches(self) -> Iterator[list[Entry]]:
@@ -108,13 +108,13 @@ class _Database:
             if scanned:
                 self._read_scan()
             if not self._asked:
-                # The wire is free now: what was told too vaguely can be asked for again.
+                # The wire is free now: what was answered too vaguely can be asked for again.
                 last += self._dumps.asked_again()
             self._ask()
             yield last
 
     def _count(self, read: int) -> None:
-        """Hurry where more keys were read than there were: others add them faster than they can be read gently."""
+        """Hurry once more keys were read than there were at the start: others add them faster than we read gently."""
         self.read += read
         self._unread -= read
         if self._unread < 0:
@@ -126,8 +126,8 @@ class _Database:
     def _read_scan(self) -> None:
         """Read what SCAN was answered; where nothing else is on its way, until there are keys or no more to come."""
         while True:
-            self._cursor, found = named(self._wire.reply())
-            self._waiting += self._repeats.fresh(found)
+            self._cursor, keys = named(self._wire.reply())
+            self._waiting += self._repeats.fresh(keys)
             if self._waiting or self._asked or self._cursor == b"0":
                 return
             self._wire.send(self._scan(self._cursor))
@@ -135,7 +135,7 @@ class _Database:
     def _ask(self) -> None:
         """Ask for as many batches as may be on their way."""
         count = self._dumps.count
-        # Of large values one must do: each waits in the server's memory until we have read those before it.
+        # Of large values one is enough: each waits in the server's memory until we have read those before it.
         ahead = self._pace.ahead(AHEAD, 1) if self._dumps.exact and count >= FIRST_KEYS else 1
         while self._waiting and len(self._asked) < ahead:
             keys, self._waiting = self._waiting[:count], self._waiting[count:]

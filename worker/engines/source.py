@@ -9,11 +9,11 @@ from worker.server.info import Facts
 
 
 class Source(Protocol):
-    """A server that is to be read, once. What asks it raises the endpoint's errors."""
+    """A server that is to be read, once. Methods that ask it raise the endpoint's errors."""
 
     @property
     def engine(self) -> str:
-        """The name that the setting BACKUP_ENGINE has for it."""
+        """Its name in the setting BACKUP_ENGINE."""
         ...
 
     @property
@@ -23,7 +23,7 @@ class Source(Protocol):
 
     @property
     def warnings(self) -> list[str]:
-        """What is to be known of what was read, in sentences; complete once it was."""
+        """Warnings about what was read, in sentences; complete once all was read."""
         ...
 
     @property
@@ -40,7 +40,7 @@ class Source(Protocol):
         ...
 
     def check_sender(self, facts: Facts) -> None:
-        """SourceUnavailableError where another server was read than the one that told these facts."""
+        """SourceUnavailableError where another server was read than the one whose facts these are."""
         ...
 
     def missing(self, read: Mapping[int, int]) -> str | None:
@@ -51,5 +51,5 @@ class Source(Protocol):
         ...
 
     def stale(self, facts: Facts) -> str | None:
-        """That a replica was read on after it had lost its primary, as a sentence; else None. `facts` are those before."""
+        """A sentence where a replica lost its primary while it was read, else None. `facts` are those before."""
         ...

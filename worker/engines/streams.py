@@ -25,7 +25,7 @@ def read_stream(wire: Wire, key: bytes) -> Stream | None:
     Raises GoneError and redis errors.
     """
     reply = ask_all(wire, [(b"XINFO", b"STREAM", key, b"FULL", b"COUNT", _COUNT)])[0]
-    # Redis 6.0 and newer tell all of a small stream at once; 5.0 knows no FULL.
+    # Redis 6.0 and newer give all of a small stream at once; 5.0 knows no FULL.
     full = {} if isinstance(reply, ResponseError) else _named(reply)
     if full and all(map(_is_whole, full[b"groups"])):
         groups = [_group_of_full(_named(group)) for group in full[b"groups"]]
@@ -53,31 +53,33 @@ def _entries(wire: Wire, key: bytes, after: str | None, last_id: str) -> Iterato
         after = piece[-1][0].decode()
 
 
-def _next(one: str) -> bytes:
-    """The id after this one: `(id`, which says the same, is of Redis 6.2."""
-    at, sequence = map(int, one.split("-"))
+def _next(entry_id: str) -> bytes:
+    """The id after this one, as an argument of XRANGE: only Redis 6.2 and newer know `(id`."""
+    at, sequence = map(int, entry_id.split("-"))
     return b"%d-%d" % ((at, sequence + 1) if sequence < _LAST_SEQUENCE else (at + 1, 0))
 
 
 def _is_whole(group: list[Any]) -> bool:
-    """Whether FULL tells all of a group: no list was cut at COUNT, and each pending entry has its consumer."""
-    told = _named(group)
-    return len(told[b"pending"]) == told[b"pel-count"] and not told.get(b"nacked-count")
+    """Whether FULL gives all of a group: no list was cut at COUNT, and each pending entry has its consumer."""
+    full = _named(group)
+    return len(full[b"pending"]) == full[b"pel-count"] and not full.get(b"nacked-count")
 
 
-def _group_of_full(told: dict[bytes, Any]) -> Group:
+def _group_of_full(full: dict[bytes, Any]) -> Group:
     consumers = []
-    for consumer in map(_named, told[b"consumers"]):
+    for consumer in map(_named, full[b"consumers"]):
         # A consumer's own list is cut at COUNT as well, and is in any case a part of the group's.
         name = consumer[b"name"]
-        pending = [Pending(one.decode(), at, count) for one, owner, at, count in told[b"pending"] if owner == name]
+        pending = [
+            Pending(entry_id.decode(), at, count) for entry_id, owner, at, count in full[b"pending"] if owner == name
+        ]
         active_at = consumer.get(b"active-time", -1)
         consumers.append(Consumer(name, consumer[b"seen-time"], active_at if active_at >= 0 else None, pending))
-    return Group(told[b"name"], told[b"last-delivered-id"].decode(), told.get(b"entries-read"), consumers)
+    return Group(full[b"name"], full[b"last-delivered-id"].decode(), full.get(b"entries-read"), consumers)
 
 
-def _read_group(wire: Wire, key: bytes, told: dict[bytes, Any]) -> Group:
-    name = told[b"name"]
+def _read_group(wire: Wire, key: bytes, group: dict[bytes, Any]) -> Group:
+    name = group[b"name"]
     replies = ask_all(wire, [(b"XINFO", b"CONSUMERS", key, name), (b"TIME",)])
     now = milliseconds(replies[1])
     consumers: dict[bytes, Consumer] = {}
@@ -86,9 +88,9 @@ def _read_group(wire: Wire, key: bytes, told: dict[bytes, Any]) -> Group:
         active_at = now - inactive if inactive >= 0 else None
         consumers[consumer[b"name"]] = Consumer(consumer[b"name"], now - consumer[b"idle"], active_at)
     for owner, pending in _pending(wire, key, name):
-        # A consumer that came meanwhile; or nobody, whose name is empty.
+        # The owner may be a consumer that came meanwhile, or nobody, with an empty name.
         consumers.setdefault(owner, Consumer(owner)).pending.append(pending)
-    return Group(name, told[b"last-delivered-id"].decode(), told.get(b"entries-read"), list(consumers.values()))
+    return Group(name, group[b"last-delivered-id"].decode(), group.get(b"entries-read"), list(consumers.values()))
 
 
 def _pending(wire: Wire, key: bytes, group: bytes) -> Iterator[tuple[bytes, Pending]]:
@@ -98,8 +100,8 @@ def _pending(wire: Wire, key: bytes, group: bytes) -> Iterator[tuple[bytes, Pend
         listing, time = ask_all(wire, [(b"XPENDING", key, group, start, b"+", _COUNT), (b"TIME",)])
         now = milliseconds(time)
         piece = checked(listing)
-        for one, owner, idle, deliveries in piece:
-            yield owner, Pending(one.decode(), now - idle, deliveries)
+        for entry_id, owner, idle, deliveries in piece:
+            yield owner, Pending(entry_id.decode(), now - idle, deliveries)
         if len(piece) < PIECE:
             return
         start = _next(piece[-1][0].decode())
@@ -109,11 +111,11 @@ def _named(flat: list[Any]) -> dict[bytes, Any]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _item(told: list[Any]) -> Item:
-    one, flat = told
+def _item(reply: list[Any]) -> Item:
+    entry_id, flat = reply
     flat = strings(flat)
-    return one.decode(), list(zip(flat[::2], flat[1::2], strict=True))
+    return entry_id.decode(), list(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _text(told: bytes | None) -> str | None:
-    return None if told is None else told.decode()
+def _text(reply: bytes | None) -> str | None:
+    return None if reply is None else reply.decode()

@@ -18,7 +18,7 @@ from worker.server.throttle import Pace
 from worker.server.wire import Wire
 
 KEYS = 500
-"""Of one round of SCAN, and of one batch."""
+"""Keys of one round of SCAN, and of one batch."""
 
 
 class Typed(KeyByKey):
@@ -49,14 +49,14 @@ class Typed(KeyByKey):
             self._tell_of(sample)
 
     def _sample(self) -> Sample | None:
-        """Where the server has DUMP as well."""
+        """A sample to compare with DUMP; None where the server has no DUMP."""
         with Wire(self._endpoint) as wire:
             there = keyspace(info(wire, b"keyspace"))
             keys = sum(there.get(db, {}).get("keys", 0) for db in self._databases)
             return Sample(self._endpoint, keys) if can_dump(wire) else None
 
     def _tell_of(self, sample: Sample | None) -> None:
-        """That nothing says of these values whether they are whole. Over TLS the connection does."""
+        """Warn that these values have no checksum. Over TLS the connection has one."""
         if self._endpoint.encrypted:
             return
         compared = sample.compared if sample else 0
@@ -67,19 +67,19 @@ class Typed(KeyByKey):
         )
 
     def _read_libraries(self, wire: Wire) -> list[bytes]:
-        """The source texts of the server's functions; none where it has no functions, or does not let us see them."""
+        """The source texts of the server's functions; none where it has none, or does not show them to us."""
         for _ in range(2):
-            told = wire.try_(b"FUNCTION", b"LIST", b"WITHCODE")
-            if isinstance(told, ResponseError):
-                if str(told).startswith("NOPERM"):
+            reply = wire.try_(b"FUNCTION", b"LIST", b"WITHCODE")
+            if isinstance(reply, ResponseError):
+                if str(reply).startswith("NOPERM"):
                     self.warnings = [
                         "The function libraries are not in this backup: FUNCTION LIST is not allowed to this user."
                     ]
                 return []
             with suppress(*NONSENSE):
-                return _libraries(told)
+                return _libraries(reply)
         raise libraries_damaged(self._endpoint.role)
 
 
-def _libraries(told: Any) -> list[bytes]:
-    return [dict(zip(one[::2], one[1::2], strict=True))[b"library_code"] for one in told]
+def _libraries(reply: Any) -> list[bytes]:
+    return [dict(zip(library[::2], library[1::2], strict=True))[b"library_code"] for library in reply]

@@ -1,4 +1,4 @@
-"""How much may be made of bytes that somebody wrote: a small file can be made to fill a disk, a memory or an hour."""
+"""How large data may become when it is unpacked: a small file can be made to fill a disk, a memory or an hour."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,36 +8,36 @@ from typing import Self
 from worker.errors import ArtifactError
 
 RATIO = 100
-"""How much larger a foreign file may become. LZF makes at most 88 bytes of one, so a plain dump.rdb is never refused."""
+"""How many times its own size a foreign file may become. LZF's limit is 88, so a plain dump.rdb is never refused."""
 LEAST_BYTES = 4 << 20
-"""What any foreign file may become. Its values, taken apart, can take forty times as much memory."""
+"""What any foreign file may become, in bytes. Its decoded values can take forty times as much memory."""
 
 
 class Allowance:
-    """Bytes that may come of a file, which are taken as they come. ArtifactError once they are too many."""
+    """Counts the bytes that a file becomes, and raises ArtifactError once they are too many."""
 
     def __init__(self, most: int, packed: int, way_out: str = "") -> None:
-        """`packed` is how large one packed value may be; `way_out` is what helps who is refused."""
+        """`packed` is how large one packed value may be; `way_out` says in a sentence what to do about a refusal."""
         self._most, self._left, self._packed, self._way_out = most, most, packed, way_out
 
     @classmethod
-    def told(cls, raw: int) -> Self:
-        """What a manifest says that the data has."""
+    def of_manifest(cls, raw: int) -> Self:
+        """The size of the data, as its manifest has it."""
         return cls(raw, raw)
 
     @classmethod
     def foreign(cls, size: int, most: int | None = None) -> Self:
-        """What a file of `size` bytes may become that nobody vouches for; `most` where somebody has said it."""
+        """For a file of `size` bytes without a manifest; `most` is the limit that a person has set."""
         limit = most or max(LEAST_BYTES, size * RATIO)
         return cls(limit, most or max(LEAST_BYTES, size), _WAY_OUT)
 
     @classmethod
     def adopted(cls, raw: int) -> Self:
-        """What the values of a file may become that was taken in, and has so many bytes without them."""
+        """For the values of an adopted file, whose data has `raw` bytes while they are packed."""
         return cls(max(LEAST_BYTES, raw * RATIO), max(LEAST_BYTES, raw))
 
     def take(self, size: int) -> None:
-        """Note that so many bytes have come, or are about to."""
+        """Count so many bytes."""
         self._left -= size
         if self._left < 0:
             raise ArtifactError(
@@ -46,7 +46,7 @@ class Allowance:
             )
 
     def check_packed(self, size: int) -> None:
-        """Whether a packed value of so many bytes is to be taken apart: no server packs one that is large."""
+        """Refuse a packed value of so many bytes where that is too large: no server packs so much."""
         if size > self._packed:
             raise ArtifactError(
                 f"A packed value of it has {size:,} bytes, and no server packs so much: it was made to fill a disk or a memory."
@@ -54,14 +54,14 @@ class Allowance:
             )
 
     def bounded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """The same chunks, each taken as it passes."""
+        """The same chunks, each counted as it passes."""
         for chunk in chunks:
             self.take(len(chunk))
             yield chunk
 
     @contextmanager
     def at_hand(self) -> Iterator[None]:
-        """In the block, what is unpacked out of a value is taken as well."""
+        """Within the block, what values unpack to is counted as well."""
         token = _AT_HAND.set(self)
         try:
             yield
@@ -74,12 +74,12 @@ _AT_HAND: ContextVar[Allowance | None] = ContextVar("allowance", default=None)
 
 
 def unpacking(size: int) -> None:
-    """So many bytes are about to come of a compressed string."""
+    """Count a compressed string that is about to become so many bytes."""
     if (allowance := _AT_HAND.get()) is not None:
         allowance.take(size)
 
 
 def taking_apart(size: int) -> None:
-    """A packed value of so many bytes is about to be taken apart."""
+    """Check a packed value of so many bytes before it is unpacked."""
     if size > LEAST_BYTES and (allowance := _AT_HAND.get()) is not None:
         allowance.check_packed(size)

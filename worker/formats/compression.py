@@ -19,10 +19,10 @@ else:
 ZSTD_LEVEL = 3
 GZIP_LEVEL = 2
 PIECE_BYTES = 32 * 1024
-"""What is handed on at once, however far a chunk expands: so little that a server is asked for the keys of one piece
-while the next is being read, and has not waited for it."""
+"""What is handed on at once, however far a chunk expands: little enough for a server to be asked
+for the keys of one piece while the next is being read."""
 AHEAD_BYTES = 2 << 20
-"""A chunk larger than this is waited for: a huge value is not to be held while the next one is made."""
+"""A chunk larger than this is waited for, so that two huge values are never held at once."""
 
 _DAMAGED: Any = (zstd.ZstdError, igzip_lib.IsalError)
 _GZIP = 31
@@ -55,7 +55,7 @@ def _zstd_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _gzip_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """On a thread of its own, while the next chunk is made: it needs no lock of Python's, and one core is full without it."""
+    """Compress on a thread of its own while the next chunk is made: zlib holds no lock of Python's, so two cores work."""
     compressor = isal_zlib.compressobj(GZIP_LEVEL, wbits=_GZIP)
     # Whatever ends this generator waits for the chunk at hand, and no thread is left.
     with ThreadPoolExecutor(1, "compression") as thread:
@@ -105,7 +105,7 @@ def _members(
                 rest = decompressor.unused_data if decompressor.eof else b""
                 if decompressor.eof:
                     decompressor, begun = new(), False
-            # An empty piece for each chunk: whoever meters what passes hears of it.
+            # An empty piece for each chunk, so that meters and progress see that a chunk has passed.
             yield b""
     except _DAMAGED as error:
         raise ArtifactError(
@@ -126,11 +126,11 @@ COMPRESSIONS: dict[CompressionName, Compression] = {
 }
 
 DEFAULT_COMPRESSION: dict[FormatName, CompressionName] = {"rdb": "zstd", "json": "gzip"}
-"""What suits a format: the best for machines, and what every person's tools open."""
+"""For rdb the best one for machines; for json the one that everybody's tools open."""
 
 
 def detect(head: bytes) -> Compression:
-    """The compression whose magic number the first bytes are; `none` where they are no one's."""
+    """The compression whose magic number the first bytes are; `none` where they are no magic number."""
     return next(
         (each for each in COMPRESSIONS.values() if each.magic and head.startswith(each.magic)), COMPRESSIONS["none"]
     )

@@ -55,11 +55,11 @@ class Element(NamedTuple):
     length: float
     """What the vector was divided by to be of length 1."""
     spread: float
-    """How far the numbers go that integers stand for: 127 for this one."""
+    """The number that the integer 127 stands for (q8)."""
     attributes: bytes
     """JSON; empty for none."""
     graph: bytes
-    """Its place in the graph that is searched, as the server writes it; empty where only VADD is to find one."""
+    """Its place in the search graph, as the server writes it; empty where VADD has to find one."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,7 @@ class VectorSet:
     quantisation: str
     """`none`, `q8` or `binary`."""
     most_links: int
-    """Of an element in the graph, as VADD's M."""
+    """Links of an element in the graph: VADD's M."""
     projection: tuple[int, bytes] | None
     """How many dimensions vectors have before they are reduced, and the matrix that does it."""
     elements: list[Element]
@@ -96,7 +96,7 @@ Value = (
 
 
 class Used(NamedTuple):
-    """How much a key is used, by which a full server chooses what to throw out: RESTORE's word for it, and the number."""
+    """How much a key is used, by which a full server chooses what to evict: RESTORE's option, and its number."""
 
     word: str
     """`IDLETIME`: seconds since it was used last; `FREQ`: the counter of a server that goes by frequency, up to 255."""
@@ -119,7 +119,7 @@ class Entry(NamedTuple):
     """RDB type byte and RDB value: what DUMP answers, less its ten bytes of footer."""
     value: Value | None = None
     used: Used | None = None
-    """None where nobody has told: DUMP does not, and neither does a server that evicts by other rules."""
+    """None where the source does not say it: DUMP never does, nor does a server that evicts by other rules."""
 
 
 class EntryStream(Protocol):
@@ -127,7 +127,7 @@ class EntryStream(Protocol):
 
     @property
     def rdb_version(self) -> int | None:
-        """Of the payloads, known once the first batch is there; None where entries carry values. From 80 on Valkey's."""
+        """The version of the payloads, known once the first batch is there; None where entries carry values. 80 and more: Valkey."""
         ...
 
     @property
@@ -137,7 +137,7 @@ class EntryStream(Protocol):
 
     @property
     def modules(self) -> bool:
-        """Whether modules have put something beside the keys, which goes along with the bytes and with no entry."""
+        """Whether modules have put something beside the keys: it is in the file's bytes, and in no entry."""
         ...
 
     @property
@@ -151,7 +151,7 @@ class EntryStream(Protocol):
 
 
 class EntriesAlone:
-    """What an EntryStream says that has nothing beside its entries, and ends with the last of them: a base for those."""
+    """A base for an EntryStream with nothing beside its entries, all of which can be read."""
 
     @property
     def modules(self) -> bool:
@@ -165,9 +165,9 @@ class EntriesAlone:
 
 
 class Passing(EntriesAlone):
-    """An EntryStream around another one: it tells what that tells, unless it knows better. `batches` is the child's.
+    """An EntryStream around another one, whose answers it hands on. `batches` is the child's.
 
-    What modules have put beside the keys does not pass.
+    It does not hand on what modules have put beside the keys.
     """
 
     def __init__(self, stream: EntryStream) -> None:

@@ -23,11 +23,11 @@ def key_text(key: bytes) -> str:
         return _EMPTY[key]
     text = key.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
     text = "".join(char if char.isprintable() else "".join(f"\\x{code:02x}" for code in char.encode()) for char in text)
-    return _END_BLANKS.sub(lambda found: r"\x20" * len(found[0]), text)
+    return _END_BLANKS.sub(lambda match: r"\x20" * len(match[0]), text)
 
 
 def key_bytes(text: str) -> bytes:
     """The key that `key_text` wrote."""
     if text == _EMPTY[b""]:
         return b""
-    return _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]) if found[1] else b"\\", text.encode())
+    return _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]) if match[1] else b"\\", text.encode())

@@ -22,7 +22,7 @@ class Tally:
     def add(self, batch: list[Entry]) -> None:
         """Count a batch."""
         self.keys += len(batch)
-        # No Python code runs for a single key here: it is done for every one of millions.
+        # Millions of keys pass here, so no Python code runs for each of them.
         self._counts.update(map(_DB_AND_TYPE, batch))
         self.expiring += len(batch) - list(map(_EXPIRES_AT, batch)).count(None)
 
@@ -34,19 +34,19 @@ class Tally:
     @property
     def by_db(self) -> dict[int, dict[str, int]]:
         """Keys by database and type."""
-        found: dict[int, dict[str, int]] = {}
+        counts: dict[int, dict[str, int]] = {}
         for (db, kind), number in sorted(self._counts.items()):
-            found.setdefault(db, {})[kind] = number
-        return found
+            counts.setdefault(db, {})[kind] = number
+        return counts
 
     @property
     def unknown(self) -> int:
-        """Keys of a type that no reader of ours can walk past."""
+        """Keys of a type that no reader here can skip."""
         return sum(number for (_, kind), number in self._counts.items() if kind == UNKNOWN)
 
 
 class Counted(Passing):
-    """An EntryStream that is counted while somebody else reads it; limited to some databases where that is asked."""
+    """An EntryStream that counts its entries as they are read, and leaves out those of other databases than `databases`."""
 
     def __init__(self, stream: EntryStream, tally: Tally, databases: frozenset[int] | None = None) -> None:
         super().__init__(stream)

@@ -1,4 +1,4 @@
-"""The types of keys: what is known of each, in one table, which names, filters, pages, rights and engines ask.
+"""The types of keys: what is known of each stands in this table, and names, filters, pages, rights and engines ask it.
 
 A new type is one entry here, and one for each way in which an RDB file encodes it in `rdb/codes.py`. Code that has to tell
 values apart asks what a type `holds`: only a type that holds something new needs code of its own there.
@@ -14,22 +14,22 @@ fields with values; a Stream; a VectorSet; what only its own server can read (Op
 Release = tuple[int, ...]
 
 KEY = b"redis_backup:no such key"
-"""No server has it: by that name is asked what a user may do."""
+"""A key that no server has: commands are tried on it to learn what a user may do."""
 NEVER: Release = (1 << 16,)
 UNKNOWN = "unknown"
 """The type of a key whose type is not in the table."""
 _MODULES_TYPE = re.compile(rb"[A-Za-z0-9_-]{9}")
-"""What a module may call its type, and no type of the server's own is called so far (module.c, moduleTypeEncodeId)."""
+"""Names that modules may give their types (module.c, moduleTypeEncodeId); no type of a server itself has one so far."""
 
 
 class Command(NamedTuple):
-    """A command, in a form that every server answers and that changes nothing, and what had it first."""
+    """A command, in a form that every server answers and that changes nothing, and the first releases that have it."""
 
     form: tuple[bytes, ...]
     redis: Release = (0,)
     valkey: Release = (0,)
     writes_always: bool = False
-    """Whether it writes whatever it is given, so that it may be tried only in a transaction that is never ended."""
+    """Whether it writes in any form, so that it may only be tried in a transaction that is never executed."""
 
     @property
     def right(self) -> str:
@@ -49,13 +49,13 @@ class KeyType:
     reads: tuple[Command, ...] = ()
     """The ordinary commands that read it; none where only DUMP does."""
     size: bytes | None = None
-    """The command that tells how many bytes of text or how many elements there are."""
+    """The command that gives the number of bytes or elements."""
     whole: tuple[bytes, ...] = ()
-    """The command that gives all of it at once: the key comes behind the first word."""
+    """The command that reads all of it at once; the key comes behind the first word."""
     piece: bytes = b""
-    """The command that gives a part of one that is large: of its range, or from a cursor."""
+    """The command that reads a part of a large one, by range or cursor."""
     builds: tuple[Command, ...] = ()
-    """The commands that make it, the one that adds to it first."""
+    """The commands that build it; the first one adds to it."""
     sent_whole: bool = False
     """Whether it goes to a server as a payload, even out of a document: commands make no exact copy, or none at all."""
     fields_expire: bool = False
@@ -149,11 +149,11 @@ TYPES: tuple[KeyType, ...] = (
     KeyType("module", "payload", sent_whole=True),
 )
 
-NAMES: tuple[str, ...] = tuple(one.name for one in TYPES)
-BY_NAME: dict[str, KeyType] = {one.name: one for one in TYPES}
-HOLDS: dict[str, Holds] = {one.name: one.holds for one in TYPES}
-INKS: dict[str, str] = {one.name: one.ink for one in TYPES}
-FIELDS_EXPIRE: frozenset[str] = frozenset(one.name for one in TYPES if one.fields_expire)
+NAMES: tuple[str, ...] = tuple(kind.name for kind in TYPES)
+BY_NAME: dict[str, KeyType] = {kind.name: kind for kind in TYPES}
+HOLDS: dict[str, Holds] = {kind.name: kind.holds for kind in TYPES}
+INKS: dict[str, str] = {kind.name: kind.ink for kind in TYPES}
+FIELDS_EXPIRE: frozenset[str] = frozenset(kind.name for kind in TYPES if kind.fields_expire)
 
 
 def name_of(answer: bytes) -> str | None:

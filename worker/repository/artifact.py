@@ -98,7 +98,7 @@ def foreign(file: BinaryIO, most: int | None, progress: Progress) -> Foreign:
 
 def raw_chunks(file: Readable, manifest: Manifest) -> Iterator[bytes]:
     """The dump itself, decompressed, from where `file` stands: as many bytes at the most as the manifest says."""
-    return unpacked(chunks_of(file), manifest.compression, Allowance.told(manifest.bytes.raw))
+    return unpacked(chunks_of(file), manifest.compression, Allowance.of_manifest(manifest.bytes.raw))
 
 
 def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
@@ -117,7 +117,7 @@ def whole(file: Readable, manifest: Manifest) -> Iterator[Reader]:
     bytes were not those that were written.
     """
     stored = Meter()
-    allowance = Allowance.told(manifest.bytes.raw)
+    allowance = Allowance.of_manifest(manifest.bytes.raw)
     raw = unpacked(stored.watch(chunks_of(file)), manifest.compression, allowance)
     yield reader(raw, manifest.data_format, values=True)
     _check_sum(manifest, stored.sha256)

@@ -41,12 +41,12 @@ class LongString:
     __hash__ = None  # type: ignore[assignment]
 
 
-def in_common(one: bytes | LongString, other: bytes | LongString) -> int:
+def in_common(left: bytes | LongString, right: bytes | LongString) -> int:
     """How many bytes at the beginning are the same: by pieces, for views are compared fifty times slower than bytes."""
-    start, shorter = 0, min(len(one), len(other))
-    while start < shorter and one[start : start + PIECE] == other[start : start + PIECE]:
+    start, shorter = 0, min(len(left), len(right))
+    while start < shorter and left[start : start + PIECE] == right[start : start + PIECE]:
         start += PIECE
-    first, second = one[start : start + PIECE], other[start : start + PIECE]
+    first, second = left[start : start + PIECE], right[start : start + PIECE]
     low, high = 0, min(len(first), len(second))
     while low < high:
         middle = (low + high + 1) // 2

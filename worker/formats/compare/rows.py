@@ -11,10 +11,10 @@ from worker.formats.entries import Entry
 ROWS = 10
 """Differences of one key that are shown."""
 LONGEST, BEFORE = 200, 60
-"""Characters of one side that are always shown, and of what is the same before the first difference."""
+"""Characters of one side that are always shown, and how many of them come before the first difference."""
 
 _SHOWN_AS_WELL = "\t\n\r\u200c\u200d"
-"""Line ends, and what joins letters or pictures: Persian and many an emoji have them."""
+"""Line ends, and the characters that join letters or pictures in Persian and in emoji."""
 
 Row = dict[str, str | None]
 
@@ -30,18 +30,18 @@ def rows(
         return _of_two_types(backup, live, sides, most)
     parts, others = both(backup, live, sides)
     differing = [part for part in {**parts, **others} if parts.get(part) != others.get(part)]
-    found = [*_expiries(backup, live)]
+    differences = [*_expiries(backup, live)]
     for part in differing[:most]:
-        found.append(_shown(part, parts.get(part), others.get(part), max(LONGEST, room)))
-        room -= sum(len(side or "") for side in found[-1].values())
-    return found, max(0, len(differing) - most)
+        differences.append(_shown(part, parts.get(part), others.get(part), max(LONGEST, room)))
+        room -= sum(len(side or "") for side in differences[-1].values())
+    return differences, max(0, len(differing) - most)
 
 
 def _of_two_types(backup: Entry, live: Entry, sides: Sides, most: int) -> tuple[list[Row], int]:
-    """The types first, then what is in the one, then in the other."""
+    """The types first, then the parts of the backup's value, then those of the live one."""
     half = most // 2
-    (one, more), (other, also) = rows(backup, None, sides, half), rows(None, live, sides, half)
-    return [_row("type", backup.type, live.type), *_expiries(backup, live), *one, *other], more + also
+    (of_backup, more), (of_live, also) = rows(backup, None, sides, half), rows(None, live, sides, half)
+    return [_row("type", backup.type, live.type), *_expiries(backup, live), *of_backup, *of_live], more + also
 
 
 def _expiries(backup: Entry | None, live: Entry | None) -> Iterator[Row]:
@@ -63,14 +63,14 @@ def _row(part: str, backup: str | None, live: str | None) -> Row:
     return {"part": part, "backup": backup, "live": live}
 
 
-def _shown(part: Part, one: Any, other: Any, longest: int) -> Row:
+def _shown(part: Part, backup: Any, live: Any, longest: int) -> Row:
     if part[0] == "field":
-        (value, at), (other_value, other_at) = one or (None, None), other or (None, None)
-        first, second = _sides(value, other_value, longest)
-        return _row(_label(part), _until(first, at), _until(second, other_at))
-    if isinstance(one, bytes | LongString) or isinstance(other, bytes | LongString):
-        return _row(_label(part), *_sides(one, other, longest))
-    return _row(_label(part), _content(part[0], one, longest), _content(part[0], other, longest))
+        (value, at), (live_value, live_at) = backup or (None, None), live or (None, None)
+        first, second = _sides(value, live_value, longest)
+        return _row(_label(part), _until(first, at), _until(second, live_at))
+    if isinstance(backup, bytes | LongString) or isinstance(live, bytes | LongString):
+        return _row(_label(part), *_sides(backup, live, longest))
+    return _row(_label(part), _content(part[0], backup, longest), _content(part[0], live, longest))
 
 
 def _until(value: str | None, at: int | None) -> str | None:
@@ -101,20 +101,20 @@ def _content(name: str, content: Any, longest: int) -> str | None:
 
 
 def _sides(
-    one: bytes | LongString | None, other: bytes | LongString | None, longest: int
+    backup: bytes | LongString | None, live: bytes | LongString | None, longest: int
 ) -> tuple[str | None, str | None]:
     """Both as text; long ones from shortly before they begin to differ."""
     start = 0
-    if one is not None and other is not None and max(len(one), len(other)) > longest:
-        start = max(0, in_common(one, other) - BEFORE)
+    if backup is not None and live is not None and max(len(backup), len(live)) > longest:
+        start = max(0, in_common(backup, live) - BEFORE)
     return (
-        None if one is None else text(one, start, longest),
-        None if other is None else text(other, start, longest),
+        None if backup is None else text(backup, start, longest),
+        None if live is None else text(live, start, longest),
     )
 
 
 def text(value: bytes | LongString, start: int = 0, longest: int = LONGEST) -> str:
-    """At most `longest` characters of it from about there on: as text where it is text, else as hexadecimal."""
+    """At most `longest` characters of the value, from about `start` on: text as text, all else as hexadecimal."""
     start = _boundary(value, start)
     end = _boundary(value, start + longest)
     shown = _printable(value[start:end])
@@ -135,7 +135,7 @@ def _printable(piece: bytes) -> str | None:
 
 
 def _boundary(value: bytes | LongString, at: int) -> int:
-    """There, or where the character begins that is there (UTF-8)."""
+    """`at`, or the beginning of the UTF-8 character in which `at` lies."""
     if at >= len(value):
         return len(value)
-    return next((one for one in range(at, max(at - 4, -1), -1) if value[one] & 0xC0 != 0x80), at)
+    return next((place for place in range(at, max(at - 4, -1), -1) if value[place] & 0xC0 != 0x80), at)

@@ -1,7 +1,7 @@
 """One key on two sides, in a backup and alive: whether they are the same.
 
-Equal values may be encoded in different ways, so where payloads differ the values decide. A value is taken as its
-parts, a dict: what has no order has none there, and two values are the same when their parts are.
+Equal values may be encoded in different ways, so where payloads differ the values decide. A value is compared by its
+parts, a dict, so that order counts only where the type has one.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ _CLOSE_MS = 10
 """Before Redis 7.0 a server tells an expiry to within a few milliseconds only."""
 
 Part = tuple[str, Any]
-"""What it is in its value, and which one: `("field", b"name")`, `("position", 3)`."""
+"""A part's kind, and its name or place: `("field", b"name")`, `("position", 3)`."""
 Parts = dict[Part, Any]
 
 
@@ -53,7 +53,7 @@ def judged(backup: Entry, live: Entry | None, sides: Sides) -> Kind:
 
 
 def expired(entry: Entry, now: float) -> bool:
-    """Whether its time is over: judged before anything else, as a restore does."""
+    """Whether its time is over. A restore judges this before anything else."""
     until = lasts_until(entry)
     return until is not None and until <= now
 
@@ -66,7 +66,7 @@ def lasts_until(entry: Entry) -> int | None:
     # A hash that is built anew has nothing to hold when each of its fields has expired.
     times = [at for _, _, at in fields]
     ends = [entry.expires_at, None if None in times else max(times)]
-    return min((one for one in ends if one is not None), default=None)
+    return min((end for end in ends if end is not None), default=None)
 
 
 def same_expiry(one: Entry, other: Entry) -> bool:
@@ -81,27 +81,27 @@ def same_value(backup: Entry, live: Entry, sides: Sides) -> bool:
         return True
     if backup.type != live.type:
         return False
-    one, other = both(backup, live, sides)
-    return one == other
+    of_backup, of_live = both(backup, live, sides)
+    return of_backup == of_live
 
 
 def both(backup: Entry | None, live: Entry | None, sides: Sides) -> tuple[Parts, Parts]:
-    """The parts of both; those that one side does not know, for it comes from an older server, are left out."""
-    one = {} if backup is None else parts(backup, sides.backup, sides.now)
-    other = {} if live is None else parts(live, sides.live, sides.now)
-    for part in [part for side in (one, other) for part, content in side.items() if content is None]:
-        one.pop(part, None)
-        other.pop(part, None)
-    return one, other
+    """The parts of both, without those that one side cannot know because its server is older."""
+    of_backup = {} if backup is None else parts(backup, sides.backup, sides.now)
+    of_live = {} if live is None else parts(live, sides.live, sides.now)
+    for part in [part for side in (of_backup, of_live) for part, content in side.items() if content is None]:
+        of_backup.pop(part, None)
+        of_live.pop(part, None)
+    return of_backup, of_live
 
 
 def parts(entry: Entry, version: int | None, now: float) -> Parts:
-    """What is in a value, of a payload of that RDB version; fields of a hash that have expired are not."""
+    """The parts of an entry's value, without expired fields; `version` is the RDB version of its payload."""
     return _parts(_value(entry, version), HOLDS.get(entry.type), now)
 
 
 def _value(entry: Entry, version: int | None) -> Value | LongString | None:
-    """The value; one that nobody can decode as its bytes."""
+    """The value, or its bytes where nobody can decode it."""
     if entry.payload is not None:
         return LongString.of(entry.payload) or _decoded(entry.payload, version or 0)
     if isinstance(entry.value, Opaque):
@@ -130,31 +130,31 @@ def _parts(value: Value | LongString | None, holds: Holds | None, now: float) ->
     if holds == "elements":
         return {("position", index): element for index, element in enumerate(members)}
     if holds == "scores":
-        # As text, in which every score equals itself, NaN too; no command tells -0 from 0, which adding 0 makes of it.
+        # As text, NaN equals itself. Adding 0 turns -0 into 0, for no command tells them apart.
         return {("score", member): repr(score + 0.0) for member, score in members}
     if holds == "fields":
         return {("field", name): (text, at) for name, text, at in members if at is None or at > now}
     return {("member", member): True for member in members}
 
 
-def _of_vectors(found: VectorSet) -> Iterator[tuple[Part, Any]]:
-    """All but its graph, which is searched by: servers write it down in another order each time."""
-    yield ("dimensions", b""), found.dimensions
-    yield ("quantisation", b""), found.quantisation
-    yield ("most links", b""), found.most_links
-    if found.projection is not None:
-        dimensions, matrix = found.projection
+def _of_vectors(value: VectorSet) -> Iterator[tuple[Part, Any]]:
+    """All but the search graph, for servers write it in another order each time."""
+    yield ("dimensions", b""), value.dimensions
+    yield ("quantisation", b""), value.quantisation
+    yield ("most links", b""), value.most_links
+    if value.projection is not None:
+        dimensions, matrix = value.projection
         yield ("projected from", b""), dimensions
         yield ("projection", b""), matrix
-    for one in found.elements:
-        yield ("vector", one.name), shown(one, found)
-        if one.attributes:
-            yield ("attributes", one.name), one.attributes
+    for element in value.elements:
+        yield ("vector", element.name), shown(element, value)
+        if element.attributes:
+            yield ("attributes", element.name), element.attributes
 
 
 def _of_stream(stream: Stream) -> Iterator[tuple[Part, Any]]:
-    for one, fields in stream.entries:
-        yield ("entry", one), tuple(fields)
+    for entry_id, fields in stream.entries:
+        yield ("entry", entry_id), tuple(fields)
     yield ("last id", b""), stream.last_id
     yield ("largest deleted id", b""), stream.max_deleted_id
     yield ("entries added", b""), stream.entries_added
@@ -164,5 +164,5 @@ def _of_stream(stream: Stream) -> Iterator[tuple[Part, Any]]:
         for consumer in group.consumers:
             yield ("consumer", (group.name, consumer.name)), True
             for held in consumer.pending:
-                told = (held.delivered_at, held.deliveries)
-                yield ("pending", (group.name, consumer.name, held.id)), told
+                delivery = (held.delivered_at, held.deliveries)
+                yield ("pending", (group.name, consumer.name, held.id)), delivery

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 LONG = 4 << 20
-"""Bytes from which on a string goes in pieces: for shorter ones that is not worth its while."""
+"""A string of so many bytes goes in pieces; for a shorter one that is not worth the effort."""
 
 _PIECE = 3 << 18
 """Bytes of a string that are written at once; a multiple of three, for base64."""
@@ -61,20 +61,20 @@ def _texts(value: bytes | memoryview) -> Iterator[str]:
 def read(line: bytes, stop: int) -> Any:
     """The row that ends at `stop`, in which a value that is a string is bytes already.
 
-    Raises orjson.JSONDecodeError. A line that has its value elsewhere than at the end, where this program writes it,
-    is read all the same, and takes the memory that it takes.
+    Raises orjson.JSONDecodeError. This program writes the value at the end of a line. One that has it elsewhere is read
+    as well, but held twice.
     """
-    found = _STRING.search(line, 0, _MOST_BEFORE)
+    match = _STRING.search(line, 0, _MOST_BEFORE)
     end = line.rfind(b'"', max(0, stop - _MOST_BEHIND), stop)
-    if found is None or end < found.end():
+    if match is None or end < match.end():
         return orjson.loads(line[:stop])
-    row = _parsed(line[: found.end()] + orjson.dumps(_PLACE)[1:-1] + line[end:stop])
-    encoded = found[1] is not None
-    # Not there where it belongs to something else, or where another value follows: then the line is no usual one.
+    row = _parsed(line[: match.end()] + orjson.dumps(_PLACE)[1:-1] + line[end:stop])
+    encoded = match[1] is not None
+    # The string was not the value, or a second value follows it: orjson reads such a line as a whole.
     if type(row) is not dict or row.get("value") != ({"base64": _PLACE} if encoded else _PLACE):
         return orjson.loads(line[:stop])
     try:
-        row["value"] = _read(line, found.end(), end, encoded=encoded)
+        row["value"] = _read(line, match.end(), end, encoded=encoded)
     except ValueError:
         return orjson.loads(line[:stop])
     return row
@@ -89,7 +89,7 @@ def _parsed(row: bytes) -> Any:
 
 def _read(line: bytes, start: int, stop: int, *, encoded: bool) -> bytes:
     """The bytes that the JSON string from `start` to `stop` stands for. ValueError where it is none."""
-    # What this has become at the end is not copied once more.
+    # A BytesIO gives its bytes away at the end without another copy.
     value = BytesIO()
     for piece in (_of_base64 if encoded else _of_text)(line, start, stop):
         value.write(piece)
@@ -112,7 +112,7 @@ def _of_text(line: bytes, start: int, stop: int) -> Iterator[bytes]:
 
 
 def _characters(line: bytes, start: int, stop: int) -> tuple[str, int]:
-    """As many whole characters as there are, and where they end: what begins at one is JSON only if it ends at one."""
+    """As many whole characters as there are, and where they end: orjson can read a piece only if it ends between two."""
     for end in range(stop, max(start, stop - _LONGEST_CHARACTER), -1):
         text = _parsed(b'"%b"' % line[start:end])
         if text is not None:

@@ -41,8 +41,8 @@ def data(shown: Json) -> bytes:
 
 def brief(shown: Json) -> str:
     """A few characters of some JSON, to name it in an error."""
-    told = orjson.dumps(shown).decode()
-    return told if len(told) <= 40 else told[:40] + "..."
+    words = orjson.dumps(shown).decode()
+    return words if len(words) <= 40 else words[:40] + "..."
 
 
 def integer(shown: Json, low: int = -_INT64) -> int:

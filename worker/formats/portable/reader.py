@@ -11,7 +11,7 @@ from worker.formats.entries import EntriesAlone, Entry, Opaque, Value
 from worker.formats.portable import long_lines, parts, shapes
 from worker.formats.portable.document import FORMAT, KEYS_CLOSE, KEYS_OPEN, MAX_HEADER, MAX_LINE, OWN_WORDS, VERSION
 from worker.formats.rdb.codes import BUILT_IN
-from worker.formats.rdb.values import kind_of, told
+from worker.formats.rdb.values import key_in_words, kind_of
 from worker.formats.types import NAMES, UNKNOWN
 
 _BATCH_ENTRIES = 500
@@ -44,7 +44,7 @@ class Reader(EntriesAlone):
 
         Raises FormatError, with the number of the line, for whatever is not exactly this format.
         """
-        # A line that goes on over chunks: added to at its end only, and no second copy is made of it when it ends.
+        # A line that goes on over chunks. It grows at its end, and its bytes are given away without another copy.
         begun = BytesIO()
         passed = held = 0
         for chunk in self._chunks:
@@ -71,7 +71,7 @@ class Reader(EntriesAlone):
     def _read(self, lines: list[bytes]) -> Iterator[list[Entry]]:
         batch: list[Entry] = []
         size = 0
-        # Taken out of the list, so that nobody holds a huge line beside what it says.
+        # Taken out of the list, so that a huge line is not held beside its entry.
         lines.reverse()
         while lines:
             line = lines.pop()
@@ -143,7 +143,7 @@ def _value(kind: Any, shown_value: Any, key: bytes, db: int) -> Value:
     try:
         return shapes.read(kind, shown_value)
     except FormatError as error:
-        raise FormatError(f"{error}, in {told(parts.brief(kind), key, db)}") from None
+        raise FormatError(f"{error}, in {key_in_words(parts.brief(kind), key, db)}") from None
 
 
 def _entry(row: Any) -> Entry:
@@ -155,7 +155,7 @@ def _entry(row: Any) -> Entry:
     except KeyError:
         raise FormatError("must have db, key, type, and value or dump") from None
     expires_at = row.get("expires_at")
-    # An unknown word may be a misspelt one, and a time of expiry that is passed over is a key that never dies.
+    # An unknown word may be a misspelt "expires_at", and a key whose expiry is overlooked never dies.
     if len(row) != (4 if expires_at is None else 5):
         raise FormatError("must have db, key, type, value or dump, perhaps expires_at, and nothing else")
     if type(db) is not int or not 0 <= db < 2**31:

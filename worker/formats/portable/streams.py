@@ -13,7 +13,7 @@ _ID_END = 2**64
 def show(stream: Stream) -> Json:
     """Its JSON shape."""
     return {
-        "entries": [[at, [[text(field), text(value)] for field, value in told]] for at, told in stream.entries],
+        "entries": [[at, [[text(field), text(value)] for field, value in content]] for at, content in stream.entries],
         "last_id": stream.last_id,
         "max_deleted_id": stream.max_deleted_id,
         "entries_added": stream.entries_added,
@@ -35,7 +35,7 @@ def _show_consumer(consumer: Consumer) -> Json:
         "name": text(consumer.name),
         "seen_at": consumer.seen_at,
         "active_at": consumer.active_at,
-        "pending": [[one.id, one.delivered_at, one.deliveries] for one in consumer.pending],
+        "pending": [[entry.id, entry.delivered_at, entry.deliveries] for entry in consumer.pending],
     }
 
 
@@ -45,8 +45,8 @@ def read(shown: Json) -> Stream:
     deleted = parts["max_deleted_id"]
     return Stream(
         entries=[
-            (_id(at), [(data(field), data(value)) for field, value in pairs(told, (2,), "[field, value]")])
-            for at, told in pairs(parts["entries"], (2,), "[id, [[field, value], ...]]")
+            (_id(at), [(data(field), data(value)) for field, value in pairs(content, (2,), "[field, value]")])
+            for at, content in pairs(parts["entries"], (2,), "[id, [[field, value], ...]]")
         ],
         last_id=_id(parts["last_id"]),
         max_deleted_id=None if deleted is None else _id(deleted),

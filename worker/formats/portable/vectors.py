@@ -24,19 +24,19 @@ def show(value: VectorSet) -> Json:
         "quantisation": value.quantisation,
         "most_links": value.most_links,
         "projection": projection,
-        "elements": [_show_element(one, value) for one in value.elements],
+        "elements": [_show_element(element, value) for element in value.elements],
     }
 
 
-def _show_element(one: Element, value: VectorSet) -> Json:
-    told = vectors.numbers(one.vector, value.quantisation, value.dimensions)
+def _show_element(element: Element, value: VectorSet) -> Json:
+    numbers = vectors.numbers(element.vector, value.quantisation, value.dimensions)
     return {
-        "name": text(one.name),
-        "vector": [_show_float(number) for number in told] if value.quantisation == "none" else told,
-        "length": _show_float(one.length),
-        "range": _show_float(one.spread),
-        "attributes": text(one.attributes) if one.attributes else None,
-        "graph": {"base64": b64encode(one.graph).decode()} if one.graph else None,
+        "name": text(element.name),
+        "vector": [_show_float(number) for number in numbers] if value.quantisation == "none" else numbers,
+        "length": _show_float(element.length),
+        "range": _show_float(element.spread),
+        "attributes": text(element.attributes) if element.attributes else None,
+        "graph": {"base64": b64encode(element.graph).decode()} if element.graph else None,
     }
 
 
@@ -52,31 +52,31 @@ def read(shown: Json) -> VectorSet:
     if quantisation not in vectors.QUANTISATIONS:
         raise FormatError(f'must have a "quantisation" out of {", ".join(vectors.QUANTISATIONS)}')
     if projection is not None:
-        told = fields(projection, "from", "matrix")
-        projection = integer(told["from"], 1), data(told["matrix"])
+        reduction = fields(projection, "from", "matrix")
+        projection = integer(reduction["from"], 1), data(reduction["matrix"])
     try:
         dimensions, most_links = integer(parts["dimensions"], 1), integer(parts["most_links"], 1)
-        elements = [_read_element(one, quantisation, dimensions) for one in array(parts["elements"])]
+        elements = [_read_element(element, quantisation, dimensions) for element in array(parts["elements"])]
         value = VectorSet(dimensions, quantisation, most_links, projection, elements)
         vectors.check_sizes(value)
     except (ValueError, IndexError, StructError, OverflowError):
         raise FormatError(
             "must have vectors of as many numbers as there are dimensions, and graphs that are whole"
         ) from None
-    if projection is not None and not all(one.graph for one in elements):
+    if projection is not None and not all(element.graph for element in elements):
         raise FormatError("must have a graph for each element of a vector set whose vectors were reduced")
     return value
 
 
 def _read_element(shown: Json, quantisation: str, dimensions: int) -> Element:
     parts = fields(shown, "name", "vector", "length", "range", "attributes", "graph")
-    told = [_read_float(number) if quantisation == "none" else integer(number) for number in array(parts["vector"])]
+    numbers = [_read_float(number) if quantisation == "none" else integer(number) for number in array(parts["vector"])]
     attributes, graph = (b"" if parts[name] is None else data(parts[name]) for name in ("attributes", "graph"))
     vectors.check_graph(graph)
-    if len(told) != dimensions:
+    if len(numbers) != dimensions:
         raise ValueError
     length, spread = _read_float(parts["length"]), _read_float(parts["range"])
-    return Element(data(parts["name"]), vectors.stored(told, quantisation), length, spread, attributes, graph)
+    return Element(data(parts["name"]), vectors.stored(numbers, quantisation), length, spread, attributes, graph)
 
 
 def _read_float(shown: Json) -> float:

@@ -36,7 +36,7 @@ def _keys(stream: EntryStream) -> Generator[bytes, None, int]:
     count, size, opened = 0, 0, False
     lines: list[bytes] = []
     for batch in stream.batches():
-        # Asked once: through the streams that pass it on, that costs as much as a short line.
+        # Asked once a batch: the streams around it hand the question on, which costs as much as a short line.
         rdb_version = stream.rdb_version
         for entry in batch:
             line = _line(entry, rdb_version)
@@ -57,7 +57,7 @@ def _keys(stream: EntryStream) -> Generator[bytes, None, int]:
 
 
 def _joined(lines: list[bytes], behind_others: bool) -> Iterator[bytes]:
-    # The comma between two chunks is one of its own: put before a huge value, it would make a copy of that.
+    # The comma between two chunks is a chunk of its own: joining it to a huge value would copy the value.
     if behind_others:
         yield b",\n"
     yield b",\n".join(lines)

@@ -1,4 +1,4 @@
-"""RDB type codes: what is known of each, in one table; and what the RDB version of a file tells of it.
+"""RDB type codes: what is known of each, in one table.
 
 Source: rdb.h of Redis 2.6 to 8.8 and of Valkey 9.
 """
@@ -47,7 +47,7 @@ from worker.formats.rdb.strings import read_string
 
 FIRST_VERSION_WITH_CHECKSUM = 5
 FIRST_VALKEY_VERSION = 80
-"""Valkey's own begin there, and its types are not those of Redis from then on."""
+"""Valkey's own versions begin there; from then on its types are not those of Redis."""
 _NEVER = 1 << 16
 
 
@@ -69,16 +69,16 @@ class Code:
     What only Valkey writes, or only a release candidate of Redis wrote, is loaded by none other.
     """
     make: Literal["redis", "valkey"] | None = None
-    """Whose it is. What is older than Valkey means the same in both; each has its own from 22 on."""
+    """Who writes it; None for both. From 22 on a code means one thing in Redis and another in Valkey."""
     unpack: Unpack | None = None
-    """What takes the blob apart that the whole value is packed into, where it is."""
+    """Unpacks the blob that the whole value is packed into; None where it is not packed."""
     fields_expire: bool = False
     varies: bool = False
     """Whether its bytes may change while the value stays: hash tables are rehashed, consumers of streams look in."""
 
     @cached_property
     def flat(self) -> Flat | None:
-        """How a plain loop passes over it, where it is one long row of strings."""
+        """How a plain loop passes over it; None unless it is one long row of strings."""
         return None if self.shape is None else FLAT.get(self.shape)
 
 
@@ -128,25 +128,25 @@ CODES: tuple[Code, ...] = (
 )
 
 BUILT_IN: dict[str, Callable[[bytes], Value]] = {vectors.NAME: vectors.read_vector_set}
-"""What decodes a payload of the types that servers have built in and write as a module's, by the name that comes behind the
-type byte. FormatError where it is damaged, or written in a way that is not known."""
+"""Decoders of types that are built into servers and yet written as a module's, by the name behind the type byte. They raise
+FormatError for a payload that is damaged or of an unknown version."""
 
 
 def _of(make: str) -> list[Code | None]:
-    known = {one.code: one for one in CODES if one.make in (None, make)}
+    known = {row.code: row for row in CODES if row.make in (None, make)}
     return [known.get(code) for code in range(256)]
 
 
 _OF_REDIS, _OF_VALKEY = _of("redis"), _of("valkey")
 
-TYPE_OF: dict[int, str] = {one.code: one.type for one in CODES}
+TYPE_OF: dict[int, str] = {row.code: row.type for row in CODES}
 """The name of the type of each code. Of modules `kind_at` knows more."""
-OF_BOTH_MAKES = frozenset(one.code for one in CODES if one.make is None)
-ONE_STRING = frozenset(one.code for one in CODES if one.shape == (STRING,) and one.make is None)
-"""Types whose value is one string: most keys of most servers, so who walks a file spells their skipping out."""
-FIELDS_EXPIRE = frozenset(one.code for one in CODES if one.fields_expire)
-VARYING = frozenset(one.code for one in CODES if one.varies)
-_SINCE = {one.code: one.since for one in CODES}
+OF_BOTH_MAKES = frozenset(row.code for row in CODES if row.make is None)
+ONE_STRING = frozenset(row.code for row in CODES if row.shape == (STRING,) and row.make is None)
+"""Types whose value is one string: most keys of most servers have them, so the loops over a file skip these by themselves."""
+FIELDS_EXPIRE = frozenset(row.code for row in CODES if row.fields_expire)
+VARYING = frozenset(row.code for row in CODES if row.varies)
+_SINCE = {row.code: row.since for row in CODES}
 
 
 def known(code: int, rdb_version: int) -> Code | None:

@@ -54,7 +54,7 @@ def read_scores(data: bytes, pos: int) -> tuple[list[tuple[bytes, float]], int]:
 
 
 def read_scores_of_text(data: bytes, pos: int) -> tuple[list[tuple[bytes, float]], int]:
-    """Type 3, of before RDB 8: a score is text after one byte of length, whose last three values mean no length."""
+    """Type 3, older than RDB 8: a score is text behind its length in one byte; 253 to 255 mean nan and the infinities."""
     count, pos = read_length(data, pos)
     members: list[tuple[bytes, float]] = []
     for _ in range(count):
@@ -153,7 +153,7 @@ def _expiry(milliseconds: int, pos: int) -> int:
 
 
 def read_expiring_listpack(data: bytes, pos: int) -> tuple[Pairs, int]:
-    """Type 25: the earliest expiry, which the fields' own make superfluous, then as type 23."""
+    """Type 25: the earliest expiry, which is not needed, then as type 23."""
     _read_milliseconds(data, pos)
     return read_expiring_listpack_rc(data, pos + 8)
 

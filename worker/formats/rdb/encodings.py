@@ -18,10 +18,10 @@ _LISTPACK_INTEGERS = {0xF1: 2, 0xF2: 3, 0xF3: 4, 0xF4: 8}
 _ZIPLIST_INTEGERS = {0xC0: 2, 0xD0: 4, 0xE0: 8, 0xF0: 3, 0xFE: 1}
 
 _LZF_MAX_EXPANSION = 88
-"""The longest back reference makes 264 bytes of 3 (lzf_d.c)."""
+"""The longest back reference turns 3 bytes into 264 (lzf_d.c)."""
 
 _UNKNOWN_COUNT = 0xFFFF
-"""Listpack and ziplist headers stop counting there."""
+"""Headers of listpacks and ziplists cannot count further."""
 
 
 def _damaged(what: str, pos: int) -> FormatError:

@@ -1,4 +1,4 @@
-"""How much is in an RDB value: bytes and elements as they are in memory, told without unpacking what is compressed."""
+"""How much is in an RDB value: its bytes and elements in memory, measured without unpacking what is compressed."""
 
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - read beside IndexError
@@ -16,30 +16,30 @@ _INTEGERS = {0xC0: 2, 0xC1: 3, 0xC2: 5}
 _HEAD_BYTES = 10
 LONGEST_INTEGER = 11
 _LITERALS = 32
-"""LZF: a control byte below that is followed by one more bytes than it says, as they are."""
+"""LZF: a control byte n below that is followed by n + 1 uncompressed bytes."""
 _u16, _u32 = Struct("<H").unpack_from, Struct("<I").unpack_from
 MOST_COUNTED = 0xFFFF
-"""Listpack and ziplist headers stop counting there."""
+"""Headers of listpacks and ziplists cannot count further."""
 
 
 class Measure(NamedTuple):
     """What a value holds."""
 
     content: int
-    """Bytes of all its strings, as they are when nothing is compressed; an integer counts as none."""
+    """Bytes of all its strings, uncompressed; integers are not counted."""
     allocated: int
-    """Bytes that they take when each has memory of its own, with its header, at the most."""
+    """Bytes that they take at the most, each in memory of its own with a header."""
     elements: int
-    """Members of it: of a packed blob what its header says, of a hash both fields and values."""
+    """How many elements: in a packed blob as its header says, in a hash both fields and values."""
     strings: int
     """How many strings it is stored as: packed blobs, or elements one by one."""
 
 
 def allocated(size: int) -> int:
-    """What a server takes for a string of so many bytes, at the most.
+    """The memory that a server takes at the most for a string of so many bytes.
 
-    Its header and a zero at its end; an allocator then rounds up, to sixteen bytes or to a quarter of a power of two,
-    and the C library's adds eight.
+    The string has a header and a zero at its end. The allocator rounds up to sixteen bytes or to a quarter of a power of
+    two, and the C library's adds eight.
     """
     if size < 108:
         return (size + 19 & ~15) + 8
@@ -141,7 +141,7 @@ def _walk(data: bytes, pos: int, shape: Shape, sizes: list[int]) -> int:
 
 
 def _counted(unpack: Unpack, data: bytes, pos: int, size: int) -> int:
-    """How many elements a packed blob of `size` bytes says that it has; as many as it could have where that is not told."""
+    """How many elements a packed blob of `size` bytes says that it has, or could have where it does not say it."""
     head = _head(data, pos)
     if unpack is intset:
         return int(_u32(head, 4)[0])

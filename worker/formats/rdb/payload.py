@@ -16,7 +16,7 @@ def seal(payload: bytes, rdb_version: int) -> bytes:
 
 
 def footer(payload: bytes, rdb_version: int) -> bytes:
-    """What `seal` puts behind a payload, for one of which no copy is to be made."""
+    """What `seal` puts behind a payload; for a caller that does not want to copy a large one."""
     version = rdb_version.to_bytes(2, "little")
     checksum: int = crc64(version, crc64(payload))
     return version + checksum.to_bytes(8, "little")
@@ -28,7 +28,7 @@ def version_of(dump: bytes) -> int:
 
 
 def are_intact(sealed: bytes) -> bool:
-    """Whether payloads, as DUMP answered them, are what their own CRC64s say; they come one behind the other.
+    """Whether all of these DUMP payloads, joined to one string, match their own CRC64s.
 
     The CRC64 of anything with its own one behind it is 0 (it has no final XOR), and that is also what it begins with. So
     many come to 0 as well, unless one of them is damaged: one call does for all, at a tenth of the cost.

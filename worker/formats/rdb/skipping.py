@@ -12,10 +12,10 @@ Shape = tuple["int | Shape", ...]
 STRINGS: Shape = ((STRING,),)
 PAIRS: Shape = ((STRING, STRING),)
 NODES: Shape = ((BYTE, STRING),)
-"""Of a quicklist: what kind a node is, which is a length that is 1 or 2; and the node."""
+"""The nodes of a quicklist: the kind of a node, 1 or 2, and the node itself."""
 
 Flat = tuple[int, int]
-"""Of a length and that many strings, all of it: how many to an element, and the bytes before each."""
+"""A value that is a length and that many elements: strings in an element, and bytes before each string."""
 FLAT: dict[Shape, Flat] = {STRINGS: (1, 0), PAIRS: (2, 0), NODES: (1, 1)}
 FIXED = {BYTE: 1, BYTES_4: 4, BYTES_8: 8, BYTES_16: 16}
 _ENCODED_INT = {0xC0: 2, 0xC1: 3, 0xC2: 5}
@@ -40,7 +40,7 @@ def after_string(data: bytes, pos: int) -> int:
 
 
 def _after_compressed(data: bytes, pos: int) -> int:
-    """Two lengths, how long it is and was, and so many bytes as the first says; nearly always both are of two bytes at most."""
+    """Behind a compressed string: its length, its length uncompressed, and its bytes. Nearly always both take two bytes at most."""
     first = data[pos]
     if first < 0x40:
         size, pos = first, pos + 1
@@ -67,7 +67,7 @@ def after_flat(data: bytes, pos: int, flat: Flat) -> int:
 
 
 def after_plain(data: bytes, pos: int, shape: Shape) -> int:
-    """Where a value of that shape ends, perhaps beyond `data`: a Skipper that forgets how far it came is much quicker.
+    """Where a value of that shape ends, perhaps beyond `data`. This remembers no place, so it is much quicker than a Skipper.
 
     IndexError where `data` is too short to tell, and for what only a Skipper knows.
     """
@@ -81,7 +81,7 @@ def after_plain(data: bytes, pos: int, shape: Shape) -> int:
         elif isinstance(step, tuple):
             count, pos = read_length(data, pos)
             for _ in range(count):
-                # Else a count that is absurd would be gone through to its end, far behind that of the data.
+                # Without this an absurd count would be looped over to its end, far behind the data.
                 if pos > len(data):
                     raise IndexError
                 pos = after_plain(data, pos, step)
@@ -93,7 +93,7 @@ def after_plain(data: bytes, pos: int, shape: Shape) -> int:
 
 
 class _Frame:
-    """A shape that is being gone through: its next step, and how many more times it comes."""
+    """A shape on its way through a Skipper: its next step, and how many times it still comes."""
 
     __slots__ = ("index", "left", "shape")
 
@@ -108,7 +108,7 @@ class Skipper:
         self._frames = [_Frame(shape, 1)]
 
     def skip(self, data: bytes, pos: int) -> tuple[int, bool]:
-        """Go on at `pos`: where it came to, and whether the value ends there.
+        """Go on at `pos`. Gives the place that was reached, and whether the value ends there.
 
         A position beyond the data means that so many bytes of what comes next belong to this value.
         FormatError where the bytes cannot be such a value.
@@ -121,10 +121,10 @@ class Skipper:
         return pos, True
 
     def _go_on(self, frame: _Frame, data: bytes, pos: int) -> tuple[int, bool]:
-        """Every step of a frame until one opens another: where it came to, and whether the data ended before it.
+        """Take the steps of a frame until one opens another frame. Gives the place, and whether the data ended before.
 
-        In one loop on local names: a collection of millions comes by here step by step. The frame moves on only once
-        all that a step reads was there.
+        One loop on local names, because millions of elements pass it. The frame moves on only when all that a step reads
+        was there.
         """
         size, shape, index = len(data), frame.shape, frame.index
         steps = len(shape)

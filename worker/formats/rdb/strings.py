@@ -58,7 +58,7 @@ def read_strings(data: bytes, pos: int, count: int) -> tuple[list[bytes], int]:
 
 
 def view_string(data: bytes, pos: int) -> tuple[memoryview, int]:
-    """As `read_string`, and a huge string is not copied."""
+    """As `read_string`, without copying a huge string."""
     if data[pos] == LZF:
         text, stop = _read_lzf(data, pos)
         return memoryview(text), stop

@@ -33,7 +33,7 @@ def kind_at(data: bytes, pos: int, code: int) -> str:
 
 
 def kind_of(payload: bytes) -> str:
-    """The same of a payload, which begins with its type byte."""
+    """The name of the type of a payload, which begins with its type byte."""
     try:
         return kind_at(payload, 1, payload[0])
     except IndexError:
@@ -64,7 +64,7 @@ def decode(payload: bytes, rdb_version: int) -> Value:
 
 
 def built_in(payload: bytes) -> Value | None:
-    """The value of a type that servers have built in as a module's; None for others, and where it is damaged or of a later kind."""
+    """The value of a type in BUILT_IN; None for other types, and where it is damaged or of an unknown version."""
     with suppress(FormatError):
         if read := BUILT_IN.get(kind_of(payload)):
             return read(payload)
@@ -76,16 +76,16 @@ def value_of(entry: Entry, rdb_version: int) -> Value:
     try:
         return decode(entry.payload or b"", rdb_version)
     except FormatError as error:
-        raise FormatError(f"{str(error).rstrip('.')}, in {told(entry.type, entry.key, entry.db)}.") from None
+        raise FormatError(f"{str(error).rstrip('.')}, in {key_in_words(entry.type, entry.key, entry.db)}.") from None
 
 
-def told(kind: str, key: bytes, db: int) -> str:
-    """Which value it is that is wrong, behind "in"."""
+def key_in_words(kind: str, key: bytes, db: int) -> str:
+    """Names a value that is wrong, to be read after "in"."""
     return f"the {kind} {key_text(key)[:_KEY_CHARACTERS]!r} of database {db}"
 
 
 def view(payload: bytes) -> memoryview:
-    """The value of a payload whose type is STRING, of which no copy is made where that can be. Raises FormatError."""
+    """The value of a payload whose type is STRING, without a copy unless it is compressed. Raises FormatError."""
     try:
         value, end = view_string(payload, 1)
     except IndexError:

@@ -51,7 +51,7 @@ class _Pieces:
         return text
 
     def graph(self) -> bytes:
-        """All numbers that the one here counts, less the last; as they are written."""
+        """A count and the numbers behind it, but for the last of them; as they are written."""
         begin = self.pos
         for _ in range(self.number() - 1):
             self.number()
@@ -69,7 +69,7 @@ class _Pieces:
 
 
 def read_vector_set(payload: bytes) -> VectorSet:
-    """A payload that is one. FormatError where it is damaged, or written in a way that is not known."""
+    """The vector set of a payload. FormatError where it is damaged or of an unknown version."""
     pieces = _Pieces(payload, 1)
     try:
         identity, pieces.pos = read_length(payload, 1)
@@ -86,12 +86,12 @@ def _read(pieces: _Pieces) -> VectorSet:
     dimensions, count, config, flags = (pieces.number() for _ in range(4))
     projection = (pieces.number(), pieces.text()) if flags & _HAS_PROJECTION else None
     most_links, quantisation = config >> 8 & _MOST_LINKS or _DEFAULT_LINKS, QUANTISATIONS[config & 0xFF]
-    found = VectorSet(dimensions, quantisation, most_links, projection, [])
+    value = VectorSet(dimensions, quantisation, most_links, projection, [])
     for _ in range(count):
-        found.elements.append(_element(pieces, has_attributes=bool(flags & _HAS_ATTRIBUTES)))
+        value.elements.append(_element(pieces, has_attributes=bool(flags & _HAS_ATTRIBUTES)))
     pieces.end()
-    check_sizes(found)
-    return found
+    check_sizes(value)
+    return value
 
 
 def _element(pieces: _Pieces, *, has_attributes: bool) -> Element:
@@ -104,37 +104,37 @@ def _element(pieces: _Pieces, *, has_attributes: bool) -> Element:
 
 
 def check_graph(graph: bytes) -> None:
-    """Raise ValueError or IndexError where it is not written as a server does."""
+    """Raise ValueError or IndexError where a graph is not as servers write it."""
     if graph and _Pieces(graph).graph() != graph:
         raise ValueError
 
 
-def check_sizes(found: VectorSet) -> None:
-    """Raise ValueError where a vector or the projection has not the size that the dimensions tell."""
-    dimensions = found.dimensions
-    size = {"none": 4 * dimensions, "q8": dimensions, "binary": (dimensions + 63) // 64 * 8}[found.quantisation]
-    if any(len(one.vector) != size for one in found.elements):
+def check_sizes(value: VectorSet) -> None:
+    """Raise ValueError where the size of a vector or of the projection does not fit the dimensions."""
+    dimensions = value.dimensions
+    size = {"none": 4 * dimensions, "q8": dimensions, "binary": (dimensions + 63) // 64 * 8}[value.quantisation]
+    if any(len(element.vector) != size for element in value.elements):
         raise ValueError
-    if found.projection is not None and len(found.projection[1]) != 4 * dimensions * found.projection[0]:
+    if value.projection is not None and len(value.projection[1]) != 4 * dimensions * value.projection[0]:
         raise ValueError
 
 
 def write_vector_set(value: VectorSet) -> bytes | None:
-    """The payload of one; None where an element has no place in the graph, which only a server can find."""
-    if not all(one.graph for one in value.elements):
+    """Its payload; None where an element has no place in the graph, because only a server can find one."""
+    if not all(element.graph for element in value.elements):
         return None
-    has_attributes = any(one.attributes for one in value.elements)
+    has_attributes = any(element.attributes for element in value.elements)
     config = QUANTISATIONS.index(value.quantisation) | value.most_links << 8
     flags = (_HAS_PROJECTION if value.projection else 0) | (_HAS_ATTRIBUTES if has_attributes else 0)
     parts = [_IDENTITY, *map(_number, (value.dimensions, len(value.elements), config, flags))]
     if value.projection is not None:
         parts += _number(value.projection[0]), _text(value.projection[1])
-    for one in value.elements:
-        parts.append(_text(one.name))
+    for element in value.elements:
+        parts.append(_text(element.name))
         if has_attributes:
-            parts.append(_text(one.attributes))
-        scale = int.from_bytes(_scale.pack(one.length, one.spread), "little")
-        parts += _text(one.vector), one.graph, _number(scale)
+            parts.append(_text(element.attributes))
+        scale = int.from_bytes(_scale.pack(element.length, element.spread), "little")
+        parts += _text(element.vector), element.graph, _number(scale)
     return b"".join((*parts, bytes([_END])))
 
 
@@ -161,32 +161,32 @@ def numbers(vector: bytes, quantisation: str, dimensions: int) -> list[float]:
     if quantisation == "binary":
         bits = int.from_bytes(vector, "little")
         return [1 if bits >> place & 1 else -1 for place in range(dimensions)]
-    found: tuple[float, ...] = Struct(f"<{dimensions}{'b' if quantisation == 'q8' else 'f'}").unpack(vector)
-    return list(found)
+    unpacked: tuple[float, ...] = Struct(f"<{dimensions}{'b' if quantisation == 'q8' else 'f'}").unpack(vector)
+    return list(unpacked)
 
 
-def stored(told: list[float], quantisation: str) -> bytes:
-    """The vector that `numbers` has told. StructError or OverflowError where it can be none."""
+def stored(components: list[float], quantisation: str) -> bytes:
+    """The stored vector of what `numbers` gave. StructError or OverflowError where there can be none."""
     if quantisation != "binary":
-        return pack(f"<{len(told)}{'b' if quantisation == 'q8' else 'f'}", *told)
-    bits = sum(1 << place for place, number in enumerate(told) if number > 0)
-    return bits.to_bytes((len(told) + 63) // 64 * 8, "little")
+        return pack(f"<{len(components)}{'b' if quantisation == 'q8' else 'f'}", *components)
+    bits = sum(1 << place for place, number in enumerate(components) if number > 0)
+    return bits.to_bytes((len(components) + 63) // 64 * 8, "little")
 
 
-def given(one: Element, value: VectorSet) -> bytes:
-    """The floats that VADD makes such an element of, but for how it rounds: integers and bits become the same again."""
-    told = numbers(one.vector, value.quantisation, value.dimensions)
+def floats_for_vadd(element: Element, value: VectorSet) -> bytes:
+    """The floats of which VADD makes the same element again, but for rounding; integers and bits are exactly the same."""
+    components = numbers(element.vector, value.quantisation, value.dimensions)
     if value.quantisation != "none":
-        # VADD divides by the length, and so what is given must have that very one.
-        size = sqrt(sum(number * number for number in told))
-        told = [number / size for number in told] if size else told
-    return pack(f"<{len(told)}f", *map(float.__mul__, map(float, told), repeat(one.length)))
+        # VADD divides by the length of what it gets and keeps that length, so the floats must have the stored one.
+        size = sqrt(sum(number * number for number in components))
+        components = [number / size for number in components] if size else components
+    return pack(f"<{len(components)}f", *map(float.__mul__, map(float, components), repeat(element.length)))
 
 
-def shown(one: Element, value: VectorSet) -> bytes:
-    """The vector as text, in which it is whole."""
+def shown(element: Element, value: VectorSet) -> bytes:
+    """The whole vector as text."""
     if value.quantisation == "binary":
-        return f"bits {one.vector.hex()}, length {one.length!r}".encode()
-    told = numbers(one.vector, value.quantisation, value.dimensions)
-    besides = f", range {one.spread!r}" if value.quantisation == "q8" else ""
-    return f"{', '.join(f'{number:.9g}' for number in told)}, length {one.length!r}{besides}".encode()
+        return f"bits {element.vector.hex()}, length {element.length!r}".encode()
+    components = numbers(element.vector, value.quantisation, value.dimensions)
+    besides = f", range {element.spread!r}" if value.quantisation == "q8" else ""
+    return f"{', '.join(f'{number:.9g}' for number in components)}, length {element.length!r}{besides}".encode()

@@ -46,12 +46,12 @@ def _body(stream: EntryStream, facts: dict[str, str]) -> Iterator[bytes]:
                 parts += (_EXPIRE_MS, _pack_i64(expires_at))
             payload = value or b""
             size = len(key)
-            # A call would cost as much as all the rest: most keys are short.
+            # Most keys are short: for those a call of length_of would cost as much as all the rest.
             parts += (payload[:1], _SHORT[size] if size < 0x40 else length_of(size), key)
             if len(payload) <= _PIECE_BYTES:
                 parts.append(payload[1:])
                 continue
-            # A large value goes in pieces: neither it nor what it is compressed to is ever there twice.
+            # A large value goes in pieces, so that neither it nor its compressed form is held twice.
             yield b"".join(parts)
             parts.clear()
             for start in range(1, len(payload), _PIECE_BYTES):

@@ -8,7 +8,7 @@ from heapq import merge
 from typing import Any
 
 from worker.formats.entries import Consumer, Entry, Group, Opaque, Pending, Stream, VectorSet
-from worker.formats.rdb.vectors import given
+from worker.formats.rdb.vectors import floats_for_vadd
 from worker.formats.types import BY_NAME, FIELDS_EXPIRE, HOLDS
 
 Command = tuple[bytes | str | int | float, ...]
@@ -125,7 +125,7 @@ def _vector_set(key: bytes, value: VectorSet) -> Iterator[Command]:
     for element in reversed(value.elements):
         attributes = ("SETATTR", element.attributes) if element.attributes else ()
         how = (_QUANTISATION[value.quantisation], *attributes, "M", value.most_links)
-        yield ("VADD", key, "FP32", given(element, value), element.name, *how)
+        yield ("VADD", key, "FP32", floats_for_vadd(element, value), element.name, *how)
 
 
 def _stream(key: bytes, stream: Stream, version: tuple[int, ...]) -> Iterator[Command]:

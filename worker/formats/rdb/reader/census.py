@@ -1,4 +1,4 @@
-"""The keys of an RDB file counted as it passes, and nothing made of them."""
+"""Counts the keys of an RDB file as it passes, without making entries."""
 
 from collections import Counter, deque
 from collections.abc import Generator, Iterator

@@ -26,7 +26,7 @@ _PASSED_OVER_IN_VALKEY = _PASSED_OVER | {SLOT_IMPORT: (STRING, (LENGTH, LENGTH))
 
 
 def passed_over(code: int, rdb_version: int) -> Shape | None:
-    """What follows an opcode of which nothing is needed; None for one that nobody here knows."""
+    """The shape of what follows an opcode that is passed over; None for an unknown one."""
     parts = _PASSED_OVER_IN_VALKEY if rdb_version >= FIRST_VALKEY_VERSION else _PASSED_OVER
     return parts.get(code)
 

@@ -17,4 +17,4 @@ class OpenValue:
     reached: int
     skipper: Skipper | None
     held: BytesIO = field(default_factory=BytesIO)
-    """What there is of the payload, where it was asked for; what this has become at the end is not copied once more."""
+    """The payload so far, where it was asked for. A BytesIO gives its bytes away at the end without another copy."""

@@ -31,7 +31,7 @@ from worker.formats.rdb.reader.open_value import OpenValue
 from worker.formats.rdb.reader.window import CHECKSUM_BYTES, Window
 from worker.formats.rdb.skipping import Skipper, after_flat, after_plain, after_string
 from worker.formats.rdb.strings import read_length, read_string
-from worker.formats.rdb.values import kind_at, told
+from worker.formats.rdb.values import key_in_words, kind_at
 from worker.formats.rdb.vectors import MODULE_2
 
 _HEADER = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
@@ -193,7 +193,7 @@ class Reader:
                 kind, key = TYPE_OF[data[begin]], read_string(data, begin + 1)[0]
         except (IndexError, KeyError, StructError, FormatError):
             return None
-        return told(kind, key, self._db)
+        return key_in_words(kind, key, self._db)
 
     def _after(self, code: int, key: bytes, start: int) -> int:
         """Where the value that begins at `start` ends; it is held open when that is not in this window."""

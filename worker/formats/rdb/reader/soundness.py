@@ -1,4 +1,4 @@
-"""A value beyond its encoding: what a server takes for granted of one that it wrote itself, and ends itself without.
+"""Checks beyond the encoding: a server takes for granted what it wrote itself, and crashes where that is wrong.
 
 Redis looks at a payload's bytes (rdb.c, with `sanitize-dump-payload no` at hardly more than its lengths), and asserts the
 rest much later, when somebody uses the key: t_set.c, t_zset.c, t_hash.c, intset.c, t_stream.c.
@@ -38,7 +38,7 @@ def examine(entry: Entry, rdb_version: int | None) -> bool:
 
 
 def check(payload: bytes, rdb_version: int) -> bool:
-    """The same of a payload: its RDB type byte and its RDB value. FormatError where no server would have written it."""
+    """Check a payload, an RDB type byte and value. FormatError where no server would have written it."""
     if payload[:1] == _STRING:
         # Perhaps hundreds of megabytes, of which no copy is to be made.
         view(payload)
@@ -86,7 +86,7 @@ def _check_value(row: Code, value: Any) -> None:
         _check_stream(value)
     elif holds == "members":
         _check_unique(row.type, value)
-        if row.unpack is intset and any(int(one) >= int(other) for one, other in pairwise(value)):
+        if row.unpack is intset and any(int(first) >= int(second) for first, second in pairwise(value)):
             raise _unsound("A set of integers is out of order")
     elif holds == "scores":
         _check_unique("sorted set", [member for member, _ in value])
@@ -100,7 +100,7 @@ def _check_value(row: Code, value: Any) -> None:
 
 
 def _unsound(what: str) -> FormatError:
-    """What contradicts itself is wrong as a whole: where the value begins, behind its type byte, is where to look."""
+    """An error about the whole value: the place that it names is where the value begins, behind its type byte."""
     return FormatError(f"{what}, in the value that begins at byte 1.")
 
 
@@ -111,13 +111,13 @@ def _check_unique(kind: str, names: list[bytes]) -> None:
 
 def _check_expiry(moments: list[float]) -> None:
     """Those that expire come first, the soonest before the others."""
-    if any(one > other for one, other in pairwise(moments)):
+    if any(first > second for first, second in pairwise(moments)):
         raise _unsound("The fields of a hash are not in the order of their expiry")
 
 
 def _check_stream(stream: Stream) -> None:
-    ids = [_id(one) for one, _ in stream.entries]
-    if any(one >= other for one, other in pairwise(ids)):
+    ids = [_id(entry_id) for entry_id, _ in stream.entries]
+    if any(first >= second for first, second in pairwise(ids)):
         raise _unsound("The entries of a stream are out of order")
     if ids and ids[-1] > _id(stream.last_id):
         raise _unsound("A stream has an entry behind its last id")

@@ -11,9 +11,9 @@ CHECKSUM_BYTES = 8
 LARGEST_STEP = 64 << 20
 _MARK_BYTES = 40
 _MARK = re.compile(rb"[0-9a-f]{40}")
-"""What a primary that does not know the length of what it sends puts behind it (replication.c)."""
+"""What a primary puts behind a transfer whose length it did not know (replication.c)."""
 LONGEST_RECORD = 513 << 20
-"""Bytes of what must be held whole without having been asked for; a server takes 512 MB in one argument."""
+"""Bytes of a key or function, which is always held whole; a server takes 512 MB in one argument."""
 
 
 class Window:
@@ -31,10 +31,10 @@ class Window:
         raise FormatError(f"{whole}: {what}, at byte {self.offset + self.pos:,}.")
 
     def refill(self) -> int:
-        """Drop what was dealt with and read on; how many bytes were dropped, by which all positions have moved.
+        """Drop what was dealt with and read on. Gives the number of dropped bytes: all positions have moved by it.
 
-        At least one chunk is read, and about as much as is held over: a record larger than any window must not be joined
-        anew for each chunk. FormatError at the end of the file.
+        At least one chunk is read, and about as much as is left over, so that a record larger than a window is not joined
+        again for each chunk. FormatError at the end of the file.
         """
         rest = [self.data[self.pos :]]
         if len(rest[0]) > LONGEST_RECORD:
@@ -54,8 +54,8 @@ class Window:
         return dropped
 
     def _fail_at_the_end(self, rest: bytes) -> NoReturn:
-        """Nothing follows: it was cut, or written by something whose words we do not know, which its checksum tells."""
-        # The CRC64 of anything with its own one behind it is 0.
+        """The file ends too early. If its checksum is right it is whole, and has something that this program does not know."""
+        # The CRC64 of data with its own CRC64 behind it is 0.
         if crc64(rest, self._crc) == 0:
             self.fail(
                 "its checksum is right, so nothing of it is missing, and what stands here is of no kind that this program "
@@ -71,7 +71,7 @@ class Window:
         return count
 
     def end(self, checksum_bytes: int) -> Iterator[None]:
-        """Behind the end mark: the checksum, and then nothing. Yields for each chunk that is read."""
+        """Check that behind the end mark comes the checksum, and then nothing. Yields once for each chunk that is read."""
         rest = self.data[self.pos :]
         self._drop(self.pos)
         for chunk in self._chunks:
@@ -86,7 +86,7 @@ class Window:
         self._check(rest)
 
     def _fail_behind_the_end(self, rest: bytes, whole: int) -> Iterator[None]:
-        """Say what is there, behind byte `whole`: servers load such a file, and do not look at it."""
+        """Say what follows byte `whole`, where the file should end. Servers load such a file and ignore the rest."""
         number, first = len(rest), rest[: _MARK_BYTES + 1]
         for chunk in self._chunks:
             number += len(chunk)
@@ -100,7 +100,7 @@ class Window:
         )
 
     def drain(self, end_mark: int) -> Iterator[None]:
-        """Past something unreadable only the end is still checked, for which nothing must be understood."""
+        """Behind something unreadable only the end mark and the checksum are still checked. Yields once for each chunk."""
         held = 1 + CHECKSUM_BYTES
         while True:
             self.pos = max(0, len(self.data) - held)
@@ -117,7 +117,7 @@ class Window:
         self._check(tail[1:])
 
     def _check(self, checksum: bytes) -> None:
-        found = int.from_bytes(checksum, "little")
+        written = int.from_bytes(checksum, "little")
         # Zero means that the server was told not to compute it (`rdbchecksum no`).
-        if found and found != self._crc:
+        if written and written != self._crc:
             self.fail("its checksum does not match, so some byte before has changed")
