@@ -62,7 +62,10 @@ def answers(settings: WebSettings) -> bool:
 
 
 def told(name: str, environment: dict[str, str]) -> dict[str, str]:
-    """The environment of the process of that name: the dashboard's secrets are for the dashboard."""
+    """The environment of the process of that name: the dashboard's secrets are for the dashboard, but for the one with which
+    whoever answers questions seals what it is to show.
+    """
     if name == "web":
         return environment
-    return {key: value for key, value in environment.items() if key.removesuffix("_FILE") not in ONLY_ITS_OWN}
+    kept_back = ONLY_ITS_OWN if name == "questions" else {*ONLY_ITS_OWN, "SESSION_SECRET"}
+    return {key: value for key, value in environment.items() if key.removesuffix("_FILE") not in kept_back}

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import g, request, session
 
+from web.quoted import has_values
 from worker.broker import audit
 from worker.config.settings import load_web
 from worker.runs.run import Run
@@ -17,13 +18,11 @@ def downloaded(name: str, many: int) -> None:
     _record("download", name=name, bytes=many)
 
 
-def shown(*runs: Run) -> None:
-    """What these runs have found goes to whoever asked; of those without values in it nobody need know."""
-    for run in (read := [run for run in runs if run.quotes_values])[:1]:
+def shown(run: Run) -> None:
+    """What this run has found goes to whoever asked; where there are no values in it nobody need know."""
+    if has_values(run.value):
         about = {name: str(run.arguments[name])[:LONGEST] for name in ("name", "key", "show") if name in run.arguments}
-        others = {"others": len(read) - 1} if len(read) > 1 else {}
-        many = sum(len(one.model_dump_json(include={"value"})) for one in read)
-        _record(f"{run.operation} shown", id=run.id, **about, **others, bytes=many)
+        _record(f"{run.operation} shown", id=run.id, **about, bytes=len(run.model_dump_json(include={"value"})))
 
 
 def _record(what: str, **told: Any) -> None:

@@ -16,7 +16,7 @@ from worker.config.validation import Arguments, checked
 from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError, TemporaryError
 from worker.progress import Progress
 from worker.repository.behalf import Asker
-from worker.runs import operations
+from worker.runs import operations, values
 from worker.runs.recorder import Check, Recording, accepted, perform
 from worker.runs.reporter import Meta
 from worker.runs.run import Run, new
@@ -33,7 +33,7 @@ CLAIM_TRIES = 10
 
 
 def attempt(task: Task, raw: Data, model: type[Arguments], verb: Verb[Arguments], check: Check = accepted) -> Data:
-    """What the verb returns, of the arguments, as the model makes them of `raw`.
+    """What the verb returns, of the arguments, as the model makes them of `raw`; null in place of values of keys.
 
     BackupSystemError for a failure, in one sentence; Celery's Retry where it is tried again, and its Ignore where somebody
     else is at it.
@@ -52,7 +52,9 @@ def attempt(task: Task, raw: Data, model: type[Arguments], verb: Verb[Arguments]
             return verb(settings, arguments, progress)
 
     try:
-        return perform(recording, work, check)
+        # Celery keeps it for days, where anybody reads it who reaches the broker.
+        without_values: Data = values.parted(perform(recording, work, check))[0]
+        return without_values
     except BackupSystemError as error:
         seconds = pause(task, run, error)
         if recording.run.state != "RETRY" or seconds is None:

@@ -12,10 +12,12 @@ from celery.exceptions import TimeLimitExceeded, WorkerLostError
 from worker import logs
 from worker.broker import heartbeat
 from worker.broker.lease import LEASE_SECONDS
+from worker.celery import app
 from worker.config.settings import load
 from worker.errors import BackupSystemError, BrokerUnavailableError
 from worker.repository.behalf import Asker
-from worker.runs import reaper
+from worker.runs import reaper, values
+from worker.runs.operations import OPERATIONS
 from worker.runs.store import open_runs
 from worker.server.endpoint import GLANCE, Endpoint
 from worker.server.info import read_facts
@@ -56,11 +58,23 @@ def _worker_begins(sender: Any, **_: Any) -> None:
     heartbeat.start(_role(sender))
     # On the side: a source that does not answer must not keep a worker from its work.
     threading.Thread(target=_look_at_the_source, name="source", daemon=True).start()
+    threading.Thread(target=_forget_values, name="values", daemon=True).start()
     reap()
     # Once more when the leases of those have run out of whom nobody here can tell whether they are there.
     later = threading.Timer(LEASE_SECONDS + 5, reap)
     later.daemon = True
     later.start()
+
+
+def _forget_values() -> None:
+    """What an older version has remembered with values of keys in it, and what Celery keeps of that, loses those."""
+    with suppress(BrokerUnavailableError), open_runs(load()) as runs:
+        questions = [one.name for one in OPERATIONS.values() if one.queue == "questions"]
+        for run in [run for name in questions for run in runs.each(name)]:
+            rest, told = values.parted(run.value)
+            if told and runs.put(run.model_copy(update={"value": rest, "values": "sealed"})):
+                with suppress(Exception):
+                    app.backend.forget(run.id)
 
 
 def _look_at_the_source() -> None:

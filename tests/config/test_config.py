@@ -90,6 +90,7 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
         ("TZ", "Europe/Berlin", None),
         ("LOG_LEVEL", "DEBUG", None),
         ("LOG_FORMAT", "text", None),
+        ("SESSION_SECRET", "0123456789abcdef" * 2, None),
     ],
 )
 def test_a_setting_is_read(name: str, given: str, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:

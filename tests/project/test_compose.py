@@ -185,7 +185,14 @@ def test_a_hash_may_stand_for_the_password() -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_setting_can_be_given(name: str) -> None:
-    assert {setting.upper() for setting in Settings.model_fields} <= set(SERVICES[name]["environment"])
+    given = {setting.upper() for setting in Settings.model_fields}
+    assert given - {"SESSION_SECRET"} <= set(SERVICES[name]["environment"])
+
+
+def test_what_seals_values_reaches_who_finds_them_and_who_shows_them_and_nobody_else() -> None:
+    told = {name: SERVICES[name].get("environment", {}).get("SESSION_SECRET") for name in SERVICES}
+    assert {name for name, value in told.items() if value} == {"questions", "web"}
+    assert told["questions"] == told["web"]
 
 
 def test_every_setting_of_the_dashboard_can_be_given_and_reaches_nobody_else() -> None:

@@ -71,3 +71,10 @@ def test_what_is_no_protocol_or_ends_early_is_the_error_of_a_connection(
         wire.send(pack(b"PING"))
         with pytest.raises(RedisConnectionError):
             read(wire)
+
+
+def test_what_a_server_repeats_of_a_command_is_no_part_of_the_error(source: Server) -> None:
+    with Wire(endpoint(source)) as wire:
+        refused = wire.try_(b"NONSENSE", b"key", b"the-value")
+    assert "unknown command" in str(refused)
+    assert "the-value" not in str(refused)

@@ -61,8 +61,9 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             CELERY_BROKER_URL=broker.url,
             CELERY_RESULT_BACKEND=broker.url[:-1] + "1",
             BACKUP_STORAGE=str(folder / "backups"),
+            SESSION_SECRET="0123456789abcdef" * 2,
         )
-        secrets = {"PORT": str(port), "SESSION_SECRET": "0123456789abcdef" * 2, "ADMIN_PASSWORD": PASSWORD}
+        secrets = {"PORT": str(port), "ADMIN_PASSWORD": PASSWORD}
         worker = Background(*CELERY, "worker", "--concurrency", "2", env=env, cwd=folder, name="worker")
         web = Background(sys.executable, "-m", "web", env=env | secrets, cwd=folder, name="web")
         try:

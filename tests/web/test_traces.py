@@ -13,8 +13,8 @@ from tests.support.dashboard import Browser, Web
 from tests.support.processes import run as ran
 from tests.support.served import Serve, ask
 from worker.broker import audit
+from worker.runs.recorder import Recording
 from worker.runs.run import new
-from worker.runs.store import open_runs
 
 
 def readings(web: Web) -> list[tuple[str, str, dict[str, Any]]]:
@@ -45,21 +45,27 @@ def test_a_download_leaves_a_trace_of_who_from_where_and_how_much(web_app: Web, 
     ]
 
 
+SAMPLE = {"key": "k", "rows": [{"part": "value", "backup": "1234", "live": None}]}
+
+
 @pytest.mark.parametrize(
-    ("operation", "arguments", "traced"),
+    ("operation", "arguments", "found", "traced"),
     [
-        ("preview", {"name": "b", "match": "x"}, {"name": "b"}),
-        ("search", {"key": "k" * 300, "show": "b"}, {"key": "k" * 200, "show": "b"}),
-        ("search", {"key": "k"}, None),
-        ("backup", {}, None),
+        ("preview", {"name": "b", "match": "x"}, {"samples": {"new": [SAMPLE]}}, {"name": "b"}),
+        ("preview", {"name": "b"}, {"samples": {"identical": [{"key": "k", "rows": []}]}}, None),
+        ("search", {"key": "k" * 300, "show": "b"}, SAMPLE, {"key": "k" * 200, "show": "b"}),
+        ("search", {"key": "k"}, {"found": [], "key": "k"}, None),
+        ("backup", {}, {"name": "b"}, None),
     ],
 )
 def test_whoever_is_shown_values_leaves_a_trace_at_each_of_the_doors(
-    web_app: Web, operation: str, arguments: dict[str, Any], traced: dict[str, Any] | None
+    web_app: Web,
+    operation: str,
+    arguments: dict[str, Any],
+    found: dict[str, Any],
+    traced: dict[str, Any] | None,
 ) -> None:
-    run = new("id", operation, arguments, "admin").model_copy(update={"state": "SUCCESS", "value": {"a": "1234"}})
-    with open_runs(web_app.settings) as runs:
-        runs.put(run.model_copy(update={"ended_at": run.queued_at}))
+    Recording(web_app.settings, new("id", operation, arguments, "admin"), patience=0).end("SUCCESS", value=found)
     script = web_app.with_token("read", name="ci")
     for path in ("/tasks/id", "/api/runs/id", "/api/result/id", "/api/runs"):
         assert script.get(path).status_code == 200
@@ -68,8 +74,9 @@ def test_whoever_is_shown_values_leaves_a_trace_at_each_of_the_doors(
         for who, what, details in readings(web_app)
     ]
     told = {"address": "127.0.0.1", "id": "id", **(traced or {})}
-    assert seen == ([("token ci", f"{operation} shown", told)] * 4 if traced else [])
-    assert all(details["bytes"] >= len('{"a":"1234"}') for _, _, details in readings(web_app))
+    # A list shows no values.
+    assert seen == ([("token ci", f"{operation} shown", told)] * 3 if traced else [])
+    assert all(details["bytes"] >= len(json.dumps(found)) - 20 for _, _, details in readings(web_app))
 
 
 def test_a_shell_leaves_the_same_trace(web_app: Web) -> None:

@@ -15,6 +15,7 @@ from worker.runs.operations import Name
 from worker.runs.run import Run, State
 
 PER_PAGE, MOST_PER_PAGE = 50, 200
+WHY_NO_VALUES = "Why `rows` are null in its value; null where they are not."
 # A key of flask-openapi3's own, that pydantic hands through: the body may be left out.
 _OPTIONAL = cast(ConfigDict, {"openapi_extra": {"required": False}})
 
@@ -125,6 +126,7 @@ class ShownRun(Run):
     """A run; of one that is not ours without its log, and without what it read from data."""
 
     ours: bool = Field(description="Whether it is about our source, one of its targets, or our storage.")
+    why_no_values: str | None = Field(description=WHY_NO_VALUES)
 
 
 class RunList(BaseModel):
@@ -163,7 +165,8 @@ class Outcome(BaseModel):
     ready: bool = Field(description="Whether it has ended.")
     successful: bool
     progress: dict[str, Any] | None = Field(description="`{phase, current, total, unit, rate}` of a run under way.")
-    value: Any = Field(description="What the task returned.")
+    value: Any = Field(description="What the task returned; of a preview and a version of a key `rows` are the values.")
+    why_no_values: str | None = Field(description=WHY_NO_VALUES)
     error: str | None = Field(description="Why it failed; while it is tried again, why the attempt before did.")
     risk: Risk | None = Field(description="Of a restore that was refused: what it would risk with `force`.")
     attempt: int = Field(description="Which attempt this is, or in RETRY the next one will be; the first is 1.")
@@ -171,7 +174,7 @@ class Outcome(BaseModel):
     due_at: datetime | None = Field(description="In RETRY: when the next attempt is due.")
 
 
-def told(run: Run) -> dict[str, Any]:
+def told(run: Run, why_no_values: str | None) -> dict[str, Any]:
     """A run as an Outcome."""
     under_way = run.state == "STARTED" and run.progress is not None
     outcome = Outcome(
@@ -180,6 +183,7 @@ def told(run: Run) -> dict[str, Any]:
         successful=run.state == "SUCCESS",
         progress=run.progress if under_way else None,
         value=run.value,
+        why_no_values=why_no_values,
         error=run.error,
         risk=run.risk,
         attempt=run.number,

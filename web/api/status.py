@@ -3,7 +3,7 @@
 from itertools import islice
 from typing import Any
 
-from web import activity, jobs, readings
+from web import activity, jobs, quoted, readings
 from web.api.blueprint import api, faults
 from web.api.schemas import Issued, Outcome, RunList, RunsPage, ShownRun, told
 from web.auth import needs
@@ -11,15 +11,16 @@ from worker.config.address import spelt
 from worker.config.settings import load_web
 from worker.runs.run import Run
 from worker.runs.store import Ours, open_runs
+from worker.runs.values import parted
 
 
 @api.get("/result/<result_id>", responses={200: Outcome, **faults(404)})
 @needs("read")
 def result(path: Issued) -> dict[str, Any]:
     """What became of a task."""
-    found = jobs.outcome(path.result_id)
+    found, why_no_values = quoted.opened(jobs.outcome(path.result_id))
     readings.shown(found)
-    return told(found)
+    return told(found, why_no_values)
 
 
 @api.get("/runs", responses={200: RunList})
@@ -31,9 +32,8 @@ def runs(query: RunsPage) -> dict[str, Any]:
         operation, ours = query.operation, remembered.ours
         listed = ours.each(operation) if query.ours and operation else remembered.each(operation)
         fitting = (one for one in listed if _fits(one, query, ours))
-        found = [_shown(one, ours) for one in islice(fitting, start, end + 1)]
-    shown = [one.model_copy(update={"log": []}) for one in found[: query.per_page]]
-    readings.shown(*shown)
+        found = [_shown(one, ours, quoted.LISTED if one.values else None) for one in islice(fitting, start, end + 1)]
+    shown = [one.model_copy(update={"log": [], "value": parted(one.value)[0]}) for one in found[: query.per_page]]
     more = len(found) > query.per_page
     return RunList(runs=shown, page=query.page, per_page=query.per_page, more=more).model_dump(mode="json")
 
@@ -43,16 +43,17 @@ def _fits(run: Run, query: RunsPage, ours: Ours) -> bool:
     return query.state in (None, run.state) and query.source in (None, source) and query.ours in (None, ours.has(run))
 
 
-def _shown(run: Run, ours: Ours) -> ShownRun:
-    return ShownRun(**activity.as_seen(run, ours).model_dump(), ours=ours.has(run))
+def _shown(run: Run, ours: Ours, why_no_values: str | None = None) -> ShownRun:
+    seen = activity.as_seen(run, ours)
+    return ShownRun(**seen.model_dump(), ours=ours.has(run), why_no_values=why_no_values)
 
 
 @api.get("/runs/<result_id>", responses={200: ShownRun, **faults(404)})
 @needs("read")
 def run(path: Issued) -> dict[str, Any]:
     """All that is known of one run, with its log."""
-    found = jobs.outcome(path.result_id)
+    found, why_no_values = quoted.opened(jobs.outcome(path.result_id))
     with open_runs(load_web(), jobs.BROKER_SECONDS) as remembered:
-        one = _shown(found, remembered.ours)
+        one = _shown(found, remembered.ours, why_no_values)
     readings.shown(one)
     return one.model_dump(mode="json")

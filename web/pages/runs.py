@@ -2,7 +2,7 @@
 
 from flask import render_template, request
 
-from web import readings
+from web import quoted, readings
 from web.activity import as_seen, recall, remember, unserved
 from web.auth import needs
 from web.pages.dashboard import Answer, Part, pages, part
@@ -58,18 +58,20 @@ def run(identity: str) -> Answer:
     """One run, from its first word to its last."""
     settings = load_web()
 
-    def ask(runs: Runs) -> tuple[Run | None, str | None, str | None, list[str]]:
+    def ask(runs: Runs) -> tuple[Run | None, str | None, str | None, str | None, list[str]]:
         found, by = runs.get(identity[:100]), runs.cancelled_by(identity[:100])
-        return found and as_seen(found, runs.ours), _elsewhere(found, runs.ours), by, unserved(heartbeat.seen(settings))
+        one, why = quoted.opened(as_seen(found, runs.ours)) if found else (None, None)
+        return one, why, _elsewhere(found, runs.ours), by, unserved(heartbeat.seen(settings))
 
     found, away = recall(settings, ask)
-    one, elsewhere, by, idle = found or (None, None, None, [])
+    one, why_no_values, elsewhere, by, idle = found or (None, None, None, None, [])
     if away is None and one is None:
         raise NotFoundError("There is no task of that id: the Tasks page shows those that are remembered.")
     waits = one is not None and not one.ended and one.state != "STARTED"
     days = load_web().backup_undo_days
     idle = idle if waits else []
     told = {"elsewhere": elsewhere, "cancelled_by": by, "away": away, "idle": idle, "undo_days": days}
+    told |= {"why_no_values": why_no_values, "kept_for": quoted.KEPT_FOR}
     if one is not None:
         readings.shown(one)
     bare = one and one.model_copy(update={"state": "FAILURE", "value": None, "arguments": {}, "error": NOT_SHOWN})

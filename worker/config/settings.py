@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     log_level: LogLevel = "INFO"
     log_format: LogFormat = "auto"
     """`auto`: for people where the log is a terminal, JSON elsewhere."""
+    session_secret: Secret | None = None
+    """Seals values that are shown; the dashboard, which opens them, also signs sessions with it."""
 
     @classmethod
     def settings_customise_sources(
@@ -125,7 +127,7 @@ class WebSettings(Settings):
     """What only the dashboard needs to know. There is no default for a secret, so none can be forgotten."""
 
     session_secret: Secret
-    """Signs sessions; at least 32 characters."""
+    """At least 32 characters."""
     admin_password_hash: PasswordHash | None = None
     """As werkzeug's generate_password_hash writes it; instead of the password."""
     admin_password: Password | None = Field(default=None, validate_default=True)

@@ -28,7 +28,7 @@ from worker.errors import (
 )
 from worker.progress import Progress
 from worker.repository.behalf import acting_for
-from worker.runs import operations, ownership
+from worker.runs import operations, ownership, values
 from worker.runs.cancelling import Cancelling
 from worker.runs.reporter import Meta, Reporter
 from worker.runs.run import Run, State, brief
@@ -69,6 +69,7 @@ class Recording:
         self.run, self.tried_again, self._also = run, tried_again, also
         self._settings, self._patience = settings, patience
         self._lines = logs.Lines()
+        self._sealed: bytes | None = None
         self.cancelling = Cancelling(settings, run.id)
         self.given_up = False
         """Whether somebody else has ended this run, or begun it anew: nothing that becomes of it here counts any more."""
@@ -78,7 +79,7 @@ class Recording:
         """From now on it runs, here; `lines` are its events as they come."""
         self._lines = lines
         where = f"{socket.gethostname()}:{os.getpid()}"
-        unknown = dict.fromkeys(("progress", "value", "ended_at", "risk"))
+        unknown = dict.fromkeys(("progress", "value", "values", "ended_at", "risk"))
         told = ownership.about(self._settings, self.run.operation, self.run.arguments)
         begun = {"state": "STARTED", "started_at": datetime.now(UTC), "worker": where, "process": this_process()}
         self._change(**begun, **unknown, **told)
@@ -108,7 +109,7 @@ class Recording:
     def end(self, state: State, *, value: Any = None, error: str | None = None) -> None:
         """How it ended; the broker is waited for. What somebody else has ended stays as that said."""
         ended_at = None if state == "RETRY" else datetime.now(UTC)
-        self._change(state=state, value=value, error=error, ended_at=ended_at)
+        self._change(state=state, error=error, ended_at=ended_at, **self._found(value))
         self._store_patiently()
         run = self.run
         if operations.of(run.operation).writes and not run.skipped:
@@ -125,6 +126,16 @@ class Recording:
             self._change(waited=self.run.waited + 1, attempts=self.run.attempts + 1)
         self._change(risk=error.risk)
         self.end("RETRY" if again else "FAILURE", value=value, error=str(error))
+
+    def _found(self, value: Any) -> dict[str, Any]:
+        """What is remembered of what it found: values of keys apart, and sealed."""
+        rest, told = values.parted(value)
+        fate: values.Fate | None = None
+        if told:
+            # Who asked at a shell is shown them there, and nobody else.
+            self._sealed = None if self.run.of_shell else values.sealed(self._settings, self.run.id, told)
+            fate = "shown" if self.run.of_shell else "keyless" if self._sealed is None else "sealed"
+        return {"value": rest, "values": fate}
 
     def _stay_alive(self) -> bool:
         with open_runs(self._settings) as runs:
@@ -145,6 +156,10 @@ class Recording:
         self.run = self.run.model_copy(update={**changes, "log": list(self._lines)})
 
     def _store(self) -> None:
+        if self._sealed is not None:
+            # Before its end, so that nobody who is told of that looks for them in vain.
+            values.keep(self._settings, self.run.id, self._sealed)
+            self._sealed = None
         with open_runs(self._settings, seconds=1) as runs:
             # The clock of the schedule asks every hour whether there is anything to do: a no is not worth a line.
             if self.run.skipped and self.run.asker.kind == "beat":

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, field_validator
 from worker.broker.process import Process
 from worker.errors import Risk
 from worker.repository.behalf import Asker
+from worker.runs.values import Fate
 
 State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED", "CANCELLED"]
 """Celery's words; INTERRUPTED: killed, so that nobody was left to tell how it ended; CANCELLED: somebody wanted it to end."""
@@ -61,7 +62,9 @@ class Run(BaseModel):
     progress: dict[str, Any] | None = None
     """`{phase, current, total, unit, rate}`; `total` and `rate` may be None."""
     value: Any = None
-    """What the operation returned."""
+    """What the operation returned, but for values of keys, in whose place there is null."""
+    values: Fate | None = None
+    """What became of those; None where there were none."""
     error: str | None = None
     """One sentence, without secrets; while it is tried again, that of the attempt before."""
     risk: Risk | None = None
@@ -123,12 +126,6 @@ class Run(BaseModel):
     def tells(self) -> bool:
         """Whether its end says how it stands with what it is about: it neither had nothing to do nor was it cancelled."""
         return self.ended and not self.skipped and self.state != "CANCELLED"
-
-    @property
-    def quotes_values(self) -> bool:
-        """Whether there are values of keys in what it found, and not names and numbers alone."""
-        shows = self.operation == "preview" or (self.operation == "search" and self.arguments.get("show") is not None)
-        return shows and self.value is not None
 
     @property
     def seconds(self) -> float | None:

@@ -20,6 +20,7 @@ BROKEN = (RedisError, OSError)
 """What a connection raises that breaks, or gets no answer."""
 OF_THE_SERVER = (BusyLoadingError, MasterDownError, AuthenticationError, ElsewhereError)
 """Error replies to a question about one key that would be the same for any other."""
+_REPEATED = ", with args beginning with:"
 # The replies that redis-py tells apart by class, so that `Endpoint.translated` does too.
 _ERRORS: dict[str, type[RedisError]] = {
     "NOPERM": NoPermissionError,
@@ -44,6 +45,8 @@ def damaged(command: str) -> RedisError:
 
 def reply_error(words: str) -> RedisError:
     """The error that a reply of these words (`NOPERM ...`) means."""
+    # Behind that a server repeats what it was sent: values.
+    words = words.partition(_REPEATED)[0]
     return _ERRORS.get(words.partition(" ")[0], ResponseError)(words)
 
 
