@@ -35,7 +35,7 @@ def _keep(_logger: Any, level: str, event: structlog.typing.EventDict) -> struct
 
 
 def _redacted(_logger: Any, _level: str, line: Any) -> str:
-    """The last word before a line is written: a traceback may quote any text, an address with a password too."""
+    """Take passwords out of each line at the very end, because a traceback may quote any text."""
     return _CREDENTIALS.sub("://***@", line)
 
 
@@ -47,10 +47,10 @@ def _for_people(_logger: Any, _level: str, event: structlog.typing.EventDict) ->
     words = str(what).replace("_", " ") if str(what).isidentifier() else _printable(str(what))
     loud = [] if level == "info" else [str(level).upper()]
     details = event.pop("details", {})
-    told = [
+    pairs = [
         f"{name}={_quoted(str(value))}" for name, value in {**event, **details}.items() if value not in (None, [], {})
     ]
-    line = " ".join([f"{datetime.fromisoformat(at).astimezone():%H:%M:%S}", *loud, words, *told])
+    line = " ".join([f"{datetime.fromisoformat(at).astimezone():%H:%M:%S}", *loud, words, *pairs])
     return "\n".join([line, *map(_printable, str(trace).splitlines())])
 
 
@@ -59,7 +59,7 @@ def _quoted(text: str) -> str:
 
 
 def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 _STAMP = structlog.processors.TimeStamper(fmt="iso", utc=True)
@@ -134,8 +134,8 @@ def run(identity: str, operation: str, name: str | None = None) -> Iterator[Line
             log.warning(f"{operation}_cancelled", name=name, error=str(error))
             raise
         except BackupSystemError as error:
-            about = {"name": name, "seconds": round(time.monotonic() - clock, 3), "kind": type(error).__name__}
-            log.error(f"{operation}_failed", error=str(error), **about)
+            facts = {"name": name, "seconds": round(time.monotonic() - clock, 3), "kind": type(error).__name__}
+            log.error(f"{operation}_failed", error=str(error), **facts)
             raise
         except Exception as error:
             log.exception(f"{operation}_failed", name=name, kind=type(error).__name__)

@@ -1,18 +1,18 @@
-"""What a run calls as it goes: how far it has come, shown by whoever called it, and whether it may still go on."""
+"""What a run calls as it goes: it reports how far it has come, and asks whether it may still go on."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
 Proof = Callable[[], None]
-"""Asked right before something that cannot be taken back: raises where it may not be done. It holds for the moment."""
+"""Called right before something that cannot be taken back; raises where it may not be done. The answer holds for a moment."""
 
 
 def undisputed() -> None:
-    """Nobody else can have a say in it."""
+    """For what needs no proof, because nobody else works there."""
 
 
 class Progress(Protocol):
-    """Takes what was done so far; called often, so it must be quick and never fail."""
+    """Takes how far a run has come. It is called often, so it must be quick and never fail."""
 
     def __call__(self, phase: str, current: int, total: int | None, unit: str) -> None:
         """`current` of `total` (None: not known) in `unit`, within `phase`."""
@@ -20,15 +20,15 @@ class Progress(Protocol):
 
 
 def silent(phase: str, current: int, total: int | None, unit: str) -> None:
-    """Shows nothing."""
+    """Reports nothing."""
 
 
-def both(one: Progress, other: Progress) -> Progress:
-    """Tells two."""
+def both(first: Progress, second: Progress) -> Progress:
+    """Reports to both."""
 
     def tell(phase: str, current: int, total: int | None, unit: str) -> None:
-        one(phase, current, total, unit)
-        other(phase, current, total, unit)
+        first(phase, current, total, unit)
+        second(phase, current, total, unit)
 
     return tell
 

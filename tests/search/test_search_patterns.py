@@ -316,8 +316,8 @@ PLACES = st.tuples(st.integers(0, 3), st.integers(0, 1), st.binary(max_size=2))
 def test_a_page_holds_what_sorting_all_would_give(given_places: list[Any], most: int, room: int, after: Any) -> None:
     page: Page[list[int]] = Page(most, room, after)
     for number, place in enumerate(given_places):
-        if place in page.found:
-            page.found[place].append(number)
+        if place in page.kept:
+            page.kept[place].append(number)
         elif page.fits(place):
             page.add(place, 1 + len(place[2]), [number])
     following = sorted({place for place in given_places if after is None or place > after})
@@ -329,7 +329,7 @@ def test_a_page_holds_what_sorting_all_would_give(given_places: list[Any], most:
     assert page.places() == expected
     assert page.more == (len(following) > len(expected))
     for place in expected:
-        assert page.found[place] == [number for number, one in enumerate(given_places) if one == place]
+        assert page.kept[place] == [number for number, one in enumerate(given_places) if one == place]
 
 
 def test_the_shell_goes_from_page_to_page_and_hints_at_patterns(server: Server, tmp_path: Path) -> None:

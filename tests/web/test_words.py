@@ -132,11 +132,11 @@ def test_every_outcome_is_a_sentence(given: Run, said: str) -> None:
 
 def test_what_a_run_is_about() -> None:
     told = {"name": "n", "mode": "overwrite", "match": "a*", "types": ["set", "hash"], "databases": [3, 0]}
-    assert runs.about(run("restore", arguments=told)) == (
+    assert runs.subject(run("restore", arguments=told)) == (
         "n, overwriting, keys like a*, type hash or set, database 0 or 3"
     )
-    assert runs.about(run(arguments={"format": "json", "databases": [1]})) == "json, db 1"
-    assert runs.about(run("prune", arguments={"keep": 3, "dry_run": True})) == "keeping 3 and only looking"
+    assert runs.subject(run(arguments={"format": "json", "databases": [1]})) == "json, db 1"
+    assert runs.subject(run("prune", arguments={"keep": 3, "dry_run": True})) == "keeping 3 and only looking"
 
 
 def test_progress_without_a_total_or_a_rate_says_what_is_known() -> None:

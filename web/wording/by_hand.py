@@ -15,9 +15,9 @@ _JQ_ROWS: dict[Holds, str] = {
     "fields": ".key] + ([.value[] | .[0:2]] | add)",
 }
 _JQ_TYPES = "\n     elif ".join(
-    f'.type == "{one.name}" then ["{one.builds[0].right.upper()}", {_JQ_ROWS[one.holds]}'
-    for one in TYPES
-    if one.holds in _JQ_ROWS
+    f'.type == "{kind.name}" then ["{kind.builds[0].right.upper()}", {_JQ_ROWS[kind.holds]}'
+    for kind in TYPES
+    if kind.holds in _JQ_ROWS
 )
 _JQ_COMMANDS = f"""jq -r '.keys[]
   | . as $e

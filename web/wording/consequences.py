@@ -47,17 +47,17 @@ RISKS = {
         "Every key there that this backup does not hold is deleted, also those that it should hold and does not.",
     ),
 }
-"""By what a restore that was refused would risk: the button that goes on all the same, and what may happen then."""
+"""For each risk of a refused restore: the button that goes on all the same, and what may happen then."""
 _IN_WANT = (
     "Where there is too little, it stops when the target is full, or once the target throws keys out, its own too."
 )
 
 
-def at_most(manifest: Manifest, told: dict[str, Any]) -> int | None:
-    """How many keys can be meant: all of the chosen databases and types; None where the backup was not counted."""
+def at_most(manifest: Manifest, arguments: dict[str, Any]) -> int | None:
+    """The most keys that can be meant: all of the chosen databases and types; None where the backup was not counted."""
     if manifest.keys is None:
         return None
-    databases, types, keys = told.get("databases"), told.get("types"), told.get("keys")
+    databases, types, keys = arguments.get("databases"), arguments.get("types"), arguments.get("keys")
     fitting = {
         db: sum(number for kind, number in kinds.items() if types is None or kind in types)
         for db, kinds in manifest.keys_by_db.items()
@@ -67,34 +67,34 @@ def at_most(manifest: Manifest, told: dict[str, Any]) -> int | None:
     return sum(number if keys is None else min(number, len(keys)) for number in fitting.values())
 
 
-def of_restore(manifest: Manifest, told: dict[str, Any], target: str | None, undo_days: int = 0) -> Iterator[str]:
-    """Sentences; `told` are a restore's arguments, `target` is where it writes, `undo_days` how long it can be undone."""
-    narrowed, mode = restores.narrowing(told), str(told.get("mode") or "skip")
+def of_restore(manifest: Manifest, arguments: dict[str, Any], target: str | None, undo_days: int = 0) -> Iterator[str]:
+    """Sentences; `arguments` are a restore's, `target` is where it writes, `undo_days` how long it can be undone."""
+    narrowed, mode = restores.narrowing(arguments), str(arguments.get("mode") or "skip")
     yield "It reads the whole file first, and stops before the first key if a single byte of it is wrong."
-    if told.get("preview"):
-        yield _since_the_preview(told)
+    if arguments.get("preview"):
+        yield _since_the_preview(arguments)
     if undo_days:
         what = "all that is there" if mode == "mirror" else "what is there under those keys"
         yield f"Then it keeps {what}, for {counted(undo_days, 'day')}, so that the restore can be undone."
-    if told.get("force"):
+    if arguments.get("force"):
         yield f"It does not look first whether the target has the memory. {_IN_WANT}"
-    up_to = "up to " if _vague(told) else ""
+    up_to = "up to " if _vague(arguments) else ""
     part = f" ({narrowed})" if narrowed else ""
-    yield f"Then it writes {up_to}{counted(at_most(manifest, told), 'key')}{part} into {target or 'the source'}."
-    yield MIRRORED_PART if mode == "mirror" and _is_a_part(told) else MODES.get(mode, MODES["skip"])
+    yield f"Then it writes {up_to}{counted(at_most(manifest, arguments), 'key')}{part} into {target or 'the source'}."
+    yield MIRRORED_PART if mode == "mirror" and _is_a_part(arguments) else MODES.get(mode, MODES["skip"])
     if mode != "mirror":
         yield "Keys that the backup does not have stay as they are."
-    yield from restores.consequences(told)
-    yield from _notes(manifest, told, target)
+    yield from restores.consequences(arguments)
+    yield from _notes(manifest, arguments, target)
 
 
-def in_any_case(manifest: Manifest, told: dict[str, Any]) -> str:
-    """In spite of what a restore goes on with `force`, in sentences."""
-    mirror = told.get("mode") == "mirror"
+def in_any_case(manifest: Manifest, arguments: dict[str, Any]) -> str:
+    """What a restore with `force` overrides, in sentences."""
+    mirror = arguments.get("mode") == "mirror"
     return " ".join(
         sentence
         for sentence, true in (
-            ("Also where the target has changed since the preview.", told.get("preview")),
+            ("Also where the target has changed since the preview.", arguments.get("preview")),
             (f"Also where the target seems to have too little memory. {_IN_WANT}", True),
             ("Also where the target has replicas, which load the backup as well.", mirror),
             (
@@ -118,22 +118,22 @@ def of_undo(kept: Manifest) -> Iterator[str]:
         yield "This restore was undone already: there is nothing left to put back but what others have changed since."
 
 
-def _is_a_part(told: dict[str, Any]) -> bool:
-    return bool(restores.narrowing(told) or restores.pairs(told) or told.get("prefix"))
+def _is_a_part(arguments: dict[str, Any]) -> bool:
+    return bool(restores.narrowing(arguments) or restores.pairs(arguments) or arguments.get("prefix"))
 
 
-def _vague(told: dict[str, Any]) -> bool:
-    return any(told.get(name) for name in ("match", "exclude", "keys", "kinds", "strip_prefix"))
+def _vague(arguments: dict[str, Any]) -> bool:
+    return any(arguments.get(name) for name in ("match", "exclude", "keys", "kinds", "strip_prefix"))
 
 
-def _since_the_preview(told: dict[str, Any]) -> str:
-    if told.get("force"):
+def _since_the_preview(arguments: dict[str, Any]) -> str:
+    if arguments.get("force"):
         return "Then it goes on, also where the target has changed since the preview."
     return "Then it looks whether the target has changed since the preview, and stops if it has."
 
 
-def _notes(manifest: Manifest, told: dict[str, Any], target: str | None) -> Iterator[str]:
-    part = restores.narrowing(told) or told.get("prefix") or told.get("strip_prefix")
+def _notes(manifest: Manifest, arguments: dict[str, Any], target: str | None) -> Iterator[str]:
+    part = restores.narrowing(arguments) or arguments.get("prefix") or arguments.get("strip_prefix")
     if manifest.functions:
         several = manifest.functions > 1
         libraries = f"{manifest.functions:,} function libraries" if several else "function library"
@@ -145,6 +145,6 @@ def _notes(manifest: Manifest, told: dict[str, Any], target: str | None) -> Iter
         yield f"Mind that this backup is {what}: it does not hold all the keys that there were."
     if manifest.source.address and target and manifest.source.address != target:
         yield f"Mind that this backup is of another server, {manifest.source.address}."
-    missing = sorted(set(told.get("databases") or ()) - set(manifest.keys_by_db))
+    missing = sorted(set(arguments.get("databases") or ()) - set(manifest.keys_by_db))
     if missing:
         yield f"The backup has no database {listed(missing, 'or')}."

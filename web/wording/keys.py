@@ -47,7 +47,7 @@ CHANGES = {
     "expired": "expired",
     "absent": "not there",
 }
-"""A version of a key against the one before it."""
+"""A version of a key compared with the one before it."""
 LIVE = {
     "differs": "changed",
     "gone": "gone",

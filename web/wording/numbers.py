@@ -67,16 +67,16 @@ def moment(at: datetime, zone: str) -> str:
     return f"{local:%a} {local.day} {local:%b %Y, %H:%M:%S %Z}"
 
 
-def when(told: datetime | str | float | None) -> datetime | None:
-    """A moment that a result tells as text or as seconds since the epoch; None where it tells none."""
-    if isinstance(told, str):
+def when(moment: datetime | str | float | None) -> datetime | None:
+    """A moment that a result has as text or as seconds since the epoch; None where it has none."""
+    if isinstance(moment, str):
         try:
-            told = datetime.fromisoformat(told)
+            moment = datetime.fromisoformat(moment)
         except ValueError:
             return None
-    if isinstance(told, (int, float)):
-        return datetime.fromtimestamp(told, UTC) if told > 0 else None
-    return told if told is None or told.tzinfo else told.replace(tzinfo=UTC)
+    if isinstance(moment, (int, float)):
+        return datetime.fromtimestamp(moment, UTC) if moment > 0 else None
+    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def amount(count: float | None, unit: str) -> str:
@@ -85,14 +85,14 @@ def amount(count: float | None, unit: str) -> str:
 
 
 def short(text: Any, most: int = 80) -> str:
-    """A text that may be a key of a megabyte: its first characters, and how many there are."""
+    """The first characters of a text that may be as long as a megabyte, and how many it has."""
     whole = str(text)
     return whole if len(whole) <= most else f"{whole[:most]}… ({len(whole):,} characters)"
 
 
-def several(told: Any) -> list[str]:
-    """One value or many, in order and as text. What was asked for may be anything: nobody has checked it yet."""
-    many = told if isinstance(told, (list, tuple, set, frozenset)) else [told]
+def several(value: Any) -> list[str]:
+    """One value or many, in order and as text. Arguments may be anything here, because nobody has checked them yet."""
+    many = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     return [str(one) for one in sorted(many, key=lambda one: (one if isinstance(one, int) else inf, str(one)))]
 
 

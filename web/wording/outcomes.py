@@ -13,7 +13,7 @@ from worker.runs.run import Run
 
 Teller = Callable[[dict[str, Any]], str]
 _OUTCOMES: dict[str, Teller] = {}
-"""By operation: what says in one sentence what a run of it has come to, of its result."""
+"""By operation: the function that makes one sentence of a run's result."""
 
 
 def outcome(run: Run) -> str:
@@ -30,14 +30,14 @@ def outcome(run: Run) -> str:
     if run.skipped:
         return f"Nothing to do: {value['skipped']}."
     teller = _OUTCOMES.get(run.operation)
-    # A result may be one of another version of this program: its page is to be seen all the same.
+    # The result may come from another version of this program; its page must be shown all the same.
     with suppress(AttributeError, TypeError, ValueError):
         return teller(value) if teller else ""
     return ""
 
 
 def _tells(operation: Name) -> Callable[[Teller], Teller]:
-    """What tells of that operation's results."""
+    """Register the function for that operation's results."""
 
     def kept(teller: Teller) -> Teller:
         _OUTCOMES[operation] = teller

@@ -53,66 +53,68 @@ def state_words(run: Run) -> str:
     return "Will be tried again" if run.state == "RETRY" else STATES[state(run)]
 
 
-def about(run: Run) -> str:
+def subject(run: Run) -> str:
     """What the run is about."""
     return described(run.operation, run.arguments)
 
 
 def whose(run: Run) -> str:
-    """What it is about: `of 127.0.0.1:6379, db 3, in host:/backups`; empty where that is not known."""
-    about = of(run.operation).about
-    if "target" in about:
+    """Whose data it deals with: `of 127.0.0.1:6379, db 3, in host:/backups`; empty where that is not known."""
+    subjects = of(run.operation).about
+    if "target" in subjects:
         return f"into {run.target}" if run.target else ""
     words = []
-    if "source" in about and run.source:
+    if "source" in subjects and run.source:
         words.append(f"of {run.source}")
     if run.databases is not None:
         words.append(f"db {listed(run.databases)}")
-    if "storage" in about and run.storage:
+    if "storage" in subjects and run.storage:
         words.append(f"in {run.storage}")
     return ", ".join(words)
 
 
-def described(operation: str, told: dict[str, Any]) -> str:
+def described(operation: str, arguments: dict[str, Any]) -> str:
     """Arguments in words: a backup's name, or the options that were given."""
-    if name := told.get("name"):
-        return ", ".join([str(name), *_how(told)])
+    if name := arguments.get("name"):
+        return ", ".join([str(name), *_how(arguments)])
     if operation == "search":
-        return _sought(told)
+        return _sought(arguments)
     if operation == "undo":
-        return f"of run {told.get('run')}"
+        return f"of run {arguments.get('run')}"
     if operation == "backup":
-        return _options(told)
+        return _options(arguments)
     if operation == "prune":
-        kept = f"keeping {told['keep']}" if told.get("keep") else ""
-        manual = f"{told['keep_manual']} made by hand" if told.get("keep_manual") else ""
-        only = f"only what {told['made_by']} made" if told.get("made_by") else ""
-        return listed([word for word in (kept, manual, only, "only looking" if told.get("dry_run") else "") if word])
+        kept = f"keeping {arguments['keep']}" if arguments.get("keep") else ""
+        manual = f"{arguments['keep_manual']} made by hand" if arguments.get("keep_manual") else ""
+        only = f"only what {arguments['made_by']} made" if arguments.get("made_by") else ""
+        return listed(
+            [word for word in (kept, manual, only, "only looking" if arguments.get("dry_run") else "") if word]
+        )
     return ""
 
 
-def _how(told: dict[str, Any]) -> list[str]:
-    mode = {"overwrite": "overwriting", "mirror": "mirrored"}.get(str(told.get("mode")), "")
-    return [words for words in (mode, restores.narrowing(told), restores.moving(told)) if words]
+def _how(arguments: dict[str, Any]) -> list[str]:
+    mode = {"overwrite": "overwriting", "mirror": "mirrored"}.get(str(arguments.get("mode")), "")
+    return [words for words in (mode, restores.narrowing(arguments), restores.moving(arguments)) if words]
 
 
-def _sought(told: dict[str, Any]) -> str:
-    where = [str(told[name]) for name in ("show", "against") if told.get(name)]
-    what = short(told["key"]) if told.get("key") else f"keys like {short(told.get('match'))}"
+def _sought(arguments: dict[str, Any]) -> str:
+    where = [str(arguments[name]) for name in ("show", "against") if arguments.get(name)]
+    what = short(arguments["key"]) if arguments.get("key") else f"keys like {short(arguments.get('match'))}"
     return f"{what} in {listed(where)}" if where else what
 
 
-def _options(told: dict[str, Any]) -> str:
-    words = [str(told[name]) for name in ("format", "compression", "engine") if told.get(name)]
-    if told.get("databases") is not None:
-        words.append(f"db {listed(several(told['databases']))}")
-    if hours := told.get("unless_younger_than_hours"):
+def _options(arguments: dict[str, Any]) -> str:
+    words = [str(arguments[name]) for name in ("format", "compression", "engine") if arguments.get(name)]
+    if arguments.get("databases") is not None:
+        words.append(f"db {listed(several(arguments['databases']))}")
+    if hours := arguments.get("unless_younger_than_hours"):
         words.append(f"unless one is younger than {f'{hours:g}' if isinstance(hours, float) else hours} hours")
     return ", ".join(words)
 
 
 def stands(run: Run) -> str:
-    """Its state as GET /api/result calls it, and its attempt: when that changes, its page is drawn anew."""
+    """Its state as in GET /api/result, and its attempt. When these change, its page is drawn anew."""
     state = "PROGRESS" if run.state == "STARTED" and run.progress else run.state
     return f"{state} {run.number} {int(run.due_at.timestamp()) if state == 'RETRY' else ''}"
 
@@ -123,7 +125,7 @@ def attempt(run: Run) -> str:
 
 
 def waited_for(run: Run) -> str | None:
-    """The server that it waits for, as far as is known: it asked that first, and has not got anything since."""
+    """The server that it probably waits for: a run asks that one first, and nothing has come since."""
     if run.state != "STARTED" or run.progress:
         return None
     row = of(run.operation)

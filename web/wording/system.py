@@ -32,11 +32,11 @@ EVENTS = 30
 
 @dataclass(frozen=True)
 class Entry:
-    """Who may enter by token, and who did what; where nobody can tell, `away` says why."""
+    """The tokens, and who did what; `away` says why where the broker cannot be read."""
 
     tokens: list[Token]
     deeds: list[tuple[audit.Deed, str]]
-    """Each with what its run was about, unless all were about what is ours."""
+    """Each with whose data its run dealt with, unless all are ours."""
     away: str | None = None
 
 
@@ -59,26 +59,26 @@ def _deeds(settings: WebSettings) -> list[tuple[audit.Deed, str]]:
 
 
 def _run(deed: audit.Deed) -> Run | None:
-    """The run that a deed was, as far as the audit log tells of it; None where it was none."""
-    told = {"operation": deed.what, "asked_by": deed.who, "queued_at": deed.at, "due_at": deed.at}
+    """The run of a deed, as far as the audit log knows it; None where it was no run."""
+    facts = {"operation": deed.what, "asked_by": deed.who, "queued_at": deed.at, "due_at": deed.at}
     with suppress(ValidationError):
-        return Run.model_validate({**deed.details, **told, "id": deed.details.get("run")})
+        return Run.model_validate({**deed.details, **facts, "id": deed.details.get("run")})
     return None
 
 
 def source_facts(memory: Memory) -> tuple[dict[str, Any], Run | None]:
-    """What the source said of itself last, and in which run: of statistics and checks the younger one counts."""
-    told: list[tuple[dict[str, Any], Run]] = []
+    """The latest facts about the source, and the run that got them: of statistics and checks the younger one."""
+    answers: list[tuple[dict[str, Any], Run]] = []
     if memory.stats is not None and "source" in memory.facts:
-        told.append((memory.facts["source"], memory.stats))
+        answers.append((memory.facts["source"], memory.stats))
     ping = memory.ping
     if ping is not None and isinstance(ping.value, dict) and isinstance(facts := ping.value.get("facts"), dict):
-        told.append(({"address": ping.value.get("address"), "reachable": True, **facts}, ping))
-    return max(told, key=lambda one: one[1].queued_at, default=({}, None))
+        answers.append(({"address": ping.value.get("address"), "reachable": True, **facts}, ping))
+    return max(answers, key=lambda one: one[1].queued_at, default=({}, None))
 
 
 def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
-    """Every setting by its name; of addresses only what is no secret."""
+    """Every setting by its name; addresses without their secrets."""
     databases = settings.backup_databases
     return {
         "REDIS_URL": f"{scope_of(settings).address} (user and password not shown)",
@@ -110,6 +110,6 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
 
 
 def _address(url: str) -> str:
-    """What is no secret in the URL of a Redis: host and port, or the path of its socket."""
+    """The URL of a Redis without its secrets: host and port, or the path of its socket."""
     parts = urlsplit(url)
     return parts.path if parts.scheme == "unix" else joined(parts.hostname or "localhost", parts.port or 6379)

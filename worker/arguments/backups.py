@@ -1,4 +1,4 @@
-"""What is asked of the backups: to make one, to look at it, to keep it, to delete it."""
+"""Arguments of what is done with backups: make one, look at it, keep it, delete it."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from worker.config.settings import CompressionName, EngineName, FormatName
 
 
 class BackupArguments(BaseModel):
-    """What a backup may be told; what is left out comes from the settings."""
+    """How to make a backup; what is left out comes from the settings."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -38,10 +38,10 @@ class PruneArguments(BaseModel):
     keep: int | None = Field(default=None, ge=1)
     """Of the schedule's."""
     keep_manual: int | None = Field(default=None, ge=1)
-    """Of those made by hand, and of those of each token."""
+    """How many made by hand, and how many of each token."""
     dry_run: StrictBool = False
     made_by: str | None = Field(default=None, min_length=1, max_length=200)
-    """Delete nothing but what this one made by hand, such as `token ci`."""
+    """Delete only backups that this user or token made by hand, such as `token ci`."""
 
 
 class DeleteArguments(BaseModel):
@@ -51,7 +51,7 @@ class DeleteArguments(BaseModel):
 
     name: str = Field(min_length=1, max_length=200)
     now: StrictBool = False
-    """For good, past the trash, or out of it; no token may."""
+    """Delete for good: past the trash, or out of it. No token may do that."""
 
 
 class PutBackArguments(BaseModel):
@@ -63,8 +63,8 @@ class PutBackArguments(BaseModel):
 
 
 def _line(value: str) -> str:
-    """In one line, whatever was typed: it stands in lists."""
-    shown = "".join(one if one.isprintable() else " " for one in value)
+    """Whatever was typed, in one line, because lists show it."""
+    shown = "".join(character if character.isprintable() else " " for character in value)
     return " ".join(shown.split()) or "no reason was given"
 
 
@@ -96,7 +96,7 @@ class AdoptArguments(BaseModel):
 
     file: Path
     with_damaged: StrictBool = False
-    """Also where values of it are damaged: a restore then leaves those out."""
+    """Adopt it also where some values are damaged: a restore leaves those out."""
     max_size: int | None = Field(default=None, ge=1)
     """How many bytes it may become; without, as many as a file of its size is allowed."""
 

@@ -10,21 +10,21 @@ from worker.config.fields import Databases
 from worker.formats.key_text import LONGEST_KEY, KeyText
 
 LIVE = "live"
-"""The source itself, where a backup could be named."""
+"""The name of the live source, where a backup could be named."""
 
-MOST_FOUND, MOST_NAMES = 1000, 100
+MOST_KEYS, MOST_NAMES = 1000, 100
 
 CURSOR = r"^[0-9]:[0-9]{1,9}:"
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-def _only(*given: str) -> JsonDict:
-    """JSON schema for: these are said, and of those that are one question together no other."""
+def _only(*asked: str) -> JsonDict:
+    """JSON schema: of the arguments that make a question exactly these are set."""
     kinds: JsonDict = {
-        name: {"type": "string" if name in given else "null"} for name in ("key", "match", "after", "show", "against")
+        name: {"type": "string" if name in asked else "null"} for name in ("key", "match", "after", "show", "against")
     }
-    return {"required": [*given], "properties": kinds}
+    return {"required": [*asked], "properties": kinds}
 
 
 # The document of the API must say all that the validator takes.
@@ -52,10 +52,10 @@ class SearchArguments(BaseModel):
     databases: Databases = None
     live: StrictBool = True
     """In the source as well."""
-    limit: int = Field(default=100, ge=1, le=MOST_FOUND)
-    """How many keys that fit a glob are told at once."""
+    limit: int = Field(default=100, ge=1, le=MOST_KEYS)
+    """How many keys that fit a glob are listed at once."""
     after: Annotated[str, Field(max_length=LONGEST_KEY + 100, pattern=CURSOR)] | None = None
-    """The `next` of a search for the same glob: what was told until there is passed over."""
+    """The `next` of a search for the same glob: keys up to there are left out."""
     show: Name | None = None
     """The backup (or `live`) whose version of the key is to be shown."""
     against: Name | None = None

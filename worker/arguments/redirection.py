@@ -13,7 +13,7 @@ _FLOOR = re.compile(r"floor:([1-9][0-9]{0,9})")
 
 _PAIR = r"\s*[0-9]{1,9}\s*:\s*[0-9]{1,9}\s*"
 
-# As a schema says it that a database is named once: no number stands before a colon twice.
+# So a schema says that a database is named once: no number stands before a colon twice.
 _NONE_TWICE = r"(?!([\s\S]*,)?\s*0*([0-9]+)\s*:[\s\S]*,\s*0*\2\s*:)"
 
 
@@ -57,7 +57,7 @@ that expires at least that long (`floor:SECONDS`).
 
 
 class Redirection(BaseModel):
-    """Where entries go instead of where they came from; nowhere else, where nothing is said."""
+    """Where entries go. What is left out stays as in the backup."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

@@ -21,7 +21,7 @@ class Request(Selection, Redirection):
     """Of the backup; `latest` is the newest."""
     mode: Mode = "skip"
     kinds: frozenset[WrittenKind] | None = None
-    """Only keys that are such beside the live ones: not there, of another value, or of another expiry only."""
+    """Only keys that compare so with the live ones: not there, of another value, or of another expiry only."""
 
     @property
     def deletes(self) -> bool:
@@ -62,4 +62,4 @@ class UndoArguments(BaseModel):
     run: str = Field(min_length=1, max_length=200)
     """The id of the restore's run, or the name of the undo that it kept."""
     force: StrictBool = False
-    """Also what others have changed since."""
+    """Undo also what others have changed since."""

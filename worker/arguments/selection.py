@@ -25,7 +25,7 @@ MOST_KEYS = 100_000
 
 MOST_GLOBS, LONGEST_GLOB = 100, 4096
 ALL_GLOBS = 16_384
-"""Characters of all globs together: each key is held against all of them."""
+"""Characters of all globs together: each key is matched against all of them."""
 
 
 def _several(value: object) -> object:
@@ -51,7 +51,7 @@ Globs = Annotated[
 
 
 class Selection(BaseModel):
-    """What of a backup is meant; all of it, where nothing is said."""
+    """Which part of a backup is meant; all of it where nothing is set."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

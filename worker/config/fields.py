@@ -51,7 +51,7 @@ def _time_of_day(value: str | time) -> time:
 
 
 def _password_hash(value: str) -> str:
-    # A $ that a shell or docker compose took for the name of a variable leaves half a hash, with which nobody gets in.
+    # Where a shell or docker compose took a $ for a variable, half a hash is left, and nobody could log in.
     if not re.fullmatch(r"(scrypt|pbkdf2)(:\w+)+\$[^$]+\$[0-9a-f]{32,}", value):
         raise ValueError("must be what werkzeug's generate_password_hash wrote, with every $ that is in it")
     return value
@@ -88,7 +88,7 @@ def _networks(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
-        return tuple(ip_network(one.strip()) for one in value.split(","))
+        return tuple(ip_network(network.strip()) for network in value.split(","))
     except ValueError:
         raise ValueError("must be IP addresses, or networks such as 10.1.0.0/16, with commas between") from None
 
@@ -126,7 +126,7 @@ Databases = Annotated[frozenset[NonNegativeInt] | None, BeforeValidator(_databas
 """Database numbers, None for all; read from text such as `0,3`."""
 RedisURL = Annotated[str, BeforeValidator(_redis_url)]
 WatchedURL = Annotated[str, BeforeValidator(_watched_url)]
-"""The same, or where Sentinels tell of it: redis+sentinel://host:26379,host:26379/name/0."""
+"""The same, or a Redis behind Sentinels: redis+sentinel://host:26379,host:26379/name/0."""
 
 
 _TARGET = re.compile(r"([a-z0-9][a-z0-9_-]{0,63})=(\S+)")
@@ -136,11 +136,11 @@ def _targets(value: object) -> object:
     """`name=url name=url`, with blanks or line ends between."""
     if not isinstance(value, str):
         return value
-    found = [_TARGET.fullmatch(word) for word in value.split()]
-    if not all(found):
+    matches = [_TARGET.fullmatch(word) for word in value.split()]
+    if not all(matches):
         raise ValueError("must be names with addresses, such as staging=redis://host:6379, with blanks between")
-    targets = {match[1]: match[2] for match in found if match}
-    if len(targets) < len(found):
+    targets = {match[1]: match[2] for match in matches if match}
+    if len(targets) < len(matches):
         raise ValueError("must give each name once")
     return targets
 

@@ -54,8 +54,8 @@ class _SecretFiles(PydanticBaseSettingsSource):
             raise UsageError(f"{field_name.upper()}_FILE names a file that cannot be read: {path}") from None
 
     def __call__(self) -> dict[str, Any]:
-        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
+        values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def local_broker(db: int, port: int = LOCAL_BROKER_PORT) -> str:
@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     """Key by key: `auto` is gentle beside live traffic, `full` is as fast as it can be."""
     backup_keep: int = Field(default=7, ge=1, le=100_000)
     backup_keep_manual: int = Field(default=7, ge=1, le=100_000)
-    """How many of those are kept that were made by hand, and of those of each token."""
+    """How many backups made by hand are kept, and how many of each token."""
     backup_undo_days: int = Field(default=7, ge=0, le=3650)
     """How long a restore can be undone; with 0 nothing is kept for that."""
     backup_trash_days: int = Field(default=7, ge=0, le=3650)
@@ -98,9 +98,9 @@ class Settings(BaseSettings):
     question_minutes: float = Field(default=15, gt=0, le=12 * 60)
     """How long a preview or a search of the queue may take."""
     mirror_bind: Address | None = None
-    """The address where a mirror's target comes to fetch its data; None: where our own connection to it comes from."""
+    """The address where a mirror's target fetches its data; None: the one that our own connection to it comes from."""
     mirror_port: int = Field(default=0, ge=0, le=65535)
-    """The port for that, open only for that moment; 0: any free one."""
+    """The port for that, open only meanwhile; 0: any free one."""
     mirror_from: Networks = ()
     """Where it comes from; empty: from where we reach it."""
     tz: TimeZone = "UTC"
@@ -146,12 +146,12 @@ class WebSettings(Settings):
 
 
 class Timing(BaseSettings):
-    """No setting for anybody: what takes a minute is seen in seconds by whoever sets this."""
+    """For tests only: they shorten minutes to seconds."""
 
     model_config = SettingsConfigDict(env_prefix="REDIS_BACKUP_", frozen=True, extra="ignore")
 
     lease_seconds: float = Field(default=60, gt=0, allow_inf_nan=False)
-    """How long a run that is not heard of is taken for alive, and keeps what it holds."""
+    """How long a silent run counts as alive and keeps its locks."""
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What is wrong with what was given, in words, and without the value: it may be a secret."""
+"""What is wrong with an argument or a setting, in words and without its value, which may be a secret."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Arguments = TypeVar("Arguments", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that is wrong: of what, and what that must be."""
+    """One thing that is wrong: its name, and what it must be."""
 
     name: str
     what: str
@@ -24,16 +24,16 @@ class Fault:
         return f"{self.name}: {self.what}"
 
 
-def checked(model: type[Arguments], given: dict[str, Any]) -> Arguments:
-    """What was given, as the arguments of that model. UsageError names the first one that is wrong."""
+def checked(model: type[Arguments], arguments: dict[str, Any]) -> Arguments:
+    """The arguments as that model. UsageError names the first one that is wrong."""
     try:
-        return model.model_validate(given)
+        return model.model_validate(arguments)
     except ValidationError as error:
         raise UsageError(f"Wrong argument: {first_fault(error)}.") from None
 
 
 def first_fault(error: ValidationError) -> Fault:
-    """The first thing that is wrong, without the value that was given."""
+    """The first thing that is wrong, without its value."""
     fault = error.errors(include_input=False, include_url=False)[0]
     name = ".".join(map(str, fault["loc"]))[:LONGEST_NAME_SHOWN] or "arguments"
     return Fault(name, _in_words(fault["type"], fault["msg"], fault.get("ctx", {})))
@@ -57,7 +57,7 @@ _WORDS = {
     "too_long": "must be at most {max_length} of them",
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be names with values"),
 }
-"""What people are told of each kind of fault that pydantic finds; it says the rest well enough itself."""
+"""Our words for each kind of fault that pydantic finds; where there are none, its own are used."""
 
 
 def _in_words(kind: str, message: str, context: dict[str, Any]) -> str:

@@ -92,7 +92,7 @@ def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress
 
 
 def _check(settings: Settings, arguments: RestoreArguments, job: Job, room: Room) -> str | None:
-    """All that speaks against it, before anything is written; why a mirror is to go key by key, None where it is not."""
+    """Raise what speaks against the restore. Gives why a mirror has to go key by key, None where it does not."""
     if warning := job.plan.warning:
         job.report.warn(warning)
     _end_left(settings, job)
@@ -105,7 +105,7 @@ def _check(settings: Settings, arguments: RestoreArguments, job: Job, room: Room
 
 
 def _end_left(settings: Settings, job: Job) -> None:
-    """A mirror whose process was killed may have left the target a replica of ours; nobody else is at work there now."""
+    """Free a target that a killed mirror may have left as our replica; we hold the lock, so nobody else works there."""
     with suppress(BrokerUnavailableError):
         for words in recovery.end_left(settings, address=job.plan.endpoint.address):
             job.report.warn(f"A mirror that was killed is ended. {words}")

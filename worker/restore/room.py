@@ -17,12 +17,12 @@ from worker.restore.target.job import Job
 from worker.restore.target.needs import Needs
 
 TIMES = 2
-"""So much of what the source used may another server need for the same data, at the most."""
+"""Another server needs at the most so many times what the source used for the same data."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """The question for one restore; with `force` nobody wants to know."""
+    """The look at the target's room for one restore; with `force` there is none."""
 
     settings: Settings
     job: Job
@@ -51,7 +51,7 @@ class Room:
             self.job.report.warn(words)
 
     def _beside(self, alone: Needs) -> Needs:
-        """What the keys cost beside what is there; `alone` is what they do where nothing is."""
+        """What the keys cost beside the live ones; `alone` is what they cost an empty target."""
         plan = self.job.plan
         if plan.request.kinds is None and not any(self.job.target.facts.keys.values()):
             return alone
@@ -60,7 +60,7 @@ class Room:
         return look.findings.needs
 
     def _surely(self, used: int | None) -> bool:
-        """Whether there is so much room that nobody need reckon."""
+        """Whether there is so much room that nothing has to be reckoned."""
         facts, plan = self.job.target.facts, self.job.plan
         if not facts.max_memory:
             return True

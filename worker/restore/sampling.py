@@ -1,4 +1,4 @@
-"""Some keys of a backup, tried at the target: what they really cost there.
+"""Some keys of a backup are written to the target for a moment, to measure what they really cost there.
 
 They stand there for a moment, under names that nobody else has, and go by themselves within a minute should we be killed.
 """
@@ -20,7 +20,7 @@ from worker.server.wire import Wire
 
 LASTS_MS = 60_000
 TIMES = 4
-"""So much more than the keys cost must be free: what others write meanwhile must have room too."""
+"""Memory that must be free beyond what these keys cost, for what others write meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def measured(fence: Fence, facts: Facts, needs: Needs) -> dict[str, list[float]]
 
 
 def _shares(wire: Wire, facts: Facts, needs: Needs, tried: list[Entry]) -> dict[str, list[float]]:
-    """What MEMORY USAGE says of each, which does not count its expiry; then they go."""
+    """Measure each with MEMORY USAGE, which does not count its expiry, then delete them."""
     shares: defaultdict[str, list[float]] = defaultdict(list)
     for entry in tried:
         wire.ask(b"SELECT", b"%d" % entry.db)

@@ -32,7 +32,7 @@ class Alive:
         self._counts = read_facts(endpoint).keys or {0: 0}
 
     def covers(self, db: int) -> bool:  # noqa: ARG002 - as of every place
-        """A database without keys has none."""
+        """A database without keys covers none."""
         return True
 
     @property
@@ -45,14 +45,14 @@ class Alive:
         return sorted(self._counts)
 
     def versions(self, key: bytes, databases: list[int], progress: Progress) -> dict[int, Version]:  # noqa: ARG002
-        """Asked for, all at once. Raises the endpoint's errors."""
-        found = {}
+        """Read at once from all these databases. Raises the endpoint's errors."""
+        versions = {}
         with Keys(self._endpoint) as keys:
             for db in databases:
                 for entry in keys.read(db, [key]) if db in self._counts else ():
                     if entry is not None:
-                        found[db] = self._version(entry, keys.rdb_version or 0)
-        return found
+                        versions[db] = self._version(entry, keys.rdb_version or 0)
+        return versions
 
     def _version(self, entry: Entry, rdb_version: int) -> Version:
         return Version(
@@ -90,6 +90,6 @@ class Alive:
             for part in Live(keys, absent, lambda: float("-inf")).beside(stream):
                 now = keys.now()
                 yield [
-                    ("expired" if one.kind == "new" and expired(one.backup, now) else one.kind, one.backup)
-                    for one in part.pairs
+                    ("expired" if pair.kind == "new" and expired(pair.backup, now) else pair.kind, pair.backup)
+                    for pair in part.pairs
                 ]

@@ -1,4 +1,4 @@
-"""The keys that fit a glob, a page at a time: what is damaged or gone comes first, and each is settled across all places."""
+"""The keys that fit a glob, a page at a time: damaged and missing ones first, each with all places that have it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -18,10 +18,10 @@ from worker.search.places import Fits, Place, Stored, by_server
 from worker.search.settled import Versions, seen
 from worker.search.standing import Standing
 
-FOUND_BYTES = 1 << 20
-"""Of what is told at once, about: a result is kept in the broker."""
+PAGE_BYTES = 1 << 20
+"""The size of a page, roughly: a result is kept in the broker."""
 _PLACE_BYTES = 100
-"""What one place of a key takes there, about."""
+"""The bytes that one place of a key takes there, roughly."""
 
 Data = dict[str, Any]
 Tell = Callable[[Place], Progress]
@@ -37,18 +37,18 @@ class _UnreadError(Exception):
 
 
 def fitting(places: list[Place], arguments: SearchArguments, problems: list[str], tell: Tell) -> Data:
-    """One page of the keys that fit, each with all the places that have it; what cannot be read is left out and told.
+    """One page of the keys that fit, each with all places that have it. Unreadable places are left out and become problems.
 
-    Of each artifact one pass is made, for the newest two; what is held does not grow with the number of keys.
+    Each artifact is read once, the newest one twice. Memory does not grow with the number of keys.
     """
     while True:
         try:
-            with Standing(ranked=any(isinstance(one, Alive) for one in places)) as standing, KeySet() as unnamed:
-                return _Sweep(places, arguments, tell, standing, unnamed).found(problems)
+            with Standing(ranked=any(isinstance(place, Alive) for place in places)) as standing, KeySet() as unnamed:
+                return _Sweep(places, arguments, tell, standing, unnamed).result(problems)
         except _UnreadError as unread:
-            # What it gave until then may have pushed other keys off the page: all is begun anew without it.
+            # Its keys so far may have pushed others off the page, so all begins anew without it.
             problems.append(history.problem(unread.place, unread.error))
-            places = [one for one in places if one is not unread.place]
+            places = [place for place in places if place is not unread.place]
 
 
 class _Sweep:
@@ -59,11 +59,11 @@ class _Sweep:
     ) -> None:
         self._places, self._tell, self._standing, self._unnamed = places, tell, standing, unnamed
         self._match, self._databases = arguments.match or "", arguments.databases
-        self._page: Page[Versions] = Page(arguments.limit, FOUND_BYTES, _order(arguments.after))
-        self._live = next((one for one in places if isinstance(one, Alive)), None)
+        self._page: Page[Versions] = Page(arguments.limit, PAGE_BYTES, _order(arguments.after))
+        self._live = next((place for place in places if isinstance(place, Alive)), None)
         self._beside = {} if self._live is None else _newest(places, self._live)
 
-    def found(self, problems: list[str]) -> Data:
+    def result(self, problems: list[str]) -> Data:
         if self._live is not None:
             self._compare(self._live)
         for number, place in enumerate(self._places):
@@ -75,10 +75,10 @@ class _Sweep:
         if too_long := self._unnamed.distinct():
             what = "key fits, and is" if too_long == 1 else "keys fit, and are"
             problems.append(f"{too_long:,} {what} too long to be named here.")
-        orders = [order for order in self._page.places() if self._page.found[order]]
+        orders = [order for order in self._page.places() if self._page.kept[order]]
         return {
             "match": self._match,
-            "keys": [self._told(order) for order in orders],
+            "keys": [self._summary(order) for order in orders],
             "total": total,
             "exact": exact,
             "differing": self._standing.differing,
@@ -90,13 +90,13 @@ class _Sweep:
         }
 
     def _compare(self, live: Alive) -> None:
-        """Find what differs from the newest backup, or is gone since."""
+        """Find what differs from the newest backup, or has gone since."""
         for stored in dict.fromkeys(self._beside.values()):
             for judged in _read(stored, self._judged(stored, live)):
                 self._standing.compared(judged)
 
     def _judged(self, stored: Stored, live: Alive) -> Iterator[list[tuple[Kind, Entry]]]:
-        databases = frozenset(db for db, one in self._beside.items() if one is stored)
+        databases = frozenset(db for db, backup in self._beside.items() if backup is stored)
         wanted = databases if self._databases is None else self._databases & databases
         with stored.read(self._tell(stored)) as stream:
             chosen = Fits(stream, self._match, wanted)
@@ -105,14 +105,14 @@ class _Sweep:
     def _pass_over(self, number: int, place: Place) -> None:
         live, rdb_version = place is self._live, place.rdb_version
         rank = self._standing.live if live else self._standing.stored
-        found, fits = self._page.found, self._page.fits
+        kept, fits = self._page.kept, self._page.fits
         for batch in _read(place, place.fitting(self._match, self._databases, self._tell(place))):
             for entry in batch:
                 db, key = entry.db, entry.key
                 if len(key) > LONGEST_KEY:
                     self._unnamed.add(db, [key])
                 order = (rank(db, key), db, key)
-                versions = found.get(order)
+                versions = kept.get(order)
                 if versions is None:
                     if not fits(order) or len(key) > LONGEST_KEY:
                         continue
@@ -122,38 +122,40 @@ class _Sweep:
                     versions[number] = seen(entry, rdb_version, versions)
 
     def _settle(self, live: Alive) -> None:
-        """Look at the live keys of the page, all at once; what has gone by now is not there."""
+        """Read the live keys of the page at once; what has gone by now counts as not there."""
         number = self._places.index(live)
-        by_key = {(db, key): versions for (_, db, key), versions in self._page.found.items()}
+        by_key = {(db, key): versions for (_, db, key), versions in self._page.kept.items()}
         for entry, rdb_version in _read(live, live.read(list(by_key))):
             versions = by_key[entry.db, entry.key]
             versions[number] = seen(entry, rdb_version, versions)
 
-    def _told(self, order: Order) -> Data:
+    def _summary(self, order: Order) -> Data:
         """One key in all places."""
         _, db, key = order
-        versions, live = self._page.found[order], self._live
-        told = settled.told(db, key, versions, self._places)
+        versions, live = self._page.kept[order], self._live
+        summary = settled.summary(db, key, versions, self._places)
         ours = {number: self._places[number].name for number in by_server(self._places)[0]}
         if live is None or versions.keys().isdisjoint(ours):
-            return told | {"live": None}
+            return summary | {"live": None}
         beside = self._beside.get(db)
         newest = None if beside is None else versions.get(self._places.index(beside))
-        changes = [one for one in told["changes"] if one["where"] in ours.values()]
+        changes = [change for change in summary["changes"] if change["where"] in ours.values()]
         now = versions.get(self._places.index(live))
-        return told | {"live": settled.beside(newest, now, live.read_by, changes)}
+        return summary | {"live": settled.beside(newest, now, live.read_by, changes)}
 
 
 def _newest(places: list[Place], live: Alive) -> dict[int, Stored]:
-    """For each database the newest backup that tells of it: of the same server, where there is one."""
-    stored = sorted((one for one in places if isinstance(one, Stored)), key=lambda one: one.address != live.address)
+    """For each database the newest backup that covers it, of the same server where there is one."""
+    stored = sorted(
+        (backup for backup in places if isinstance(backup, Stored)), key=lambda backup: backup.address != live.address
+    )
     databases = {db for place in places for db in place.databases()}
-    found = {db: next((one for one in stored if one.covers(db)), None) for db in databases}
-    return {db: one for db, one in found.items() if one is not None}
+    newest = {db: next((backup for backup in stored if backup.covers(db)), None) for db in databases}
+    return {db: backup for db, backup in newest.items() if backup is not None}
 
 
 def _read(place: Place, items: Iterator[Item], kind: type[BackupSystemError] = BackupSystemError) -> Iterator[Item]:
-    """Yield the same; an error of that kind is blamed on the place."""
+    """Yield the same items; an error of that kind is the place's."""
     try:
         yield from items
     except kind as error:

@@ -10,12 +10,12 @@ from worker.search import index
 from worker.search.places import Place, Version
 
 CHANGES = ("first", "new", "identical", "expiry", "differs", "gone", "expired", "absent")
-"""Against the place before: nothing to compare with; not there before; the same; the same but for its expiry; of another
-value; no longer there; no longer there, and its time was over; not there either.
+"""Compared with the place before: nothing to compare with; not there before; the same; the same but for its expiry; of another
+value; no longer there; no longer there, because its time was over; not there either.
 """
 
 _NO_CLOCK = float("-inf")
-"""By which nothing has expired: it is compared what was kept, not what would come back."""
+"""By this clock nothing has expired: values are compared as they were kept."""
 
 Row = dict[str, Any]
 
@@ -35,15 +35,15 @@ def rows(db: int, looked: Iterable[tuple[Place, Version | None]], problems: list
     later: tuple[Place, Held | None] | None = None
     for place, version in looked:
         try:
-            found = None if version is None else held(version, later[1] if later else None)
+            state = None if version is None else held(version, later[1] if later else None)
         except BackupSystemError as error:
             problems.append(problem(place, error))
             continue
-        if found is None and not place.covers(db):
+        if state is None and not place.covers(db):
             continue
         if later is not None:
-            yield row(*later) | {"change": _change(found, *later)}
-        later = place, found
+            yield row(*later) | {"change": _change(state, *later)}
+        later = place, state
     if later is not None:
         yield row(*later) | {"change": "first" if later[1] else "absent"}
 
@@ -65,24 +65,24 @@ def _change(before: Held | None, place: Place, now: Held | None) -> str:
 
 
 def lost(entry: Entry, read_by: float) -> str:
-    """How a key went that is not there any more when the next place was read, in milliseconds since the epoch."""
+    """How a key went that was missing when the next place was read, at `read_by`, in milliseconds since the epoch."""
     return "expired" if entry.expires_at is not None and entry.expires_at <= read_by else "gone"
 
 
 def problem(place: Place, error: BackupSystemError) -> str:
-    """What is wrong there, with the name of the place."""
+    """What is wrong with a place, with its name."""
     return str(error) if error.of == place.name else f"{place.name}: {error}"
 
 
-def sides(one: Version, other: Version | None) -> values.Sides:
-    """With what two versions are compared."""
-    return values.Sides(one.rdb_version, None if other is None else other.rdb_version, _NO_CLOCK)
+def sides(version: Version, other: Version | None) -> values.Sides:
+    """The RDB versions by which two versions of a key are compared."""
+    return values.Sides(version.rdb_version, None if other is None else other.rdb_version, _NO_CLOCK)
 
 
-def row(place: Place, found: Held | None) -> Row:
+def row(place: Place, state: Held | None) -> Row:
     """What one place has of the key; its size is in bytes, as it is stored."""
-    about = {"where": place.name, "at": place.at.isoformat(), "of": place.address}
-    if found is None:
-        return about | {"type": None, "bytes": None, "expires_at": None}
-    entry = found.entry
-    return about | {"type": entry.type, "bytes": len(index.content(entry)), "expires_at": entry.expires_at}
+    facts = {"where": place.name, "at": place.at.isoformat(), "of": place.address}
+    if state is None:
+        return facts | {"type": None, "bytes": None, "expires_at": None}
+    entry = state.entry
+    return facts | {"type": entry.type, "bytes": len(index.content(entry)), "expires_at": entry.expires_at}

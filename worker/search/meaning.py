@@ -10,33 +10,33 @@ from worker.formats.entries import Entry
 
 _BYTES = 16
 _NO_CLOCK = float("-inf")
-"""By which no field of a hash has expired: it is told what was kept."""
+"""By this clock no field of a hash has expired: values are compared as they were kept."""
 
 
 class Meaning(NamedTuple):
-    """The sum of all parts of a value, and apart from it those that not every server knows."""
+    """A digest of a value's parts, and apart from it the optional parts, which not every server knows."""
 
     type: str
     digest: bytes
-    told: Parts
+    optional: Parts
 
     def same(self, other: "Meaning") -> bool:
-        """Whether both hold the same. What one of them does not know does not count."""
-        if (self.type, self.digest, len(self.told)) != (other.type, other.digest, len(other.told)):
+        """Whether both hold the same. A part that one of them does not know does not count."""
+        if (self.type, self.digest, len(self.optional)) != (other.type, other.digest, len(other.optional)):
             return False
-        return self.told == other.told or all(
-            part in other.told and (None in (content, other.told[part]) or content == other.told[part])
-            for part, content in self.told.items()
+        return self.optional == other.optional or all(
+            part in other.optional and (None in (content, other.optional[part]) or content == other.optional[part])
+            for part, content in self.optional.items()
         )
 
 
 def of(entry: Entry, rdb_version: int | None) -> Meaning:
     """The meaning of an entry that has its payload, of that RDB version, or its value."""
-    found = parts(entry, rdb_version, _NO_CLOCK)
-    told = {part: content for part, content in found.items() if part[0] in NOT_EVERYWHERE}
-    # A sum has no order, as a hash or a set has none; the parts of a list say where they stand.
-    total = sum(_number(part, content) for part, content in found.items() if part not in told)
-    return Meaning(entry.type, (total % (1 << 8 * _BYTES)).to_bytes(_BYTES, "big"), told)
+    all_parts = parts(entry, rdb_version, _NO_CLOCK)
+    optional = {part: content for part, content in all_parts.items() if part[0] in NOT_EVERYWHERE}
+    # A sum has no order, like a hash or a set; the parts of a list carry their positions.
+    total = sum(_number(part, content) for part, content in all_parts.items() if part not in optional)
+    return Meaning(entry.type, (total % (1 << 8 * _BYTES)).to_bytes(_BYTES, "big"), optional)
 
 
 def _number(part: Part, content: Any) -> int:
@@ -47,7 +47,7 @@ def _number(part: Part, content: Any) -> int:
 
 
 def _pieces(content: Any) -> Iterator[bytes]:
-    """Bytes are told from other contents by the part that they are in."""
+    """The bytes that are hashed for a part's content."""
     if isinstance(content, bytes | LongString):
         for start in range(0, len(content), PIECE):
             yield content[start : start + PIECE]

@@ -1,4 +1,4 @@
-"""The first keys of an order, out of any number that come in any order: flat, and the same as if all had been sorted."""
+"""The first keys of an order, out of any number in any order: the same as if all had been sorted, at flat memory."""
 
 from bisect import insort
 from typing import Generic, TypeVar
@@ -9,18 +9,18 @@ T = TypeVar("T")
 
 
 class Page(Generic[T]):
-    """At most `most` keys behind `after`, of at most `room` in all, each with what its maker says; one always fits.
+    """At most `most` keys behind `after`, of at most `room` bytes in all; one key always fits.
 
     What stands on the page in the end was on it from the moment it came, for only smaller ones push others off.
     """
 
     def __init__(self, most: int, room: int, after: Place | None) -> None:
-        self.found: dict[Place, T] = {}
+        self.kept: dict[Place, T] = {}
         self._most, self._room, self._after = most, room, after
         self._order: list[Place] = []
         self._sizes: dict[Place, int] = {}
         self._end: Place | None = None
-        """The first that has no room any more."""
+        """The first key that has no room any more."""
 
     @property
     def more(self) -> bool:
@@ -32,13 +32,13 @@ class Page(Generic[T]):
         return (self._after is None or place > self._after) and (self._end is None or place < self._end)
 
     def add(self, place: Place, size: int, what: T) -> None:
-        """Put a key there that fits and is not there yet, and push off what has no room beside it."""
-        self.found[place], self._sizes[place] = what, size
+        """Put a new key that fits on the page, and push off what has no room beside it."""
+        self.kept[place], self._sizes[place] = what, size
         self._room -= size
         insort(self._order, place)
         while len(self._order) > self._most or (self._room < 0 and len(self._order) > 1):
             self._end = self._order.pop()
-            del self.found[self._end]
+            del self.kept[self._end]
             self._room += self._sizes.pop(self._end)
 
     def places(self) -> list[Place]:

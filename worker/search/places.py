@@ -31,9 +31,9 @@ class Version:
     """Equal for two versions in one form only if they hold the same; the same value may be written in several ways."""
     expires_at: int | None
     read: Callable[[], Entry | None]
-    """Gives the entry with its value; None where it was another key's, whose hash is the same."""
+    """Reads the entry with its value; None where the record was of another key with the same hash."""
     rdb_version: int | None
-    """Of the payload."""
+    """The version of the payload."""
 
     def same_bytes(self, other: "Version") -> bool:
         """Whether both hold the same bytes, which mean the same."""
@@ -45,27 +45,27 @@ class Place(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the backup, or LIVE."""
+        """The backup's name, or LIVE."""
         ...
 
     @property
     def at(self) -> datetime:
-        """When it was as it is there."""
+        """The moment of its state."""
         ...
 
     @property
     def read_by(self) -> float:
-        """When that was read at the latest, in milliseconds since the epoch."""
+        """When it had been read, in milliseconds since the epoch."""
         ...
 
     @property
     def address(self) -> str | None:
-        """Of the server whose keys they are."""
+        """The address of the server whose keys they are."""
         ...
 
     @property
     def rdb_version(self) -> int | None:
-        """Of the payloads that `fitting` gives; None where it gives values, or none."""
+        """The version of the payloads that `fitting` gives; None where it gives none."""
         ...
 
     def covers(self, db: int) -> bool:
@@ -77,7 +77,7 @@ class Place(Protocol):
         ...
 
     def versions(self, key: bytes, databases: list[int], progress: Progress) -> dict[int, Version]:
-        """The key in those of these databases where it is."""
+        """The key's version in each of these databases that has it."""
         ...
 
     def fitting(self, match: str, databases: frozenset[int] | None, progress: Progress) -> Fitting:
@@ -86,15 +86,15 @@ class Place(Protocol):
 
 
 def by_server(places: Sequence[Place]) -> list[list[int]]:
-    """The numbers of the places that tell of one server, those of the first place's first: what one server has says nothing
-    of another. What was adopted is taken for the first one's; and so is all, where a live source has no backup of that
-    address, for it may have moved.
+    """The numbers of the places, grouped by server, because what one server has says nothing of another; the first place's
+    group comes first. Adopted backups count as that server's. So do all where no backup has the live source's address,
+    which may have moved.
     """
     if not places:
         return []
     first = places[0]
     own = (first.address, None)
-    if first.name == LIVE and all(one.address not in own for one in places[1:]):
+    if first.name == LIVE and all(place.address not in own for place in places[1:]):
         return [list(range(len(places)))]
     groups: dict[str | None, list[int]] = {}
     for number, place in enumerate(places):
@@ -112,7 +112,7 @@ class Stored:
         self._storage, self._manifest = storage, manifest
 
     def covers(self, db: int) -> bool:
-        """Not where only other databases were backed up, only the keys that a restore touched, or not all of them."""
+        """Not where the backup holds only other databases, only the keys that a restore touched, or not all keys."""
         databases = self._manifest.source.databases
         return (
             self._manifest.kind != "undo" and not self._manifest.lacks_keys and (databases is None or db in databases)
@@ -130,20 +130,22 @@ class Stored:
             return {}
         with index.opened(self._storage, self._manifest, progress) as opened:
             records = {db: opened.find(db, key) for db in wanted}
-        return {db: self._version(db, key, found) for db, found in records.items() if found}
+        return {db: self._version(db, key, hits) for db, hits in records.items() if hits}
 
     def _version(self, db: int, key: bytes, records: list[index.Record]) -> Version:
-        # Of two keys with one hash nobody can tell which is meant without reading.
-        one = (
+        # Which of two keys with the same hash a record is of can only be read.
+        record = (
             records[0]
             if len(records) == 1
-            else next(filter(lambda one: self._entry(db, key, one), records), records[0])
+            else next(filter(lambda record: self._entry(db, key, record), records), records[0])
         )
         version = self._manifest.rdb_version
-        return Version(form_of(version), one.digest, one.expires_at, lambda: self._entry(db, key, one), version)
+        return Version(
+            form_of(version), record.digest, record.expires_at, lambda: self._entry(db, key, record), version
+        )
 
     def _entry(self, db: int, key: bytes, record: index.Record) -> Entry | None:
-        """Read until there. ArtifactError where it is not there because the artifact has changed since.
+        """The entry of a record, read up to its place. ArtifactError where the artifact has changed since.
 
         One database may hold under that key what another holds too, but for its expiry.
         """
@@ -172,7 +174,7 @@ class Stored:
 
 
 class _Counted(Passing):
-    """An EntryStream of which is told how far it has come."""
+    """An EntryStream that reports how far it has come."""
 
     def __init__(self, stream: EntryStream, progress: Progress, total: int | None) -> None:
         super().__init__(stream)
@@ -188,7 +190,7 @@ class _Counted(Passing):
 
 
 class Fits(Passing):
-    """An EntryStream less what does not fit a glob, or is in none of these databases. A Selection takes twice as long."""
+    """An EntryStream with only what fits a glob, in these databases. A Selection takes twice as long."""
 
     def __init__(self, stream: EntryStream, match: str, databases: frozenset[int] | None) -> None:
         super().__init__(stream)
@@ -198,7 +200,7 @@ class Fits(Passing):
         """Yield the stream's batches, narrowed."""
         fits, databases = self._fits, self._databases
         for batch in self._stream.batches():
-            yield [one for one in batch if fits(one.key) and (databases is None or one.db in databases)]
+            yield [entry for entry in batch if fits(entry.key) and (databases is None or entry.db in databases)]
 
 
 def form_of(rdb_version: int | None, payload: bytes | None = None) -> str:

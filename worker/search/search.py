@@ -26,26 +26,26 @@ log = structlog.get_logger()
 MOST_ROWS = 200
 """Parts of a value that are shown."""
 ROOM, ROOM_BESIDE = 65_536, 8_192
-"""Characters of one version that are shown in all, and of two side by side: what is longer is cut, and its size told."""
+"""Characters that are shown of one version, and of two side by side. A longer value is cut, and its size shown."""
 
 Data = dict[str, Any]
 
 
 def search(settings: Settings, arguments: SearchArguments, progress: Progress) -> Data:
-    """Look up a key or a glob, or show versions of a key. What could not be read is told among the `problems`.
+    """Look up a key or a glob, or show versions of a key. What cannot be read becomes one of the `problems`.
 
     Raises NotFoundError for a backup that is named and not there, and for a version to be shown that is not there.
     """
     clock = time.monotonic()
     if arguments.show is not None:
-        found = _shown(settings, arguments, progress)
+        answer = _shown(settings, arguments, progress)
     else:
         places, problems = _places(settings, arguments)
         look = _through_time if arguments.match is None else _fitting
-        found = look(places, arguments, problems, progress) | {"problems": problems}
+        answer = look(places, arguments, problems, progress) | {"problems": problems}
     seconds = round(time.monotonic() - clock, 3)
     log.info("key_searched", seconds=seconds)
-    return found | {"seconds": seconds}
+    return answer | {"seconds": seconds}
 
 
 def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place], list[str]]:
@@ -53,8 +53,8 @@ def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place]
     storage = open_storage(settings.backup_storage)
     problems: list[str] = []
     if arguments.names:
-        named = {one.name: one for one in (_named(settings, storage, name) for name in arguments.names)}
-        stored = sorted(named.values(), key=lambda one: (one.at, one.name), reverse=True)
+        named = {place.name: place for place in (_named(settings, storage, name) for name in arguments.names)}
+        stored = sorted(named.values(), key=lambda place: (place.at, place.name), reverse=True)
     else:
         read = catalogue.read(storage)
         stored, problems = [Stored(storage, manifest) for manifest in read.listed], read.problems
@@ -81,25 +81,25 @@ def _through_time(places: list[Place], arguments: SearchArguments, problems: lis
     looked: list[tuple[Place, dict[int, Version]]] = []
     for number, place in enumerate(places, 1):
         try:
-            looked.append((place, place.versions(key, databases, _told(progress, number, places))))
+            looked.append((place, place.versions(key, databases, _numbered(progress, number, places))))
         except BackupSystemError as error:
             problems.append(history.problem(place, error))
-    found = []
+    histories = []
     for db in (one for one in databases if any(one in versions for _, versions in looked)):
         rows = _rows(db, looked, problems)
-        found += [{"db": db, "versions": rows}] if any(row["type"] for row in rows) else []
-    return {"key": key_text(key), "found": found, "looked_through": [place.name for place, _ in looked]}
+        histories += [{"db": db, "versions": rows}] if any(row["type"] for row in rows) else []
+    return {"key": key_text(key), "found": histories, "looked_through": [place.name for place, _ in looked]}
 
 
 def _rows(db: int, looked: list[tuple[Place, dict[int, Version]]], problems: list[str]) -> list[history.Row]:
     """Each server has a history of its own; one that never had the key has none."""
-    found: dict[str, history.Row] = {}
+    by_name: dict[str, history.Row] = {}
     for group in by_server([place for place, _ in looked]):
         ours = [looked[number] for number in group]
         if group[0] == 0 or any(db in versions for _, versions in ours):
             rows = history.rows(db, ((place, versions.get(db)) for place, versions in ours), problems)
-            found |= {row["where"]: row for row in rows}
-    return [found[place.name] for place, _ in looked if place.name in found]
+            by_name |= {row["where"]: row for row in rows}
+    return [by_name[place.name] for place, _ in looked if place.name in by_name]
 
 
 def _databases(places: list[Place], arguments: SearchArguments) -> list[int]:
@@ -107,8 +107,8 @@ def _databases(places: list[Place], arguments: SearchArguments) -> list[int]:
     return sorted(known if arguments.databases is None else known & arguments.databases)
 
 
-def _told(progress: Progress, number: int, places: list[Place]) -> Progress:
-    """Progress that says which of the places it is about."""
+def _numbered(progress: Progress, number: int, places: list[Place]) -> Progress:
+    """Progress that says which of the places is being read."""
 
     def tell(phase: str, current: int, total: int | None, unit: str) -> None:
         progress(f"{phase} {number} of {len(places)}", current, total, unit)
@@ -117,28 +117,28 @@ def _told(progress: Progress, number: int, places: list[Place]) -> Progress:
 
 
 def _fitting(places: list[Place], arguments: SearchArguments, problems: list[str], progress: Progress) -> Data:
-    return fitting(places, arguments, problems, lambda place: _told(progress, places.index(place) + 1, places))
+    return fitting(places, arguments, problems, lambda place: _numbered(progress, places.index(place) + 1, places))
 
 
 def _shown(settings: Settings, arguments: SearchArguments, progress: Progress) -> Data:
-    """One version as readable rows, or what differs between two; and with what it is restored."""
+    """One version as readable rows, or what differs between two; and the arguments that restore it."""
     storage, key = open_storage(settings.backup_storage), key_bytes(arguments.key or "")
 
     def place(name: str) -> Place:
         return _live(settings) if name == LIVE else _named(settings, storage, name)
 
     at = place(arguments.show or "")
-    db, one = _only_one(at, arguments, at.versions(key, _databases([at], arguments), progress))
-    shown = history.row(at, one)
+    db, held = _only_one(at, arguments, at.versions(key, _databases([at], arguments), progress))
+    shown = history.row(at, held)
     other, against = None, None
     if arguments.against is not None:
         beside = place(arguments.against)
         version = beside.versions(key, [db], progress).get(db)
         other = None if version is None else history.held(version)
         against = history.row(beside, other)
-    sides = history.sides(one.version, other.version if other else None)
+    sides = history.sides(held.version, other.version if other else None)
     room = ROOM if arguments.against is None else ROOM_BESIDE
-    rows, more = differences.rows(one.entry, other.entry if other else None, sides, MOST_ROWS, room)
+    rows, more = differences.rows(held.entry, other.entry if other else None, sides, MOST_ROWS, room)
     return {
         "key": key_text(key),
         "db": db,
@@ -146,7 +146,7 @@ def _shown(settings: Settings, arguments: SearchArguments, progress: Progress) -
         "against": against,
         "rows": [{"part": row["part"], "show": row["backup"], "against": row["live"]} for row in rows],
         "more": more,
-        "restore": None if at.name == LIVE else _way_back(at.name, one.entry),
+        "restore": None if at.name == LIVE else _way_back(at.name, held.entry),
     }
 
 

@@ -22,7 +22,7 @@ class Seen:
 
     entry: Entry
     raw: tuple[str, bytes] | None
-    """Of which form its payload is, and the digest of that."""
+    """The form of its payload, and its digest."""
     meaning: Meaning
 
 
@@ -31,25 +31,27 @@ Versions = dict[int, Seen]
 
 
 def seen(entry: Entry, rdb_version: int | None, versions: Versions) -> Seen:
-    """An entry without its value, which is decoded only where none of the versions has the same bytes."""
+    """An entry without its value. It is decoded only where none of the versions has the same bytes."""
     raw = None
     if entry.payload is not None:
         raw = form_of(rdb_version, entry.payload), blake2b(entry.payload, digest_size=_DIGEST_BYTES).digest()
-    known = (one.meaning for one in versions.values() if raw is not None and one.raw == raw)
+    known = (version.meaning for version in versions.values() if raw is not None and version.raw == raw)
     return Seen(entry._replace(payload=None, value=None), raw, next(known, None) or meaning.of(entry, rdb_version))
 
 
-def told(db: int, key: bytes, versions: Versions, places: list[Place]) -> dict[str, Any]:
-    """`{db, key, type, in, of, changes}`: the places that have it, of how many that would, and where it changed.
+def summary(db: int, key: bytes, versions: Versions, places: list[Place]) -> dict[str, Any]:
+    """`{db, key, type, in, of, changes}`: the places that have it, the number that could, and where it changed.
 
     Each server has a history of its own; one that never had the key has none.
     """
-    covering = [[one for one in group if one in versions or places[one].covers(db)] for group in by_server(places)]
-    servers = [group for group in covering if group is covering[0] or any(one in versions for one in group)]
+    covering = [
+        [number for number in group if number in versions or places[number].covers(db)] for group in by_server(places)
+    ]
+    servers = [group for group in covering if group is covering[0] or any(number in versions for number in group)]
     changes: dict[int, str] = {}
     for group in servers:
-        for one, before in pairwise(group):
-            changes[one] = _change(versions.get(one), versions.get(before), places[one].read_by)
+        for number, before in pairwise(group):
+            changes[number] = _change(versions.get(number), versions.get(before), places[number].read_by)
         if group and group[-1] in versions:
             changes[group[-1]] = "first"
     return {
@@ -59,8 +61,8 @@ def told(db: int, key: bytes, versions: Versions, places: list[Place]) -> dict[s
         "in": [places[number].name for number in sorted(versions)],
         "of": sum(map(len, servers)),
         "changes": [
-            {"where": places[one].name, "change": change}
-            for one, change in sorted(changes.items())
+            {"where": places[number].name, "change": change}
+            for number, change in sorted(changes.items())
             if change not in ("identical", "absent")
         ],
     }

@@ -13,7 +13,7 @@ _HELD_BYTES = 8 << 20
 class Buckets:
     """Takes records in any order, and gives them in that of their bytes; use it in a `with`.
 
-    The first byte of a record says into which bucket it goes: it must be as good as random. StorageError where the disk
+    The first byte of a record chooses its bucket, so it must be as good as random. StorageError where the disk
     has no room.
     """
 

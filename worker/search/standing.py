@@ -10,13 +10,14 @@ from worker.formats.entries import Entry
 from worker.restore.selection.keyset import KeySet
 
 DIFFERS, GONE, ABSENT, REST, EXPIRED = range(5)
-"""In the order in which they are told: live of another value than in the newest backup; in that and not live, though its
-time is not over; not live, and not in that; all others; in that and not live, for its time is over. Where no live source is looked at, all keys are of REST.
+"""Ranks, in the order of the page: live with another value than in the newest backup; in that and not live, though its time is
+not over; neither in that nor live; all others; in that and not live, for its time is over. Without a live source all keys
+are of REST.
 """
 
 
 class Standing:
-    """Told first what differs from the newest backup, then what is live, then what is stored; use it in a `with`.
+    """Fed first with what differs from the newest backup, then with live keys, then with stored ones; use it in a `with`.
 
     StorageError where there is no room for what it keeps on disk.
     """

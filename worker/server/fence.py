@@ -17,7 +17,7 @@ from worker.server.replies import BROKEN
 from worker.server.wire import Wire
 
 _UNFIT = re.compile(rb"[^!-~]")
-"""In the name of a connection."""
+"""Bytes that the name of a connection cannot have."""
 _CLIENT = re.compile(rb"(?m)^id=(\d+) .*? name=(\S*) ")
 
 
@@ -49,7 +49,7 @@ class Fence:
         return self._named(FencedWire(self, db, self.prove))
 
     def named(self) -> Wire:
-        """One for what must be said in any case; what must not, is proven by whoever says it."""
+        """A connection for what is always sent. Whoever sends more on it asks for the proof himself."""
         return self._named(FencedWire(self, 0, undisputed))
 
     def _named(self, wire: Wire) -> Wire:
@@ -62,7 +62,7 @@ class Fence:
 
 
 class FencedWire(Wire):
-    """A connection that asks before each piece whether it may still be sent, and whether it was cut on purpose."""
+    """A connection that asks before each piece whether it may still be sent."""
 
     def __init__(self, fence: Fence, db: int, prove: Proof) -> None:
         super().__init__(fence.endpoint, db)
@@ -73,7 +73,7 @@ class FencedWire(Wire):
     ) -> None:
         super().__exit__(kind, error, trace)
         if isinstance(error, BROKEN):
-            # Whoever is at work there in our place has ended our connections.
+            # The run that took our place has ended our connections.
             self._fence.check()
 
     def send(self, *packed: bytes) -> None:

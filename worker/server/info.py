@@ -29,13 +29,13 @@ class Facts:
     used_memory: int
     max_memory: int
     frees: bool
-    """Whether it still has to free what was deleted or replaced."""
+    """Whether it is still freeing what was deleted or replaced."""
     bare_memory: int
-    """What it needs without any data, about."""
+    """What it needs without any data, roughly."""
     growing_memory: int
-    """By how much its replication backlog may yet grow: with every write, up to its size, once there was a replica."""
+    """How much its replication backlog may still grow: once there was a replica, every write fills it up to its size."""
     uncounted_memory: int
-    """Of what is in use, what maxmemory is not compared with: buffers for replicas and for an AOF."""
+    """Used memory that does not count for maxmemory: buffers for replicas and for an AOF."""
     eviction: str
     last_save_at: int
     """Seconds since the epoch."""
@@ -43,12 +43,12 @@ class Facts:
     changes_since_save: int
     append_only: bool
     evicted: int
-    """Keys that the server has thrown out for want of memory since it started."""
+    """Keys that the server has evicted since it started."""
 
     replication_id: str | None
-    """Of its history, where there is one: a primary that never had a replica begins a new one with the first."""
+    """The id of its history. None for a primary that never had a replica: it begins a new history with the first."""
     redis_version: tuple[int, ...]
-    """The Redis whose commands it understands: of a Valkey, what it says for old clients' sake."""
+    """The version of Redis whose commands it understands; a Valkey says one for old clients."""
 
     fields_expire: bool
     """Whether a hash has fields with an expiry of their own, where the server says so."""
@@ -60,12 +60,12 @@ class Facts:
 
     @property
     def evicts(self) -> bool:
-        """Whether it throws keys out when it is full."""
+        """Whether it evicts keys when it is full."""
         return self.max_memory > 0 and self.eviction != "noeviction"
 
     @property
     def counted_memory(self) -> int:
-        """What maxmemory is compared with."""
+        """The memory that the server compares with maxmemory."""
         return self.used_memory - self.uncounted_memory
 
     @property
@@ -75,18 +75,18 @@ class Facts:
 
 
 def read_facts(endpoint: Endpoint) -> Facts:
-    """Ask the server for INFO. Raises the endpoint's errors, also of a Sentinel, which is none."""
+    """Ask the server for INFO. Raises the endpoint's errors, also where a Sentinel answers."""
     with endpoint.translated("asking for INFO"), Wire(endpoint) as wire:
         return facts_of(wire)
 
 
 def facts_of(wire: Wire) -> Facts:
-    """The same on a connection that there is. Raises redis errors, and SentinelError."""
-    told = info(wire)
-    # As Redis says it, or Valkey.
-    if "sentinel" in (told.get("redis_mode"), told.get("server_mode")):
+    """The same on an open connection. Raises redis errors, and SentinelError."""
+    fields = info(wire)
+    # Redis has the first of these fields, Valkey the second.
+    if "sentinel" in (fields.get("redis_mode"), fields.get("server_mode")):
         raise SentinelError
-    return _facts(told)
+    return _facts(fields)
 
 
 def info(wire: Wire, *section: bytes) -> dict[str, str]:
@@ -96,7 +96,7 @@ def info(wire: Wire, *section: bytes) -> dict[str, str]:
 
 
 def number(info: dict[str, str], name: str) -> int:
-    """One number of INFO, 0 where the server does not tell it. Raises redis' ConnectionError where it is none."""
+    """One number of INFO, 0 where it is missing. Raises redis' ConnectionError where it is not a number."""
     try:
         return int(info.get(name, 0))
     except ValueError:
@@ -104,9 +104,9 @@ def number(info: dict[str, str], name: str) -> int:
 
 
 def keyspace(info: dict[str, str]) -> dict[int, dict[str, int]]:
-    """Of each database that is not empty: `keys`, and of those `expires`. Raises redis' ConnectionError without either."""
-    found = {int(name[2:]): text for name, text in info.items() if name.startswith("db") and name[2:].isdigit()}
-    return {db: _counts(text) for db, text in sorted(found.items())}
+    """The `keys` of each database that is not empty, and how many expire. Raises redis' ConnectionError without either."""
+    databases = {int(name[2:]): text for name, text in info.items() if name.startswith("db") and name[2:].isdigit()}
+    return {db: _counts(text) for db, text in sorted(databases.items())}
 
 
 def _facts(info: dict[str, str]) -> Facts:
@@ -162,7 +162,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 def _counts(text: str) -> dict[str, int]:
     """The numbers of a keyspace line such as `keys=3,expires=1,avg_ttl=0`."""
     pairs = (pair.partition("=") for pair in text.split(","))
-    found = {name: int(value) for name, _, value in pairs if value.isdecimal()}
-    if not found.keys() >= {"keys", "expires"}:
+    counts = {name: int(value) for name, _, value in pairs if value.isdecimal()}
+    if not counts.keys() >= {"keys", "expires"}:
         raise damaged("INFO")
-    return found
+    return counts

@@ -25,7 +25,7 @@ class Abilities:
     fields: bool
     """HPEXPIRETIME: Redis 7.4, Valkey 9, and newer; False also where it was not asked for."""
     newer: bool = False
-    """Redis 7.0 and newer, whatever of it the user may call."""
+    """Whether it is Redis 7.0 or newer, also where the user may not call these commands."""
 
 
 def ask_all(wire: Wire, commands: Iterable[Command]) -> list[Any]:
@@ -55,7 +55,7 @@ def abilities(wire: Wire, *, fields: bool) -> Abilities:
     asked: list[Command] = [(b"PEXPIRETIME", b"-")] + [(b"HPEXPIRETIME", b"-", b"FIELDS", b"1", b"-")] * fields
     absolute, *rest = ask_all(wire, asked)
     # A server that knows HPEXPIRETIME and forbids it must not lose the fields' expiry in silence.
-    known = [not isinstance(one, ResponseError) or str(one).startswith(("WRONGTYPE", "NOPERM")) for one in rest]
+    known = [not isinstance(reply, ResponseError) or str(reply).startswith(("WRONGTYPE", "NOPERM")) for reply in rest]
     allowed = not isinstance(absolute, ResponseError)
     return Abilities(allowed, any(known), newer=allowed or str(absolute).startswith("NOPERM"))
 

@@ -1,6 +1,6 @@
-"""Which rights a user lacks at a Redis: each is used in a form that changes nothing, which every server answers.
+"""Which rights a user lacks at a Redis: each command is tried in a form that changes nothing.
 
-A server that does not know a command says so before it looks at rights, so that none is asked for what cannot be.
+A server that does not know a command says so before it looks at rights, so nobody is told to allow an unknown command.
 """
 
 from collections.abc import Collection, Iterable
@@ -52,19 +52,19 @@ _FORMS: dict[str, tuple[bytes, ...]] = {
     "type": (b"TYPE", KEY),
     "unlink": (b"UNLINK", KEY),
 }
-_FORMS |= {right: one.form for right, one in OF_TYPES.items()}
-# Those that write whatever they are given: tried in a transaction that is never ended.
-_WRITE_ALWAYS = frozenset(right for right, one in OF_TYPES.items() if one.writes_always)
+_FORMS |= {right: command.form for right, command in OF_TYPES.items()}
+# They write in any form, so they are tried in a transaction that is never executed.
+_WRITE_ALWAYS = frozenset(right for right, command in OF_TYPES.items() if command.writes_always)
 _READ_A_KEY = ("exists", "type", "pttl", "dump", "get")
-# For PSYNC there is a way of its own: engines/replication.py.
+# PSYNC is tried by engines/replication.py.
 _ASKED_ELSEWHERE = frozenset({"psync"})
 
 _NAMED_IN_FULL = frozenset({"client|no-touch"})
-"""Younger than Redis 7.0, before which a refusal names no subcommand: one that does not is of a server without these."""
+"""Subcommands younger than Redis 7.0. A refusal that names no subcommand comes from an older server, which has none of these."""
 
 
 def check(endpoint: Endpoint, doing: str, rights: Iterable[str]) -> None:
-    """Raise the endpoint's error where the user lacks any of them: it says which, and how to give them."""
+    """Raise the endpoint's error where the user lacks any of these rights, with the command that gives them."""
     if lacking := missing(endpoint, list(dict.fromkeys(rights))):
         raise endpoint.role.error(
             f"The {endpoint.role.name} at {endpoint.address} does not allow {doing}: the user {endpoint.user} lacks "
@@ -73,30 +73,31 @@ def check(endpoint: Endpoint, doing: str, rights: Iterable[str]) -> None:
 
 
 def missing(endpoint: Endpoint, rights: Collection[str]) -> list[str]:
-    """Those of these that this user has not and the server knows; ALL_KEYS for keys that are out of bounds.
+    """The rights that this user lacks, of commands that the server knows; ALL_KEYS where keys are out of bounds.
 
     Raises the endpoint's errors.
     """
-    writing = [one for one in rights if one in _WRITE_ALWAYS]
-    plain = [one for one in rights if one not in _WRITE_ALWAYS | _ASKED_ELSEWHERE | {"multi"}]
+    writing = [right for right in rights if right in _WRITE_ALWAYS]
+    plain = [right for right in rights if right not in _WRITE_ALWAYS | _ASKED_ELSEWHERE | {"multi"}]
     with endpoint.translated("asking what is allowed"):
         with Wire(endpoint) as wire:
-            found = _refused(wire, plain)
-            if ALL_KEYS not in found and any(KEY in _FORMS[one] for one in found) and _keys_are_out_of_bounds(wire):
-                found.append(ALL_KEYS)
+            refused = _refused(wire, plain)
+            names_a_key = ALL_KEYS not in refused and any(KEY in _FORMS[right] for right in refused)
+            if names_a_key and _keys_are_out_of_bounds(wire):
+                refused.append(ALL_KEYS)
         if writing or "multi" in rights:
-            found += _refused_in_transaction(endpoint, writing)
-    return [one for one in (ALL_KEYS, *rights) if one in found]
+            refused += _refused_in_transaction(endpoint, writing)
+    return [right for right in (ALL_KEYS, *rights) if right in refused]
 
 
 def _keys_are_out_of_bounds(wire: Wire) -> bool:
-    """Asked where commands that name a key are refused as such; also true where all are, and nobody can tell."""
-    found = _refused(wire, list(_READ_A_KEY))
-    return ALL_KEYS in found or len(found) == len(_READ_A_KEY)
+    """Whether the user may not touch the key KEY. Also true where all commands that name it are refused, so that it is unknown."""
+    refused = _refused(wire, list(_READ_A_KEY))
+    return ALL_KEYS in refused or len(refused) == len(_READ_A_KEY)
 
 
 def _refused_in_transaction(endpoint: Endpoint, rights: list[str]) -> list[str]:
-    """MULTI, and what may only be lined up behind it: all of them where there is no telling."""
+    """Those that are refused within MULTI; MULTI and all of them where MULTI is refused."""
     with Wire(endpoint) as wire:
         begun = wire.try_(*_FORMS["multi"])
         if begun == b"OK":
@@ -105,18 +106,18 @@ def _refused_in_transaction(endpoint: Endpoint, rights: list[str]) -> list[str]:
 
 
 def _refused(wire: Wire, rights: list[str]) -> list[str]:
-    wire.send(b"".join(pack(*_FORMS[one]) for one in rights))
+    wire.send(b"".join(pack(*_FORMS[right]) for right in rights))
     answers = list(zip(rights, list(wire.replies(len(rights))), strict=True))
     refused = [
-        (one, str(answer))
-        for one, answer in answers
-        if isinstance(answer, RedisError) and _is_lacking(one, str(answer))
+        (right, str(answer))
+        for right, answer in answers
+        if isinstance(answer, RedisError) and _is_lacking(right, str(answer))
     ]
-    return [ALL_KEYS if _names_a_key(words) else one for one, words in refused]
+    return [ALL_KEYS if _names_a_key(words) else right for right, words in refused]
 
 
 def _is_lacking(right: str, words: str) -> bool:
-    # Of EXEC the refusal stands behind a word of its own.
+    # EXEC's refusal has EXECABORT before the NOPERM.
     return "NOPERM" in words and (right not in _NAMED_IN_FULL or right in words)
 
 

@@ -1,4 +1,4 @@
-"""What a reply means: which are errors, and of what kind, and which no server gives."""
+"""What a reply means: which are errors, of what kind, and which no server gives."""
 
 from typing import Any
 
@@ -15,9 +15,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from worker.server.endpoint import ElsewhereError
 
 END = b"\r\n"
-"""Of each line, and of a bulk string."""
+"""The end of each line and of a bulk string."""
 BROKEN = (RedisError, OSError)
-"""What a connection raises that breaks, or gets no answer."""
+"""What a connection raises when it breaks or gets no answer."""
 OF_THE_SERVER = (BusyLoadingError, MasterDownError, AuthenticationError, ElsewhereError)
 """Error replies to a question about one key that would be the same for any other."""
 _REPEATED = ", with args beginning with:"
@@ -39,7 +39,7 @@ def raised(reply: Any) -> Any:
 
 
 def damaged(command: str) -> RedisError:
-    """What it means that no server answers so."""
+    """The error for a reply that no server gives."""
     return RedisConnectionError(f"its answer to {command} is damaged")
 
 
@@ -58,7 +58,7 @@ def goes_on(data: bytes) -> tuple[int, int]:
     pos = 0
     while (line := data.find(END, pos)) >= 0:
         start = line + len(END)
-        # A line of its own is what any other reply is, and a nil.
+        # Any other reply is a single line, and so is a nil.
         size = int(data[pos + 1 : line]) if data[pos : pos + 1] == b"$" else -1
         pos = start + size + len(END) if size >= 0 else start
         if pos > len(data):

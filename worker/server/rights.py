@@ -11,26 +11,26 @@ from worker.formats.types import TYPES, Command, Release
 
 ALL_KEYS = "~*"
 
-OF_TYPES = {one.right: one for kind in TYPES for one in (*kind.reads, *kind.builds)}
+OF_TYPES = {command.right: command for kind in TYPES for command in (*kind.reads, *kind.builds)}
 """The commands that only keys of one type take."""
-# What began with which release of Redis, and of Valkey; all others are older than ACLs are.
+# The first releases of Redis and of Valkey with these commands; all other commands are older than ACLs.
 _SINCE: dict[str, tuple[Release, Release]] = {
     "client|no-touch": ((7, 2), (7, 2)),
     "pexpiretime": ((7, 0), (7, 2)),
     "function": ((7, 0), (7, 2)),
-} | {right: (one.redis, one.valkey) for right, one in OF_TYPES.items()}
+} | {right: (command.redis, command.valkey) for right, command in OF_TYPES.items()}
 
 
 def _rights(commands: Iterable[Command]) -> str:
-    return " ".join(one.right for one in commands)
+    return " ".join(command.right for command in commands)
 
 
-_BY_TYPE = {one.name: _rights(one.builds) for one in TYPES if not one.sent_whole}
-_BETTER_BUILT = _rights(command for one in TYPES if one.sent_whole for command in one.builds)
-_TEXTS = frozenset(one.name for one in TYPES if one.holds == "text")
+_BY_TYPE = {kind.name: _rights(kind.builds) for kind in TYPES if not kind.sent_whole}
+_BETTER_BUILT = _rights(command for kind in TYPES if kind.sent_whole for command in kind.builds)
+_TEXTS = frozenset(kind.name for kind in TYPES if kind.holds == "text")
 _BUILD = "del expire pexpireat persist multi exec"
 _NAME = {"skip": "exists renamenx", "overwrite": "rename", "mirror": "rename"}
-_READ = f"type {_rights(command for one in TYPES for command in one.reads)}"
+_READ = f"type {_rights(command for kind in TYPES for command in kind.reads)}"
 TO_LOOK = ("dump", "pttl")
 TO_DELETE = ("unlink", "scan")
 """What a mirror does besides writing: it looks for other keys, and deletes them."""
@@ -47,14 +47,14 @@ def _building(mode: str) -> str:
 
 @dataclass(frozen=True)
 class Needs:
-    """The rights of one operation: without the first it is refused, without the others it goes on, and says what it lacks."""
+    """The rights of one operation. Without the needed ones it is refused; without the better ones it goes on and warns."""
 
     needed: str
     better: str = ""
     keys: bool = True
     """Whether it touches keys."""
     writes: bool = False
-    """Whether it takes a server that takes writes, and has all the keys."""
+    """Whether it needs a server that takes writes and has all the keys."""
 
     @property
     def all_keys(self) -> list[str]:
@@ -101,15 +101,15 @@ OPERATIONS: dict[str, Needs] = {
 
 
 ALL: tuple[str, ...] = tuple(
-    sorted({right for one in OPERATIONS.values() for right in f"{one.needed} {one.better}".split()})
+    sorted({right for needs in OPERATIONS.values() for right in f"{needs.needed} {needs.better}".split()})
 )
 """Every right that any operation can use."""
 
 
 def line(operation: str, server: str, release: tuple[int, ...]) -> str:
-    """The least that an ACL line must give for it there, such as `~* +info +scan`."""
+    """The least that an ACL line must give for this operation at that server, such as `~* +info +scan`."""
     needs = OPERATIONS[operation]
-    return as_acl([*needs.all_keys, *(one for one in needs.needed.split() if is_known(one, server, release))])
+    return as_acl([*needs.all_keys, *(right for right in needs.needed.split() if is_known(right, server, release))])
 
 
 def is_known(right: str, server: str, release: tuple[int, ...]) -> bool:
@@ -120,7 +120,7 @@ def is_known(right: str, server: str, release: tuple[int, ...]) -> bool:
 
 def as_acl(rights: Iterable[str]) -> str:
     """These rights as words of an ACL line."""
-    return " ".join(one if one == ALL_KEYS else f"+{one}" for one in rights)
+    return " ".join(right if right == ALL_KEYS else f"+{right}" for right in rights)
 
 
 def to_write(mode: str, types: Collection[str], loads: int | None, rdb_version: int | None) -> list[str]:
@@ -129,17 +129,17 @@ def to_write(mode: str, types: Collection[str], loads: int | None, rdb_version: 
     `rdb_version` is that of the backup's own payloads; None where it holds values.
     """
     built = [kind for kind in _BY_TYPE if kind in types and _is_built(kind, loads, rdb_version)]
-    # A text is there with its first command, all at once.
+    # A text is complete with its first command.
     needed = [_BY_TYPE[kind].split()[0] for kind in built if kind in _TEXTS]
     if others := [_BY_TYPE[kind] for kind in built if kind not in _TEXTS]:
         needed += " ".join((_BUILD, _NAME[mode], *others)).split()
-    # Of what is no type of ours a document holds the payload.
+    # A document holds payloads of types that are not in the table.
     return needed if rdb_version is None and set(types) <= _BY_TYPE.keys() else ["restore", *needed]
 
 
 def _is_built(kind: str, loads: int | None, rdb_version: int | None) -> bool:
-    """Whether keys of a type are built from their values there, as they usually are encoded."""
+    """Whether keys of this type, in their usual encoding, are built there from their values."""
     if loads is None or rdb_version is None:
         return True
-    usual = [one for one in CODES if one.type == kind and not one.fields_expire]
-    return any(loads < one.since <= rdb_version for one in usual)
+    usual = [row for row in CODES if row.type == kind and not row.fields_expire]
+    return any(loads < row.since <= rdb_version for row in usual)

@@ -14,21 +14,21 @@ def of_node(endpoint: Endpoint) -> str | None:
     Raises the endpoint's errors.
     """
     with endpoint.translated("asking for its slots"), Wire(endpoint) as wire:
-        told = wire.try_(b"CLUSTER", b"NODES")
-    if isinstance(told, RedisError):
+        reply = wire.try_(b"CLUSTER", b"NODES")
+    if isinstance(reply, RedisError):
         return None
-    nodes = {fields[0]: fields for line in told.decode().splitlines() if len(fields := line.split()) > _FIRST_SLOT - 1}
+    nodes = {fields[0]: fields for line in reply.decode().splitlines() if len(fields := line.split()) > _FIRST_SLOT - 1}
     own = next((fields for fields in nodes.values() if "myself" in fields[_FLAGS].split(",")), None)
     if own is None:
         return None
     owner = nodes.get(own[_PRIMARY], own)
-    # In brackets stand those that are on their way to another node, or from one.
+    # Slots in brackets are moving to another node, or from one.
     return ",".join(word for word in owner[_FIRST_SLOT:] if not word.startswith("["))
 
 
 def count(slots: str) -> int:
-    """How many they are."""
-    ranges = (one.partition("-") for one in slots.split(",") if one)
+    """How many slots these are."""
+    ranges = (part.partition("-") for part in slots.split(",") if part)
     return sum(int(last or first) - int(first) + 1 for first, _, last in ranges)
 
 

@@ -18,15 +18,15 @@ from worker.server.replies import BROKEN
 from worker.server.wire import ASKED, Wire
 
 GENTLE_KEYS = 16
-"""In a batch beside live traffic, at least: what a server does in a quarter of a millisecond."""
+"""Keys in a batch beside live traffic, at least: a server answers them in a quarter of a millisecond."""
 KEYS_PER_SECOND = 5000
 """Where others hold the server up for long, so many for each second that a batch took: it is felt by nobody there."""
 REST_SECONDS = 0.003
-"""Between two batches then."""
+"""Pause between two batches beside live traffic."""
 TRAFFIC = 1000
-"""Commands per second of others from which on it is live traffic."""
+"""Commands of others per second that count as live traffic."""
 FIRST_LOOK_SECONDS, LOOK_SECONDS, JUDGED_SECONDS = 0.05, 0.2, 1.0
-"""Until the second look nothing is known, and the run goes gently. What it tells holds for a second."""
+"""Until the second look nothing is known, and the run goes gently. A judgement holds for a second."""
 SURELY = 10_000
 """Commands of others that are live traffic however soon they came: more than those of our own that are on their way."""
 
@@ -37,8 +37,8 @@ log = structlog.get_logger()
 class Pace:
     """The pace of one run at one server: how much to ask for at a time, and when to rest.
 
-    The server tells in INFO how many commands it has done; what we have not asked for were others. One that does not let
-    itself be looked at is asked as before.
+    INFO says how many commands the server has done; those that we have not sent were others'. Where INFO is not allowed the
+    pace stays as it is.
     """
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -48,17 +48,17 @@ class Pace:
         self._rested = time.monotonic()
         self._next_look = self._counted_at = self._judged_until = 0.0
         self._others: int | None = None
-        """Commands that were not ours, since the server's start, when they were counted for the last judgement."""
-        self._told = False
+        """Others' commands since the server's start, as they were counted for the last judgement."""
+        self._logged = False
         if endpoint.hurried:
             self.hurry()
 
     def keys(self, most: int) -> int:
-        """How many keys a batch may have, of as many as it would have on a server of our own."""
+        """How many keys a batch may have; `most` on a server that nobody else asks."""
         return min(most, self._gentle_keys) if self.gentle else most
 
     def cut(self, many: list[_T], most: int) -> Iterator[list[_T]]:
-        """Cut what is to go on its way in parts, each of as many as may go by then."""
+        """Cut what is to be sent into parts, each as large as allowed at that moment."""
         start = 0
         while start < len(many):
             some = many[start : start + self.keys(most)]
@@ -66,11 +66,11 @@ class Pace:
             yield some
 
     def ahead(self, most: int, least: int) -> int:
-        """How many batches may be on their way, of as many as there would be, and of as few as there must be."""
+        """How many batches may be on their way: `most`, or `least` beside live traffic."""
         return least if self.gentle else most
 
     def hurry(self) -> None:
-        """Go as fast as it can from now on, whoever else asks."""
+        """Go as fast as possible from now on, also beside live traffic."""
         self.gentle, self._next_look = False, math.inf
 
     def rest(self) -> None:
@@ -86,10 +86,10 @@ class Pace:
         self._rested = time.monotonic()
 
     def _look(self, now: float) -> None:
-        # Connected for the moment: a server may hang up on who says nothing for long.
+        # A connection for this moment: a server may close one that is silent for long.
         with Wire(self.endpoint) as wire:
             done = number(info(wire, b"stats"), "total_commands_processed")
-        # Give or take what is on its way.
+        # Commands that are on their way make this slightly inexact.
         others = done - ASKED[self.endpoint.address]
         if self._others is None:
             self._others, self._counted_at = others, now
@@ -101,6 +101,6 @@ class Pace:
 
     def _judge(self, rate: float) -> None:
         self.gentle = rate >= TRAFFIC
-        if self.gentle and not self._told:
-            self._told = True
+        if self.gentle and not self._logged:
+            self._logged = True
             log.info("slowed_down", address=self.endpoint.address, others_per_second=round(rate))

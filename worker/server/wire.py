@@ -21,11 +21,11 @@ from worker.server.replies import END, goes_on, raised, reply_error
 
 READ_BYTES = 256 * 1024
 LARGE = 1 << 20
-"""Bytes of an argument or a reply from which on another copy of it is worth avoiding."""
+"""An argument or reply of so many bytes is not copied where that can be avoided."""
 ASKED: Counter[str] = Counter()
-"""How many commands this process has awaited the replies of, by the server's address."""
+"""The number of commands whose replies this process has awaited, by the server's address."""
 _GARBAGE = "its answer is not the protocol of Redis"
-# Says that no reply is whole yet. Not hiredis' own False, which the reply 0 is equal to.
+# Marks that no reply is whole yet. hiredis' own mark is False, which equals the reply 0.
 _NOT_YET = object()
 
 
@@ -37,15 +37,15 @@ def pack(*arguments: bytes) -> bytes:
 
 
 def pieces(*arguments: bytes) -> list[bytes]:
-    """The same as `pack`, in pieces: each large argument is one, and no copy is made of it."""
-    found = [b"*%d\r\n" % len(arguments)]
+    """The same as `pack` in pieces: each large argument is a piece, and is not copied."""
+    parts = [b"*%d\r\n" % len(arguments)]
     for argument in arguments:
-        found[-1] += b"$%d\r\n" % len(argument)
+        parts[-1] += b"$%d\r\n" % len(argument)
         if len(argument) > LARGE:
-            found += (argument, b"\r\n")
+            parts += (argument, b"\r\n")
         else:
-            found[-1] += argument + b"\r\n"
-    return found
+            parts[-1] += argument + b"\r\n"
+    return parts
 
 
 class Wire:
@@ -58,7 +58,7 @@ class Wire:
         self._socket: BoundedSocket = self._connection._sock
         self._reader = _parser()
         self._fed = b""
-        """What the parser was fed last: at least all that it has not yet given back."""
+        """What the parser was fed last, with at least all that it has not yet given back."""
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +88,7 @@ class Wire:
         self._socket.end_sending()
 
     def await_more(self) -> None:
-        """What came until now is not held against what is awaited next: it has its own time."""
+        """Give the next reply a time of its own: what came until now does not count against it."""
         self._socket.begin()
 
     def receive(self, seconds: float | None = None) -> bytes:
@@ -129,7 +129,7 @@ class Wire:
             run = self._there(count) or [self._awaited(cut), *self._there(count - 1)]
             count -= len(run)
             yield run
-            # A large one must not be held while the next is on its way.
+            # A large reply must not be held while the next is on its way.
             del run
 
     def _await(self, count: int) -> None:

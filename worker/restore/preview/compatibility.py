@@ -1,4 +1,4 @@
-"""Values that only some servers can load: those of modules, another server's own bytes, and what came with newer servers."""
+"""Values that only some servers can load: of modules, in another server's own encoding, and of newer types."""
 
 from collections import Counter
 from typing import Any
@@ -16,7 +16,7 @@ from worker.server.endpoint import Endpoint
 from worker.server.wire import Wire
 
 FIRST_VERSION_WITH_STREAMS = (5, 0)
-# Which module has a type, where it is not called like its type.
+# The modules that are not called like their types.
 _MODULE_OF = {
     "ReJSON-RL": "ReJSON",
     "MBbloom--": "bf",
@@ -37,8 +37,8 @@ class Foreign:
         self._streams = 0
         self._lost = 0
         self._lost_keys: list[dict[str, Any]] = []
-        # By the RDB version of what is a whole DUMP payload, and by the name of a module's type.
-        self._found: Counter[tuple[int | None, str | None]] = Counter()
+        # By the RDB version of whole DUMP payloads, and by the name of a module's type.
+        self._counts: Counter[tuple[int | None, str | None]] = Counter()
 
     def see(self, entry: Entry) -> None:
         """Take note of a key that would be written."""
@@ -48,7 +48,7 @@ class Foreign:
         version = None if dump is None else version_of(dump)
         name = _type_name(entry, entry.payload or dump or b"")
         if version is not None or name is not None:
-            self._found[version, name] += 1
+            self._counts[version, name] += 1
 
     def _see_value(self, entry: Entry) -> None:
         self._streams += isinstance(entry.value, Stream) and self._version < FIRST_VERSION_WITH_STREAMS
@@ -74,13 +74,13 @@ class Foreign:
             )
         if self._lost:
             sentences.append(f"If restored, {losing(self._lost, self._lost_keys)}.")
-        failing = (number for (version, name), number in self._found.items() if version in too_new or name in missing)
+        failing = (number for (version, name), number in self._counts.items() if version in too_new or name in missing)
         return self._streams + sum(failing), sentences
 
     def _summed(self, place: int) -> Counter[Any]:
         """The numbers by version or name, as `place` says."""
         numbers: Counter[Any] = Counter()
-        for group, number in self._found.items():
+        for group, number in self._counts.items():
             if group[place] is not None:
                 numbers[group[place]] += number
         return numbers
@@ -90,7 +90,7 @@ def _modules(endpoint: Endpoint) -> set[str] | None:
     """The names of the target's modules in lower case; None where it does not tell."""
     with endpoint.translated("asking for its modules"), Wire(endpoint) as wire:
         listed = wire.try_(b"MODULE", b"LIST")
-    return None if isinstance(listed, Exception) else {bytes(one[1]).decode().lower() for one in listed}
+    return None if isinstance(listed, Exception) else {bytes(module[1]).decode().lower() for module in listed}
 
 
 def _module_of(name: str) -> str:
@@ -119,7 +119,7 @@ def _of_module(name: str, number: int, loaded: set[str] | None) -> str:
 
 
 def _type_name(entry: Entry, payload: bytes) -> str | None:
-    """The name of a type that not every server has; None for those that each has."""
+    """The name of a type that not every server has; None for a type that all have."""
     return VECTOR_SET if entry.type == VECTOR_SET else type_name(payload) if entry.type == "module" else None
 
 

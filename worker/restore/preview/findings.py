@@ -27,15 +27,15 @@ class Findings:
     def __init__(self, request: Request, needs: Needs) -> None:
         self.counts: Counts = Counter()
         self.needs = needs
-        """What the target's memory has to grow by."""
+        """How much the target's memory has to grow."""
         self.failing = 0
-        """Keys that would be written, and that the target does not load."""
+        """Keys that would be written and that the target does not load."""
         self.damage = Damage()
         """Keys whose values are damaged: a restore would not send them."""
         self._mode, self._kinds = request.mode, request.kinds
         self._prefixes: set[bytes] = set()
         self._groups: Counter[tuple[int, str, bytes | None, Kind]] = Counter()
-        """By db, type, prefix (up to the first colon; None for those that are not told apart) and kind."""
+        """By db, type, prefix (up to the first colon; None beyond PREFIXES_COUNTED of them) and kind."""
         self.samples = Samples(request)
 
     def add(self, pair: Judged) -> None:
@@ -47,7 +47,7 @@ class Findings:
         self.samples.add(kind, backup, live, sides)
 
     def _cost(self, live: Entry | None, rdb_version: int | None) -> Cost:
-        """What the live key costs; of a damaged one nobody knows it."""
+        """What the live key costs; of a damaged one only its least and its most are known."""
         if live is None:
             return NOTHING
         with suppress(FormatError):
@@ -106,7 +106,7 @@ class Findings:
 
     def _count(self, kind: Kind, entries: list[Entry]) -> None:
         self.counts[kind] += len(entries)
-        # One counter for all three, for this is done for every key.
+        # One counter for all three, because this runs for every key.
         groups = Counter(
             [(db, type_, key[: key.find(b":", 0, LONGEST_PREFIX) + 1]) for db, key, _, type_, *_ in entries]
         )
@@ -124,7 +124,7 @@ class Findings:
 
 
 def _most(by_prefix: dict[bytes | None, Counts]) -> dict[str, dict[str, int]]:
-    """The prefixes with the most keys, as text; the rest in one sum."""
+    """The prefixes with the most keys, as text, and the rest in one sum."""
     others = by_prefix.pop(None, Counter())
     ordered = sorted(by_prefix.items(), key=lambda item: (-item[1].total(), item[0] or b""))
     for _, counts in ordered[PREFIXES_SHOWN:]:

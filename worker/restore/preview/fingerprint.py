@@ -28,14 +28,14 @@ class Fingerprint:
     def add(self, pair: Judged, *, expiring: bool) -> None:
         """Take in a key of the backup with the live one; `expiring` says whether its own time is what it expires by.
 
-        Those that are identical are what is left of the backup, so the others tell of them as well.
+        Identical keys need not be added: they are all others of the backup.
         """
         backup, live, kind, sides = pair
         if kind in ("expired", "identical"):
             return
         moment = lasts_until(backup) if expiring else None
         what, value = _name(backup), b""
-        # Of `new` nothing is alive, of `expiry` the backup tells the value. Live expiry times move all the time in a cache:
+        # `new` has no live key, and `expiry` has the backup's value. Live expiry times move all the time in a cache:
         # what counts is whether there is one.
         if kind in ("differs", "expiry") and live is not None:
             what += b"stays" if live.expires_at is None else b"expires"
@@ -54,12 +54,12 @@ class Fingerprint:
         name = _name(live)
         for part, content in parts(live, sides.live, sides.now).items():
             until = content[1] if live.type in FIELDS_EXPIRE and isinstance(content, tuple) else None
-            soonest = min((one for one in (moment, until) if one is not None), default=None)
+            soonest = min((end for end in (moment, until) if end is not None), default=None)
             self._add("differs", soonest, name + repr((part, content)).encode())
 
     def _add(self, kind: Kind, moment: int | None, what: bytes, value: bytes = b"") -> None:
         summed = blake2b(what, digest_size=_DIGEST_BYTES)
-        # Apart, for to join them would be to copy a value that may be huge.
+        # Hashed apart, because joining them would copy a value that may be huge.
         summed.update(value)
         digest = int.from_bytes(summed.digest(), "little")
         place = kind, 0 if moment is None else _span(moment - self.since)
@@ -74,7 +74,7 @@ class Fingerprint:
 
 
 def others(before: dict[str, Any], now: dict[str, Any], until: int) -> set[Kind]:
-    """The kinds of which other keys or values are there now; `until` is when the later look ended."""
+    """The kinds whose keys or values have changed since; `until` is when the later look ended."""
     passed = _span(until - before["since"])
     earlier, later = (_lasting(seen["sums"], passed) for seen in (before, now))
     return {kind for kind in KINDS if earlier.get(kind) != later.get(kind)}

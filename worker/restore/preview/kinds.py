@@ -16,7 +16,7 @@ class OfKinds(Passing):
     def __init__(self, stream: EntryStream, kinds: Collection[Kind], endpoint: Endpoint, report: Report) -> None:
         super().__init__(stream)
         self._endpoint, self._report = endpoint, report
-        # What has expired is for the writing to count.
+        # Expired keys pass: the writer counts them.
         self._kinds = {*kinds, "expired"}
 
     @property

@@ -19,7 +19,7 @@ class LeftAlone:
 
     def __init__(self) -> None:
         self.lost: str | None = None
-        """Why it does not know all of them."""
+        """Why it does not know all of them; None where it does."""
         self._stack = ExitStack()
         self._keys: KeySet | None = None
 
@@ -32,7 +32,7 @@ class LeftAlone:
         self._stack.close()
 
     def add(self, entry: Entry) -> None:
-        """Take one. That there is no room for it must not end a restore."""
+        """Note a key. A restore must not end because there is no room for that."""
         if self.lost is not None:
             return
         try:

@@ -74,12 +74,12 @@ class Look:
         self._absent: list[int] = []
         self._piecemeal: str | None = None
         self.risk: Risk | None = None
-        """What would be risked by whoever restores in spite of the refusal; None where that cannot be."""
+        """What a restore in spite of the refusal would risk; None where there can be none."""
         self.refusal = self._refusal(settings)
         self._facts: Facts = self._target.facts
         self.findings = Findings(plan.request, Needs(self._target.footprint, self._facts.keys))
         self._whole = Needs(self._target.footprint, {})
-        """What the target needs where it loads the backup as one file."""
+        """The memory that the target needs where it loads the backup as one file."""
         self._expiring = plan.request.expiry == "keep"
         self._since = since
         self.seen = Fingerprint(0)
@@ -147,16 +147,16 @@ class Look:
         present = part.alike + [pair.backup for pair in part.pairs if pair.kind != "expired"]
         for db, entries in groupby(present, attrgetter("db")):
             kept.add(db, [entry.key for entry in entries])
-        if self._as_one:
+        if self._as_file:
             for entry in present:
                 self._whole.add(entry, rdb_version)
 
     def _judge(self, foreign: Foreign) -> None:
-        """What only the whole tells: which keys would fail, and whether there is room for the others."""
+        """What is known only at the end: which keys would fail, and whether there is room for the others."""
         self.findings.failing, self._foreseen = foreign.judged(self._target, self._endpoint)
         if self.refusal is None:
-            # Where it is unsure, a restore tries some keys, which a preview must not.
-            certain = self._as_one or headroom.verdict(*self._room) == "full"
+            # Where that is unsure a restore writes some keys for a test, which a preview must not.
+            certain = self._as_file or headroom.verdict(*self._room) == "full"
             self.refusal = headroom.refusal(*self._room) if certain else None
             self.risk = headroom.risk(self._facts) if self.refusal else None
 
@@ -165,12 +165,12 @@ class Look:
         """What the target has, what it needs, and what is in use by then where that is not what is now."""
         return (
             (self._facts, self._whole, self._facts.bare_memory)
-            if self._as_one
+            if self._as_file
             else (self._facts, self.findings.needs, None)
         )
 
     @property
-    def _as_one(self) -> bool:
+    def _as_file(self) -> bool:
         """Whether the target would load the backup as one file, in the place of all that it holds."""
         return self._request.deletes and self._piecemeal is None
 
@@ -208,7 +208,7 @@ class Look:
         }
 
     def warnings(self) -> list[str]:
-        """What does not forbid the restore, and should be known before it."""
+        """Warnings that do not forbid the restore."""
         manifest, warning = self._plan.manifest, self._plan.warning
         warnings = [*([warning] if warning else []), *self._foreseen]
         if self.findings.damage.number:

@@ -28,7 +28,7 @@ class Samples:
         self.named = Named(request)
 
     def add(self, kind: Kind, backup: Entry | None, live: Entry | None, sides: Sides) -> None:
-        """One key, with what its sides are read with."""
+        """Add a key; `sides` are what both values are read with."""
         if self.room(kind):
             same = kind in ("identical", "expired")
             self._by_kind[kind].append(_sample(backup, live, None if same else sides))
@@ -61,7 +61,11 @@ class Samples:
 def _sample(backup: Entry | None, live: Entry | None, sides: Sides | None) -> Sample:
     """A key that is on one side at least, with what differs where `sides` are given."""
     shown, more = ([], 0) if sides is None else rows(backup, live, sides)
-    named = [{"db": one.db, "key": key_text(one.key), "type": one.type} for one in (backup, live) if one is not None]
+    named = [
+        {"db": entry.db, "key": key_text(entry.key), "type": entry.type}
+        for entry in (backup, live)
+        if entry is not None
+    ]
     return {**named[0], "backup": _side(backup), "live": _side(live), "rows": shown, "more": more}
 
 
@@ -84,9 +88,9 @@ def _content(value: Value | None, holds: Holds | None) -> int:
     if isinstance(value, Opaque):
         return len(value.dump)
     if isinstance(value, Stream):
-        return sum(len(one) + len(other) for _, fields in value.entries for one, other in fields)
+        return sum(len(field) + len(text) for _, fields in value.entries for field, text in fields)
     if isinstance(value, VectorSet):
-        return sum(len(one.name) + len(one.vector) + len(one.attributes) for one in value.elements)
+        return sum(len(element.name) + len(element.vector) + len(element.attributes) for element in value.elements)
     members: list[Any] = value
     if holds == "scores":
         return sum(len(member) + 8 for member, _ in members)

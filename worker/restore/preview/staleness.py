@@ -58,7 +58,7 @@ def _check_fits(seen: Run, plan: Plan) -> None:
     previewed = PreviewArguments.model_validate({name: value for name, value in arguments.items() if name != "keys"})
     names = sorted(set(PreviewArguments.model_fields) - _MAY_DIFFER - {"keys"})
     other = [name for name in names if getattr(previewed, name) != getattr(plan.request, name)]
-    # A long list of keys is remembered in brief.
+    # A long list of keys is kept in brief.
     if _listed(arguments.get("keys")) != _listed(plan.request.model_dump(mode="json")["keys"]):
         other.append("keys")
     if other:
@@ -73,9 +73,9 @@ def _listed(keys: Any) -> Any:
 
 
 def _changes(before: dict[str, int], now: dict[str, int], others: set[Kind]) -> str | None:
-    """Of which kinds there are more now, or others. That keys expire needs nobody's doing, so it is no change."""
+    """The kinds of which there are more keys now, or others. Expiry is no change, because nobody does anything for it."""
     grown = [kind for kind in KINDS if kind != "expired" and now[kind] > before[kind]]
-    # What has become fewer is elsewhere more, as a rule.
+    # Where one kind has lost keys, another one usually has more.
     alike = [kind for kind in KINDS if kind in others and now[kind] == before[kind]]
     changes = [_change(kind, before[kind], now[kind]) for kind in grown + alike or sorted(others)]
     return f"The target has changed since the preview: {', '.join(changes)}." if changes else None

@@ -28,7 +28,7 @@ class Selected(Passing):
 
 
 def rule(selection: Selection) -> Callable[[Entry], bool]:
-    """What says of an entry, by its db, key and type, whether it is meant."""
+    """The rule that decides by db, key and type whether an entry is meant."""
     match, exclude = _compiled(selection.match), _compiled(selection.exclude)
     keys = None if selection.keys is None else frozenset(map(key_bytes, selection.keys))
     types, databases = selection.types, selection.databases
@@ -38,8 +38,8 @@ def rule(selection: Selection) -> Callable[[Entry], bool]:
             (databases is None or entry.db in databases)
             and (types is None or entry.type in types)
             and (keys is None or entry.key in keys)
-            and (not match or any(one.fullmatch(entry.key) for one in match))
-            and not any(one.fullmatch(entry.key) for one in exclude)
+            and (not match or any(pattern.fullmatch(entry.key) for pattern in match))
+            and not any(pattern.fullmatch(entry.key) for pattern in exclude)
         )
 
     return wanted

@@ -19,7 +19,7 @@ class Redirected(Passing):
         super().__init__(stream)
         self._way = way
         self._now = round(time.time() * 1000 if now is None else now)
-        # A clock that was set back since makes no backup younger than nothing.
+        # Where the clock was set back since, the age would be negative.
         self._age = max(0, self._now - round(manifest.created_at.timestamp() * 1000))
         self._floor = way.floor_seconds * 1000
         self._prefix, self._strip = way.prefix.encode(), way.strip_prefix.encode()

@@ -17,15 +17,15 @@ class Named:
         prefix, strip = request.prefix.encode(), request.strip_prefix.encode()
         named = {text: key_bytes(text) for text in request.keys or ()}
         self._left_out = [text for text, key in named.items() if not key.startswith(strip)]
-        # By what each is called at the target.
+        # By their names at the target.
         self._unseen = {prefix + key[len(strip) :]: text for text, key in named.items() if key.startswith(strip)}
 
     def watching(self, stream: EntryStream) -> EntryStream:
-        """The same stream, whose keys are seen as they come by."""
+        """The same stream; its keys are noted as they pass."""
         return _Watched(stream, self) if self._unseen else stream
 
     def see(self, entry: Entry) -> None:
-        """A key that the backup has."""
+        """Note a key that the backup has."""
         self._unseen.pop(entry.key, None)
 
     @property

@@ -1,4 +1,4 @@
-"""One restore, described: of which backup, which of its keys, where to, as of when. All that restores or foretells shares it."""
+"""One restore, described: which backup, which of its keys, where to, as of when. Preview, restore, mirror and undo share it."""
 
 import time
 from collections.abc import Iterator
@@ -28,19 +28,19 @@ class Demand:
     """What a target would be given."""
 
     rdb_version: int | None
-    """Of the payloads; None where it is given values."""
+    """The version of the payloads; None where it is given values."""
     databases: list[int]
-    """That are written."""
+    """The databases that are written."""
     types: frozenset[str] = frozenset()
-    """Of keys."""
+    """The types of the keys."""
     besides: tuple[str, ...] = ()
-    """Rights that are needed for more than writing those."""
+    """Rights that are needed besides those for writing."""
     doing: str = "a restore"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A restore that may come, is under way, or was."""
+    """A restore: to come, under way or past."""
 
     manifest: Manifest
     """Of the backup."""
@@ -130,7 +130,7 @@ def opened(settings: Settings, request: Request, endpoint: Endpoint, progress: P
 
 
 def lacking(manifest: Manifest) -> str:
-    """What a backup is that lacks keys, behind an `is`."""
+    """What to call a backup that lacks keys, behind an `is`."""
     return "partial" if manifest.kind == "partial" else "a part"
 
 

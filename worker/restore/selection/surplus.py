@@ -17,7 +17,7 @@ BATCH_KEYS = 500
 
 
 class Had(Passing):
-    """An EntryStream whose keys are added to a set as they pass, less those that expire by `at`: the backup has them no more."""
+    """An EntryStream that adds its keys to a set as they pass, but for those that have expired by `at`."""
 
     def __init__(self, stream: EntryStream, keys: KeySet, at: float) -> None:
         super().__init__(stream)
@@ -27,12 +27,14 @@ class Had(Passing):
         """Yield the stream's batches."""
         for batch in self._stream.batches():
             for db, group in groupby(batch, attrgetter("db")):
-                self._keys.add(db, (one.key for one in group if one.expires_at is None or one.expires_at > self._at))
+                self._keys.add(
+                    db, (entry.key for entry in group if entry.expires_at is None or entry.expires_at > self._at)
+                )
             yield batch
 
 
 class Surplus:
-    """The keys of a target that are within the reach of a plan, and not in this set."""
+    """The keys of a target that a plan reaches and that are not in this set."""
 
     def __init__(self, plan: Plan, keys: KeySet) -> None:
         self._request, self._keys, self._within = plan.request, keys, rule(plan.request)
@@ -61,7 +63,7 @@ class Surplus:
         ]
 
     def _types(self, wire: Wire, names: list[bytes]) -> list[str]:
-        """Of each key, none where it has gone; asked only where the request is for some types."""
+        """The type of each key, None where it has gone; asked only where the request names types."""
         if self._request.types is None:
             return [""] * len(names)
         wire.send(b"".join(pack(b"TYPE", name) for name in names))

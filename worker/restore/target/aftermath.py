@@ -1,4 +1,4 @@
-"""What befell a target while it was written, as it counts itself: keys before and after, thrown out, wiped; a restart."""
+"""What happened to a target while it was written, by its own counters: keys before and after, evictions, wipes, a restart."""
 
 import time
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from worker.server.info import read_facts
 from worker.server.wire import Wire
 
 PATIENCE_SECONDS = 5
-"""How long a target may take to tell, once something has gone wrong with it."""
+"""How long a target may take to answer once something has gone wrong with it."""
 SETTLING_SECONDS, STANDSTILL_SECONDS, POLL_SECONDS = 60, 1.0, 0.05
-"""A target that holds more than it may throws keys out bit by bit, in the background."""
+"""A target above its maxmemory evicts keys bit by bit, in the background."""
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Aftermath:
     before: int
     after: int
     evicted: int
-    """Thrown out for want of memory."""
+    """Keys that were evicted."""
     gone: int
-    """Of those that were written so many at least are there no more, though they have not expired."""
+    """At least so many of the written keys are gone, though they have not expired."""
     wiped: str | None
     """What emptied it or exchanged what is in it, as a clause."""
     excess: int = 0
@@ -33,7 +33,7 @@ class Aftermath:
 
 
 class Watch:
-    """A target from now on. Raises the endpoint's errors, here and when it is asked."""
+    """Watches what happens to a target from now on. Raises the endpoint's errors."""
 
     def __init__(self, endpoint: Endpoint, databases: list[int]) -> None:
         """`databases` are those that are written."""
@@ -42,7 +42,7 @@ class Watch:
 
     @property
     def evicted(self) -> int:
-        """How many keys it had thrown out before."""
+        """How many keys it had evicted before."""
         return self._before.evicted
 
     def look(self, written: int, *, hasty: bool = False) -> Aftermath:
@@ -75,12 +75,12 @@ class Watch:
 
 
 def _grown(before: int, after: int) -> int:
-    """By how much; a number that has become smaller was set back in between, and began anew."""
+    """By how much a counter grew; one that has become smaller was reset in between."""
     return after - before if after >= before else after
 
 
 def _settled(endpoint: Endpoint) -> int:
-    """How many bytes it holds beyond its maxmemory, once it has thrown out what it had to."""
+    """How many bytes it holds beyond its maxmemory, once it has evicted what it had to."""
     deadline = time.monotonic() + SETTLING_SECONDS
     evicted, since = -1, time.monotonic()
     while (facts := read_facts(endpoint)).evicts and facts.counted_memory > facts.max_memory:
@@ -90,5 +90,5 @@ def _settled(endpoint: Endpoint) -> int:
             break
         time.sleep(POLL_SECONDS)
     excess = facts.counted_memory - facts.max_memory
-    # One that throws keys out is about as full as it may be, a little more or a little less.
+    # A server that evicts stays close to its maxmemory, above it or below.
     return excess if facts.max_memory and excess > (RESERVE if facts.evicts else 0) else 0

@@ -14,9 +14,9 @@ from worker.formats.types import BY_NAME, FIELDS_EXPIRE, HOLDS
 Command = tuple[bytes | str | int | float, ...]
 
 ELEMENTS = 512
-"""Elements of a collection in one command, at most."""
+"""The most elements of a collection in one command."""
 PIECE = 1 << 20
-"""Bytes of a collection in one command, about."""
+"""Bytes of a collection in one command, roughly."""
 LONGEST_SET = 256 << 20
 """Bytes: a longer string is SET and then APPENDed to, in pieces, for servers take 512 MB in one argument at most."""
 STRING_PIECE = 16 << 20
@@ -57,7 +57,7 @@ def expires_by_field(entry: Entry) -> bool:
 
 
 def without_field_expiry(entry: Entry, now: float) -> Entry:
-    """The same for a server that does not know that: fields that have expired by `now` (ms since the epoch) are gone."""
+    """The entry for a server without expiry of fields: without fields that have expired by `now` (ms since the epoch)."""
     if not expires_by_field(entry):
         return entry
     fields: list[Any] = entry.value  # type: ignore[assignment]
@@ -135,7 +135,7 @@ def _stream(key: bytes, stream: Stream, version: tuple[int, ...]) -> Iterator[Co
     are added as placeholders in their place, claimed, and removed again.
     """
     if not stream.entries:
-        # No command makes an empty stream by itself: a group does, and it goes again.
+        # No command makes an empty stream by itself. XGROUP CREATE does, and the group is removed again.
         yield ("XGROUP", "CREATE", key, "-", _NO_ID, "MKSTREAM")
         yield ("XGROUP", "DESTROY", key, "-")
     gone = _gone(stream)
@@ -173,7 +173,7 @@ def _set_id(key: bytes, stream: Stream, version: tuple[int, ...], placeholders: 
 
 
 def _remove(key: bytes, stream: Stream, gone: list[str]) -> Iterator[Command]:
-    """Remove placeholders: XDEL raises the largest deleted id for good, which trimming at the head does not."""
+    """Remove placeholders. XDEL would raise the largest deleted id for good; trimming at the head does not."""
     first = _parts(stream.entries[0][0]) if stream.entries else None
     inside = [entry_id for entry_id in gone if first is not None and _parts(entry_id) > first]
     for piece in _batched(inside):
@@ -189,7 +189,7 @@ def _group(key: bytes, group: Group, version: tuple[int, ...]) -> Iterator[Comma
         if version >= (6, 2):
             yield ("XGROUP", "CREATECONSUMER", key, group.name, consumer.name)
         else:
-            # To ask for its own pending entries, of which there are none, makes a consumer too.
+            # A consumer is also made when it asks for its pending entries, of which it has none.
             yield ("XREADGROUP", "GROUP", group.name, consumer.name, "COUNT", 1, "STREAMS", key, 0)
         yield from _claims(key, group.name, consumer)
 

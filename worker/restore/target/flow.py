@@ -24,7 +24,7 @@ class Sent:
 
 
 Batch = list[Sent | Entry]
-"""What was sent; an Entry stands for its one RESTORE."""
+"""What was sent; an Entry alone stands for one RESTORE."""
 
 
 class Flow:
@@ -32,11 +32,11 @@ class Flow:
 
     def __init__(self, wire: Wire, settle: Callable[[Batch], None]) -> None:
         self.db = -1
-        """Of the last command."""
+        """The database of the last command."""
         self.packed: list[bytes] = []
         self.size = 0
         self.sent: Batch = []
-        """Of the batch at hand, packed or sent."""
+        """The batch that is being packed or sent."""
         self._wire, self._settle = wire, settle
         self._awaited: deque[Batch] = deque()
         self._over = False
@@ -48,7 +48,7 @@ class Flow:
 
     @property
     def unanswered(self) -> Batch:
-        """What was sent, and what was about to be, without an answer so far."""
+        """What was sent or packed, and has no answer so far."""
         return [sent for batch in (*self._awaited, self.sent) for sent in batch]
 
     def select(self, db: int) -> None:
@@ -58,13 +58,13 @@ class Flow:
             self.add(Sent(), pack(b"SELECT", b"%d" % db))
 
     def add(self, sent: Sent, *packed: bytes) -> None:
-        """Pack one command, whole or in pieces, of what begins with it."""
+        """Pack the first command of an item, whole or in pieces."""
         self.sent.append(sent)
         self.push(sent, *packed)
 
     def push(self, sent: Sent, *packed: bytes) -> None:
-        """The same for one command more; a large piece is sent as it is."""
-        # It is awaited even if it is sent in part only.
+        """Pack one more command of that item; a large piece is sent at once."""
+        # Its reply is awaited even if only a part of it was sent.
         sent.replies += 1
         for piece in packed:
             if len(piece) > LARGE:

@@ -1,4 +1,4 @@
-"""What a key costs a server's memory: at the least, and at the most.
+"""How much of a server's memory a key takes: at the least, and at the most.
 
 Measured on Redis 6.2, 7.0 and 8.2 and on Valkey 8.1 and 9.1, with jemalloc and with the C library's allocator; a test
 holds the bounds against every server that it finds. The tables in which a server finds its keys are not in it: they grow
@@ -27,12 +27,12 @@ class Cost(NamedTuple):
 
 @dataclass(frozen=True)
 class Limits:
-    """Up to how many elements a server keeps a collection packed: its settings, or what they are where nobody sets them."""
+    """Up to how many elements a server keeps a collection packed: its settings, with Redis' own defaults."""
 
     hash: int = 512
     zset: int = 128
     set: int = 128
-    """Before Redis 7.2 none, but numbers."""
+    """Redis before 7.2 packs only sets of integers."""
     intset: int = 512
     lists_compressed: bool = False
     """Whether the middle of a list is kept compressed (`list-compress-depth`)."""
@@ -40,8 +40,8 @@ class Limits:
 
 @dataclass(frozen=True)
 class Make:
-    """What servers of one make need besides the memory of each string, at the most. Bytes; of elements each, where they are
-    not packed: their node, and their place in a table that may be half empty while the one before is still there.
+    """The bytes that servers of one make need at the most besides the memory of each string. For elements that are not packed
+    that is a node and a place in a table, which may be half empty while the old table is still there.
     """
 
     key: int = 64
@@ -61,28 +61,28 @@ _MAKES = (("redis", (8,), Make(short_list=16, set=24)), ("valkey", (8,), Make(24
 _LEAST_KEY = 24
 _EXPIRY = 48
 _OF_LIST, _NODE = 96, 56
-"""What holds a list together, and one packed part of it, or one long element."""
-# By what a type holds, as all of it below that goes by `holds`.
+"""A list without its parts, and a node for each packed part or long element."""
+# By what a type holds.
 _OF_TABLE: dict[Holds, int] = {"members": 200, "fields": 200, "scores": 960}
 _LEAST_ELEMENT: dict[Holds, int] = {"members": 10, "fields": 5, "scores": 32}
 _FIELD_EXPIRY = 64
 _OF_STREAM, _STREAM_NODE = 320, 96
 _COMPRESSED = 90
-"""Times shorter may a part of a list be that is kept compressed."""
+"""How many times smaller a compressed part of a list may be."""
 _STREAM_REST = 7
-"""Times what a stream's groups take in a file is what they take in memory, at the most."""
+"""In memory a stream's groups take at the most so many times what they take in a file."""
 _GROUP, _CONSUMER, _PENDING = 400, 300, 240
 _STREAM_BEGUN = 4400
-"""What a stream that is made by commands keeps ready for the next entries."""
+"""What a stream that was made by commands reserves for the next entries."""
 _OF_VECTORS, _VECTOR, _LINK = 4096, 600, 16
-"""Of an element of a vector set its node and its names in tables, and each of its links, of all layers together."""
+"""A vector set, each of its elements with its node and names, and each link in any layer."""
 _PACKED_ELEMENT = 12
 _UNKNOWN = 24
-"""Times what a value that nobody knows takes in a file."""
+"""In memory a value of an unknown type takes at the most so many times what it takes in a file."""
 _LONGEST_PACKED, _LONGEST_NUMBER = 64, 20
 _new = tuple.__new__
 _OLD_ENCODINGS = (ziplist, zipmap)
-_NODES = frozenset(one.code for one in CODES if one.shape == NODES)
+_NODES = frozenset(row.code for row in CODES if row.shape == NODES)
 
 
 def make_of(server: str, release: tuple[int, ...]) -> Make:
@@ -100,13 +100,13 @@ class Footprint:
         self._intset, self._lists_compressed = limits.intset, limits.lists_compressed
         # No element takes less than two bytes: a blob of no more than so many surely stays packed.
         self._stays = {
-            one.code: 2 * (limits.intset if one.unpack is intset else self._packed[HOLDS[one.type]])
-            for one in CODES
-            if one.code in ONE_STRING and one.unpack in (listpack, intset)
+            row.code: 2 * (limits.intset if row.unpack is intset else self._packed[HOLDS[row.type]])
+            for row in CODES
+            if row.code in ONE_STRING and row.unpack in (listpack, intset)
         }
 
     def of(self, entry: Entry, rdb_version: int | None) -> Cost:
-        """What the server's memory grows by when this key is new there; the version is that of its payload.
+        """How much the server's memory grows by this key, where it is new; `rdb_version` is that of its payload.
 
         FormatError where that is so damaged that nobody can tell.
         """
@@ -120,12 +120,12 @@ class Footprint:
         return _new(Cost, (least + _LEAST_KEY + size, most))
 
     def _usual(self, payload: bytes) -> tuple[int, int] | None:
-        """As `_payload`, in a fraction of its time, for what most keys are: a text, or a collection that stays packed."""
+        """A faster `_payload` for what most keys are: a text, or a collection that stays packed."""
         try:
             code = payload[0]
             if code in _NODES and payload[1] == 1:
                 size, _ = string_size(payload, 3)
-                # One part is no middle.
+                # A list of one part has no middle.
                 return size, allocated(max(size, LONGEST_INTEGER)) + self._make.short_list
             if code and code not in self._stays:
                 return None
@@ -135,49 +135,51 @@ class Footprint:
             return None
 
     def _payload(self, payload: bytes, holds: Holds, version: int) -> Cost:
-        found = measure(payload, version)
+        measured = measure(payload, version)
         if (value := built_in(payload)) is not None:
             return self._value(value, holds)
         row = known(payload[0], version)
-        if found is None or row is None:
+        if measured is None or row is None:
             return Cost(0, len(payload) * _UNKNOWN + _OF_STREAM)
         if holds == "text":
-            return Cost(found.content, found.allocated)
+            return Cost(measured.content, measured.allocated)
         if holds == "elements":
             # An older encoding becomes a newer one, which may be shorter.
-            least = found.content if payload[0] in _NODES else found.content // 2
-            return Cost(self._least_of_list(least), found.allocated + self._of_list(found.strings))
+            least = measured.content if payload[0] in _NODES else measured.content // 2
+            return Cost(self._least_of_list(least), measured.allocated + self._of_list(measured.strings))
         if holds == "stream":
-            rest = max(0, len(payload) - found.content) * _STREAM_REST
-            # Of the ids of its parts much is the same, and is there once.
-            return Cost(found.content * 2 // 3, _OF_STREAM + found.allocated + found.strings * _STREAM_NODE + rest)
+            rest = max(0, len(payload) - measured.content) * _STREAM_REST
+            # The ids of entries have much in common, which is stored once.
+            return Cost(
+                measured.content * 2 // 3, _OF_STREAM + measured.allocated + measured.strings * _STREAM_NODE + rest
+            )
         if row.unpack:
             # An older encoding becomes a newer one, which may be shorter.
-            least = found.content if row.unpack not in _OLD_ENCODINGS else found.content * 3 // 4
-            return Cost(least, self._compact(found, holds, row))
-        return self._loose(found, holds, _FIELD_EXPIRY if row.fields_expire else 0)
+            least = measured.content if row.unpack not in _OLD_ENCODINGS else measured.content * 3 // 4
+            return Cost(least, self._compact(measured, holds, row))
+        return self._loose(measured, holds, _FIELD_EXPIRY if row.fields_expire else 0)
 
-    def _compact(self, found: Measure, holds: Holds, row: Code) -> int:
+    def _compact(self, measured: Measure, holds: Holds, row: Code) -> int:
         limit, expiry = (self._intset, 0) if row.unpack is intset else (self._packed.get(holds, 0), 0)
         if row.fields_expire:
-            # Of each field its expiry stands in between.
+            # Each field has its expiry as one more element.
             limit, expiry = limit + limit // 2, _FIELD_EXPIRY
-        if found.elements <= limit:
-            return found.allocated
-        # The target's limits are lower than the source's: it unpacks them. None is longer than what can be packed.
-        each = allocated(min(_LONGEST_PACKED, found.content // max(1, found.elements)))
-        unpacked = found._replace(allocated=found.content + found.elements * (each + 16))
+        if measured.elements <= limit:
+            return measured.allocated
+        # The target's limits are lower than the source's, so it unpacks them. No element is longer than what can be packed.
+        each = allocated(min(_LONGEST_PACKED, measured.content // max(1, measured.elements)))
+        unpacked = measured._replace(allocated=measured.content + measured.elements * (each + 16))
         return self._loose(unpacked, holds, expiry).most
 
-    def _loose(self, found: Measure, holds: Holds, expiry: int) -> Cost:
+    def _loose(self, measured: Measure, holds: Holds, expiry: int) -> Cost:
         """Elements that are each in memory of its own, as far as they are more than what is kept packed."""
-        number = found.strings if found.strings > 1 else found.elements // (1 + (holds == "scores"))
+        number = measured.strings if measured.strings > 1 else measured.elements // (1 + (holds == "scores"))
         packed = max(self._packed[holds], self._intset if holds == "members" else 0)
-        least = found.content + number * _LEAST_ELEMENT[holds]
+        least = measured.content + number * _LEAST_ELEMENT[holds]
         if number <= packed:
-            # They may be packed, and those that are numbers into half of their digits.
-            least = max(found.content // 2, found.content - found.strings * _LONGEST_NUMBER // 2)
-        return Cost(least, _OF_TABLE[holds] + found.allocated + number * (self._each[holds] + expiry))
+            # They may be packed, and numbers into half of their digits.
+            least = max(measured.content // 2, measured.content - measured.strings * _LONGEST_NUMBER // 2)
+        return Cost(least, _OF_TABLE[holds] + measured.allocated + number * (self._each[holds] + expiry))
 
     def _least_of_list(self, plain: int) -> int:
         return plain // _COMPRESSED if self._lists_compressed else plain
@@ -200,12 +202,12 @@ class Footprint:
         if number <= self._packed.get(holds, 0) // (1 + (holds == "scores")) and _longest(texts) <= _LONGEST_PACKED:
             scores = 20 * number if holds == "scores" else 0
             return Cost(_least(texts), allocated(content + scores + number * _PACKED_ELEMENT))
-        found = Measure(content, sum([allocated(len(text)) for text in texts]), number, number)
+        measured = Measure(content, sum([allocated(len(text)) for text in texts]), number, number)
         if holds == "elements":
-            return Cost(self._least_of_list(_least(texts)), found.allocated + self._of_list(number))
+            return Cost(self._least_of_list(_least(texts)), measured.allocated + self._of_list(number))
         expiry = _FIELD_EXPIRY if holds == "fields" and any(row[2] is not None for row in value) else 0
-        cost = self._loose(found, holds, expiry)
-        # They may all be numbers, of two bytes each.
+        cost = self._loose(measured, holds, expiry)
+        # All of them may be numbers, of two bytes each.
         return cost._replace(least=2 * number) if holds == "members" and number <= self._intset else cost
 
 
@@ -233,16 +235,16 @@ def _longest(texts: list[bytes]) -> int:
 
 
 def _vector_set(value: VectorSet) -> Cost:
-    texts = [part for one in value.elements for part in (one.name, one.vector, one.attributes)]
+    texts = [part for element in value.elements for part in (element.name, element.vector, element.attributes)]
     links = len(value.elements) * (_VECTOR + 2 * value.most_links * _LINK)
     matrix = allocated(len(value.projection[1])) if value.projection else 0
     return Cost(_least(texts) // 2, _OF_VECTORS + matrix + links + sum(allocated(len(text)) for text in texts))
 
 
 def _stream(value: Stream) -> Cost:
-    content = sum(len(one) + len(other) for _, fields in value.entries for one, other in fields)
+    content = sum(len(field) + len(text) for _, fields in value.entries for field, text in fields)
     parts = sum(len(fields) for _, fields in value.entries)
-    consumers = [one for group in value.groups for one in group.consumers]
+    consumers = [consumer for group in value.groups for consumer in group.consumers]
     most = content + content // 4 + len(value.entries) * 64 + parts * 2 * _PACKED_ELEMENT + _STREAM_BEGUN + _OF_STREAM
-    most += sum(len(one.pending) for one in consumers) * _PENDING + len(consumers) * _CONSUMER
+    most += sum(len(consumer.pending) for consumer in consumers) * _PENDING + len(consumers) * _CONSUMER
     return Cost(content // 2, most + len(value.groups) * _GROUP)

@@ -1,4 +1,4 @@
-"""What a target may still be given: below its maxmemory, and without its throwing keys out."""
+"""How much a target can still be given below its maxmemory, before it would evict keys."""
 
 import time
 from collections import Counter
@@ -15,24 +15,24 @@ from worker.server.info import Facts, facts_of
 from worker.server.wire import Wire
 
 LOOK_SECONDS = 0.2
-"""How long a look at what the target says of its memory is good for, at the most."""
+"""How long a look at the target's memory is valid at the most."""
 LARGE = 128 << 10
-"""From here on what was sent counts beside what is made of it; smaller ones are among RESERVE."""
+"""A value of so many bytes counts twice, as sent and as stored; for smaller ones RESERVE has room."""
 ROUGHLY, ROUGH_KEY = 128, 1024
-"""Times what a value takes in a file is what it takes in memory at the very most, and a key with it: texts are compressed to
-an eightieth, and of what is unpacked each element takes three bytes of a file.
+"""In memory a value takes at the very most so many times what it takes in a file, and its key so many bytes more: texts are
+compressed to an eightieth, and an unpacked element takes three bytes of a file.
 """
 AMPLE = 8
-"""With room for so many batches by that rough measure nobody reckons."""
+"""With room for so many batches by that rough measure, the exact cost is not reckoned."""
 STEP = 64 << 10
 """Bytes of keys between two looks at a target that may become full, at the most."""
 FREEING_SECONDS, POLL_SECONDS = 10, 0.02
 """How long a target is given to free in the background what was replaced."""
 STANDSTILL_SECONDS = 0.5
-"""Who frees nothing for so long has no more to free, for now."""
+"""A target that frees nothing for so long has nothing more to free."""
 _FIRST_VERSION_WITH_PACKED_SETS = (7, 2)
 FORCED = "or begin all the same with --force (`force` in a call)"
-"""How a person says that it is all right."""
+"""How a person asks for it in any case."""
 
 _DB = attrgetter("db")
 _NOBODY_KNOWS = 1 << 62
@@ -41,7 +41,7 @@ Verdict = Literal["fits", "unsure", "full"]
 
 
 def footprint_at(endpoint: Endpoint, facts: Facts) -> Footprint:
-    """What keys cost there, by its make and by its settings; where it does not tell those, by what they mostly are."""
+    """What keys cost there, by its make and its settings; where it does not show those, by the defaults."""
     config: dict[str, int] = {}
     with endpoint.translated("asking for its limits"), Wire(endpoint) as wire:
         for names in (b"*-max-*-entries", b"list-compress-depth"):
@@ -110,7 +110,7 @@ def risk(facts: Facts) -> Risk:
 
 
 def doubt(facts: Facts, needs: Needs, used: int | None = None) -> str | None:
-    """What to know of a restore that may not fit, in sentences."""
+    """Warnings about a restore that may not fit, in sentences."""
     if verdict(facts, needs, used) != "unsure":
         return None
     refused = ", so it is refused unless some of its keys, tried there, show that all fit" if facts.evicts else ""
@@ -137,7 +137,7 @@ def _when_full(facts: Facts, used: int | None) -> str:
 
 
 def _left(facts: Facts) -> int:
-    """What we may still bring, in bytes."""
+    """How many bytes may still be sent."""
     used = facts.counted_memory + facts.growing_memory + RESERVE
     return facts.max_memory - used if facts.max_memory else 1 << 62
 
@@ -151,13 +151,13 @@ class Guard:
     """
 
     wire: Wire
-    """What is written on."""
+    """The connection that is written on."""
     address: str
     footprint: Footprint
     evicted: int
-    """Keys that it had thrown out, when the restore began."""
+    """How many keys it had evicted when the restore began."""
     force: bool | None = None
-    """Whether it goes on until the target throws the first key out; None where nobody can say that it may."""
+    """Whether it goes on until the target evicts the first key; None where nobody can allow that."""
 
     def __post_init__(self) -> None:
         self._budget, self._until = -1, 0.0
@@ -171,7 +171,7 @@ class Guard:
         return self._take(entries, rdb_version) if time.monotonic() < self._until else 0
 
     def look(self, entries: list[Entry], rdb_version: int | None) -> int:
-        """Ask the target anew, while nothing is on its way; how many of these may then be sent, one at least."""
+        """Ask the target again, while nothing is on its way. Gives how many of these may be sent, one at least."""
         deadline = time.monotonic() + FREEING_SECONDS
         while True:
             facts = self._look()
@@ -186,7 +186,7 @@ class Guard:
                 facts,
             )
         self._until = time.monotonic() + LOOK_SECONDS
-        # Half of it for us, for others write there too. A full one tells by itself, and need not be looked at for each key.
+        # Others write there too, so we take half. A full target refuses by itself, so it is not asked for each key.
         self._budget = max(left // 2, first, 0 if facts.evicts and not self.force else STEP)
         self._roughly = AMPLE * self._rough(entries) <= self._budget
         return self._take(entries, rdb_version) or self._take(entries[:1], rdb_version)
@@ -208,7 +208,7 @@ class Guard:
     def _take(self, entries: list[Entry], rdb_version: int | None) -> int:
         """Take as many out of the budget as there is room for."""
         if self._roughly:
-            # To look again costs less than to reckon.
+            # Looking again costs less than reckoning.
             rough = self._rough(entries)
             taken = len(entries) if rough <= self._budget else 0
             budget = self._budget - rough
@@ -225,7 +225,7 @@ class Guard:
         return taken
 
     def _rough(self, entries: list[Entry]) -> int:
-        """What these cost at the very most, told without a look into any of them; of values no such thing can be said."""
+        """What these cost at the very most, without decoding any; for values no such bound is known."""
         sizes = [
             _NOBODY_KNOWS if payload is None else len(payload) + len(key) for _, key, _, _, payload, _, _ in entries
         ]
@@ -236,10 +236,10 @@ class Guard:
         return sum(tables(self._keys[db], self._keys[db] + number) for db, number in Counter(map(_DB, entries)).items())
 
     def _cost(self, entry: Entry, rdb_version: int | None) -> int:
-        """At the most: what is made of it, beside what was sent should it be large."""
+        """What an entry costs at the most: as stored, and as sent where it is large."""
         try:
             most = self.footprint.of(entry, rdb_version).most
         except FormatError:
-            # The server does not take it either.
+            # The server refuses it as well.
             most = len(entry.payload or b"")
         return most if most <= LARGE else 2 * most

@@ -1,4 +1,4 @@
-"""A restore that writes: what it is, and what it writes with."""
+"""A restore that is carried out: its plan, and what it writes with."""
 
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,11 +17,11 @@ class Job:
 
     plan: Plan
     target: Target
-    """The server at the plan's endpoint: it is checked, written to, and counts in its report."""
+    """The server at the plan's endpoint; its report counts what was written."""
     fence: Fence
-    """What writes there goes through this."""
+    """All that is written there goes through it."""
     progress: Progress
-    """It may raise, where the run is to stop."""
+    """It may raise to stop the run."""
 
     @property
     def report(self) -> Report:

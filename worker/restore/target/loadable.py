@@ -50,7 +50,7 @@ class Fitted(Passing):
             ]
 
     def _value(self, entry: Entry, version: int) -> Entry:
-        """Of what nobody can decode the payload stays: the target says what it makes of it."""
+        """Where nobody can decode it, the payload stays as it is, and the target decides."""
         if isinstance(entry.value, Opaque):
             return entry._replace(value=self._resealed(entry.value.dump))
         if isinstance(entry.value, VectorSet):
@@ -70,7 +70,7 @@ class Fitted(Passing):
         return Opaque(dump)
 
     def _with_graph(self, value: VectorSet) -> VectorSet | Opaque:
-        """As a payload, which is loaded bit for bit. No command makes one whose vectors were reduced."""
+        """As a payload, which is loaded exactly. No command can make a set whose vectors were reduced."""
         payload, version = write_vector_set(value), self._fit.version
         if payload is not None and version is not None and self._fit.loads(payload):
             return Opaque(seal(payload, version))

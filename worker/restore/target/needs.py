@@ -9,9 +9,9 @@ from worker.formats.entries import Entry
 from worker.restore.target.footprint import Cost, Footprint, tables
 
 SAMPLED, SAMPLE_BYTES = 16, 64 << 10
-"""Keys of each type in a sample, and what each may cost at the most."""
+"""How many keys of each type are in a sample, and the most bytes that each may cost."""
 ENOUGH = 8
-"""Keys of a type that say something of the others."""
+"""So many keys of a type are enough to judge the others by."""
 MARGIN, LEAST_SHARE = 1.1, 0.5
 NOTHING = Cost(0, 0)
 RESERVE = 512 << 10
@@ -20,7 +20,7 @@ RESERVE = 512 << 10
 
 @dataclass
 class Sample:
-    """Some keys of one type, from all over: the more have passed, the fewer are taken, each in another's place."""
+    """Some keys of one type, from the whole backup: the more have passed, the rarer one is taken, in place of another."""
 
     entries: list[Entry] = field(default_factory=list)
     seen: int = 0
@@ -48,7 +48,7 @@ class Needs:
     samples: defaultdict[str, Sample] = field(default_factory=lambda: defaultdict(Sample))
     """By type."""
     rdb_version: int | None = None
-    """Of the payloads."""
+    """The version of the payloads."""
 
     @property
     def most(self) -> int:
@@ -57,7 +57,7 @@ class Needs:
         return self.most_by_type.total() + grown + RESERVE
 
     def add(self, entry: Entry, rdb_version: int | None, live: Cost = NOTHING) -> None:
-        """A key that is written, with the version of its payload, and what the one costs whose place it takes."""
+        """Count a key that is written; `live` is the cost of the key that it replaces."""
         try:
             cost = self.footprint.of(entry, rdb_version)
         except FormatError:
@@ -77,7 +77,7 @@ class Needs:
             sample.take(entry)
 
     def refined(self, measured: dict[str, list[float]]) -> "Needs":
-        """The same, where of some types is known what share of the most that their keys cost they took at a real server."""
+        """The same, refined by the share of the highest cost that keys of some types really took at a server."""
         refined = Needs(self.footprint, self.live, self.least, self.new, Counter(self.most_by_type))
         for kind, shares in measured.items():
             if len(shares) >= ENOUGH:

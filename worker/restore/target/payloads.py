@@ -15,7 +15,7 @@ _COMMON_LENGTHS = 1024
 _LENGTHS = [b"$%d\r\n" % length for length in range(_COMMON_LENGTHS)]
 _NEVER = b"\r\n$1\r\n0\r\n"
 _AROUND = 80
-"""Bytes of a RESTORE besides key and payload, about."""
+"""Bytes of a RESTORE besides key and payload, roughly."""
 
 
 class Payloads:
@@ -73,7 +73,7 @@ class Payloads:
         return others
 
     def _add_large(self, entry: Entry, payload: bytes, rdb_version: int) -> None:
-        """A RESTORE that no copy of the payload is made for; nor is it kept until the reply comes."""
+        """A RESTORE without a copy of the payload, which is not kept until the reply comes either."""
         until, end = _NEVER if entry.expires_at is None else _until(entry.expires_at), footer(payload, rdb_version)
         head = b"%b%b%b" % (self._head_of(len(entry.key), entry.used), entry.key, until)
         tail = self._tail if entry.used is None else self._tail + _following(*_usage(entry.used))

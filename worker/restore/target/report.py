@@ -1,4 +1,4 @@
-"""What a restore did: counted key by key, and told in numbers and in half a sentence."""
+"""What a restore did: counted key by key, shown as numbers and as half a sentence."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -18,15 +18,15 @@ class Report:
     restored: int = 0
     skipped: int = 0
     differing: int | None = 0
-    """Of the skipped those whose value or expiry is another one than in the backup; None where that is not known."""
+    """Skipped keys whose value or expiry differs from the backup; None where that is not known."""
     expired: int = 0
     failed: int = 0
     taken: int = 0
     """Keys that were taken from the backup: at the end each of them has one of the outcomes above."""
     evicted: int = 0
-    """Keys that the target threw out meanwhile for want of memory: these or others, no server says which."""
+    """Keys that the target evicted meanwhile; no server says which."""
     built: int = 0
-    """Of those restored: what the target does not load as the backup holds it, and commands built from its value."""
+    """Restored keys that commands built from their values, because the target does not load them as they are."""
     lost: int = 0
     """Hashes whose fields expired one by one, which the target does not know: those fields stay for good."""
     lost_keys: list[dict[str, Any]] = field(default_factory=list)
@@ -35,31 +35,31 @@ class Report:
     deleted: int = 0
     """Keys of the target that the backup does not have: of these a mirror leaves none."""
     unconfirmed: int = 0
-    """Keys that were on their way when it was cut off: so many more than were restored may be there, and no more."""
+    """Keys that were on their way when it was cut off: at the most so many more than were restored are there."""
     unconfirmed_keys: list[dict[str, Any]] = field(default_factory=list)
     """The first of them, each with db and key."""
     undeleted: int = 0
-    """The same of keys that were to be deleted."""
+    """Keys whose deletion was on its way."""
     unfinished: int = 0
-    """Values that were being built then under names of their own, at the most: they go by themselves within an hour."""
+    """At the most so many values were half built under temporary names then; they expire within an hour."""
     keys_before: int | None = None
     """What the target held in all before the first key was written; None where it was not asked."""
     keys_after: int | None = None
-    """And after the last one, or as soon as it was cut off."""
+    """What it held after the last one, or as soon as it was cut off."""
     wiped: str | None = None
     """What emptied the target meanwhile or exchanged what is in it, as a clause."""
     gone: int = 0
-    """Of the keys that were restored so many at least are not there any more, by the numbers of keys."""
+    """At least so many of the restored keys are not there any more, by the numbers of keys."""
     cut_short: bool = False
-    """Whether it has not come to its end."""
+    """Whether it ended early."""
     way: Literal["replication", "keys"] | None = None
     """How a mirror was made: the target loaded the backup as one file, or key by key."""
     reason: str | None = None
-    """Why in that way."""
+    """Why it was made that way."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     passed_over: Callable[[Entry], None] | None = None
-    """Hears of each key that the target had already."""
+    """Called for each key that the target had already."""
 
     @property
     def keys(self) -> int:
@@ -91,7 +91,7 @@ class Report:
         return f" The target holds {self.keys_after:,} keys now, and {self.keys_before:,} before{others}."
 
     def account(self, aftermath: Aftermath) -> None:
-        """Take in what befell the target meanwhile."""
+        """Take in what happened to the target meanwhile."""
         self.keys_before, self.keys_after = aftermath.before, aftermath.after
         self.evicted, self.wiped, self.gone = aftermath.evicted, aftermath.wiped, aftermath.gone
         if self.evicted:
@@ -127,7 +127,7 @@ class Report:
         self.fail(entry, f"its value is damaged, and the target was not given it: {why}")
 
     def await_in_vain(self, entry: Entry) -> None:
-        """Count a key that was sent, and of which the target has said nothing."""
+        """Count a key that was sent and not answered."""
         self.unconfirmed += 1
         if len(self.unconfirmed_keys) < FAILURES_SHOWN:
             self.unconfirmed_keys.append({"db": entry.db, "key": shown(entry.key)})
@@ -163,7 +163,7 @@ def losing(number: int, keys: list[dict[str, Any]]) -> str:
 
 def first_of(number: int, keys: list[dict[str, Any]]) -> str:
     """The first ones of so many keys, each with its database."""
-    named = ", ".join(f"{one['key']!r} of database {one['db']}" for one in keys[:KEYS_NAMED])
+    named = ", ".join(f"{key['key']!r} of database {key['db']}" for key in keys[:KEYS_NAMED])
     return named + (", ..." if number > KEYS_NAMED else "")
 
 

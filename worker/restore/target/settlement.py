@@ -9,7 +9,7 @@ from worker.restore.target.report import Report
 from worker.restore.target.values import Values
 from worker.server.wire import Wire
 
-# What no further key can escape: going on would fail millions of times over.
+# Every further key would fail in the same way, millions of times over.
 _FATAL = (
     "OOM",
     "READONLY",
@@ -40,7 +40,7 @@ class Settlement:
         try:
             self._wire.gather(expected, replies)
         finally:
-            # Nearly always all went well, and no Python code need run for a single key.
+            # Nearly always all went well, and this shows it without running Python for each key.
             if only_restores and replies.count(b"OK") == expected:
                 self._report.restored += expected
             else:
@@ -91,7 +91,7 @@ class Settlement:
             self._report.restored += 1
             self._report.built += sent.naming
         elif sent.naming and "no such key" in str(error):
-            # Its own expiry came between the last look at the clock and its name.
+            # It expired between the last look at the clock and its renaming.
             self._report.expired += 1
         else:
             self._refused(sent.entry, error)

@@ -31,12 +31,12 @@ from worker.server.wire import Wire
 _NO_TYPE = b"\xfe"
 _TOO_NEW = "version or checksum"
 FIRST_VERSION_WITH_ABSTTL = (5, 0)
-# Of Redis: what a Valkey of its own version does not load of it, it takes sealed with an older one of these.
+# Versions of Redis: a payload of Valkey's own version is sealed with an older one of these for a server that refuses it.
 _VERSIONS = (14, 13, 12, 11, 10, 9, 8, 7, 6)
 
 _AGAIN = " Run the same again to complete it."
 
-# Where no broker remembered it, nobody can tell.
+# Where no broker remembered it, nobody knows.
 _LEFT_ALONE = (
     " Its link to that is down: should a mirror have been killed there, `REPLICAOF NO ONE` makes it a primary again."
 )
@@ -46,7 +46,7 @@ class Target:
     """A Redis that a restore writes into."""
 
     def __init__(self, endpoint: Endpoint, mode: Mode, *, force: bool | None = None) -> None:
-        """With `force` it is filled until it throws the first key out for want of memory; None where nobody can say so."""
+        """With `force` it is filled until it evicts the first key; None where nobody can allow that."""
         self._endpoint, self._mode, self._force = endpoint, mode, force
         self.report = Report()
         self.tight = False
@@ -98,7 +98,7 @@ class Target:
         if words.startswith("OOM"):
             facts = self.facts
             if self._mode == "mirror":
-                # What fills it may be what goes: whether there is room for the rest is asked later.
+                # A full target may be full of what will be replaced; whether there is room is asked later.
                 return
             raise RefusedError(
                 f"The target has too little memory: maxmemory is {facts.max_memory:,} bytes, {facts.used_memory:,} are in "
@@ -109,7 +109,7 @@ class Target:
 
     @property
     def facts(self) -> Facts:
-        """What it said of itself when it was checked."""
+        """Its facts when it was checked."""
         if self._facts is None:
             self._facts = read_facts(self._endpoint)
         return self._facts
@@ -145,7 +145,7 @@ class Target:
         return fit
 
     def loads(self, rdb_version: int) -> bool:
-        """Whether it takes payloads of that version; also true where it does not let itself be asked."""
+        """Whether it takes payloads of that version; also true where that cannot be asked."""
         with self._endpoint.translated("trying a RESTORE"), Wire(self._endpoint) as wire:
             return _TOO_NEW not in str(_trial(wire, rdb_version))
 
@@ -184,12 +184,12 @@ class Target:
         except BackupSystemError as error:
             self.report.cut_short = True
             if not isinstance(error, LostError):
-                # One that does not answer must not be waited for twice.
+                # A target that does not answer must not be waited for twice.
                 with suppress(BackupSystemError):
                     self.report.account(watch.look(self.report.restored, hasty=True))
             raise self._cut(error, counts(), undoing=undoing) from None
         except KeyboardInterrupt:
-            # Who has not waited for it to stop waits for no answer of the target either.
+            # After a hard stop there is no time to wait for the target.
             self.report.cut_short = True
             raise self._cut(StoppedError("Stopped."), counts(), undoing=undoing) from None
         except BaseException as error:
@@ -242,5 +242,5 @@ def _absent(wire: Wire, databases: list[int]) -> list[int]:
 
 
 def _trial(wire: Wire, rdb_version: int) -> object:
-    """What it answers to a payload that it examines and does not write."""
+    """The target's answer to a payload that it examines and does not write."""
     return wire.try_(b"RESTORE", temporary_key(), b"0", seal(_NO_TYPE, rdb_version))

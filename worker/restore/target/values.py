@@ -112,7 +112,7 @@ class Values:
 
 def any_oversized(batch: list[Entry]) -> bool:
     """Whether a payload is too large for one RESTORE."""
-    # No Python code runs for a single key here.
+    # This runs no Python for each key.
     return max(map(len, filter(None, map(_PAYLOAD, batch))), default=0) > LARGEST_PAYLOAD
 
 
@@ -127,7 +127,7 @@ def buildable(entry: Entry, rdb_version: int | None) -> Entry:
 
 
 def _without_content(entry: Entry) -> Entry:
-    """What is remembered of an entry on its way: all but what is in it."""
+    """An entry on its way, without its payload or value."""
     return entry._replace(payload=None, value=None)
 
 

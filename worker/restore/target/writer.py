@@ -19,9 +19,9 @@ from worker.server.wire import Wire, pack
 
 BATCH_KEYS = 250
 IDLE_SECONDS = 10
-"""As long as that nothing may go over the connection, or a proxy, or the server's own `timeout`, might end it."""
+"""After so long without traffic a proxy or the server's `timeout` might end the connection."""
 AHEAD = 4
-"""Batches that are on their way at most: as many as keep the server busy while the backup is being read on."""
+"""The most batches on their way: enough to keep the server busy while the backup is read on."""
 
 
 class Writing:
@@ -37,7 +37,7 @@ class Writing:
         self._settlement = Settlement(wire, self._values, report)
         self._payloads = Payloads(self._flow, replace=mode != "skip")
         seconds, microseconds = wire.ask(b"TIME")
-        # Whether a key has expired is for the target's clock to say.
+        # The target's clock decides whether a key has expired.
         self._clock_offset = int(seconds) + int(microseconds) / 1e6 - time.time()
         self._used = time.monotonic()
         self._ending = False
@@ -75,7 +75,7 @@ class Writing:
             self._settlement.leave(self._flow.unanswered)
 
     def _keep_open(self) -> None:
-        """What is read meanwhile may give nothing to write for a long time: mostly what is there already, or not meant."""
+        """Send something where nothing was written for long, because all that was read is there already or is not meant."""
         if time.monotonic() - self._used >= IDLE_SECONDS:
             self._finish()
             self._wire.ask(b"TIME")
@@ -102,7 +102,7 @@ class Writing:
         try:
             for batch in stream.batches():
                 if any_oversized(batch):
-                    # Those who hold the list shall not hold the payloads beside the values.
+                    # Whoever holds the list must not hold payloads beside values.
                     batch[:] = [buildable(entry, stream.rdb_version) for entry in batch]
                 yield batch
         except BackupSystemError:
@@ -135,10 +135,10 @@ class Writing:
         return {(entry.db, entry.key) for entry, exists in zip(built, replies[1::2], strict=True) if exists == 1}
 
     def _flush(self, ahead: int) -> None:
-        """Let the batch at hand go, and be settled what was sent before, until `ahead` batches are on their way."""
+        """Send the batch at hand, and settle what was sent before until `ahead` batches are on their way."""
         self._flow.flush(ahead)
         if self._settlement.fatal and not self._ending:
-            # What is still on its way is counted, and what was half built is taken away, before the end is told.
+            # What is still on its way is counted, and what is half built is removed, before the error goes on.
             self._ending = True
             self._finish()
             raise self._settlement.fatal
@@ -148,5 +148,5 @@ class Writing:
             self._flush(ahead=0)
 
     def _settle(self, batch: Batch) -> None:
-        """The flow is there first: what replies lead to goes by it."""
+        """The settlement packs what follows from replies into the flow, so the flow is made first."""
         self._settlement.settle(batch)

@@ -19,7 +19,7 @@ from worker.server.wire import Wire
 
 BATCH_BYTES = 1 << 20
 _EMPTY_STRING = b"\0\0"
-"""As a DUMP payload without its footer: type, length."""
+"""An empty string as a payload: type and length."""
 
 
 class Present(EntriesAlone):
@@ -34,11 +34,11 @@ class Present(EntriesAlone):
         self._databases, self._keys, self._names = sorted(facts.keys), keys, names
         self._stream = plan.stream(values=False)
         self._empty: dict[int, bool] = {}
-        self._found = self._batches()
+        self._remaining = self._batches()
 
     @property
     def rdb_version(self) -> int:
-        """Of the payloads; known with the first one."""
+        """The version of the payloads; known with the first one."""
         return self._keys.rdb_version or OLDEST_VERSION
 
     @property
@@ -47,14 +47,14 @@ class Present(EntriesAlone):
         return bool(self._stream.libraries) and self.plan.request.kinds is None
 
     def begin(self) -> bool:
-        """Read as far as the first key that is there; whether the restore takes anything away from what is there."""
-        first = next(self._found, [])
-        self._found = chain([first] if first else [], self._found)
+        """Read up to the first key that is there. Gives whether the restore takes away anything that is there."""
+        first = next(self._remaining, [])
+        self._remaining = chain([first] if first else [], self._remaining)
         return self.plan.request.mode != "skip" and bool(first or self.libraries)
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield what is there, in batches of a bounded size that are never empty."""
-        return self._found
+        return self._remaining
 
     def _batches(self) -> Iterator[list[Entry]]:
         expected = self.plan.expected_keys
@@ -62,7 +62,7 @@ class Present(EntriesAlone):
             # A mirror into an empty server: the backup need not be read to know that nothing of it is there.
             self.named = expected
         elif self._is_vain():
-            self._look_for_one()
+            self._look_for_a_key()
         else:
             yield from self._there()
         if self.plan.request.deletes or self.brought:
@@ -82,15 +82,15 @@ class Present(EntriesAlone):
             yield from self._others(Surplus(plan, self._names))
 
     def _is_vain(self) -> bool:
-        """Whether no key can be there, nor anything else be found by walking the backup to its end."""
+        """Whether walking the backup to its end cannot find anything that is there."""
         backup = self.plan.manifest
         plain = not (self.plan.request.deletes or backup.functions) and artifact.has_checksum(
             backup.data_format, backup.rdb_version
         )
         return plain and all(map(self._is_empty, self.plan.databases))
 
-    def _look_for_one(self) -> None:
-        """One key tells that the restore writes something; the rest of the backup must only be whole."""
+    def _look_for_a_key(self) -> None:
+        """One key is enough to know that the restore writes something; the rest of the backup is only checked to be whole."""
         for batch in self._stream.batches():
             if any(map(self._is_written, batch)):
                 self.named = self.plan.expected_keys or 1
@@ -105,8 +105,8 @@ class Present(EntriesAlone):
             return
         if self.plan.request.mode == "skip":
             there = zip(names, self._keys.there(db, names), strict=True)
-            if found := [Entry(db, name, None, "string", _EMPTY_STRING) for name, exists in there if exists]:
-                yield found
+            if entries := [Entry(db, name, None, "string", _EMPTY_STRING) for name, exists in there if exists]:
+                yield entries
             return
         held: list[Entry] = []
         size = 0
@@ -121,11 +121,11 @@ class Present(EntriesAlone):
             yield held
 
     def _is_empty(self, db: int) -> bool:
-        """After a disaster there is nothing to keep, and then nothing is asked for."""
+        """Whether a database is empty, as after a disaster: then none of its keys is asked for."""
         if db not in self._empty:
             endpoint = self.plan.endpoint
             with endpoint.translated("counting keys"), Wire(endpoint, db) as wire:
-                # A server that does not tell is asked for every key.
+                # Where a server does not say it, it is asked for every key.
                 self._empty[db] = wire.try_(b"DBSIZE") == 0
         return self._empty[db]
 
@@ -136,7 +136,7 @@ class Present(EntriesAlone):
                 yield from self._kept(db, names)
 
     def _read_libraries(self) -> None:
-        """Function libraries that a restore may replace; of no database, a scan reads nothing else."""
+        """Function libraries that a restore may replace. A scan of no databases reads only them."""
         scan = Scan(self.plan.endpoint, [])
         for _ in scan.batches():
             pass

@@ -31,8 +31,8 @@ class Change:
 
 
 def named(libraries: list[bytes]) -> Libraries:
-    """Libraries by the names in their first lines; one without is not for us to touch."""
-    return {found[1]: code for code in libraries if (found := _NAME.match(code))}
+    """Libraries by the names in their first lines; one without a name is left alone."""
+    return {match[1]: code for code in libraries if (match := _NAME.match(code))}
 
 
 def undo(fence: Fence, change: Change, *, force: bool) -> tuple[int, list[str]]:
@@ -62,7 +62,7 @@ def undo(fence: Fence, change: Change, *, force: bool) -> tuple[int, list[str]]:
 
 
 def _live(endpoint: Endpoint) -> list[bytes]:
-    """Of no database, a scan reads the libraries and nothing else."""
+    """The live libraries. A scan of no databases reads only them."""
     scan = Scan(endpoint, [])
     for _ in scan.batches():
         pass

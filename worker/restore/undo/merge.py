@@ -15,7 +15,7 @@ from worker.restore.undo.spool import Aside
 
 CHUNK_KEYS, CHUNK_BYTES = 500, 1 << 20
 ASIDE_BYTES = 16 << 20
-"""From here on what was kept waits on disk, until the live value and what the restore wrote need no memory any more."""
+"""A kept payload of so many bytes waits on disk while the live value and what the restore wrote are in memory."""
 
 _Kept = tuple[Entry, Aside | None]
 """What was kept of one key; a large payload is aside, and not in the entry."""
@@ -23,7 +23,7 @@ _Kept = tuple[Entry, Aside | None]
 
 @dataclass(slots=True)
 class Pair:
-    """One key that a restore has dealt with. Its large values are let go as soon as they have told what they can."""
+    """One key that a restore has dealt with. Its large values are let go as soon as they have been compared."""
 
     db: int
     key: bytes
@@ -48,7 +48,7 @@ class Pairs:
         self.plan, self.kept, self._fit = plan, kept, fit
         stream = plan.stream(values=fit is not None)
         self.restored: EntryStream = fitted(stream, fit, plan.manifest.rdb_version) if fit else stream
-        # Not a loop of ours: its variable would hold on to the last entry.
+        # A for loop would keep the last payload alive.
         self._entries = map(_set_aside, _drained(kept))
         self._next: _Kept | None = None
 
@@ -58,7 +58,7 @@ class Pairs:
         yield from self._others()
 
     def check(self) -> None:
-        """ArtifactError where the two do not belong together: then every key would seem to be one that was created."""
+        """ArtifactError where the two do not belong together, because then every key would look like one that was created."""
         with KeySet() if self.plan.request.deletes else nullcontext() as named:
             for pair in self._named():
                 if named is not None:
@@ -107,7 +107,7 @@ class Pairs:
 
 
 def _drained(stream: EntryStream) -> Iterator[Entry]:
-    """Yield the entries, and hold none that was yielded: those who pass the same lists on do not hold it either."""
+    """Yield the entries, and take each out of its list, so that no list keeps a payload alive."""
     for batch in stream.batches():
         batch.reverse()
         while batch:
@@ -121,7 +121,7 @@ def _set_aside(entry: Entry) -> _Kept:
 
 
 def chunks(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:
-    """Yield them in lists of one database and a bounded size; each list as soon as it is full, for the next may be huge."""
+    """Yield them in lists of one database and a bounded size, each as soon as it is full, because the next pair may be huge."""
     held: list[Pair] = []
     size = 0
     for pair in pairs:

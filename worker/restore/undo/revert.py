@@ -22,7 +22,7 @@ from worker.server.reading.keys import Keys
 from worker.server.wire import Wire
 
 SHOWN = 20
-"""Keys that are named of those that others have changed."""
+"""How many of the keys that others have changed are named."""
 
 LONGEST_SHOWN = 200
 
@@ -36,7 +36,7 @@ class Outcome:
     deleted: int = 0
     left_alone: int = 0
     missing: int = 0
-    """Of those left alone so many are not there any more."""
+    """So many of those left alone are not there any more."""
     as_before: int = 0
     undeleted: int = 0
     """Keys whose deletion was on its way when it was cut off."""
@@ -52,7 +52,7 @@ class Outcome:
 class WayBack(EntriesAlone):
     """The keys that are to be put back, as an EntryStream; those that the restore created are deleted as it goes.
 
-    Each is looked at right before that. `known` is filled with them for `settle_others`.
+    Each is compared with the live key right before that. `known` is filled with them for `settle_others`.
     """
 
     def __init__(self, job: Job, pairs: Pairs, known: KeySet, *, force: bool) -> None:
@@ -63,7 +63,7 @@ class WayBack(EntriesAlone):
 
     @property
     def rdb_version(self) -> int | None:
-        """Of the payloads; None for a target that is too old to take them with their expiry, and gets values."""
+        """The version of the payloads; None for a target too old for payloads with an expiry, which gets values."""
         return self._pairs.kept.rdb_version if takes_payloads(self._facts) else None
 
     def batches(self) -> Iterator[list[Entry]]:
@@ -76,7 +76,7 @@ class WayBack(EntriesAlone):
                 self.tell()
 
     def tell(self) -> None:
-        """Of how many keys it is settled what becomes of them."""
+        """Report how many keys have been settled."""
         outcome, report = self.outcome, self._job.report
         settled = report.restored + report.failed + outcome.deleted + outcome.left_alone + outcome.as_before
         self._job.progress("undoing", settled, self._plan.expected_keys, "keys")
@@ -88,7 +88,7 @@ class WayBack(EntriesAlone):
         return [self._writable(before) for pair in undone if (before := pair.whole_before()) is not None]
 
     def _undone(self, chunk: list[Pair], keys: Keys) -> list[Pair]:
-        """Those that are to become what they were; of what the restore wrote nothing is held then."""
+        """Pairs that become what they were; by then nothing that the restore wrote is held."""
         now, db = keys.now(), chunk[0].db
         undone = []
         for pair, live in zip(chunk, keys.read(db, [pair.key for pair in chunk]), strict=True):
@@ -128,7 +128,7 @@ class WayBack(EntriesAlone):
     def _remove(self, db: int, keys: list[bytes]) -> None:
         if not keys:
             return
-        # Connected for the moment: a server may hang up on who says nothing for long.
+        # A connection for this moment: a server may close one that is silent for long.
         with self._job.fence.wire(db) as wire:
             self.outcome.undeleted = len(keys)
             self.outcome.deleted += wire.ask(self._facts.delete, *keys)
@@ -152,7 +152,7 @@ class WayBack(EntriesAlone):
 
 
 def takes_payloads(facts: Facts) -> bool:
-    """Whether RESTORE knows ABSTTL there."""
+    """Whether RESTORE has ABSTTL there."""
     return facts.redis_version >= FIRST_VERSION_WITH_ABSTTL
 
 

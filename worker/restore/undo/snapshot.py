@@ -47,14 +47,14 @@ def take(settings: Settings, job: Job) -> dict[str, Any] | None:
         if manifest is None:
             return None
         verify(settings, VerifyArguments(name=manifest.name), job.progress)
-    # A prune that began before there was an undo did not know that somebody needs the backup.
+    # A prune that began before there was an undo did not know that the undo needs the backup.
     catalogue.get(storage, job.plan.manifest.name)
     return {"name": manifest.name, "keys": manifest.keys, "days": settings.backup_undo_days}
 
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """A failure leaves the target as it is, and there is a way to do without."""
+    """Add to a failure that the target is unchanged, and how to restore without an undo."""
     try:
         yield
     except TemporaryError:
@@ -106,7 +106,7 @@ def _check_not_wiped(target: str, watch: Watch) -> None:
 
 
 def _check_known(tally: Tally) -> None:
-    """What no reader of ours can walk past could not be put back."""
+    """Refuse keys of types that no reader here can skip: they could not be put back."""
     if tally.unknown:
         raise RefusedError(
             f"The restore would touch {tally.unknown:,} keys of a type that this program does not know, and could not put them "
@@ -115,7 +115,7 @@ def _check_known(tally: Tally) -> None:
 
 
 def _way_back(present: Present) -> dict[str, Any]:
-    """What the manifest of an undo says besides, and its file as well: without that nobody could use it."""
+    """What an undo needs to know besides; it stands in the manifest and in the artifact."""
     plan, facts = present.plan, present.facts
     origin = Origin(
         address=plan.endpoint.address, server=facts.server, version=facts.version, run_id=facts.run_id or None

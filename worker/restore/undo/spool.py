@@ -1,4 +1,4 @@
-"""A payload that waits on disk: three huge values in memory at once would be one too many."""
+"""A payload that waits on disk, so that at most two huge values are in memory."""
 
 from worker.storage.tempfiles import on_disk, temporary
 
@@ -16,7 +16,7 @@ class Aside:
             self._file.flush()
 
     def __del__(self) -> None:
-        # Where there could be no file, there is none to be closed.
+        # Where no file could be made, there is none to close.
         if file := getattr(self, "_file", None):
             file.close()
 

@@ -63,7 +63,7 @@ def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> di
         fence = Fence(endpoint, lease)
         fence.clear()
         report = _undo(storage, kept, fence, both(progress, lambda *_: fence.check()), force=arguments.force)
-    # Whatever may have gone meanwhile, or had gone before, can be put back yet.
+    # What has gone meanwhile, or had gone before, can still be put back.
     if not any(report[name] for name in ("failed", "evicted", "wiped", "missing")):
         report["warnings"] += _mark(storage, kept)
         numbers = {name: report[name] for name in ("deleted", "left_alone", "as_before", "seconds")}
@@ -72,7 +72,7 @@ def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> di
 
 
 def arguments_of(kept: Manifest) -> RestoreArguments:
-    """What the restore was told that this can undo."""
+    """The arguments of the restore that this can undo."""
     return RestoreArguments.model_validate(kept.restore_arguments)
 
 
@@ -141,7 +141,7 @@ def _pairs(plan: Plan, kept: Manifest, file: BinaryIO, fit: Fit | None) -> Pairs
 
 
 def _undo_functions(job: Job, pairs: Pairs, *, force: bool) -> None:
-    """As restored, or kept; where only some kinds of keys were restored, none were touched."""
+    """Undo the function libraries; a restore of some kinds of keys only has touched none."""
     request = job.plan.request
     brought = pairs.restored.libraries if request.kinds is None else []
     change = functions.Change(pairs.kept.libraries, brought, request.mode)
@@ -193,7 +193,7 @@ def _restored(storage: Storage, kept: Manifest) -> Manifest:
 
 
 def _mark(storage: Storage, kept: Manifest) -> list[str]:
-    """Remember that it was used; why that cannot be. Should a prune have taken it meanwhile, there is nothing to remember."""
+    """Note that it was used, or say why that cannot be. There is nothing to note where a prune has taken it meanwhile."""
     now = datetime.now(UTC).replace(microsecond=0)
     with suppress(NotFoundError):
         return catalogue.try_to_note(storage, kept.name, undone_at=now)

@@ -23,20 +23,20 @@ from worker.server.endpoint.roles import Role
 from worker.server.endpoint.translation import Peer
 
 _HUNG_UP = ("reset", "closed", "not the protocol", "Broken pipe")
-"""In words about a peer that has met what it does not speak."""
+"""Parts of an error's text where a peer hung up on a protocol that it does not speak."""
 
 
 class Endpoint:
-    """A Redis that we connect to. Its URL holds a password and leaves this class in no way."""
+    """A Redis that we connect to. Its URL holds a password, and never leaves this class."""
 
     def __init__(self, url: str, role: Role, *, hurried: bool = False) -> None:
         self.role = role
         self.hurried = hurried
-        """Whether it is asked as fast as it can be, whoever else asks it."""
+        """Whether it is read as fast as it can be, also beside live traffic."""
         self._place: sentinel_url.Place | None = None
-        """Where Sentinels say that it is; asked once, so that all connections of a run lead to one server."""
+        """Where Sentinels say that it is. They are asked once, so that all connections of a run lead to one server."""
         self.has_answered = False
-        """Whether it has ever said anything that a Redis says."""
+        """Whether it has ever answered as a Redis does."""
         try:
             self._watched = sentinel_url.parsed(url) if sentinel_url.is_watched(url) else None
             plain = self._watched.url if self._watched else url
@@ -44,13 +44,13 @@ class Endpoint:
         except ValueError:
             raise UsageError(f"The setting {role.setting} is no address of a Redis: see docs/guide.md.") from None
         if self._watched:
-            # Those of a URL that has none: where it is, is for Sentinels to say.
+            # The URL has no host of its own: Sentinels say where the server is.
             del self._options["host"], self._options["port"]
         self._class: Any = bounded(self._options.pop("connection_class", Connection))
         self._check_options()
 
     def _check_options(self) -> None:
-        """Options of the URL that no connection takes, and files that are not there, are faults of the setting."""
+        """Raise the setting's error for options that no connection takes, and for files that are not there."""
         try:
             self._class(**self._settings(0))
         except (TypeError, ValueError, redis.RedisError):
@@ -64,14 +64,14 @@ class Endpoint:
             raise UsageError(f"The setting {self.role.setting} cannot be used: {fault}.")
 
     def within(self, seconds: float) -> "Endpoint":
-        """The same, asked with less patience: for what only would be good to know."""
+        """The same with shorter timeouts, for questions that can do without an answer."""
         hasty = copy(self)
         hasty.role = replace(self.role, connect_seconds=seconds, answer_seconds=seconds)
         return hasty
 
     @property
     def address(self) -> str:
-        """Where it is, without user or password; of one that Sentinels watch over, by what they know it."""
+        """Where it is, without user or password; behind Sentinels the name by which they know it."""
         if self._watched:
             return self._watched.address
         if "path" in self._options:
@@ -117,7 +117,7 @@ class Endpoint:
         return dict(zip(("host", "port"), self._place, strict=True))
 
     def moved(self) -> str:
-        """That Sentinels have made another server the primary since, as a sentence behind others; else nothing."""
+        """A sentence, to stand behind others, where Sentinels have made another server the primary since; else nothing."""
         if self._watched is None or self._place is None:
             return ""
         options = self._settings(0) | {"encrypted": self.encrypted}
@@ -159,7 +159,7 @@ class Endpoint:
         return Peer(self.role, name, self.address, self.user, self.encrypted, self._fault_of_tls)
 
     def _fault_of_tls(self, error: Exception) -> str | None:
-        """What is wrong about TLS, where that is why nothing ever came; it goes on behind the name."""
+        """What is wrong about TLS, where that is why nothing ever came; a clause behind the server's name."""
         setting, words = self.role.setting, str(error)
         if isinstance(error, PlainError):
             return tls.no_tls(setting)
@@ -168,7 +168,7 @@ class Endpoint:
         if self.encrypted:
             certified = bool(self._options.get("ssl_certfile"))
             return tls.explained(words, setting, certified=certified) if tls.is_meant(words) else None
-        if any(one in words for one in _HUNG_UP) and tls.is_spoken(*self._host_and_port()):
+        if any(sign in words for sign in _HUNG_UP) and tls.is_spoken(*self._host_and_port()):
             return f"speaks TLS: write rediss:// in place of redis:// in {setting}."
         return None
 

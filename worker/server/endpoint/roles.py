@@ -25,14 +25,14 @@ class Role:
     connect_seconds: float = 10
     answer_seconds: float = ANSWER_SECONDS
     reads: bool = False
-    """Whether it is only read, for which a replica will do."""
+    """Whether it is only read, so that a replica will do."""
 
 
 SOURCE = Role("source", "REDIS_URL", SourceError, SourceUnavailableError, reads=True)
 TARGET = Role("target", "REDIS_URL", TargetError, TargetUnavailableError)
 GLANCE = replace(SOURCE, connect_seconds=3, answer_seconds=10)
-"""The source, where it is only looked at: somebody waits to be told."""
-# It is asked for facts only, and nothing waits for those.
+"""The source, where it is only looked at and somebody waits for the answer."""
+# It is only asked for facts, and no work waits for those.
 BROKER = Role("broker", "CELERY_BROKER_URL", BackupSystemError, TemporaryError, connect_seconds=1, answer_seconds=2)
 
 

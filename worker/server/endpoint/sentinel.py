@@ -13,10 +13,10 @@ from worker.broker.connection import bounded_client
 from worker.config.address import joined
 from worker.config.sentinel_url import Place, Watched
 
-# Of a replica that is no good: Sentinel's own words for one that is away.
+# Sentinel's own flags of a replica that is away.
 _AWAY = ("is_sdown", "is_odown", "is_disconnected")
 ANSWERS = 4
-"""As long as for so many of its answers one Sentinel is listened to in all, before the next is asked."""
+"""One Sentinel has so many times its timeout in all, before the next is asked."""
 
 
 def find(watched: Watched, options: dict[str, Any], *, reading: bool) -> Place:
@@ -30,14 +30,14 @@ def find(watched: Watched, options: dict[str, Any], *, reading: bool) -> Place:
         where = joined(host, port)
         with _client(host, port, watched.login, options) as sentinel:
             try:
-                told = sentinel.sentinel_master(watched.service)
+                state = sentinel.sentinel_master(watched.service)
                 primary = sentinel.sentinel_get_master_addr_by_name(watched.service)
                 replicas = sentinel.sentinel_slaves(watched.service) if reading and watched.wanted != "primary" else []
             except RedisError as error:
                 faults.append(f"{where} {_cause(error, encrypted=bool(options.get('encrypted')))}")
                 continue
             chosen = next(map(_place_of, filter(_is_healthy, replicas)), (str(primary[0]), int(primary[1])))
-            if told.get("is_odown") and chosen == _place_of(told):
+            if state.get("is_odown") and chosen == _place_of(state):
                 faults.append(f"{where} holds its primary for lost")
                 continue
             return chosen

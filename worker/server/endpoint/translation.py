@@ -18,23 +18,23 @@ from worker.broker.timeouts import TooSlowError
 from worker.errors import BackupSystemError
 from worker.server.endpoint.roles import Role
 
-# What helps against an error reply of such a word, which the server's own words do not say.
+# What helps against an error reply that begins with this word, where the server does not say it.
 _HELPS = {
     "READONLY": "it is a replica, so name its primary",
     "OOM": "raise maxmemory, or delete something",
     "NOREPLICAS": "bring its replicas back, or lower min-replicas-to-write",
     "MISCONF": "its log says why it cannot save, most often for want of disk",
 }
-# Before 7.0 they do not say which subcommand.
+# Servers before 7.0 do not name the subcommand.
 _LACKING = re.compile(r"run the '([^' ]+)' command")
 
 
 class ElsewhereError(ResponseError):
-    """What a node of a cluster answers of keys that are, or are to be, at another one."""
+    """A node of a cluster answers that keys are at another node, or will be."""
 
 
 class SentinelError(ResponseError):
-    """What answers is no server that holds keys."""
+    """A Sentinel has answered, which holds no keys."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Peer:
     user: str
     encrypted: bool
     fault_of_tls: Callable[[Exception], str | None]
-    """What is wrong about TLS, where that is behind an error; it goes on behind the name."""
+    """What is wrong about TLS, where that caused an error; a clause behind the name."""
 
     def error_of(self, error: RedisError | OSError, doing: str) -> BackupSystemError:
         """The error of ours that it means, raised while `doing` something."""
@@ -119,5 +119,5 @@ def _way_out(user: str, words: str) -> str:
 
 
 def acl_line(user: str, rights: str) -> str:
-    """What whoever runs the server is to enter."""
+    """The command that gives a user these rights."""
     return f"ACL SETUSER {user} {rights}"

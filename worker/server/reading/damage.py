@@ -9,11 +9,11 @@ from worker.errors import BackupSystemError
 from worker.formats.rdb.payload import FOOTER_BYTES, is_intact
 from worker.server.endpoint import Endpoint, Role
 from worker.server.pipeline import Abilities, Command, no_touch
-from worker.server.reading.expiry import expiry_commands, is_told
+from worker.server.reading.expiry import expiry_commands, is_expiry_reply
 from worker.server.wire import Wire, pack
 
 NONSENSE = (ValueError, TypeError, KeyError, AttributeError, IndexError)
-"""What it comes to when a reply is taken for what it is not."""
+"""What Python raises when a damaged reply is read as a sound one."""
 _SHOWN_BYTES = 64
 _TWICE = (
     "came damaged from the {}, twice: bytes are changed on the way. Look at the network in between, and use TLS "
@@ -22,8 +22,8 @@ _TWICE = (
 
 
 def is_whole(dump: Any, times: list[Any]) -> bool:
-    """Whether this may be what a server answered to DUMP, and to `expiry_commands`: a nil and an error may as well."""
-    return (dump is None or _is_sealed(dump)) and all(map(is_told, times))
+    """Whether a server may have answered this to DUMP and to `expiry_commands`: also a nil, or an error."""
+    return (dump is None or _is_sealed(dump)) and all(map(is_expiry_reply, times))
 
 
 def ask_again(endpoint: Endpoint, db: int, key: bytes, able: Abilities) -> list[Any]:

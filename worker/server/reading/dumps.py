@@ -85,12 +85,12 @@ class Dumps:
             replies = begun + run if begun else run
             whole = len(replies) // width
             begun = replies[whole * width :]
-            found, size = self._read(keys[done : done + whole], replies[: whole * width])
+            entries, size = self._read(keys[done : done + whole], replies[: whole * width])
             done += whole
-            batch += found
+            batch += entries
             held += size
             # Nothing large may be held here while the next is on its way.
-            del run, replies, found
+            del run, replies, entries
             if held > BATCH_BYTES:
                 yield batch
                 batch, total, held = [], total + held, 0
@@ -117,11 +117,11 @@ class Dumps:
                     ]
                     return entries, len(sealed)
         width = self._width
-        found = [
+        answers = [
             self._entry(key, replies[start], replies[start + 1 : start + width])
             for key, start in zip(keys, range(0, len(replies), width), strict=True)
         ]
-        return found, sum(len(entry.payload or b"") for entry in found if entry is not None)
+        return answers, sum(len(entry.payload or b"") for entry in answers if entry is not None)
 
     def _entry(self, key: bytes, dump: Any, times: list[Any]) -> Entry | None:
         if not is_whole(dump, times):

@@ -24,20 +24,20 @@ class Window(NamedTuple):
         return self.latest - self.earliest > _CLOSE
 
     def narrowed(self, other: "Window") -> "Window":
-        """What both allow. Where that is nothing the key got another expiry meanwhile: that belongs to another value."""
+        """What both allow. Where that is nothing, the key got another expiry meanwhile, which belongs to another value."""
         both = Window(max(self.earliest, other.earliest), min(self.latest, other.latest))
         return both if both.earliest <= both.latest else self
 
 
-def is_told(time: Any) -> bool:
-    """Whether a server may answer that: a number, or of its clock the seconds and microseconds; or an error."""
+def is_expiry_reply(time: Any) -> bool:
+    """Whether a server may answer this: a number, an error, or the seconds and microseconds of its clock."""
     if isinstance(time, list):
         return len(time) == 2 and all(type(part) is bytes and part.isdigit() for part in time)
     return isinstance(time, Exception) or (type(time) is int and time >= _NO_KEY)
 
 
 def expiry_commands(key: bytes, able: Abilities) -> list[Command]:
-    """What to ask for a key's expiry; before Redis 7.0 that is what is left, with the time on both sides."""
+    """How to ask for a key's expiry. Before Redis 7.0 that is the time left, with the server's clock before and after."""
     return [(b"PEXPIRETIME", key)] if able.absolute else [(b"TIME",), (b"PTTL", key), (b"TIME",)]
 
 
@@ -46,17 +46,17 @@ def expiry(replies: list[Any]) -> Window | None:
 
     Raises GoneError and redis errors, ValueError where no server answers so.
     """
-    if not all(map(is_told, replies)):
+    if not all(map(is_expiry_reply, replies)):
         raise ValueError("no answer to a question about expiry")
-    told = checked(replies[len(replies) // 2])
-    if told == _NO_KEY:
+    answer = checked(replies[len(replies) // 2])
+    if answer == _NO_KEY:
         raise GoneError
-    if told == _NO_TIME:
+    if answer == _NO_TIME:
         return None
     if len(replies) == 1:
-        return Window(told, told)
+        return Window(answer, answer)
     before, _, after = replies
-    return Window(told + milliseconds(before), told + milliseconds(after))
+    return Window(answer + milliseconds(before), answer + milliseconds(after))
 
 
 def exact(wire: Wire, windows: Iterable[tuple[bytes, Window | None]], able: Abilities) -> dict[bytes, int | None]:
@@ -64,16 +64,16 @@ def exact(wire: Wire, windows: Iterable[tuple[bytes, Window | None]], able: Abil
 
     There must be no reply on its way. Raises redis errors.
     """
-    found = dict(windows)
+    by_key = dict(windows)
     for _ in range(_ROUNDS):
-        wide = [(key, window) for key, window in found.items() if window is not None and window.wide]
+        wide = [(key, window) for key, window in by_key.items() if window is not None and window.wide]
         if not wide:
             break
         replies = ask_all(wire, [command for key, _ in wide for command in expiry_commands(key, able)])
         width = len(replies) // len(wide)
         for index, (key, window) in enumerate(wide):
-            # A key that has gone since keeps the expiry that it was read with; so does one of which nonsense is told.
+            # A key that has gone since keeps the expiry that it was read with; so does one with an impossible reply.
             with suppress(GoneError, ValueError):
                 again = expiry(replies[index * width : (index + 1) * width])
-                found[key] = window if again is None else window.narrowed(again)
-    return {key: window.latest if window is not None else None for key, window in found.items()}
+                by_key[key] = window if again is None else window.narrowed(again)
+    return {key: window.latest if window is not None else None for key, window in by_key.items()}

@@ -15,7 +15,7 @@ from worker.server.throttle import Pace
 from worker.server.wire import Wire, pack
 
 AHEAD = 2
-"""Batches that are on their way at once: with one the server waits while we work, and we while it does."""
+"""Batches that are on their way at once: with one, the server would wait while we work, and we while it works."""
 
 _T = TypeVar("_T")
 
@@ -53,11 +53,11 @@ class Keys:
         The payload has no footer, the expiry is exact. However many keys and however large: of their values about
         BATCH_BYTES are held at a time, or one that is larger.
         """
-        for found in self.read_ahead((db, some) for some in self.cut(keys)):
-            yield from found
+        for entries in self.read_ahead((db, some) for some in self.cut(keys)):
+            yield from entries
 
     def cut(self, many: list[_T]) -> Iterator[list[_T]]:
-        """Keys, or what they are asked for, in parts of a size that serves them well by then."""
+        """Cut keys, or questions about keys, into parts of a size that suits the server at that moment."""
         start = 0
         while start < len(many):
             some = many[start : start + self._count]
@@ -84,7 +84,7 @@ class Keys:
             yield from self._answered(*asked.popleft())
 
     def _may_follow(self, db: int, keys: list[bytes], asked: int) -> bool:
-        """Whether these may be asked for while the replies to so many parts are on their way."""
+        """Whether this part may be asked for while so many parts are on their way."""
         # Of large values there are few in a part, and one part of them is enough; what is vague is asked again in between.
         ahead = self._pace.ahead(AHEAD, 1) if self.able.absolute and self._count >= FIRST_KEYS else 1
         return bool(keys) and db == self._db and asked < ahead
@@ -111,18 +111,18 @@ class Keys:
                 yield from self._there(keys[start : start + MOST_KEYS])
 
     def now(self) -> int:
-        """The server's clock, in milliseconds since the epoch: asked once, and then reckoned, so that nothing waits for it.
+        """The server's clock, in milliseconds since the epoch. It is asked once and reckoned from then on, without waiting.
 
         The first time no reply may be on its way.
         """
         if self._clock_offset is None:
             with self._endpoint.translated("asking for the time"):
-                told = milliseconds(self._wire.ask(b"TIME"))
-            self._clock_offset = told - time.monotonic() * 1000
+                server_time = milliseconds(self._wire.ask(b"TIME"))
+            self._clock_offset = server_time - time.monotonic() * 1000
         return round(time.monotonic() * 1000 + self._clock_offset)
 
     def _there(self, keys: list[bytes]) -> Iterator[bool]:
-        # Mostly none of them is there, or all: one question. Before Redis 3.0.3 it may be about one key only.
+        # Mostly all of them are there or none, so one EXISTS is enough. Before Redis 3.0.3 it takes one key only.
         number = self._wire.try_(b"EXISTS", *keys)
         if number in (0, len(keys)):
             yield from [number > 0] * len(keys)
@@ -141,7 +141,7 @@ class Keys:
 
 
 def _in_order(dumps: Dumps, keys: list[bytes]) -> Iterator[list[Entry | None]]:
-    """The answers for these keys; from the first that is not there they wait for those that are asked again."""
+    """The answers for these keys; from the first missing one on they wait for those that are asked again."""
     waiting: list[Entry | None] = []
     for batch in dumps.answers(keys):
         if waiting or dumps.unsure:

@@ -34,7 +34,7 @@ class Repeats:
         """The keys that have not come before, in their order; they count as seen from now on."""
         recent, older = self._recent, self._older
         fresh = keys
-        # Mostly there is no repeat at all, and to find that out no Python need run for a key.
+        # Mostly there is no repeat, and this shows it without running Python for each key.
         if len(set(keys)) < len(keys) or not (recent.isdisjoint(keys) and older.isdisjoint(keys)):
             fresh = [key for key in dict.fromkeys(keys) if key not in recent and key not in older]
         recent.update(fresh)
@@ -47,16 +47,16 @@ class Repeats:
 
 def named(reply: Any) -> tuple[bytes, list[bytes]]:
     """The cursor and the keys that SCAN answered. Raises redis errors; ConnectionError where no server answers so."""
-    told = raised(reply)
-    if isinstance(told, list) and list(map(type, told)) == [bytes, list]:
-        cursor, keys = told
+    answer = raised(reply)
+    if isinstance(answer, list) and list(map(type, answer)) == [bytes, list]:
+        cursor, keys = answer
         if cursor.isdigit() and set(map(type, keys)) <= {bytes}:
             return cursor, keys
     raise damaged("SCAN")
 
 
 def scan_keys(wire: Wire, count: int, match: bytes = b"*") -> Iterator[list[bytes]]:
-    """Yield the keys of the wire's database that fit a glob; of about `count` of them at a time (any number, none too).
+    """Yield the keys of the wire's database that fit a glob, out of about `count` keys at a time; a list may be empty.
 
     Raises redis errors.
     """
