@@ -11,7 +11,13 @@ import pytest
 from tests.support.servers import Binary, Server, binaries, free_port, newest_ones, one_of_the_newest, representatives
 from tests.support.shares import split, swept
 
-pytest_plugins = ["tests.support.dashboard", "tests.support.served", "tests.support.works", "tests.faults.fixtures"]
+pytest_plugins = [
+    "tests.support.dashboard",
+    "tests.support.served",
+    "tests.support.works",
+    "tests.support.bucket",
+    "tests.faults.fixtures",
+]
 
 StartServer = Callable[..., Server]
 

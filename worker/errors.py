@@ -90,6 +90,10 @@ class StorageError(BackupSystemError):
     """The storage cannot be read or written."""
 
 
+class StorageUnavailableError(TemporaryError, StorageError):
+    """The storage cannot be reached at the moment."""
+
+
 class ArtifactError(BackupSystemError):
     """The bytes of an artifact are not what they must be: missing, short, changed, extra or foreign."""
 

@@ -211,7 +211,7 @@ def test_the_dashboard_is_reached_from_this_machine_only_unless_told_otherwise()
 
 
 def test_the_dashboard_cannot_write_where_the_backups_lie() -> None:
-    assert SERVICES["web"]["volumes"] == ["backups:/app/backups:ro"]
+    assert SERVICES["web"]["volumes"] == ["backups:/app/backups:ro", "cache:/app/cache"]
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -46,10 +46,13 @@ NAME = "redis_backup_20231205_143022.rdb"
 OTHER = "redis_backup_20231205_143023.rdb"
 
 
-@pytest.fixture(params=["folder", SCHEME])
+@pytest.fixture(params=["folder", SCHEME, "s3"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     if request.param == "folder":
         return Folder(tmp_path / "backups")
+    if request.param == "s3":
+        found: Storage = request.getfixturevalue("in_s3")
+        return found
     memory = Memory(f"{SCHEME}://{tmp_path.name}")
     monkeypatch.setitem(MEMBERS, SCHEME, lambda _: memory)
     return memory

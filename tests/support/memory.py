@@ -79,13 +79,16 @@ class Memory:
     def open(self, name: str) -> Stream:
         return Stream(io.BytesIO(self._content(name)))
 
-    def fetch(self, name: str) -> BinaryIO:
+    def fetch(self, name: str, *, anew: bool = False) -> BinaryIO:  # noqa: ARG002 - it is nowhere else
         content = self._content(name)
         file = temporary()
         file.write(content)
         file.flush()
         file.seek(0)
         return file
+
+    def hand_out(self, name: str) -> BinaryIO:
+        return self.fetch(name)
 
     def read(self, name: str, limit: int = 64 << 20) -> bytes:
         content = self._content(name)

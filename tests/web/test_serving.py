@@ -26,7 +26,7 @@ from worker.config.settings import load_web
         ({"ADMIN_PASSWORD": "canary-"}, "ADMIN_PASSWORD"),
         ({"ADMIN_PASSWORD": " " * 12}, "ADMIN_PASSWORD is wrong: must be more than blanks"),
         ({"SESSION_SECRET": "s" * 64}, "SESSION_SECRET is wrong: must be random"),
-        ({"BACKUP_STORAGE": f"s3://{CANARY}"}, "BACKUP_STORAGE is wrong: must be a folder"),
+        ({"BACKUP_STORAGE": f"s3://key:{CANARY}@b"}, "BACKUP_STORAGE is wrong: must hold no key"),
         ({"ADMIN_PASSWORD_HASH": CANARY}, "ADMIN_PASSWORD_HASH"),
         ({"ADMIN_PASSWORD_HASH": "scrypt:32768:8:1" + CANARY}, "ADMIN_PASSWORD_HASH"),
         ({"PORT": "99999"}, "PORT"),

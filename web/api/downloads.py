@@ -8,7 +8,7 @@ from werkzeug.wsgi import wrap_file
 
 from worker.errors import ArtifactError
 from worker.repository.manifest import Manifest
-from worker.storage import READ_BYTES, Storage
+from worker.storage import READ_BYTES, Distant, Storage
 
 
 def stored_file(storage: Storage, manifest: Manifest) -> Response:
@@ -17,7 +17,7 @@ def stored_file(storage: Storage, manifest: Manifest) -> Response:
     NotFoundError where it is gone, ArtifactError where it is not whole, RequestedRangeNotSatisfiable,
     PreconditionFailed.
     """
-    file = storage.fetch(manifest.name)
+    file = storage.hand_out(manifest.name)
     try:
         size = file.seek(0, 2)
         file.seek(0)
@@ -25,8 +25,9 @@ def stored_file(storage: Storage, manifest: Manifest) -> Response:
             raise ArtifactError(
                 f"The artifact {manifest.name} has {size:,} bytes and not {manifest.bytes.stored:,}: it is not whole."
             )
-        # Handed to the server as a file: then no thread is kept by a client that reads slowly.
-        response = Response(wrap_file(request.environ, file, READ_BYTES), direct_passthrough=True)
+        # Handed to the server as a file: then no thread is kept by a client that reads slowly. What comes from afar is none.
+        body = file if isinstance(file, Distant) else wrap_file(request.environ, file, READ_BYTES)
+        response = Response(body, direct_passthrough=True)
         _describe(response, manifest, size)
         response.make_conditional(request, accept_ranges=True, complete_length=size if _in_one_piece(size) else None)
         if response.status_code == HTTPStatus.PRECONDITION_FAILED:

@@ -86,6 +86,8 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "CELERY_BROKER_URL": f"{memory.facts.get('broker', {}).get('address', 'set')} (user and password not shown)",
         "CELERY_RESULT_BACKEND": f"{_address(settings.celery_result_backend)} (user and password not shown)",
         "BACKUP_STORAGE": settings.backup_storage,
+        "BACKUP_CACHE": settings.backup_cache,
+        "BACKUP_CACHE_BYTES": f"{settings.backup_cache_bytes:,}",
         "BACKUP_ENGINE": settings.backup_engine,
         "BACKUP_FORMAT": settings.backup_format,
         "BACKUP_COMPRESSION": settings.backup_compression or "what suits the format",

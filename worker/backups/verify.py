@@ -27,7 +27,7 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     clock = time.monotonic()
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, arguments.name, scope_of(settings))
-    with storage.fetch(manifest.name) as file:
+    with storage.fetch(manifest.name, anew=True) as file:
         check(file, manifest, progress, walked=True)
     now = datetime.now(UTC).replace(microsecond=0)
     warnings = _damaged(manifest) + catalogue.try_to_note(storage, manifest.name, verified_at=now)

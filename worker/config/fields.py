@@ -35,9 +35,31 @@ def _watched_url(value: str) -> str:
     return value
 
 
+SCHEMES = ("s3", "gs", "az")
+"""Of storages that are no folder."""
+
+
+def _storage(value: str) -> str:
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme == "file":
+        return value
+    if scheme not in SCHEMES:
+        raise ValueError(
+            "must be a folder, such as backups or /var/backups/redis, or s3://, gs:// or az:// with a bucket"
+        )
+    bucket, _, prefix = rest.partition("/")
+    if "@" in bucket or ":" in bucket:
+        raise ValueError("must hold no key: give that by the variables that the guide names, such as AWS_ACCESS_KEY_ID")
+    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", bucket):
+        raise ValueError(f"must name a bucket, as in {scheme}://bucket or {scheme}://bucket/folder")
+    if not re.fullmatch(r"[A-Za-z0-9._/-]*", prefix) or {".", ".."} & set(prefix.split("/")):
+        raise ValueError("must have a folder of letters, digits and . _ - / only, behind the bucket")
+    return f"{scheme}://{'/'.join([bucket, *filter(None, prefix.split('/'))])}"
+
+
 def _folder(value: str) -> str:
-    if "://" in value and not value.startswith("file://"):
-        raise ValueError("must be a folder, such as backups or /var/backups/redis")
+    if "://" in value:
+        raise ValueError("must be a folder of this machine, such as var/cache")
     return value
 
 
@@ -149,7 +171,9 @@ RedisTargets = Annotated[dict[str, WatchedURL], BeforeValidator(_targets)]
 """Other servers that a restore may write into, by name; read from text such as `staging=redis://host:6379`."""
 
 
-Folder = Annotated[str, AfterValidator(_folder)]
+StorageURL = Annotated[str, AfterValidator(_storage)]
+"""A folder, plain or as file://, or a bucket, such as s3://bucket/folder; no secret is in it."""
+CacheFolder = Annotated[str, AfterValidator(_folder)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 Address = Annotated[str, AfterValidator(_address)]

@@ -12,8 +12,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from worker.config.fields import (
     Address,
+    CacheFolder,
     Databases,
-    Folder,
     LogLevel,
     Networks,
     Password,
@@ -21,6 +21,7 @@ from worker.config.fields import (
     RedisTargets,
     RedisURL,
     Secret,
+    StorageURL,
     TimeOfDay,
     TimeZone,
     WatchedURL,
@@ -41,10 +42,11 @@ PaceName = Literal["auto", "full"]
 LogFormat = Literal["auto", "json", "text"]
 
 
-class _SecretFiles(PydanticBaseSettingsSource):
+class SecretFiles(PydanticBaseSettingsSource):
     """`NAME_FILE` holds the path of a file with the value: how Docker and systemd hand over secrets."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - pydantic's signature
+        """What its file holds."""
         path = os.environ.get(f"{field_name.upper()}_FILE", "")
         if not path:
             return None, field_name, False
@@ -54,6 +56,7 @@ class _SecretFiles(PydanticBaseSettingsSource):
             raise UsageError(f"{field_name.upper()}_FILE names a file that cannot be read: {path}") from None
 
     def __call__(self) -> dict[str, Any]:
+        """What the files hold that are named."""
         values = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -78,7 +81,11 @@ class Settings(BaseSettings):
     redis_targets: RedisTargets = {}
     celery_broker_url: RedisURL = Field(default_factory=lambda: local_broker(0), validate_default=True)
     celery_result_backend: RedisURL = Field(default_factory=lambda: local_broker(1), validate_default=True)
-    backup_storage: Folder = "backups"
+    backup_storage: StorageURL = "backups"
+    backup_cache: CacheFolder = "var/cache"
+    """Where files of a storage that is no folder lie for as long as they are written or read, and the last ones longer."""
+    backup_cache_bytes: int = Field(default=10 << 30, ge=0)
+    """How much of what was read is kept there."""
     backup_engine: EngineName = "auto"
     backup_format: FormatName = "rdb"
     backup_compression: CompressionName | None = None
@@ -120,7 +127,7 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The environment, and behind it the files that NAME_FILE names."""
-        return init_settings, env_settings, _SecretFiles(settings_cls)
+        return init_settings, env_settings, SecretFiles(settings_cls)
 
 
 class WebSettings(Settings):

@@ -125,12 +125,13 @@ def load(text: bytes) -> Whose | None:
 
 
 def _whose(run: Run, told: dict[str, str | None]) -> Whose:
-    host, _, path = (run.storage or "").partition(":")
-    local = [name for name, value in told.items() if value and (name == "storage" or value.startswith(_LOOPBACK))]
-    # Whatever worker takes a task is one of ours, and a container bears another name each time.
-    mine = bool(local) and run.of_shell
+    host, _, place = (run.storage or "").partition(":")
     if told.get("storage"):
-        told["storage"] = path
+        told["storage"] = place
+    # A folder, a socket and the loopback are of that host only; a bucket is the same for all.
+    local = any(value and value.startswith(_LOOPBACK) for value in told.values())
+    # Whatever worker takes a task is one of ours, and a container bears another name each time.
+    mine = local and run.of_shell
     return Whose(host=host if mine else None, **told)
 
 

@@ -1,18 +1,21 @@
 """Where files lie: what is written becomes visible whole, by its name, or not at all.
 
-interface.py says what a storage is, local.py is the one that is a folder; another kind, such as S3, is a module beside it and
-a line in MEMBERS. tempfiles.py has what no storage keeps. In comes the setting BACKUP_STORAGE, out comes a Storage: nobody
-else knows a path.
+interface.py says what a storage is, local.py is the one that is a folder, remote.py one that is made of a bucket (bucket.py):
+cloud.py has those of S3, Google and Azure. Another kind is a module beside these and a line in MEMBERS. tempfiles.py has what
+no storage keeps. In comes the setting BACKUP_STORAGE, out comes a Storage: nobody else knows a path.
 """
 
 from collections.abc import Callable
 
-from worker.storage.interface import READ_BYTES, Draft, Readable, Storage, StoredFile, Stream, chunks_of
+from worker.storage.cache import the_cache
+from worker.storage.interface import READ_BYTES, Distant, Draft, Readable, Storage, StoredFile, Stream, chunks_of
 from worker.storage.local import folder, write_new
+from worker.storage.remote import Remote
 
 __all__ = [
     "MEMBERS",
     "READ_BYTES",
+    "Distant",
     "Draft",
     "Readable",
     "Storage",
@@ -23,11 +26,20 @@ __all__ = [
     "write_new",
 ]
 
-MEMBERS: dict[str, Callable[[str], Storage]] = {"file": folder}
+
+def cloud(url: str) -> Storage:
+    """The storage of s3://, gs:// or az://."""
+    # What speaks to these is loaded only where there is one: a folder needs none of it.
+    from worker.storage.cloud import bucket  # noqa: PLC0415
+
+    return Remote(bucket(url), the_cache(), url)
+
+
+MEMBERS: dict[str, Callable[[str], Storage]] = {"file": folder, "s3": cloud, "gs": cloud, "az": cloud}
 """By the scheme of an address what gives the storage there; one more kind of storage is one more line."""
 
 
 def open_storage(url: str) -> Storage:
-    """The storage that `BACKUP_STORAGE` names: a folder, plain or as file://."""
+    """The storage that `BACKUP_STORAGE` names: a folder, plain or as file://, or what lies in a bucket."""
     scheme = url.partition("://")[0] if "://" in url else "file"
     return MEMBERS[scheme](url)

@@ -4,7 +4,8 @@ Bytes come back in two ways. `open` gives them once, from the start to the end, 
 a file of this machine, for whoever must read twice, seek, or map it into memory.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+import os
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
@@ -61,6 +62,44 @@ class Stream:
         self.close()
 
 
+class Distant:
+    """A file that is elsewhere, to be handed out as it comes: asked for when the first byte is wanted, from where that is."""
+
+    def __init__(self, begin: Callable[[int], Stream], size: int) -> None:
+        self._begin, self._size, self._at = begin, size, 0
+        self._stream: Stream | None = None
+
+    def seekable(self) -> bool:
+        """It can be begun anywhere."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Begin there; not in the midst of it."""
+        self._at = offset + (self._size if whence == os.SEEK_END else 0)
+        return self._at
+
+    def tell(self) -> int:
+        """Where the next byte is from."""
+        return self._at
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        if self._stream is None:
+            self._stream = self._begin(self._at)
+        piece = self._stream.read(READ_BYTES)
+        if not piece:
+            raise StopIteration
+        self._at += len(piece)
+        return piece
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._stream is not None:
+            self._stream.close()
+
+
 class Draft(Protocol):
     """A file that is being written, and that nobody sees yet."""
 
@@ -106,11 +145,16 @@ class Storage(Protocol):
         """The file, to be read once. NotFoundError where there is none."""
         ...
 
-    def fetch(self, name: str) -> BinaryIO:
-        """The file on this machine: it can be read again, sought in and mapped, and is gone from here when it is closed.
+    def fetch(self, name: str, *, anew: bool = False) -> BinaryIO:
+        """The file on this machine: it can be read again, sought in and mapped, and is to be closed.
 
-        It stays readable even when it is deleted meanwhile. NotFoundError where there is none.
+        It stays readable even when it is deleted meanwhile. With `anew` it comes from the storage, whatever is at hand: for
+        whoever wants to know what lies there. NotFoundError where there is none.
         """
+        ...
+
+    def hand_out(self, name: str) -> BinaryIO | Distant:
+        """The file for somebody else, as it is at hand or as it comes. NotFoundError where there is none."""
         ...
 
     def read(self, name: str, limit: int = 64 << 20) -> bytes:

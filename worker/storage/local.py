@@ -81,7 +81,7 @@ class Folder:
         """The file, to be read once. Raises what `fetch` does."""
         return Stream(self.fetch(name))
 
-    def fetch(self, name: str) -> BinaryIO:
+    def fetch(self, name: str, *, anew: bool = False) -> BinaryIO:  # noqa: ARG002 - it comes from nowhere else
         """The file itself, for it is of this machine; it stays readable even when it is deleted meanwhile.
 
         NotFoundError where there is none, or a link, a folder or a pipe in its place.
@@ -101,6 +101,10 @@ class Folder:
                 os.close(descriptor)
                 raise _no_file(self.path / name)
             return os.fdopen(descriptor, "rb")
+
+    def hand_out(self, name: str) -> BinaryIO:
+        """The same, for somebody else."""
+        return self.fetch(name)
 
     def read(self, name: str, limit: int = 64 << 20) -> bytes:
         """A small file whole. StorageError where it is larger than `limit` bytes."""

@@ -1,0 +1,232 @@
+"""A bucket in the cloud, or of anything that speaks like one: s3://, gs://, az://, by obstore.
+
+Whoever lists or reads small things may be a page that somebody waits for, so that fails within seconds; what writes and what
+brings a backup is patient, for hours of work may hang on it. There is an end to both.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from functools import cache
+from typing import Any, BinaryIO
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError
+from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
+
+from worker.config.cloud import Cloud
+from worker.errors import NotFoundError
+from worker.progress import Proof
+from worker.storage.bucket import Thing
+from worker.storage.interface import READ_BYTES
+from worker.storage.refusals import translated
+
+_PART_BYTES, _MOST_PARTS, _AT_ONCE = 8 << 20, 9000, 4
+_RESUMES = 5
+"""How often a download that breaks off is taken up again with nothing having come since."""
+_HURRIED: dict[str, Any] = {
+    "client": {"timeout": timedelta(seconds=6), "connect_timeout": timedelta(seconds=3)},
+    "retry": {
+        "max_retries": 2,
+        "retry_timeout": timedelta(seconds=6),
+        "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2},
+    },
+}
+_PATIENT: dict[str, Any] = {
+    "client": {
+        "timeout": timedelta(seconds=180),
+        "connect_timeout": timedelta(seconds=5),
+        "read_timeout": timedelta(seconds=45),
+    },
+    "retry": {
+        "max_retries": 10,
+        "retry_timeout": timedelta(seconds=60),
+        "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=8), "base": 2},
+    },
+}
+_ELSEWHERE = (AlreadyExistsError, PreconditionError, NotModifiedError)
+"""Something else is there than was said."""
+
+
+class CloudBucket:
+    """The objects below one address."""
+
+    def __init__(self, place: str, cloud: Cloud) -> None:
+        self.place = place
+        self.exclusive: bool | None = None
+        self._hurried, self._patient = (_store(place, cloud, how) for how in (_HURRIED, _PATIENT))
+
+    def things(self) -> list[Thing]:
+        """All that lies in it."""
+        with translated(self.place, "list"):
+            found = obstore.list_with_delimiter(self._hurried)["objects"]
+        return [_thing(one) for one in found if "/" not in one["path"]]
+
+    def look(self, name: str) -> Thing | None:
+        """What is known of that object; None where there is none."""
+        with suppress(NotFoundError), translated(self.place, "read", name):
+            return _thing(obstore.head(self._patient, name))
+        return None
+
+    def upload(self, name: str, file: BinaryIO, size: int, prove: Proof) -> bool:
+        """Write an object in pieces; whether its tag is the one that these bytes have."""
+        part = max(_PART_BYTES, -(-size // _MOST_PARTS))
+        pieces = _Pieces(file, part, prove)
+        with translated(self.place, "write", name):
+            if size <= part:
+                put = obstore.put(self._patient, name, b"".join(pieces), use_multipart=False)
+            else:
+                put = obstore.put(
+                    self._patient, name, iter(pieces), use_multipart=True, chunk_size=part, max_concurrency=_AT_ONCE
+                )
+        return (put["e_tag"] or "").strip('"') == pieces.tag
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a small object where there is none."""
+        with translated(self.place, "write", name):
+            try:
+                obstore.put(self._patient, name, content, mode="create", use_multipart=False)
+            except _ELSEWHERE:
+                return False
+        return True
+
+    def replace(self, name: str, content: bytes, version: str | None) -> bool:
+        """Write a small object in the place of that version."""
+        mode: Any = {"e_tag": version} if version else "overwrite"
+        with translated(self.place, "write", name):
+            try:
+                obstore.put(self._patient, name, content, mode=mode, use_multipart=False)
+            except _ELSEWHERE:
+                return False
+        return True
+
+    def read(self, name: str, most: int) -> tuple[Thing, bytes]:
+        """A small object, and its content, within seconds."""
+        with translated(self.place, "read", name):
+            got = obstore.get(self._hurried, name)
+            thing = _thing(got.meta)
+            return thing, bytes(got.bytes()) if thing.size <= most else b""
+
+    def download(self, name: str, start: int = 0, version: str | None = None) -> tuple[Thing, Iterator[bytes]]:
+        """An object, and its bytes from there on, in pieces."""
+        got = self._get(name, start, version)
+        thing = _thing(got.meta)
+        return thing, self._pieces(got, name, thing, start)
+
+    def _get(self, name: str, start: int, version: str | None) -> Any:
+        options: Any = {"if_match": version} if version else {}
+        if start:
+            options["range"] = {"offset": start}
+        with translated(self.place, "read", name):
+            try:
+                return obstore.get(self._patient, name, options=options)
+            except _ELSEWHERE:
+                raise NotFoundError(f"The file {name} in {self.place} has been replaced meanwhile.", of=name) from None
+
+    def _pieces(self, got: Any, name: str, thing: Thing, at: int) -> Iterator[bytes]:
+        failed = 0
+        while True:
+            with translated(self.place, "read", name):
+                try:
+                    for piece in got.stream(min_chunk_size=READ_BYTES):
+                        at, failed = at + len(piece), 0
+                        yield bytes(piece)
+                    if at >= thing.size:
+                        return
+                except (BaseError, OSError):
+                    if failed >= _RESUMES:
+                        raise
+            failed += 1
+            if failed > _RESUMES:
+                return
+            got = self._get(name, at, thing.version)
+
+    def delete(self, names: list[str]) -> None:
+        """Delete these, whether or not they are there."""
+        for name in names:
+            with suppress(NotFoundError), translated(self.place, "delete", name), suppress(FileNotFoundError):
+                obstore.delete(self._patient, name)
+
+
+class _Pieces:
+    """A file in parts of one size, and the tag that S3 gives an object of these."""
+
+    def __init__(self, file: BinaryIO, size: int, prove: Proof) -> None:
+        self._file, self._size, self._prove = file, size, prove
+        self._sums: list[bytes] = []
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self._file.read(self._size):
+            self._prove()
+            self._sums.append(hashlib.md5(piece, usedforsecurity=False).digest())
+            yield piece
+
+    @property
+    def tag(self) -> str:
+        """By what has passed."""
+        if len(self._sums) <= 1:
+            return (self._sums or [hashlib.md5(usedforsecurity=False).digest()])[0].hex()
+        return f"{hashlib.md5(b''.join(self._sums), usedforsecurity=False).hexdigest()}-{len(self._sums)}"
+
+
+def _thing(told: Any) -> Thing:
+    return Thing(told["path"], told["size"], told["e_tag"], told["last_modified"])
+
+
+def _store(place: str, cloud: Cloud, how: dict[str, Any]) -> ObjectStore:
+    scheme, _, rest = place.partition("://")
+    bucket, _, prefix = rest.partition("/")
+    client: Any = dict(how["client"])
+    if ca := cloud.ca:
+        client["root_certificate"] = ca
+    more: dict[str, Any] = {"prefix": prefix or None, "retry_config": how["retry"]}
+    if scheme == "s3":
+        return S3Store(bucket, client_options=client | _plain(cloud.endpoint), **more, **_of_s3(bucket, cloud))
+    if scheme == "gs":
+        return GCSStore(bucket, client_options=client, **more, **_of_google(cloud))
+    return AzureStore(bucket, client_options=client | _plain(cloud.azure_storage_endpoint), **more, **_of_azure(cloud))
+
+
+def _plain(endpoint: str) -> dict[str, bool]:
+    """Only an address that says so itself is spoken to without TLS."""
+    return {"allow_http": endpoint.startswith("http://")}
+
+
+def _of_s3(bucket: str, cloud: Cloud) -> dict[str, Any]:
+    said: dict[str, Any] = dict(cloud.aws())
+    if cloud.aws_checksum_algorithm != "none":
+        said["checksum_algorithm"] = cloud.aws_checksum_algorithm
+    if cloud.endpoint:
+        said["endpoint"] = cloud.endpoint
+    elif "." not in bucket:
+        # Amazon's own; there a name with a dot in it would not fit the certificate.
+        said["virtual_hosted_style_request"] = True
+    return said
+
+
+def _of_google(cloud: Cloud) -> dict[str, Any]:
+    if cloud.google_service_account_key:
+        return {"service_account_key": cloud.google_service_account_key}
+    path = cloud.google_application_credentials
+    return {"application_credentials": path} if path else {}
+
+
+def _of_azure(cloud: Cloud) -> dict[str, Any]:
+    said = {
+        "account_name": cloud.azure_storage_account_name,
+        "account_key": cloud.azure_storage_account_key,
+        "sas_key": cloud.azure_storage_sas_key,
+        "endpoint": cloud.azure_storage_endpoint,
+    }
+    return {name: value for name, value in said.items() if value}
+
+
+@cache
+def _kept(place: str, cloud: Cloud) -> CloudBucket:
+    return CloudBucket(place, cloud)
+
+
+def bucket(place: str) -> CloudBucket:
+    """The one at that address, with the credentials of now; its connections are kept."""
+    return _kept(place, Cloud())

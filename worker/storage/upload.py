@@ -1,0 +1,184 @@
+"""Writing into a bucket so that nothing is written over, nothing counts that is not whole, and a lost reply is no loss."""
+
+import hashlib
+import secrets
+import time
+from contextlib import suppress
+from typing import BinaryIO, Self
+
+from worker.errors import NotFoundError, StorageError, StorageUnavailableError
+from worker.progress import Proof, undisputed
+from worker.storage.bucket import Bucket
+from worker.storage.cache import Cache
+from worker.storage.interface import READ_BYTES
+
+_TRIES, _CONFLICT_SECONDS = 4, 0.5
+"""A bucket may say that two wrote at once, when one did: then it is to be tried again."""
+
+
+def put_new(bucket: Bucket, name: str, content: bytes, prove: Proof = undisputed) -> None:
+    """Write a small file where there is none. StorageError where there is one."""
+    if bucket.look(name) is not None:
+        raise _taken(bucket, name)
+    prove()
+    if not _created(bucket, name, content):
+        raise _taken(bucket, name)
+
+
+def _created(bucket: Bucket, name: str, content: bytes) -> bool:
+    """Whether there is now what we wanted to write; False where there is something else."""
+    for number in range(_TRIES):
+        time.sleep(number * _CONFLICT_SECONDS)
+        lost: StorageError | None = None
+        try:
+            if bucket.create(name, content):
+                return True
+        except StorageUnavailableError as error:
+            lost = error
+        # Of a create whose reply is lost, or that was tried twice, the object may be there all the same.
+        there = content_of(bucket, name, len(content))
+        if there is not None:
+            return there == content
+        if lost:
+            raise lost
+    raise StorageUnavailableError(f"{bucket.place} did not take {name}: it says that somebody else writes it (409).")
+
+
+def put_over(bucket: Bucket, name: str, content: bytes, version: str | None) -> None:
+    """Write a small file in the place of another: of that version, where one is told. NotFoundError where there is none."""
+    if bucket.look(name) is None:
+        raise NotFoundError(f"The file {name} was deleted meanwhile.")
+    try:
+        if bucket.replace(name, content, version):
+            return
+    except StorageUnavailableError:
+        if content_of(bucket, name, len(content)) == content:
+            return
+        raise
+    if content_of(bucket, name, len(content)) != content:
+        raise StorageError(f"Somebody else has changed {name} in {bucket.place} meanwhile: try again.")
+
+
+def content_of(bucket: Bucket, name: str, size: int) -> bytes | None:
+    """The first bytes of a small file, one more than it should have; None where there is none."""
+    with suppress(NotFoundError):
+        _, pieces = bucket.download(name)
+        found = b""
+        for piece in pieces:
+            found += piece
+            if len(found) > size:
+                break
+        return found[: size + 1]
+    return None
+
+
+def _taken(bucket: Bucket, name: str) -> StorageError:
+    return StorageError(f"No free name was found for a new file: {name} is in {bucket.place} already.", of=name)
+
+
+def mark_of(name: str) -> str:
+    """The hidden object that says that `name` is being written."""
+    return f".{name}.partial"
+
+
+class Spooled:
+    """A file that is being written here, and that nobody sees there yet; its mark keeps others from its name."""
+
+    def __init__(self, bucket: Bucket, cache: Cache, name: str, token: bytes) -> None:
+        self.name = name
+        self._bucket, self._cache, self._token = bucket, cache, token
+        self._file: BinaryIO = cache.spool()
+        self._sent, self._stays = False, False
+
+    @classmethod
+    def begun(cls, bucket: Bucket, cache: Cache, name: str) -> Self | None:
+        """A draft of that name; None where the name is taken."""
+        token = secrets.token_hex(16).encode()
+        if bucket.look(name) is not None or not _created(bucket, mark_of(name), token):
+            return None
+        draft = cls(bucket, cache, name, token)
+        try:
+            if bucket.exclusive is None:
+                bucket.exclusive = not bucket.create(mark_of(name), token)
+            # Somebody may have finished one of that name between our two looks.
+            if bucket.look(name) is None and draft._is_ours():
+                return draft
+        except BaseException:
+            draft.close()
+            raise
+        draft.close()
+        return None
+
+    def write(self, chunk: bytes) -> None:
+        """Append to the draft."""
+        with self._cache.usable():
+            self._file.write(chunk)
+
+    def publish(self, prove: Proof = undisputed) -> None:
+        """Bring the file there and see whether it has arrived, in its size and every byte."""
+        with self._cache.usable():
+            self._file.flush()
+            size = self._file.tell()
+        prove()
+        if not self._is_ours():
+            raise StorageError(f"Somebody else is writing {self.name} in {self._bucket.place}: try again.")
+        self._sent = True
+        vouched = self._upload(size, prove)
+        there = self._bucket.look(self.name)
+        if there is None or there.size != size:
+            found = f"{there.size:,} bytes" if there else "nothing"
+            raise StorageError(
+                f"{self._bucket.place} has taken {size:,} bytes as {self.name}, and holds {found} of it: it was given up.",
+                of=self.name,
+            )
+        if not vouched:
+            self._read_back(prove)
+
+    def _upload(self, size: int, prove: Proof) -> bool:
+        try:
+            self._file.seek(0)
+            return self._bucket.upload(self.name, self._file, size, prove)
+        except StorageUnavailableError:
+            # It may be there, and only the answer is missing.
+            there = self._bucket.look(self.name)
+            if there is not None and there.size == size:
+                return False
+            self._file.seek(0)
+            return self._bucket.upload(self.name, self._file, size, prove)
+
+    def _read_back(self, prove: Proof) -> None:
+        self._file.seek(0)
+        here = hashlib.sha256()
+        while chunk := self._file.read(READ_BYTES):
+            here.update(chunk)
+        there = hashlib.sha256()
+        for piece in self._bucket.download(self.name)[1]:
+            prove()
+            there.update(piece)
+        if here.digest() != there.digest():
+            raise StorageError(
+                f"{self._bucket.place} gives other bytes back than it was given as {self.name}: it was given up.",
+                of=self.name,
+            )
+
+    def withdraw(self) -> None:
+        """Take back what was sent: the work it belonged to has failed. Where that cannot be, the mark stays for a sweep."""
+        if self._sent:
+            self._stays = True
+            with suppress(StorageError):
+                self._bucket.delete([self.name])
+                self._stays = False
+
+    def close(self) -> None:
+        """End the draft; only what was published and not withdrawn remains."""
+        self._file.close()
+        if not self._stays:
+            with suppress(StorageError, NotFoundError):
+                if self._is_ours():
+                    self._bucket.delete([mark_of(self.name)])
+
+    def _is_ours(self) -> bool:
+        """Whether the name is still marked by us: asked where a bucket lets others write over a mark."""
+        if self._bucket.exclusive:
+            return True
+        return content_of(self._bucket, mark_of(self.name), len(self._token)) == self._token
