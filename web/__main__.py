@@ -6,6 +6,8 @@ Threads are for requests that have come whole: whoever sends or reads slowly cos
 import resource
 import signal
 import sys
+import threading
+from contextlib import suppress
 
 import waitress
 
@@ -14,8 +16,12 @@ from web.connections import CONNECTIONS, CONNECTIONS_OF_ONE, IDLE_SECONDS
 from worker.config.address import joined
 from worker.config.settings import WebSettings, load_web
 from worker.errors import BackupSystemError
+from worker.repository import catalogue
+from worker.storage import open_storage
 
 THREADS = 16
+REQUEST_SECONDS = 1.0
+"""How long a request waits for manifests to be read; then it says how far that has come."""
 FILES = 4 * CONNECTIONS
 """A connection is an open file, a download another, and a large answer or request lies in a third."""
 LARGEST_HEADER_BYTES = 32 * 1024
@@ -43,6 +49,8 @@ def main() -> int:
             max_request_body_size=LARGEST_REQUEST_BYTES,
             clear_untrusted_proxy_headers=settings.web_proxies == 0,
         )
+        catalogue.hurry(REQUEST_SECONDS)
+        threading.Thread(target=_read_ahead, args=(settings,), daemon=True).start()
         connections.guard(server, None if settings.web_proxies else CONNECTIONS_OF_ONE)
     except BackupSystemError as error:
         print(f"Error: {error}", file=sys.stderr)
@@ -54,6 +62,12 @@ def main() -> int:
     print(f"The dashboard is at {_url(settings)}", flush=True)
     server.run()
     return 0
+
+
+def _read_ahead(settings: WebSettings) -> None:
+    """So that the first one who looks need not wait for it; what is wrong with the storage, they are told."""
+    with suppress(BackupSystemError):
+        catalogue.read_ahead(open_storage(settings.backup_storage))
 
 
 def _allow_files() -> None:

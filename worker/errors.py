@@ -94,6 +94,10 @@ class StorageUnavailableError(TemporaryError, StorageError):
     """The storage cannot be reached at the moment."""
 
 
+class UnreadError(TemporaryError, StorageError):
+    """There are so many manifests that reading them takes longer than anybody should wait: the next one who asks goes on."""
+
+
 class ArtifactError(BackupSystemError):
     """The bytes of an artifact are not what they must be: missing, short, changed, extra or foreign."""
 

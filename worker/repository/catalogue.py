@@ -1,15 +1,15 @@
 """All manifests in one storage: add, get, list, remove."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.errors import ArtifactError, DamagedError, NotFoundError, RefusedError, StorageError
+from worker.errors import NotFoundError, RefusedError, StorageError
 from worker.progress import Proof, undisputed
 from worker.repository import notes
-from worker.repository.described import described, noted
+from worker.repository.contents import Catalogue, Damaged, age_of, bare, newest, of_ahead, own
+from worker.repository.described import noted
 from worker.repository.manifest import (
     DAMAGED_SUFFIXES,
     INDEX_SUFFIX,
@@ -18,55 +18,41 @@ from worker.repository.manifest import (
     Manifest,
     Scope,
     from_json,
+    named_moment,
     to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX, Notes
+from worker.repository.remembered import Memory, memory
 from worker.repository.trash import Trashed
-from worker.storage import Storage, StoredFile
+from worker.storage import Storage
+
+__all__ = [
+    "ANY",
+    "LATEST",
+    "Catalogue",
+    "Damaged",
+    "add",
+    "get",
+    "hurry",
+    "newest",
+    "note",
+    "of_ahead",
+    "orphans",
+    "own",
+    "read",
+    "read_ahead",
+    "remove",
+    "trashed",
+    "try_to_note",
+    "undo_of",
+    "undos_with",
+    "unread",
+]
 
 LATEST = "latest"
 ANY = Scope(None, None)
 _BESIDE = (INDEX_SUFFIX, NOTES_SUFFIX, *(MANIFEST_SUFFIX + suffix for suffix in DAMAGED_SUFFIXES))
 """What lies beside a backup, and goes with it."""
-
-
-@dataclass(frozen=True)
-class Damaged:
-    """A backup whose manifest is not what was written: nobody can tell what it is, so nobody deletes it by a rule."""
-
-    name: str
-    problem: str
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """What is in storage, newest first: the backups, and apart from them those of kind `undo`, those that lack keys (`partial`,
-    `part`), whatever is dated in the future, and whatever lies in the trash.
-    """
-
-    backups: list[Manifest]
-    faults: dict[str, str]
-    """By its name, what is wrong with each of the rest, in a sentence."""
-    undos: list[Manifest] = field(default_factory=list)
-    partials: list[Manifest] = field(default_factory=list)
-    ahead: list[Manifest] = field(default_factory=list)
-    """Backups, partial ones too, that are dated in the future: they count for nothing."""
-    damaged: list[Damaged] = field(default_factory=list)
-    """Those among the faults whose manifest can be made anew."""
-    warnings: list[str] = field(default_factory=list)
-    """What is to be known of backups that are good, in sentences."""
-    trash: list[Trashed] = field(default_factory=list)
-    """What was deleted, and is not gone yet, damaged ones among it: the last deleted first."""
-
-    @property
-    def problems(self) -> list[str]:
-        """The sentences alone."""
-        return [*self.faults.values()]
-
-    @property
-    def listed(self) -> list[Manifest]:
-        """The backups, those that count for nothing among them."""
-        return sorted(self.backups + self.partials + self.ahead, key=_age, reverse=True)
 
 
 def add(storage: Storage, manifest: Manifest, prove: Proof = undisputed) -> None:
@@ -99,17 +85,29 @@ def get(storage: Storage, name: str, scope: Scope = ANY) -> Manifest:
     it cannot be read.
     """
     if name == LATEST:
-        there = read(storage)
-        found = newest(there.backups or [one for one in there.ahead if not one.lacks_keys], scope)
-        if found is None:
-            raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
-        return found
+        return _latest(storage, scope)
     with _named(storage, name):
         text, known = storage.read(name + MANIFEST_SUFFIX), noted(storage, name)
         if known and known.deleted_at:
             raise _in_trash(name, known.deleted_at)
         manifest = from_json(name, text)
         return known.beside(manifest) if known else manifest
+
+
+def _latest(storage: Storage, scope: Scope) -> Manifest:
+    """Where there is one of that scope only the latest manifests are read, for no name is of a moment before its backup."""
+    found, now = None, datetime.now(UTC)
+    for one in memory(storage).latest_first():
+        if found is not None and named_moment(one.name) < found.created_at.replace(microsecond=0):
+            return found
+        if own([one], scope) and not one.is_ahead(now) and (found is None or age_of(one) > age_of(found)):
+            found = one
+    if found is None:
+        there = read(storage)
+        found = newest(there.backups or [one for one in there.ahead if not one.lacks_keys], scope)
+    if found is None:
+        raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
+    return found
 
 
 def undo_of(storage: Storage, run: str) -> Manifest:
@@ -131,21 +129,6 @@ def undo_of(storage: Storage, run: str) -> Manifest:
 def undos_with(storage: Storage, name: str) -> list[Manifest]:
     """What can undo restores of that backup, and not without it."""
     return [one for one in read(storage).undos if one.restored == name and one.undone_at is None]
-
-
-def own(backups: list[Manifest], scope: Scope) -> list[Manifest]:
-    """Those that were made of just that server and its databases, in their order; adopted ones are of somebody else."""
-    return [one for one in backups if one.kind == "backup" and one.scope == scope]
-
-
-def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
-    """The newest backup of that scope; where there is none, of the same databases of another server, then any."""
-
-    def rank(one: Manifest) -> tuple[bool, bool, bool, datetime, str]:
-        same_databases, same_server = one.scope.databases == scope.databases, one.scope.address == scope.address
-        return one.kind == "backup", same_databases, same_server, one.created_at, one.name
-
-    return max(backups, key=rank, default=None)
 
 
 def _in_trash(name: str, deleted_at: datetime) -> RefusedError:
@@ -176,82 +159,32 @@ def _named(storage: Storage, name: str) -> Iterator[None]:
 
 def _missing(storage: Storage, name: str) -> str:
     if any(file.name == name for file in storage.files()):
-        return f"{name} has no manifest, so it is no backup: take it in with `python -m worker adopt {storage}/{name}`."
+        return bare(storage, name)
     return f"There is no backup of the name {name!r} in {storage}: `python -m worker list` shows them."
 
 
 def read(storage: Storage) -> Catalogue:
     """Every manifest whose artifact is there with the right size, newest first; the rest become faults, but for what lies in
-    the trash.
+    the trash. What this process has read before and is as it was, it does not read again.
+
+    UnreadError where that takes longer than `hurry` allows.
     """
-    files = {file.name: file for file in storage.files()}
-    found: list[Manifest] = []
-    faults: dict[str, str] = {}
-    damaged, warnings, trash = [], [], list[Trashed]()
-    for file in files:
-        name = file.removesuffix(MANIFEST_SUFFIX)
-        if name != file:
-            try:
-                manifest, warning = _whole(storage, name, files)
-            except NotFoundError:
-                continue  # deleted between the listing and now
-            except (ArtifactError, StorageError) as error:
-                if (one := _deleted_damaged(storage, name, files)) is not None:
-                    trash.append(one)
-                    continue
-                faults[name] = str(error)
-                if isinstance(error, DamagedError):
-                    damaged.append(Damaged(name, str(error)))
-                continue
-            if manifest.deleted_at is not None:
-                trash.append(Trashed(name, manifest.deleted_at, manifest.deleted_by, manifest.bytes.stored, manifest))
-                continue
-            found.append(manifest)
-            warnings += [warning] if warning else []
-        elif NAME.fullmatch(name) and name + MANIFEST_SUFFIX not in files:
-            faults[name] = _missing(storage, name)
-    found.sort(key=_age, reverse=True)
-    now = datetime.now(UTC)
-    undos, others = ([one for one in found if (one.kind == "undo") == is_undo] for is_undo in (True, False))
-    ahead, come = ([one for one in others if one.is_ahead(now) == is_ahead] for is_ahead in (True, False))
-    partials, backups = ([one for one in come if one.lacks_keys == is_one] for is_one in (True, False))
-    warnings += [of_ahead(one) for one in (*ahead, *undos) if one.is_ahead(now)]
-    trash.sort(key=lambda one: (one.deleted_at, one.name), reverse=True)
-    return Catalogue(backups, faults, undos, partials, ahead, damaged, warnings, trash)
+    return memory(storage).read(Memory.seconds)
 
 
-def _deleted_damaged(storage: Storage, name: str, files: dict[str, StoredFile]) -> Trashed | None:
-    """A backup that is not whole, if it was deleted."""
-    with suppress(StorageError, NotFoundError):
-        known = noted(storage, name) if name + NOTES_SUFFIX in files else None
-        if known and known.deleted_at:
-            size = files[name].size if name in files else 0
-            return Trashed(name, known.deleted_at, known.deleted_by, size, None)
-    return None
+def read_ahead(storage: Storage) -> None:
+    """Read all of it, so that nobody else in this process has to."""
+    memory(storage).read(None)
 
 
-def of_ahead(one: Manifest) -> str:
-    """What is to be known of a backup that is dated in the future."""
-    return (
-        f"{one.name} is dated in the future: the clock of this machine was set back, or that backup was made with a wrong "
-        "clock. Until then it counts for nothing, and is not pruned."
-    )
+def unread(storage: Storage) -> int:
+    """How many manifests were still to be read when somebody last tried."""
+    return memory(storage).unread
 
 
-def _age(manifest: Manifest) -> tuple[datetime, str]:
-    return manifest.created_at, manifest.name
-
-
-def _whole(storage: Storage, name: str, files: dict[str, StoredFile]) -> tuple[Manifest, str | None]:
-    """The backup, and what is to be said of its notes."""
-    manifest, warning = described(storage, files[name + MANIFEST_SUFFIX], files.get(name + NOTES_SUFFIX))
-    if name not in files:
-        raise ArtifactError(f"The artifact {name} is missing, only its manifest is there.")
-    if files[name].size != manifest.bytes.stored:
-        raise ArtifactError(
-            f"The artifact {name} has {files[name].size:,} bytes and not {manifest.bytes.stored:,}: it is not whole."
-        )
-    return manifest, warning
+def hurry(seconds: float) -> None:
+    """From now on nobody in this process waits longer than that for manifests to be read."""
+    Memory.seconds = seconds
 
 
 def remove(storage: Storage, name: str) -> None:

@@ -1,15 +1,29 @@
-"""What the files beside an artifact say, remembered for as long as they stay the same."""
+"""What the files beside an artifact say of it."""
 
-from functools import lru_cache
+from contextlib import suppress
+from datetime import datetime
+from typing import NamedTuple
 
-from worker.errors import NotFoundError
+from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
 from worker.repository import notes
-from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, from_json
+from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, Origin, Size, from_json
 from worker.repository.notes import NOTES_SUFFIX, Notes
 from worker.storage import Storage, StoredFile
 
-_REMEMBERED, _REMEMBERED_BYTES = 4096, 16 << 10
-"""How many manifests a process keeps in mind, and the largest of them."""
+
+class Described(NamedTuple):
+    """The manifest with its notes; where that is not one, why."""
+
+    manifest: Manifest | None
+    fault: str | None = None
+    is_damaged: bool = False
+    """Whether the fault is that it is not what was written."""
+    is_sure: bool = True
+    """Whether it says the same as long as the files are the same: what could not be read may be read the next time."""
+    warning: str | None = None
+    """What is to be said of its notes."""
+    deleted_at: datetime | None = None
+    deleted_by: str | None = None
 
 
 def noted(storage: Storage, name: str) -> Notes | None:
@@ -21,26 +35,44 @@ def noted(storage: Storage, name: str) -> Notes | None:
     return notes.from_json(name, text) or notes.lost(name)
 
 
-def described(storage: Storage, file: StoredFile, notes_file: StoredFile | None) -> tuple[Manifest, str | None]:
-    """The backup that these files describe, and what is to be said of its notes.
-
-    From memory where they are the same, and unchanged since we read them.
-    """
-    kept = all(one.version is not None and one.size <= _REMEMBERED_BYTES for one in (file, notes_file) if one)
-    reading = _parsed if kept else _parsed.__wrapped__
-    return reading(storage, file, notes_file)
-
-
-# A list of a thousand backups is read for every page, and reading takes six times as long as looking whether it must be.
-# A damaged one raises, and so is not remembered.
-@lru_cache(_REMEMBERED)
-def _parsed(storage: Storage, file: StoredFile, notes_file: StoredFile | None) -> tuple[Manifest, str | None]:
+def described(storage: Storage, file: StoredFile, notes_file: StoredFile | None) -> Described:
+    """What these two say. NotFoundError where the first is gone."""
     name = file.name.removesuffix(MANIFEST_SUFFIX)
-    manifest = from_json(name, storage.read(file.name))
-    known = noted(storage, name) if notes_file else None
+    try:
+        manifest = from_json(name, storage.read(file.name))
+    except (ArtifactError, StorageError) as error:
+        return _faulty(storage, name, error, has_notes=notes_file is not None)
+    try:
+        known = noted(storage, name) if notes_file else None
+    except StorageError as error:
+        return Described(None, str(error), is_sure=False)
     if known is None:
-        return manifest, None
-    return known.beside(manifest), _LOST.format(name=name) if known == notes.lost(name) else None
+        return Described(_slim(manifest))
+    warning = _LOST.format(name=name) if known == notes.lost(name) else None
+    whole = _slim(known.beside(manifest))
+    return Described(whole, warning=warning, deleted_at=known.deleted_at, deleted_by=known.deleted_by)
 
 
+def _faulty(storage: Storage, name: str, error: ArtifactError | StorageError, *, has_notes: bool) -> Described:
+    known = None
+    with suppress(StorageError):
+        known = noted(storage, name) if has_notes else None
+    return Described(
+        None,
+        str(error),
+        is_damaged=isinstance(error, DamagedError),
+        is_sure=isinstance(error, ArtifactError),
+        deleted_at=known.deleted_at if known else None,
+        deleted_by=known.deleted_by if known else None,
+    )
+
+
+def _slim(manifest: Manifest) -> Manifest:
+    """The same in half of the memory: which fields were given, pydantic keeps of every single one."""
+    for part in (manifest, manifest.source, manifest.bytes):
+        object.__setattr__(part, "__pydantic_fields_set__", _GIVEN[type(part)])
+    return manifest
+
+
+_GIVEN: dict[type, set[str]] = {part: set(part.model_fields) for part in (Manifest, Origin, Size)}
 _LOST = "The notes of {name} are damaged, so it counts as pinned: pin or unpin it, and they are written anew."

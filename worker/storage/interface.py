@@ -7,9 +7,8 @@ a file of this machine, for whoever must read twice, seek, or map it into memory
 import os
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import BinaryIO, NamedTuple, Protocol, Self
 
 from worker.errors import StorageError
 from worker.progress import Proof, undisputed
@@ -17,8 +16,7 @@ from worker.progress import Proof, undisputed
 READ_BYTES = 256 * 1024
 
 
-@dataclass(frozen=True)
-class StoredFile:
+class StoredFile(NamedTuple):
     """A file in storage; its size in bytes."""
 
     name: str

@@ -12,7 +12,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,12 +21,10 @@ from worker.errors import NotFoundError, StorageError
 from worker.progress import Proof, undisputed
 from worker.storage.draft import FolderDraft, begin, held, same_file, sync
 from worker.storage.interface import StoredFile, Stream
+from worker.storage.listing import NAME, listed
 
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 LOCKED_SECONDS = 10
 """How long a record is waited for that somebody else has locked: that takes moments, unless they are stopped."""
-_SETTLED_NS = 2 * 10**9
-"""As long as that after a change the next one might bear the same time."""
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.partial")
 _DELETING = re.compile(r"\.(?P<name>.+)\.deleting")
 
@@ -86,11 +84,34 @@ class Folder:
 
         NotFoundError where there is none, or a link, a folder or a pipe in its place.
         """
+        return os.fdopen(self._opened(name), "rb")
+
+    def hand_out(self, name: str) -> BinaryIO:
+        """The same, for somebody else."""
+        return self.fetch(name)
+
+    def read(self, name: str, limit: int = 64 << 20) -> bytes:
+        """A small file whole. StorageError where it is larger than `limit` bytes."""
+        descriptor = self._opened(name)
+        try:
+            with _translated(self.path / name, "read", "file"):
+                size = os.fstat(descriptor).st_size
+                if size > limit:
+                    raise StorageError(f"The file {name} in {self.path} is larger than any of its kind can be.")
+                # Of that many bytes and not of `limit`, for which memory would be taken each time.
+                content = os.read(descriptor, size)
+                while len(content) < size and (more := os.read(descriptor, size - len(content))):
+                    content += more
+                return content
+        finally:
+            os.close(descriptor)
+
+    def _opened(self, name: str) -> int:
         _check(name)
         with _translated(self.path / name, "read", "file"):
             try:
                 # Not blocking, or a pipe would be waited for until somebody writes into it.
-                descriptor = os.open(self.path / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+                descriptor = os.open(f"{self.path}/{name}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
             except FileNotFoundError:
                 raise NotFoundError(f"There is no file {name} in {self.path}.", of=name) from None
             except OSError as error:
@@ -100,34 +121,12 @@ class Folder:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
                 raise _no_file(self.path / name)
-            return os.fdopen(descriptor, "rb")
-
-    def hand_out(self, name: str) -> BinaryIO:
-        """The same, for somebody else."""
-        return self.fetch(name)
-
-    def read(self, name: str, limit: int = 64 << 20) -> bytes:
-        """A small file whole. StorageError where it is larger than `limit` bytes."""
-        with self.open(name) as file:
-            content = file.read(limit + 1)
-        if len(content) > limit:
-            raise StorageError(f"The file {name} in {self.path} is larger than any of its kind can be.")
-        return content
+            return descriptor
 
     def files(self) -> list[StoredFile]:
         """Every finished file, by name; drafts, links and folders are none."""
         with _translated(self.path, "listed"):
-            try:
-                entries = list(os.scandir(self.path))
-            except FileNotFoundError:
-                return []
-            found = []
-            for entry in entries:
-                # A file may be deleted between the listing and the look at its size.
-                with suppress(FileNotFoundError):
-                    if NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
-                        found.append(_stored(entry.name, entry.stat(follow_symlinks=False)))
-            return sorted(found, key=lambda file: file.name)
+            return listed(self.path)
 
     @contextmanager
     def locked(self, record: str) -> Iterator[None]:
@@ -216,12 +215,6 @@ def _is_locked(file: BinaryIO) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _stored(name: str, told: os.stat_result) -> StoredFile:
-    """By when the file system last changed anything about it, for nobody can set that back; another file has another inode."""
-    settled = time.time_ns() - told.st_ctime_ns > _SETTLED_NS
-    return StoredFile(name, told.st_size, (told.st_dev, told.st_ino, told.st_ctime_ns) if settled else None)
 
 
 def _check(name: str) -> None:

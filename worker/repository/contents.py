@@ -1,0 +1,181 @@
+"""What is in one storage, sorted out: the backups, and apart from them whatever counts for nothing."""
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from worker.repository.described import Described
+from worker.repository.manifest import CLOCKS_APART, NAME, Manifest, Scope
+from worker.repository.trash import Trashed
+from worker.storage import Storage, StoredFile
+
+
+@dataclass(frozen=True)
+class Damaged:
+    """A backup whose manifest is not what was written: nobody can tell what it is, so nobody deletes it by a rule."""
+
+    name: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """What is in storage, newest first: the backups, and apart from them those of kind `undo`, those that lack keys (`partial`,
+    `part`), whatever is dated in the future, and whatever lies in the trash.
+    """
+
+    backups: list[Manifest]
+    faults: dict[str, str]
+    """By its name, what is wrong with each of the rest, in a sentence."""
+    undos: list[Manifest] = field(default_factory=list)
+    partials: list[Manifest] = field(default_factory=list)
+    ahead: list[Manifest] = field(default_factory=list)
+    """Backups, partial ones too, that are dated in the future: they count for nothing."""
+    damaged: list[Damaged] = field(default_factory=list)
+    """Those among the faults whose manifest can be made anew."""
+    warnings: list[str] = field(default_factory=list)
+    """What is to be known of backups that are good, in sentences."""
+    trash: list[Trashed] = field(default_factory=list)
+    """What was deleted, and is not gone yet, damaged ones among it: the last deleted first."""
+    listed: list[Manifest] = field(default_factory=list)
+    """The backups, those that count for nothing among them."""
+
+    @property
+    def problems(self) -> list[str]:
+        """The sentences alone."""
+        return [*self.faults.values()]
+
+
+@dataclass(frozen=True)
+class Sorted:
+    """The same without the clock, so that it can be kept as long as the files are the same; newest first."""
+
+    undos: list[Manifest]
+    others: list[Manifest]
+    whole: list[Manifest]
+    """Those of the others that lack nothing."""
+    lacking: list[Manifest]
+    faults: dict[str, str]
+    damaged: list[Damaged]
+    warnings: list[str]
+    trash: list[Trashed]
+
+    def at(self, now: datetime) -> Catalogue:
+        """As it is at that moment."""
+        limit = now + CLOCKS_APART
+        others, whole, lacking = (_ahead(ones, limit) for ones in (self.others, self.whole, self.lacking))
+        ahead = self.others[:others]
+        early = (*ahead, *self.undos[: _ahead(self.undos, limit)])
+        return Catalogue(
+            self.whole[whole:],
+            {**self.faults},
+            [*self.undos],
+            self.lacking[lacking:],
+            ahead,
+            [*self.damaged],
+            self.warnings + [of_ahead(one) for one in early],
+            [*self.trash],
+            [*self.others],
+        )
+
+
+class Sorting:
+    """What was found of each backup so far; one may be found anew."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._found: dict[str, Manifest] = {}
+        self._warnings: dict[str, str] = {}
+        self._faults: dict[str, str] = {}
+        self._damaged: dict[str, Damaged] = {}
+        self._trash: dict[str, Trashed] = {}
+
+    def put(self, name: str, said: Described | None, artifact: StoredFile | None) -> None:
+        """What the manifest of that name says, if there is one; and the artifact, if there is one."""
+        for kind in (self._found, self._warnings, self._faults, self._damaged, self._trash):
+            kind.pop(name, None)
+        if said is None:
+            if artifact is not None and NAME.fullmatch(name):
+                self._faults[name] = bare(self._storage, name)
+            return
+        wrong = fault(name, said, artifact)
+        if said.deleted_at is not None:
+            whole = None if wrong else said.manifest
+            size = artifact.size if artifact else 0
+            self._trash[name] = Trashed(name, said.deleted_at, said.deleted_by, size, whole)
+        elif wrong is not None:
+            self._faults[name] = wrong
+            if said.is_damaged:
+                self._damaged[name] = Damaged(name, wrong)
+        elif said.manifest is not None:
+            self._found[name] = said.manifest
+            if said.warning:
+                self._warnings[name] = said.warning
+
+    def sorted(self) -> Sorted:
+        """All of it."""
+        by_age = sorted(self._found.values(), key=age_of, reverse=True)
+        others = [one for one in by_age if one.kind != "undo"]
+        lacking = [one for one in others if one.lacks_keys]
+        return Sorted(
+            undos=[one for one in by_age if one.kind == "undo"],
+            others=others,
+            whole=[one for one in others if not one.lacks_keys] if lacking else others,
+            lacking=lacking,
+            faults=dict(sorted(self._faults.items())),
+            damaged=[self._damaged[name] for name in sorted(self._damaged)],
+            warnings=[self._warnings[name] for name in sorted(self._warnings)],
+            trash=sorted(self._trash.values(), key=lambda one: (one.deleted_at, one.name), reverse=True),
+        )
+
+
+def fault(name: str, said: Described, artifact: StoredFile | None) -> str | None:
+    """Why it is no whole backup; None where it is."""
+    if said.manifest is None:
+        return said.fault
+    if artifact is None:
+        return f"The artifact {name} is missing, only its manifest is there."
+    stored = said.manifest.bytes.stored
+    if artifact.size != stored:
+        return f"The artifact {name} has {artifact.size:,} bytes and not {stored:,}: it is not whole."
+    return None
+
+
+def bare(storage: Storage, name: str) -> str:
+    """What is wrong with an artifact without a manifest."""
+    return f"{name} has no manifest, so it is no backup: take it in with `python -m worker adopt {storage}/{name}`."
+
+
+def of_ahead(one: Manifest) -> str:
+    """What is to be known of a backup that is dated in the future."""
+    return (
+        f"{one.name} is dated in the future: the clock of this machine was set back, or that backup was made with a wrong "
+        "clock. Until then it counts for nothing, and is not pruned."
+    )
+
+
+def own(backups: list[Manifest], scope: Scope) -> list[Manifest]:
+    """Those that were made of just that server and its databases, in their order; adopted ones are of somebody else."""
+    return [
+        one for one in backups if one.kind == "backup" and one.source.address == scope.address and one.scope == scope
+    ]
+
+
+def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
+    """The newest backup of that scope; where there is none, of the same databases of another server, then any."""
+
+    def rank(one: Manifest) -> tuple[bool, bool, bool, datetime, str]:
+        same_databases, same_server = one.scope.databases == scope.databases, one.scope.address == scope.address
+        return one.kind == "backup", same_databases, same_server, one.created_at, one.name
+
+    return max(backups, key=rank, default=None)
+
+
+def age_of(manifest: Manifest) -> tuple[datetime, str]:
+    """What the order goes by."""
+    return manifest.created_at, manifest.name
+
+
+def _ahead(by_age: list[Manifest], limit: datetime) -> int:
+    """How many of them, newest first, are dated after `limit`."""
+    return bisect_left(by_age, True, key=lambda one: one.created_at <= limit)

@@ -1,0 +1,171 @@
+"""What a process has read of a storage, kept for as long as the files are the same: no manifest is read twice.
+
+Of each backup its manifest and its notes are known by name, size and version, as the storage lists them; where these are as
+they were, so is all that was made of them.
+"""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import ClassVar, NamedTuple
+
+from worker.errors import NotFoundError, UnreadError
+from worker.repository.contents import Catalogue, Sorted, Sorting, fault
+from worker.repository.described import Described, described
+from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
+from worker.repository.notes import NOTES_SUFFIX
+from worker.storage import Storage, StoredFile
+
+AT_LEAST = 1000
+"""Manifests that are read however long that takes: so few are no reason to be asked again."""
+_LARGEST_BYTES = 16 << 10
+"""A larger one is not kept in mind."""
+_STORAGES = 4
+"""That are."""
+
+Files = dict[str, StoredFile]
+
+
+class _Known(NamedTuple):
+    file: StoredFile
+    notes_file: StoredFile | None
+    said: Described
+
+
+class Memory:
+    """One storage, as far as it was read."""
+
+    seconds: ClassVar[float | None] = None
+    """How long anybody in this process waits for manifests to be read; None for as long as that takes."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage, self._lock = storage, threading.Lock()
+        self._known: dict[str, _Known] = {}
+        self._listed: list[StoredFile] = []
+        self._files: Files = {}
+        """`_listed`, by name."""
+        self._open: set[str] = set()
+        """Backups of which the files have changed, or may say something else the next time."""
+        self._sorting = Sorting(storage)
+        self._sorted: Sorted | None = None
+        self._is_complete = False
+
+    @property
+    def unread(self) -> int:
+        """How many backups were still to be read when somebody last tried."""
+        return 0 if self._is_complete else len(self._open)
+
+    def read(self, seconds: float | None) -> Catalogue:
+        """All of it. UnreadError where reading takes longer: the next one goes on from there. StorageError."""
+        with self._held(seconds):
+            self._list()
+            if self._open:
+                self._sorted = None
+                self._read_open(seconds)
+            self._sorted = self._sorted or self._sorting.sorted()
+            self._is_complete = True
+            return self._sorted.at(datetime.now(UTC))
+
+    def latest_first(self) -> Iterator[Manifest]:
+        """The whole backups that lie in no trash, the latest by its name first; each is read when it is asked for."""
+        files = {one.name: one for one in self._storage.files()}
+        for file in reversed(files.values()):
+            name = file.name.removesuffix(MANIFEST_SUFFIX)
+            if name != file.name:
+                with suppress(NotFoundError):
+                    said = self._said(name, file, files.get(name + NOTES_SUFFIX))
+                    if said.manifest and not said.deleted_at and fault(name, said, files.get(name)) is None:
+                        yield said.manifest
+
+    @contextmanager
+    def _held(self, seconds: float | None) -> Iterator[None]:
+        """Nobody else reads meanwhile: they would read the same."""
+        if not self._lock.acquire(timeout=-1 if seconds is None or self._is_complete else seconds):
+            raise self._being_read()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _list(self) -> None:
+        """Look which files have changed."""
+        listed = self._storage.files()
+        if listed == self._listed:
+            return
+        before, files = self._files, {one.name: one for one in listed}
+        changed = [one.name for one in listed if before.get(one.name) != one]
+        self._open.update(map(_backup_of, changed), map(_backup_of, before.keys() - files.keys()))
+        self._listed, self._files = listed, files
+
+    def _read_open(self, seconds: float | None) -> None:
+        allowance, unsure = _Allowance(seconds), set[str]()
+        for name in sorted(self._open, reverse=True):  # the latest first
+            file, notes_file = self._files.get(name + MANIFEST_SUFFIX), self._files.get(name + NOTES_SUFFIX)
+            if file is None:
+                self._known.pop(name, None)
+                self._sorting.put(name, None, self._files.get(name))
+            else:
+                if not self._knows(name, file, notes_file) and not allowance.may_read():
+                    self._open |= unsure
+                    raise self._being_read()
+                with suppress(NotFoundError):  # deleted between the listing and now
+                    self._sorting.put(name, self._said(name, file, notes_file), self._files.get(name))
+                if not self._knows(name, file, notes_file):
+                    unsure.add(name)
+            self._open.discard(name)
+        self._open = unsure
+
+    def _knows(self, name: str, file: StoredFile, notes_file: StoredFile | None) -> bool:
+        known = self._known.get(name)
+        return known is not None and known.file == file and known.notes_file == notes_file
+
+    def _said(self, name: str, file: StoredFile, notes_file: StoredFile | None) -> Described:
+        if self._knows(name, file, notes_file):
+            return self._known[name].said
+        said = described(self._storage, file, notes_file)
+        lasts = all(one.version is not None and one.size <= _LARGEST_BYTES for one in (file, notes_file) if one)
+        if lasts and said.is_sure:
+            self._known[name] = _Known(file, notes_file, said)
+        return said
+
+    def _being_read(self) -> UnreadError:
+        total = sum(name.endswith(MANIFEST_SUFFIX) for name in self._files)
+        return UnreadError(
+            f"The catalogue of {self._storage} is being read, {total - len(self._open):,} of {total:,} manifests by now: "
+            "look again in a few seconds."
+        )
+
+
+def _backup_of(file: str) -> str:
+    """The name of the backup that a file belongs to, or would if it were of one."""
+    return file.removesuffix(MANIFEST_SUFFIX).removesuffix(NOTES_SUFFIX)
+
+
+class _Allowance:
+    """How much may be read at once."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._read = 0
+
+    def may_read(self) -> bool:
+        """One more."""
+        self._read += 1
+        return self._deadline is None or self._read <= AT_LEAST or time.monotonic() < self._deadline
+
+
+_MEMORIES: OrderedDict[Storage, Memory] = OrderedDict()
+_LOCK = threading.Lock()
+
+
+def memory(storage: Storage) -> Memory:
+    """What this process knows of that storage."""
+    with _LOCK:
+        found = _MEMORIES.setdefault(storage, Memory(storage))
+        _MEMORIES.move_to_end(storage)
+        while len(_MEMORIES) > _STORAGES:
+            _MEMORIES.popitem(last=False)
+        return found
