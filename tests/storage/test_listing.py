@@ -98,7 +98,7 @@ def test_a_file_whose_place_a_folder_took_is_gone(folder: Folder) -> None:
 
 
 def test_another_folder_under_the_same_path_is_looked_at_anew(folder: Folder, tmp_path: Path) -> None:
-    aside = tmp_path.with_name("aside")
+    aside = tmp_path.parent / f"{tmp_path.name}-aside"
     tmp_path.rename(aside)
     tmp_path.mkdir()
     for name in ARTIFACTS:
@@ -107,7 +107,7 @@ def test_another_folder_under_the_same_path_is_looked_at_anew(folder: Folder, tm
 
 
 def test_a_folder_that_is_away_holds_nothing_and_all_of_it_when_it_is_back(folder: Folder, tmp_path: Path) -> None:
-    tmp_path.rename(tmp_path.with_name("aside"))
+    tmp_path.rename(tmp_path.parent / f"{tmp_path.name}-aside")
     assert shown(folder) == []
-    tmp_path.with_name("aside").rename(tmp_path)
+    (tmp_path.parent / f"{tmp_path.name}-aside").rename(tmp_path)
     assert shown(folder) == sorted((*ARTIFACTS, DOCUMENT))
