@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
-from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError
+from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError, StorageUnavailableError
 from worker.repository import notes
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, Origin, Size, from_json
 from worker.repository.notes import NOTES_SUFFIX, Notes
@@ -36,14 +36,18 @@ def noted(storage: Storage, name: str) -> Notes | None:
 
 
 def described(storage: Storage, file: StoredFile, notes_file: StoredFile | None) -> Described:
-    """What these two say. NotFoundError where the first is gone."""
+    """What these two say. NotFoundError where the first is gone, StorageUnavailableError where all of them cannot be read."""
     name = file.name.removesuffix(MANIFEST_SUFFIX)
     try:
         manifest = from_json(name, storage.read(file.name))
+    except StorageUnavailableError:
+        raise
     except (ArtifactError, StorageError) as error:
         return _faulty(storage, name, error, has_notes=notes_file is not None)
     try:
         known = noted(storage, name) if notes_file else None
+    except StorageUnavailableError:
+        raise
     except StorageError as error:
         return Described(None, str(error), is_sure=False)
     if known is None:

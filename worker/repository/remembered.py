@@ -19,8 +19,8 @@ from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
 from worker.repository.notes import NOTES_SUFFIX
 from worker.storage import Storage, StoredFile
 
-AT_LEAST = 1000
-"""Manifests that are read however long that takes: so few are no reason to be asked again."""
+AT_LEAST = 20
+"""Manifests that are read however long that takes, so that everybody who asks gets on."""
 _LARGEST_BYTES = 16 << 10
 """A larger one is not kept in mind."""
 _STORAGES = 4
@@ -42,7 +42,7 @@ class Memory:
     """How long anybody in this process waits for manifests to be read; None for as long as that takes."""
 
     def __init__(self, storage: Storage) -> None:
-        self._storage, self._lock = storage, threading.Lock()
+        self.storage, self._lock = storage, threading.Lock()
         self._known: dict[str, _Known] = {}
         self._listed: list[StoredFile] = []
         self._files: Files = {}
@@ -71,7 +71,7 @@ class Memory:
 
     def latest_first(self) -> Iterator[Manifest]:
         """The whole backups that lie in no trash, the latest by its name first; each is read when it is asked for."""
-        files = {one.name: one for one in self._storage.files()}
+        files = {one.name: one for one in self.storage.files()}
         for file in reversed(files.values()):
             name = file.name.removesuffix(MANIFEST_SUFFIX)
             if name != file.name:
@@ -92,7 +92,7 @@ class Memory:
 
     def _list(self) -> None:
         """Look which files have changed."""
-        listed = self._storage.files()
+        listed = self.storage.files()
         if listed == self._listed:
             return
         before, files = self._files, {one.name: one for one in listed}
@@ -125,7 +125,7 @@ class Memory:
     def _said(self, name: str, file: StoredFile, notes_file: StoredFile | None) -> Described:
         if self._knows(name, file, notes_file):
             return self._known[name].said
-        said = described(self._storage, file, notes_file)
+        said = described(self.storage, file, notes_file)
         lasts = all(one.version is not None and one.size <= _LARGEST_BYTES for one in (file, notes_file) if one)
         if lasts and said.is_sure:
             self._known[name] = _Known(file, notes_file, said)
@@ -134,7 +134,7 @@ class Memory:
     def _being_read(self) -> UnreadError:
         total = sum(name.endswith(MANIFEST_SUFFIX) for name in self._files)
         return UnreadError(
-            f"The catalogue of {self._storage} is being read, {total - len(self._open):,} of {total:,} manifests by now: "
+            f"The catalogue of {self.storage} is being read, {total - len(self._open):,} of {total:,} manifests by now: "
             "look again in a few seconds."
         )
 
@@ -168,4 +168,5 @@ def memory(storage: Storage) -> Memory:
         _MEMORIES.move_to_end(storage)
         while len(_MEMORIES) > _STORAGES:
             _MEMORIES.popitem(last=False)
+        found.storage = storage  # the same place, perhaps by another connection
         return found

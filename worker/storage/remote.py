@@ -19,7 +19,7 @@ from worker.progress import Proof, undisputed
 from worker.storage.bucket import Bucket, Thing
 from worker.storage.cache import Cache
 from worker.storage.interface import READ_BYTES, Distant, StoredFile, Stream
-from worker.storage.local import NAME
+from worker.storage.listing import NAME
 from worker.storage.passing import Passing
 from worker.storage.upload import Spooled, put_new, put_over
 
