@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
+from kombu.transport import TRANSPORT_ALIASES
 
+from worker.broker.envelope import EXCHANGE
 from worker.config.settings import load
 from worker.repository.behalf import Asker
 from worker.runs.operations import OPERATIONS, QUEUES
@@ -12,15 +14,17 @@ from worker.runs.operations import OPERATIONS, QUEUES
 _settings = load()
 _every_hours = _settings.backup_every_hours
 
+# By name, so that rediss:// keeps its certificates: kombu looks at the scheme for that.
+TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "worker.broker.transport:Transport"))
 broker_url = _settings.celery_broker_url
 result_backend = _settings.celery_result_backend
 include = ["worker.tasks", "worker.lifecycle"]
 
 # Each queue is bound by its own name: with Celery's default of one shared key, all would get every message.
-_exchange = Exchange("redis_backup")  # type: ignore[no-untyped-call]
+_exchange = Exchange(EXCHANGE)  # type: ignore[no-untyped-call]
 task_queues = [Queue(name, _exchange, routing_key=name) for name in QUEUES]  # type: ignore[no-untyped-call]
 task_default_queue = task_default_routing_key = "jobs"
-task_default_exchange = "redis_backup"
+task_default_exchange = EXCHANGE
 # A dashboard never waits behind an hour of backup, and what looks after runs and storage never behind a question. By
 # name, so that `celery call` is routed as well.
 task_routes = {one.task: {"queue": one.queue} for one in OPERATIONS.values() if one.queue}
@@ -30,6 +34,7 @@ task_routes["worker.tasks.reap"] = {"queue": "quick"}
 task_serializer = result_serializer = "json"
 accept_content = result_accept_content = ["json"]
 worker_enable_remote_control = False
+worker_consumer = "worker.consumer:Consumer"
 
 # Taken off the queue when it starts, one at a time: a long job is then never handed out twice.
 task_acks_late = False

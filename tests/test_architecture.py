@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 # From the top down: a folder imports from its own and from those below it. Beside each why it stands where it does.
 FOLDERS = {
     "web": "shows and asks; what changes something goes through a task",
-    "worker.__main__ worker.cli worker.lifecycle worker.tasks worker.attempt worker.celery celeryconfig": "doors: they unpack, call a verb, and return",
+    "worker.__main__ worker.cli worker.lifecycle worker.consumer worker.tasks worker.attempt worker.celery celeryconfig": "doors: they unpack, call a verb, and return",
     "worker.restore": "the verb: it has everything below done",
     "worker.restore.preview": "what a restore would do, and so also what it would undo or mirror",
     "worker.restore.undo": "what a restore found is kept, and brought back, by whatever writes",
@@ -41,8 +41,8 @@ LISTS = {"worker.cli": "one verb a module"}
 
 # Whoever is not named here may not import it: a foreign thing is met, and translated, in its home.
 HOMES = {
-    "celery": "worker.celery worker.lifecycle worker.tasks worker.attempt celeryconfig web.jobs",
-    "kombu": "celeryconfig",
+    "celery": "worker.celery worker.lifecycle worker.consumer worker.tasks worker.attempt celeryconfig web.jobs",
+    "kombu": "celeryconfig worker.broker.transport",
     "billiard": "",
     "flask": "web",
     "flask_wtf": "web.auth web.errors",
@@ -304,7 +304,7 @@ def test_a_circle_is_reported(house: Path) -> None:
 def test_a_package_away_from_home_is_reported(house: Path) -> None:
     (house / "worker/backups/backup.py").write_text("import celery.signals\nfrom flask import g\n")
     assert strangers(house) == [
-        "worker.backups.backup, line 1, imports celery.signals: celery is at home in worker.celery worker.lifecycle worker.tasks worker.attempt celeryconfig web.jobs only.",
+        "worker.backups.backup, line 1, imports celery.signals: celery is at home in worker.celery worker.lifecycle worker.consumer worker.tasks worker.attempt celeryconfig web.jobs only.",
         "worker.backups.backup, line 2, imports flask: flask is at home in web only.",
     ]
 

@@ -1,7 +1,7 @@
 """The map of this folder, from the top down; imports go down only, and each folder says what it is.
 
-doors       celery.py, tasks.py (the queue), attempt.py (what each task does around its verb), lifecycle.py (a worker
-            begins and ends), __main__.py and cli/ (the shell: a verb a module)
+doors       celery.py, tasks.py (the queue), attempt.py (what each task does around its verb), consumer.py (what a
+            worker takes from its queues), lifecycle.py (it begins and ends), __main__.py and cli/ (the shell: a verb a module)
 the way back  restore/: preview/ (what it would do), undo/ (what was there before), mirror/ (by replication),
             target/ (a Redis that is written to), selection/ (which keys, and where to)
 backups     backups/ (a verb a module), search/ (one key through time)

@@ -55,7 +55,7 @@ def _worker_is_made(**_: Any) -> None:
 
 @signals.worker_ready.connect
 def _worker_begins(sender: Any, **_: Any) -> None:
-    heartbeat.start(_role(sender))
+    heartbeat.start(_role(sender), lambda: sender.consumes)
     # On the side: a source that does not answer must not keep a worker from its work.
     threading.Thread(target=_look_at_the_source, name="source", daemon=True).start()
     threading.Thread(target=_forget_values, name="values", daemon=True).start()
@@ -88,7 +88,9 @@ def _look_at_the_source() -> None:
         log.info("source_answers", address=endpoint.address, server=facts.server, version=facts.version)
 
 
+# The second comes without the first where an error has ended the worker.
 @signals.worker_shutting_down.connect
+@signals.worker_shutdown.connect
 def _worker_ends(sender: Any, **_: Any) -> None:
     heartbeat.stop(_role(sender))
 

@@ -3,10 +3,12 @@
 `python -m worker.broker.heartbeat jobs` exits with 0 when that role of this host has been heard of lately.
 """
 
+import math
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -17,6 +19,7 @@ from worker.errors import BackupSystemError, BrokerUnavailableError
 HOSTS = connection.PREFIX + "hosts"
 """Where workers and beats of this broker have been, by the time: what one of them has at hand is at hand for all."""
 EVERY_SECONDS = 10
+LOOK_EVERY_SECONDS = 1
 TIME_TO_LIVE_SECONDS = 45
 HOSTS_KEPT = 500
 """Of those where one was alive at some time: each container has a name of its own."""
@@ -34,10 +37,12 @@ _beating: dict[str, tuple[threading.Thread, threading.Event]] = {}
 """By role: who renews its key, and what ends that."""
 
 
-def start(role: str) -> None:
-    """Renew the key until `stop`, or as long as this process lives. A broker that is away is no reason to stop."""
+def start(role: str, well: Callable[[], bool] = lambda: True) -> None:
+    """Renew the key until `stop`, or as long as this process lives and is `well`: a worker is where it takes messages, for
+    one that no longer does may live on for hours. A broker that is away is no reason to stop.
+    """
     ending = threading.Event()
-    thread = threading.Thread(target=_beat, args=(role, ending), name="heartbeat", daemon=True)
+    thread = threading.Thread(target=_beat, args=(role, well, ending), name="heartbeat", daemon=True)
     _beating[role] = thread, ending
     thread.start()
 
@@ -53,15 +58,25 @@ def stop(role: str) -> None:
         client.delete(key(role))
 
 
-def _beat(role: str, ending: threading.Event) -> None:
-    client = connection.client(load())
+def _beat(role: str, well: Callable[[], bool], ending: threading.Event) -> None:
+    client, until = connection.client(load()), -math.inf
     while not ending.is_set():
         with suppress(BrokerUnavailableError), connection.translated():
-            now = int(time.time())
-            client.set(key(role), now, ex=TIME_TO_LIVE_SECONDS)
-            client.zadd(HOSTS, {socket.gethostname(): now})
-            client.zremrangebyrank(HOSTS, 0, -1 - HOSTS_KEPT)
-        ending.wait(EVERY_SECONDS)
+            if not well():
+                if until > -math.inf:
+                    client.delete(key(role))
+                until = -math.inf
+            elif time.monotonic() >= until:
+                _show(client, role)
+                until = time.monotonic() + EVERY_SECONDS
+        ending.wait(LOOK_EVERY_SECONDS)
+
+
+def _show(client: Any, role: str) -> None:
+    now = int(time.time())
+    client.set(key(role), now, ex=TIME_TO_LIVE_SECONDS)
+    client.zadd(HOSTS, {socket.gethostname(): now})
+    client.zremrangebyrank(HOSTS, 0, -1 - HOSTS_KEPT)
 
 
 def alive(role: str) -> bool:
