@@ -54,6 +54,10 @@ class RefusedError(BackupSystemError):
     """A check said no before anything was written."""
 
 
+class SealedError(RefusedError):
+    """A backup is encrypted, and no key here opens it."""
+
+
 class TemporaryError(BackupSystemError):
     """Trying again later can help: a server that is away, loading, or full."""
 

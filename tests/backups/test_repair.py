@@ -254,7 +254,7 @@ def test_good_manifests_and_those_of_a_later_version_are_never_touched(storage: 
     for name in names:
         storage.put(name, b"content")
         catalogue.add(storage, manifest_of(name, b"content"))
-    later = (digest.opened(to_json(manifest_of(names[0]))) or b"").decode().replace('"format": 2', '"format": 3')
+    later = (digest.opened(to_json(manifest_of(names[0]))) or b"").decode().replace('"format": 2', '"format": 4')
     storage.put(names[0] + MANIFEST_SUFFIX, digest.sealed(later), replace=True)
     rewrite_as = to_json(manifest_of(names[1], b"content"))
     (storage.path / (names[2] + MANIFEST_SUFFIX)).write_bytes(rewrite_as)

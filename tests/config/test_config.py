@@ -19,6 +19,9 @@ from worker.config.validation import first_fault
 from worker.errors import UsageError
 
 NAMES = [name.upper() for name in Settings.model_fields]
+ANY_TEXT = ("BACKUP_STORAGE", "BACKUP_CACHE", "BACKUP_AGE_IDENTITY_FILE", "BACKUP_AGE_PASSPHRASE")
+# The example of age's own specification.
+AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
 
 @pytest.fixture(autouse=True)
@@ -77,6 +80,9 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
         ("BACKUP_ENGINE", "scan", None),
         ("BACKUP_FORMAT", "json", None),
         ("BACKUP_COMPRESSION", "gzip", None),
+        ("BACKUP_AGE_RECIPIENTS", f"{AGE}, {AGE}", (AGE,)),
+        ("BACKUP_AGE_IDENTITY_FILE", "/run/secrets/key.txt", None),
+        ("BACKUP_AGE_PASSPHRASE", "correct horse", None),
         ("BACKUP_DATABASES", "0, 3", frozenset({0, 3})),
         ("BACKUP_DATABASES", "3", frozenset({3})),
         ("BACKUP_KEEP", "30", 30),
@@ -127,7 +133,8 @@ def test_all_databases_can_be_said(databases: str, monkeypatch: pytest.MonkeyPat
     [
         *((name, f"http://user:{CANARY}@host") for name in NAMES if name.endswith(("_URL", "_BACKEND"))),
         ("REDIS_URL", CANARY),
-        *((name, CANARY) for name in NAMES if name not in ("BACKUP_STORAGE", "BACKUP_CACHE")),
+        *((name, CANARY) for name in NAMES if name not in ANY_TEXT),
+        ("BACKUP_AGE_IDENTITY_FILE", f"AGE-SECRET-KEY-1{CANARY}"),
         ("BACKUP_CACHE", f"s3://{CANARY}"),
         ("BACKUP_STORAGE", f"s3://key:{CANARY}@bucket"),
         ("BACKUP_STORAGE", f"s3://{CANARY.upper()}"),

@@ -14,6 +14,7 @@ from worker.backups.adopt import adopt
 from worker.config.settings import load
 from worker.formats import portable
 from worker.formats.compare.values import Sides, same_value
+from worker.formats.encryption import NONE
 from worker.formats.entries import EntriesAlone, Entry
 from worker.formats.rdb import writer
 from worker.formats.rdb.lengths import measure
@@ -85,7 +86,7 @@ def product(file: Path) -> dict[str, Any]:
 def surplus(request: Request, manifest: Any) -> list[str]:
     """The keys of the source that a mirror of these types would delete."""
     endpoint = Endpoint(load().redis_url, SOURCE)
-    plan = Plan(manifest, BytesIO(), request, endpoint, 0)
+    plan = Plan(manifest, BytesIO(), request, endpoint, NONE, 0)
     with KeySet() as none, Wire(endpoint) as wire:
         return [key.decode() for _, keys in Surplus(plan, none).batches(wire, [0]) for key in keys]
 

@@ -206,7 +206,7 @@ def test_what_is_wrong_is_known_by_the_name_of_the_backup(folder: Folder) -> Non
 def test_a_manifest_of_a_format_to_come_is_not_taken_for_one_of_ours(folder: Folder) -> None:
     folder.put(NAMES[0], b"content")
     document = digest.opened(to_json(manifest_of(NAMES[0], b"content"))) or b""
-    later = document.decode().replace('"format": 2', '"format": 3,\n  "colour": "blue"')
+    later = document.decode().replace('"format": 2', '"format": 4,\n  "colour": "blue"')
     folder.put(NAMES[0] + MANIFEST_SUFFIX, digest.sealed(later))
     assert "of a later version of this program" in problem(folder)
     assert catalogue.read(folder).damaged == []

@@ -13,12 +13,13 @@ import pytest
 from tests.support.backups import files
 from worker.errors import LostError
 from worker.formats.compression import COMPRESSIONS
+from worker.formats.encryption import PLAIN
 from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, Origin
 from worker.repository.writer import New, Writer, writing
 from worker.storage import open_storage
 
-NEW = New(datetime(2023, 12, 5, 14, 30, 22, tzinfo=UTC), "rdb", COMPRESSIONS["gzip"])
+NEW = New(datetime(2023, 12, 5, 14, 30, 22, tzinfo=UTC), "rdb", COMPRESSIONS["gzip"], PLAIN)
 NAME = "redis_backup_20231205_143022.rdb.gz"
 DUMP = [b"REDIS", b"", b"0009" * 1000]
 TOLD: dict[str, Any] = {

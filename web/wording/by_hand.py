@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from worker.formats.types import TYPES, Holds
-from worker.repository.manifest import Manifest
+from worker.repository.manifest import AGE_SUFFIX, Manifest
 
 _UNPACK = {"zstd": "zstd -d {name} -o {plain}", "gzip": "gunzip -c {name} > {plain}", "none": "cp {name} {plain}"}
 # What comes behind the command, by what a type holds.
@@ -40,9 +40,14 @@ class Step:
 def steps(manifest: Manifest) -> list[Step]:
     """From the downloaded file to a running Redis."""
     plain = "dump.rdb" if manifest.data_format == "rdb" else "copy.json"
-    unpack = _UNPACK[manifest.compression].format(name=manifest.name, plain=plain)
+    packed = manifest.name.removesuffix(AGE_SUFFIX)
+    unpack = _UNPACK[manifest.compression].format(name=packed, plain=plain)
     return [
         Step("Check that the file is whole", f'echo "{manifest.sha256}  {manifest.name}" | sha256sum -c'),
+        *(
+            [Step("Decrypt it with the secret key", f"age -d -i key.txt -o {packed} {manifest.name}")]
+            * manifest.encrypted
+        ),
         Step("Unpack it" if manifest.compression != "none" else "Take a copy", unpack),
         *(_rdb(manifest) if manifest.data_format == "rdb" else _json()),
     ]

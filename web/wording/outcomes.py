@@ -93,6 +93,8 @@ def _undo(value: dict[str, Any]) -> str:
 
 @_tells("verify")
 def _verify(value: dict[str, Any]) -> str:
+    if not value.get("contents", True):
+        return f"Its {size(value.get('bytes'))} are those that were written. What is in them was not checked: it is encrypted."
     return f"Whole, and what its manifest says: {counted(value.get('keys'), 'key')}, {size(value.get('bytes'))}."
 
 

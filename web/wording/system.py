@@ -13,6 +13,7 @@ from web.wording.runs import whose
 from worker.broker import audit
 from worker.broker.tokens import Token, tokens
 from worker.config.address import joined
+from worker.config.age_keys import fingerprint
 from worker.config.settings import WebSettings
 from worker.errors import BrokerUnavailableError
 from worker.repository.scope import scope_of
@@ -92,6 +93,9 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_FORMAT": settings.backup_format,
         "BACKUP_COMPRESSION": settings.backup_compression or "what suits the format",
         "BACKUP_DATABASES": "all" if databases is None else listed(sorted(databases)),
+        "BACKUP_AGE_RECIPIENTS": listed(map(fingerprint, settings.backup_age_recipients)) or "none: not encrypted",
+        "BACKUP_AGE_IDENTITY_FILE": settings.backup_age_identity_file or "none here",
+        "BACKUP_AGE_PASSPHRASE": "set, not shown" if settings.backup_age_passphrase else "none",
         "BACKUP_PACE": settings.backup_pace,
         "BACKUP_KEEP": str(settings.backup_keep),
         "BACKUP_KEEP_MANUAL": str(settings.backup_keep_manual),

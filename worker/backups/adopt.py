@@ -14,6 +14,7 @@ from worker.arguments.backups import AdoptArguments
 from worker.config.settings import CompressionName, FormatName, Settings
 from worker.errors import ArtifactError, NotFoundError
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
+from worker.formats.encryption import KEPT, PLAIN, Keys, encryption_of, keys_of
 from worker.progress import Progress
 from worker.repository import artifact, behalf
 from worker.repository.checksum import Meter
@@ -43,6 +44,8 @@ class Walked:
     compression: CompressionName
     survey: Survey
     reader: artifact.Reader
+    keys: Keys | None
+    """What opens it; None where it is not encrypted."""
     bytes: Size
     sha256: str
 
@@ -56,7 +59,7 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
     clock, path = time.monotonic(), arguments.file
     storage = open_storage(settings.backup_storage)
     with opened(path) as file:
-        walked = walk(file, progress, arguments.max_size)
+        walked = walk(file, keys_of(settings), progress, arguments.max_size)
         _check_values(walked)
         damage = walked.survey.damage
         if damage.number and not arguments.with_damaged:
@@ -64,23 +67,29 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
                 f"The file cannot be taken in as it is, for {damage.words}. Such a value can end the server that is given "
                 "it; with --damaged the file is taken in all the same, and restores leave out what is damaged."
             )
-        compression = walked.compression if walked.compression != "none" else DEFAULT_COMPRESSION[walked.data_format]
-        new = New(_created(walked.reader.facts, file), walked.data_format, COMPRESSIONS[compression], clock)
+        encryption = encryption_of(settings)
+        as_it_is = walked.keys is not None and encryption is PLAIN
+        compression = walked.compression
+        if compression == "none" and not as_it_is:
+            compression = DEFAULT_COMPRESSION[walked.data_format]
+        packing = COMPRESSIONS[compression], KEPT if as_it_is else encryption
+        new = New(_created(walked.reader.facts, file), walked.data_format, *packing, clock)
         with writing(storage, new) as writer:
-            _copy(writer, file, walked)
+            _copy(writer, file, walked, as_it_is=as_it_is)
             told = described(walked) | {"engine_reason": f"adopted from {path.name}", "pin_reason": "it was adopted"}
             return writer.commit("backup_adopted", **told, **behalf.told()).model_dump(mode="json")
 
 
-def walk(file: BinaryIO, progress: Progress, most: int | None) -> Walked:
+def walk(file: BinaryIO, keys: Keys, progress: Progress, most: int | None) -> Walked:
     """Read a file to its end, every value decoded. ArtifactError, FormatError where it cannot be, or is more than `most` bytes."""
-    foreign = artifact.foreign(file, most, progress)
+    foreign = artifact.foreign(file, keys, most, progress)
     data_format, compression, allowance = foreign.data_format, foreign.compression, foreign.allowance
     stored, raw = Meter(), Meter(hashed=False)
-    dump = artifact.unpacked(stored.watch(foreign.stored(progress, "walking")), compression, allowance)
+    dump = foreign.dump(stored.watch(foreign.stored(progress, "walking")), allowance)
     reader = artifact.examiner(raw.watch(dump), data_format)
     found = survey(reader, allowance)
-    return Walked(data_format, compression, found, reader, Size(raw=raw.bytes, stored=stored.bytes), stored.sha256)
+    size = Size(raw=raw.bytes, stored=stored.bytes)
+    return Walked(data_format, compression, found, reader, foreign.keys, size, stored.sha256)
 
 
 def _check_values(walked: Walked) -> None:
@@ -112,12 +121,16 @@ def _created(facts: dict[str, str], file: BinaryIO) -> datetime:
     return datetime.fromtimestamp(int(os.fstat(file.fileno()).st_mtime), UTC)
 
 
-def _copy(writer: Writer, file: BinaryIO, walked: Walked) -> None:
-    """The file as it is, or compressed if it was plain. ArtifactError where it is no longer what was walked."""
+def _copy(writer: Writer, file: BinaryIO, walked: Walked, *, as_it_is: bool) -> None:
+    """The file as it is, or compressed if it was plain, and to our own recipients if there are any. ArtifactError where it is
+    no longer what was walked.
+    """
     file.seek(0)
     read = Meter()
     chunks = read.watch(chunks_of(file))
-    if walked.compression == "none":
+    if walked.keys is not None and not as_it_is:
+        chunks = walked.keys.decrypt(chunks, "The file")
+    if walked.compression == "none" and not as_it_is:
         writer.write(chunks)
     else:
         writer.copy(chunks, walked.bytes.raw)

@@ -63,7 +63,7 @@ def _backup(settings: Settings, arguments: BackupArguments, progress: Progress, 
 
 def _make(storage: Storage, plan: Plan, settings: Settings, progress: Progress, prove: Proof) -> Manifest:
     """Read and store as planned. Leaves nothing behind where it raises."""
-    new, tally = New(datetime.now(UTC), plan.format, plan.compression), Tally()
+    new, tally = New(datetime.now(UTC), plan.format, plan.compression, plan.encryption), Tally()
     with writing(storage, new) as writer:
         with _read(plan, new.created_at, tally) as (stream, dump):
             writer.write(followed(dump, lambda: progress("reading", tally.keys, plan.keys, "keys")))

@@ -13,6 +13,7 @@ from worker.errors import StorageError, UsageError
 from worker.formats import portable
 from worker.formats.allowance import Allowance
 from worker.formats.compression import COMPRESSIONS, Compression
+from worker.formats.encryption import keys_of
 from worker.formats.tally import Counted, Tally
 from worker.progress import Progress, reported
 from worker.repository import artifact, catalogue
@@ -32,7 +33,9 @@ def export(
     The default is `<name>.json.gz` in the current folder. Never overwrites. A file that is no backup becomes `max_size` bytes
     at the most, or what one of its size is allowed. Raises ArtifactError, NotFoundError, UsageError.
     """
-    found = _file(Path(what), max_size, progress) if Path(what).is_file() else _backup(settings, what, progress)
+    found = (
+        _file(settings, Path(what), max_size, progress) if Path(what).is_file() else _backup(settings, what, progress)
+    )
     with found as (reader, name, header):
         target = out or Path(name.partition(".")[0] + ".json.gz")
         tally, stored = Tally(), Meter()
@@ -46,11 +49,11 @@ _Opened = tuple[artifact.Reader, str, dict[str, object]]
 
 
 @contextmanager
-def _file(path: Path, max_size: int | None, progress: Progress) -> Iterator[_Opened]:
+def _file(settings: Settings, path: Path, max_size: int | None, progress: Progress) -> Iterator[_Opened]:
     with opened(path) as file:
-        foreign = artifact.foreign(file, max_size, progress)
+        foreign = artifact.foreign(file, keys_of(settings), max_size, progress)
         allowance = foreign.allowance
-        dump = artifact.unpacked(foreign.stored(progress, "exporting"), foreign.compression, allowance)
+        dump = foreign.dump(foreign.stored(progress, "exporting"), allowance)
         with allowance.at_hand():
             yield artifact.reader(dump, foreign.data_format, values=True), path.name, {}
 
@@ -59,11 +62,12 @@ def _file(path: Path, max_size: int | None, progress: Progress) -> Iterator[_Ope
 def _backup(settings: Settings, what: str, progress: Progress) -> Iterator[_Opened]:
     """It is verified first."""
     storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, what, scope_of(settings))
+    manifest, keys = catalogue.get(storage, what, scope_of(settings)), keys_of(settings)
     with storage.fetch(manifest.name) as file:
-        check(file, manifest, progress)
+        check(file, manifest, keys, progress)
         stored = reported(chunks_of(file), progress, "exporting", manifest.bytes.stored)
-        dump = artifact.unpacked(stored, manifest.compression, Allowance.of_manifest(manifest.bytes.raw))
+        packed = artifact.decrypted(stored, manifest, keys)
+        dump = artifact.unpacked(packed, manifest.compression, Allowance.of_manifest(manifest.bytes.raw))
         reader = artifact.reader(dump, manifest.data_format, values=True)
         yield reader, manifest.name, artifact.header(manifest.created_at, manifest.source)
 

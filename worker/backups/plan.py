@@ -8,6 +8,7 @@ from worker.config.settings import FormatName, Settings
 from worker.engines.source import Source
 from worker.errors import SourceError, StorageError
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION, Compression
+from worker.formats.encryption import Encryption, encryption_of
 from worker.repository import catalogue
 from worker.repository.manifest import Origin
 from worker.server import slots
@@ -24,6 +25,7 @@ class Plan:
     facts: Facts
     format: FormatName
     compression: Compression
+    encryption: Encryption
     databases: frozenset[int] | None
     """None for all."""
     wanted: engines.Wanted
@@ -68,7 +70,8 @@ def plan(settings: Settings, arguments: BackupArguments) -> Plan:
     wanted = engines.Wanted(arguments.engine or settings.backup_engine, data_format, numbers)
     choice = engines.choose(endpoint, facts, wanted)
     had = slots.of_node(endpoint) if facts.cluster else None
-    return Plan(endpoint, facts, data_format, COMPRESSIONS[compression], databases, wanted, choice, had)
+    packing = COMPRESSIONS[compression], encryption_of(settings)
+    return Plan(endpoint, facts, data_format, *packing, databases, wanted, choice, had)
 
 
 def otherwise(failed: Plan, error: SourceError) -> Plan | None:

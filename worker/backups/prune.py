@@ -16,7 +16,7 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError, NotFoundError
 from worker.progress import Progress, Proof, undisputed
 from worker.repository import behalf, catalogue
-from worker.repository.check import check
+from worker.repository.check import check_stored
 from worker.repository.described import noted
 from worker.repository.manifest import MANIFEST_SUFFIX
 from worker.repository.notes import NOTES_SUFFIX
@@ -210,7 +210,7 @@ def _read_back(storage: Storage, decisions: list[retention.Decision], progress: 
     """
     for newest in retention.replacements(decisions):
         with storage.fetch(newest.name, anew=True) as file:
-            check(file, newest, progress)
+            check_stored(file, newest, progress)
 
 
 def _owned(storage: Storage) -> set[str]:

@@ -13,9 +13,11 @@ from worker.config.settings import Settings
 from worker.errors import ArtifactError, BackupSystemError, NotFoundError, RefusedError
 from worker.formats.allowance import Allowance
 from worker.formats.compression import COMPRESSIONS
+from worker.formats.encryption import Keys, keys_of
 from worker.progress import Progress
 from worker.repository import artifact, catalogue, digest, notes
 from worker.repository.manifest import (
+    AGE_SUFFIX,
     DAMAGED_SUFFIXES,
     MANIFEST_SUFFIX,
     Manifest,
@@ -44,7 +46,7 @@ def repair(settings: Settings, progress: Progress, most: int | None = None) -> d
     repaired, left = [], []
     for one in catalogue.read(storage).damaged:
         try:
-            repaired.append(_repair(storage, one.name, progress, most))
+            repaired.append(_repair(storage, one.name, keys_of(settings), progress, most))
         except BackupSystemError as error:
             left.append({"name": one.name, "error": str(error)})
     return {"repaired": repaired, "left": left}
@@ -59,12 +61,12 @@ def check_complete(report: dict[str, Any]) -> None:
         )
 
 
-def _repair(storage: Storage, name: str, progress: Progress, most: int | None) -> dict[str, Any]:
+def _repair(storage: Storage, name: str, keys: Keys, progress: Progress, most: int | None) -> dict[str, Any]:
     text = storage.read(name + MANIFEST_SUFFIX)
     made = mended(name, text)
     exactly = made is not None
     if made is None:
-        made = _rebuilt(storage, name, progress, most)
+        made = _rebuilt(storage, name, keys, progress, most)
     aside = _replace(storage, made, text, exactly=exactly)
     log.info("manifest_repaired", name=name, keys=made.keys, exactly=exactly)
     return {"name": name, "exactly": exactly, "kind": made.kind, "keys": made.keys, "aside": aside}
@@ -82,16 +84,17 @@ def mended(name: str, text: bytes) -> Manifest | None:
     return None
 
 
-def _rebuilt(storage: Storage, name: str, progress: Progress, most: int | None) -> Manifest:
+def _rebuilt(storage: Storage, name: str, keys: Keys, progress: Progress, most: int | None) -> Manifest:
     """What the artifact tells. ArtifactError where it is not whole, or no backup."""
     try:
         with storage.fetch(name) as file:
-            walked = walk(file, progress, most)
+            walked = walk(file, keys, progress, most)
     except NotFoundError:
         raise ArtifactError(
             f"The artifact {name} is missing, so there is nothing to tell: delete it by name."
         ) from None
-    if not name.endswith(f".{walked.data_format}{COMPRESSIONS[walked.compression].suffix}"):
+    suffix = COMPRESSIONS[walked.compression].suffix + (AGE_SUFFIX if walked.keys else "")
+    if not name.endswith(f".{walked.data_format}{suffix}"):
         raise ArtifactError(f"The artifact {name} is no such file as its name says: delete it by name.")
     undo = undone_by(walked.reader.facts)
     if not undo:
@@ -110,6 +113,7 @@ def _as_told(walked: Walked) -> dict[str, Any]:
     return {
         "data_format": walked.data_format,
         "compression": walked.compression,
+        "encryption": {"recipients": []} if walked.keys else "none",
         "bytes": walked.bytes,
         "sha256": walked.sha256,
         "source": _origin(walked.reader.facts),
@@ -142,7 +146,8 @@ def _check_values(storage: Storage, name: str, walked: Walked) -> None:
     if walked.data_format != "rdb" or not walked.survey.tally.keys:
         return
     with storage.open(name) as file:
-        dump = artifact.unpacked(chunks_of(file), walked.compression, Allowance.of_manifest(walked.bytes.raw))
+        packed = walked.keys.decrypt(chunks_of(file), name) if walked.keys else chunks_of(file)
+        dump = artifact.unpacked(packed, walked.compression, Allowance.of_manifest(walked.bytes.raw))
         reader = artifact.reader(dump, "rdb", values=True)
         if any(entry.payload != _EMPTY_STRING for batch in reader.batches() for entry in batch):
             return

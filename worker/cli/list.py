@@ -79,7 +79,7 @@ def listed(data: Data) -> None:
     else:
         now = datetime.now(UTC)
         rows = [_row(one, now) for one in found]
-        table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "VERIFIED", "PINNED"), rows)
+        table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "PINNED"), rows)
     _undos([Manifest.model_validate(one) for one in data["undos"]])
     if data["trash"]:
         say("")
@@ -122,6 +122,7 @@ def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
         size(one.bytes.stored),
         origin,
         one.consistency,
+        "yes" if one.encrypted else "no",
         verified,
         (one.pin_reason or "yes") if one.pinned else "no",
     )

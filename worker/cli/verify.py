@@ -20,6 +20,10 @@ def command(as_json: bool, name: str) -> None:
 
 
 def verified(data: Data) -> None:
-    """A backup that is whole."""
+    """A backup that is whole, as far as it could be read."""
+    if not data["contents"]:
+        say(f"{data['name']} lies there as it was written: {size(data['bytes'])}, sha256 {data['sha256']}")
+        notes(data["warnings"])
+        return
     say(f"{data['name']} is whole: {number(data['keys'])} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
     notes(data["warnings"])

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from worker.config.age_keys import IdentityFile, Recipients
 from worker.config.fields import (
     Address,
     CacheFolder,
@@ -90,6 +91,12 @@ class Settings(BaseSettings):
     backup_format: FormatName = "rdb"
     backup_compression: CompressionName | None = None
     """None: what suits the format, zstd for rdb and gzip for json."""
+    backup_age_recipients: Recipients = ()
+    """Public keys that backups are encrypted to; none: they are not encrypted."""
+    backup_age_identity_file: IdentityFile | None = None
+    """The file with a secret key, where backups are read; it is opened when the first is."""
+    backup_age_passphrase: str | None = None
+    """Of that file, where it has one."""
     backup_databases: Databases = None
     backup_pace: PaceName = "auto"
     """Key by key: `auto` is gentle beside live traffic, `full` is as fast as it can be."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from typing import BinaryIO
 
 from worker.config.settings import CompressionName, FormatName
@@ -13,6 +13,7 @@ from worker.errors import ArtifactError
 from worker.formats import portable, rdb
 from worker.formats.allowance import Allowance
 from worker.formats.compression import COMPRESSIONS, detect
+from worker.formats.encryption import Keys, is_encrypted
 from worker.formats.rdb import writer
 from worker.formats.rdb.codes import FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.rdb.reader.census import Census
@@ -58,6 +59,21 @@ def _check_sum(manifest: Manifest, sha256: str) -> None:
         )
 
 
+def decrypted(stored: Iterator[bytes], manifest: Manifest, keys: Keys) -> Iterator[bytes]:
+    """The compressed dump, out of the chunks of a stored file. SealedError where it is encrypted and no key here opens it."""
+    return keys.decrypt(stored, manifest.name) if manifest.encrypted else stored
+
+
+def check_opens(file: BinaryIO, manifest: Manifest, keys: Keys) -> None:
+    """Whether a key here opens it, so that nobody begins what cannot be done. SealedError. Leaves `file` at its start."""
+    if manifest.encrypted:
+        chunks = decrypted(chunks_of(file), manifest, keys)
+        # The first comes before anything is given, so of two the second is of the file.
+        for _ in islice(chunks, 2):
+            pass
+        file.seek(0)
+
+
 def unpacked(stored: Iterator[bytes], compression: CompressionName, allowance: Allowance) -> Iterator[bytes]:
     """The dump itself, out of the chunks of a file. ArtifactError once it is more than is allowed: nobody reads without."""
     return allowance.bounded(COMPRESSIONS[compression].decompress(stored))
@@ -71,6 +87,8 @@ class Foreign:
     size: int
     data_format: FormatName
     compression: CompressionName
+    keys: Keys | None
+    """What opens it; None where it is not encrypted."""
     most: int | None
     """Bytes that it may become, where somebody has said it."""
 
@@ -79,26 +97,40 @@ class Foreign:
         """What one reading of it may take."""
         return Allowance.foreign(self.size, self.most)
 
+    def dump(self, stored: Iterator[bytes], allowance: Allowance) -> Iterator[bytes]:
+        """The dump itself, out of the chunks of the file."""
+        return unpacked(_decrypted(stored, self.keys), self.compression, allowance)
+
     def stored(self, progress: Progress, phase: str) -> Iterator[bytes]:
         """The chunks of the file itself, from its start."""
         self.file.seek(0)
         return reported(chunks_of(self.file), progress, phase, self.size)
 
 
-def foreign(file: BinaryIO, most: int | None, progress: Progress) -> Foreign:
-    """ArtifactError where it is nothing that we can read, and where it bursts: that is seen before anything is made of it."""
-    data_format, compression = sniff(file)
+def foreign(file: BinaryIO, keys: Keys, most: int | None, progress: Progress) -> Foreign:
+    """ArtifactError where it is nothing that we can read, and where it bursts: that is seen before anything is made of it.
+
+    SealedError where it is encrypted and none of the `keys` opens it.
+    """
+    opening = keys if is_encrypted(file.read(_HEAD_BYTES)) else None
+    data_format, compression = sniff(file, opening)
     size = file.seek(0, 2)
-    found = Foreign(file, size, data_format, compression, most)
-    if compression != "none":
-        for _ in unpacked(found.stored(progress, "checking"), compression, found.allowance):
+    found = Foreign(file, size, data_format, compression, opening, most)
+    if opening or compression != "none":
+        for _ in found.dump(found.stored(progress, "checking"), found.allowance):
             pass
     return found
 
 
-def raw_chunks(file: Readable, manifest: Manifest) -> Iterator[bytes]:
-    """The dump itself, decompressed, from where `file` stands: as many bytes at the most as the manifest says."""
-    return unpacked(chunks_of(file), manifest.compression, Allowance.of_manifest(manifest.bytes.raw))
+def _decrypted(stored: Iterator[bytes], keys: Keys | None) -> Iterator[bytes]:
+    return stored if keys is None else keys.decrypt(stored, "The file")
+
+
+def raw_chunks(file: Readable, manifest: Manifest, keys: Keys) -> Iterator[bytes]:
+    """The dump itself, decrypted and decompressed, from where `file` stands: as many bytes at the most as the manifest says."""
+    return unpacked(
+        decrypted(chunks_of(file), manifest, keys), manifest.compression, Allowance.of_manifest(manifest.bytes.raw)
+    )
 
 
 def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
@@ -112,13 +144,13 @@ def examiner(chunks: Iterator[bytes], data_format: FormatName) -> Reader:
 
 
 @contextmanager
-def whole(file: Readable, manifest: Manifest) -> Iterator[Reader]:
+def whole(file: Readable, manifest: Manifest, keys: Keys) -> Iterator[Reader]:
     """What reads all entries with their values, and is read to its end in the block: ArtifactError then, where the stored
     bytes were not those that were written.
     """
     stored = Meter()
     allowance = Allowance.of_manifest(manifest.bytes.raw)
-    raw = unpacked(stored.watch(chunks_of(file)), manifest.compression, allowance)
+    raw = unpacked(decrypted(stored.watch(chunks_of(file)), manifest, keys), manifest.compression, allowance)
     yield reader(raw, manifest.data_format, values=True)
     _check_sum(manifest, stored.sha256)
 
@@ -140,22 +172,22 @@ def has_checksum(data_format: FormatName, rdb_version: int | None) -> bool:
     return data_format == "rdb" and (rdb_version or 0) >= FIRST_VERSION_WITH_CHECKSUM
 
 
-def check_end(file: BinaryIO, manifest: Manifest) -> None:
+def check_end(file: BinaryIO, manifest: Manifest, keys: Keys) -> None:
     """Whether a dump that has a checksum is whole by that, at a tenth of the cost of a walk. FormatError says what is wrong.
 
     It reads `file` from its start.
     """
     file.seek(0)
-    for _ in Window(raw_chunks(file, manifest)).drain(END):
+    for _ in Window(raw_chunks(file, manifest, keys)).drain(END):
         pass
 
 
-def resumed(file: Readable, manifest: Manifest, begins_at: int) -> Reader:
+def resumed(file: Readable, manifest: Manifest, keys: Keys, begins_at: int) -> Reader:
     """What reads the entries, with their values, behind that byte of the dump: the `begins_at` of a reader of all of it.
 
     The database of an entry is not to be relied on: it may have been said before.
     """
-    rest = _behind(raw_chunks(file, manifest), begins_at)
+    rest = _behind(raw_chunks(file, manifest, keys), begins_at)
     if manifest.data_format == "json":
         return portable.Reader(chain([portable.OPENING], rest) if begins_at else rest, part=True)
     opening = writer.header(manifest.rdb_version)
@@ -174,21 +206,30 @@ def header(created_at: datetime, source: Origin) -> dict[str, object]:
     return {"created_at": created_at.isoformat(), "source": source.model_dump(exclude_none=True)}
 
 
-def sniff(file: BinaryIO) -> tuple[FormatName, CompressionName]:
-    """What a foreign file is, by its first bytes. ArtifactError where it is nothing we can read."""
-    head = file.read(_HEAD_BYTES)
-    file.seek(0)
+def sniff(file: BinaryIO, keys: Keys | None) -> tuple[FormatName, CompressionName]:
+    """What a foreign file is, by its first bytes; `keys` where it is encrypted. ArtifactError where it is nothing we can read."""
+
+    def stored() -> Iterator[bytes]:
+        file.seek(0)
+        return _decrypted(chunks_of(file), keys)
+
+    head = _head(stored())
     if not head:
         raise ArtifactError("The file is empty.")
     compression = detect(head)
-    head = b""
-    for chunk in compression.decompress(chunks_of(file)):
-        head += chunk
-        if len(head) >= _HEAD_BYTES:
-            break
+    head = _head(compression.decompress(stored()))
     file.seek(0)
     if head.startswith((b"REDIS", b"VALKEY")):
         return "rdb", compression.name
     if head.lstrip().startswith(b"{"):
         return "json", compression.name
     raise ArtifactError("The file is neither an RDB dump nor a portable JSON backup, plain or with gzip or zstd.")
+
+
+def _head(chunks: Iterator[bytes]) -> bytes:
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= _HEAD_BYTES:
+            break
+    return head

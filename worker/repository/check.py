@@ -5,6 +5,7 @@ from typing import BinaryIO
 
 from worker.errors import ArtifactError
 from worker.formats.allowance import Allowance
+from worker.formats.encryption import NONE, Keys
 from worker.formats.tally import Tally
 from worker.progress import Progress, reported
 from worker.repository import artifact
@@ -13,18 +14,32 @@ from worker.repository.manifest import Manifest
 from worker.repository.sound import survey
 
 
-def check(file: BinaryIO, manifest: Manifest, progress: Progress, *, walked: bool = False) -> None:
+def check(file: BinaryIO, manifest: Manifest, keys: Keys, progress: Progress, *, walked: bool = False) -> None:
     """Whether the bytes are those that were written; with `walked` also structure, checksum and keys.
 
     A manifest of format 1 has no digest, so what it says is counted after in any case. Leaves `file` at its start.
-    ArtifactError names what is wrong: short, changed, extra or foreign.
+    ArtifactError names what is wrong: short, changed, extra or foreign. SealedError where it is encrypted and no key here
+    opens it: at once, but where it is to be walked after its bytes were checked.
     """
+    if manifest.encrypted and not walked:
+        keys.require(manifest.name)
     artifact.check_bytes(file, manifest, progress)
-    if not walked and manifest.format != 1:
-        return
+    artifact.check_opens(file, manifest, keys)
+    if walked or manifest.format == 1:
+        _walk(file, manifest, keys, progress, judged=walked)
+
+
+def check_stored(file: BinaryIO, manifest: Manifest, progress: Progress) -> None:
+    """The same for who only wants to know that it lies there as it was written, and needs no key."""
+    artifact.check_bytes(file, manifest, progress)
+    if manifest.format == 1:
+        _walk(file, manifest, NONE, progress, judged=False)
+
+
+def _walk(file: BinaryIO, manifest: Manifest, keys: Keys, progress: Progress, *, judged: bool) -> None:
     raw = Meter(hashed=False)
-    dump = raw.watch(artifact.raw_chunks(file, manifest))
-    tally = _check_content(manifest, reported(dump, progress, "walking", manifest.bytes.raw), judged=walked)
+    dump = raw.watch(artifact.raw_chunks(file, manifest, keys))
+    tally = _check_content(manifest, reported(dump, progress, "walking", manifest.bytes.raw), judged=judged)
     if manifest.format == 1 and (raw.bytes, tally.expiring) != (manifest.bytes.raw, manifest.expiring):
         raise ArtifactError(
             f"{manifest.name} holds something else than its manifest says: the manifest is not its own."

@@ -14,7 +14,9 @@ from worker.formats.types import NAMES, UNKNOWN
 from worker.repository import digest
 from worker.repository.behalf import Trigger
 
-FORMAT: Literal[2] = 2
+FORMAT: Literal[3] = 3
+"""Of what is encrypted. The rest is written in format 2, which earlier versions read too."""
+_PLAIN_FORMAT: Literal[2] = 2
 NAMES_TRIED = 600
 """How many seconds later than the backup its name may be, at the most."""
 CLOCKS_APART = timedelta(minutes=2)
@@ -24,6 +26,7 @@ DAMAGED_SUFFIXES = (".damaged", ".damaged.2", ".damaged.3")
 """Behind the name of a manifest: a text that it had, kept when it was made anew."""
 INDEX_SUFFIX = ".index"
 """Of what `search` makes beside an artifact, and can make anew."""
+AGE_SUFFIX = ".age"
 NAME = re.compile(r"redis_backup_([0-9]{8}_[0-9]{6})\.(rdb|json)(\.zst|\.gz)?(?:\.age)?")
 
 
@@ -71,6 +74,15 @@ class Size(BaseModel):
     stored: Count
 
 
+class Encrypted(BaseModel):
+    """By age, behind the compression."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    recipients: list[str]
+    """What the public keys are known by (config/age_keys.py); none where nobody told."""
+
+
 class _Format(BaseModel):
     """What a manifest says in every format, of a later version too."""
 
@@ -87,7 +99,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1, 2] = FORMAT
+    format: Literal[1, 2, 3] = _PLAIN_FORMAT
     name: str
     created_at: Moment
     kind: Literal["backup", "adopted", "undo", "partial", "part"] = "backup"
@@ -119,7 +131,7 @@ class Manifest(BaseModel):
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     """Of the stored file, in hexadecimal: what `sha256sum` prints."""
     compression: CompressionName
-    encryption: Literal["none"] = "none"
+    encryption: Literal["none"] | Encrypted = "none"
     duration_seconds: Seconds
     tool_version: str
     verified_at: Moment | None = None
@@ -134,7 +146,7 @@ class Manifest(BaseModel):
     restored_at: Moment | None = None
     """Of an undo: when, by the target's clock; what had expired by then was not restored."""
     restore_arguments: dict[str, Any] = {}
-    """Of an undo: what the restore was told."""
+    """Of an undo: what the restore was told. Where it is encrypted, no names of keys: those are in its file alone."""
     undone_at: Moment | None = None
     """Of an undo: when it was used."""
     deleted_at: Moment | None = None
@@ -157,6 +169,11 @@ class Manifest(BaseModel):
     def names_only(self) -> bool:
         """Whether it holds names and no values: what is kept before a restore that leaves alone what exists."""
         return self.kind == "undo" and self.restore_arguments.get("mode", "skip") == "skip"
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether only who has a secret key can read it."""
+        return self.encryption != "none"
 
     def is_ahead(self, now: datetime) -> bool:
         """Whether it is dated in the future: made by a wrong clock, or the clock was set back since."""
@@ -190,12 +207,17 @@ def free_names(at: datetime, data_format: FormatName, suffix: str) -> Iterator[s
 
 LATER = {"verified_at", "drilled_at", "undone_at", "deleted_at", "deleted_by"}
 """What nobody knows yet when a manifest is written: from then on it stands in the notes."""
+NAMING = frozenset({"match", "exclude", "keys", "prefix", "strip_prefix"})
+"""Arguments of a restore that tell names of keys."""
 _SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": None}
 
 
 def to_json(manifest: Manifest) -> bytes:
     """The bytes of a manifest file."""
-    written = manifest.model_copy(update={"format": FORMAT})
+    written = manifest.model_copy(update={"format": _PLAIN_FORMAT})
+    if manifest.encrypted:
+        told = {name: said for name, said in manifest.restore_arguments.items() if name not in NAMING}
+        written = manifest.model_copy(update={"format": FORMAT, "restore_arguments": told})
     return digest.sealed(written.model_dump_json(indent=2, exclude=LATER))
 
 
@@ -218,7 +240,10 @@ def from_json(name: str, text: bytes) -> Manifest:
     if manifest.name != name:
         kind = DamagedError if document is None else ArtifactError
         raise kind(f"The manifest of {name} describes another backup: it was renamed or swapped.")
-    if manifest.format != (1 if document is None else FORMAT) or not _is_begun_as_named(manifest):
+    expected = 1 if document is None else FORMAT if manifest.encrypted else _PLAIN_FORMAT
+    if manifest.format != expected or manifest.encrypted != name.endswith(AGE_SUFFIX):
+        raise _damaged(name)
+    if not _is_begun_as_named(manifest):
         raise _damaged(name)
     if manifest.format == 1 and not _agrees_with_itself(manifest):
         raise _damaged(name)

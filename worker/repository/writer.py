@@ -12,12 +12,13 @@ import structlog
 from worker import __version__
 from worker.config.settings import FormatName
 from worker.formats.compression import Compression
+from worker.formats.encryption import Encryption
 from worker.formats.entries import EntryStream
 from worker.formats.tally import Tally
 from worker.progress import Proof, undisputed
 from worker.repository import catalogue
 from worker.repository.checksum import Meter
-from worker.repository.manifest import Manifest, Size, free_names
+from worker.repository.manifest import Encrypted, Manifest, Size, free_names
 from worker.storage import Draft, Storage
 
 log = structlog.get_logger()
@@ -31,6 +32,7 @@ class New:
     """The moment that its data are of, which its name says."""
     data_format: FormatName
     compression: Compression
+    encryption: Encryption
     clock: float = field(default_factory=time.monotonic)
     """When the work at it began, by time.monotonic."""
 
@@ -43,16 +45,16 @@ class Writer:
         self._raw, self._stored = Meter(hashed=False), Meter()
 
     def write(self, dump: Iterator[bytes]) -> None:
-        """Compress the whole dump into the draft."""
+        """Compress and encrypt the whole dump into the draft."""
         self._store(self._new.compression.compress(self._raw.watch(dump)))
 
     def copy(self, file: Iterator[bytes], raw_bytes: int) -> None:
-        """Take a file as it is: compressed already, as `new` says, out of a dump of `raw_bytes`."""
+        """Take a file that is compressed already, as `new` says, out of a dump of `raw_bytes`."""
         self._raw.bytes = raw_bytes
         self._store(file)
 
     def _store(self, chunks: Iterator[bytes]) -> None:
-        for chunk in self._stored.watch(chunks):
+        for chunk in self._stored.watch(self._new.encryption.encrypt(chunks)):
             self._draft.write(chunk)
 
     def commit(self, event: str, prove: Proof = undisputed, **told: Any) -> Manifest:
@@ -60,6 +62,7 @@ class Writer:
 
         `told` is what the manifest says besides. `prove` is asked before each of the two, with the artifact on disk.
         """
+        recipients = self._new.encryption.recipients
         manifest = Manifest(
             **told,
             name=self._draft.name,
@@ -68,6 +71,7 @@ class Writer:
             bytes=Size(raw=self._raw.bytes, stored=self._stored.bytes),
             sha256=self._stored.sha256,
             compression=self._new.compression.name,
+            encryption="none" if recipients is None else Encrypted(recipients=list(recipients)),
             duration_seconds=round(time.monotonic() - self._new.clock, 3),
             tool_version=__version__,
         )
@@ -81,7 +85,8 @@ class Writer:
 @contextmanager
 def writing(storage: Storage, new: New) -> Iterator[Writer]:
     """Begin a backup. What was not committed when the block ends, or raises in it, leaves nothing behind."""
-    with storage.draft(free_names(new.created_at, new.data_format, new.compression.suffix)) as draft:
+    suffix = new.compression.suffix + new.encryption.suffix
+    with storage.draft(free_names(new.created_at, new.data_format, suffix)) as draft:
         yield Writer(storage, draft, new)
 
 

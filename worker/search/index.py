@@ -17,11 +17,13 @@ from typing import BinaryIO, NamedTuple, Self
 import structlog
 
 from worker.errors import ArtifactError, FormatError, NotFoundError, RefusedError, StorageError
+from worker.formats.encryption import Keys
 from worker.formats.entries import Entry, Opaque
 from worker.formats.portable import shapes
 from worker.progress import Progress
 from worker.repository import artifact
-from worker.repository.manifest import INDEX_SUFFIX, Manifest
+from worker.repository.manifest import Manifest
+from worker.search.shelf import Shelf
 from worker.search.sorting import Buckets
 from worker.storage import Storage
 from worker.storage.tempfiles import on_disk, temporary
@@ -120,17 +122,18 @@ def bounded_expiry(at: int | None) -> int | None:
     return None if at is None else min(max(at, 0), LATEST_EXPIRY)
 
 
-def opened(storage: Storage, manifest: Manifest, progress: Progress) -> Index:
+def opened(storage: Storage, manifest: Manifest, keys: Keys, progress: Progress) -> Index:
     """The index of this backup, made now if there is none that fits.
 
     Raises ArtifactError and RefusedError where the artifact cannot be read; StorageError where there is no room at all.
     """
-    if (found := _kept(storage, manifest)) is not None:
+    shelf = Shelf(storage, manifest, keys)
+    if (found := _kept(shelf, manifest)) is not None:
         return found
     check_readable(manifest)
     with Buckets(RECORD_BYTES) as buckets:
-        _fill(buckets, storage, manifest, progress)
-        return _keep(storage, manifest, buckets)
+        _fill(buckets, shelf, progress)
+        return _keep(shelf, manifest, buckets)
 
 
 def check_readable(manifest: Manifest) -> None:
@@ -141,10 +144,10 @@ def check_readable(manifest: Manifest) -> None:
         )
 
 
-def _kept(storage: Storage, manifest: Manifest) -> Index | None:
+def _kept(shelf: Shelf, manifest: Manifest) -> Index | None:
     """The index that lies beside the artifact, if it is whole and is of these very bytes."""
     with suppress(NotFoundError, StorageError, OSError), ExitStack() as stack:
-        file = stack.enter_context(storage.fetch(manifest.name + INDEX_SUFFIX))
+        file = stack.enter_context(shelf.fetch())
         if (count := _count(file, manifest)) is not None:
             stack.pop_all()
             return Index(file, count)
@@ -175,9 +178,10 @@ def _is_whole(file: BinaryIO, size: int) -> bool:
     return file.read() == checksum.digest()
 
 
-def _fill(buckets: Buckets, storage: Storage, manifest: Manifest, progress: Progress) -> None:
+def _fill(buckets: Buckets, shelf: Shelf, progress: Progress) -> None:
     """Read the whole backup; it is checked while it passes, as a restore would check it beforehand."""
-    with storage.open(manifest.name) as file, artifact.whole(file, manifest) as reader:
+    manifest = shelf.manifest
+    with shelf.storage.open(manifest.name) as file, artifact.whole(file, manifest, shelf.keys) as reader:
         for batch in reader.batches():
             buckets.add(_records(batch, _place(reader.begins_at)))
             progress("indexing", buckets.count, manifest.keys, "keys")
@@ -202,17 +206,11 @@ def _records(batch: list[Entry], place: bytes) -> Iterator[bytes]:
         yield hashed + digested + place + expiry
 
 
-def _keep(storage: Storage, manifest: Manifest, buckets: Buckets) -> Index:
+def _keep(shelf: Shelf, manifest: Manifest, buckets: Buckets) -> Index:
     """Put the index beside the artifact; where that cannot be, it serves this once."""
-    name = manifest.name + INDEX_SUFFIX
     try:
-        with suppress(NotFoundError):
-            storage.delete(name, [])
-        with storage.draft([name]) as draft:
-            for chunk in _document(manifest, buckets):
-                draft.write(chunk)
-            draft.publish()
-        return Index(storage.fetch(name), buckets.count)
+        if shelf.put(_document(manifest, buckets)):
+            return Index(shelf.fetch(), buckets.count)
     except (StorageError, NotFoundError) as error:
         log.warning("index_not_kept", name=manifest.name, error=str(error))
     file = temporary()

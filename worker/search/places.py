@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Protocol
 
 from worker.arguments.questions import LIVE
+from worker.formats.encryption import Keys
 from worker.formats.entries import Entry, EntryStream, Passing
 from worker.formats.rdb.codes import FIRST_VALKEY_VERSION, OF_BOTH_MAKES
 from worker.progress import Progress, silent
@@ -105,11 +106,11 @@ def by_server(places: Sequence[Place]) -> list[list[int]]:
 class Stored:
     """A backup."""
 
-    def __init__(self, storage: Storage, manifest: Manifest) -> None:
+    def __init__(self, storage: Storage, manifest: Manifest, keys: Keys) -> None:
         self.name, self.at, self.address = manifest.name, manifest.created_at, manifest.source.address
         self.read_by = (manifest.created_at.timestamp() + manifest.duration_seconds) * 1000
         self.rdb_version = manifest.rdb_version
-        self._storage, self._manifest = storage, manifest
+        self._storage, self._manifest, self._keys = storage, manifest, keys
 
     def covers(self, db: int) -> bool:
         """Not where the backup holds only other databases, only the keys that a restore touched, or not all keys."""
@@ -128,7 +129,7 @@ class Stored:
         wanted = [db for db in databases if db in self._manifest.keys_by_db]
         if not wanted:
             return {}
-        with index.opened(self._storage, self._manifest, progress) as opened:
+        with index.opened(self._storage, self._manifest, self._keys, progress) as opened:
             records = {db: opened.find(db, key) for db in wanted}
         return {db: self._version(db, key, hits) for db, hits in records.items() if hits}
 
@@ -150,7 +151,7 @@ class Stored:
         One database may hold under that key what another holds too, but for its expiry.
         """
         with self._storage.fetch(self.name) as file:
-            for batch in artifact.resumed(file, self._manifest, record.begins_at).batches():
+            for batch in artifact.resumed(file, self._manifest, self._keys, record.begins_at).batches():
                 for entry in batch:
                     if entry.key == key and record.fits(entry):
                         return entry._replace(db=db)
@@ -169,7 +170,7 @@ class Stored:
     def read(self, progress: Progress) -> Iterator[EntryStream]:
         """All of it, to be read to the end in the block. Raises ArtifactError, at its end too, and RefusedError."""
         index.check_readable(self._manifest)
-        with self._storage.open(self.name) as file, artifact.whole(file, self._manifest) as reader:
+        with self._storage.open(self.name) as file, artifact.whole(file, self._manifest, self._keys) as reader:
             yield _Counted(reader, progress, self._manifest.keys)
 
 

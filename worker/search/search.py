@@ -9,6 +9,7 @@ from worker.arguments.questions import LIVE, SearchArguments
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, NotFoundError, UsageError
 from worker.formats.compare import rows as differences
+from worker.formats.encryption import keys_of
 from worker.formats.entries import Entry
 from worker.formats.key_text import key_bytes, key_text
 from worker.progress import Progress
@@ -57,7 +58,8 @@ def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place]
         stored = sorted(named.values(), key=lambda place: (place.at, place.name), reverse=True)
     else:
         read = catalogue.read(storage)
-        stored, problems = [Stored(storage, manifest) for manifest in read.listed], read.problems
+        keys = keys_of(settings)
+        stored, problems = [Stored(storage, manifest, keys) for manifest in read.listed], read.problems
     places: list[Place] = [*stored]
     if arguments.live:
         try:
@@ -68,7 +70,7 @@ def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place]
 
 
 def _named(settings: Settings, storage: Storage, name: str) -> Stored:
-    return Stored(storage, catalogue.get(storage, name, scope_of(settings)))
+    return Stored(storage, catalogue.get(storage, name, scope_of(settings)), keys_of(settings))
 
 
 def _live(settings: Settings) -> Alive:

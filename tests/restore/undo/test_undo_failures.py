@@ -10,6 +10,7 @@ from tests.support.servers import Server
 from worker.arguments.restore import UndoArguments
 from worker.errors import IncompleteError
 from worker.formats.compression import COMPRESSIONS
+from worker.formats.encryption import NONE
 from worker.formats.entries import Entry
 from worker.formats.rdb import writer
 from worker.progress import silent
@@ -24,7 +25,7 @@ REFUSED = b"\x07\x81" + (0x4964D87DB6990C00).to_bytes(8, "big") + b"\0"
 
 def _with_a_value_that_is_refused(storage: Path, kept: Manifest) -> None:
     """As where the target has lost a module since. The keys stay in their order, in which the undo meets them."""
-    with (storage / kept.name).open("rb") as file, artifact.whole(file, kept) as was:
+    with (storage / kept.name).open("rb") as file, artifact.whole(file, kept, NONE) as was:
         keys = [entry.key for batch in was.batches() for entry in batch]
     refused, text = Entry(0, b"doc", None, "module", REFUSED), Entry(0, b"text", None, "string", b"\0\6before")
     before = [refused if key == b"doc" else text for key in keys]

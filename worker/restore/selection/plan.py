@@ -9,6 +9,7 @@ from typing import BinaryIO
 from worker.arguments.restore import Request
 from worker.config.settings import Settings
 from worker.errors import RefusedError
+from worker.formats.encryption import Keys, keys_of
 from worker.progress import Progress
 from worker.repository import artifact, catalogue
 from worker.repository.check import check
@@ -49,6 +50,8 @@ class Plan:
     request: Request
     endpoint: Endpoint
     """The target's."""
+    keys: Keys
+    """What opens it."""
     at: int
     """When it begins or began, in milliseconds since the epoch: what has expired by then is not written. By the target's
     clock, once that was asked.
@@ -104,7 +107,7 @@ class Plan:
     def chunks(self) -> Iterator[bytes]:
         """The dump, from its start as soon as the first chunk is asked for: one reading must end before the next begins."""
         self.file.seek(0)
-        yield from artifact.raw_chunks(self.file, self.manifest)
+        yield from artifact.raw_chunks(self.file, self.manifest, self.keys)
 
     def stream(self, *, values: bool = True) -> Redirected:
         """The keys that are meant, as the target gets them; without `values` payloads are passed over where that can be.
@@ -122,11 +125,11 @@ def opened(settings: Settings, request: Request, endpoint: Endpoint, progress: P
     Raises NotFoundError, RefusedError for a backup that cannot be restored, and ArtifactError.
     """
     storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, request.name, scope_of(settings))
+    manifest, keys = catalogue.get(storage, request.name, scope_of(settings)), keys_of(settings)
     _check_readable(manifest)
     with storage.fetch(manifest.name) as file:
-        check(file, manifest, progress)
-        yield Plan(manifest, file, request, endpoint, round(time.time() * 1000))
+        check(file, manifest, keys, progress)
+        yield Plan(manifest, file, request, endpoint, keys, round(time.time() * 1000))
 
 
 def lacking(manifest: Manifest) -> str:

@@ -95,7 +95,7 @@ class Present(EntriesAlone):
             if any(map(self._is_written, batch)):
                 self.named = self.plan.expected_keys or 1
                 break
-        artifact.check_end(self.plan.file, self.plan.manifest)
+        artifact.check_end(self.plan.file, self.plan.manifest, self.plan.keys)
 
     def _is_written(self, entry: Entry) -> bool:
         return entry.expires_at is None or entry.expires_at > self.plan.at

@@ -19,6 +19,7 @@ from worker.engines.completeness import Watch
 from worker.errors import RefusedError, StorageError, TargetError, TemporaryError
 from worker.formats import rdb
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
+from worker.formats.encryption import HOW, encryption_of
 from worker.formats.tally import Counted, Tally
 from worker.progress import followed
 from worker.repository import catalogue
@@ -46,7 +47,11 @@ def take(settings: Settings, job: Job) -> dict[str, Any] | None:
         manifest = _keep(settings, storage, job)
         if manifest is None:
             return None
-        verify(settings, VerifyArguments(name=manifest.name), job.progress)
+        opened = verify(settings, VerifyArguments(name=manifest.name), job.progress)["contents"]
+    if not opened:
+        job.report.warn(
+            f"This restore can be undone only where the secret key is: what was there before is encrypted. {HOW}"
+        )
     # A prune that began before there was an undo did not know that the undo needs the backup.
     catalogue.get(storage, job.plan.manifest.name)
     return {"name": manifest.name, "keys": manifest.keys, "days": settings.backup_undo_days}
@@ -70,7 +75,7 @@ def _keep(settings: Settings, storage: Storage, job: Job) -> Manifest | None:
     """A backup of what will be touched; None where there is nothing to keep, or no need to."""
     plan, watch = job.plan, Watch(job.plan.endpoint)
     compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
-    new = New(watch.since, "rdb", compression)
+    new = New(watch.since, "rdb", compression, encryption_of(settings))
     with KeySet() if plan.request.deletes else nullcontext() as named, Keys(plan.endpoint) as keys:
         present = Present(plan, read_facts(plan.endpoint), keys, named)
         loses = present.begin()

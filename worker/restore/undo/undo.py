@@ -9,9 +9,11 @@ from typing import Any, BinaryIO
 import structlog
 
 from worker.arguments.restore import RestoreArguments, UndoArguments
+from worker.backups.adopt import undone_by
 from worker.broker import lock
 from worker.config.settings import Settings
-from worker.errors import BackupSystemError, IncompleteError, NotFoundError, RefusedError
+from worker.errors import ArtifactError, BackupSystemError, IncompleteError, NotFoundError, RefusedError
+from worker.formats.encryption import Keys, keys_of
 from worker.progress import Progress, both
 from worker.repository import artifact, catalogue
 from worker.repository.check import check
@@ -62,7 +64,7 @@ def undo(settings: Settings, arguments: UndoArguments, progress: Progress) -> di
             )
         fence = Fence(endpoint, lease)
         fence.clear()
-        report = _undo(storage, kept, fence, both(progress, lambda *_: fence.check()), force=arguments.force)
+        report = _undo(settings, kept, fence, both(progress, lambda *_: fence.check()), force=arguments.force)
     # What has gone meanwhile, or had gone before, can still be put back.
     if not any(report[name] for name in ("failed", "evicted", "wiped", "missing")):
         report["warnings"] += _mark(storage, kept)
@@ -95,15 +97,16 @@ def check_complete(report: dict[str, Any]) -> None:
         )
 
 
-def _undo(storage: Storage, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
-    clock = time.monotonic()
+def _undo(settings: Settings, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
+    clock, storage, keys = time.monotonic(), open_storage(settings.backup_storage), keys_of(settings)
     backup, target = _restored(storage, kept), Target(fence.endpoint, "overwrite")
     as_payloads = takes_payloads(target.facts)
     with storage.fetch(backup.name) as restored, storage.fetch(kept.name) as before, KeySet() as known:
-        check(restored, backup, progress)
-        check(before, kept, progress)
+        check(restored, backup, keys, progress)
+        check(before, kept, keys, progress)
+        kept = _told_inside(before, kept, keys)
         at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
-        job = Job(Plan(backup, restored, arguments_of(kept), fence.endpoint, at), target, fence, progress)
+        job = Job(Plan(backup, restored, arguments_of(kept), fence.endpoint, keys, at), target, fence, progress)
         target.check(_demand(job.plan, kept, as_payloads=as_payloads))
         _pairs(job.plan, kept, before, None).check()
         pairs = _pairs(job.plan, kept, before, target.fit(backup.rdb_version))
@@ -127,6 +130,22 @@ def _undo(storage: Storage, kept: Manifest, fence: Fence, progress: Progress, *,
     return undone.as_dict(clock)
 
 
+def _told_inside(file: BinaryIO, kept: Manifest, keys: Keys) -> Manifest:
+    """The undo with all that the restore was told: names of keys are in the file alone, where that is encrypted."""
+    if not kept.encrypted:
+        return kept
+    reader = artifact.reader(artifact.raw_chunks(file, kept, keys), kept.data_format, values=False)
+    for _ in reader.batches():
+        break
+    file.seek(0)
+    told = undone_by(reader.facts)
+    if told.get("undoes") != kept.undoes or told.get("restored") != kept.restored:
+        raise ArtifactError(
+            f"{kept.name} does not say of itself what its manifest says: it was swapped. Nothing was undone."
+        )
+    return kept.model_copy(update={"restore_arguments": told["restore_arguments"]})
+
+
 def _demand(plan: Plan, kept: Manifest, *, as_payloads: bool) -> Demand:
     besides = rights.TO_LOOK + (rights.TO_DELETE if plan.request.deletes else rights.TO_DELETE[:1])
     version = kept.rdb_version if as_payloads else None
@@ -136,7 +155,7 @@ def _demand(plan: Plan, kept: Manifest, *, as_payloads: bool) -> Demand:
 def _pairs(plan: Plan, kept: Manifest, file: BinaryIO, fit: Fit | None) -> Pairs:
     """What was restored beside what was kept, each read from its start."""
     file.seek(0)
-    chunks = artifact.raw_chunks(file, kept)
+    chunks = artifact.raw_chunks(file, kept, plan.keys)
     return Pairs(plan, artifact.reader(chunks, kept.data_format, values=fit is not None), fit)
 
 
