@@ -20,6 +20,13 @@ def made(code: str, module: str = "storage/local.py") -> set[str]:
         ("if full:\n    lock()\n", {"if not full:\n    lock()\n", "if full:\n    pass\n"}),
         ("a = b is None or c\n", {"a = b is not None or c\n", "a = b is None and c\n"}),
         ("a = b < c\n", {"a = b <= c\n"}),
+        (
+            "try:\n    a = 1\nexcept (B, c.D):\n    a = 2\n",
+            {
+                "try:\n    a = 1\nexcept (CosmicRayTestingException, c.D):\n    a = 2\n",
+                "try:\n    a = 1\nexcept (B, CosmicRayTestingException.D):\n    a = 2\n",
+            },
+        ),
         ("def f():\n    return a[1]\n", {"def f():\n    return a[ 2]\n", "def f():\n    return a[ 0]\n"}),
     ],
 )
