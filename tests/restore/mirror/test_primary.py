@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
@@ -18,9 +19,9 @@ from worker.config.fields import Networks
 from worker.errors import ArtifactError, TargetError
 from worker.progress import silent
 from worker.restore.mirror.handover import File, Handover
-from worker.restore.mirror.primary import NobodyCameError, Primary
+from worker.restore.mirror.primary import PING_SECONDS, NobodyCameError, Primary
 from worker.restore.mirror.promotion import Demotion
-from worker.restore.mirror.visitors import MOST_OF_AN_ADDRESS, Expected
+from worker.restore.mirror.visitors import MOST_OF_AN_ADDRESS, READ_BYTES, Expected, Visitor
 from worker.server.endpoint import TARGET, Endpoint
 from worker.server.wire import pack
 
@@ -231,6 +232,29 @@ def test_a_replica_that_hangs_up_is_noticed(primary: Primary) -> None:
         return False
 
     assert eventually(noticed)
+
+
+def test_a_replica_hears_from_us_once_a_second_and_no_more_often(primary: Primary) -> None:
+    with comes(primary, RIGHT) as replica:
+        primary.let_in(expected(), yes, 5)
+        replica.recv(1000)
+        began = time.monotonic()
+        for _ in range(50):
+            primary.keep()
+        seconds = time.monotonic() - began
+        primary.close()
+        assert 1 <= everything(replica).count(b"PING") <= 1 + seconds // PING_SECONDS
+
+
+def test_who_reads_none_of_the_answers_keeps_nobody_waiting() -> None:
+    """A visitor may say so much that what it is answered does not fit on the way to it."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        visitor = Visitor(ours, "127.0.0.1")
+        theirs.sendall(b":1\r\n" * (READ_BYTES // 4))
+        with pytest.raises(BlockingIOError):
+            visitor.hear(expected())
 
 
 def test_before_anybody_came_there_is_nobody_to_send_to(primary: Primary) -> None:
