@@ -10,7 +10,7 @@ LINES_PER_MUTANT, FEWEST_LINES = 150, 60
 TESTS = {
     "broker": "broker/lock broker runs/ownership faults/frozen",
     "broker/audit": "broker/access broker web/stolen",
-    "broker/heartbeat": "broker/heartbeat runs/ownership web/api/health",
+    "broker/heartbeat": "broker/heartbeat runs/beat web/api/health runs/ownership",
     "broker/lease": "broker/lock runs/ownership faults/frozen runs/lost",
     "broker/process": "runs/runs",
     "broker/timeouts": "faults/slow_peers broker server/connection server/wire faults/silent",
