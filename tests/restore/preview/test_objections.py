@@ -103,6 +103,25 @@ def test_a_module_that_the_target_lacks_is_named(newest: Binary, start_server: S
     assert "does not tell which modules it has" in warning
 
 
+def test_a_modules_value_counts_whether_it_is_a_payload_or_a_document_spells_it_out(
+    newest: Binary, start_server: StartServer
+) -> None:
+    """What every server has counts as neither."""
+    asked = Endpoint(start_server(newest).url, TARGET)
+    payload = b"\x07\x81" + (0x14923DCA6A4E93 << 10 | 3).to_bytes(8, "big") + b"\x05\x01x\x00"
+    foreign = Foreign((7, 4, 0), fields=True)
+    for entry in (
+        Entry(0, b"payload", None, "module", payload),
+        Entry(0, b"spelt out", None, "module", None, Opaque(seal(payload, 9))),
+        Entry(0, b"text", None, "string", b"\x00\x01x"),
+        Entry(0, b"value", None, "string", None, b"x"),
+    ):
+        foreign.see(entry)
+    failing, (sentence,) = foreign.judged(Target(asked, "skip"), asked)
+    assert failing == 2
+    assert sentence.startswith(f"2 keys hold values of the module type {type_name(payload)!r}, and the target has no")
+
+
 def test_bytes_of_a_newer_server_are_foretold_to_fail(
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
