@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.formats.documents import ENTRIES, Given, document, read, refusal, with_row
+from tests.support.payloads import length, string, strings
 from worker.errors import FormatError
 from worker.formats import portable
 from worker.formats.entries import Entry
@@ -66,6 +67,21 @@ def test_a_long_payload_is_written_as_its_value(value: bytes) -> None:
     for damaged, said in ((payload[:-1], "breaks off at byte 302"), (payload + b"x", "ends at byte 303, and 1 more")):
         with pytest.raises(FormatError, match=said):
             list(portable.write(Given([Entry(0, b"k", None, "string", damaged)], rdb_version=9), {}))
+
+
+@pytest.mark.usefixtures("short_pieces")
+@pytest.mark.parametrize("elements", [[b"e" * 60] * 10, [b"\xff" * 300]])
+def test_a_long_payload_that_is_no_string_is_written_as_what_it_is(elements: list[bytes]) -> None:
+    """Only strings go in pieces, however long a payload is."""
+    value: list[tuple[bytes, bytes, int | None]] = [(element, element, None) for element in elements]
+    for kind, payload, told in (
+        ("list", b"\x01" + strings(*elements), elements),
+        ("hash", b"\x04" + length(len(elements)) + b"".join(string(one) * 2 for one in elements), value),
+    ):
+        assert len(payload) > long_lines.LONG
+        entry = Entry(0, b"k", None, kind, payload)
+        written = b"".join(portable.write(Given([entry], rdb_version=9), {}))
+        assert read(written) == [entry._replace(payload=None, value=told)]
 
 
 @pytest.mark.usefixtures("short_pieces")
