@@ -68,7 +68,7 @@ TESTS = {
     "server/globs": "formats/globs restore/selection/patterns search/patterns",
     "server/info": "server/connection server/watched faults/room",
     "server/pipeline": "server/batches server/expiry engines/typed engines/scan",
-    "server/reading": "server/batches server/scanning engines/scan engines/typed formats/compare",
+    "server/reading": "server/keys server/batches server/scanning engines/scan engines/typed formats/compare",
     "server/reading/damage": "faults/damaged",
     "server/reading/expiry": "server/expiry engines/expiry engines/typed formats/compare",
     "server/replies": "server/wire restore/cut faults/cut_ faults/damaged",

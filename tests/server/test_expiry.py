@@ -7,7 +7,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from worker.server.pipeline import Abilities, GoneError
-from worker.server.reading.expiry import Window, exact, expiry, is_told
+from worker.server.reading.expiry import Window, exact, expiry, is_expiry_reply
 
 
 def clock(milliseconds: int) -> list[bytes]:
@@ -48,14 +48,14 @@ def test_another_expiry_belongs_to_another_value() -> None:
 
 @pytest.mark.parametrize("told", [0, 5, -1, -2, [b"1", b"2"], RedisError("no")])
 def test_a_number_a_time_or_an_error_may_be_told(told: Any) -> None:
-    assert is_told(told)
+    assert is_expiry_reply(told)
 
 
 @pytest.mark.parametrize(
     "told", [-3, True, 1.5, b"7", None, [], [b"1"], [b"1", b"2", b"3"], [b"1", b"x"], [1, 2], [b"1", None]]
 )
 def test_nothing_else_is_taken_for_an_expiry(told: Any) -> None:
-    assert not is_told(told)
+    assert not is_expiry_reply(told)
     with pytest.raises(ValueError, match="no answer"):
         expiry([told])
 
