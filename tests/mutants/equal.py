@@ -23,6 +23,11 @@ EQUAL = {
     ): "A batch of just that size may go on or wait.",
     (
         "engines/live.py",
+        "if len(self._unasked) > _MOST_UNASKED or _size(batch) > BATCH_BYTES:",
+        "if len(self._unasked) >= _MOST_UNASKED or _size(batch) > BATCH_BYTES:",
+    ): "One key more or fewer is asked for at once.",
+    (
+        "engines/live.py",
         "yield 0, []",
         "yield 1, []",
     ): "Where no key is asked for, nobody looks at the database.",
@@ -47,10 +52,40 @@ EQUAL = {
         "varies: bool = True",
     ): "A value that is summed up part by part is summed up as well.",
     (
+        "formats/rdb/lengths.py",
+        "while len(head) < _HEAD_BYTES:",
+        "while len(head) <= _HEAD_BYTES:",
+    ): "A byte more of the beginning is unpacked than is looked at.",
+    (
+        "formats/rdb/lengths.py",
+        "packed, size = data[pos + 1], data[pos + 3]",
+        "packed, size = data[pos + 0], data[pos + 3]",
+    ): "The slower way reads the same lengths.",
+    (
+        "formats/rdb/reader/census.py",
+        "if code == EXPIRE_MS and pos + 9 <= size:",
+        "if code == EXPIRE_MS and pos + 9 < size:",
+    ): "The slower way reads the same expiry.",
+    (
+        "formats/rdb/reader/window.py",
+        "wanted = max(1, min(len(rest[0]), LARGEST_STEP))",
+        "wanted = max(1, min(len(rest[ -1]), LARGEST_STEP))",
+    ): "There is one piece as yet.",
+    (
         "formats/rdb/streams.py",
         "if data[0] >= 19:",
         "if data[0] >= 18:",
     ): "No stream has the code 18.",
+    (
+        "formats/rdb/strings.py",
+        "if 0x40 <= length < 0x80 and 0x40 <= size < 0x80:",
+        "if 0x40 < length < 0x80 and 0x40 <= size < 0x80:",
+    ): "The slower way reads the same lengths.",
+    (
+        "formats/rdb/strings.py",
+        "if 0x40 <= length < 0x80 and 0x40 <= size < 0x80:",
+        "if 0x40 <= length < 127 and 0x40 <= size < 0x80:",
+    ): "The slower way reads the same lengths.",
     (
         "formats/rdb/writer.py",
         "if len(payload) <= _PIECE_BYTES:",
