@@ -52,6 +52,11 @@ EQUAL = {
         "varies: bool = True",
     ): "A value that is summed up part by part is summed up as well.",
     (
+        "formats/rdb/codes.py",
+        "return None if self.shape is None else FLAT.get(self.shape)",
+        "return None if not self.shape is None else FLAT.get(self.shape)",
+    ): "The slower way goes over the same strings.",
+    (
         "formats/rdb/lengths.py",
         "while len(head) < _HEAD_BYTES:",
         "while len(head) <= _HEAD_BYTES:",

@@ -49,6 +49,7 @@ def test_each_mistake_is_made_alone(code: str, became: set[str]) -> None:
         "model_config = ConfigDict(frozen=True)\n",
         "a = time.monotonic() > deadline\n",
         "time.sleep(1)\n",
+        "if found := look():\n    a = 1\n",
     ],
 )
 def test_a_mistake_that_would_show_nowhere_is_not_made(code: str) -> None:

@@ -108,3 +108,13 @@ def test_a_stream_of_nothing_is_passed_over(code: int, ids: int) -> None:
     body = length(0) + length(70) * ids + length(0)
     body += length(1) + length(2) + length(0) + length(3) + length(4) if code >= 26 else b""
     assert Skipper(shape_of(code)).skip(b"?" + body + b"behind", 1) == (1 + len(body), True)
+
+
+@pytest.mark.parametrize(("told", "kept"), [(1, 1), (99, 99), (100, 100), (101, 100), (5000, 100)])
+def test_of_what_a_file_says_of_itself_the_first_hundred_facts_are_kept(told: int, kept: int) -> None:
+    """Else a file could be made to fill a memory."""
+    facts = b"".join(b"\xfa" + string(b"fact %d" % number) + string(b"\xff") for number in range(told))
+    begun = b"REDIS0012" + facts + b"\xff"
+    reader = Reader(iter([begun + int(crc64(begun)).to_bytes(8, "little")]), values=False)
+    assert not [entry for batch in reader.batches() for entry in batch]
+    assert reader.facts == {f"fact {number}": "\ufffd" for number in range(kept)}
