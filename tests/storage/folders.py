@@ -2,6 +2,7 @@
 
 from tests.support.backups import manifest_of
 from worker.repository import catalogue
+from worker.storage import Storage
 from worker.storage.local import Folder
 
 NAME = "redis_backup_20231205_143022.rdb"
@@ -12,7 +13,7 @@ def shown(folder: Folder) -> list[str]:
     return [file.name for file in folder.files()]
 
 
-def record(folder: Folder, name: str) -> None:
+def record(folder: Storage, name: str) -> None:
     """A backup, the way a run makes one."""
     with folder.draft([name]) as draft:
         draft.write(name.encode())

@@ -7,6 +7,7 @@ brings a backup is patient, for hours of work may hang on it. There is an end to
 import hashlib
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from typing import Any, BinaryIO
@@ -25,26 +26,42 @@ from worker.storage.refusals import translated
 _PART_BYTES, _MOST_PARTS, _AT_ONCE = 8 << 20, 9000, 4
 _RESUMES = 5
 """How often a download that breaks off is taken up again with nothing having come since."""
-_HURRIED: dict[str, Any] = {
-    "client": {"timeout": timedelta(seconds=6), "connect_timeout": timedelta(seconds=3)},
-    "retry": {
-        "max_retries": 2,
-        "retry_timeout": timedelta(seconds=6),
-        "backoff": {"init_backoff": timedelta(milliseconds=100), "max_backoff": timedelta(seconds=1), "base": 2},
-    },
-}
-_PATIENT: dict[str, Any] = {
-    "client": {
-        "timeout": timedelta(seconds=180),
-        "connect_timeout": timedelta(seconds=5),
-        "read_timeout": timedelta(seconds=45),
-    },
-    "retry": {
-        "max_retries": 10,
-        "retry_timeout": timedelta(seconds=60),
-        "backoff": {"init_backoff": timedelta(milliseconds=200), "max_backoff": timedelta(seconds=8), "base": 2},
-    },
-}
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long one request may take and how often it is tried again, in seconds; what is refused for good is not."""
+
+    request: float
+    connect: float
+    silence: float
+    """Within an answer."""
+    tries: int
+    within: float
+    """When it is tried no more."""
+    pause: float
+    """Before the first try again; then twice as long each time, up to `longest`."""
+    longest: float
+
+    @property
+    def client(self) -> dict[str, Any]:
+        """As obstore calls it."""
+        seconds = {"timeout": self.request, "connect_timeout": self.connect, "read_timeout": self.silence}
+        return {name: timedelta(seconds=value) for name, value in seconds.items()}
+
+    @property
+    def retry(self) -> Any:
+        """As obstore calls it."""
+        pauses = {
+            "init_backoff": timedelta(seconds=self.pause),
+            "max_backoff": timedelta(seconds=self.longest),
+            "base": 2,
+        }
+        return {"max_retries": self.tries, "retry_timeout": timedelta(seconds=self.within), "backoff": pauses}
+
+
+HURRIED = Patience(request=6, connect=3, silence=6, tries=2, within=6, pause=0.1, longest=1)
+PATIENT = Patience(request=180, connect=5, silence=45, tries=10, within=60, pause=0.2, longest=8)
 _ELSEWHERE = (AlreadyExistsError, PreconditionError, NotModifiedError)
 """Something else is there than was said."""
 
@@ -52,10 +69,10 @@ _ELSEWHERE = (AlreadyExistsError, PreconditionError, NotModifiedError)
 class CloudBucket:
     """The objects below one address."""
 
-    def __init__(self, place: str, cloud: Cloud) -> None:
+    def __init__(self, place: str, cloud: Cloud, hurried: Patience = HURRIED, patient: Patience = PATIENT) -> None:
         self.place = place
         self.exclusive: bool | None = None
-        self._hurried, self._patient = (_store(place, cloud, how) for how in (_HURRIED, _PATIENT))
+        self._hurried, self._patient = (_store(place, cloud, how) for how in (hurried, patient))
 
     def things(self) -> list[Thing]:
         """All that lies in it."""
@@ -174,13 +191,13 @@ def _thing(told: Any) -> Thing:
     return Thing(told["path"], told["size"], told["e_tag"], told["last_modified"])
 
 
-def _store(place: str, cloud: Cloud, how: dict[str, Any]) -> ObjectStore:
+def _store(place: str, cloud: Cloud, how: Patience) -> ObjectStore:
     scheme, _, rest = place.partition("://")
     bucket, _, prefix = rest.partition("/")
-    client: Any = dict(how["client"])
+    client: Any = dict(how.client)
     if ca := cloud.ca:
         client["root_certificate"] = ca
-    more: dict[str, Any] = {"prefix": prefix or None, "retry_config": how["retry"]}
+    more: dict[str, Any] = {"prefix": prefix or None, "retry_config": how.retry}
     if scheme == "s3":
         return S3Store(bucket, client_options=client | _plain(cloud.endpoint), **more, **_of_s3(bucket, cloud))
     if scheme == "gs":

@@ -36,6 +36,7 @@ _CODES = {
     "AuthenticationFailed": "does not accept the key: check AZURE_STORAGE_ACCOUNT_KEY",
     "NoSuchBucket": "is in no bucket that exists: make the bucket, or correct the address",
     "ContainerNotFound": "is in no container that exists: make the container, or correct the address",
+    "NoSuchUpload": "knows nothing any more of an upload that had begun: try again",
     "AuthorizationHeaderMalformed": "is in another region: set AWS_REGION",
     "PermanentRedirect": "is in another region: set AWS_REGION",
     "XMinioStorageFull": "is full: free some space, or keep fewer backups",

@@ -99,7 +99,9 @@ class Spooled:
         draft = cls(bucket, cache, name, token)
         try:
             if bucket.exclusive is None:
-                bucket.exclusive = not bucket.create(mark_of(name), token)
+                # Whoever gives no answer is asked again with the next mark, and is not relied on until then.
+                with suppress(StorageUnavailableError):
+                    bucket.exclusive = not bucket.create(mark_of(name), token)
             # Somebody may have finished one of that name between our two looks.
             if bucket.look(name) is None and draft._is_ours():
                 return draft
@@ -138,11 +140,13 @@ class Spooled:
         try:
             self._file.seek(0)
             return self._bucket.upload(self.name, self._file, size, prove)
-        except StorageUnavailableError:
-            # It may be there, and only the answer is missing.
+        except StorageError as error:
+            # It may be there, and only the answer is missing; whoever asked twice was told that it knows of no such upload.
             there = self._bucket.look(self.name)
             if there is not None and there.size == size:
                 return False
+            if not isinstance(error, StorageUnavailableError):
+                raise
             self._file.seek(0)
             return self._bucket.upload(self.name, self._file, size, prove)
 
