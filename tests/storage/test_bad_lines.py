@@ -1,6 +1,7 @@
 """A bucket that refuses, is overloaded, breaks off, or never answers, at each request of a backup: nothing half is listed."""
 
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -124,6 +125,24 @@ def test_what_stays_ends_a_backup_in_a_sentence_and_nothing_half_is_listed(
         for one in found.backups:
             assert in_s3.read(one.name) == SMALL
         in_s3.bucket.delete([f".{NAME}.partial"])
+
+
+def test_manifests_are_read_many_at_once_and_only_once(far: Far, in_s3: Remote) -> None:
+    for number in range(20):
+        take(in_s3, f"redis_backup_20231206_1430{number:02}.rdb")
+    together = threading.Barrier(8)
+
+    def trouble(number: int, method: str, path: str) -> Trouble:
+        if "manifest" in path and number <= 8:
+            together.wait(60)  # nobody gets an answer before eight have asked
+        return None
+
+    far.obstacle.trouble = trouble
+    assert len(far.listed()) == 21
+    assert len(far.obstacle.seen) == 22
+    far.obstacle.clear()
+    assert len(far.listed()) == 21
+    assert len(far.obstacle.seen) == 1
 
 
 def test_a_hang_has_an_end(far: Far) -> None:

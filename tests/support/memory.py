@@ -49,6 +49,14 @@ class Memory:
     def place(self) -> str:
         return self._url
 
+    @property
+    def readers(self) -> int:
+        return 2
+
+    @property
+    def exclusive(self) -> bool:
+        return True
+
     def exists(self) -> bool:
         return True
 

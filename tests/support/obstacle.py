@@ -28,6 +28,7 @@ class Obstacle:
     endpoint: str = ""
     trouble: Callable[[int, str, str], Trouble] = none
     seen: list[str] = field(default_factory=list)
+    counting: threading.Lock = field(default_factory=threading.Lock)
     let_go: threading.Event = field(default_factory=threading.Event)
 
     def clear(self) -> None:
@@ -50,8 +51,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        trouble = self.obstacle.trouble(len(self.obstacle.seen), self.command, self.path)
-        self.obstacle.seen.append(f"{self.command} {self.path}")
+        with self.obstacle.counting:
+            number = len(self.obstacle.seen)
+            self.obstacle.seen.append(f"{self.command} {self.path}")
+        trouble = self.obstacle.trouble(number, self.command, self.path)
         if trouble == "hang":
             self.obstacle.let_go.wait(60)
         if trouble in ("reset", "hang"):

@@ -11,6 +11,7 @@ VERBS = {
     **{one.name.replace("_", "-"): one.verb for one in OPERATIONS.values() if one.verb},
     "cancel": "Cancel a run that waits or runs.",
     "export": "Write a backup as portable JSON.",
+    "storage": "Try out what we may do where the backups lie.",
     "token": "Make, list and revoke tokens for the API.",
 }
 """The verbs, those first that are used most, and what each is for."""

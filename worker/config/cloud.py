@@ -51,6 +51,10 @@ class Cloud(BaseSettings):
         """The environment, and behind it the files that NAME_FILE names."""
         return init_settings, env_settings, SecretFiles(settings_cls)
 
+    def __repr_args__(self) -> list[tuple[str, str]]:
+        """Nothing: there are secrets among them."""
+        return []
+
     @property
     def endpoint(self) -> str:
         """The address of S3; empty for Amazon's own."""

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple
@@ -23,6 +24,8 @@ AT_LEAST = 20
 """Manifests that are read however long that takes, so that everybody who asks gets on."""
 _LARGEST_BYTES = 16 << 10
 """A larger one is not kept in mind."""
+_FOR_EACH = 4
+"""Manifests for each reader, of those that are read at once."""
 _STORAGES = 4
 """That are."""
 
@@ -102,21 +105,49 @@ class Memory:
 
     def _read_open(self, seconds: float | None) -> None:
         allowance, unsure = _Allowance(seconds), set[str]()
-        for name in sorted(self._open, reverse=True):  # the latest first
-            file, notes_file = self._files.get(name + MANIFEST_SUFFIX), self._files.get(name + NOTES_SUFFIX)
-            if file is None:
-                self._known.pop(name, None)
-                self._sorting.put(name, None, self._files.get(name))
-            else:
-                if not self._knows(name, file, notes_file) and not allowance.may_read():
-                    self._open |= unsure
-                    raise self._being_read()
-                with suppress(NotFoundError):  # deleted between the listing and now
-                    self._sorting.put(name, self._said(name, file, notes_file), self._files.get(name))
-                if not self._knows(name, file, notes_file):
+        for names in self._batches():
+            unknown = [name for name in names if self._is_unknown(name)]
+            if not allowance.may_read(len(unknown)):
+                self._open |= unsure
+                raise self._being_read()
+            self._read_at_once(unknown)
+            for name in names:
+                self._sort_in(name)
+                if self._is_unknown(name):
                     unsure.add(name)
-            self._open.discard(name)
+                self._open.discard(name)
         self._open = unsure
+
+    def _batches(self) -> Iterator[list[str]]:
+        """What is open, the latest first: one by one, or as many as keep all readers busy."""
+        names, readers = sorted(self._open, reverse=True), self.storage.readers
+        size = 1 if readers == 1 else readers * _FOR_EACH
+        return (names[start : start + size] for start in range(0, len(names), size))
+
+    def _is_unknown(self, name: str) -> bool:
+        """Whether there is a manifest of that name which is not kept in mind."""
+        file = self._files.get(name + MANIFEST_SUFFIX)
+        return file is not None and not self._knows(name, file, self._files.get(name + NOTES_SUFFIX))
+
+    def _read_at_once(self, names: list[str]) -> None:
+        """Keep these in mind; what cannot be kept is read again when its turn comes."""
+        if self.storage.readers > 1 and len(names) > 1:
+            with ThreadPoolExecutor(self.storage.readers) as readers:
+                for _ in readers.map(self._keep, names):
+                    pass
+
+    def _keep(self, name: str) -> None:
+        with suppress(NotFoundError):
+            self._said(name, self._files[name + MANIFEST_SUFFIX], self._files.get(name + NOTES_SUFFIX))
+
+    def _sort_in(self, name: str) -> None:
+        file = self._files.get(name + MANIFEST_SUFFIX)
+        if file is None:
+            self._known.pop(name, None)
+            self._sorting.put(name, None, self._files.get(name))
+            return
+        with suppress(NotFoundError):  # deleted between the listing and now
+            self._sorting.put(name, self._said(name, file, self._files.get(name + NOTES_SUFFIX)), self._files.get(name))
 
     def _knows(self, name: str, file: StoredFile, notes_file: StoredFile | None) -> bool:
         known = self._known.get(name)
@@ -151,10 +182,10 @@ class _Allowance:
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._read = 0
 
-    def may_read(self) -> bool:
-        """One more."""
-        self._read += 1
-        return self._deadline is None or self._read <= AT_LEAST or time.monotonic() < self._deadline
+    def may_read(self, number: int) -> bool:
+        """So many more."""
+        self._read += number
+        return number == 0 or self._deadline is None or self._read <= AT_LEAST or time.monotonic() < self._deadline
 
 
 _MEMORIES: OrderedDict[Storage, Memory] = OrderedDict()

@@ -21,7 +21,7 @@ from worker.errors import NotFoundError
 from worker.progress import Proof
 from worker.storage.bucket import Thing
 from worker.storage.interface import READ_BYTES
-from worker.storage.refusals import translated
+from worker.storage.refusals import translated, understood
 
 _PART_BYTES, _MOST_PARTS, _AT_ONCE = 8 << 20, 9000, 4
 _RESUMES = 5
@@ -72,7 +72,8 @@ class CloudBucket:
     def __init__(self, place: str, cloud: Cloud, hurried: Patience = HURRIED, patient: Patience = PATIENT) -> None:
         self.place = place
         self.exclusive: bool | None = None
-        self._hurried, self._patient = (_store(place, cloud, how) for how in (hurried, patient))
+        with understood(place):
+            self._hurried, self._patient = (_store(place, cloud, how) for how in (hurried, patient))
 
     def things(self) -> list[Thing]:
         """All that lies in it."""

@@ -127,6 +127,16 @@ class Storage(Protocol):
         """What locks and runs know it by: the same for whoever means the same place."""
         ...
 
+    @property
+    def readers(self) -> int:
+        """How many small files are best read at once: one where a disk answers, many where each answer is on its way for long."""
+        ...
+
+    @property
+    def exclusive(self) -> bool | None:
+        """Whether nobody can write over anybody's file, even in the same instant; None where nobody has written yet."""
+        ...
+
     def exists(self) -> bool:
         """Whether there is such a place yet; the first draft makes it."""
         ...

@@ -43,6 +43,16 @@ class Folder:
         """Its absolute path, without links."""
         return os.path.realpath(self.path)
 
+    @property
+    def readers(self) -> int:
+        """Nothing is won by more."""
+        return 1
+
+    @property
+    def exclusive(self) -> bool:
+        """A link is never made over another."""
+        return True
+
     def exists(self) -> bool:
         """Whether the folder is there."""
         return self.path.exists()

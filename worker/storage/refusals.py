@@ -8,7 +8,7 @@ from typing import Literal
 
 from obstore.exceptions import BaseError
 
-from worker.errors import NotFoundError, StorageError, StorageUnavailableError
+from worker.errors import NotFoundError, StorageError, StorageUnavailableError, UsageError
 
 Deed = Literal["list", "read", "write", "delete"]
 
@@ -77,6 +77,17 @@ def translated(place: str, deed: Deed, name: str = "") -> Iterator[None]:
         yield
     except (BaseError, OSError) as error:
         raise _meant(place, deed, name, error) from None
+
+
+@contextmanager
+def understood(place: str) -> Iterator[None]:
+    """UsageError where credentials or addresses are not ones, or the needed ones are missing."""
+    try:
+        yield
+    except (BaseError, OSError, ValueError):
+        raise UsageError(
+            f"There are no credentials for {place} that can be understood: look at {_KEYS[place.partition('://')[0]]}."
+        ) from None
 
 
 def _meant(place: str, deed: Deed, name: str, error: Exception) -> Exception:

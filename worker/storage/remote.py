@@ -23,6 +23,7 @@ from worker.storage.listing import NAME
 from worker.storage.passing import Passing
 from worker.storage.upload import Spooled, put_new, put_over
 
+READERS = 16
 LEFT_AFTER = timedelta(hours=24)
 """How old a mark must be for its run to be taken for dead."""
 
@@ -43,6 +44,16 @@ class Remote:
 
     def __str__(self) -> str:
         return self.place
+
+    @property
+    def readers(self) -> int:
+        """So many answers are on their way at once."""
+        return READERS
+
+    @property
+    def exclusive(self) -> bool | None:
+        """As the first mark has shown."""
+        return self.bucket.exclusive
 
     def exists(self) -> bool:
         """A bucket is never made by us: whether it is there is told by whatever is done with it."""

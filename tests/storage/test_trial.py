@@ -1,0 +1,84 @@
+"""What we may do in a storage is found out by doing it, and nothing of that stays."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.backups import files
+from tests.support.bucket import S3
+from tests.support.obstacle import Obstacle, Trouble, before
+from tests.support.processes import Shell
+from worker.config.cloud import Cloud
+from worker.errors import UsageError
+from worker.storage import open_storage
+from worker.storage.cache import Cache
+from worker.storage.cloud import CloudBucket, Patience
+from worker.storage.local import Folder
+from worker.storage.remote import Remote
+from worker.storage.trial import try_out
+
+SOON = Patience(request=1, connect=1, silence=1, tries=0, within=1, pause=0.01, longest=0.02)
+ALL = ["list", "write", "read back", "write over nothing", "note", "delete"]
+
+
+@pytest.fixture
+def obstacle(s3: S3) -> Iterator[Obstacle]:
+    with before(s3.endpoint) as found:
+        yield found
+
+
+@pytest.fixture
+def far(obstacle: Obstacle, in_s3: Remote, tmp_path: Path) -> Remote:
+    bucket = CloudBucket(in_s3.place, Cloud(aws_endpoint_url=obstacle.endpoint), SOON, SOON)
+    return Remote(bucket, Cache(tmp_path / "cache", 1 << 20), in_s3.place)
+
+
+def refused(storage: Remote | Folder) -> dict[str, str]:
+    return {step.what: step.why for step in try_out(storage) if step.why}
+
+
+def test_all_is_well_in_a_folder_and_in_a_bucket(in_s3: Remote, s3: S3, tmp_path: Path) -> None:
+    folder = Folder(tmp_path / "backups")
+    for storage in (folder, in_s3):
+        steps = try_out(storage)
+        assert [(step.what, step.why) for step in steps] == [(what, None) for what in ALL]
+    assert (files(folder.path), s3.keys(in_s3)) == ([], [])
+    assert (folder.exclusive, in_s3.exclusive) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "step", "right"),
+    [
+        ("list", "list", "s3:ListBucket"),
+        ("PUT", "write", "s3:PutObject"),
+        ("GET", "read back", "s3:GetObject"),
+    ],
+)
+def test_the_missing_right_is_named(method: str, step: str, right: str, far: Remote, obstacle: Obstacle) -> None:
+    def trouble(_: int, asked: str, path: str) -> Trouble:
+        is_list = "list-type" in path
+        return 403 if (is_list if method == "list" else asked == method and not is_list) else None
+
+    obstacle.trouble = trouble
+    assert right in refused(far)[step]
+
+
+def test_a_shell_says_it_and_fails(in_s3: Remote, obstacle: Obstacle, tmp_path: Path) -> None:
+    shell = Shell("redis://127.0.0.1:1", tmp_path / "unused", tmp_path, forked=False)
+    settings = {"BACKUP_STORAGE": in_s3.place, "AWS_ENDPOINT_URL": obstacle.endpoint}
+    done = shell("storage", "--json", preexec=None, **settings)
+    assert (done.code, done.err) == (0, "")
+    assert ([step["what"] for step in done.data["steps"]], done.data["exclusive"]) == (ALL, True)
+    obstacle.trouble = lambda _, method, __: 403 if method == "PUT" else None
+    done = shell("storage", preexec=None, **settings)
+    assert done.code == 1
+    assert "no: s3://" in done.out
+    assert done.err.startswith("Error: Backups cannot be kept there: s3://")
+
+
+def test_credentials_that_are_none_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UsageError, match="AZURE_STORAGE_ACCOUNT_NAME"):
+        open_storage("az://container/folder")
