@@ -31,7 +31,7 @@ from worker.errors import BusyError, NotFoundError, RefusedError, StorageError
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.behalf import acting_for
-from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, Origin
+from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, Origin, artifact_name
 from worker.restore.restore import restore
 from worker.search.search import search
 from worker.storage.local import Folder
@@ -60,6 +60,14 @@ def kept(storage: Path, manifest: Manifest) -> str:
     Folder(storage).put(manifest.name, DUMP)
     catalogue.add(Folder(storage), manifest)
     return manifest.name
+
+
+def backed_up_twice(storage: Path, *, days_ago: float = 0) -> list[str]:
+    """Of another source: what bears a clock out that says how late it is. The names, newest first."""
+    now = datetime.now(UTC) - timedelta(days=days_ago)
+    moments = [now - timedelta(seconds=10 * number) for number in range(2)]
+    there: dict[str, Any] = {"source": Origin(address="there:6379")}
+    return [kept(storage, manifest_of(artifact_name(at, "rdb", ""), DUMP, created_at=at, **there)) for at in moments]
 
 
 def deleted(settings: Settings, name: str, by: str = "admin", *, days_ago: float = 0) -> dict[str, Any]:
@@ -121,7 +129,8 @@ def test_the_trash_is_emptied_of_what_lay_there_for_its_days_and_of_nothing_else
     settings: Settings, storage: Path
 ) -> None:
     old, young, left = (given(storage, day) for day in (1, 2, 3))
-    deleted(settings, old, days_ago=7)
+    others = backed_up_twice(storage)
+    deleted(settings, old, days_ago=7.01)
     deleted(settings, young, days_ago=6.99)
     dry = prune(settings, PruneArguments(dry_run=True), silent)
     assert set(in_trash(storage)) == {old, young}
@@ -131,7 +140,39 @@ def test_the_trash_is_emptied_of_what_lay_there_for_its_days_and_of_nothing_else
     assert (told["deleted"], told["swept"], told["freed_bytes"]) == ([], [], len(DUMP))
     assert not [name for name in files(storage) if name.startswith(old)]
     assert in_trash(storage) == [young]
-    assert [one["name"] for one in told["kept"]] == [left]
+    assert [one["name"] for one in told["kept"]] == [*others, left]
+
+
+def test_a_clock_that_is_set_forward_empties_no_trash(settings: Settings, storage: Path) -> None:
+    """Neither alone, nor with the backup that is made at once because the last one looks old."""
+    given(storage, 1)
+    name = given(storage, 2)
+    deleted(settings, name, days_ago=8)
+    backed_up_twice(storage, days_ago=7)
+    for another in (False, True):
+        if another:
+            at = datetime.now(UTC) - timedelta(hours=1)
+            kept(storage, manifest_of(artifact_name(at, "rdb", ""), DUMP, created_at=at, source=HERE))
+        told = prune(settings, PruneArguments(dry_run=True), silent)
+        assert told == prune(settings, PruneArguments(), silent) | {"dry_run": True}
+        assert told["emptied"] == []
+        assert (
+            "1 backup lies in the trash whose days are over by the clock of this machine alone" in told["warnings"][0]
+        )
+        assert in_trash(storage) == [name]
+    backed_up_twice(storage)
+    told = prune(settings, PruneArguments(), silent)
+    assert ([one["name"] for one in told["emptied"]], told["warnings"]) == ([name], [])
+
+
+def test_what_was_deleted_in_the_future_stays(settings: Settings, storage: Path) -> None:
+    """By a clock that was ahead then, and is right again."""
+    name = given(storage, 1)
+    deleted(settings, name, days_ago=-30)
+    backed_up_twice(storage)
+    assert pruned(settings)["emptied"] == []
+    assert pruned(settings.model_copy(update={"backup_trash_days": 0}))["emptied"] == []
+    assert in_trash(storage) == [name]
 
 
 def test_what_lies_in_the_trash_counts_for_no_number_that_is_kept(settings: Settings, storage: Path) -> None:
@@ -180,8 +221,9 @@ def test_what_is_damaged_can_be_deleted_and_put_back_too(settings: Settings, sto
     put_back(settings, PutBackArguments(name=name))
     assert catalogue.read(Folder(storage)).problems == problems
     deleted(settings, name, days_ago=8)
+    backed_up_twice(storage)
     assert pruned(settings)["emptied"] == [name]
-    assert files(storage) == []
+    assert not [one for one in files(storage) if one.startswith(name)]
 
 
 def test_what_cannot_be_noted_is_not_deleted_and_says_what_frees_room(
@@ -306,6 +348,7 @@ def test_a_token_cannot_fill_the_storage_by_making_backups_and_deleting_them(set
     own = {"trigger": "manual", "asked_by": TOKEN}
     old, *others = [given(storage, day) for day in range(1, 10)]
     deleted(settings, old, days_ago=8)
+    _, elsewhere = backed_up_twice(storage)
     for name in others:
         deleted(settings, name)
     made = [given(storage, day, **own) for day in range(10, 21)]
@@ -314,7 +357,7 @@ def test_a_token_cannot_fill_the_storage_by_making_backups_and_deleting_them(set
     told = pruned(settings, f"{TOKEN}, after the backup", made_by=TOKEN)
     assert told["emptied"] == made[2::-1], "the first deleted of its own, and nothing of others, go"
     assert pruned(settings, TOKEN, keep=1, keep_manual=1)["emptied"] == [old], "it is no number that can be asked for"
-    assert set(in_trash(storage)) == {*others, *made[3:-1]}
+    assert set(in_trash(storage)) == {*others, *made[3:-1], elsewhere}
 
 
 def test_an_undo_in_the_trash_is_said_to_lie_there(settings: Settings, storage: Path) -> None:

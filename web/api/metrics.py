@@ -76,6 +76,8 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
     yield _gauge("backups_ahead", "Backups that are dated in the future, and count for nothing.", ahead)
     yield _gauge("damaged_manifests", "Backups whose manifest is not what was written.", len(found.damaged))
     yield _gauge("stored_bytes", "Bytes of all backups in storage.", sum(one.bytes.stored for one in found.backups))
+    yield _gauge("trash_backups", "Backups that were deleted and can be put back.", len(found.trash))
+    yield _gauge("trash_bytes", "Bytes that those take.", sum(one.bytes for one in found.trash))
     if (free := storage.free_bytes()) is not None:
         yield _gauge("storage_free_bytes", "Bytes that the storage still takes.", free)
     yield _next_runs(settings, newest)

@@ -52,6 +52,7 @@ class Stored:
     damaged: list[catalogue.Damaged] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     trash: list[Trashed] = field(default_factory=list)
+    unpinned: frozenset[str] = frozenset()
 
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
@@ -76,7 +77,7 @@ def stored(settings: WebSettings) -> Stored:
     except StorageError as error:
         return Stored([], {}, str(error))
     missing = None if storage.exists() else str(storage)
-    names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash")
+    names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash", "unpinned")
     shown = {name: getattr(found, name) for name in names}
     return Stored(found.backups, found.faults, missing=missing, **shown)
 
@@ -172,6 +173,8 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     own = found.own(settings)
     policy = retention.policy_of(settings)
     decisions = retention.decide(found.listed, found.undos, policy, now)
+    given_up = {one.manifest.name for one in decisions if not one.keep}
+    to_trash = given_up & found.unpinned if settings.backup_trash_days else frozenset[str]()
     return render_template(
         "schedule.html",
         settings=settings,
@@ -180,9 +183,11 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
         interval=schedule.next_interval(settings, own[0].created_at if own else None, now),
         last=memory.planned,
         decisions=decisions,
-        doomed=[one for one in decisions if not one.keep],
+        doomed=[one for one in decisions if not one.keep and one.manifest.name not in to_trash],
+        to_trash=to_trash,
         trash=found.trash,
-        due=retention.due(found.trash, policy, now),
+        due=retention.due(found.listed, found.trash, policy, now),
+        doubtful=retention.doubtful(found.listed, found.trash, policy, now),
         warnings=found.warnings,
         fault=found.fault,
         error=error,

@@ -17,10 +17,9 @@ from worker.errors import BackupSystemError, NotFoundError
 from worker.progress import Progress, Proof, undisputed
 from worker.repository import behalf, catalogue
 from worker.repository.check import check_stored
-from worker.repository.described import noted
 from worker.repository.manifest import MANIFEST_SUFFIX
 from worker.repository.notes import NOTES_SUFFIX
-from worker.repository.trash import is_token
+from worker.repository.trash import Trashed, is_token
 from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
@@ -50,11 +49,13 @@ def _prune(
     clock = time.monotonic()
     found, now = catalogue.read(storage), datetime.now(UTC)
     decisions = _decided(settings, arguments, found, now)
-    by_way = _by_way_of_trash(settings, storage, found, decisions, now)
-    emptied = retention.due(found.trash, retention.policy_of(settings), now, arguments.made_by)
+    by_way = _by_way_of_trash(settings, found, decisions, now)
+    policy = retention.policy_of(settings)
+    emptied = retention.due(found.listed, found.trash, policy, now, arguments.made_by)
     pruning = _Pruning(
         found, decisions, [*_doomed(decisions, by_way), *map(_emptied, emptied)], dry_run=arguments.dry_run
     )
+    pruning.doubts = _not_emptied(retention.doubtful(found.listed, found.trash, policy, now))
     with nullcontext() if arguments.dry_run else pruning.accounted():
         if not arguments.dry_run:
             _read_back(storage, decisions, progress)
@@ -106,6 +107,16 @@ def _emptied(due: retention.Due) -> _Doomed:
     return _Doomed("emptied", due.trashed.name, due.reason, due.trashed.bytes, 0)
 
 
+def _not_emptied(doubtful: list[Trashed]) -> list[str]:
+    if not doubtful:
+        return []
+    lie = "1 backup lies" if len(doubtful) == 1 else f"{len(doubtful):,} backups lie"
+    return [
+        f"{lie} in the trash whose days are over by the clock of this machine alone, which may be wrong: a prune deletes them "
+        "once a source was backed up twice after that, `python -m worker delete --now NAME` at once."
+    ]
+
+
 class _Pruning:
     """What is to go, and what has gone by now."""
 
@@ -117,7 +128,7 @@ class _Pruning:
         *,
         dry_run: bool,
     ) -> None:
-        self.decisions, self.doomed, self.swept = decisions, doomed, list[str]()
+        self.decisions, self.doomed, self.swept, self.doubts = decisions, doomed, list[str](), list[str]()
         self._found, self._dry_run = found, dry_run
         self._gone = doomed if dry_run else []
 
@@ -161,7 +172,7 @@ class _Pruning:
             "swept": self.swept,
             "freed_bytes": sum(one.bytes for one in self._gone if one.how != "trashed"),
             "problems": self._found.problems,
-            "warnings": self._found.warnings,
+            "warnings": [*self._found.warnings, *self.doubts],
         }
 
 
@@ -175,11 +186,7 @@ def _decided(
 
 
 def _by_way_of_trash(
-    settings: Settings,
-    storage: Storage,
-    found: catalogue.Catalogue,
-    decisions: list[retention.Decision],
-    now: datetime,
+    settings: Settings, found: catalogue.Catalogue, decisions: list[retention.Decision], now: datetime
 ) -> set[str]:
     """What is given up and not deleted at once: what was unpinned, and what a token gives up that the settings would keep.
 
@@ -188,7 +195,7 @@ def _by_way_of_trash(
     if not settings.backup_trash_days:
         return set()
     doomed = {one.manifest.name for one in decisions if not one.keep}
-    unpinned = {name for name in doomed if (known := noted(storage, name)) is not None and known.pinned is False}
+    unpinned = doomed & found.unpinned
     if not is_token(behalf.asker()):
         return unpinned
     as_set = retention.decide(found.listed, found.undos, retention.policy_of(settings), now)

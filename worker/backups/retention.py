@@ -124,24 +124,40 @@ def _is_made_by(maker: str, manifest: Manifest | None) -> bool:
     return manifest is not None and (manifest.trigger, manifest.asked_by) == ("manual", maker)
 
 
-def due(trash: list[Trashed], policy: Policy, now: datetime, made_by: str | None = None) -> list[Due]:
+def due(
+    backups: list[Manifest], trash: list[Trashed], policy: Policy, now: datetime, made_by: str | None = None
+) -> list[Due]:
     """What has lain in the trash for its days, and of each token's own backups all but as many as are kept, the last deleted.
 
     Whoever makes backups and deletes them could fill the storage otherwise. With `made_by` only what that one made by hand.
+    That days are over is believed once backups say so as well: a clock that is set forward empties no trash.
     """
     found, seen = [], Counter[Pool]()
+    certain = _certain(backups, now)
     for one in sorted(trash, key=lambda one: one.deleted_at, reverse=True):
         if made_by and not _is_made_by(made_by, one.manifest):
             continue
         pool = pool_of(one.manifest) if one.manifest else None
         seen.update([pool] if pool else [])
-        if now >= one.goes_at(policy.trash_days):
+        if _is_over(one, policy, now, certain):
             found.append(
                 Due(one, f"in the trash since {one.deleted_at:%Y-%m-%d}, where it is kept for {policy.trash_days} days")
             )
         elif pool and is_token(pool.maker) and seen[pool] > policy.keep_manual:
             found.append(Due(one, f"in the trash, older there than the {policy.keep_manual} last {pool.words}"))
     return found
+
+
+def doubtful(backups: list[Manifest], trash: list[Trashed], policy: Policy, now: datetime) -> list[Trashed]:
+    """What this machine's clock alone would empty the trash of."""
+    certain = _certain(backups, now)
+    by_the_clock = (one for one in trash if now >= one.goes_at(policy.trash_days))
+    return [one for one in by_the_clock if not _is_over(one, policy, now, certain)]
+
+
+def _is_over(one: Trashed, policy: Policy, now: datetime, certain: datetime | None) -> bool:
+    goes_at = one.goes_at(policy.trash_days)
+    return now >= goes_at and (policy.trash_days == 0 or (certain is not None and certain >= goes_at))
 
 
 def replacements(decisions: list[Decision]) -> list[Manifest]:

@@ -39,6 +39,8 @@ class Catalogue:
     """What was deleted, and is not gone yet, damaged ones among it: the last deleted first."""
     listed: list[Manifest] = field(default_factory=list)
     """The backups, those that count for nothing among them."""
+    unpinned: frozenset[str] = frozenset()
+    """The names of those that were pinned once, and are not any more: what gives them up moves them to the trash."""
 
     @property
     def problems(self) -> list[str]:
@@ -59,6 +61,7 @@ class Sorted:
     damaged: list[Damaged]
     warnings: list[str]
     trash: list[Trashed]
+    unpinned: frozenset[str]
 
     def at(self, now: datetime) -> Catalogue:
         """As it is at that moment."""
@@ -76,6 +79,7 @@ class Sorted:
             self.warnings + [of_ahead(one) for one in early],
             [*self.trash],
             [*self.others],
+            self.unpinned,
         )
 
 
@@ -89,10 +93,11 @@ class Sorting:
         self._faults: dict[str, str] = {}
         self._damaged: dict[str, Damaged] = {}
         self._trash: dict[str, Trashed] = {}
+        self._unpinned: dict[str, bool] = {}
 
     def put(self, name: str, said: Described | None, artifact: StoredFile | None) -> None:
         """What the manifest of that name says, if there is one; and the artifact, if there is one."""
-        for kind in (self._found, self._warnings, self._faults, self._damaged, self._trash):
+        for kind in (self._found, self._warnings, self._faults, self._damaged, self._trash, self._unpinned):
             kind.pop(name, None)
         if said is None:
             if artifact is not None and NAME.fullmatch(name):
@@ -109,6 +114,8 @@ class Sorting:
                 self._damaged[name] = Damaged(name, wrong)
         elif said.manifest is not None:
             self._found[name] = said.manifest
+            if said.is_unpinned:
+                self._unpinned[name] = True
             if said.warning:
                 self._warnings[name] = said.warning
 
@@ -126,6 +133,7 @@ class Sorting:
             damaged=[self._damaged[name] for name in sorted(self._damaged)],
             warnings=[self._warnings[name] for name in sorted(self._warnings)],
             trash=sorted(self._trash.values(), key=lambda one: (one.deleted_at, one.name), reverse=True),
+            unpinned=frozenset(self._unpinned),
         )
 
 

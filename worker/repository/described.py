@@ -24,6 +24,8 @@ class Described(NamedTuple):
     """What is to be said of its notes."""
     deleted_at: datetime | None = None
     deleted_by: str | None = None
+    is_unpinned: bool = False
+    """Whether it was pinned once, and is not any more."""
 
 
 def noted(storage: Storage, name: str) -> Notes | None:
@@ -54,7 +56,13 @@ def described(storage: Storage, file: StoredFile, notes_file: StoredFile | None)
         return Described(_slim(manifest))
     warning = _LOST.format(name=name) if known == notes.lost(name) else None
     whole = _slim(known.beside(manifest))
-    return Described(whole, warning=warning, deleted_at=known.deleted_at, deleted_by=known.deleted_by)
+    return Described(
+        whole,
+        warning=warning,
+        deleted_at=known.deleted_at,
+        deleted_by=known.deleted_by,
+        is_unpinned=known.pinned is False,
+    )
 
 
 def _faulty(storage: Storage, name: str, error: ArtifactError | StorageError, *, has_notes: bool) -> Described:

@@ -21,7 +21,7 @@ class Trashed:
     """None where that is damaged."""
 
     def goes_at(self, days: int) -> datetime:
-        """From when on a prune deletes it for good."""
+        """When its days are over, after which a prune deletes it for good."""
         return self.deleted_at + timedelta(days=days)
 
 

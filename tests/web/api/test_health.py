@@ -142,6 +142,10 @@ def test_the_numbers_of_the_last_backup_are_those_of_its_manifest(web_app: Web, 
     (web_app.storage / "redis_backup_20230101_000000.rdb").write_bytes(b"of nobody")
     storage.put("redis_backup_20231207_000000.rdb", b"12345")
     catalogue.add(storage, partial_of("redis_backup_20231207_000000.rdb", b"12345", source=own))
+    deleted = "redis_backup_20231201_000000.rdb"
+    storage.put(deleted, b"1234567")
+    catalogue.add(storage, manifest_of(deleted, b"1234567", source=own))
+    catalogue.note(storage, deleted, deleted_at=datetime.now(UTC))
     began = datetime(2023, 12, 5, 14, 30, 22, tzinfo=UTC).timestamp()
     found = numbers(script)
     assert found["redis_backup_last_success_timestamp_seconds"] == began, "of this source, and not the newest of any"
@@ -150,6 +154,7 @@ def test_the_numbers_of_the_last_backup_are_those_of_its_manifest(web_app: Web, 
     assert found["redis_backup_keys"] == 7
     assert (found["redis_backup_backups"], found["redis_backup_stored_bytes"]) == (2, 10)
     assert found["redis_backup_partial_backups"] == 1
+    assert (found["redis_backup_trash_backups"], found["redis_backup_trash_bytes"]) == (1, 7)
     assert (found["redis_backup_problems"], found["redis_backup_storage_up"]) == (1, 1)
     assert found["redis_backup_storage_free_bytes"] > 0
     now = time.time()

@@ -3,11 +3,17 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from tests.support.backups import dated
 from tests.support.dashboard import Browser, Web
 from tests.support.processes import CANARY
 from tests.web.pages.given import ended, make_backup
 from tests.web.pages.reading import read, words
+from worker.arguments.backups import DeleteArguments, PinArguments, UnpinArguments
+from worker.backups.pin import pin, unpin
+from worker.backups.trash import delete
 from worker.config.settings import WebSettings
+from worker.repository import catalogue
+from worker.storage import open_storage
 
 
 def test_the_last_run_of_the_schedule_is_found_behind_any_number_of_others(web_app: Web, admin: Browser) -> None:
@@ -34,6 +40,27 @@ def test_the_schedule_says_what_the_next_prune_would_delete(web_app: Web, admin:
     assert "The next prune would delete 2 backups" in said
     assert said.count("deleted older than the 7 newest") == 2
     assert all(name in said for name in names)
+
+
+def test_the_schedule_says_what_goes_to_the_trash_and_what_of_it_is_in_doubt(web_app: Web, admin: Browser) -> None:
+    old, older, deleted = (dated(web_app.settings, hours, trigger="manual") for hours in (100, 101, 102))
+    for hours in range(7):
+        dated(web_app.settings, hours, trigger="manual")
+    pin(web_app.settings, PinArguments(name=old, why="for a year"))
+    unpin(web_app.settings, UnpinArguments(name=old))
+    said = read(admin, "/schedule")
+    assert (
+        "The next prune would delete 2 backups , 14 B, and move 1 backup to the trash, for it was pinned once." in said
+    )
+    assert f"{old} 4 days ago 7 B to the trash older than" in said
+    assert f"{older} 4 days ago 7 B deleted older than" in said
+    for name in (older, deleted):
+        catalogue.remove(open_storage(str(web_app.storage)), name)
+    assert "The next prune would delete nothing of these, and move 1 backup to the trash" in read(admin, "/schedule")
+    delete(web_app.settings, DeleteArguments(name=old))
+    catalogue.note(open_storage(str(web_app.storage)), old, deleted_at=datetime.now(UTC) - timedelta(days=7, minutes=1))
+    assert "the next prune would empty it of 1" not in read(admin, "/schedule")
+    assert "the days of 1 are over by this machine's clock alone" in read(admin, "/schedule")
 
 
 def test_the_system_page_shows_what_a_check_found(web_app: Web, admin: Browser) -> None:
