@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
 from honcho.environ import parse_procfile
 from packaging.utils import canonicalize_name
 
+from tests.support.processes import CANARY, eventually
 from tests.support.programs import program
 from tests.support.servers import Binary, Server, free_port
 from worker.config.settings import Settings, WebSettings
@@ -30,7 +32,11 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = [name for name, service in SERVICES.items() if "build" in service]
 UP_SECONDS = 60
-SECRETS = {"SESSION_SECRET": "0123456789abcdef" * 2, "ADMIN_PASSWORD": "long enough"}
+SECRETS = {
+    "SESSION_SECRET": "0123456789abcdef" * 2,
+    "ADMIN_PASSWORD": "long enough",
+    "BROKER_PASSWORD": "fedcba9876543210" * 2,
+}
 
 
 def dockerfile(instruction: str) -> list[str]:
@@ -84,13 +90,19 @@ class Stack:
         return f"{Path(sys.executable).parent}:{Path(self.binary.path).parent}:{os.defpath}"
 
     def _here(self, text: str) -> str:
-        text = text.replace("broker:6379", f"127.0.0.1:{self.port}").replace(":8000", f":{self.web_port}")
+        text = (
+            text.replace("$$", "$")
+            .replace("broker:6379", f"127.0.0.1:{self.port}")
+            .replace(":8000", f":{self.web_port}")
+        )
         return re.sub(r"(?<![\w/])/(app|data)\b", lambda match: f"{self.folder}/{match[1]}", text)
 
     def env(self, name: str) -> dict[str, str]:
         """What a container of the service would see: compose's environment and the image's, none of this machine's."""
         given = SERVICES[name].get("environment", {})
-        chosen = SECRETS | {"REDIS_URL": self.redis_url}
+        address = self.redis_url.replace(f":{CANARY}@", "")
+        targets = {"REDIS_TARGETS": f"other={self.redis_url}", "REDIS_TARGET_ADDRESSES": f"other={address}"}
+        chosen = SECRETS | targets | {"REDIS_URL": self.redis_url, "REDIS_ADDRESS": address}
         env = {key: self._here(interpolate(value, chosen)) for key, value in given.items()}
         # A container has port 8000 to itself; here that is another one.
         env |= {"PORT": str(self.web_port)} if name == "web" else {}
@@ -128,7 +140,8 @@ class Stack:
 
 @pytest.fixture
 def stack(tmp_path: Path, newest: Binary, start_server: Any) -> Iterator[Stack]:
-    source: Server = start_server(newest)
+    source: Server = start_server(newest, password=CANARY)
+    source.client().set("key", "value")
     stack = Stack(tmp_path / "image", newest, source.url)
     stack.build()
     yield stack
@@ -145,8 +158,35 @@ def test_every_service_starts_becomes_healthy_and_ends_when_it_is_asked_to(stack
         assert not stack.healthy(name), f"{name} is called healthy before it runs"
         stack.start(name)
         stack.wait_until_healthy(name)
+    # Beat asks for it when it starts, and knows no password of the source; the worker does.
+    backups = stack.folder / "app/backups"
+    eventually(lambda: list(backups.glob("*.manifest.json")), lambda: f"a backup:\n{stack.log('worker')}")
+    lets_nobody_into_the_broker(stack)
     for name in reversed(order):
         assert stack.terminate(name) == 0, f"{name} did not end well:\n{stack.log(name)}"
+
+
+def lets_nobody_into_the_broker(stack: Stack) -> None:
+    stranger = redis.Redis(port=stack.port, protocol=2)
+    for words in (("HSET", "redis_backup:tokens", "mine", "{}"), ("LPUSH", "quick", "{}")):
+        with pytest.raises(redis.AuthenticationError, match="required"):
+            stranger.execute_command(*words)  # type: ignore[no-untyped-call]
+    password = SECRETS["BROKER_PASSWORD"]
+    broker: Any = redis.Redis(port=stack.port, password=password, decode_responses=True)
+    limits = {"maxmemory-policy": "noeviction", "maxmemory": str(512 << 20)}
+    assert limits.items() <= broker.config_get("maxmemory*").items()
+    for name, process in stack.running.items():
+        assert password.encode() not in Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        assert password not in stack.log(name)
+
+
+@pytest.mark.parametrize("name", ["web", "beat"])
+def test_who_speaks_to_the_broker_alone_is_told_no_other_password(name: str, stack: Stack) -> None:
+    assert CANARY in stack.env("worker")["REDIS_URL"]
+    told = stack.env(name)
+    assert CANARY not in "".join(told.values())
+    assert told["REDIS_URL"] == stack.redis_url.replace(f":{CANARY}@", "")
+    assert SECRETS["BROKER_PASSWORD"] in told["CELERY_BROKER_URL"]
 
 
 def test_the_commands_are_those_of_the_procfile() -> None:
@@ -167,6 +207,9 @@ def test_the_dashboard_listens_where_its_port_is_published() -> None:
     ("name", "setting", "given", "said"),
     [
         ("worker", "REDIS_URL", {}, "set it to the Redis to protect"),
+        ("beat", "REDIS_URL", {"REDIS_URL": "redis://:canary@host"}, "set it to REDIS_URL without user and password"),
+        ("web", "REDIS_URL", {"REDIS_URL": "redis://:canary@host"}, "set it to REDIS_URL without user and password"),
+        ("broker", "BROKER_PASSWORD", {"BROKER_PASSWORD": ""}, "set it to 32 random letters and digits or more"),
         ("web", "SESSION_SECRET", {"SESSION_SECRET": ""}, "set it to 32 random characters or more"),
         ("web", "ADMIN_PASSWORD", {}, "set it to the password of the dashboard"),
     ],
