@@ -29,6 +29,7 @@ from web.pages import (
     actions,  # noqa: F401 - its forms are in the same blueprint as the pages
     dashboard,
     login,
+    recovery,  # noqa: F401 - as above
     runs,  # noqa: F401 - as above
     templating,
 )

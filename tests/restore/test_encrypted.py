@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.support.age_keys import Pair, age, age_pair, ssh_pair
 from tests.support.backups import each_format, files, fill_all, rewrite, settings_for, wipe
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
+from tests.support.stopwatch import peak
 from worker.arguments.backups import AdoptArguments, BackupArguments, PruneArguments, VerifyArguments
 from worker.arguments.questions import SearchArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
@@ -310,3 +312,21 @@ def test_old_backups_stay_readable_when_new_ones_are_encrypted(small: Server, tm
     report = bring_back(settings, name=old["name"], mode="overwrite")
     assert report["failed"] == 0
     assert "undone only where the secret key is" in " ".join(report["warnings"]), "its undo is encrypted"
+
+
+@pytest.mark.slow
+def test_backing_up_and_reading_what_is_encrypted_takes_no_more_memory_than_else(
+    newest: Binary, start_server: StartServer, tmp_path: Path, pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, other = start_server(newest), start_server(newest)
+    client = server.client()
+    for number in range(300):
+        client.set(f"large:{number}", os.urandom(1 << 20))
+    steps = [("backup", "--engine", "scan"), ("verify", "latest"), ("restore", "latest", "--to", "t", "--yes")]
+    plain = {step: peak(tmp_path / "plain", server, other, *step) for step in steps}
+    other.client().flushall()
+    monkeypatch.setenv("BACKUP_AGE_RECIPIENTS", pair.recipient)
+    monkeypatch.setenv("BACKUP_AGE_IDENTITY_FILE", str(pair.file))
+    sealed = {step: peak(tmp_path / "sealed", server, other, *step) for step in steps}
+    assert all(sealed[step] < plain[step] + (24 << 20) for step in steps), (plain, sealed)
+    assert other.client().dbsize() == 300

@@ -118,7 +118,7 @@ def test_every_row_with_a_verb_is_in_the_shell() -> None:
     assert {name: VERBS[name.replace("_", "-")] for name, one in OPERATIONS.items() if one.verb} == {
         name: one.verb for name, one in OPERATIONS.items() if one.verb
     }
-    assert VERBS.keys() - OPERATIONS.keys() == {"list", "cancel", "export", "storage", "token", "put-back"}
+    assert VERBS.keys() - OPERATIONS.keys() == {"list", "cancel", "export", "keygen", "storage", "token", "put-back"}
 
 
 def test_what_only_asks_writes_nothing_and_nobody_needs_more_than_to_read_for_it() -> None:

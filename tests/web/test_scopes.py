@@ -10,7 +10,7 @@ backup: POST /backups/create, POST /backups/<name>/verify
 restore: POST /backups/<name>/restore, POST /tasks/<identity>/undo
 restore: POST /backups/<name>/pin, POST /backups/<name>/unpin, POST /backups/<name>/put-back
 delete: POST /backups/<name>/delete, POST /schedule/prune
-read: GET /, GET /backups, GET /backups/<name>, GET /tasks, GET /tasks/<identity>, GET /restores, GET /schedule, GET /system
+read: GET /, GET /backups, GET /backups/<name>, GET /tasks, GET /tasks/<identity>, GET /restores, GET /schedule, GET /system, GET /recovery-sheet
 read: GET /search, POST /search, POST /backups/<name>/preview, POST /backups/<name>/review, GET /backups/<name>/restore
 read: POST /system/ask, POST /tasks/<identity>/cancel, POST /theme, GET /metrics, GET /readyz
 read: GET /api/docs, GET /api/docs/openapi.json, GET /api/docs/swagger/<path:filename>

@@ -210,6 +210,7 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         "system.html",
         {"source": {}, "asked": None, "memory": replace(memory, stats=None, ping=None, rights=None)},
         settings=system.shown(settings, memory),
+        encrypted=bool(settings.backup_age_recipients),
         memory=memory,
         verdict=verdict.verdict(situation(settings, memory, found, now)),
         found=found,

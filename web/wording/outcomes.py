@@ -98,6 +98,11 @@ def _verify(value: dict[str, Any]) -> str:
     return f"Whole, and what its manifest says: {counted(value.get('keys'), 'key')}, {size(value.get('bytes'))}."
 
 
+@_tells("reencrypt")
+def _reencrypt(value: dict[str, Any]) -> str:
+    return f"{value.get('name')} is verified, and takes the place of {value.get('replaced')}."
+
+
 @_tells("prune")
 def _prune(value: dict[str, Any]) -> str:
     verb = "Would delete" if value.get("dry_run") else "Deleted"

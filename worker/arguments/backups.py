@@ -101,6 +101,14 @@ class AdoptArguments(BaseModel):
     """How many bytes it may become; without, as many as a file of its size is allowed."""
 
 
+class ReencryptArguments(BaseModel):
+    """Which backup to encrypt to the present recipients."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+
+
 class RepairArguments(BaseModel):
     """How many bytes an artifact may become."""
 

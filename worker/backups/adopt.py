@@ -23,6 +23,8 @@ from worker.repository.sound import Survey, survey
 from worker.repository.writer import New, Writer, contents, writing
 from worker.storage import chunks_of, open_storage
 
+LEFT_OUT = "A restore leaves out what no server should be given:"
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
@@ -76,7 +78,10 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
         new = New(_created(walked.reader.facts, file), walked.data_format, *packing, clock)
         with writing(storage, new) as writer:
             _copy(writer, file, walked, as_it_is=as_it_is)
-            told = described(walked) | {"engine_reason": f"adopted from {path.name}", "pin_reason": "it was adopted"}
+            told = described(walked, sealed=packing[1] is not PLAIN) | {
+                "engine_reason": f"adopted from {path.name}",
+                "pin_reason": "it was adopted",
+            }
             return writer.commit("backup_adopted", **told, **behalf.told()).model_dump(mode="json")
 
 
@@ -138,8 +143,8 @@ def _copy(writer: Writer, file: BinaryIO, walked: Walked, *, as_it_is: bool) -> 
         raise ArtifactError("The file was changed while it was being read: adopt a copy that nobody writes to.")
 
 
-def described(walked: Walked) -> dict[str, Any]:
-    """What a manifest has to say of data that nobody vouches for."""
+def described(walked: Walked, *, sealed: bool) -> dict[str, Any]:
+    """What a manifest has to say of data that nobody vouches for; no name of a key where it is `sealed`, as its file is."""
     facts = walked.reader.facts
     return contents(walked.reader, walked.survey.tally, walked.data_format) | {
         "kind": "adopted",
@@ -148,14 +153,15 @@ def described(walked: Walked) -> dict[str, Any]:
         "source": Origin(version=facts.get("redis-ver") or facts.get("valkey-ver")),
         "pinned": True,
         "damaged": walked.survey.damage.number,
-        "warnings": _warnings(walked.survey),
+        "warnings": _warnings(walked.survey, sealed=sealed),
     }
 
 
-def _warnings(found: Survey) -> list[str]:
+def _warnings(found: Survey, *, sealed: bool) -> list[str]:
     warnings = []
     if found.damage.number:
-        warnings.append(f"A restore leaves out what no server should be given: {found.damage.words}.")
+        words = found.damage.words_without_keys if sealed else found.damage.words
+        warnings.append(f"{LEFT_OUT} {words}.")
     if found.empty:
         warnings.append(
             f"{found.empty:,} of its keys are empty collections, which a server leaves out when it loads the file: they are "

@@ -99,7 +99,11 @@ def _rebuilt(storage: Storage, name: str, keys: Keys, progress: Progress, most: 
     undo = undone_by(walked.reader.facts)
     if not undo:
         _check_values(storage, name, walked)
-    told = described(walked) | _as_told(walked) | {"name": name, "created_at": named_moment(name)}
+    told = (
+        described(walked, sealed=walked.keys is not None)
+        | _as_told(walked)
+        | {"name": name, "created_at": named_moment(name)}
+    )
     if undo:
         told |= {**undo, "consistency": "per-key", "engine": "scan", "pinned": False, "damaged": 0}
     told["warnings"] = [*_words(walked, undo=bool(undo)), *told["warnings"]]

@@ -12,6 +12,7 @@ VERBS = {
     "cancel": "Cancel a run that waits or runs.",
     "export": "Write a backup as portable JSON.",
     "storage": "Try out what we may do where the backups lie.",
+    "keygen": "Make a key to encrypt backups to, and print the recovery sheet.",
     "token": "Make, list and revoke tokens for the API.",
 }
 """The verbs, those first that are used most, and what each is for."""

@@ -74,11 +74,16 @@ class Damage:
         return f"the {one['type']} {one['key']!r} of database {one['db']} ({one['error'].rstrip('.')})"
 
     @property
+    def words_without_keys(self) -> str:
+        """How many, in half a sentence."""
+        if self.number == 1:
+            return "one of its values is damaged, or of a kind that this program does not know"
+        return f"{self.number:,} of its values are damaged, or of a kind that this program does not know"
+
+    @property
     def words(self) -> str:
         """All of them, in half a sentence."""
-        if self.number == 1:
-            return f"one of its values is damaged, or of a kind that this program does not know: {self.first}"
-        return f"{self.number:,} of its values are damaged, or of a kind that this program does not know, the first {self.first}"
+        return f"{self.words_without_keys}{':' if self.number == 1 else ', the first'} {self.first}"
 
 
 @dataclass

@@ -19,6 +19,7 @@ Name = Literal[
     "put_back",
     "stats",
     "adopt",
+    "reencrypt",
     "ping",
     "repair",
 ]
@@ -203,6 +204,16 @@ _ROWS = (
         about=("source", "storage"),
     ),
     Operation("adopt", "Adoption", "Take a dump.rdb or a portable JSON in as a backup.", writes=True),
+    Operation(
+        "reencrypt",
+        "Encryption of a backup",
+        "Encrypt an old backup to the present public keys.",
+        writes=True,
+        advice={
+            "failed": "The old backup is still there.",
+            "interrupted": "The old backup is still there: run it again.",
+        },
+    ),
     Operation(
         "ping",
         "Check of the source",

@@ -4,16 +4,21 @@ import os
 import shutil
 import subprocess
 from html import unescape
+from pathlib import Path
 
 import pytest
 
-from tests.support.backups import manifest_of, partial_of
+from tests.support.age_keys import age_pair
+from tests.support.backups import manifest_of, partial_of, settings_for
 from tests.support.dashboard import Browser, Web
 from tests.support.processes import CANARY
 from tests.support.states import assert_same, state
 from tests.web.pages.given import ended, make_backup, manifest
 from tests.web.pages.reading import read, words
 from web.wording import by_hand
+from worker.arguments.backups import BackupArguments
+from worker.backups.backup import backup
+from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, Origin
 from worker.storage import open_storage
@@ -163,3 +168,26 @@ def test_notes_that_are_damaged_are_told_on_the_page(web_app: Web, admin: Browse
     (web_app.storage / f"{name}.notes.json").write_bytes(b"{")
     assert f"The notes of {name} are damaged, so it counts as pinned" in read(admin, "/backups")
     assert "its notes are damaged" in admin.get("/api/backup/list").get_json()["backups"][0]["pin_reason"]
+
+
+def test_what_is_encrypted_is_shown_as_such_and_how_to_open_it(web_app: Web, admin: Browser, tmp_path: Path) -> None:
+    plain, pair = make_backup(web_app), age_pair(tmp_path)
+    settings = settings_for(web_app.source, web_app.storage, backup_age_recipients=pair.recipient)
+    name = backup(settings, BackupArguments(), silent)["name"]
+    assert "encrypted" in read(admin, "/backups")
+    said = read(admin, f"/backups/{name}")
+    assert "age: only a secret key opens it" in said
+    assert pair.recipient in said
+    assert "Encryption none" in read(admin, f"/backups/{plain}")
+    unpack = [step.line for step in by_hand.steps(manifest(web_app, name))][1]
+    assert unpack == f"age -d -i key.txt -o {name.removesuffix('.age')} {name}"
+    served = admin.get(f"/api/backup/download/{name}").data
+    assert served == (web_app.storage / name).read_bytes()
+
+
+def test_the_recovery_sheet_is_a_page_that_has_no_secret(web_app: Web, admin: Browser) -> None:
+    assert "/recovery-sheet" in admin.get("/system").text
+    said = read(admin, "/recovery-sheet")
+    assert "python -m worker restore latest" in said
+    assert str(web_app.storage) in said
+    assert CANARY not in said

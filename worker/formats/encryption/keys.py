@@ -1,5 +1,7 @@
 """Files with secret keys: as `age-keygen` writes them, encrypted with a passphrase as `age -p` does, or of SSH."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,22 @@ from worker.errors import UsageError
 MOST_BYTES = 1 << 20
 AGE_FILE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 """How a file of age begins, plain and as text."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """A new key: its public half, and the file with the secret one."""
+
+    public: str
+    content: bytes
+
+
+def make(passphrase: str | None) -> Made:
+    """A key of age, its file as `age-keygen` writes it, or protected as `age -p` does."""
+    secret = pyrage.x25519.Identity.generate()
+    public, at = str(secret.to_public()), f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    content = f"# created: {at}\n# public key: {public}\n{secret}\n".encode()
+    return Made(public, pyrage.passphrase.encrypt(content, passphrase) if passphrase else content)
 
 
 def read(path: str, passphrase: str | None) -> list[Any]:

@@ -1,0 +1,21 @@
+"""The recovery sheet as a page to print: where the backups lie and how they come back, without a secret."""
+
+from datetime import UTC, datetime
+
+from flask import render_template
+
+from web.activity import remember
+from web.auth import needs
+from web.pages.dashboard import pages
+from worker.config import recovery_sheet
+from worker.config.settings import load_web
+from worker.repository.scope import scope_of
+
+
+@pages.get("/recovery-sheet")
+@needs("read")
+def sheet() -> str:
+    """The sheet."""
+    settings = load_web()
+    lines = recovery_sheet.lines(settings, scope_of(settings).address, datetime.now(UTC))
+    return render_template("recovery.html", lines=lines, memory=remember(settings))
