@@ -1,5 +1,6 @@
 """A shell whose backups lie in a bucket: each verb is a process of its own, which knows the bucket's address and no more."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def test_a_session_in_a_bucket_ends_with_the_lost_data_back(
     assert_same(there, state(source))
     pruned = run("prune", "--keep", "1", "--keep-manual", "1", "--json").data
     assert [one["name"] for one in pruned["deleted"]] == [first]
-    run("delete", "latest", "--now", "--yes")
+    run("delete", name, "--now", "--yes")
     assert [key for key in s3.keys(in_s3) if "undo" not in key and name in key] == []
     assert not (tmp_path / "unused").exists()
 
@@ -74,3 +75,22 @@ def test_a_bucket_that_is_not_there_is_said_in_a_sentence(
     assert (done.code != 0, done.out, said in done.err) == (True, "", True), done.err
     assert CANARY not in done.err
     assert "Traceback" not in done.err
+
+
+@pytest.mark.slow
+def test_what_somebody_put_into_the_bucket_is_taken_in_by_the_words_of_the_list(
+    shell: Shell, source: Server, s3: S3, in_s3: Remote
+) -> None:
+    def run(*words: str) -> Ended:
+        return shell(*words, preexec=None, BACKUP_STORAGE=in_s3.place)
+
+    made = run("backup", "--json").data
+    foreign = "redis_backup_20200101_000000.rdb.zst"
+    with in_s3.fetch(made["name"]) as file:
+        s3.put(in_s3, foreign, file.read())
+    (problem,) = run("list", "--json").data["problems"]
+    advice = re.search(r"`python -m worker (adopt \S+)`", problem)
+    assert advice
+    adopted = run(*advice[1].split(), "--json")
+    assert adopted.code == 0, adopted.err
+    assert adopted.data["keys"] == made["keys"]

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from worker.repository.checksum import Meter
 from worker.repository.manifest import UNDO_FACT, UNDO_FIELDS, Manifest, Origin, Size
 from worker.repository.sound import Survey, survey
 from worker.repository.writer import New, Writer, contents, writing
-from worker.storage import chunks_of, open_storage
+from worker.storage import Storage, chunks_of, open_storage
 
 LEFT_OUT = "A restore leaves out what no server should be given:"
 
@@ -36,6 +36,12 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise NotFoundError(f"There is no file {path}.") from None
     except OSError as error:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}.") from None
+
+
+def _named(storage: Storage, path: Path) -> AbstractContextManager[BinaryIO]:
+    """A file of this machine, or one that lies in the storage, where that is a bucket: as a path `s3://` is `s3:/`."""
+    in_bucket = "://" in storage.place and path.parent == Path(storage.place)
+    return storage.fetch(path.name) if in_bucket else opened(path)
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
     """
     clock, path = time.monotonic(), arguments.file
     storage = open_storage(settings.backup_storage)
-    with opened(path) as file:
+    with _named(storage, path) as file:
         walked = walk(file, keys_of(settings), progress, arguments.max_size)
         _check_values(walked)
         damage = walked.survey.damage
