@@ -26,6 +26,8 @@ from worker.runs.store import Runs, open_runs
 BROKER_SECONDS, LAST_WORD_SECONDS = 2, 0.5
 MOST_QUESTIONS = 4
 """Of one token that wait or run at a time."""
+MOST_WAITING = 100
+"""Of one kind, whoever asked for them."""
 SOON_SECONDS = 5
 """When somebody who has too many may try again: a question mostly takes moments."""
 _questions = threading.Lock()
@@ -36,42 +38,57 @@ def ask(operation: Name, arguments: BaseModel, asked_by: str) -> str:
     """Queue a task for that person: its id. BusyError while another of its kind is under way on the same Redis, for it
     could only wait for that one.
 
-    Raises TooManyRequests for a token with MOST_QUESTIONS under way, and BrokerUnavailableError within 8 seconds where nobody
+    Raises TooManyRequests for a token with MOST_QUESTIONS under way, or where too many wait, and BrokerUnavailableError within 8 seconds where nobody
     can be asked; then nothing was queued.
     """
-    with _counted(operation, asked_by):
+    with _one_at_a_time(operation, asked_by):
         with open_runs(load_web(), BROKER_SECONDS) as runs:
-            # Asked even where nothing need be alone: this client finds out sooner than Celery's that nobody answers.
+            unfinished = [run for run in runs.unfinished() if operations.of(run.operation).queue]
+            _refuse_a_crowd(unfinished, operation)
+            if _is_counted(operation, asked_by):
+                _refuse_too_many(unfinished, asked_by)
             _refuse_a_second(runs, operation, arguments)
         identity: str = uuid()
         try:
             _send(operation, arguments, asked_by, identity)
-        except BrokerUnavailableError:
+        except (BrokerUnavailableError, TooManyRequests):
             with suppress(BrokerUnavailableError), open_runs(load_web(), LAST_WORD_SECONDS) as runs:
                 runs.forget(identity)
             raise
         return identity
 
 
+def _is_counted(operation: Name, asked_by: str) -> bool:
+    return OPERATIONS[operation].queue == "questions" and Asker.parse(asked_by).kind == "token"
+
+
 @contextmanager
-def _counted(operation: Name, asked_by: str) -> Iterator[None]:
-    """Within it a token may ask that question. One at a time: two that are counted at once would both be the last one."""
-    if OPERATIONS[operation].queue != "questions" or Asker.parse(asked_by).kind != "token":
+def _one_at_a_time(operation: Name, asked_by: str) -> Iterator[None]:
+    """Questions of tokens that are counted at once would each be the last one that is allowed."""
+    if not _is_counted(operation, asked_by):
         yield
         return
     if not _questions.acquire(timeout=BROKER_SECONDS):
         raise TooManyRequests("Others are asking at this moment: try again in a moment.", retry_after=SOON_SECONDS)
     try:
-        _refuse_too_many(asked_by)
         yield
     finally:
         _questions.release()
 
 
-def _refuse_too_many(asked_by: str) -> None:
-    with open_runs(load_web(), BROKER_SECONDS) as runs:
-        under_way = [run for run in runs.unfinished() if run.asked_by == asked_by]
-    if sum(operations.of(run.operation).queue == "questions" for run in under_way) >= MOST_QUESTIONS:
+def _refuse_a_crowd(unfinished: list[Run], operation: Name) -> None:
+    """However many ask: whoever waits is to have an answer some day."""
+    if sum(run.operation == operation and run.state == "PENDING" for run in unfinished) >= MOST_WAITING:
+        name = OPERATIONS[operation].name
+        raise TooManyRequests(
+            f"{MOST_WAITING} runs of {name} wait already: wait until some of them are done, or cancel some.",
+            retry_after=SOON_SECONDS,
+        )
+
+
+def _refuse_too_many(unfinished: list[Run], asked_by: str) -> None:
+    mine = [run for run in unfinished if run.asked_by == asked_by]
+    if sum(operations.of(run.operation).queue == "questions" for run in mine) >= MOST_QUESTIONS:
         raise TooManyRequests(
             f"This token has {MOST_QUESTIONS} previews and searches under way: wait for the end of one, or cancel one.",
             retry_after=SOON_SECONDS,
@@ -107,6 +124,8 @@ def _send(operation: Name, arguments: BaseModel, asked_by: str, identity: str) -
         app.send_task(
             OPERATIONS[operation].task, kwargs=given, task_id=identity, headers=headers, ignore_result=True, retry=False
         )
+    except BusyError as error:
+        raise TooManyRequests(str(error), retry_after=SOON_SECONDS) from None
     except (OperationalError, RuntimeError, OSError) as error:
         raise BrokerUnavailableError(
             f"The broker does not take the task ({type(error).__name__}): is it running, and has it memory left?"

@@ -10,9 +10,19 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import CANARY, CELERY, Background, Sent, environment, eventually, sender, with_password
+from tests.support.processes import (
+    CANARY,
+    CELERY,
+    Background,
+    Sent,
+    environment,
+    eventually,
+    run,
+    sender,
+    with_password,
+)
 from tests.support.servers import Server, binaries, running
-from worker.broker import envelope
+from worker.broker import envelope, transport
 from worker.runs.operations import QUEUES
 
 Envelope = dict[str, Any]
@@ -218,3 +228,21 @@ def test_a_queue_that_is_none_is_waited_for_and_ends_no_worker(post: Post) -> No
     post.works()
     assert CANARY not in post.worker.said
     assert "Unrecoverable" not in post.worker.said
+
+
+def test_a_queue_that_is_full_takes_nothing_more_but_what_the_schedule_asks_for(tmp_path: Path) -> None:
+    with running(binaries()[-1], tmp_path / "broker") as broker:
+        env = environment(CELERY_BROKER_URL=broker.url, CELERY_RESULT_BACKEND=broker.url)
+        client: Any = broker.client()
+        client.lpush("questions", *["{}"] * transport.MOST_WAITING)
+        called = run(*CELERY, "call", "worker.tasks.search", "--kwargs", '{"key": "x"}', env=env, cwd=tmp_path)
+        assert called.code != 0
+        assert "1,000 tasks wait in the queue questions already" in called.err
+        app = sender(env)
+        assert run(*CELERY, "call", "worker.tasks.stats", env=env, cwd=tmp_path).code == 0
+        client.lpush("jobs", *["{}"] * transport.MOST_WAITING)
+        client.lpush("quick", *["{}"] * transport.MOST_WAITING)
+        app.send_task("worker.tasks.backup", headers={"asked_by": "beat daily"})
+        app.send_task("worker.tasks.reap")
+        full = transport.MOST_WAITING
+        assert [client.llen(queue) for queue in ("questions", "jobs", "quick")] == [full, full + 1, full + 2]

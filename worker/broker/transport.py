@@ -13,11 +13,14 @@ import structlog
 from kombu.transport import redis as usual
 
 from worker.broker import envelope
+from worker.errors import BusyError
 
 log = structlog.get_logger()
 
 PAUSE_SECONDS = 1
 """Before a broker that hands out nothing is asked again."""
+MOST_WAITING = 1000
+"""In one queue: more is a mistake, or a flood."""
 
 
 class _Client(redis.Redis):
@@ -49,6 +52,19 @@ class Channel(usual.Channel):
 
     def _get_client(self) -> type:
         return _Client
+
+    def _put(self, queue: str, message: dict[str, Any], **more: Any) -> None:
+        """Send it. Raises BusyError where the queue is full; what the schedule asks for, and what is tried again, comes in all
+        the same.
+        """
+        headers = message.get("headers") or {}
+        ours = str(headers.get("asked_by") or "").startswith("beat") or headers.get("task") == "worker.tasks.reap"
+        if not ours and not headers.get("retries") and self._size(queue) >= MOST_WAITING:  # type: ignore[no-untyped-call]
+            raise BusyError(
+                f"{MOST_WAITING:,} tasks wait in the queue {queue} already, the most that it takes: is a worker at work on it? "
+                "Wait until some of them are done, or cancel some."
+            )
+        super()._put(queue, message, **more)  # type: ignore[no-untyped-call]
 
     def basic_consume(
         self, queue: str, no_ack: bool, callback: Callable[[Any], Any], consumer_tag: str, **more: Any

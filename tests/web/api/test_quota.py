@@ -7,7 +7,9 @@ from flask.testing import FlaskClient
 
 from tests.support.dashboard import Browser, Web
 from tests.web.api.asked import error, keep, queued, remembered
-from web.jobs import MOST_QUESTIONS
+from web.jobs import MOST_QUESTIONS, MOST_WAITING
+from worker.broker import transport
+from worker.runs.run import new
 from worker.runs.store import open_runs
 
 SEARCH, PREVIEW = "/api/backup/search", "/api/backup/preview"
@@ -70,3 +72,22 @@ def test_others_and_other_work_are_not_kept_out(web_app: Web, script: FlaskClien
         assert admin.post(SEARCH, json={"match": "*"}).status_code == 202
     assert script.post("/api/backup/verify", json={"name": "latest"}).status_code == 202
     assert script.post("/api/ping").status_code == 202
+
+
+def test_of_one_kind_so_many_may_wait_and_of_others_still(web_app: Web, script: FlaskClient) -> None:
+    with open_runs(web_app.settings) as runs:
+        for number in range(MOST_WAITING):
+            runs.put(new(f"id-{number}", "verify", {"name": "any"}, "celery somebody@elsewhere"))
+    keep(web_app)
+    answer = script.post("/api/backup/verify", json={"name": "latest"})
+    assert (answer.status_code, queued(web_app)) == (429, [])
+    assert error(answer) == "100 runs of verify wait already: wait until some of them are done, or cancel some."
+    assert script.post("/api/backup/search", json={"match": "*"}).status_code == 202
+
+
+def test_a_queue_that_somebody_has_filled_is_said_and_nothing_is_remembered(web_app: Web, script: FlaskClient) -> None:
+    web_app.broker.client().lpush("questions", *["{}"] * transport.MOST_WAITING)
+    answer = script.post(SEARCH, json={"match": "*"})
+    assert answer.status_code == 429
+    assert error(answer).startswith("1,000 tasks wait in the queue questions already")
+    assert remembered(web_app) == []
