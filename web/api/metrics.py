@@ -17,14 +17,14 @@ from web import reach
 from worker.backups import schedule
 from worker.broker import heartbeat
 from worker.config.settings import Settings
-from worker.errors import BackupSystemError
+from worker.errors import BackupSystemError, UnreadError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.runs.operations import OPERATIONS
 from worker.runs.run import State
 from worker.runs.store import Runs, open_runs
-from worker.storage import open_storage
+from worker.storage import Storage, open_storage
 
 LAST = 100
 """Runs of each operation that are counted."""
@@ -67,7 +67,12 @@ def _labelled(name: str, meaning: str, labels: tuple[str, ...], values: Iterable
 
 def _of_storage(settings: Settings) -> Iterator[Gauge]:
     storage = open_storage(settings.backup_storage)
-    found = catalogue.read(storage)
+    try:
+        found = catalogue.read(storage)
+    except UnreadError:
+        yield _unread(storage)
+        return
+    yield _unread(storage)
     newest = next(iter(catalogue.own(found.backups, scope_of(settings))), None)
     yield _gauge("backups", "Backups in storage.", len(found.backups))
     yield _gauge("partial_backups", "Backups in storage that do not hold all they should.", len(found.partials))
@@ -83,6 +88,13 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
     yield _next_runs(settings, newest)
     if newest is not None:
         yield from _of_the_last(newest)
+
+
+def _unread(storage: Storage) -> Gauge:
+    meaning = (
+        "Backups whose manifests are still to be read after a start; until then nothing else is said of the storage."
+    )
+    return _gauge("unread_backups", meaning, catalogue.unread(storage))
 
 
 def _of_the_last(newest: Manifest) -> Iterator[Gauge]:

@@ -147,14 +147,15 @@ def unpin(path: Named) -> Answer:
 def backups(query: Page) -> dict[str, Any]:
     """The catalogue, newest first; read from storage, whatever has become of the broker."""
     found = catalogue.read(lookup.storage())
-    shown = found.listed[slice(*query.bounds)]
+    page = slice(*query.bounds)
     listed = BackupList(
-        backups=shown,
+        backups=found.listed[page],
         total=len(found.listed),
-        problems=found.problems,
-        damaged=found.damaged,
-        warnings=found.warnings,
-        trash=found.trash,
+        problems=catalogue.in_brief(found.problems),
+        damaged=found.damaged[page],
+        warnings=catalogue.in_brief(found.warnings),
+        trash=found.trash[page],
+        trash_total=len(found.trash),
         **query.model_dump(),
     )
     return listed.model_dump(mode="json")

@@ -118,8 +118,9 @@ class BackupList(BaseModel):
     )
     warnings: list[str] = Field(description="What is to be known of backups that are good.")
     trash: list[Trashed] = Field(
-        description="What was deleted and can be put back; without a manifest where that is damaged."
+        description="This page of what was deleted and can be put back; without a manifest where that is damaged."
     )
+    trash_total: int
 
 
 class ShownRun(Run):
@@ -149,7 +150,7 @@ class Numbers(BaseModel):
     last_good_at: str | None
     last_good_age_seconds: float | None
     compression_ratio: float | None
-    history: list[dict[str, Any]] = Field(description="Each backup, oldest first.")
+    history: list[dict[str, Any]] = Field(description="Each of the last 1,000 backups, oldest first.")
     next_runs: dict[str, str]
     storage: dict[str, Any]
     problems: list[str]

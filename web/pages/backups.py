@@ -6,7 +6,7 @@ from web import lookup
 from web.activity import remember
 from web.auth import needs
 from web.pages import forms
-from web.pages.dashboard import Answer, pages, part, stored
+from web.pages.dashboard import PER_PAGE, Answer, pages, part, stored
 from web.wording import by_hand, charts, consequences, restores
 from worker.arguments.restore import RestoreArguments
 from worker.config.settings import WebSettings, load_web
@@ -26,10 +26,13 @@ def show_backups(error: str | None = None, status: int = 200) -> Answer:
     """The list, and the form for a new one; with what was typed, should that be wrong."""
     settings = load_web()
     found = stored(settings)
+    damaged = {one.name for one in found.damaged}
     return render_template(
         "backups.html",
         found=found,
         part=part(found.listed),
+        others=[problem for name, problem in found.faults.items() if name not in damaged],
+        shown=PER_PAGE,
         memory=remember(settings),
         settings=settings,
         error=error,

@@ -18,7 +18,7 @@ from web.wording import charts, day_strip, numbers, system, verdict
 from worker.backups import retention, schedule
 from worker.broker.scopes import SCOPES
 from worker.config.settings import WebSettings, load_web
-from worker.errors import StorageError
+from worker.errors import StorageError, UnreadError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
@@ -28,6 +28,7 @@ from worker.storage import open_storage
 pages = Blueprint("pages", __name__)
 
 PER_PAGE, MOST_PAGES = 25, 1_000_000
+DECISIONS_PER_PAGE = 100
 Answer = tuple[str, int]
 Item = TypeVar("Item")
 
@@ -53,6 +54,13 @@ class Stored:
     warnings: list[str] = field(default_factory=list)
     trash: list[Trashed] = field(default_factory=list)
     unpinned: frozenset[str] = frozenset()
+    is_unread: bool = False
+    """Whether the fault is only that so many manifests are still being read."""
+
+    @property
+    def bytes(self) -> int:
+        """Of all backups."""
+        return sum(one.bytes.stored for one in self.backups)
 
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
@@ -75,18 +83,18 @@ def stored(settings: WebSettings) -> Stored:
     try:
         found = catalogue.read(storage)
     except StorageError as error:
-        return Stored([], {}, str(error))
+        return Stored([], {}, str(error), is_unread=isinstance(error, UnreadError))
     missing = None if storage.exists() else str(storage)
     names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash", "unpinned")
     shown = {name: getattr(found, name) for name in names}
     return Stored(found.backups, found.faults, missing=missing, **shown)
 
 
-def part(items: Iterable[Item]) -> Part:
+def part(items: Iterable[Item], size: int = PER_PAGE) -> Part:
     """The items of the page that the address asks for."""
     page = min(max(1, request.args.get("page", 1, type=int)), MOST_PAGES)
-    found = list(islice(items, (page - 1) * PER_PAGE, page * PER_PAGE + 1))
-    return Part(found[:PER_PAGE], page, len(found) > PER_PAGE)
+    found = list(islice(items, (page - 1) * size, page * size + 1))
+    return Part(found[:size], page, len(found) > size)
 
 
 @pages.get("/")
@@ -125,8 +133,9 @@ def situation(settings: WebSettings, memory: Memory, found: Stored, now: datetim
         problems=[*found.faults.values()],
         ahead=found.ahead,
         partial=next((one for one in found.partials if one.scope == scope_of(settings)), None),
-        names=frozenset(one.name for one in found.listed),
+        names=frozenset(one.name for one in found.listed) if memory.damaged else frozenset(),
         fault=found.fault,
+        is_unread=found.is_unread,
         missing=found.missing,
     )
 
@@ -175,6 +184,7 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     decisions = retention.decide(found.listed, found.undos, policy, now)
     given_up = {one.manifest.name for one in decisions if not one.keep}
     to_trash = given_up & found.unpinned if settings.backup_trash_days else frozenset[str]()
+    doomed = [one for one in decisions if not one.keep and one.manifest.name not in to_trash]
     return render_template(
         "schedule.html",
         settings=settings,
@@ -182,14 +192,14 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
         daily=schedule.next_daily(settings, now),
         interval=schedule.next_interval(settings, own[0].created_at if own else None, now),
         last=memory.planned,
-        decisions=decisions,
-        doomed=[one for one in decisions if not one.keep and one.manifest.name not in to_trash],
+        part=part(decisions, DECISIONS_PER_PAGE),
+        decisions=len(decisions),
+        doomed=len(doomed),
+        doomed_bytes=sum(one.manifest.bytes.stored for one in doomed),
         to_trash=to_trash,
-        trash=found.trash,
         due=retention.due(found.listed, found.trash, policy, now),
         doubtful=retention.doubtful(found.listed, found.trash, policy, now),
-        warnings=found.warnings,
-        fault=found.fault,
+        found=found,
         error=error,
     ), status
 

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 
 from worker.formats.types import INKS
 
 WIDTH, HEIGHT = 600.0, 120.0
 _MARGIN = 8.0
+DOTS = 200
+"""That a curve has at the most: more stand in one place."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,9 @@ class Curve:
     line: str
     area: str
     dots: list[Dot]
+    """Of the values, or where there are many of some of them."""
+    values: int
+    """How many there are."""
     most: float
     first: datetime
     last: datetime
@@ -53,7 +59,10 @@ class Bar:
 
 
 def curve(points: Sequence[tuple[datetime, float]], words: Callable[[datetime, float], str]) -> Curve | None:
-    """A curve through points in order of time; None for fewer than two, of which there is nothing to see."""
+    """A curve through points in order of time, of which the largest are drawn where there are too many for a picture.
+
+    None for fewer than two, of which there is nothing to see.
+    """
     if len(points) < 2:
         return None
     first, last = points[0][0], points[-1][0]
@@ -64,10 +73,20 @@ def curve(points: Sequence[tuple[datetime, float]], words: Callable[[datetime, f
             round(HEIGHT - _MARGIN - value / most * (HEIGHT - 2 * _MARGIN), 1),
             words(at, value),
         )
-        for at, value in points
+        for at, value in thinned(points, DOTS)
     ]
     line = "M" + " L".join(f"{dot.x} {dot.y}" for dot in dots)
-    return Curve(line, f"{line} L{dots[-1].x} {HEIGHT} L{dots[0].x} {HEIGHT} Z", dots, most, first, last)
+    return Curve(line, f"{line} L{dots[-1].x} {HEIGHT} L{dots[0].x} {HEIGHT} Z", dots, len(points), most, first, last)
+
+
+def thinned(points: Sequence[tuple[datetime, float]], most: int) -> Sequence[tuple[datetime, float]]:
+    """At most so many of the points: the first, the last, and of as many next to each other as must be, the highest."""
+    if len(points) <= most:
+        return points
+    inner, parts = points[1:-1], most - 2
+    ends = [number * len(inner) // parts for number in range(parts + 1)]
+    highest = [max(inner[begin:end], key=lambda point: point[1]) for begin, end in pairwise(ends)]
+    return [points[0], *highest, points[-1]]
 
 
 def bars(keys_by_db: dict[int, dict[str, int]]) -> list[Bar]:

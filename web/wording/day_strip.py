@@ -1,7 +1,8 @@
 """Thirty days at a glance: what became of the backup on each of them. Pure."""
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -45,6 +46,7 @@ class Past:
 def days(past: Past, now: datetime, zone: str, count: int = DAYS) -> list[Day]:
     """The last `count` days up to today, oldest first."""
     here = ZoneInfo(zone)
+    past = replace(past, made=sorted(past.made), failed=sorted(past.failed))
     today = now.astimezone(here).date()
     return [_day(past, today - timedelta(days=back), now, here) for back in reversed(range(count))]
 
@@ -52,21 +54,26 @@ def days(past: Past, now: datetime, zone: str, count: int = DAYS) -> list[Day]:
 def _day(past: Past, day: date, now: datetime, here: ZoneInfo) -> Day:
     begin = datetime.combine(day, time(), here).astimezone(UTC)
     end = min(datetime.combine(day + timedelta(days=1), time(), here).astimezone(UTC), now)
-    made = [at for at in past.made if begin <= at < end]
-    failed = [at for at in past.failed if begin <= at < end]
+    made, failed = (_between(moments, begin, end) for moments in (past.made, past.failed))
     state = _state(past, made, failed, end)
     if end == now and (past.held or past.running):
         state = "held" if past.held else "running"
     return Day(day, state, f"{day:%a} {day.day} {day:%b}: {_text(state, len(made), len(failed))}")
 
 
-def _state(past: Past, made: list[datetime], failed: list[datetime], end: datetime) -> State:
+def _between(moments: Sequence[datetime], begin: datetime, end: datetime) -> Sequence[datetime]:
+    """Those from `begin` to before `end`, of some in order."""
+    return moments[bisect_left(moments, begin) : bisect_left(moments, end)]
+
+
+def _state(past: Past, made: Sequence[datetime], failed: Sequence[datetime], end: datetime) -> State:
     # A failure that a good backup followed on the same day has been mended.
     if failed and (not made or max(failed) > max(made)):
         return "failed"
     if made:
         return "ok"
-    last = max((at for at in past.made if at < end), default=None)
+    earlier = bisect_left(past.made, end)
+    last = past.made[earlier - 1] if earlier else None
     return "overdue" if last is not None and end - last > past.promise else "nothing"
 
 

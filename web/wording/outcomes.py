@@ -106,7 +106,8 @@ def _reencrypt(value: dict[str, Any]) -> str:
 @_tells("prune")
 def _prune(value: dict[str, Any]) -> str:
     verb = "Would delete" if value.get("dry_run") else "Deleted"
-    deleted, trashed, emptied, kept = (len(value.get(how, [])) for how in ("deleted", "trashed", "emptied", "kept"))
+    deleted, trashed, emptied, named = (len(value.get(how, [])) for how in ("deleted", "trashed", "emptied", "kept"))
+    kept = value.get("kept_total", named)  # older versions named all of them
     if not (deleted or trashed or emptied or value.get("cut_short")):
         return f"Nothing had to go: {counted(kept, 'backup')} kept."
     words = [f"{counted(deleted + emptied, 'backup')} ({size(value.get('freed_bytes', 0))})"]

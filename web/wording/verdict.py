@@ -47,6 +47,8 @@ class Situation:
     """Of all backups in storage."""
     fault: str | None = None
     """Why storage cannot be looked into."""
+    is_unread: bool = False
+    """Whether that is only because so many manifests are still being read."""
     missing: str | None = None
     """The folder of the storage, where it is not there."""
     partial: Manifest | None = None
@@ -89,7 +91,11 @@ def verdict(situation: Situation) -> Verdict:
 def _last(situation: Situation) -> str:
     newest = situation.newest
     if situation.fault is not None:
-        return "Nobody can tell which backups there are."
+        return (
+            "Nobody can tell yet which backups there are."
+            if situation.is_unread
+            else "Nobody can tell which backups there are."
+        )
     if newest is None:
         dated = ", but for what is dated in the future" if situation.ahead else ""
         return f"There is no good backup of this source yet{dated}."
@@ -126,7 +132,9 @@ def _unfinished(memory: Memory) -> list[Run]:
 
 
 def _storage(situation: Situation) -> Iterator[Finding]:
-    if situation.fault is not None:
+    if situation.fault is not None and situation.is_unread:
+        yield Finding("warning", "The catalogue is being read", situation.fault)
+    elif situation.fault is not None:
         yield Finding("bad", "The storage cannot be read", situation.fault)
     if situation.missing and any(run.state == "SUCCESS" and not run.skipped for run in situation.memory.backups):
         text = f"Backups were made, and there is no folder {situation.missing}: is it mounted, and is BACKUP_STORAGE right?"

@@ -24,6 +24,8 @@ from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
 
+MOST_KEPT = 200
+"""That are named: each prune is remembered, and one follows every backup."""
 How = Literal["deleted", "trashed", "emptied"]
 
 
@@ -162,17 +164,22 @@ class _Pruning:
     @property
     def report(self) -> dict[str, Any]:
         """So far."""
-        kept = [one for one in self.decisions if one.keep]
+        kept, undos = (
+            [one for one in self.decisions if one.keep and (one.manifest.kind == "undo") == is_undo]
+            for is_undo in (False, True)
+        )
         return {
             "dry_run": self._dry_run,
             "cut_short": False,
             **{how: [_said(one) for one in self._gone if one.how == how] for how in get_args(How)},
-            "kept": [_told(one) for one in kept if one.manifest.kind != "undo"],
-            "undos_kept": [_told(one) for one in kept if one.manifest.kind == "undo"],
+            "kept": [_told(one) for one in kept[:MOST_KEPT]],
+            "kept_total": len(kept),
+            "undos_kept": [_told(one) for one in undos[:MOST_KEPT]],
+            "undos_kept_total": len(undos),
             "swept": self.swept,
             "freed_bytes": sum(one.bytes for one in self._gone if one.how != "trashed"),
-            "problems": self._found.problems,
-            "warnings": [*self._found.warnings, *self.doubts],
+            "problems": catalogue.in_brief(self._found.problems),
+            "warnings": [*catalogue.in_brief(self._found.warnings), *self.doubts],
         }
 
 

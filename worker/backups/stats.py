@@ -18,6 +18,9 @@ from worker.server.endpoint import BROKER, GLANCE, Endpoint
 from worker.server.info import read_facts
 from worker.storage import open_storage
 
+MOST_POINTS = 1000
+"""Backups that the history has: the numbers are kept with their run, and read for every page."""
+
 
 def stats(settings: Settings) -> dict[str, Any]:
     """Count, bytes, ages, history, next runs and the source's facts. A source that is away is told, and no error."""
@@ -35,17 +38,17 @@ def stats(settings: Settings) -> dict[str, Any]:
         "undos": {"count": len(found.undos), "bytes": sum(one.bytes.stored for one in found.undos)},
         "partials": {"count": len(found.partials), "bytes": sum(one.bytes.stored for one in found.partials)},
         "trash": {"count": len(found.trash), "bytes": sum(one.bytes for one in found.trash)},
-        "ahead": [one.name for one in found.ahead],
+        "ahead": [one.name for one in found.ahead[:MOST_POINTS]],
         "newest": newest.name if newest else None,
         "oldest": oldest.name if oldest else None,
         "last_good_at": newest.created_at.isoformat() if newest else None,
         "last_good_age_seconds": round(newest.age_seconds(now), 1) if newest else None,
         "compression_ratio": round(raw / stored, 2) if stored else None,
-        "history": [_point(one) for one in reversed(backups)],
+        "history": [_point(one) for one in reversed(backups[:MOST_POINTS])],
         "next_runs": _next_runs(settings, newest, now),
         "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
-        "problems": found.problems,
-        "warnings": found.warnings,
+        "problems": catalogue.in_brief(found.problems),
+        "warnings": catalogue.in_brief(found.warnings),
         "source": (source := _source(settings)),
         "broker": _broker(settings, source.get("run_id")),
     }

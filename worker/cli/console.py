@@ -23,9 +23,14 @@ def say(line: str, *, err: bool = False) -> None:
 def show(data: Data, *, as_json: bool, view: Callable[[Data], None]) -> None:
     """Print the data itself, or what a person wants to see of it."""
     if as_json:
-        click.echo(json.dumps(data, indent=2, default=str))
+        dump(data)
     else:
         view(data)
+
+
+def dump(data: Data) -> None:
+    """Print the data itself."""
+    click.echo(json.dumps(data, indent=2, default=str))
 
 
 @contextmanager

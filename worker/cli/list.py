@@ -6,11 +6,12 @@ from typing import Any
 
 import click
 
-from worker.cli.console import age, notes, number, say, show, size, table
+from worker.cli.console import age, dump, notes, number, say, size, table
 from worker.cli.max_size import with_max_size
 from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
 from worker.repository import catalogue
+from worker.repository.catalogue import Catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.trash import Trashed
 from worker.storage import open_storage
@@ -34,15 +35,24 @@ def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool, *, max_si
         return
     with looked_up("list"):
         found = catalogue.read(open_storage(load().backup_storage))
-    data = {
+    if as_json:
+        dump(_data(found))
+    elif is_trash:
+        trashed(found)
+    else:
+        listed(found)
+
+
+def _data(found: Catalogue) -> Data:
+    days = load().backup_trash_days
+    return {
         "backups": [one.model_dump(mode="json") for one in found.listed],
         "undos": [one.model_dump(mode="json") for one in found.undos],
-        "trash": [_told(one, load().backup_trash_days) for one in found.trash],
+        "trash": [_told(one, days) for one in found.trash],
         "problems": found.problems,
         "damaged": [asdict(one) for one in found.damaged],
         "warnings": found.warnings,
     }
-    show(data, as_json=as_json, view=trashed if is_trash else listed)
 
 
 def _told(one: Trashed, days: int) -> dict[str, Any]:
@@ -51,40 +61,40 @@ def _told(one: Trashed, days: int) -> dict[str, Any]:
     return {"name": one.name, **moments, "deleted_by": one.deleted_by, "bytes": one.bytes, "manifest": manifest}
 
 
-def trashed(data: Data) -> None:
+def trashed(found: Catalogue) -> None:
     """What lies in the trash, the last deleted first."""
-    if not data["trash"]:
+    if not found.trash:
         say("The trash is empty.")
         return
+    days = load().backup_trash_days
     rows = [
         (
-            one["name"],
-            number(one["manifest"]["keys"]) if one["manifest"] else "damaged",
-            size(one["bytes"]),
-            one["deleted_at"][:16].replace("T", " "),
-            one["deleted_by"] or "-",
-            one["goes_at"][:16].replace("T", " "),
+            one.name,
+            number(one.manifest.keys) if one.manifest else "damaged",
+            size(one.bytes),
+            f"{one.deleted_at:%Y-%m-%d %H:%M}",
+            one.deleted_by or "-",
+            f"{one.goes_at(days):%Y-%m-%d %H:%M}",
         )
-        for one in data["trash"]
+        for one in found.trash
     ]
     table(("NAME", "KEYS", "SIZE", "DELETED", "BY", "KEPT UNTIL"), rows)
     say("To have one back: python -m worker put-back NAME")
 
 
-def listed(data: Data) -> None:
+def listed(found: Catalogue) -> None:
     """The catalogue."""
-    found = [Manifest.model_validate(one) for one in data["backups"]]
-    if not found:
+    if not found.listed:
         say("There is no backup yet. Make the first: python -m worker backup")
     else:
         now = datetime.now(UTC)
-        rows = [_row(one, now) for one in found]
+        rows = [_row(one, now) for one in found.listed]
         table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "PINNED"), rows)
-    _undos([Manifest.model_validate(one) for one in data["undos"]])
-    if data["trash"]:
+    _undos(found.undos)
+    if found.trash:
         say("")
-        say(f"{len(data['trash'])} more in the trash: python -m worker list --trash")
-    notes(data["problems"] + data["warnings"])
+        say(f"{len(found.trash)} more in the trash: python -m worker list --trash")
+    notes(found.problems + found.warnings)
 
 
 def _undos(kept: list[Manifest]) -> None:

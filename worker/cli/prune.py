@@ -6,7 +6,7 @@ import click
 
 from worker.arguments.backups import PruneArguments
 from worker.backups.prune import prune
-from worker.cli.console import notes, say, show, size
+from worker.cli.console import notes, number, say, show, size
 from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
@@ -42,7 +42,7 @@ def pruned(data: Data) -> None:
         say(f"{would}deleted from the trash: {one['name']} ({one['reason']})")
     for name in data["swept"]:
         say(f"{would}swept: {name} (left by a run that was killed)")
-    counts = f"{len(data['kept'])} backups kept, {len(data['deleted'])} {would}deleted"
+    counts = f"{number(data['kept_total'])} backups kept, {len(data['deleted'])} {would}deleted"
     for how, words in (("trashed", "moved to the trash"), ("emptied", "deleted from the trash")):
         counts += f", {len(data[how])} {would}{words}" if data[how] else ""
     counts += f", {size(data['freed_bytes'])} {would}freed"
@@ -50,4 +50,7 @@ def pruned(data: Data) -> None:
     if data["dry_run"]:
         for one in (*data["kept"], *data["undos_kept"]):
             say(f"would be kept: {one['name']} ({one['reason']})")
+        more = data["kept_total"] + data["undos_kept_total"] - len(data["kept"]) - len(data["undos_kept"])
+        if more:
+            say(f"would be kept: {number(more)} more")
     notes(data["problems"] + data["warnings"])

@@ -8,7 +8,7 @@ from typing import Any
 from worker.errors import NotFoundError, RefusedError, StorageError
 from worker.progress import Proof, undisputed
 from worker.repository import notes
-from worker.repository.contents import Catalogue, Damaged, age_of, bare, newest, of_ahead, own
+from worker.repository.contents import Catalogue, Damaged, age_of, bare, in_brief, newest, of_ahead, own
 from worker.repository.described import noted
 from worker.repository.manifest import (
     DAMAGED_SUFFIXES,
@@ -34,6 +34,7 @@ __all__ = [
     "add",
     "get",
     "hurry",
+    "in_brief",
     "newest",
     "note",
     "of_ahead",

@@ -9,6 +9,8 @@ from worker.repository.manifest import CLOCKS_APART, NAME, Manifest, Scope
 from worker.repository.trash import Trashed
 from worker.storage import Storage, StoredFile
 
+MOST_SENTENCES = 100
+
 
 @dataclass(frozen=True)
 class Damaged:
@@ -152,6 +154,14 @@ def fault(name: str, said: Described, artifact: StoredFile | None) -> str | None
 def bare(storage: Storage, name: str) -> str:
     """What is wrong with an artifact without a manifest."""
     return f"{name} has no manifest, so it is no backup: take it in with `python -m worker adopt {storage}/{name}`."
+
+
+def in_brief(sentences: list[str]) -> list[str]:
+    """The first of them, and how many more there are: what is kept of a run has an end."""
+    more = len(sentences) - MOST_SENTENCES
+    return (
+        sentences if more <= 0 else [*sentences[:MOST_SENTENCES], f"{more:,} more: `python -m worker list` names them."]
+    )
 
 
 def of_ahead(one: Manifest) -> str:
