@@ -28,7 +28,7 @@ from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, artifact_name,
 LIST, ENQUEUE, STARTED, SHELL = "list of 1,000 backups", "enqueue", "button to STARTED", "shell start"
 WORKER = "worker, backup through the queue"
 BACKUPS, FEW_KEYS, UP_SECONDS, RUN_SECONDS = 1000, 1000, 60, 3600
-ROLES = ("web", "worker", "quick")
+ROLES = ("web", "worker", "quick", "questions")
 OK = 200
 
 
@@ -68,6 +68,12 @@ class Dashboard:
         answer = self._connection.getresponse()
         return answer.status, json.loads(answer.read())
 
+    def get(self, path: str) -> tuple[int, bytes]:
+        """A page, as it comes."""
+        self._connection.request("GET", path, None, self._headers)
+        answer = self._connection.getresponse()
+        return answer.status, answer.read()
+
     def wait_until_up(self) -> None:
         """Until all of it says that it is well."""
         self._eventually(self._well, UP_SECONDS)
@@ -102,6 +108,11 @@ class Dashboard:
         """The most memory that a process of the worker has had."""
         return max(map(peak_of, family(self._processes[ROLES.index("worker")].pid)))
 
+    @property
+    def web_peak(self) -> int:
+        """The most memory that the dashboard itself has had."""
+        return max(map(peak_of, family(self._processes[ROLES.index("web")].pid)))
+
     def stop(self) -> None:
         """End all of it."""
         self._connection.close()
@@ -110,7 +121,8 @@ class Dashboard:
 
 
 @contextmanager
-def _opened(place: Place, source: Server, storage: Path) -> Iterator[Dashboard]:
+def opened(place: Place, source: Server, storage: Path) -> Iterator[Dashboard]:
+    """The dashboard with its workers, all of them ready."""
     with ExitStack() as stack:
         dashboard = Dashboard(place, source, storage)
         stack.callback(dashboard.stop)
@@ -123,7 +135,7 @@ def run(place: Place, rounds: int) -> list[Row]:
     with loaded_with(place, mixed(FEW_KEYS)) as few:
         backup = back_up(few)
         _multiply(backup.storage, backup.manifest)
-        with _opened(place, few.server, backup.storage) as dashboard:
+        with opened(place, few.server, backup.storage) as dashboard:
             contestants = [
                 Contestant(LIST, "ours", lambda: _listed(dashboard)),
                 Contestant(ENQUEUE, "ours", lambda: Outcome(Round(seconds=dashboard.run()[0]))),
@@ -138,7 +150,7 @@ def queue(place: Place, shape: Shape, source: Server) -> list[Row]:
     """One backup through the queue, for the memory of the worker that makes it."""
 
     def one() -> Outcome:
-        with _opened(place, source, place.new_folder("storage")) as dashboard:
+        with opened(place, source, place.new_folder("storage")) as dashboard:
             _, told = dashboard.run()
             if told["state"] != "SUCCESS":
                 raise FailedError(str(told["error"]))

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks import backing_up, dashboard, looking, restoring, traffic
+from benchmarks import backing_up, dashboard, looking, many, restoring, traffic
 from benchmarks.data import HUGE_BYTES
 from benchmarks.results import Results, Row
 
@@ -67,6 +67,21 @@ GOALS = (
         for command in ("GET", "SET")
     ),
     Goal("button to `STARTED`", 100, "ms", of=dashboard.STARTED, data="dashboard"),
+    *(
+        Goal(f"{many.HOURLY:,} backups: {page}", 300, "ms", of=page, data=many.name_of(many.HOURLY))
+        for page in (many.LIST, many.LATEST, many.SUMMARY, many.SCHEDULE, many.METRICS)
+    ),
+    Goal(
+        f"{many.HOURLY:,} backups: memory of the dashboard",
+        150,
+        "MB",
+        of=many.READY,
+        figure="peak",
+        data=many.name_of(many.HOURLY),
+    ),
+    Goal(
+        f"{many.MOST:,} backups: the slowest of all pages", 2000, "ms", data=many.name_of(many.MOST), figure="seconds"
+    ),
     Goal("shell start", 300, "ms", of=dashboard.SHELL, data="dashboard"),
 )
 

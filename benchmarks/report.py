@@ -33,11 +33,13 @@ _TITLES = {
     "traffic": "Live traffic",
     "queue": "Through the queue",
     "dashboard": "Dashboard and shell",
+    "catalogue": "A large catalogue",
 }
 _TABLES: dict[str, Callable[[Sequence[Row]], str]] = {
     "size": tables.sizes,
     "traffic": tables.felt,
     "dashboard": tables.quick,
+    "catalogue": tables.waited,
 }
 
 

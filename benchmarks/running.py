@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import backing_up, dashboard, looking, machine, restoring, sizes, traffic
+from benchmarks import backing_up, dashboard, looking, machine, many, restoring, sizes, traffic
 from benchmarks.data import Shape, huge, mixed, tiny
 from benchmarks.loaded import Loaded, loaded
 from benchmarks.made import Backup, back_up
 from benchmarks.place import Place, Told, opened
 from benchmarks.results import Results, Row
 
-STEPS = ("backup", "look", "restore", "size", "traffic", "queue", "dashboard")
+STEPS = ("backup", "look", "restore", "size", "traffic", "queue", "dashboard", "catalogue")
 SETS = ("main", "tiny", "10m", "huge")
 MAIN_KEYS, QUICK_KEYS, MANY_KEYS = 1_000_000, 100_000, 10_000_000
 SIZE_KEYS = 100_000
@@ -65,6 +65,8 @@ def run(options: Options, told: Told, keep: Callable[[Results], None]) -> Result
 def _steps(options: Options, place: Place, main: Shape) -> Iterator[list[Row]]:
     if "dashboard" in options.chosen:
         yield dashboard.run(place, options.taps)
+    if "catalogue" in options.chosen:
+        yield many.run(place, options.taps, quick=options.quick)
     if "size" in options.chosen:
         with loaded(place, mixed(min(SIZE_KEYS, options.keys))) as held:
             yield sizes.run(held)

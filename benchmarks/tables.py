@@ -102,6 +102,13 @@ def quick(rows: Sequence[Row]) -> str:
     return table(("", "milliseconds"), [(name(row), row.missing or milliseconds(row)) for row in rows])
 
 
+def waited(rows: Sequence[Row]) -> str:
+    """The same, and how large the process has grown by then."""
+    return table(
+        ("", "milliseconds", "memory"), [(name(row), row.missing or milliseconds(row), peak(row)) for row in rows]
+    )
+
+
 def sizes(rows: Sequence[Row]) -> str:
     """Bytes, and what they cost."""
     header = ("", "stored", "seconds", "processor", "result")

@@ -3,6 +3,7 @@
 Threads are for requests that have come whole: whoever sends or reads slowly costs a connection and no thread.
 """
 
+import ctypes
 import resource
 import signal
 import sys
@@ -24,6 +25,8 @@ REQUEST_SECONDS = 1.0
 """How long a request waits for manifests to be read; then it says how far that has come."""
 FILES = 4 * CONNECTIONS
 """A connection is an open file, a download another, and a large answer or request lies in a third."""
+_ARENAS = -8
+"""M_ARENA_MAX of malloc.h."""
 LARGEST_HEADER_BYTES = 32 * 1024
 LARGEST_REQUEST_BYTES = 2 * LARGEST_BODY_BYTES
 """More than the application takes, so that it is the one that says no."""
@@ -34,6 +37,7 @@ def main() -> int:
     try:
         settings = load_web()
         _allow_files()
+        _share_memory()
         server = waitress.create_server(
             create_app(),
             host=settings.web_bind,
@@ -68,6 +72,12 @@ def _read_ahead(settings: WebSettings) -> None:
     """So that the first one who looks need not wait for it; what is wrong with the storage, they are told."""
     with suppress(BackupSystemError):
         catalogue.read_ahead(open_storage(settings.backup_storage))
+
+
+def _share_memory() -> None:
+    """One pool for all threads, where glibc would give each its own: they hardly meet in it, for they share Python's lock."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_ARENAS, 1)
 
 
 def _allow_files() -> None:

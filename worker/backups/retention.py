@@ -27,7 +27,7 @@ class Policy:
     """How long what was deleted can be put back."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Decision:
     """What becomes of one backup, and the reason in words."""
 

@@ -37,8 +37,8 @@ class Listing:
         self._path, self._lock = path, threading.Lock()
         self._place: tuple[int, int] | None = None
         self._stamp: Stamp | None = None
-        self._names: list[str] = []
-        """As the system listed them."""
+        self._names = 0
+        """As the system listed them: by their hash, for they are long."""
         self._known: dict[str, StoredFile] = {}
         self._by_name: list[StoredFile] = []
         self._documents: set[str] = set()
@@ -62,12 +62,13 @@ class Listing:
 
     def _look(self, folder: int) -> None:
         told = os.fstat(folder)  # before the names: what changes in between is seen by the next look
-        stamp, names = _stamp(told), os.listdir(folder)
+        stamp, listed = _stamp(told), os.listdir(folder)
+        names = hash(tuple(listed))
         if self._place != (told.st_dev, told.st_ino):
             self._drop({*self._known})
         wanted = self._in_turn() | self._unsettled
         if stamp is None or stamp != self._stamp or names != self._names:
-            here = set(names)
+            here = set(listed)
             self._drop(self._known.keys() - here)
             wanted |= self._documents | {name for name in here - self._known.keys() if NAME.fullmatch(name)}
         self._enter(folder, wanted)
