@@ -38,7 +38,6 @@ def test_mixed_data_are_reckoned_within_bounds(data_format: str, backed_up: Any,
     assert found["most_bytes"] < 2.5 * needed
 
 
-@pytest.mark.slow
 def test_what_is_there_already_needs_no_room(newest: Binary, start_server: StartServer, tmp_path: Path) -> None:
     server = start_server(newest, *SMALL)
     texts(server.client())
@@ -49,7 +48,6 @@ def test_what_is_there_already_needs_no_room(newest: Binary, start_server: Start
         assert (report["evicted"], server.client().dbsize()) == (0, 3000)
 
 
-@pytest.mark.slow
 def test_where_the_bound_leaves_a_doubt_some_keys_are_tried(
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:
@@ -70,7 +68,6 @@ def test_where_the_bound_leaves_a_doubt_some_keys_are_tried(
     assert target.client().keys("redis_backup:*") == []
 
 
-@pytest.mark.slow
 def test_a_part_is_reckoned_as_a_part(backed_up: Any, tmp_path: Path) -> None:
     target, needed = backed_up("texts", "rdb")
     limit(target, "allkeys-lru", needed / 2)
@@ -131,7 +128,6 @@ def test_a_mirror_of_a_document_is_not_measured_by_its_length(backed_up: Any, tm
     assert bring_back(target, tmp_path, mode="mirror")["restored"] == 3000
 
 
-@pytest.mark.slow
 def test_memory_that_is_still_being_freed_is_waited_for(backed_up: Any, tmp_path: Path) -> None:
     target, needed = backed_up("texts", "rdb")
     client = target.client()
@@ -141,7 +137,6 @@ def test_memory_that_is_still_being_freed_is_waited_for(backed_up: Any, tmp_path
     assert bring_back(target, tmp_path)["restored"] == 3000
 
 
-@pytest.mark.slow
 def test_a_forced_mirror_that_does_not_fit_says_by_how_much(backed_up: Any, tmp_path: Path) -> None:
     target, needed = backed_up("texts", "rdb")
     limit(target, "noeviction", needed / 3)
