@@ -49,7 +49,7 @@ TESTS = {
     "restore/target/aftermath": "restore/target/aftermath restore/restore faults/targets faults/room restore/cut",
     "restore/target/commands": "server/commands restore/between formats/rdb/vectors engines/typed",
     "restore/target/flow": "restore/restore restore/cut restore/target faults/cut_ faults/refus faults/silent",
-    "restore/target/footprint": "restore/target/footprint faults/reckoned faults/room",
+    "restore/target/footprint": "restore/target/costs restore/target/footprint faults/reckoned faults/room",
     "restore/target/headroom": "restore/target/headroom restore/target/guard restore/preview/forecast faults/room faults/reckoned restore/preview",
     "restore/target/needs": "restore/target/headroom restore/preview/forecast faults/room faults/reckoned restore/preview",
     "restore/target/report": "restore/target restore/restore restore/between restore/cut faults/cut_ faults/refus",
