@@ -45,7 +45,7 @@ TESTS = {
     "restore/room": "faults/reckoned faults/room restore/preview/forecast restore/preview",
     "restore/sampling": "restore/target/headroom restore/preview/forecast faults/room faults/reckoned restore/preview",
     "restore/selection": "restore/selection restore/mirror/reach formats/keyset restore/restore restore/mirror/key_by_key",
-    "restore/target": "restore/restore restore/between restore/cut faults/refus faults/cut_ restore/target restore/broken restore/unfit faults/targets",
+    "restore/target": "restore/target/settlement restore/restore restore/between restore/cut faults/refus faults/cut_ restore/target restore/broken restore/unfit faults/targets",
     "restore/target/aftermath": "restore/target/aftermath restore/restore faults/targets faults/room restore/cut",
     "restore/target/commands": "server/commands restore/between formats/rdb/vectors engines/typed",
     "restore/target/flow": "restore/restore restore/cut restore/target faults/cut_ faults/refus faults/silent",
