@@ -330,3 +330,21 @@ def test_backing_up_and_reading_what_is_encrypted_takes_no_more_memory_than_else
     sealed = {step: peak(tmp_path / "sealed", server, other, *step) for step in steps}
     assert all(sealed[step] < plain[step] + (24 << 20) for step in steps), (plain, sealed)
     assert other.client().dbsize() == 300
+
+
+@pytest.mark.parametrize("kind", ["age", "ssh"])
+def test_where_only_the_secret_key_is_what_is_kept_for_an_undo_is_for_that_key(
+    kind: str, small: Server, tmp_path: Path, pair: Pair
+) -> None:
+    storage = tmp_path / "backups"
+    if kind == "ssh":
+        made_to = ssh_pair(tmp_path, "ed25519")
+        pair = Pair(" ".join(made_to.recipient.split()[:2]), made_to.file)
+    made(small, storage, pair)
+    small.client().set("key:7", "since")
+    before, alone = state(small), settings_for(small, storage, backup_age_identity_file=str(pair.file))
+    warned = [one for one in bring_back(alone, mode="overwrite")["warnings"] if "BACKUP_AGE_RECIPIENTS names" in one]
+    (kept,) = catalogue.read(Folder(storage)).undos
+    assert (kept.encrypted, len(warned)) == ((True, 0) if kind == "age" else (False, 1))
+    undo(alone, UndoArguments(run=kept.name), silent)
+    assert_same(before, state(small))

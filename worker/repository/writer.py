@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -54,8 +54,10 @@ class Writer:
         self._store(file)
 
     def _store(self, chunks: Iterator[bytes]) -> None:
-        for chunk in self._stored.watch(self._new.encryption.encrypt(chunks)):
-            self._draft.write(chunk)
+        # Whatever ends this, the thread that encrypts is gone then.
+        with closing(self._new.encryption.encrypt(chunks)) as encrypted:
+            for chunk in self._stored.watch(encrypted):
+                self._draft.write(chunk)
 
     def commit(self, event: str, prove: Proof = undisputed, **told: Any) -> Manifest:
         """Show the artifact, then write its manifest: now the backup exists, which is logged as `event`.

@@ -5,7 +5,7 @@ iterates, where locks, time limits and connections are at home. The two take tur
 piece and what is made of it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any
@@ -77,7 +77,7 @@ class _Ends:
         self._given.put(piece)
 
 
-def pumped(work: Work, chunks: Iterator[bytes]) -> Iterator[bytes]:
+def pumped(work: Work, chunks: Iterator[bytes]) -> Generator[bytes]:
     """Yield what `work` makes of the chunks. Whatever ends this, the thread is gone then."""
     ends = _Ends()
     thread = Thread(target=ends.run, args=(work,), name="encryption", daemon=True)

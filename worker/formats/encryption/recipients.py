@@ -1,6 +1,6 @@
 """To whom a backup is encrypted: to nobody, or to public keys; a table's members have the same shape."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -20,12 +20,12 @@ class Encryption:
     """What becomes of a compressed dump on its way into storage."""
 
     suffix: str
-    encrypt: Callable[[Iterator[bytes]], Iterator[bytes]]
+    encrypt: Callable[[Iterator[bytes]], Generator[bytes]]
     recipients: tuple[str, ...] | None
     """What the public keys are known by; empty where nobody knows them, None where nothing is encrypted."""
 
 
-def _unchanged(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _unchanged(chunks: Iterator[bytes]) -> Generator[bytes]:
     yield from chunks
 
 
@@ -56,7 +56,7 @@ def _parsed(recipient: str) -> Any:
         ) from None
 
 
-def _encrypted(recipients: list[Any], chunks: Iterator[bytes]) -> Iterator[bytes]:
+def _encrypted(recipients: list[Any], chunks: Iterator[bytes]) -> Generator[bytes]:
     def work(reader: Any, writer: Any) -> None:
         try:
             pyrage.encrypt_io(reader, writer, recipients)

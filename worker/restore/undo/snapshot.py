@@ -19,7 +19,7 @@ from worker.engines.completeness import Watch
 from worker.errors import RefusedError, StorageError, TargetError, TemporaryError
 from worker.formats import rdb
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
-from worker.formats.encryption import HOW, encryption_of
+from worker.formats.encryption import HOW, PLAIN, Encryption, encryption_of
 from worker.formats.tally import Counted, Tally
 from worker.progress import followed
 from worker.repository import catalogue
@@ -75,7 +75,7 @@ def _keep(settings: Settings, storage: Storage, job: Job) -> Manifest | None:
     """A backup of what will be touched; None where there is nothing to keep, or no need to."""
     plan, watch = job.plan, Watch(job.plan.endpoint)
     compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
-    new = New(watch.since, "rdb", compression, encryption_of(settings))
+    new = New(watch.since, "rdb", compression, _encryption(settings, job))
     with KeySet() if plan.request.deletes else nullcontext() as named, Keys(plan.endpoint) as keys:
         present = Present(plan, read_facts(plan.endpoint), keys, named)
         loses = present.begin()
@@ -88,6 +88,20 @@ def _keep(settings: Settings, storage: Storage, job: Job) -> Manifest | None:
                 raise
             job.report.warn(f"This restore cannot be undone: what it adds could not be noted. {error}")
             return None
+
+
+def _encryption(settings: Settings, job: Job) -> Encryption:
+    """As the settings say; where they name nobody and the backup is encrypted, what is kept is for our own key."""
+    encryption = encryption_of(settings)
+    if encryption is not PLAIN or not job.plan.manifest.encrypted:
+        return encryption
+    own = job.plan.keys.own()
+    if own is None:
+        job.report.warn(
+            "What was there before is kept to undo this restore, and not encrypted as the backup is: BACKUP_AGE_RECIPIENTS names "
+            "no public key."
+        )
+    return own or PLAIN
 
 
 def _write(storage: Storage, new: New, present: Present, watch: Watch, job: Job) -> Manifest:
