@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -132,7 +133,7 @@ class Connection:
         self.line.over(self)
 
 
-class OneWay:
+class OneWay(ABC):
     """The bytes of one connection in one direction."""
 
     name: Way
@@ -155,9 +156,9 @@ class OneWay:
         """Change the next `count` bytes."""
         self._edited, self._change = count, change
 
+    @abstractmethod
     def marks(self, chunk: bytes) -> list[tuple[int, Fault]]:
         """The faults that this piece brings about, each with its place in the stream."""
-        raise NotImplementedError
 
     def _pieces(self, chunk: bytes) -> Iterator[tuple[bytes, list[Fault]]]:
         """The chunk, cut where something goes wrong behind a piece."""

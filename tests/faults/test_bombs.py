@@ -143,6 +143,26 @@ def test_a_file_that_is_larger_than_it_is_believed_is_taken_in_once_that_is_said
         assert ended.code == code, ended.said
 
 
+def test_what_was_taken_in_as_it_was_said_to_be_trusted_is_verified_previewed_and_restored(
+    server: Server, tmp_path: Path
+) -> None:
+    """A packed value that is larger than the whole file."""
+    path, storage, most = tmp_path / "dump.rdb", tmp_path / "storage", 64 << 20
+    path.write_bytes(OPENING + packed(5 << 20) + b"\xff" + bytes(8))
+    assert_refused(storage, server, "adopt", str(path))
+    for verb in (
+        ["adopt", str(path), "--max-size", str(most)],
+        ["verify", "latest"],
+        ["preview", "latest"],
+        ["restore", "latest"],
+    ):
+        ended = watched(storage, server, server, *verb)
+        assert ended.code == 0, ended.said
+    (kept,) = catalogue.read(Folder(storage)).backups
+    assert kept.max_size == most
+    assert server.client().dbsize() == 1
+
+
 GIVEN = [Entry(0, b"k%d" % number, None, "string", string(b"value")) for number in range(3)]
 
 

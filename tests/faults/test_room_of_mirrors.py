@@ -10,10 +10,12 @@ from tests.support.backups import bring_back, endpoint, settings_for
 from worker.arguments.restore import PreviewArguments
 from worker.errors import IncompleteError, RefusedError
 from worker.progress import silent
+from worker.repository import catalogue
 from worker.restore.mirror import mirror
 from worker.restore.preview.preview import preview
 from worker.restore.restore import check_complete
 from worker.server.info import read_facts
+from worker.storage.local import Folder
 
 
 @pytest.mark.slow
@@ -105,3 +107,4 @@ def test_a_mirror_that_must_go_key_by_key_after_all_is_refused_before_it_writes(
     with pytest.raises(RefusedError, match="too little memory"):
         bring_back(target, tmp_path, mode="mirror")
     assert (owned(target), target.client().dbsize()) == (OWN, OWN + 1000)
+    assert catalogue.read(Folder(tmp_path)).undos == [], "nothing was restored, so there is nothing to undo"

@@ -145,10 +145,13 @@ def test_every_target_of_make_that_is_named_exists() -> None:
 
 
 def test_every_verb_that_is_named_exists(tmp_path: Path) -> None:
-    named = {name for path in DOCUMENTS for name in re.findall(r"python -m worker ([a-z]+)", path.read_text())}
+    named = {
+        name for path in DOCUMENTS for name in re.findall(r"python -m worker ([a-z]+(?:-[a-z]+)*)", path.read_text())
+    }
     shown = run(sys.executable, "-m", "worker", "--help", env=environment(), cwd=tmp_path, forked=False).out
-    verbs = set(re.findall(r"^  ([a-z]+) ", shown, re.MULTILINE))
+    verbs = set(re.findall(r"^  ([a-z]+(?:-[a-z]+)*) ", shown, re.MULTILINE))
     assert {"backup", "restore", "export"} <= named
+    assert "put-back" in verbs
     assert named - verbs == set()
 
 

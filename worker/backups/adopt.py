@@ -87,6 +87,7 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
             told = described(walked, sealed=packing[1] is not PLAIN) | {
                 "engine_reason": f"adopted from {path.name}",
                 "pin_reason": "it was adopted",
+                "max_size": arguments.max_size,
             }
             return writer.commit("backup_adopted", **told, **behalf.told()).model_dump(mode="json")
 

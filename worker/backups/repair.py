@@ -102,7 +102,7 @@ def _rebuilt(storage: Storage, name: str, keys: Keys, progress: Progress, most: 
     told = (
         described(walked, sealed=walked.keys is not None)
         | _as_told(walked)
-        | {"name": name, "created_at": named_moment(name)}
+        | {"name": name, "created_at": named_moment(name), "max_size": most}
     )
     if undo:
         told |= {**undo, "consistency": "per-key", "engine": "scan", "pinned": False, "damaged": 0}

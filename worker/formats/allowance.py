@@ -32,9 +32,11 @@ class Allowance:
         return cls(limit, most or max(LEAST_BYTES, size), _WAY_OUT)
 
     @classmethod
-    def adopted(cls, raw: int) -> Self:
-        """For the values of an adopted file, whose data has `raw` bytes while they are packed."""
-        return cls(max(LEAST_BYTES, raw * RATIO), max(LEAST_BYTES, raw))
+    def adopted(cls, raw: int, most: int | None) -> Self:
+        """For the values of an adopted file, whose data has `raw` bytes while they are packed; `most` as whoever adopted it
+        has said.
+        """
+        return cls(most or max(LEAST_BYTES, raw * RATIO), most or max(LEAST_BYTES, raw))
 
     def take(self, size: int) -> None:
         """Count so many bytes."""

@@ -56,7 +56,9 @@ def _check_content(manifest: Manifest, raw: Iterator[bytes], *, judged: bool) ->
         tally = artifact.count(raw, manifest.data_format)
         _check_keys(manifest, tally)
         return tally
-    found = survey(artifact.examiner(raw, manifest.data_format), Allowance.adopted(manifest.bytes.raw))
+    found = survey(
+        artifact.examiner(raw, manifest.data_format), Allowance.adopted(manifest.bytes.raw, manifest.max_size)
+    )
     if judged and found.damage.number != manifest.damaged:
         raise ArtifactError(
             f"{manifest.name} was adopted, and {found.damage.words}. Such a value can end the server that is given it: a "

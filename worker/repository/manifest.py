@@ -125,6 +125,8 @@ class Manifest(BaseModel):
     """Whether modules have put something beside the keys: only a server with all of them loads the file as it is."""
     damaged: Count = 0
     """Of an adopted file: values that no server is to be given; a restore leaves them out."""
+    max_size: Count | None = None
+    """Of an adopted file: how many bytes it may become, its values unpacked, where somebody has said that."""
     memory: Count | None = None
     """Bytes that the source used for all of its data and for itself when this was begun."""
     bytes: Size

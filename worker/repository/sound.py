@@ -51,7 +51,7 @@ class Sound(Passing):
 def sound(stream: EntryStream, manifest: Manifest, refused: Refused) -> EntryStream:
     """The stream of a backup, less what is damaged where nobody vouches for it: where it was adopted."""
     adopted = manifest.kind == "adopted"
-    return Sound(stream, refused, Allowance.adopted(manifest.bytes.raw)) if adopted else stream
+    return Sound(stream, refused, Allowance.adopted(manifest.bytes.raw, manifest.max_size)) if adopted else stream
 
 
 @dataclass

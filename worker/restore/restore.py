@@ -82,6 +82,9 @@ def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress
         try:
             _write(settings, job, _stream(job, named), piecemeal, room)
         except BackupSystemError as error:
+            if isinstance(error, RefusedError) and error.report is None:
+                # Refused after all, before the first key was written: there is nothing to undo.
+                snapshot.discard(settings, undo)
             error.report = _outcome(job, undo, clock) if error.report is not None else None
             raise
     _warn_of_missing(job, named)

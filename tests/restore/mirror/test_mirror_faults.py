@@ -128,6 +128,12 @@ def mirror(newest: Binary, start_server: StartServer, taken: Callable[[Binary], 
     return made(newest, start_server, taken(newest))
 
 
+def demotion(**told: Any) -> Demotion:
+    """Of a target that is no replica of ours any more."""
+    usual: dict[str, Any] = {"run": None, "target": None, "address": "there", "host": "127.0.0.1", "port": 1}
+    return Demotion(**{**usual, "replication_id": "a" * 40, "keys": 0, "expiring": 0, **told})
+
+
 @pytest.mark.sweep
 @each_step
 def test_our_process_is_killed(step: str, mirror: Mirror) -> None:
@@ -223,18 +229,7 @@ def test_a_target_that_was_started_anew_with_as_many_keys_as_both_is_not_guessed
 ) -> None:
     server = start_server(newest)
     server.client().mset({"a": "x", "b": "x"})
-    said = Demotion(
-        run=None,
-        target=None,
-        address="there",
-        host="127.0.0.1",
-        port=1,
-        replication_id="a" * 40,
-        keys=2,
-        expiring=0,
-        server="another",
-        backup_keys=2,
-    )
+    said = demotion(keys=2, server="another", backup_keys=2)
     told = end(Endpoint(server.url, TARGET), said, 0)
     assert (told or "").endswith("holds the backup, or what it had saved before: run the restore again.")
 
@@ -283,17 +278,7 @@ class Nobody(Watchdog):
 
 def test_a_password_that_a_killed_one_has_left_is_taken_back_and_nobody_elses(mirror: Mirror) -> None:
     client, endpoint = mirror.target.client(), Endpoint(mirror.target.url, TARGET)
-    said = Demotion(
-        run=None,
-        target=None,
-        address="there",
-        host="127.0.0.1",
-        port=1,
-        replication_id="a" * 40,
-        keys=0,
-        expiring=0,
-        password=digest(b"of one use"),
-    )
+    said = demotion(password=digest(b"of one use"))
     for left, kept in (("of one use", ""), ("her own", "her own")):
         client.config_set("masterauth", left)
         assert end(endpoint, said, 0) is not None

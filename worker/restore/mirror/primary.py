@@ -18,8 +18,10 @@ from worker.broker.timeouts import BoundedSocket
 from worker.restore.mirror.visitors import READ_BYTES, Expected, Visitors
 from worker.server.wire import pack
 
-SILENCE_SECONDS = 60
-"""How long the replica may take nothing of the file."""
+SILENCE_SECONDS = 20
+"""How long the replica may take nothing of the file, and takes no writes: less than a server that hangs is asked for, as it
+holds all of its data still and the same can be run again; more than a disk that is busy keeps it.
+"""
 PING_SECONDS = 1
 _PING = pack(b"PING")
 

@@ -7,7 +7,7 @@ one all other keys follow behind.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +16,7 @@ from worker.arguments.backups import VerifyArguments
 from worker.backups.verify import verify
 from worker.config.settings import Settings
 from worker.engines.completeness import Watch
-from worker.errors import RefusedError, StorageError, TargetError, TemporaryError
+from worker.errors import NotFoundError, RefusedError, StorageError, TargetError, TemporaryError
 from worker.formats import rdb
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.formats.encryption import HOW, PLAIN, Encryption, encryption_of
@@ -55,6 +55,13 @@ def take(settings: Settings, job: Job) -> dict[str, Any] | None:
     # A prune that began before there was an undo did not know that the undo needs the backup.
     catalogue.get(storage, job.plan.manifest.name)
     return {"name": manifest.name, "keys": manifest.keys, "days": settings.backup_undo_days}
+
+
+def discard(settings: Settings, taken: dict[str, Any] | None) -> None:
+    """Remove what `take` kept, for nothing was restored. Where that cannot be, a prune removes it in time."""
+    if taken is not None:
+        with suppress(NotFoundError, StorageError):
+            catalogue.remove(open_storage(settings.backup_storage), taken["name"])
 
 
 @contextmanager
