@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.backups import files
 from tests.support.bucket import S3
+from tests.support.certificates import Authority
 from tests.support.obstacle import Obstacle, Trouble, before
 from tests.support.processes import Shell
 from worker.config.cloud import Cloud
@@ -82,3 +83,15 @@ def test_credentials_that_are_none_are_said(monkeypatch: pytest.MonkeyPatch) -> 
         monkeypatch.delenv(name, raising=False)
     with pytest.raises(UsageError, match="AZURE_STORAGE_ACCOUNT_NAME"):
         open_storage("az://container/folder")
+
+
+def test_a_server_of_ones_own_authority_is_spoken_to_where_that_is_named(s3: S3, in_s3: Remote, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+
+    def tried(cloud: Cloud) -> dict[str, str]:
+        bucket = CloudBucket(in_s3.place, cloud, SOON, SOON)
+        return refused(Remote(bucket, Cache(tmp_path / "cache", 1 << 20), in_s3.place))
+
+    with before(s3.endpoint, authority["server"]) as encrypted:
+        assert tried(Cloud(aws_endpoint_url=encrypted.endpoint, aws_ca_bundle=authority.path)) == {}
+        assert "AWS_CA_BUNDLE" in tried(Cloud(aws_endpoint_url=encrypted.endpoint))["list"]

@@ -2,6 +2,7 @@
 
 import http.client
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -9,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support.certificates import Signed
 
 Trouble = int | str | None
 """A number to answer with, or `reset` (before the request gets there), `lost` (it gets there, the answer does not), `cut` (half
@@ -109,12 +112,16 @@ class Proxy(ThreadingHTTPServer):
 
 
 @contextmanager
-def before(server: str) -> Iterator[Obstacle]:
-    """One that stands before the server at that address, until the end of the block."""
+def before(server: str, certificate: Signed | None = None) -> Iterator[Obstacle]:
+    """One that stands before the server at that address, until the end of the block; with a certificate it speaks TLS."""
     obstacle = Obstacle()
     handler = type("Before", (Handler,), {"obstacle": obstacle, "host": urlsplit(server).netloc})
     with Proxy(("127.0.0.1", 0), handler) as proxy:
-        obstacle.endpoint = f"http://127.0.0.1:{proxy.server_address[1]}"
+        obstacle.endpoint = f"{'https' if certificate else 'http'}://127.0.0.1:{proxy.server_address[1]}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate.certificate, certificate.key)
+            proxy.socket = context.wrap_socket(proxy.socket, server_side=True)
         thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
         thread.start()
         try:

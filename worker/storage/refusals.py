@@ -124,7 +124,7 @@ def _by_silence(place: str, refused: Refused, text: str) -> StorageError:
         return StorageError(f"{place} {_CODES['PermanentRedirect']}.")
     if "certificate" in text.lower():
         return StorageError(
-            f"The certificate of {place} is not known here: name that of its authority in AWS_CA_BUNDLE."
+            f"The certificate of {place} is not accepted here: name that of its authority in AWS_CA_BUNDLE."
         )
     if any(sign in text for sign in _NO_CREDENTIALS):
         return StorageError(f"No credentials for {place} were found: set {_KEYS[place.partition('://')[0]]}.")
