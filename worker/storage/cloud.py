@@ -61,7 +61,7 @@ class Patience:
 
 
 HURRIED = Patience(request=6, connect=3, silence=6, tries=2, within=6, pause=0.1, longest=1)
-PATIENT = Patience(request=180, connect=5, silence=45, tries=10, within=60, pause=0.2, longest=8)
+PATIENT = Patience(request=180, connect=5, silence=45, tries=40, within=60, pause=0.2, longest=8)
 _ELSEWHERE = (AlreadyExistsError, PreconditionError, NotModifiedError)
 """Something else is there than was said."""
 
