@@ -84,6 +84,9 @@ def test_the_commands_of_the_sheet_bring_the_data_back_with_us_and_without(small
     export, *verbs = lines[:4]
     assigned = dict(part.split("=", 1) for part in shlex.split(export)[1:])
     assigned["REDIS_URL"] = small.url
+    assert "credentials of the storage" not in "".join(told["sheet"])
+    bucket = shell(tmp_path, "keygen", "--json", "--out", "another", BACKUP_STORAGE="s3://bucket/prefix")
+    assert "credentials of the storage" in "".join(json.loads(bucket.stdout)["sheet"])
     assert (verbs[0], len(verbs)) == ("python -m worker list", 3)
     listed = shell(tmp_path, "list", **assigned)
     assert "ENCRYPTED" in listed.stdout.splitlines()[0]

@@ -21,6 +21,7 @@ def lines(settings: Settings, source: str | None, at: datetime, key: str | None 
         f"Backups of:   {source or 'several servers'}",
         f"They lie in:  {_place(settings.backup_storage)}",
         *_keys(settings, file),
+        *_access(settings),
         "",
         "With this program, on any machine that reaches the storage, and into any Redis or Valkey:",
         f"  export BACKUP_STORAGE={quote(_place(settings.backup_storage))} REDIS_URL=redis://HOST:6379/0{_identity(settings, file)}",
@@ -39,6 +40,15 @@ def lines(settings: Settings, source: str | None, at: datetime, key: str | None 
 def _place(storage: str) -> str:
     plain = storage.removeprefix("file://")
     return plain if "://" in plain else str(Path(plain).resolve())
+
+
+def _access(settings: Settings) -> list[str]:
+    """What a bucket asks for besides; a folder asks for nothing."""
+    if _place(settings.backup_storage).startswith("/"):
+        return []
+    return [
+        "To reach it:  the credentials of the storage, in the environment as they are here (they are not on this sheet)"
+    ]
 
 
 def _keys(settings: Settings, file: str) -> list[str]:
