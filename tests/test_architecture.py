@@ -71,6 +71,9 @@ SILENT = "worker.formats worker.engines worker.backups.retention worker.backups.
 # A name that says nothing draws in everything that has no better place.
 DRAWERS = {"utils", "util", "common", "helpers", "helper", "misc", "base", "shared", "lib", "tools"}
 
+# These do not say what a thing is. Within so many lines everybody still sees it.
+VAGUE, NEAR = {"told", "given", "one", "found", "about"}, 3
+
 
 @dataclass(frozen=True)
 class Import:
@@ -177,6 +180,31 @@ def strangers(root: Path) -> list[str]:
     ]
 
 
+def vague(root: Path) -> list[str]:
+    """Names of VAGUE that travel further than NEAR lines in a function."""
+    faults = []
+    for module, path in modules(root).items():
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef):
+                faults += [
+                    f"{module}.{function.name} calls something `{name}` over {lines} lines: give it its real name."
+                    for name, lines in _travels(function)
+                    if lines > NEAR
+                ]
+    return faults
+
+
+def _travels(function: ast.FunctionDef) -> Iterator[tuple[str, int]]:
+    """The names of VAGUE in a function, each with the lines from its first place to its last."""
+    places: dict[str, list[int]] = {}
+    for node in ast.walk(function):
+        name = node.id if isinstance(node, ast.Name) else node.arg if isinstance(node, ast.arg) else ""
+        if isinstance(node, ast.Name | ast.arg) and name in VAGUE:
+            places.setdefault(name, []).append(node.lineno)
+    for name, lines in places.items():
+        yield name, max(lines) - min(lines)
+
+
 def test_imports_go_down_only() -> None:
     assert len(imports(ROOT)) > 100
     assert climbing(ROOT) == []
@@ -225,6 +253,10 @@ def test_no_folder_is_a_corridor() -> None:
 
 def test_no_module_is_a_drawer_for_everything() -> None:
     assert [name for name in modules(ROOT) if DRAWERS & set(name.split("."))] == []
+
+
+def test_a_name_that_travels_says_what_the_thing_is() -> None:
+    assert vague(ROOT) == []
 
 
 def test_every_module_says_in_one_line_what_it_is() -> None:
@@ -307,6 +339,13 @@ def test_a_package_away_from_home_is_reported(house: Path) -> None:
         "worker.backups.backup, line 1, imports celery.signals: celery is at home in worker.celery worker.lifecycle worker.consumer worker.tasks worker.attempt celeryconfig web.jobs only.",
         "worker.backups.backup, line 2, imports flask: flask is at home in web only.",
     ]
+
+
+def test_a_name_that_travels_without_a_meaning_is_reported(house: Path) -> None:
+    (house / "worker/errors.py").write_text(
+        "def seen(one):\n    found = one\n    told = found\n\n\n    return told, one\n"
+    )
+    assert vague(house) == ["worker.errors.seen calls something `one` over 5 lines: give it its real name."]
 
 
 def test_a_folder_that_is_full_is_reported(house: Path) -> None:

@@ -11,7 +11,7 @@ from flask import Flask, Response, g, request
 log = structlog.get_logger()
 
 _QUIET = frozenset({"health.healthz", "static", "bootstrap.static"})
-"""Endpoints that tell nothing and are asked all the time."""
+"""Endpoints that are asked all the time and tell nothing."""
 LONGEST_PATH = 200
 
 

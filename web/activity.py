@@ -1,4 +1,4 @@
-"""What a page needs to know of runs and workers, read at once; where the broker is away, nothing, and why."""
+"""What pages need to know of runs and workers, read at once; where the broker is away, only why."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 _SECONDS, _IN_ALL = 2, 3
 """How long a page waits for an answer of the broker, and after how long it asks nothing more."""
 _LOOKED_THROUGH = 200
-"""Runs of one kind that are looked through for the latest of something."""
+"""How many runs of one kind are searched for the latest of something."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +41,17 @@ class Memory:
     away: str | None = None
     """Why nothing is known; None where it is."""
     full: str | None = None
-    """Why nothing new can be asked for, where all this is known."""
+    """Why no new run can be asked for, although the broker answers."""
 
     @property
     def facts(self) -> dict[str, Any]:
         """What the latest stats run found of source, broker and storage; empty where there is none."""
         value = self.stats.value if self.stats is not None and isinstance(self.stats.value, dict) else {}
-        return {what: told for what, told in value.items() if isinstance(told, dict)}
+        return {what: fields for what, fields in value.items() if isinstance(fields, dict)}
 
     @property
     def word(self) -> reach.Word | None:
-        """The last word on whether the source can be had."""
+        """The latest answer to whether the source can be reached."""
         made = next((run for run in self.backups if run.state == "SUCCESS" and not run.skipped), None)
         return reach.latest((self.stats, self.ping, self.rights, made))
 
@@ -94,12 +94,12 @@ def remember(settings: Settings, days: int = 0) -> Memory:
             full=_full(runs),
         )
 
-    found, away = recall(settings, ask)
-    return found or Memory(away=away)
+    memory, away = recall(settings, ask)
+    return memory or Memory(away=away)
 
 
 def as_seen(run: Run, ours: Ours) -> Run:
-    """The run as whoever may look here sees it: of somebody else's Redis no log, and nothing out of its data."""
+    """The run as it may be seen here: of somebody else's Redis without its log and without its data."""
     if ours.has(run):
         return run
     hidden = operations.of(run.operation).asks
@@ -107,7 +107,7 @@ def as_seen(run: Run, ours: Ours) -> Run:
 
 
 def recall(settings: Settings, ask: Callable[[Runs], Answer]) -> tuple[Answer | None, str | None]:
-    """What `ask` finds in the memory of runs, or the sentence that says why nobody can tell."""
+    """What `ask` reads from the memory of runs, or the sentence that says why it cannot be read."""
     try:
         with open_runs(settings, _SECONDS, _IN_ALL) as runs:
             return ask(runs), None

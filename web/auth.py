@@ -64,7 +64,7 @@ def install(app: OpenAPI) -> None:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=SESSION_AGE,
-        # `since` ends a session, so its cookie need not come anew with every answer.
+        # `since` ends a session, so its cookie need not be renewed with every answer.
         SESSION_REFRESH_EACH_REQUEST=False,
         WTF_CSRF_CHECK_DEFAULT=False,
         WTF_CSRF_TIME_LIMIT=None,
@@ -121,7 +121,7 @@ def _admit() -> Response | None:
         g.identity = _by_session() if bearer is None else _by_token(bearer)
         if g.identity is None:
             return _turned_away()
-    # No other site can make a browser send a token of ours, so it needs no second proof.
+    # No other site can make a browser send a token, so a token needs no CSRF proof.
     if request.endpoint and (bearer is None or g.identity is None):
         csrf.protect()
     if need != "nothing" and request.endpoint and need not in g.identity.scopes:
@@ -138,7 +138,7 @@ def _by_token(secret: str) -> Identity | None:
     token = tokens.find(load_web(), secret)
     if token is None or token.expired or not token.lets_in(request.remote_addr):
         rate_limits.wrong_token()
-        # A secret that is known says whose it was; to whoever sent it, it is a wrong one like any other.
+        # The log names an expired token or a wrong network; the sender only learns that the token is wrong.
         known = (
             {} if token is None else {"token": token.name, "reason": "expired" if token.expired else "wrong address"}
         )

@@ -48,7 +48,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
     error_task_class = Refusal
     network: str
     free_since: float
-    """When it last had no request to do."""
+    """When it last had no request to serve."""
     begun: float
     """When the first byte of the request came that is not whole yet."""
 
@@ -95,7 +95,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         body = _body(sentence)
         lines = {**_headers(), "Content-Length": str(len(body)), "Connection": "close"}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-        # What is left unread when a connection closes takes the answer with it.
+        # Closing a connection with unread bytes would destroy the answer on its way.
         with suppress(OSError):
             self.socket.recv(self.adj.max_request_header_size)
         self.send(f"HTTP/1.1 {status} {_REASONS[status]}\r\n{head}\r\n".encode() + body)
@@ -122,30 +122,30 @@ class Crowd:
     def __call__(self, server: Any, sock: Any, addr: Any, adj: Any, map: dict[int, Any]) -> None:  # noqa: A002
         """Take one in, for another where there is no room."""
         new = Connection(server, sock, addr, adj, map, self._clock)
-        others = [one for one in map.values() if isinstance(one, Connection) and one is not new]
-        of_its_network = [one for one in others if one.network == new.network]
+        others = [other for other in map.values() if isinstance(other, Connection) and other is not new]
+        of_its_network = [other for other in others if other.network == new.network]
         if self._per_network is not None and len(of_its_network) >= self._per_network:
-            _take_the_place_of_one(new, of_its_network)
+            _take_a_place(new, of_its_network)
         elif len(others) >= CONNECTIONS:
-            _take_the_place_of_one(new, others)
+            _take_a_place(new, others)
 
 
 def guard(server: Any, per_network: int | None, clock: Clock = time.monotonic) -> None:
     """Have all connections of a server be such, at every address that it listens on; the clock counts seconds."""
     listening = server.map.values() if hasattr(server, "map") else [server]
-    for one in listening:
-        if isinstance(one, BaseWSGIServer):
-            one.channel_class = Crowd(per_network, clock)
+    for listener in listening:
+        if isinstance(listener, BaseWSGIServer):
+            listener.channel_class = Crowd(per_network, clock)
 
 
-def _take_the_place_of_one(new: Connection, others: list[Connection]) -> None:
-    # Who has sent something is served before who has not, and who reads slowly may still get to the end.
-    waiting = [one for one in others if one.waits]
-    reading = [one for one in others if not one.requests and not one.waits]
+def _take_a_place(new: Connection, others: list[Connection]) -> None:
+    # A connection that has sent something outranks a silent one, and a slow reader may still get to the end.
+    waiting = [other for other in others if other.waits]
+    reading = [other for other in others if not other.requests and not other.waits]
     if waiting:
-        min(waiting, key=lambda one: one.waits_since).handle_close()
+        min(waiting, key=lambda other: other.waits_since).handle_close()
     elif reading:
-        min(reading, key=lambda one: one.creation_time).handle_close()
+        min(reading, key=lambda other: other.creation_time).handle_close()
     else:
         new.refuse(503, _NO_ROOM)
 

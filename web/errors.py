@@ -73,7 +73,7 @@ def for_a_program() -> bool:
 
 def wrong_arguments(error: ValidationError) -> Response:
     """Arguments that their model refuses."""
-    return _told(400, f"Wrong argument: {first_fault(error)}.")
+    return _answer(400, f"Wrong argument: {first_fault(error)}.")
 
 
 def status_of(error: errors.BackupSystemError) -> int:
@@ -87,14 +87,14 @@ def sentence_of(status: int) -> str:
 
 
 def _ours(error: errors.BackupSystemError) -> Response:
-    return _told(status_of(error), str(error))
+    return _answer(status_of(error), str(error))
 
 
 def _http(error: HTTPException) -> Response:
-    # What was made with a response of its own is complete, and a redirect is no error.
+    # An exception with a response of its own is complete, and a redirect is no error.
     if error.code is None or error.code < 400 or error.response is not None:
         return make_response(error.get_response())
-    answer = _told(error.code, _sentence(error))
+    answer = _answer(error.code, _sentence(error))
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             answer.headers[name] = value
@@ -123,10 +123,10 @@ def _forged(error: CSRFError) -> str:
 def _unexpected(error: Exception) -> Response:
     kind = type(error).__name__
     log.exception("request_failed", kind=kind, method=request.method, endpoint=request.endpoint)
-    return _told(500, f"An unexpected {kind}: please report it; the log of the dashboard has the details.")
+    return _answer(500, f"An unexpected {kind}: please report it; the log of the dashboard has the details.")
 
 
-def _told(status: int, sentence: str) -> Response:
+def _answer(status: int, sentence: str) -> Response:
     if for_a_program():
         answer = jsonify(error=sentence)
     else:

@@ -25,11 +25,11 @@ from worker.runs.store import Runs, open_runs
 
 BROKER_SECONDS, LAST_WORD_SECONDS = 2, 0.5
 MOST_QUESTIONS = 4
-"""Of one token that wait or run at a time."""
+"""Questions of one token that may wait or run at a time."""
 MOST_WAITING = 100
 """Of one kind, whoever asked for them."""
 SOON_SECONDS = 5
-"""When somebody who has too many may try again: a question mostly takes moments."""
+"""The pause for somebody who has too many; most questions take moments."""
 _questions = threading.Lock()
 POLL_SECONDS = 0.1
 
@@ -119,10 +119,15 @@ def _send(operation: Name, arguments: BaseModel, asked_by: str, identity: str) -
     ignore the result, and in a header that the worker must not.
     """
     headers = {"asked_by": asked_by, "ignore_result": False}
-    given = arguments.model_dump(mode="json", exclude_unset=True)
+    fields = arguments.model_dump(mode="json", exclude_unset=True)
     try:
         app.send_task(
-            OPERATIONS[operation].task, kwargs=given, task_id=identity, headers=headers, ignore_result=True, retry=False
+            OPERATIONS[operation].task,
+            kwargs=fields,
+            task_id=identity,
+            headers=headers,
+            ignore_result=True,
+            retry=False,
         )
     except BusyError as error:
         raise TooManyRequests(str(error), retry_after=SOON_SECONDS) from None

@@ -37,21 +37,21 @@ def manifest(name: str) -> Manifest:
 
 
 def in_full(name: str) -> str:
-    """Its name. NotFoundError now instead of a task that fails in a minute; what else is wrong, the task tells."""
+    """Its name. NotFoundError at once instead of a task that fails; other faults are the task's to report."""
     with suppress(ArtifactError):
         return manifest(name).name
     return name
 
 
 def to_delete(name: str, asked_by: str) -> str:
-    """Its name. RefusedError now, too, where a token asks for the last good backup of a source."""
-    found = in_full(name)
-    refuse_last(catalogue.read(storage()).listed, found, asked_by)
-    return found
+    """Its name. RefusedError, too, where a token asks for the last good backup of a source."""
+    full = in_full(name)
+    refuse_last(catalogue.read(storage()).listed, full, asked_by)
+    return full
 
 
 def in_trash(name: str) -> str:
-    """Its name. NotFoundError where there is none; that it lies in no trash, the task tells."""
+    """Its name. NotFoundError where there is none; the task reports one that is not in the trash."""
     catalogue.trashed(storage(), name)
     return name
 
@@ -61,7 +61,7 @@ def look(name: str) -> Known:
     try:
         if name != catalogue.LATEST and (trashed := catalogue.trashed(storage(), name)) is not None:
             return Known(name, trashed.manifest, None, trashed)
-        found = manifest(name)
+        backup = manifest(name)
     except ArtifactError as error:
         return Known(name, None, str(error))
-    return Known(found.name, found, catalogue.read(storage()).faults.get(found.name))
+    return Known(backup.name, backup, catalogue.read(storage()).faults.get(backup.name))

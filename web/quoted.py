@@ -27,16 +27,16 @@ def opened(run: Run) -> tuple[Run, str | None]:
     closed = values.kept(settings, run.id)
     if closed is None:
         return run, f"Values are kept for {KEPT_FOR} only, and these are gone: {again} to see them."
-    told = values.unsealed(settings, run.id, closed)
-    found = None if told is None else values.joined(run.value, told)
-    if found is None:
+    quoted = values.unsealed(settings, run.id, closed)
+    result = None if quoted is None else values.joined(run.value, quoted)
+    if result is None:
         return run, (
             "The values cannot be read here: they were sealed with another SESSION_SECRET than that of this dashboard. Give "
             f"both the same, then {again}."
         )
-    return run.model_copy(update={"value": found}), None
+    return run.model_copy(update={"value": result}), None
 
 
-def has_values(found: Any) -> bool:
+def has_values(result: Any) -> bool:
     """Whether there are values of keys in that, and not names and numbers alone."""
-    return bool(values.parted(found)[1])
+    return bool(values.parted(result)[1])

@@ -27,7 +27,7 @@ SLOW_SECONDS = 1
 MOST_SLOW = 4
 """Tries that wait at a time, of fresh networks and of others each: a thread serves none but them meanwhile."""
 WRONG_TOKENS = parse("30 per minute")
-_TOLD = parse("1 per minute")
+_LOGGED = parse("1 per minute")
 
 # Its decorators pass over requests that belong to no route, so it is asked by hand.
 limiter = Limiter(get_remote_address, storage_uri="memory://", strategy="moving-window")
@@ -79,7 +79,7 @@ def _count(limit: RateLimitItem, what: str, whose: str) -> None:
 
 def _tell(what: str, outcome: str, whose: str) -> None:
     """Once a minute, because whoever tries without end would fill the log as well."""
-    if limiter.limiter.hit(_TOLD, "told", what, whose):
+    if limiter.limiter.hit(_LOGGED, "told", what, whose):
         audit.record(load_web(), audit.STRANGER, what, outcome, address=get_remote_address())
 
 

@@ -1,4 +1,4 @@
-"""Whether the source can be had, by the latest word of whoever tried. Pure."""
+"""Whether the source can be reached, by the latest run that tried. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Word:
     error: str | None = None
     """Why that failed; None where it did not."""
     answers: bool | None = None
-    """Whether it said so itself, as where it refuses us; None where that is not known."""
+    """Whether the source itself answered, as where it refuses us; None where that is not known."""
 
 
 def latest(runs: Iterable[Run | None]) -> Word | None:

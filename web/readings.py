@@ -10,7 +10,7 @@ from worker.config.settings import load_web
 from worker.runs.run import Run
 
 LONGEST = 200
-"""Characters of a key that is named."""
+"""Characters of a key that the log keeps."""
 
 
 def downloaded(name: str, many: int) -> None:
@@ -19,12 +19,14 @@ def downloaded(name: str, many: int) -> None:
 
 
 def shown(run: Run) -> None:
-    """What this run has found goes to whoever asked; where there are no values in it nobody need know."""
+    """Note that somebody is shown this result; one without values of keys leaves no trace."""
     if has_values(run.value):
-        about = {name: str(run.arguments[name])[:LONGEST] for name in ("name", "key", "show") if name in run.arguments}
-        _record(f"{run.operation} shown", id=run.id, **about, bytes=len(run.model_dump_json(include={"value"})))
+        arguments = {
+            name: str(run.arguments[name])[:LONGEST] for name in ("name", "key", "show") if name in run.arguments
+        }
+        _record(f"{run.operation} shown", id=run.id, **arguments, bytes=len(run.model_dump_json(include={"value"})))
 
 
-def _record(what: str, **told: Any) -> None:
+def _record(what: str, **facts: Any) -> None:
     whence = {"address": request.remote_addr} | ({"session": session["name"]} if "name" in session else {})
-    audit.read(load_web(), g.identity.name, what, **whence, **told)
+    audit.read(load_web(), g.identity.name, what, **whence, **facts)

@@ -28,7 +28,7 @@ Verb = Callable[[Settings, Arguments, Progress], Data]
 
 RETRY_SECONDS = 10
 BUSY_SECONDS = (10, 20, 40, 80, 160, 300, 300)
-"""How long somebody else who is at work is waited for, each time: a quarter of an hour in all."""
+"""The pauses while another run is at work: a quarter of an hour in all."""
 CLAIM_TRIES = 10
 
 
@@ -76,7 +76,7 @@ def _claimed(settings: Settings, task: Task, raw: Data) -> Run:
             if run.ended or run.attempt > request.retries or not runs.claim(run.id, request.retries):
                 log.warning("delivered_again", run=run.id, operation=run.operation)
                 raise Ignore
-            # To have waited for somebody else was no try of its own.
+            # Waiting for another run does not count as an attempt.
             return run.model_copy(update={**now, "attempts": now["attempts"] + run.waited})
         time.sleep(1)
     return fresh.model_copy(update=now)
@@ -114,8 +114,8 @@ def _in_time(task: Task) -> Iterator[None]:
     try:
         yield
     except SoftTimeLimitExceeded as error:
-        told = getattr(error, "__notes__", ["Nothing unfinished was kept."])
-        raise BackupSystemError(" ".join([f"Stopped, for it took longer than {_limit(task)}.", *told])) from None
+        notes = getattr(error, "__notes__", ["Nothing unfinished was kept."])
+        raise BackupSystemError(" ".join([f"Stopped, for it took longer than {_limit(task)}.", *notes])) from None
 
 
 def _limit(task: Task) -> str:

@@ -1,4 +1,4 @@
-"""The Celery app; and whoever sends a task, leaves word of it before it is sent."""
+"""The Celery app. A run is remembered before its task is sent."""
 
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -24,17 +24,17 @@ def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
     """Write the run down before its message is on its way: also for `celery call`, beat, and a task that is tried again."""
     operation = of_task(headers["task"])
     if operation is None:
-        return  # `reap`, which looks after the runs, is none itself; and anybody can send any name
+        return  # `reap` is no run itself, and anybody can send any name
     ours = "asked_by" in headers
     asked_by = headers.setdefault("asked_by", str(Asker("celery", here())))
     if Asker.parse(asked_by).entry == "daily":
         headers.setdefault("slot", f"daily {slot(load(), datetime.now(UTC)).isoformat()}")
     arguments = body[1] if isinstance(body, (tuple, list)) else {}
     run = new(headers["id"], operation.name, arguments, asked_by)
-    # Whoever calls it from elsewhere need not have the settings of the worker that will take it.
-    told = ownership.about(load(), operation.name, run.arguments) if ours else {}
+    # A caller from elsewhere may have other settings than the worker that will take it.
+    subject = ownership.subject(load(), operation.name, run.arguments) if ours else {}
     due = {"due_at": datetime.fromisoformat(headers["eta"])} if headers.get("eta") else {}
-    # Should the broker be away, the message will not get there either.
+    # Where the broker is away, the message does not get there either.
     with suppress(BrokerUnavailableError), open_runs(load(), seconds=1) as runs:
         known = runs.get(run.id) or run
         if known.ended:
@@ -43,4 +43,4 @@ def _remember(headers: dict[str, Any], body: Any, **_: Any) -> None:
             again = {"state": "RETRY", "attempt": headers["retries"], **due}
             runs.put(known.model_copy(update=again))
         else:
-            runs.add(run.model_copy(update=told | due))
+            runs.add(run.model_copy(update=subject | due))

@@ -16,7 +16,7 @@ class BackupSystemError(Exception):
     """Any failure that this product understands; `str()` of it is fit for a person to read."""
 
     report: dict[str, Any] | None = None
-    """What had been done by then, where that is known; it does not travel with a task's result."""
+    """What had been done by then, where that is known; a task's result does not carry it."""
 
     def __init__(self, message: str, *, risk: Risk | None = None, of: str | None = None) -> None:
         """`risk` where `force` would go on; a run carries it, and a task's result does not. `of` is the name of the file that

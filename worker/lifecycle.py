@@ -56,11 +56,11 @@ def _worker_is_made(**_: Any) -> None:
 @signals.worker_ready.connect
 def _worker_begins(sender: Any, **_: Any) -> None:
     heartbeat.start(_role(sender), lambda: sender.consumes)
-    # On the side: a source that does not answer must not keep a worker from its work.
+    # In a thread, because a source that does not answer must not hold up a worker.
     threading.Thread(target=_look_at_the_source, name="source", daemon=True).start()
     threading.Thread(target=_forget_values, name="values", daemon=True).start()
     reap()
-    # Once more when the leases of those have run out of whom nobody here can tell whether they are there.
+    # Once more when leases have run out whose holders cannot be seen from here.
     later = threading.Timer(LEASE_SECONDS + 5, reap)
     later.daemon = True
     later.start()
@@ -69,10 +69,10 @@ def _worker_begins(sender: Any, **_: Any) -> None:
 def _forget_values() -> None:
     """What an older version has remembered with values of keys in it, and what Celery keeps of that, loses those."""
     with suppress(BrokerUnavailableError), open_runs(load()) as runs:
-        questions = [one.name for one in OPERATIONS.values() if one.queue == "questions"]
+        questions = [operation.name for operation in OPERATIONS.values() if operation.queue == "questions"]
         for run in [run for name in questions for run in runs.each(name)]:
-            rest, told = values.parted(run.value)
-            if told and runs.put(run.model_copy(update={"value": rest, "values": "sealed"})):
+            rest, quoted = values.parted(run.value)
+            if quoted and runs.put(run.model_copy(update={"value": rest, "values": "sealed"})):
                 with suppress(Exception):
                     app.backend.forget(run.id)
 
@@ -105,5 +105,5 @@ def _beat_begins(**_: Any) -> None:
     heartbeat.start("beat")
     asker = Asker("beat").on("at its start")
     send(stats, asker)
-    # A slot that was missed while no beat was there is made up for, whether or not its memory of it survived.
+    # A slot that was missed while no beat ran is made up for, even where beat's own memory was lost.
     send(backup, asker, unless_younger_than_hours=load().backup_every_hours)

@@ -17,9 +17,9 @@ MANY = KEPT_OF_QUESTIONS + 10
 
 def asked(memory: Runs, operation: str, asked_by: str, minutes_ago: float = 0) -> Run:
     """A question that was answered."""
-    about = ownership.about(memory.settings, operation, {})
+    subject = ownership.subject(memory.settings, operation, {})
     at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
-    one = a_run(operation, asked_by=asked_by, state="SUCCESS", queued_at=at, value={"name": "a"}, **about)
+    one = a_run(operation, asked_by=asked_by, state="SUCCESS", queued_at=at, value={"name": "a"}, **subject)
     memory.put(one)
     return one
 
@@ -52,7 +52,7 @@ def test_a_preview_that_a_restore_names_is_kept_until_that_has_ended(memory: Run
 def test_a_question_that_waited_is_listed_once_when_it_has_begun(memory: Runs) -> None:
     waiting = a_run("search")
     memory.put(waiting)
-    begun = waiting.model_copy(update={"state": "STARTED", **ownership.about(memory.settings, "search", {})})
+    begun = waiting.model_copy(update={"state": "STARTED", **ownership.subject(memory.settings, "search", {})})
     memory.put(begun)
     assert list(memory.ours.each("search")) == [begun]
     memory.forget(begun.id)

@@ -143,7 +143,7 @@ def test_of_each_that_was_killed_there_is_a_sentence(operation: str) -> None:
 def test_an_operation_of_another_version_is_one_of_which_nothing_is_known() -> None:
     novelty = of("novelty")
     assert (novelty.title, novelty.queue, novelty.asks, novelty.writes) == ("Novelty", None, False, False)
-    assert (novelty.about, novelty.alone, novelty.kept) == (("storage",), None, of("backup").kept)
+    assert (novelty.concerns, novelty.alone, novelty.kept) == (("storage",), None, of("backup").kept)
 
 
 def test_all_but_what_looks_stands_in_the_audit_log() -> None:

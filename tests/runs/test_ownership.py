@@ -47,7 +47,7 @@ def memory(settings: Settings) -> Iterator[Runs]:
 
 def made(settings: Settings, operation: str = "backup", asked_by: str = "admin", **told: Any) -> Run:
     """A run that has begun with these settings."""
-    fields = ownership.about(settings, operation, told.pop("arguments", {}))
+    fields = ownership.subject(settings, operation, told.pop("arguments", {}))
     number = told.pop("id", f"run-{operation}-{asked_by}-{len(told)}-{id(told)}")
     return new(number, operation, {}, asked_by).model_copy(update={"state": "SUCCESS", **fields, **told})
 

@@ -29,7 +29,7 @@ from worker.backups.repair import repair
 from worker.backups.stats import stats
 from worker.backups.trash import delete, put_back
 from worker.backups.verify import verify
-from worker.cli.stats import told as show_numbers
+from worker.cli.stats import view_of as show_numbers
 from worker.config.settings import Settings
 from worker.errors import NotFoundError, StorageError
 from worker.progress import silent

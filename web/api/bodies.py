@@ -16,12 +16,12 @@ class JSONRequest(Request):
         if self.mimetype and not self.is_json:
             raise UnsupportedMediaType("Send the body as JSON, with the header Content-Type: application/json.")
         try:
-            found = super().get_json(force=True, silent=False, cache=cache)
+            body = super().get_json(force=True, silent=False, cache=cache)
         except RecursionError:
             raise BadRequest("The body is nested too deep.") from None
-        if not isinstance(found, dict):
+        if not isinstance(body, dict):
             raise BadRequest("The body must be a JSON object.")
-        return found
+        return body
 
     def on_json_loading_failed(self, e: ValueError | None) -> Any:  # noqa: ARG002
         """What is no JSON at all."""

@@ -31,11 +31,11 @@ def healthz() -> dict[str, str]:
 def readyz() -> tuple[dict[str, Any], int]:
     """Broker, storage and workers: `ok`, or a sentence; 503 with the first of these sentences where one is not."""
     settings = load_web()
-    found = {**_broker_and_workers(settings), "storage": _storage(settings)}
-    wrong = [said for said in found.values() if said != WELL]
+    checks = {**_broker_and_workers(settings), "storage": _storage(settings)}
+    wrong = [said for said in checks.values() if said != WELL]
     if wrong:
-        return {"ready": False, **found, "error": wrong[0]}, 503
-    return {"ready": True, **found}, 200
+        return {"ready": False, **checks, "error": wrong[0]}, 503
+    return {"ready": True, **checks}, 200
 
 
 @health.get("/metrics")
@@ -67,8 +67,8 @@ def _workers(idle: list[str]) -> str:
 
 def _storage(settings: Settings) -> str:
     try:
-        found = catalogue.read(open_storage(settings.backup_storage))
+        contents = catalogue.read(open_storage(settings.backup_storage))
     except BackupSystemError as error:
         return str(error)
     # One bad backup among good ones is told elsewhere; where there are only bad ones, something is wrong with the storage.
-    return found.problems[0] if found.problems and not found.backups else WELL
+    return contents.problems[0] if contents.problems and not contents.backups else WELL

@@ -47,11 +47,11 @@ class _Numbers(Collector):
     def collect(self) -> Iterator[Gauge]:
         for what, numbers in (("storage", _of_storage), ("broker", _of_broker)):
             try:
-                found = list(numbers(self._settings))
+                gauges = list(numbers(self._settings))
             except BackupSystemError:
-                found = []
-            yield from found
-            yield _gauge(f"{what}_up", f"Whether the {what} can be read.", bool(found))
+                gauges = []
+            yield from gauges
+            yield _gauge(f"{what}_up", f"Whether the {what} can be read.", bool(gauges))
 
 
 def _gauge(name: str, meaning: str, value: float) -> Gauge:
@@ -68,21 +68,23 @@ def _labelled(name: str, meaning: str, labels: tuple[str, ...], values: Iterable
 def _of_storage(settings: Settings) -> Iterator[Gauge]:
     storage = open_storage(settings.backup_storage)
     try:
-        found = catalogue.read(storage)
+        contents = catalogue.read(storage)
     except UnreadError:
         yield _unread(storage)
         return
     yield _unread(storage)
-    newest = next(iter(catalogue.own(found.backups, scope_of(settings))), None)
-    yield _gauge("backups", "Backups in storage.", len(found.backups))
-    yield _gauge("partial_backups", "Backups in storage that do not hold all they should.", len(found.partials))
-    yield _gauge("problems", "Things in storage that are no whole backup.", len(found.problems))
-    ahead = sum(one.is_ahead(datetime.now(UTC)) for one in (*found.ahead, *found.undos))
+    newest = next(iter(catalogue.own(contents.backups, scope_of(settings))), None)
+    yield _gauge("backups", "Backups in storage.", len(contents.backups))
+    yield _gauge("partial_backups", "Backups in storage that do not hold all they should.", len(contents.partials))
+    yield _gauge("problems", "Things in storage that are no whole backup.", len(contents.problems))
+    ahead = sum(backup.is_ahead(datetime.now(UTC)) for backup in (*contents.ahead, *contents.undos))
     yield _gauge("backups_ahead", "Backups that are dated in the future, and count for nothing.", ahead)
-    yield _gauge("damaged_manifests", "Backups whose manifest is not what was written.", len(found.damaged))
-    yield _gauge("stored_bytes", "Bytes of all backups in storage.", sum(one.bytes.stored for one in found.backups))
-    yield _gauge("trash_backups", "Backups that were deleted and can be put back.", len(found.trash))
-    yield _gauge("trash_bytes", "Bytes that those take.", sum(one.bytes for one in found.trash))
+    yield _gauge("damaged_manifests", "Backups whose manifest is not what was written.", len(contents.damaged))
+    yield _gauge(
+        "stored_bytes", "Bytes of all backups in storage.", sum(backup.bytes.stored for backup in contents.backups)
+    )
+    yield _gauge("trash_backups", "Backups that were deleted and can be put back.", len(contents.trash))
+    yield _gauge("trash_bytes", "Bytes that those take.", sum(backup.bytes for backup in contents.trash))
     if (free := storage.free_bytes()) is not None:
         yield _gauge("storage_free_bytes", "Bytes that the storage still takes.", free)
     yield _next_runs(settings, newest)
@@ -120,7 +122,7 @@ def _of_broker(settings: Settings) -> Iterator[Gauge]:
     yield _labelled("processes", "Workers and beats that were heard of lately.", ("role",), alive.items())
     with open_runs(settings, BROKER_SECONDS) as runs:
         yield from _of_runs(runs)
-        reach_it = [name for name, one in OPERATIONS.items() if "source" in one.about]
+        reach_it = [name for name, operation in OPERATIONS.items() if "source" in operation.concerns]
         asked: list[tuple[str, State]] = [*((name, "SUCCESS") for name in reach_it), ("ping", "FAILURE")]
         word = reach.latest([runs.ours.latest(operation, state=state) for operation, state in asked])
     if word is not None:

@@ -146,16 +146,16 @@ def unpin(path: Named) -> Answer:
 @needs("read")
 def backups(query: Page) -> dict[str, Any]:
     """The catalogue, newest first; read from storage, whatever has become of the broker."""
-    found = catalogue.read(lookup.storage())
+    contents = catalogue.read(lookup.storage())
     page = slice(*query.bounds)
     listed = BackupList(
-        backups=found.listed[page],
-        total=len(found.listed),
-        problems=catalogue.in_brief(found.problems),
-        damaged=found.damaged[page],
-        warnings=catalogue.in_brief(found.warnings),
-        trash=found.trash[page],
-        trash_total=len(found.trash),
+        backups=contents.listed[page],
+        total=len(contents.listed),
+        problems=catalogue.in_brief(contents.problems),
+        damaged=contents.damaged[page],
+        warnings=catalogue.in_brief(contents.warnings),
+        trash=contents.trash[page],
+        trash_total=len(contents.trash),
         **query.model_dump(),
     )
     return listed.model_dump(mode="json")
@@ -183,10 +183,10 @@ _FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "bi
 @needs("read")
 def download(path: Named) -> Response:
     """The stored file, as it is; its ETag is its sha256. `latest` is the newest."""
-    found = lookup.manifest(path.name)
-    response = stored_file(lookup.storage(), found)
+    manifest = lookup.manifest(path.name)
+    response = stored_file(lookup.storage(), manifest)
     if request.method != "HEAD" and response.status_code in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-        readings.downloaded(found.name, response.content_length or 0)
+        readings.downloaded(manifest.name, response.content_length or 0)
     return response
 
 

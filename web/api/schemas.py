@@ -175,7 +175,7 @@ class Outcome(BaseModel):
     due_at: datetime | None = Field(description="In RETRY: when the next attempt is due.")
 
 
-def told(run: Run, why_no_values: str | None) -> dict[str, Any]:
+def as_json(run: Run, why_no_values: str | None) -> dict[str, Any]:
     """A run as an Outcome."""
     under_way = run.state == "STARTED" and run.progress is not None
     outcome = Outcome(

@@ -5,7 +5,7 @@ from typing import Any
 
 from web import activity, jobs, quoted, readings
 from web.api.blueprint import api, faults
-from web.api.schemas import Issued, Outcome, RunList, RunsPage, ShownRun, told
+from web.api.schemas import Issued, Outcome, RunList, RunsPage, ShownRun, as_json
 from web.auth import needs
 from worker.config.address import spelt
 from worker.config.settings import load_web
@@ -18,9 +18,9 @@ from worker.runs.values import parted
 @needs("read")
 def result(path: Issued) -> dict[str, Any]:
     """What became of a task."""
-    found, why_no_values = quoted.opened(jobs.outcome(path.result_id))
-    readings.shown(found)
-    return told(found, why_no_values)
+    run, why_no_values = quoted.opened(jobs.outcome(path.result_id))
+    readings.shown(run)
+    return as_json(run, why_no_values)
 
 
 @api.get("/runs", responses={200: RunList})
@@ -31,10 +31,10 @@ def runs(query: RunsPage) -> dict[str, Any]:
     with open_runs(load_web(), jobs.BROKER_SECONDS) as remembered:
         operation, ours = query.operation, remembered.ours
         listed = ours.each(operation) if query.ours and operation else remembered.each(operation)
-        fitting = (one for one in listed if _fits(one, query, ours))
-        found = [_shown(one, ours, quoted.LISTED if one.values else None) for one in islice(fitting, start, end + 1)]
-    shown = [one.model_copy(update={"log": [], "value": parted(one.value)[0]}) for one in found[: query.per_page]]
-    more = len(found) > query.per_page
+        fitting = (run for run in listed if _fits(run, query, ours))
+        page = [_shown(run, ours, quoted.LISTED if run.values else None) for run in islice(fitting, start, end + 1)]
+    shown = [run.model_copy(update={"log": [], "value": parted(run.value)[0]}) for run in page[: query.per_page]]
+    more = len(page) > query.per_page
     return RunList(runs=shown, page=query.page, per_page=query.per_page, more=more).model_dump(mode="json")
 
 
@@ -52,8 +52,8 @@ def _shown(run: Run, ours: Ours, why_no_values: str | None = None) -> ShownRun:
 @needs("read")
 def run(path: Issued) -> dict[str, Any]:
     """All that is known of one run, with its log."""
-    found, why_no_values = quoted.opened(jobs.outcome(path.result_id))
+    outcome, why_no_values = quoted.opened(jobs.outcome(path.result_id))
     with open_runs(load_web(), jobs.BROKER_SECONDS) as remembered:
-        one = _shown(found, remembered.ours, why_no_values)
-    readings.shown(one)
-    return one.model_dump(mode="json")
+        shown = _shown(outcome, remembered.ours, why_no_values)
+    readings.shown(shown)
+    return shown.model_dump(mode="json")

@@ -69,17 +69,17 @@ def verify(name: str) -> Response | Answer:
 def restore(name: str) -> Response | Answer:
     """Restore a backup; over live keys only when its name was typed in."""
     try:
-        told = forms.arguments(RestoreArguments, request.form, name=name)
-        told.endpoint(load_web())
+        arguments = forms.arguments(RestoreArguments, request.form, name=name)
+        arguments.endpoint(load_web())
     except UsageError as error:
         return show_backup(name, str(error), 400)
 
     def ask(who: str) -> str:
-        if told.mode != "skip":
+        if arguments.mode != "skip":
             forms.confirm(request.form, lookup.in_full(name), "overwrite live keys with it")
-        return jobs.ask("restore", told.model_copy(update={"name": lookup.in_full(name)}), who)
+        return jobs.ask("restore", arguments.model_copy(update={"name": lookup.in_full(name)}), who)
 
-    return _ask(ask, partial(show_review, name, told))
+    return _ask(ask, partial(show_review, name, arguments))
 
 
 @pages.post("/backups/<name>/preview")
@@ -88,9 +88,9 @@ def preview(name: str) -> Response | Answer:
     """Find out what a restore would do to what is there now."""
 
     def ask(who: str) -> str:
-        told = forms.arguments(PreviewArguments, request.form, name=lookup.in_full(name))
-        told.endpoint(load_web())
-        return jobs.ask("preview", told, who)
+        arguments = forms.arguments(PreviewArguments, request.form, name=lookup.in_full(name))
+        arguments.endpoint(load_web())
+        return jobs.ask("preview", arguments, who)
 
     return _ask(ask, partial(show_backup, name))
 

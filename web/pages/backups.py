@@ -25,13 +25,13 @@ def backups() -> str:
 def show_backups(error: str | None = None, status: int = 200) -> Answer:
     """The list, and the form for a new one; with what was typed, should that be wrong."""
     settings = load_web()
-    found = stored(settings)
-    damaged = {one.name for one in found.damaged}
+    contents = stored(settings)
+    damaged = {one.name for one in contents.damaged}
     return render_template(
         "backups.html",
-        found=found,
-        part=part(found.listed),
-        others=[problem for name, problem in found.faults.items() if name not in damaged],
+        contents=contents,
+        part=part(contents.listed),
+        others=[problem for name, problem in contents.faults.items() if name not in damaged],
         shown=PER_PAGE,
         memory=remember(settings),
         settings=settings,
@@ -49,17 +49,17 @@ def backup(name: str) -> str:
 
 def show_backup(name: str, error: str | None = None, status: int = 200) -> Answer:
     """All that is known of a backup, and what can be done with it. NotFoundError where there is none."""
-    settings, found, form = load_web(), lookup.look(name), request.form or request.args
+    settings, known, form = load_web(), lookup.look(name), request.form or request.args
     memory, days = remember(settings), settings.backup_trash_days
     bare = {"name": name, "memory": memory, "error": error, "form": form, "trash_days": days}
-    if found.trashed is not None:
-        return render_template("trashed.html", one=found.trashed, **bare), status
-    if (manifest := found.manifest) is None:
-        return render_template("damaged.html", problem=found.problem, **bare), status
+    if known.trashed is not None:
+        return render_template("trashed.html", backup=known.trashed, **bare), status
+    if (manifest := known.manifest) is None:
+        return render_template("damaged.html", problem=known.problem, **bare), status
     return render_template(
         "backup.html",
-        one=manifest,
-        problem=found.problem,
+        backup=manifest,
+        problem=known.problem,
         bars=charts.bars(manifest.keys_by_db),
         types=sorted({kind for kinds in manifest.keys_by_db.values() for kind in kinds} - {"unknown"}),
         steps=by_hand.steps(manifest),
@@ -101,20 +101,20 @@ def _review(name: str, form: forms.Form) -> Answer:
         return show_backup(name, str(error), 400)
 
 
-def show_review(name: str, told: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:
+def show_review(name: str, wanted: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:
     """The words, and the form that starts it."""
-    settings, found = load_web(), lookup.look(name)
-    if (manifest := found.manifest) is None or found.trashed is not None:
+    settings, known = load_web(), lookup.look(name)
+    if (manifest := known.manifest) is None or known.trashed is not None:
         return show_backup(name, error, status)
-    arguments = told.model_dump(exclude_unset=True)
-    target = told.endpoint(settings).address
+    arguments = wanted.model_dump(exclude_unset=True)
+    target = wanted.endpoint(settings).address
     days = settings.backup_undo_days
     return render_template(
         "restore.html",
-        one=manifest,
-        problem=found.problem,
-        told=told,
-        told_fields=forms.fields(arguments, without=("name", "force")),
+        backup=manifest,
+        problem=known.problem,
+        wanted=wanted,
+        fields=forms.fields(arguments, without=("name", "force")),
         target=target,
         narrowing=restores.narrowing(arguments),
         moving=restores.moving(arguments),
@@ -122,15 +122,15 @@ def show_review(name: str, told: RestoreArguments, error: str | None = None, sta
         in_any_case=consequences.in_any_case(manifest, arguments),
         undo_days=days,
         memory=remember(settings),
-        error=error or _refusal(manifest, told),
+        error=error or _refusal(manifest, wanted),
         form=request.form,
     ), status
 
 
-def _refusal(manifest: Manifest, told: RestoreArguments) -> str | None:
+def _refusal(manifest: Manifest, arguments: RestoreArguments) -> str | None:
     """Why a worker would refuse it, as far as its arguments tell."""
     try:
-        told.databases_of(manifest)
+        arguments.databases_of(manifest)
     except RefusedError as error:
         return str(error)
     return None

@@ -81,20 +81,20 @@ def stored(settings: WebSettings) -> Stored:
     """The catalogue; one that cannot be read is a fault to be shown, and no reason for an error page."""
     storage = open_storage(settings.backup_storage)
     try:
-        found = catalogue.read(storage)
+        contents = catalogue.read(storage)
     except StorageError as error:
         return Stored([], {}, str(error), is_unread=isinstance(error, UnreadError))
     missing = None if storage.exists() else str(storage)
     names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash", "unpinned")
-    shown = {name: getattr(found, name) for name in names}
-    return Stored(found.backups, found.faults, missing=missing, **shown)
+    shown = {name: getattr(contents, name) for name in names}
+    return Stored(contents.backups, contents.faults, missing=missing, **shown)
 
 
 def part(items: Iterable[Item], size: int = PER_PAGE) -> Part:
     """The items of the page that the address asks for."""
     page = min(max(1, request.args.get("page", 1, type=int)), MOST_PAGES)
-    found = list(islice(items, (page - 1) * size, page * size + 1))
-    return Part(found[:size], page, len(found) > size)
+    shown = list(islice(items, (page - 1) * size, page * size + 1))
+    return Part(shown[:size], page, len(shown) > size)
 
 
 @pages.get("/")
@@ -102,27 +102,27 @@ def part(items: Iterable[Item], size: int = PER_PAGE) -> Part:
 def overview() -> str:
     """Whether all is well."""
     settings, now = load_web(), datetime.now(UTC)
-    memory, found = remember(settings, day_strip.DAYS + 1), stored(settings)
-    own = found.own(settings)
+    memory, contents = remember(settings, day_strip.DAYS + 1), stored(settings)
+    own = contents.own(settings)
     newest = own[0] if own else None
     return render_template(
         "summary.html",
-        verdict=verdict.verdict(situation(settings, memory, found, now)),
+        verdict=verdict.verdict(situation(settings, memory, contents, now)),
         days=day_strip.days(_past(memory, own, settings), now, settings.tz),
         words=day_strip.WORDS,
         source=scope_of(settings),
         newest=newest,
-        verified=max((one for one in own if one.verified_at), key=_verified, default=None),
-        found=found,
+        verified=max((backup for backup in own if backup.verified_at), key=_verified, default=None),
+        contents=contents,
         memory=memory,
-        sizes=_curve(own, lambda one: one.bytes.stored, numbers.size),
-        keys=_curve(own, lambda one: one.keys or 0, lambda count: numbers.counted(int(count), "key")),
+        sizes=_curve(own, lambda backup: backup.bytes.stored, numbers.size),
+        keys=_curve(own, lambda backup: backup.keys or 0, lambda count: numbers.counted(int(count), "key")),
     )
 
 
-def situation(settings: WebSettings, memory: Memory, found: Stored, now: datetime) -> verdict.Situation:
+def situation(settings: WebSettings, memory: Memory, contents: Stored, now: datetime) -> verdict.Situation:
     """All that the banner is drawn from."""
-    own = found.own(settings)
+    own = contents.own(settings)
     newest = own[0] if own else None
     return verdict.Situation(
         now=now,
@@ -130,13 +130,13 @@ def situation(settings: WebSettings, memory: Memory, found: Stored, now: datetim
         newest=newest,
         next_run=_next_run(settings, newest, now),
         memory=memory,
-        problems=[*found.faults.values()],
-        ahead=found.ahead,
-        partial=next((one for one in found.partials if one.scope == scope_of(settings)), None),
-        names=frozenset(one.name for one in found.listed) if memory.damaged else frozenset(),
-        fault=found.fault,
-        is_unread=found.is_unread,
-        missing=found.missing,
+        problems=[*contents.faults.values()],
+        ahead=contents.ahead,
+        partial=next((backup for backup in contents.partials if backup.scope == scope_of(settings)), None),
+        names=frozenset(backup.name for backup in contents.listed) if memory.damaged else frozenset(),
+        fault=contents.fault,
+        is_unread=contents.is_unread,
+        missing=contents.missing,
     )
 
 
@@ -147,7 +147,7 @@ def _next_run(settings: WebSettings, newest: Manifest | None, now: datetime) -> 
 
 def _past(memory: Memory, own: list[Manifest], settings: WebSettings) -> day_strip.Past:
     """Runs tell of backups that were pruned since, manifests of those that no run is remembered of."""
-    made = {one.name: one.created_at for one in own}
+    made = {backup.name: backup.created_at for backup in own}
     for run in memory.backups:
         if run.state == "SUCCESS" and not run.skipped and isinstance(run.value, dict):
             made.setdefault(str(run.value.get("name")), run.started_at or run.queued_at)
@@ -158,13 +158,13 @@ def _past(memory: Memory, own: list[Manifest], settings: WebSettings) -> day_str
     return day_strip.Past(list(made.values()), failed, running, verdict.promised(settings.backup_every_hours), held)
 
 
-def _verified(one: Manifest) -> datetime:
-    return one.verified_at or datetime.min.replace(tzinfo=UTC)
+def _verified(backup: Manifest) -> datetime:
+    return backup.verified_at or datetime.min.replace(tzinfo=UTC)
 
 
 def _curve(own: list[Manifest], value: Any, shown: Any) -> charts.Curve | None:
     zone = load_web().tz
-    points = [(one.created_at, float(value(one))) for one in reversed(own)]
+    points = [(backup.created_at, float(value(backup))) for backup in reversed(own)]
     return charts.curve(points, lambda at, count: f"{numbers.moment(at, zone)}: {shown(count)}")
 
 
@@ -178,13 +178,13 @@ def plan() -> str:
 def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     """What runs when, and what the next prune would delete."""
     settings, now = load_web(), datetime.now(UTC)
-    memory, found = remember(settings), stored(settings)
-    own = found.own(settings)
+    memory, contents = remember(settings), stored(settings)
+    own = contents.own(settings)
     policy = retention.policy_of(settings)
-    decisions = retention.decide(found.listed, found.undos, policy, now)
-    given_up = {one.manifest.name for one in decisions if not one.keep}
-    to_trash = given_up & found.unpinned if settings.backup_trash_days else frozenset[str]()
-    doomed = [one for one in decisions if not one.keep and one.manifest.name not in to_trash]
+    decisions = retention.decide(contents.listed, contents.undos, policy, now)
+    given_up = {decision.manifest.name for decision in decisions if not decision.keep}
+    to_trash = given_up & contents.unpinned if settings.backup_trash_days else frozenset[str]()
+    doomed = [decision for decision in decisions if not decision.keep and decision.manifest.name not in to_trash]
     return render_template(
         "schedule.html",
         settings=settings,
@@ -195,11 +195,11 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
         part=part(decisions, DECISIONS_PER_PAGE),
         decisions=len(decisions),
         doomed=len(doomed),
-        doomed_bytes=sum(one.manifest.bytes.stored for one in doomed),
+        doomed_bytes=sum(decision.manifest.bytes.stored for decision in doomed),
         to_trash=to_trash,
-        due=retention.due(found.listed, found.trash, policy, now),
-        doubtful=retention.doubtful(found.listed, found.trash, policy, now),
-        found=found,
+        due=retention.due(contents.listed, contents.trash, policy, now),
+        doubtful=retention.doubtful(contents.listed, contents.trash, policy, now),
+        contents=contents,
         error=error,
     ), status
 
@@ -214,7 +214,7 @@ def machinery() -> str:
 def show_system(error: str | None = None, status: int = 200) -> Answer:
     """The same, with what went wrong."""
     settings, now = load_web(), datetime.now(UTC)
-    memory, found = remember(settings, 31), stored(settings)
+    memory, contents = remember(settings, 31), stored(settings)
     source, asked = system.source_facts(memory)
     return rendered(
         "system.html",
@@ -222,8 +222,8 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         settings=system.shown(settings, memory),
         encrypted=bool(settings.backup_age_recipients),
         memory=memory,
-        verdict=verdict.verdict(situation(settings, memory, found, now)),
-        found=found,
+        verdict=verdict.verdict(situation(settings, memory, contents, now)),
+        contents=contents,
         source=source,
         asked=asked,
         free=_free_bytes(settings),

@@ -16,25 +16,25 @@ Form = MultiDict[str, str]
 _BOXES = frozenset({"types", "kinds", "names"})
 _TICKS = frozenset({"force"})
 _NOT = frozenset({"live"})
-"""What is meant unless the form says no."""
+"""Options that are on unless the form says no."""
 _LINES = frozenset({"match", "exclude", "keys"})
-# A blank can be meant there.
+# Fields in which a blank may be meant.
 _AS_TYPED = frozenset({"prefix", "strip_prefix"})
 
 
-def arguments(model: type[Model], form: Form, **given: Any) -> Model:
+def arguments(model: type[Model], form: Form, **own: Any) -> Model:
     """The fields of that model from a form. UsageError names the first one that is wrong."""
-    told = {name: value for name in model.model_fields if (value := _value(form, name)) is not None}
+    typed = {name: value for name in model.model_fields if (value := _value(form, name)) is not None}
     try:
-        return model.model_validate(told | given)
+        return model.model_validate(typed | own)
     except ValidationError as error:
         raise UsageError(f"Please correct this: {first_fault(error)}.") from None
 
 
-def fields(told: dict[str, Any], without: tuple[str, ...] = ()) -> Form:
+def fields(arguments: dict[str, Any], without: tuple[str, ...] = ()) -> Form:
     """The form that would say this: what `arguments` reads back."""
-    said = {name: value for name, value in told.items() if name not in without}
-    return MultiDict(pair for name, value in said.items() for pair in _fields(told, name, value))
+    said = {name: value for name, value in arguments.items() if name not in without}
+    return MultiDict(pair for name, value in said.items() for pair in _fields(arguments, name, value))
 
 
 def _value(form: Form, name: str) -> Any:
@@ -59,9 +59,9 @@ def _value(form: Form, name: str) -> Any:
     return values[-1]
 
 
-def _fields(told: dict[str, Any], name: str, value: Any) -> Iterator[tuple[str, str]]:
+def _fields(arguments: dict[str, Any], name: str, value: Any) -> Iterator[tuple[str, str]]:
     if name in ("match", "exclude"):
-        value = restores.patterns(told, name)
+        value = restores.patterns(arguments, name)
     elif name == "keys" or isinstance(value, (set, frozenset)):
         value = numbers.several(value or [])
     if name in _NOT and value is False:
@@ -71,11 +71,11 @@ def _fields(told: dict[str, Any], name: str, value: Any) -> Iterator[tuple[str, 
     if name in _LINES:
         yield name, "\n".join(value)
     elif name == "map_databases":
-        yield name, ",".join(f"{one}:{other}" for one, other in restores.pairs(told))
-    elif name == "expiry" and (floor := restores.floor_seconds(told)):
+        yield name, ",".join(f"{old}:{new}" for old, new in restores.pairs(arguments))
+    elif name == "expiry" and (floor := restores.floor_seconds(arguments)):
         yield from ((name, "floor"), ("floor", str(floor)))
     elif isinstance(value, (list, tuple)):
-        yield from ((name, str(one)) for one in value)
+        yield from ((name, str(item)) for item in value)
     else:
         yield name, str(value)
 
@@ -84,5 +84,5 @@ def confirm(form: Form, name: str, what: str) -> None:
     """UsageError where the name of the backup was not typed in: nobody deletes or overwrites by a slip."""
     typed = form.get("confirm", "").strip()
     if typed != name:
-        told = "The name that you typed is not that of the backup" if typed else "The name of the backup is missing"
-        raise UsageError(f"{told}: type {name} to {what}.")
+        fault = "The name that you typed is not that of the backup" if typed else "The name of the backup is missing"
+        raise UsageError(f"{fault}: type {name} to {what}.")

@@ -18,7 +18,7 @@ from worker.errors import BackupSystemError, BrokerUnavailableError, UsageError
 
 auth = Blueprint("auth", __name__)
 
-# A browser drops tabs and line breaks, and reads \ as /: what is left must not name another host.
+# A browser drops tabs and line breaks and reads \ as /. The rest must not name another host.
 _LOCAL = re.compile(r"/(?![/\\])[!-\[\]-~]*")
 
 
@@ -113,10 +113,10 @@ def local(wanted: str) -> str:
     return wanted if _LOCAL.fullmatch(wanted) else "/"
 
 
-def _is_the_password(settings: WebSettings, given: str) -> bool:
+def _is_the_password(settings: WebSettings, password: str) -> bool:
     if settings.admin_password_hash:
-        return check_password_hash(settings.admin_password_hash, given)
-    return hmac.compare_digest(_hashed(given), _hashed(settings.admin_password or ""))
+        return check_password_hash(settings.admin_password_hash, password)
+    return hmac.compare_digest(_hashed(password), _hashed(settings.admin_password or ""))
 
 
 def _hashed(password: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Pages about what the broker remembers, which may be of another shape than any version of ours has written."""
+"""Pages about what the broker remembers, which may have a shape that no version of ours has written."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ NOT_SHOWN = "What the broker remembers of this is nothing that such a task tells
 _MISFITS = (TypeError, ValueError, LookupError, AttributeError, ArithmeticError, UndefinedError, BuildError)
 
 
-def rendered(template: str, without: dict[str, Any], **told: Any) -> str:
-    """The page; where what it is told does not fit into it, the same with `without` in place of that."""
+def rendered(template: str, without: dict[str, Any], **values: Any) -> str:
+    """The page; where the values do not fit into its template, the page with `without` in their place."""
     try:
-        return render_template(template, **told)
+        return render_template(template, **values)
     except _MISFITS:
         log.warning("page_does_not_fit", template=template, exc_info=True)
-        return render_template(template, **{**told, **without})
+        return render_template(template, **{**values, **without})

@@ -40,10 +40,10 @@ def _history(template: str, kind: str, state: str) -> str:
         shown = part(run for run in runs.each(kind or None) if _wanted(run, kind, state))
         return shown, not all(runs.ours.has(run) for run in shown.items)
 
-    found, away = recall(load_web(), ask)
-    shown, several = found or (Part([], 1, more=False), False)
-    told = {"kinds": OPERATIONS.values(), "kind": kind, "state": state}
-    return render_template(template, part=shown, several=several, away=away, **told)
+    answer, away = recall(load_web(), ask)
+    shown, several = answer or (Part([], 1, more=False), False)
+    choices = {"kinds": OPERATIONS.values(), "kind": kind, "state": state}
+    return render_template(template, part=shown, several=several, away=away, **choices)
 
 
 def _wanted(run: Run, kind: str, state: str) -> bool:
@@ -59,23 +59,23 @@ def run(identity: str) -> Answer:
     settings = load_web()
 
     def ask(runs: Runs) -> tuple[Run | None, str | None, str | None, str | None, list[str]]:
-        found, by = runs.get(identity[:100]), runs.cancelled_by(identity[:100])
-        one, why = quoted.opened(as_seen(found, runs.ours)) if found else (None, None)
-        return one, why, _elsewhere(found, runs.ours), by, unserved(heartbeat.seen(settings))
+        known, by = runs.get(identity[:100]), runs.cancelled_by(identity[:100])
+        record, why = quoted.opened(as_seen(known, runs.ours)) if known else (None, None)
+        return record, why, _elsewhere(known, runs.ours), by, unserved(heartbeat.seen(settings))
 
-    found, away = recall(settings, ask)
-    one, why_no_values, elsewhere, by, idle = found or (None, None, None, None, [])
-    if away is None and one is None:
+    answer, away = recall(settings, ask)
+    record, why_no_values, elsewhere, by, idle = answer or (None, None, None, None, [])
+    if away is None and record is None:
         raise NotFoundError("There is no task of that id: the Tasks page shows those that are remembered.")
-    waits = one is not None and not one.ended and one.state != "STARTED"
+    waits = record is not None and not record.ended and record.state != "STARTED"
     days = load_web().backup_undo_days
     idle = idle if waits else []
-    told = {"elsewhere": elsewhere, "cancelled_by": by, "away": away, "idle": idle, "undo_days": days}
-    told |= {"why_no_values": why_no_values, "kept_for": quoted.KEPT_FOR}
-    if one is not None:
-        readings.shown(one)
-    bare = one and one.model_copy(update={"state": "FAILURE", "value": None, "arguments": {}, "error": NOT_SHOWN})
-    shown = rendered("run.html", {"run": bare}, run=one, **told)
+    facts = {"elsewhere": elsewhere, "cancelled_by": by, "away": away, "idle": idle, "undo_days": days}
+    facts |= {"why_no_values": why_no_values, "kept_for": quoted.KEPT_FOR}
+    if record is not None:
+        readings.shown(record)
+    bare = record and record.model_copy(update={"state": "FAILURE", "value": None, "arguments": {}, "error": NOT_SHOWN})
+    shown = rendered("run.html", {"run": bare}, run=record, **facts)
     return shown, 503 if away else 200
 
 

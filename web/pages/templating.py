@@ -71,19 +71,19 @@ def _everywhere() -> dict[str, Any]:
     return {"theme": theme(), "themes": THEMES, "zone": load_web().tz, "version": __version__}
 
 
-def ago(told: datetime | str | float | None) -> str:
+def ago(value: datetime | str | float | None) -> str:
     """`3 hours ago`, with the exact time for whoever points at it."""
-    return _time(told, 'data-ago="" ', lambda moment: numbers.age(moment, datetime.now(UTC)))
+    return _time(value, 'data-ago="" ', lambda moment: numbers.age(moment, datetime.now(UTC)))
 
 
-def at(told: datetime | str | float | None) -> str:
+def at(value: datetime | str | float | None) -> str:
     """The exact time in the time zone of the settings."""
-    return _time(told, "", lambda moment: numbers.moment(moment, load_web().tz))
+    return _time(value, "", lambda moment: numbers.moment(moment, load_web().tz))
 
 
-def due(told: datetime) -> str:
+def due(value: datetime) -> str:
     """`in 8 s`, counted down where there is JavaScript."""
-    return _time(told, 'data-due="" ', lambda moment: runs.due(moment, datetime.now(UTC)))
+    return _time(value, 'data-due="" ', lambda moment: runs.due(moment, datetime.now(UTC)))
 
 
 def until(milliseconds: int | None) -> str:
@@ -105,8 +105,8 @@ def prose(sentence: str) -> Markup:
     return Markup("".join(typed))  # noqa: S704 - every part is escaped
 
 
-def _time(told: datetime | str | float | None, more: str, shown: Any) -> str:
-    moment = numbers.when(told)
+def _time(value: datetime | str | float | None, more: str, shown: Any) -> str:
+    moment = numbers.when(value)
     if moment is None:
         return numbers.NOTHING
     exact = numbers.moment(moment, load_web().tz)

@@ -98,7 +98,7 @@ def bars(keys_by_db: dict[int, dict[str, int]]) -> list[Bar]:
 def _bar(db: int, kinds: dict[str, int], largest: int) -> Bar:
     shares: list[Share] = []
     x = 0.0
-    for name, count in sorted(kinds.items(), key=lambda one: (-one[1], one[0])):
+    for name, count in sorted(kinds.items(), key=lambda item: (-item[1], item[0])):
         width = round(count / largest * WIDTH, 2)
         shares.append(Share(name, count, INKS.get(name, "grey"), round(x, 2), width))
         x += width

@@ -92,7 +92,7 @@ def fitting(value: dict[str, Any]) -> str:
 def history(changes: Any) -> str:
     """How often a key changed that fits a pattern."""
     versions = changes if isinstance(changes, list) else []
-    counts = Counter(one["change"] for one in versions if isinstance(one, dict) and "change" in one)
+    counts = Counter(version["change"] for version in versions if isinstance(version, dict) and "change" in version)
     kinds = ("differs", "gone", "expired", "expiry")
     return (
         listed(f"{CHANGES[kind]} {counted(counts[kind], 'time')}" for kind in kinds if counts[kind]) or "never changed"

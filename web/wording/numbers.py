@@ -93,7 +93,7 @@ def short(text: Any, most: int = 80) -> str:
 def several(value: Any) -> list[str]:
     """One value or many, in order and as text. Arguments may be anything here, because nobody has checked them yet."""
     many = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
-    return [str(one) for one in sorted(many, key=lambda one: (one if isinstance(one, int) else inf, str(one)))]
+    return [str(item) for item in sorted(many, key=lambda item: (item if isinstance(item, int) else inf, str(item)))]
 
 
 def listed(items: Any, word: str = "and") -> str:

@@ -58,13 +58,13 @@ def consequences(arguments: dict[str, Any]) -> Iterator[str]:
 def patterns(arguments: dict[str, Any], name: str) -> list[str]:
     """One pattern or several, as a list."""
     value = arguments.get(name) or []
-    return [str(one) for one in value] if isinstance(value, (list, tuple)) else [str(value)]
+    return [str(pattern) for pattern in value] if isinstance(value, (list, tuple)) else [str(value)]
 
 
 def pairs(arguments: dict[str, Any]) -> list[tuple[int, int]]:
     """The databases whose keys go to another one, each with its new number."""
     value = arguments.get("map_databases") or {}
-    words = (f"{one}:{other}" for one, other in value.items()) if isinstance(value, dict) else str(value).split(",")
+    words = (f"{old}:{new}" for old, new in value.items()) if isinstance(value, dict) else str(value).split(",")
     matches = (_PAIR.fullmatch(pair) for pair in words)
     return sorted((int(pair[1]), int(pair[2])) for pair in matches if pair)
 

@@ -60,7 +60,7 @@ def subject(run: Run) -> str:
 
 def whose(run: Run) -> str:
     """Whose data it deals with: `of 127.0.0.1:6379, db 3, in host:/backups`; empty where that is not known."""
-    subjects = of(run.operation).about
+    subjects = of(run.operation).concerns
     if "target" in subjects:
         return f"into {run.target}" if run.target else ""
     words = []
@@ -129,10 +129,10 @@ def waited_for(run: Run) -> str | None:
     if run.state != "STARTED" or run.progress:
         return None
     row = of(run.operation)
-    if "source" in row.about:
+    if "source" in row.concerns:
         return run.source
     # A preview reads its backup first.
-    return run.target if "target" in row.about and row.writes else None
+    return run.target if "target" in row.concerns and row.writes else None
 
 
 def stand(run: Run) -> str:

@@ -75,7 +75,7 @@ def source_facts(memory: Memory) -> tuple[dict[str, Any], Run | None]:
     ping = memory.ping
     if ping is not None and isinstance(ping.value, dict) and isinstance(facts := ping.value.get("facts"), dict):
         answers.append(({"address": ping.value.get("address"), "reachable": True, **facts}, ping))
-    return max(answers, key=lambda one: one[1].queued_at, default=({}, None))
+    return max(answers, key=lambda answer: answer[1].queued_at, default=({}, None))
 
 
 def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:

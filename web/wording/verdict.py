@@ -82,7 +82,7 @@ def verdict(situation: Situation) -> Verdict:
         *_source(situation.memory),
         *_machinery(situation.memory),
     ]
-    worst = next((one for level in ("bad", "warning") for one in findings if one.level == level), None)
+    worst = next((finding for level in ("bad", "warning") for finding in findings if finding.level == level), None)
     level: Level = worst.level if worst else "good"
     headline = worst.headline if worst else "All is well"
     return Verdict(level, headline, _last(situation), _next(situation), findings)
@@ -170,8 +170,8 @@ def _backups(situation: Situation) -> Iterator[Finding]:
         old = span((situation.now - newest.created_at).total_seconds())
         text = f"The newest backup is {old} old, and none may be older than {span(situation.promise.total_seconds())}."
         yield Finding("bad", "A backup is overdue", text)
-    for one in situation.ahead:
-        yield Finding("warning", "A backup is dated in the future", catalogue.of_ahead(one))
+    for backup in situation.ahead:
+        yield Finding("warning", "A backup is dated in the future", catalogue.of_ahead(backup))
     damaged = sorted(set(memory.damaged) & situation.names)
     for name in damaged:
         yield Finding("bad", "A backup is damaged", f"{name}: {memory.damaged[name]}")

@@ -22,8 +22,8 @@ def _pairs(value: object) -> object:
         return value
     if not re.fullmatch(rf"{_PAIR}(,{_PAIR})*", value):
         raise ValueError("must be pairs of database numbers, such as 0:5 or 0:5,1:6")
-    pairs = [(int(one), int(other)) for one, other in (pair.split(":") for pair in value.split(","))]
-    if len({one for one, _ in pairs}) < len(pairs):
+    pairs = [(int(old), int(new)) for old, new in (pair.split(":") for pair in value.split(","))]
+    if len({old for old, _ in pairs}) < len(pairs):
         raise ValueError("must name each database of the backup once")
     return dict(pairs)
 

@@ -84,12 +84,12 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
         new = New(_created(walked.reader.facts, file), walked.data_format, *packing, clock)
         with writing(storage, new) as writer:
             _copy(writer, file, walked, as_it_is=as_it_is)
-            told = described(walked, sealed=packing[1] is not PLAIN) | {
+            fields = described(walked, sealed=packing[1] is not PLAIN) | {
                 "engine_reason": f"adopted from {path.name}",
                 "pin_reason": "it was adopted",
                 "max_size": arguments.max_size,
             }
-            return writer.commit("backup_adopted", **told, **behalf.told()).model_dump(mode="json")
+            return writer.commit("backup_adopted", **fields, **behalf.manifest_fields()).model_dump(mode="json")
 
 
 def walk(file: BinaryIO, keys: Keys, progress: Progress, most: int | None) -> Walked:
@@ -99,15 +99,15 @@ def walk(file: BinaryIO, keys: Keys, progress: Progress, most: int | None) -> Wa
     stored, raw = Meter(), Meter(hashed=False)
     dump = foreign.dump(stored.watch(foreign.stored(progress, "walking")), allowance)
     reader = artifact.examiner(raw.watch(dump), data_format)
-    found = survey(reader, allowance)
+    surveyed = survey(reader, allowance)
     size = Size(raw=raw.bytes, stored=stored.bytes)
-    return Walked(data_format, compression, found, reader, foreign.keys, size, stored.sha256)
+    return Walked(data_format, compression, surveyed, reader, foreign.keys, size, stored.sha256)
 
 
 def _check_values(walked: Walked) -> None:
     """ArtifactError for an undo of names only: restored over live keys, it would empty them."""
-    told = Manifest.model_construct(**undone_by(walked.reader.facts))
-    if told.names_only:
+    manifest = Manifest.model_construct(**undone_by(walked.reader.facts))
+    if manifest.names_only:
         raise ArtifactError(
             "The file holds names and no values: it was kept before a restore that left alone what exists, and is no backup."
         )
@@ -123,7 +123,7 @@ def undone_by(facts: dict[str, str]) -> dict[str, Any]:
 
 
 def _created(facts: dict[str, str], file: BinaryIO) -> datetime:
-    """When the data was saved, as the file says; of others (RDB before 3.2) the file's own time is all there is."""
+    """When the data was saved, as the file says. An RDB older than 3.2 does not say it; then the time of the file counts."""
     with suppress(KeyError, ValueError, OverflowError, OSError):
         said = datetime.fromtimestamp(int(facts["ctime"]), UTC)
         return min(said, datetime.now(UTC).replace(microsecond=0))
@@ -164,14 +164,14 @@ def described(walked: Walked, *, sealed: bool) -> dict[str, Any]:
     }
 
 
-def _warnings(found: Survey, *, sealed: bool) -> list[str]:
+def _warnings(surveyed: Survey, *, sealed: bool) -> list[str]:
     warnings = []
-    if found.damage.number:
-        words = found.damage.words_without_keys if sealed else found.damage.words
+    if surveyed.damage.number:
+        words = surveyed.damage.words_without_keys if sealed else surveyed.damage.words
         warnings.append(f"{LEFT_OUT} {words}.")
-    if found.empty:
+    if surveyed.empty:
         warnings.append(
-            f"{found.empty:,} of its keys are empty collections, which a server leaves out when it loads the file: they are "
+            f"{surveyed.empty:,} of its keys are empty collections, which a server leaves out when it loads the file: they are "
             "neither counted nor restored."
         )
     return warnings

@@ -67,10 +67,10 @@ def _make(storage: Storage, plan: Plan, settings: Settings, progress: Progress, 
     with writing(storage, new) as writer:
         with _read(plan, new.created_at, tally) as (stream, dump):
             writer.write(followed(dump, lambda: progress("reading", tally.keys, plan.keys, "keys")))
-        told = judged(plan, stream, tally, settings.celery_broker_url)
-        event = "partial_backup_kept" if told["kind"] == "partial" else "backup_created"
-        # It replaces nothing: a broker that is away by now is no reason to throw it away.
-        return writer.commit(event, prove, **told, **behalf.told())
+        facts = judged(plan, stream, tally, settings.celery_broker_url)
+        event = "partial_backup_kept" if facts["kind"] == "partial" else "backup_created"
+        # A backup replaces nothing, so it is kept even where the broker is away by now.
+        return writer.commit(event, prove, **facts, **behalf.manifest_fields())
 
 
 @contextmanager
@@ -104,13 +104,13 @@ def check_complete(made: dict[str, Any]) -> None:
 
 
 def _young_enough(storage: Storage, scope: Scope, hours: float | None) -> Manifest | None:
-    """A backup of the same scope that keeps the promise of freshness, whoever asked for it; adopted ones promise nothing.
+    """A backup of the same scope that is young enough, whoever asked for it; adopted ones do not count.
 
     Of a node of a cluster a part is all that there can be.
     """
     if hours is None:
         return None
-    found, now = catalogue.read(storage), datetime.now(UTC)
-    parts = [one for one in found.partials if one.kind == "part" and one.scope == scope]
-    alike = [*catalogue.own(found.backups, scope)[:1], *parts[:1]]
-    return next((one for one in alike if one.age_seconds(now) < hours * 3600), None)
+    contents, now = catalogue.read(storage), datetime.now(UTC)
+    parts = [backup for backup in contents.partials if backup.kind == "part" and backup.scope == scope]
+    alike = [*catalogue.own(contents.backups, scope)[:1], *parts[:1]]
+    return next((backup for backup in alike if backup.age_seconds(now) < hours * 3600), None)

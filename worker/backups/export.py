@@ -33,10 +33,10 @@ def export(
     The default is `<name>.json.gz` in the current folder. Never overwrites. A file that is no backup becomes `max_size` bytes
     at the most, or what one of its size is allowed. Raises ArtifactError, NotFoundError, UsageError.
     """
-    found = (
+    opened = (
         _file(settings, Path(what), max_size, progress) if Path(what).is_file() else _backup(settings, what, progress)
     )
-    with found as (reader, name, header):
+    with opened as (reader, name, header):
         target = out or Path(name.partition(".")[0] + ".json.gz")
         tally, stored = Tally(), Meter()
         chunks = portable.write(Counted(reader, tally), header)
@@ -60,7 +60,7 @@ def _file(settings: Settings, path: Path, max_size: int | None, progress: Progre
 
 @contextmanager
 def _backup(settings: Settings, what: str, progress: Progress) -> Iterator[_Opened]:
-    """It is verified first."""
+    """A backup, which is verified first."""
     storage = open_storage(settings.backup_storage)
     manifest, keys = catalogue.get(storage, what, scope_of(settings)), keys_of(settings)
     with storage.fetch(manifest.name) as file:
@@ -78,7 +78,7 @@ def _print(chunks: Iterator[bytes]) -> None:
             sys.stdout.buffer.write(chunk)
         sys.stdout.buffer.flush()
     except OSError as error:
-        # What is still buffered has nowhere to go, and would be complained about once more at the end.
+        # Nobody reads on, and Python would fail once more when it flushes its buffer at the exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise StorageError(f"Standard output takes no more ({error.strerror}): the document is not whole.") from None
 

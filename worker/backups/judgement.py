@@ -17,13 +17,13 @@ _SLOTS_SHOWN = 100
 
 
 def judged(plan: Plan, stream: EntryStream, tally: Tally, broker_url: str) -> dict[str, Any]:
-    """What its manifest says of it. SourceUnavailableError where it is not worth keeping, or of another server."""
+    """The fields of its manifest. SourceUnavailableError where it is not worth keeping, or of another server."""
     source = plan.source
     source.check_sender(plan.facts)
     missing = source.missing({db: sum(kinds.values()) for db, kinds in tally.by_db.items()})
     part, stale, uncounted = _part(plan), source.stale(plan.facts), _uncounted(stream, tally)
-    found = [f"It is partial: {missing}." if missing else None, part, stale]
-    found.append(f"Its keys could not be counted: {uncounted}." if uncounted else None)
+    sentences = [f"It is partial: {missing}." if missing else None, part, stale]
+    sentences.append(f"Its keys could not be counted: {uncounted}." if uncounted else None)
     counted = contents(stream, tally, plan.format)
     return counted | {
         "kind": "partial" if missing else "part" if part else "backup",
@@ -33,7 +33,12 @@ def judged(plan: Plan, stream: EntryStream, tally: Tally, broker_url: str) -> di
         "engine_reason": plan.choice.reason,
         "source": plan.origin,
         "memory": plan.facts.used_memory or None,
-        "warnings": [*filter(None, found), *plan.choice.warnings, *source.warnings, *_circumstances(plan, broker_url)],
+        "warnings": [
+            *filter(None, sentences),
+            *plan.choice.warnings,
+            *source.warnings,
+            *_circumstances(plan, broker_url),
+        ],
     }
 
 
@@ -43,30 +48,30 @@ def _part(plan: Plan) -> str | None:
         return None
     had, has = plan.slots, slots.of_node(plan.endpoint)
     if had is None or has is None:
-        told = "does not tell which slots it has, for which this user needs +cluster|nodes"
+        clause = "does not tell which slots it has, for which this user needs +cluster|nodes"
     elif had != has:
-        told = f"had other slots when this began ({had[:_SLOTS_SHOWN]}) than when it ended ({has[:_SLOTS_SHOWN]})"
+        clause = f"had other slots when this began ({had[:_SLOTS_SHOWN]}) than when it ended ({has[:_SLOTS_SHOWN]})"
     elif (number := slots.count(had)) == slots.ALL:
         return None
     else:
-        told = f"has {number:,} of the {slots.ALL:,} slots ({had[:_SLOTS_SHOWN]})"
+        clause = f"has {number:,} of the {slots.ALL:,} slots ({had[:_SLOTS_SHOWN]})"
     return (
-        f"It is a part: the source at {plan.endpoint.address} is one node of a cluster and {told}. Back up each of the other "
+        f"It is a part: the source at {plan.endpoint.address} is one node of a cluster and {clause}. Back up each of the other "
         "nodes by its own address."
     )
 
 
 def _uncounted(stream: EntryStream, tally: Tally) -> str | None:
-    """Why nobody knows all of its keys: those of unknown types are kept, and not for us to restore."""
+    """Why its keys could not all be counted. Keys of unknown types are kept, but we cannot restore them."""
     if stream.unreadable:
         return stream.unreadable
-    # Where entries carry values each of those is a whole payload, which a target takes.
+    # Where entries carry values, each unknown one is a whole payload, which a target takes.
     number = 0 if stream.rdb_version is None else tally.unknown
     return f"{number:,} of them are of a type that this program does not know" if number else None
 
 
 def _circumstances(plan: Plan, broker_url: str) -> Iterator[str]:
-    """What is to be known of the server, in sentences."""
+    """Warnings about the server, in sentences."""
     if plan.endpoint.wants_replica and plan.facts.role == "master":
         yield "No healthy replica was there, which REDIS_URL asks for (role=replica), so the primary was read."
     if not sum(plan.facts.keys.values()):

@@ -1,4 +1,4 @@
-"""What is decided of a backup before its first byte: how the source is read, and whether the storage has room for it."""
+"""Decided before the first byte of a backup: how the source is read, and whether the storage has room."""
 
 from dataclasses import dataclass, replace
 
@@ -31,16 +31,16 @@ class Plan:
     wanted: engines.Wanted
     choice: engines.Choice
     slots: str | None = None
-    """Of a node of a cluster, where it tells."""
+    """The slots of a node of a cluster, where it shows them."""
 
     @property
     def source(self) -> Source:
-        """What is read."""
+        """The source that is read."""
         return self.choice.source
 
     @property
     def keys(self) -> int:
-        """How many there are to read, as far as the server tells."""
+        """How many keys there are to read, as far as the server says it."""
         return sum(number for db, number in self.facts.keys.items() if self.databases is None or db in self.databases)
 
     @property
@@ -75,7 +75,7 @@ def plan(settings: Settings, arguments: BackupArguments) -> Plan:
 
 
 def otherwise(failed: Plan, error: SourceError) -> Plan | None:
-    """Another way to read the same, where a snapshot failed for a reason of the server's; else None."""
+    """Another plan, where a snapshot failed for a reason of the server's; else None."""
     try:
         facts = read_facts(failed.endpoint)
     except SourceError:
@@ -87,12 +87,16 @@ def otherwise(failed: Plan, error: SourceError) -> Plan | None:
 
 
 def check_room(storage: Storage, plan: Plan) -> None:
-    """Refuse at once what would plainly not fit: the last backup of the same kind tells how much this one needs."""
-    found = catalogue.read(storage)
-    alike = (one for one in found.backups if (one.data_format, one.compression) == (plan.format, plan.compression.name))
+    """Refuse at once what would not fit, judged by the size of the last backup of the same kind."""
+    contents = catalogue.read(storage)
+    alike = (
+        backup
+        for backup in contents.backups
+        if (backup.data_format, backup.compression) == (plan.format, plan.compression.name)
+    )
     last, free = next(alike, None), storage.free_bytes()
     if last is not None and free is not None and free < last.bytes.stored:
-        trash = sum(one.bytes for one in found.trash)
+        trash = sum(trashed.bytes for trashed in contents.trash)
         held = f" The trash holds {trash:,}: `python -m worker delete --now NAME` frees them." if trash else ""
         raise StorageError(
             f"The storage {storage} has {free:,} bytes free, and the last backup took {last.bytes.stored:,}: "

@@ -49,15 +49,15 @@ def _prune(
     settings: Settings, arguments: PruneArguments, storage: Storage, progress: Progress, prove: Proof
 ) -> dict[str, Any]:
     clock = time.monotonic()
-    found, now = catalogue.read(storage), datetime.now(UTC)
-    decisions = _decided(settings, arguments, found, now)
-    by_way = _by_way_of_trash(settings, found, decisions, now)
+    contents, now = catalogue.read(storage), datetime.now(UTC)
+    decisions = _decided(settings, arguments, contents, now)
+    by_way = _by_way_of_trash(settings, contents, decisions, now)
     policy = retention.policy_of(settings)
-    emptied = retention.due(found.listed, found.trash, policy, now, arguments.made_by)
+    emptied = retention.due(contents.listed, contents.trash, policy, now, arguments.made_by)
     pruning = _Pruning(
-        found, decisions, [*_doomed(decisions, by_way), *map(_emptied, emptied)], dry_run=arguments.dry_run
+        contents, decisions, [*_doomed(decisions, by_way), *map(_emptied, emptied)], dry_run=arguments.dry_run
     )
-    pruning.doubts = _not_emptied(retention.doubtful(found.listed, found.trash, policy, now))
+    pruning.doubts = _not_emptied(retention.doubtful(contents.listed, contents.trash, policy, now))
     with nullcontext() if arguments.dry_run else pruning.accounted():
         if not arguments.dry_run:
             _read_back(storage, decisions, progress)
@@ -66,12 +66,12 @@ def _prune(
         pruning.swept = [] if arguments.made_by else _sweep(storage, dry_run=arguments.dry_run)
     report = pruning.report
     if not arguments.dry_run:
-        names = {how: [one["name"] for one in report[how]] for how in ("trashed", "emptied")}
+        names = {how: [entry["name"] for entry in report[how]] for how in ("trashed", "emptied")}
         seconds = round(time.monotonic() - clock, 3)
         log.info(
             "backup_pruned",
-            name=[one["name"] for one in report["deleted"]],
-            keys=sum(one.keys for one in pruning.doomed if one.how == "deleted"),
+            name=[entry["name"] for entry in report["deleted"]],
+            keys=sum(entry.keys for entry in pruning.doomed if entry.how == "deleted"),
             bytes=report["freed_bytes"],
             seconds=seconds,
             swept=pruning.swept,
@@ -94,14 +94,14 @@ class _Doomed:
 def _doomed(decisions: list[retention.Decision], by_way: set[str]) -> list[_Doomed]:
     return [
         _Doomed(
-            "trashed" if one.manifest.name in by_way else "deleted",
-            one.manifest.name,
-            one.reason,
-            one.manifest.bytes.stored,
-            one.manifest.keys or 0,
+            "trashed" if decision.manifest.name in by_way else "deleted",
+            decision.manifest.name,
+            decision.reason,
+            decision.manifest.bytes.stored,
+            decision.manifest.keys or 0,
         )
-        for one in decisions
-        if not one.keep
+        for decision in decisions
+        if not decision.keep
     ]
 
 
@@ -124,27 +124,27 @@ class _Pruning:
 
     def __init__(
         self,
-        found: catalogue.Catalogue,
+        contents: catalogue.Catalogue,
         decisions: list[retention.Decision],
         doomed: list[_Doomed],
         *,
         dry_run: bool,
     ) -> None:
         self.decisions, self.doomed, self.swept, self.doubts = decisions, doomed, list[str](), list[str]()
-        self._found, self._dry_run = found, dry_run
+        self._contents, self._dry_run = contents, dry_run
         self._gone = doomed if dry_run else []
 
     def carry_out(self, storage: Storage, progress: Progress, prove: Proof) -> None:
-        """Do away with all that is to go, one after the other; it stops before any of them where somebody asks for that."""
-        for number, one in enumerate(self.doomed):
+        """Delete or trash all that is to go, one after the other; it can be stopped before each."""
+        for number, doomed in enumerate(self.doomed):
             progress("deleting", number, len(self.doomed), "backups")
             prove()
-            _do_away(storage, one)
-            self._gone.append(one)
+            _do_away(storage, doomed)
+            self._gone.append(doomed)
 
     @contextmanager
     def accounted(self) -> Iterator[None]:
-        """Whatever ends it early tells what was deleted by then."""
+        """An error within the block says what was deleted by then."""
         try:
             yield
         except BackupSystemError as error:
@@ -158,42 +158,42 @@ class _Pruning:
     @property
     def _until_then(self) -> str:
         deleted, left = len(self._gone), len(self.doomed) - len(self._gone)
-        done = "deleted or moved to the trash" if any(one.how == "trashed" for one in self.doomed) else "deleted"
+        done = "deleted or moved to the trash" if any(doomed.how == "trashed" for doomed in self.doomed) else "deleted"
         return f"Until then {deleted:,} of {deleted + left:,} backups were {done}{'; prune again for the others' * (left > 0)}."
 
     @property
     def report(self) -> dict[str, Any]:
         """So far."""
         kept, undos = (
-            [one for one in self.decisions if one.keep and (one.manifest.kind == "undo") == is_undo]
+            [doomed for doomed in self.decisions if doomed.keep and (doomed.manifest.kind == "undo") == is_undo]
             for is_undo in (False, True)
         )
         return {
             "dry_run": self._dry_run,
             "cut_short": False,
-            **{how: [_said(one) for one in self._gone if one.how == how] for how in get_args(How)},
-            "kept": [_told(one) for one in kept[:MOST_KEPT]],
+            **{how: [_deleted_row(doomed) for doomed in self._gone if doomed.how == how] for how in get_args(How)},
+            "kept": [_kept_row(doomed) for doomed in kept[:MOST_KEPT]],
             "kept_total": len(kept),
-            "undos_kept": [_told(one) for one in undos[:MOST_KEPT]],
+            "undos_kept": [_kept_row(doomed) for doomed in undos[:MOST_KEPT]],
             "undos_kept_total": len(undos),
             "swept": self.swept,
-            "freed_bytes": sum(one.bytes for one in self._gone if one.how != "trashed"),
-            "problems": catalogue.in_brief(self._found.problems),
-            "warnings": [*catalogue.in_brief(self._found.warnings), *self.doubts],
+            "freed_bytes": sum(doomed.bytes for doomed in self._gone if doomed.how != "trashed"),
+            "problems": catalogue.in_brief(self._contents.problems),
+            "warnings": [*catalogue.in_brief(self._contents.warnings), *self.doubts],
         }
 
 
 def _decided(
-    settings: Settings, arguments: PruneArguments, found: catalogue.Catalogue, now: datetime
+    settings: Settings, arguments: PruneArguments, contents: catalogue.Catalogue, now: datetime
 ) -> list[retention.Decision]:
     keep, manual = arguments.keep or settings.backup_keep, arguments.keep_manual or settings.backup_keep_manual
     policy = retention.Policy(keep, manual, settings.backup_undo_days)
-    decisions = retention.decide(found.listed, found.undos, policy, now)
+    decisions = retention.decide(contents.listed, contents.undos, policy, now)
     return retention.narrowed(decisions, arguments.made_by) if arguments.made_by else decisions
 
 
 def _by_way_of_trash(
-    settings: Settings, found: catalogue.Catalogue, decisions: list[retention.Decision], now: datetime
+    settings: Settings, contents: catalogue.Catalogue, decisions: list[retention.Decision], now: datetime
 ) -> set[str]:
     """What is given up and not deleted at once: what was unpinned, and what a token gives up that the settings would keep.
 
@@ -201,19 +201,19 @@ def _by_way_of_trash(
     """
     if not settings.backup_trash_days:
         return set()
-    doomed = {one.manifest.name for one in decisions if not one.keep}
-    unpinned = doomed & found.unpinned
+    doomed = {decision.manifest.name for decision in decisions if not decision.keep}
+    unpinned = doomed & contents.unpinned
     if not is_token(behalf.asker()):
         return unpinned
-    as_set = retention.decide(found.listed, found.undos, retention.policy_of(settings), now)
-    return unpinned | doomed & {one.manifest.name for one in as_set if one.keep}
+    as_set = retention.decide(contents.listed, contents.undos, retention.policy_of(settings), now)
+    return unpinned | doomed & {decision.manifest.name for decision in as_set if decision.keep}
 
 
-def _said(one: _Doomed) -> dict[str, str]:
-    return {"name": one.name, "reason": one.reason}
+def _deleted_row(doomed: _Doomed) -> dict[str, str]:
+    return {"name": doomed.name, "reason": doomed.reason}
 
 
-def _told(decision: retention.Decision) -> dict[str, str]:
+def _kept_row(decision: retention.Decision) -> dict[str, str]:
     return {"name": decision.manifest.name, "reason": decision.reason}
 
 
@@ -228,7 +228,7 @@ def _read_back(storage: Storage, decisions: list[retention.Decision], progress: 
 
 
 def _owned(storage: Storage) -> set[str]:
-    """What a manifest stands for, damaged or not: no sweep takes it for a leftover."""
+    """Files of backups with a manifest, damaged or not, which no sweep may take for leftovers."""
     names = [file.name for file in storage.files() if file.name.endswith(MANIFEST_SUFFIX)]
     backups = [name.removesuffix(MANIFEST_SUFFIX) for name in names]
     return {*names, *backups, *(name + NOTES_SUFFIX for name in backups)}
@@ -246,11 +246,11 @@ def _sweep_orphans(storage: Storage, *, dry_run: bool) -> list[str]:
     return orphans
 
 
-def _do_away(storage: Storage, one: _Doomed) -> None:
+def _do_away(storage: Storage, doomed: _Doomed) -> None:
     try:
-        if one.how == "trashed":
-            trash.move(storage, one.name)
+        if doomed.how == "trashed":
+            trash.move(storage, doomed.name)
         else:
-            catalogue.remove(storage, one.name)
+            catalogue.remove(storage, doomed.name)
     except NotFoundError:
-        log.debug("backup_gone", name=one.name)  # another prune was here first
+        log.debug("backup_gone", name=doomed.name)  # another prune was here first

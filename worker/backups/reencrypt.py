@@ -71,17 +71,17 @@ def _write(storage: Storage, old: Manifest, encryption: Encryption, packed: Iter
     """The same compressed dump, encrypted; the manifest says what the old one did."""
     clock = time.monotonic() - old.duration_seconds
     new = New(old.created_at, old.data_format, COMPRESSIONS[old.compression], encryption, clock)
-    told = {name: getattr(old, name) for name in Manifest.model_fields if name not in _ANEW | _MEASURED | LATER}
+    fields = {name: getattr(old, name) for name in Manifest.model_fields if name not in _ANEW | _MEASURED | LATER}
     with writing(storage, new) as writer:
         writer.copy(packed, old.bytes.raw)
-        return writer.commit("backup_created", **told, warnings=_warnings(old))
+        return writer.commit("backup_created", **fields, warnings=_warnings(old))
 
 
 def _warnings(old: Manifest) -> list[str]:
     """Less what names a key: of an adopted file that is the sentence on its damaged values."""
     if not old.damaged:
         return old.warnings
-    kept = [one for one in old.warnings if not one.startswith(LEFT_OUT)]
+    kept = [warning for warning in old.warnings if not warning.startswith(LEFT_OUT)]
     damage = Damage(old.damaged)
     return [f"{LEFT_OUT} {damage.words_without_keys}.", *kept]
 

@@ -32,7 +32,7 @@ from worker.storage import Storage, chunks_of, open_storage
 log = structlog.get_logger()
 
 _MENDED_BYTES = 16 << 10
-"""A longer manifest has too many bits to try each."""
+"""A longer manifest has too many bits to try each of them."""
 _EMPTY_STRING = b"\0\0"
 
 
@@ -44,11 +44,11 @@ def repair(settings: Settings, progress: Progress, most: int | None = None) -> d
     """
     storage = open_storage(settings.backup_storage)
     repaired, left = [], []
-    for one in catalogue.read(storage).damaged:
+    for damaged in catalogue.read(storage).damaged:
         try:
-            repaired.append(_repair(storage, one.name, keys_of(settings), progress, most))
+            repaired.append(_repair(storage, damaged.name, keys_of(settings), progress, most))
         except BackupSystemError as error:
-            left.append({"name": one.name, "error": str(error)})
+            left.append({"name": damaged.name, "error": str(error)})
     return {"repaired": repaired, "left": left}
 
 
@@ -99,21 +99,21 @@ def _rebuilt(storage: Storage, name: str, keys: Keys, progress: Progress, most: 
     undo = undone_by(walked.reader.facts)
     if not undo:
         _check_values(storage, name, walked)
-    told = (
+    fields = (
         described(walked, sealed=walked.keys is not None)
-        | _as_told(walked)
+        | _known(walked)
         | {"name": name, "created_at": named_moment(name), "max_size": most}
     )
     if undo:
-        told |= {**undo, "consistency": "per-key", "engine": "scan", "pinned": False, "damaged": 0}
-    told["warnings"] = [*_words(walked, undo=bool(undo)), *told["warnings"]]
+        fields |= {**undo, "consistency": "per-key", "engine": "scan", "pinned": False, "damaged": 0}
+    fields["warnings"] = [*_words(walked, undo=bool(undo)), *fields["warnings"]]
     try:
-        return Manifest.model_validate(told)
+        return Manifest.model_validate(fields)
     except ValidationError:
         raise ArtifactError(f"What the artifact {name} says of itself cannot be: delete it by name.") from None
 
 
-def _as_told(walked: Walked) -> dict[str, Any]:
+def _known(walked: Walked) -> dict[str, Any]:
     return {
         "data_format": walked.data_format,
         "compression": walked.compression,
@@ -139,10 +139,10 @@ def _words(walked: Walked, *, undo: bool) -> list[str]:
     lost = (
         "what it was before is known from the file" if undo else "where it came from, and how it was read, is not known"
     )
-    found = [f"Its manifest was damaged, and was made anew on {datetime.now(UTC):%Y-%m-%d}: {lost}."]
+    warnings = [f"Its manifest was damaged, and was made anew on {datetime.now(UTC):%Y-%m-%d}: {lost}."]
     if walked.compression == "none" and not artifact.has_checksum(walked.data_format, walked.reader.rdb_version):
-        found.append("Its file has no checksum, so nobody can tell whether it is what was written.")
-    return found
+        warnings.append("Its file has no checksum, so nobody can tell whether it is what was written.")
+    return warnings
 
 
 def _check_values(storage: Storage, name: str, walked: Walked) -> None:
@@ -162,7 +162,7 @@ def _check_values(storage: Storage, name: str, walked: Walked) -> None:
 
 
 def _replace(storage: Storage, made: Manifest, text: bytes, *, exactly: bool) -> str:
-    """Put it in the place of the damaged one, whose text is kept: under which name. RefusedError where that has changed."""
+    """Replace the damaged manifest and keep its text. Gives the name of that. RefusedError where it has changed meanwhile."""
     file = made.name + MANIFEST_SUFFIX
     if not exactly:
         _forget(storage, made.name)
@@ -171,7 +171,7 @@ def _replace(storage: Storage, made: Manifest, text: bytes, *, exactly: bool) ->
             raise RefusedError(
                 f"The manifest of {made.name} was changed by somebody else meanwhile: look at the list again."
             )
-        there = {one.name for one in storage.files()}
+        there = {stored.name for stored in storage.files()}
         aside = next((file + suffix for suffix in DAMAGED_SUFFIXES if file + suffix not in there), None)
         if aside is None:
             raise RefusedError(
@@ -184,7 +184,7 @@ def _replace(storage: Storage, made: Manifest, text: bytes, *, exactly: bool) ->
 
 
 def _forget(storage: Storage, name: str) -> None:
-    """What was noted of other words counts no more; a pin does, and that there was none does not."""
+    """Drop the notes of the old text, but for a pin."""
     with suppress(NotFoundError):
         known = notes.from_json(name, storage.read(name + NOTES_SUFFIX)) or notes.lost(name)
         catalogue.note(storage, name, verified_at=None, drilled_at=None, pinned=known.pinned or None)

@@ -11,7 +11,7 @@ from worker.repository.manifest import Manifest, Scope
 from worker.repository.trash import Trashed, is_token
 
 PARTIALS_KEPT = 2
-"""Of each pool, the newest: what was read of a source that lost its data may be all that is left of it."""
+"""Partial backups that are kept of each pool: what was read of a source that lost its data may be all that is left."""
 BY_HAND = "hand"
 _SCHEDULE = ""
 
@@ -35,12 +35,12 @@ class Decision:
     keep: bool
     reason: str
     counts: bool = False
-    """Whether it is one of those for which others go."""
+    """Whether it counts, so that others have to go for it."""
 
 
 @dataclass(frozen=True)
 class Due:
-    """What is to go from the trash for good, and the reason in words."""
+    """A backup that leaves the trash for good, and the reason in words."""
 
     trashed: Trashed
     reason: str
@@ -63,7 +63,7 @@ class Pool(NamedTuple):
 
 @dataclass
 class _Seen:
-    """What the newer ones of a pool have come to."""
+    """What has been seen of a pool so far, newest first."""
 
     kept: int = 0
     partials: int = 0
@@ -73,13 +73,13 @@ class _Seen:
 
 @dataclass
 class _Look:
-    """What is known while the backups are gone through, newest first."""
+    """The state of one pass over the backups, newest first."""
 
     policy: Policy
     now: datetime
     certain: datetime | None
     needed: dict[str | None, str] = field(default_factory=dict)
-    """What undos cannot do without, and why."""
+    """The backups that undos need, and why."""
     seen: defaultdict[Pool, _Seen] = field(default_factory=lambda: defaultdict(_Seen))
 
 
@@ -106,17 +106,17 @@ def decide(backups: list[Manifest], undos: list[Manifest], policy: Policy, now: 
     good one. Partial ones push out nothing but each other, and neither do parts.
     """
     look = _Look(policy, now, _certain(backups, now))
-    ways_back = [_decide_undo(one, look) for one in _newest_first(undos)]
-    return [_if_needed(_decide(one, look), look) for one in _newest_first(backups)] + ways_back
+    ways_back = [_decide_undo(undo, look) for undo in _newest_first(undos)]
+    return [_if_needed(_decide(backup, look), look) for backup in _newest_first(backups)] + ways_back
 
 
 def narrowed(decisions: list[Decision], made_by: str) -> list[Decision]:
-    """The same for somebody who may only delete what they made themselves: everything else stays."""
+    """The decisions for somebody who may only delete what they made themselves: everything else stays."""
     return [
-        one
-        if one.keep or _is_made_by(made_by, one.manifest)
-        else Decision(one.manifest, keep=True, reason=f"{one.reason}, but not made by {made_by}")
-        for one in decisions
+        decision
+        if decision.keep or _is_made_by(made_by, decision.manifest)
+        else Decision(decision.manifest, keep=True, reason=f"{decision.reason}, but not made by {made_by}")
+        for decision in decisions
     ]
 
 
@@ -132,43 +132,48 @@ def due(
     Whoever makes backups and deletes them could fill the storage otherwise. With `made_by` only what that one made by hand.
     That days are over is believed once backups say so as well: a clock that is set forward empties no trash.
     """
-    found, seen = [], Counter[Pool]()
+    dues, seen = [], Counter[Pool]()
     certain = _certain(backups, now)
-    for one in sorted(trash, key=lambda one: one.deleted_at, reverse=True):
-        if made_by and not _is_made_by(made_by, one.manifest):
+    for trashed in sorted(trash, key=lambda trashed: trashed.deleted_at, reverse=True):
+        if made_by and not _is_made_by(made_by, trashed.manifest):
             continue
-        pool = pool_of(one.manifest) if one.manifest else None
+        pool = pool_of(trashed.manifest) if trashed.manifest else None
         seen.update([pool] if pool else [])
-        if _is_over(one, policy, now, certain):
-            found.append(
-                Due(one, f"in the trash since {one.deleted_at:%Y-%m-%d}, where it is kept for {policy.trash_days} days")
+        if _is_over(trashed, policy, now, certain):
+            dues.append(
+                Due(
+                    trashed,
+                    f"in the trash since {trashed.deleted_at:%Y-%m-%d}, where it is kept for {policy.trash_days} days",
+                )
             )
         elif pool and is_token(pool.maker) and seen[pool] > policy.keep_manual:
-            found.append(Due(one, f"in the trash, older there than the {policy.keep_manual} last {pool.words}"))
-    return found
+            dues.append(Due(trashed, f"in the trash, older there than the {policy.keep_manual} last {pool.words}"))
+    return dues
 
 
 def doubtful(backups: list[Manifest], trash: list[Trashed], policy: Policy, now: datetime) -> list[Trashed]:
     """What this machine's clock alone would empty the trash of."""
     certain = _certain(backups, now)
-    by_the_clock = (one for one in trash if now >= one.goes_at(policy.trash_days))
-    return [one for one in by_the_clock if not _is_over(one, policy, now, certain)]
+    by_the_clock = (trashed for trashed in trash if now >= trashed.goes_at(policy.trash_days))
+    return [trashed for trashed in by_the_clock if not _is_over(trashed, policy, now, certain)]
 
 
-def _is_over(one: Trashed, policy: Policy, now: datetime, certain: datetime | None) -> bool:
-    goes_at = one.goes_at(policy.trash_days)
+def _is_over(trashed: Trashed, policy: Policy, now: datetime, certain: datetime | None) -> bool:
+    goes_at = trashed.goes_at(policy.trash_days)
     return now >= goes_at and (policy.trash_days == 0 or (certain is not None and certain >= goes_at))
 
 
 def replacements(decisions: list[Decision]) -> list[Manifest]:
     """The newest backup of each pool that loses one: of good ones if it has any."""
-    losing = {pool_of(one.manifest) for one in decisions if not one.keep and one.manifest.kind != "undo"}
+    losing = {
+        pool_of(decision.manifest) for decision in decisions if not decision.keep and decision.manifest.kind != "undo"
+    }
     newest: dict[Pool, Manifest] = {}
     for kinds in (("backup", "adopted"), ("part",), ("partial",)):
-        for one in decisions:
-            pool = pool_of(one.manifest)
-            if one.counts and one.manifest.kind in kinds and pool in losing:
-                newest.setdefault(pool, one.manifest)
+        for decision in decisions:
+            pool = pool_of(decision.manifest)
+            if decision.counts and decision.manifest.kind in kinds and pool in losing:
+                newest.setdefault(pool, decision.manifest)
     return [*newest.values()]
 
 
@@ -182,14 +187,14 @@ def _certain(backups: list[Manifest], now: datetime) -> datetime | None:
     One backup may have been made, and this be asked, by a clock that runs ahead.
     """
     made: defaultdict[Scope, list[datetime]] = defaultdict(list)
-    for one in backups:
-        if one.kind != "adopted" and not one.is_ahead(now):
-            made[one.scope].append(one.created_at)
+    for backup in backups:
+        if backup.kind != "adopted" and not backup.is_ahead(now):
+            made[backup.scope].append(backup.created_at)
     return max((sorted(moments)[-2] for moments in made.values() if len(moments) > 1), default=None)
 
 
 def _set_apart(manifest: Manifest, now: datetime) -> Decision | None:
-    """What is kept whatever else there is, and counts for nothing."""
+    """Backups that are kept in any case, and count for nothing."""
     if manifest.pinned:
         reason = f"pinned: {manifest.pin_reason}" if manifest.pin_reason else "pinned"
         return Decision(manifest, keep=True, reason=reason)

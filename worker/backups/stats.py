@@ -23,32 +23,35 @@ MOST_POINTS = 1000
 
 
 def stats(settings: Settings) -> dict[str, Any]:
-    """Count, bytes, ages, history, next runs and the source's facts. A source that is away is told, and no error."""
+    """Count, bytes, ages, history, next runs and the source's facts. A source that is away is a fact, and no error."""
     now = datetime.now(UTC)
     storage = open_storage(settings.backup_storage)
-    found = catalogue.read(storage)
-    backups = found.backups
+    contents = catalogue.read(storage)
+    backups = contents.backups
     scope = scope_of(settings)
     own = catalogue.own(backups, scope)
     newest, oldest = (own[0], own[-1]) if own else (None, None)
-    raw, stored = sum(one.bytes.raw for one in backups), sum(one.bytes.stored for one in backups)
+    raw, stored = sum(backup.bytes.raw for backup in backups), sum(backup.bytes.stored for backup in backups)
     return {
         "count": len(backups),
         "bytes": stored,
-        "undos": {"count": len(found.undos), "bytes": sum(one.bytes.stored for one in found.undos)},
-        "partials": {"count": len(found.partials), "bytes": sum(one.bytes.stored for one in found.partials)},
-        "trash": {"count": len(found.trash), "bytes": sum(one.bytes for one in found.trash)},
-        "ahead": [one.name for one in found.ahead[:MOST_POINTS]],
+        "undos": {"count": len(contents.undos), "bytes": sum(backup.bytes.stored for backup in contents.undos)},
+        "partials": {
+            "count": len(contents.partials),
+            "bytes": sum(backup.bytes.stored for backup in contents.partials),
+        },
+        "trash": {"count": len(contents.trash), "bytes": sum(trashed.bytes for trashed in contents.trash)},
+        "ahead": [backup.name for backup in contents.ahead[:MOST_POINTS]],
         "newest": newest.name if newest else None,
         "oldest": oldest.name if oldest else None,
         "last_good_at": newest.created_at.isoformat() if newest else None,
         "last_good_age_seconds": round(newest.age_seconds(now), 1) if newest else None,
         "compression_ratio": round(raw / stored, 2) if stored else None,
-        "history": [_point(one) for one in reversed(backups[:MOST_POINTS])],
+        "history": [_point(backup) for backup in reversed(backups[:MOST_POINTS])],
         "next_runs": _next_runs(settings, newest, now),
         "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
-        "problems": catalogue.in_brief(found.problems),
-        "warnings": catalogue.in_brief(found.warnings),
+        "problems": catalogue.in_brief(contents.problems),
+        "warnings": catalogue.in_brief(contents.warnings),
         "source": (source := _source(settings)),
         "broker": _broker(settings, source.get("run_id")),
     }
@@ -74,7 +77,7 @@ def _next_runs(settings: Settings, newest: Manifest | None, now: datetime) -> di
 
 
 def _broker(settings: Settings, source_run_id: str | None) -> dict[str, Any]:
-    """What makes a broker a bad one: that it throws jobs out when memory is short, or that it is the source."""
+    """What is wrong with the broker: it may evict jobs when memory is short, or be the source itself."""
     endpoint = Endpoint(settings.celery_broker_url, BROKER)
     try:
         facts = read_facts(endpoint)
@@ -86,10 +89,10 @@ def _broker(settings: Settings, source_run_id: str | None) -> dict[str, Any]:
 
 def _source(settings: Settings) -> dict[str, Any]:
     endpoint = Endpoint(settings.redis_url, GLANCE)
-    told = {"address": endpoint.address}
+    facts = {"address": endpoint.address}
     try:
-        return {**told, "reachable": True, "answers": True, **asdict(read_facts(endpoint))}
+        return {**facts, "reachable": True, "answers": True, **asdict(read_facts(endpoint))}
     except BackupSystemError as error:
-        # A server that refuses us is there all the same.
+        # A server that refuses us does answer.
         answers = not isinstance(error, SourceUnavailableError)
-        return {**told, "reachable": False, "answers": answers, "error": str(error)}
+        return {**facts, "reachable": False, "answers": answers, "error": str(error)}

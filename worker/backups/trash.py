@@ -29,10 +29,10 @@ def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
             "There is no backup of the name 'latest' to delete: name it in full, as `python -m worker list` does."
         )
     days = 0 if arguments.now else settings.backup_trash_days
-    # Of two at once, each would take the other's backup for one that stays.
+    # Two deletions at once would each take the other's backup for one that stays.
     with lock.held(settings, f"storage {storage.place}") as lease:
         _check(storage, arguments, days)
-        lost = [one.name for one in catalogue.undos_with(storage, name)]
+        lost = [undo.name for undo in catalogue.undos_with(storage, name)]
         freed = _bytes(storage, name)
         lease.prove()
         if days:
@@ -77,7 +77,7 @@ def put_back(settings: Settings, arguments: PutBackArguments) -> dict[str, Any]:
     does not lie there.
     """
     storage, name = open_storage(settings.backup_storage), arguments.name
-    # A prune that has begun would delete what it found there.
+    # A running prune would delete what it had found in the trash.
     with lock.held(settings, f"storage {storage.place}") as lease:
         there = catalogue.trashed(storage, name)
         if there is None:
@@ -89,7 +89,7 @@ def put_back(settings: Settings, arguments: PutBackArguments) -> dict[str, Any]:
 
 
 def _given_up_anyway(settings: Settings, storage: Storage, name: str) -> list[str]:
-    found = catalogue.read(storage)
-    decisions = retention.decide(found.listed, found.undos, retention.policy_of(settings), datetime.now(UTC))
-    doomed = any(one.manifest.name == name and not one.keep for one in decisions)
+    contents = catalogue.read(storage)
+    decisions = retention.decide(contents.listed, contents.undos, retention.policy_of(settings), datetime.now(UTC))
+    doomed = any(decision.manifest.name == name and not decision.keep for decision in decisions)
     return [f"The next prune deletes it, unless it is pinned: `python -m worker pin {name} --why ...`."] * doomed

@@ -19,7 +19,7 @@ from worker.errors import BrokerUnavailableError
 log = structlog.get_logger()
 
 STRANGER = "somebody"
-"""Whoever did not say, or could not show, who it is."""
+"""Whoever has not shown who it is."""
 KEPT, KEPT_OF_STRANGERS = 10_000, 1_000
 PATIENCE_SECONDS = 1
 
@@ -52,7 +52,7 @@ def record(settings: Settings, who: str, what: str, outcome: str, **details: Any
 
 
 def read(settings: Settings, who: str, what: str, **details: Any) -> None:
-    """Write that somebody is given data, or shown some, in the same way."""
+    """Write a line about somebody who is given data or shown some."""
     _write(
         settings, _READINGS, KEPT, Deed(at=datetime.now(UTC), who=who, what=what, outcome="ok", details=_plain(details))
     )

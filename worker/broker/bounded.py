@@ -6,7 +6,7 @@ Each is a script of the server's, because only there is it known how large somet
 from typing import Any
 
 LARGEST_RECORD_BYTES, LARGEST_ANSWER_BYTES = 8 << 20, 64 << 20
-"""Of one record that is written or read, and of all that one question reads; what is larger is passed over."""
+"""The most bytes of one record, and of all that one question reads; what is larger is left out."""
 MOST_FIELDS, LONGEST_NAME, LONGEST_FIELD = 1000, 200, 16_384
 LONGEST_DEED = 512 << 10
 """A restore may have been asked for with a hundred long patterns."""
@@ -53,16 +53,16 @@ return found
 
 def records(client: Any, keys: list[str]) -> list[bytes | None]:
     """What these keys hold; None for what is not there, is no string, or is too large."""
-    found: list[bytes | None] = (
+    texts: list[bytes | None] = (
         client.eval(_RECORDS, len(keys), *keys, LARGEST_RECORD_BYTES, LARGEST_ANSWER_BYTES) if keys else []
     )
-    return found
+    return texts
 
 
 def names(client: Any, key: str, first: int, last: int) -> list[bytes]:
-    """Members of a sorted set from the highest on; of one that is too long the place alone, as an empty one."""
-    found: list[bytes] = client.eval(_NAMES, 1, key, first, last, LONGEST_NAME)
-    return found
+    """Members of a sorted set from the highest on; one that is too long becomes an empty one."""
+    members: list[bytes] = client.eval(_NAMES, 1, key, first, last, LONGEST_NAME)
+    return members
 
 
 def fields(client: Any, key: str) -> Any:

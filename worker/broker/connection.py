@@ -1,4 +1,4 @@
-"""The broker's Redis as our memory: one kind of client, that gives up soon, and one error for all that goes wrong there.
+"""The broker's Redis as our memory: one kind of client, which gives up soon, and one error for all that goes wrong there.
 
 Everything of ours is under PREFIX, in the broker's own database.
 """
@@ -53,7 +53,7 @@ def bounded_client(kind: type, seconds: float, until: float, **options: Any) -> 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn whatever a client raises within into BrokerUnavailableError, which carries nothing of the address."""
+    """Turn whatever a client raises within into BrokerUnavailableError, which never shows the address."""
     try:
         yield
     except OutOfMemoryError:

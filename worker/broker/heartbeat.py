@@ -17,14 +17,14 @@ from worker.config.settings import Settings, load
 from worker.errors import BackupSystemError, BrokerUnavailableError
 
 HOSTS = connection.PREFIX + "hosts"
-"""Where workers and beats of this broker have been, by the time: what one of them has at hand is at hand for all."""
+"""The hosts where workers and beats of this broker have been, by time. What is local to one of them is ours."""
 EVERY_SECONDS = 10
 LOOK_EVERY_SECONDS = 1
 TIME_TO_LIVE_SECONDS = 45
 HOSTS_KEPT = 500
-"""Of those where one was alive at some time: each container has a name of its own."""
+"""The most hosts that are remembered: each container has a name of its own."""
 LOOK_SECONDS = 2
-"""How long the broker is searched at most: one that holds other people's keys as well can be large."""
+"""The longest search of the broker, which may be large where it holds other people's keys."""
 _PREFIX = connection.PREFIX + "alive:"
 
 
@@ -34,7 +34,7 @@ def key(role: str) -> str:
 
 
 _beating: dict[str, tuple[threading.Thread, threading.Event]] = {}
-"""By role: who renews its key, and what ends that."""
+"""By role: the thread that renews its key, and the event that ends it."""
 
 
 def start(role: str, well: Callable[[], bool] = lambda: True) -> None:
@@ -88,21 +88,21 @@ def alive(role: str) -> bool:
 def seen(settings: Settings) -> dict[str, list[str]]:
     """The hosts where each role has been heard of lately, by role. Raises BrokerUnavailableError."""
     hosts: dict[str, list[str]] = {}
-    for found in sorted(_keys(settings)):
-        role, _, host = found.removeprefix(_PREFIX).partition(":")
+    for key in sorted(_keys(settings)):
+        role, _, host = key.removeprefix(_PREFIX).partition(":")
         hosts.setdefault(role, []).append(host)
     return hosts
 
 
 def _keys(settings: Settings) -> set[str]:
-    deadline, cursor, found = time.monotonic() + LOOK_SECONDS, 0, set()
+    deadline, cursor, keys = time.monotonic() + LOOK_SECONDS, 0, set()
     with connection.translated(), connection.client(settings, LOOK_SECONDS) as client:
         while True:
             answer: Any = client.scan(cursor, match=_PREFIX + "*", count=1000)
             cursor, names = answer
-            found |= {name.decode("utf-8", "replace") for name in names}
-            if not cursor or len(found) > HOSTS_KEPT or time.monotonic() > deadline:
-                return found
+            keys |= {name.decode("utf-8", "replace") for name in names}
+            if not cursor or len(keys) > HOSTS_KEPT or time.monotonic() > deadline:
+                return keys
 
 
 def main(arguments: list[str]) -> int:

@@ -21,12 +21,12 @@ from worker.errors import BrokerUnavailableError, LostError
 
 LEASE_SECONDS = load_timing().lease_seconds
 RENEWALS = 4
-"""Times that a lease is renewed while it would last."""
+"""How often a lease is renewed within its time."""
 MARGIN = 1 / 6
-"""Of a lease: what is sent with its proof must have arrived before it ends."""
+"""What is sent with the proof of a lease must have arrived so long before its end."""
 AGAIN_SECONDS, JOIN_SECONDS, ANSWER_SECONDS = 1, 10, 3
 PATIENCE_SECONDS = 600
-"""How long a broker that went away is waited for: without one no other work would come."""
+"""How long a broker that went away is waited for; without a broker nobody else can begin either."""
 
 LOCKS, FENCES = f"{connection.PREFIX}lock:", f"{connection.PREFIX}fence:"
 
@@ -44,15 +44,15 @@ class Lease:
         """`number owner`, once it was taken."""
         self._lost: str | None = None
         """Why it is lost for good, in a sentence."""
-        # Moments on our clock: until when nobody else can have it, when it was last asked for, and when last in doubt.
+        # Moments on our clock: until when nobody else can have it, when it was last asked for, when it was last in doubt.
         self._until, self._tried, self._doubted = -math.inf, now(), -math.inf
         self._stood_still = 0.0
-        """For how many seconds we did not even ask; 0 while we hold it."""
+        """For how many seconds this process stood still and did not ask; 0 while we hold it."""
         self._asking = threading.Lock()
 
     @property
     def number(self) -> int | None:
-        """What tells this holder from all others, earlier ones have smaller ones; None while there was no broker."""
+        """This holder's number, larger than those of all earlier ones; None while there was no broker."""
         return int(self._token.split()[0]) if self._token else None
 
     def take(self) -> str | None:
@@ -82,7 +82,7 @@ class Lease:
     def check(self) -> None:
         """Return unless it is known to be lost. For what replaces nothing: it waits for no broker. Raises LostError.
 
-        Only whoever stood still needs the broker's word.
+        Only after this process stood still is the broker asked.
         """
         moment = now()
         if moment < self._until - MARGIN * self._seconds:
@@ -123,7 +123,7 @@ class Lease:
 
     @contextmanager
     def _asked(self) -> Iterator[float]:
-        """One question at a time, from this moment on; noticed is whether there should have been one long before."""
+        """One question at a time. Notes first whether the last one was too long ago."""
         with self._asking:
             began = now()
             if began - self._tried > self._seconds:
@@ -133,16 +133,16 @@ class Lease:
                 yield began
             except BrokerUnavailableError:
                 if self._token is None:
-                    # No broker, no lock and no obstacle, for as long as it would last.
+                    # Without a broker there is no lock, and nothing to stop for, for the time of a lease.
                     self._until = began + self._seconds
                 raise
 
     def _take(self, began: float) -> str | None:
-        found = self._eval(TAKE, self._owner, self._milliseconds, str(round(time.time() * 1000)))
-        number, _, holder = found.decode().partition(" ")
+        reply = self._eval(TAKE, self._owner, self._milliseconds, str(round(time.time() * 1000)))
+        number, _, holder = reply.decode().partition(" ")
         if holder != self._owner:
             return holder or number
-        self._token, self._until, self._stood_still = found, began + self._seconds, 0.0
+        self._token, self._until, self._stood_still = reply, began + self._seconds, 0.0
         return None
 
     def _take_late(self, began: float) -> str | None:
@@ -157,19 +157,19 @@ class Lease:
     def _renew(self, began: float) -> str | None:
         """Renew it; why that cannot be."""
         how = "stood still" if self._stood_still else "in time" if began < self._until else "ran out"
-        found = self._eval(RENEW, self._token, self._milliseconds, how)
+        reply = self._eval(RENEW, self._token, self._milliseconds, how)
         if (asking := now() - began) > self._seconds:
             self._stood_still = asking  # before it had sent the question, or before it read the answer
-        elif found == self._token:
+        elif reply == self._token:
             self._until, self._stood_still = began + self._seconds, 0.0
             return None
-        holder = found.decode().partition(" ")[2] if found != self._token else ""
+        holder = reply.decode().partition(" ")[2] if reply != self._token else ""
         taken = f"Run {holder} has taken the place of this one" if holder else ""
         if self._stood_still:
             return f"{self._still()}{f' {taken}.' if taken else ''}"
         if taken:
             return f"{taken}, which could not be heard of for a while."
-        if found:
+        if reply:
             return f"This run was taken for dead, and had to give up the {self.what}."
         return (
             f"The broker was away for longer than {self._seconds:g} seconds and has lost its memory, so nobody can tell "
@@ -191,11 +191,11 @@ class Lease:
         return str(round(self._seconds * 1000))
 
     def _eval(self, script: str, *words: Any) -> bytes:
-        # Also with a broker that does not answer it must be asked more often than the lease runs out.
+        # A broker that does not answer must still be asked several times before the lease runs out.
         seconds = min(ANSWER_SECONDS, self.every_seconds)
         with connection.translated(), connection.client(self._settings, seconds) as client:
-            found: Any = client.eval(script, 2, LOCKS + self.what, FENCES + self.what, *words)
-        return bytes(found) if isinstance(found, bytes) else b""
+            reply: Any = client.eval(script, 2, LOCKS + self.what, FENCES + self.what, *words)
+        return bytes(reply) if isinstance(reply, bytes) else b""
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from worker.errors import BrokerUnavailableError, BusyError
 
 WAIT_SECONDS, POLL_SECONDS = 5, 0.5
 
-# Nobody holds the next number: it only tells the last holder, should that still be there, that it is none any more.
+# Nobody holds the next number: it only shows the last holder, if it still lives, that it has lost the lock.
 _GIVE_UP = """
 local last = redis.call('GET', KEYS[2])
 local number, owner = string.match(last or '', '^(%d+) (.*)$')
@@ -35,7 +35,7 @@ def held(settings: Settings, what: str, seconds: float | None = None) -> Iterato
     lease = Lease(settings, what, owner, seconds or LEASE_SECONDS)
     with suppress(BrokerUnavailableError):
         _take(lease)
-    # Also where nobody could be asked: it is taken as soon as the broker is back, and given back at the end.
+    # Also where the broker was away: the lock is taken as soon as it is back, and given back at the end.
     try:
         with renewed(lease.renew, lease.every_seconds):
             yield lease

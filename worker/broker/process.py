@@ -1,4 +1,4 @@
-"""Which process does something, so that others on its machine can tell for sure that it is there no more."""
+"""Identifies a process, so that others on its machine know for sure when it has ended."""
 
 import os
 import socket
@@ -20,9 +20,9 @@ class Process(BaseModel):
     host: str
     pid: int
     space: str
-    """In which its number counts: the machine's boot, and the namespaces of processes and of their times."""
+    """Where its number is valid: the machine's boot, and the namespaces of processes and of their times."""
     started: int
-    """In ticks of that boot: a number is given again when its process has ended."""
+    """When it started, in ticks since boot; its number is used again later."""
 
     @property
     def is_dead(self) -> bool:

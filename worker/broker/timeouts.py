@@ -18,17 +18,17 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from worker.broker import tls
 from worker.progress import Proof, undisputed
 
-# A peer that is slower than this is as good as gone; the slowest link worth having does more.
+# A peer that is slower than this counts as gone; the slowest useful link does more.
 LEAST_BYTES_A_SECOND = 1024
 TLS_BYTES = 32 * 1024
 HANDSHAKE_SECONDS = 3
-"""From then on it is doubted that a port speaks TLS at all."""
+"""After so long it is doubtful that a port speaks TLS at all."""
 
 _T = TypeVar("_T")
 
 
 class TooSlowError(RedisTimeoutError):
-    """Bytes came, or were taken, but so few that it would never end; its words go on behind the name of the peer."""
+    """Too few bytes came or were taken for it ever to end; its text is a clause behind the peer's name."""
 
 
 class PlainError(RedisConnectionError):
@@ -47,7 +47,7 @@ class Rate:
         self._moved, self._waited = 0, 0.0
 
     def begin(self) -> None:
-        """Something new is on its way: what came before does not count against it."""
+        """Begin anew: what came before does not count."""
         self._moved, self._waited = 0, 0.0
 
     @property
@@ -68,7 +68,7 @@ class Rate:
             self.begin()
 
     def over(self) -> RedisTimeoutError:
-        """What it means that the next bytes have not come within `patience`."""
+        """The error where the next bytes have not come within `patience`."""
         return self._too_slow if self.patience < self.silence else RedisTimeoutError("no answer")
 
     @property
@@ -88,7 +88,7 @@ class BoundedSocket:
         self._held = held
         self._answers, self._questions = Rate("sends", silence, window), Rate("takes", silence, window)
         self._timeout: float | None = None
-        # TLS takes the timeout as the time for all that it is given at once.
+        # TLS takes the timeout for all bytes of one call together.
         self._at_once = TLS_BYTES if isinstance(held, ssl.SSLSocket) else None
 
     def __getattr__(self, name: str) -> Any:
@@ -121,12 +121,17 @@ class BoundedSocket:
         socket.socket.shutdown(self._held, socket.SHUT_WR)
 
     def _waited(
-        self, rate: Rate, call: Callable[[Any], _T], given: Any, size: Callable[[_T], int], seconds: float | None = None
+        self,
+        rate: Rate,
+        call: Callable[[Any], _T],
+        argument: Any,
+        size: Callable[[_T], int],
+        seconds: float | None = None,
     ) -> _T:
         began = time.monotonic()
         self._limit(min(rate.patience if seconds is None else seconds, self.until - began))
         try:
-            done = call(given)
+            done = call(argument)
         except TimeoutError:
             if seconds is None:
                 # What comes later belongs to a question that was given up, and would be taken for the next one's answer.

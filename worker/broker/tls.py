@@ -53,7 +53,7 @@ def fault_of_files(
 
 def is_meant(words: str) -> bool:
     """Whether an error is of OpenSSL, or of a peer that hung up when it should have gone on with TLS."""
-    return any(one in words for one in ("SSL", "ssl", "certificate", "EOF occurred", "reset by peer"))
+    return any(sign in words for sign in ("SSL", "ssl", "certificate", "EOF occurred", "reset by peer"))
 
 
 def no_tls(setting: str) -> str:
@@ -63,29 +63,29 @@ def no_tls(setting: str) -> str:
 
 def inner(words: str) -> str:
     """What OpenSSL says, without its own names and places."""
-    told = _INNER.sub("", words).strip(" .")
-    return told.partition("certificate verify failed: ")[2] or told
+    reason = _INNER.sub("", words).strip(" .")
+    return reason.partition("certificate verify failed: ")[2] or reason
 
 
 def explained(words: str, setting: str, *, certified: bool) -> str:
     """What an error of OpenSSL means, behind the name of the peer; `certified` is whether we show a certificate."""
-    told = inner(words)
-    if "mismatch" in told:
-        return f"shows a certificate for another name ({told}): name it in {setting} as its certificate does."
-    if "expired" in told or "not yet valid" in told:
-        return f"shows a certificate that is not valid now ({told}): renew it, or set this machine's clock right."
+    reason = inner(words)
+    if "mismatch" in reason:
+        return f"shows a certificate for another name ({reason}): name it in {setting} as its certificate does."
+    if "expired" in reason or "not yet valid" in reason:
+        return f"shows a certificate that is not valid now ({reason}): renew it, or set this machine's clock right."
     if "verify failed" in words:
         return (
-            f"shows a certificate that nobody known here has signed ({told}): name who has, as "
+            f"shows a certificate that nobody known here has signed ({reason}): name who has, as "
             f"ssl_ca_certs=/path/ca.pem in {setting}."
         )
     if "wrong version number" in words or "record layer" in words:
         return no_tls(setting)
-    if any(one in words for one in _TURNS_US_DOWN):
+    if any(sign in words for sign in _TURNS_US_DOWN):
         ours = (
             f"does it accept our client certificate (ssl_certfile, ssl_keyfile in {setting})?"
             if certified
             else f"if it wants a client certificate, name one as ssl_certfile and ssl_keyfile in {setting}."
         )
-        return f"ended the connection when TLS began ({told}): {ours}"
-    return f"cannot be reached over TLS ({told}): is {setting} right?"
+        return f"ended the connection when TLS began ({reason}): {ours}"
+    return f"cannot be reached over TLS ({reason}): is {setting} right?"

@@ -156,7 +156,7 @@ def revoke(settings: Settings, name: str) -> None:
 
 def tokens(settings: Settings) -> list[Token]:
     """All tokens, by name."""
-    return sorted((Token(**dict(one)) for one in _look(settings).tokens), key=lambda one: one.name)
+    return sorted((Token(**dict(token)) for token in _look(settings).tokens), key=lambda token: token.name)
 
 
 def find(settings: Settings, secret: str) -> Token | None:
@@ -164,8 +164,8 @@ def find(settings: Settings, secret: str) -> Token | None:
     if len(secret) > LONGEST_SECRET:
         return None
     digest = _digest(secret)
-    found = [one for one in _look(settings).tokens if hmac.compare_digest(one.sha256, digest)]
-    return Token(**dict(found[0])) if found else None
+    matching = [token for token in _look(settings).tokens if hmac.compare_digest(token.sha256, digest)]
+    return Token(**dict(matching[0])) if matching else None
 
 
 def epoch(settings: Settings) -> str | None:
@@ -222,14 +222,14 @@ def _ask(settings: Settings) -> _Seen:
 
 def _parsed(stored: list[bytes], used: dict[bytes, bytes]) -> list[_Stored]:
     """What is stored, without what nobody can read: such a token opens nothing."""
-    found = []
+    parsed = []
     for text in stored:
         with suppress(ValidationError, ValueError, OverflowError, OSError):
             token = _Stored.model_validate_json(text)
             seconds = used.get(token.name.encode())
             at = datetime.fromtimestamp(int(seconds), UTC) if seconds else None
-            found.append(token.model_copy(update={"last_used_at": at}))
-    return found
+            parsed.append(token.model_copy(update={"last_used_at": at}))
+    return parsed
 
 
 def note_use(settings: Settings, token: Token) -> None:

@@ -17,7 +17,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 def say(line: str, *, err: bool = False) -> None:
     """Print a line; what could steer a terminal in it (a key's or a file's name may) is shown as an escape."""
-    click.echo(_CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), line), err=err)
+    click.echo(_CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), line), err=err)
 
 
 def show(data: Data, *, as_json: bool, view: Callable[[Data], None]) -> None:

@@ -44,8 +44,8 @@ def command(as_json: bool, out: Path, *, is_protected: bool) -> None:
     recipients = tuple(dict.fromkeys((*settings.backup_age_recipients, made.public)))
     then = settings.model_copy(update={"backup_age_recipients": recipients})
     sheet = recovery_sheet.lines(then, scope_of(settings).address, datetime.now(UTC), str(out))
-    told = {"file": str(out), "public_key": made.public, "recipients": ",".join(recipients), "sheet": sheet}
-    show(told, as_json=as_json, view=generated)
+    result = {"file": str(out), "public_key": made.public, "recipients": ",".join(recipients), "sheet": sheet}
+    show(result, as_json=as_json, view=generated)
 
 
 def _passphrase(settings: Settings) -> str:

@@ -28,111 +28,117 @@ def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool, *, max_si
     With --repair: make the manifests anew that are damaged, and keep their text beside them. Good ones are not touched.
     """
     if is_repair:
-        # With it comes all that reads an artifact, which a mere list has no use for.
+        # It imports all that reads an artifact, which a mere list does not need.
         from worker.cli.repair import repair_all  # noqa: PLC0415
 
         repair_all(as_json=as_json, yes=yes, max_size=max_size)
         return
     with looked_up("list"):
-        found = catalogue.read(open_storage(load().backup_storage))
+        contents = catalogue.read(open_storage(load().backup_storage))
     if as_json:
-        dump(_data(found))
+        dump(_data(contents))
     elif is_trash:
-        trashed(found)
+        trashed(contents)
     else:
-        listed(found)
+        listed(contents)
 
 
-def _data(found: Catalogue) -> Data:
+def _data(contents: Catalogue) -> Data:
     days = load().backup_trash_days
     return {
-        "backups": [one.model_dump(mode="json") for one in found.listed],
-        "undos": [one.model_dump(mode="json") for one in found.undos],
-        "trash": [_told(one, days) for one in found.trash],
-        "problems": found.problems,
-        "damaged": [asdict(one) for one in found.damaged],
-        "warnings": found.warnings,
+        "backups": [manifest.model_dump(mode="json") for manifest in contents.listed],
+        "undos": [manifest.model_dump(mode="json") for manifest in contents.undos],
+        "trash": [_in_trash(trashed, days) for trashed in contents.trash],
+        "problems": contents.problems,
+        "damaged": [asdict(damaged) for damaged in contents.damaged],
+        "warnings": contents.warnings,
     }
 
 
-def _told(one: Trashed, days: int) -> dict[str, Any]:
-    manifest = one.manifest.model_dump(mode="json") if one.manifest else None
-    moments = {"deleted_at": one.deleted_at.isoformat(), "goes_at": one.goes_at(days).isoformat()}
-    return {"name": one.name, **moments, "deleted_by": one.deleted_by, "bytes": one.bytes, "manifest": manifest}
+def _in_trash(trashed: Trashed, days: int) -> dict[str, Any]:
+    manifest = trashed.manifest.model_dump(mode="json") if trashed.manifest else None
+    moments = {"deleted_at": trashed.deleted_at.isoformat(), "goes_at": trashed.goes_at(days).isoformat()}
+    return {
+        "name": trashed.name,
+        **moments,
+        "deleted_by": trashed.deleted_by,
+        "bytes": trashed.bytes,
+        "manifest": manifest,
+    }
 
 
-def trashed(found: Catalogue) -> None:
+def trashed(contents: Catalogue) -> None:
     """What lies in the trash, the last deleted first."""
-    if not found.trash:
+    if not contents.trash:
         say("The trash is empty.")
         return
     days = load().backup_trash_days
     rows = [
         (
-            one.name,
-            number(one.manifest.keys) if one.manifest else "damaged",
-            size(one.bytes),
-            f"{one.deleted_at:%Y-%m-%d %H:%M}",
-            one.deleted_by or "-",
-            f"{one.goes_at(days):%Y-%m-%d %H:%M}",
+            entry.name,
+            number(entry.manifest.keys) if entry.manifest else "damaged",
+            size(entry.bytes),
+            f"{entry.deleted_at:%Y-%m-%d %H:%M}",
+            entry.deleted_by or "-",
+            f"{entry.goes_at(days):%Y-%m-%d %H:%M}",
         )
-        for one in found.trash
+        for entry in contents.trash
     ]
     table(("NAME", "KEYS", "SIZE", "DELETED", "BY", "KEPT UNTIL"), rows)
     say("To have one back: python -m worker put-back NAME")
 
 
-def listed(found: Catalogue) -> None:
+def listed(contents: Catalogue) -> None:
     """The catalogue."""
-    if not found.listed:
+    if not contents.listed:
         say("There is no backup yet. Make the first: python -m worker backup")
     else:
         now = datetime.now(UTC)
-        rows = [_row(one, now) for one in found.listed]
+        rows = [_row(backup, now) for backup in contents.listed]
         table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "PINNED"), rows)
-    _undos(found.undos)
-    if found.trash:
+    _undos(contents.undos)
+    if contents.trash:
         say("")
-        say(f"{len(found.trash)} more in the trash: python -m worker list --trash")
-    notes(found.problems + found.warnings)
+        say(f"{len(contents.trash)} more in the trash: python -m worker list --trash")
+    notes(contents.problems + contents.warnings)
 
 
 def _undos(kept: list[Manifest]) -> None:
-    """What restores can be undone with; no backups, though they look like some."""
+    """What restores can be undone with; these look like backups and are none."""
     if not kept:
         return
     now = datetime.now(UTC)
     rows = [
         (
-            one.name,
-            age(one.age_seconds(now)),
-            number(one.keys),
-            size(one.bytes.stored),
-            str(one.source.address),
-            str(one.restored),
-            "yes" if one.undone_at else "no",
+            undo.name,
+            age(undo.age_seconds(now)),
+            number(undo.keys),
+            size(undo.bytes.stored),
+            str(undo.source.address),
+            str(undo.restored),
+            "yes" if undo.undone_at else "no",
         )
-        for one in kept
+        for undo in kept
     ]
     say("")
     say("To undo restores with (python -m worker undo NAME):")
     table(("NAME", "AGE", "KEYS", "SIZE", "OF", "RESTORED", "UNDONE"), rows)
 
 
-def _row(one: Manifest, now: datetime) -> tuple[str, ...]:
-    databases = one.source.databases
+def _row(backup: Manifest, now: datetime) -> tuple[str, ...]:
+    databases = backup.source.databases
     part = "" if databases is None else f" db {','.join(map(str, databases))}"
-    origin = one.kind if one.kind == "adopted" else f"{one.source.address}{part}"
-    origin += f" ({one.kind})" if one.lacks_keys else ""
-    verified = "yes" if one.verified_at else "no"
+    origin = backup.kind if backup.kind == "adopted" else f"{backup.source.address}{part}"
+    origin += f" ({backup.kind})" if backup.lacks_keys else ""
+    verified = "yes" if backup.verified_at else "no"
     return (
-        one.name,
-        age(one.age_seconds(now)),
-        number(one.keys),
-        size(one.bytes.stored),
+        backup.name,
+        age(backup.age_seconds(now)),
+        number(backup.keys),
+        size(backup.bytes.stored),
         origin,
-        one.consistency,
-        "yes" if one.encrypted else "no",
+        backup.consistency,
+        "yes" if backup.encrypted else "no",
         verified,
-        (one.pin_reason or "yes") if one.pinned else "no",
+        (backup.pin_reason or "yes") if backup.pinned else "no",
     )

@@ -11,7 +11,7 @@ from worker.arguments.restore import Request
 from worker.errors import UsageError
 from worker.formats.types import NAMES
 
-MOST_KEYS_TOLD = 10
+MOST_KEYS_NAMED = 10
 """Keys that are named in a command line; more of them are in a file."""
 
 with_mode = click.option(
@@ -88,23 +88,27 @@ def part_and_place(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def command_line(verb: str, request: Request, **changed: Any) -> str:
     """What to write in a shell for that verb and this request, with other values where some are given."""
-    told = request.model_copy(update=changed)
-    words = [verb, told.name, *(["--mode", told.mode] if told.mode != "skip" else [])]
-    for option, values in (("--match", told.match), ("--exclude", told.exclude), ("--only", sorted(told.kinds or ()))):
+    wanted = request.model_copy(update=changed)
+    words = [verb, wanted.name, *(["--mode", wanted.mode] if wanted.mode != "skip" else [])]
+    for option, values in (
+        ("--match", wanted.match),
+        ("--exclude", wanted.exclude),
+        ("--only", sorted(wanted.kinds or ())),
+    ):
         words += [word for value in values for word in (option, value)]
-    keys = sorted(told.keys or ())
+    keys = sorted(wanted.keys or ())
     words += (
-        ["--keys-from", "FILE"] if len(keys) > MOST_KEYS_TOLD else [word for key in keys for word in ("--key", key)]
+        ["--keys-from", "FILE"] if len(keys) > MOST_KEYS_NAMED else [word for key in keys for word in ("--key", key)]
     )
-    words += [word for kind in sorted(told.types or ()) for word in ("--type", kind)]
-    pairs = ",".join(f"{one}:{other}" for one, other in told.map_databases.items())
+    words += [word for kind in sorted(wanted.types or ()) for word in ("--type", kind)]
+    pairs = ",".join(f"{old}:{new}" for old, new in wanted.map_databases.items())
     for option, value in (
-        ("--db", ",".join(map(str, sorted(told.databases or ())))),
-        ("--to", told.target),
+        ("--db", ",".join(map(str, sorted(wanted.databases or ())))),
+        ("--to", wanted.target),
         ("--map-db", pairs),
-        ("--prefix", told.prefix),
-        ("--strip-prefix", told.strip_prefix),
-        ("--expiry", told.expiry if told.expiry != "keep" else ""),
+        ("--prefix", wanted.prefix),
+        ("--strip-prefix", wanted.strip_prefix),
+        ("--expiry", wanted.expiry if wanted.expiry != "keep" else ""),
     ):
         words += [option, value] if value else []
     return f"python -m worker {shlex.join(words)}"

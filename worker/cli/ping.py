@@ -17,20 +17,20 @@ def command(as_json: bool) -> None:
 
 def pinged(data: Data) -> None:
     """What we may do at the source."""
-    told = data["facts"]
+    server = data["facts"]
     rows = [
-        ("Source", f"{told['server']} {told['version']} at {data['address']}, {told['role']}"),
-        ("Keys", ", ".join(f"db{db}: {count:,}" for db, count in told["keys"].items()) or "none"),
-        ("Memory", size(told["used_memory"])),
+        ("Source", f"{server['server']} {server['version']} at {data['address']}, {server['role']}"),
+        ("Keys", ", ".join(f"db{db}: {count:,}" for db, count in server["keys"].items()) or "none"),
+        ("Memory", size(server["used_memory"])),
         ("Engine", f"{data['engine']['name']} ({data['engine']['reason']})"),
         ("Backup", "allowed" if data["may_backup"] else "not allowed"),
         ("Restore", "allowed" if data["may_restore"] else "not allowed"),
-        *((name[:1].upper() + name[1:], _told(data["user"], one)) for name, one in data["rights"].items()),
+        *((name[:1].upper() + name[1:], _in_words(data["user"], right)) for name, right in data["rights"].items()),
     ]
     facts(rows)
 
 
-def _told(user: str, right: Data) -> str:
+def _in_words(user: str, right: Data) -> str:
     """Whether an operation is allowed, and what to enter where it is not."""
     if right["why"]:
         return f"not possible: {right['why']}"

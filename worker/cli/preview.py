@@ -48,13 +48,13 @@ def previewed(data: Data, replacing_those: str) -> None:
     for group in ("by_db", "by_type", "by_prefix"):
         _counted(data[group], {"by_db": "DATABASE", "by_type": "TYPE", "by_prefix": "PREFIX"}[group])
     named = data["named"] or []
-    for one in named:
-        _sample(one["kind"], one)
-    told = {(one["kind"], one["db"], one["key"]) for one in named}
+    for sample in named:
+        _sample(sample["kind"], sample)
+    shown = {(sample["kind"], sample["db"], sample["key"]) for sample in named}
     for kind in ("new", "differs", "expiry", "deleted"):
-        for one in data["samples"].get(kind, []):
-            if (kind, one["db"], one["key"]) not in told:
-                _sample(kind, one)
+        for sample in data["samples"].get(kind, []):
+            if (kind, sample["db"], sample["key"]) not in shown:
+                _sample(kind, sample)
     memory = data["memory"]
     limit = f" of at most {size(memory['max_bytes'])} ({memory['eviction']})" if memory["max_bytes"] else ""
     say(f"Memory: about {size(memory['needed_bytes'])} more; {size(memory['used_bytes'])}{limit} are in use")
@@ -86,13 +86,13 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_PREFIX else f"{name[:_LONGEST_PREFIX]}…"
 
 
-def _sample(kind: str, one: Data) -> None:
+def _sample(kind: str, sample: Data) -> None:
     say("")
-    say(f"{_KIND_WORDS[kind].capitalize()}: database {one['db']}, {one['type']} {one['key']}")
-    for row in one["rows"]:
+    say(f"{_KIND_WORDS[kind].capitalize()}: database {sample['db']}, {sample['type']} {sample['key']}")
+    for row in sample["rows"]:
         say(f"  {row['part']}")
         for side in ("backup", "live"):
             if row[side] is not None:
                 say(f"    {side:6}  {row[side] or '(empty)'}")
-    if one["more"]:
-        say(f"  and {one['more']:,} more")
+    if sample["more"]:
+        say(f"  and {sample['more']:,} more")

@@ -34,12 +34,12 @@ def pruned(data: Data) -> None:
     if data["cut_short"] and not any(data[how] for how in ("deleted", "trashed", "emptied", "swept")):
         return
     would = "would be " if data["dry_run"] else ""
-    for one in data["deleted"]:
-        say(f"{would}deleted: {one['name']} ({one['reason']})")
-    for one in data["trashed"]:
-        say(f"{would}moved to the trash: {one['name']} ({one['reason']})")
-    for one in data["emptied"]:
-        say(f"{would}deleted from the trash: {one['name']} ({one['reason']})")
+    for entry in data["deleted"]:
+        say(f"{would}deleted: {entry['name']} ({entry['reason']})")
+    for entry in data["trashed"]:
+        say(f"{would}moved to the trash: {entry['name']} ({entry['reason']})")
+    for entry in data["emptied"]:
+        say(f"{would}deleted from the trash: {entry['name']} ({entry['reason']})")
     for name in data["swept"]:
         say(f"{would}swept: {name} (left by a run that was killed)")
     counts = f"{number(data['kept_total'])} backups kept, {len(data['deleted'])} {would}deleted"
@@ -48,8 +48,8 @@ def pruned(data: Data) -> None:
     counts += f", {size(data['freed_bytes'])} {would}freed"
     say(f"Not to its end: {counts}" if data["cut_short"] else counts)
     if data["dry_run"]:
-        for one in (*data["kept"], *data["undos_kept"]):
-            say(f"would be kept: {one['name']} ({one['reason']})")
+        for entry in (*data["kept"], *data["undos_kept"]):
+            say(f"would be kept: {entry['name']} ({entry['reason']})")
         more = data["kept_total"] + data["undos_kept_total"] - len(data["kept"]) - len(data["undos_kept"])
         if more:
             say(f"would be kept: {number(more)} more")

@@ -19,7 +19,7 @@ Show = Callable[[Data], None]
 
 
 def unseen(_: Data) -> None:
-    """Nothing to show."""
+    """Shows nothing."""
 
 
 def performed(  # noqa: PLR0913 - what a run is, what does it, and three that few need
@@ -36,16 +36,16 @@ def performed(  # noqa: PLR0913 - what a run is, what does it, and three that fe
 
     Whether it is `scheduled` nobody but whoever calls can know: a script may be a schedule's, or somebody's own.
     """
-    given = arguments.model_dump(mode="json", exclude_unset=True)
-    run = new(str(uuid.uuid4()), operation, given, str(at_shell(here(), scheduled=scheduled)))
+    fields = arguments.model_dump(mode="json", exclude_unset=True)
+    run = new(str(uuid.uuid4()), operation, fields, str(at_shell(here(), scheduled=scheduled)))
 
     def checked(value: Data) -> None:
         shown(value)
         check(value)
 
     try:
-        with console.progress() as bar, stoppable(bar) as told_bar:
-            return perform(Recording(load(), run, patience=0), lambda told: verb(both(told, told_bar)), checked)
+        with console.progress() as bar, stoppable(bar) as bar_report:
+            return perform(Recording(load(), run, patience=0), lambda report: verb(both(report, bar_report)), checked)
     except BackupSystemError as error:
         if error.report is not None:
             shown(error.report)

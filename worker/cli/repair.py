@@ -15,7 +15,7 @@ def repair_all(*, as_json: bool, yes: bool, max_size: int | None) -> None:
     settings = load()
     damaged = catalogue.read(open_storage(settings.backup_storage)).damaged
     if damaged and not yes:
-        confirm(f"Make the manifests of these anew: {', '.join(one.name for one in damaged)}?")
+        confirm(f"Make the manifests of these anew: {', '.join(entry.name for entry in damaged)}?")
 
     def show_and_check(report: Data) -> None:
         show(report, as_json=as_json, view=repaired)
@@ -29,8 +29,8 @@ def repaired(data: Data) -> None:
     """Manifests that were made anew."""
     if not data["repaired"] and not data["left"]:
         say("No manifest is damaged.")
-    for one in data["repaired"]:
-        how = "as it was written" if one["exactly"] else f"from its artifact, as {one['kind']}"
-        say(f"repaired: {one['name']} ({how}, {number(one['keys'])} keys); its text was kept as {one['aside']}")
-    for one in data["left"]:
-        say(f"not repaired: {one['name']} ({one['error']})")
+    for entry in data["repaired"]:
+        how = "as it was written" if entry["exactly"] else f"from its artifact, as {entry['kind']}"
+        say(f"repaired: {entry['name']} ({how}, {number(entry['keys'])} keys); its text was kept as {entry['aside']}")
+    for entry in data["left"]:
+        say(f"not repaired: {entry['name']} ({entry['error']})")

@@ -68,8 +68,8 @@ def restored(data: Data, replacing_those: str) -> None:
     say(f"{data['name']}{origin} to {data['target']}{cut}: {counts(data)}, {data['seconds']:.1f} s")
     if data["way"]:
         say(f"  mirrored by {data['way']}: {data['reason']}")
-    for one in data["failures"]:
-        say(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
+    for failure in data["failures"]:
+        say(f"  failed: database {failure['db']}, {failure['type']} {failure['key']!r}: {failure['error']}")
     notes(data["warnings"])
     if differing := data["differing"]:
         what = "1 key differs" if differing == 1 else f"{number(differing)} keys differ"

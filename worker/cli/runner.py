@@ -49,10 +49,10 @@ def looked_up(operation: str) -> Iterator[Progress]:
         yield progress
 
 
-def read_at_shell(what: str, data: Data | int, **about: Any) -> None:
+def read_at_shell(what: str, data: Data | int, **facts: Any) -> None:
     """Leave a trace of data that somebody at a shell is given, or of so many bytes of it."""
     many = data if isinstance(data, int) else len(json.dumps(data, default=str))
-    audit.read(load(), str(at_shell(here())), what, **about, bytes=many)
+    audit.read(load(), str(at_shell(here())), what, **facts, bytes=many)
 
 
 def checked(model: type[Arguments], **arguments: Any) -> Arguments:

@@ -36,7 +36,7 @@ def command(as_json: bool, **options: Any) -> None:
         result = search(load(), arguments, progress)
     if arguments.show is not None:
         read_at_shell("search shown", result, key=arguments.key, show=arguments.show)
-    show(result, as_json=as_json, view=found)
+    show(result, as_json=as_json, view=view_of)
 
 
 _CHANGES = {
@@ -64,7 +64,7 @@ _LIVE = {
 """A live key beside that of the newest backup."""
 
 
-def found(data: Data) -> None:
+def view_of(data: Data) -> None:
     """Whatever a search has found."""
     if "rows" in data:
         _version(data)
@@ -76,13 +76,13 @@ def found(data: Data) -> None:
 
 
 def _through_time(data: Data) -> None:
-    for one in data["found"]:
-        say(f"{data['key']} in database {one['db']}, newest first:")
+    for history in data["found"]:
+        say(f"{data['key']} in database {history['db']}, newest first:")
         header: tuple[str, ...] = ("WHERE", "AGE", "TYPE", "SIZE", "EXPIRES", "CHANGE")
-        rows = [_row(row) for row in one["versions"]]
-        if len({row["of"] for row in one["versions"]}) > 1:
+        rows = [_row(row) for row in history["versions"]]
+        if len({row["of"] for row in history["versions"]}) > 1:
             header = (*header, "OF")
-            rows = [(*told, row["of"] or "") for told, row in zip(rows, one["versions"], strict=True)]
+            rows = [(*cells, row["of"] or "") for cells, row in zip(rows, history["versions"], strict=True)]
         table(header, rows)
     if not data["found"]:
         say(f"{data['key']} is in none of {_counted(data['looked_through'], 'place')} that were looked through.")
@@ -105,7 +105,7 @@ def _row(row: Data) -> tuple[str, ...]:
 
 def _keys(data: Data) -> None:
     if data["keys"]:
-        table(("DB", "KEY", "LIVE", "PLACES", "NEWEST IN", "CHANGES"), [_fitting(one) for one in data["keys"]])
+        table(("DB", "KEY", "LIVE", "PLACES", "NEWEST IN", "CHANGES"), [_fitting(row) for row in data["keys"]])
     fit = "key fits" if data["total"] == 1 else "keys fit"
     least = "" if data["exact"] else "at least "
     differing = (("differing", "changed since the newest backup"), ("gone", "gone since"))
@@ -123,10 +123,10 @@ def _counted(items: list[str], what: str) -> str:
     return f"{number(len(items))} {what if len(items) == 1 else f'{what}s'}"
 
 
-def _fitting(one: Data) -> tuple[str, ...]:
-    changes = sum(change["change"] in ("differs", "expiry", "gone", "expired") for change in one["changes"])
-    places = f"{number(len(one['in']))} of {number(one['of'])}"
-    return str(one["db"]), one["key"], _LIVE[one["live"]], places, one["in"][0], number(changes)
+def _fitting(row: Data) -> tuple[str, ...]:
+    changes = sum(change["change"] in ("differs", "expiry", "gone", "expired") for change in row["changes"])
+    places = f"{number(len(row['in']))} of {number(row['of'])}"
+    return str(row["db"]), row["key"], _LIVE[row["live"]], places, row["in"][0], number(changes)
 
 
 def _version(data: Data) -> None:

@@ -11,10 +11,10 @@ def command(as_json: bool) -> None:
     """Show the numbers: backups, source, and what comes next."""
     with looked_up("stats"):
         result = stats(load())
-    show(result, as_json=as_json, view=told)
+    show(result, as_json=as_json, view=view_of)
 
 
-def told(data: Data) -> None:
+def view_of(data: Data) -> None:
     """The numbers, in words."""
     source, storage = data["source"], data["storage"]
     free = storage["free_bytes"]

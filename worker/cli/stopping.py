@@ -10,7 +10,7 @@ from worker.errors import StoppedError
 from worker.progress import Progress
 
 SECONDS = 5
-"""How long a run may take to come to such a place, before it is broken off where it is; a second Ctrl-C does not wait."""
+"""How long a run may take to reach such a place before it is interrupted; a second Ctrl-C does not wait."""
 _SIGNALS = [number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None]
 
 
@@ -29,7 +29,7 @@ def stoppable(progress: Progress) -> Iterator[Progress]:
 
     def tell(phase: str, current: int, total: int | None, unit: str) -> None:
         if asked:
-            # What is still on its way is awaited, and what was begun taken away: that may take as long once more.
+            # Awaiting what is on its way and removing what was begun may take as long once more.
             signal.setitimer(signal.ITIMER_REAL, SECONDS)
             raise StoppedError("Stopped.")
         progress(phase, current, total, unit)

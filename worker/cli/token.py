@@ -49,7 +49,7 @@ def create_token(
 @verb("list")
 def list_tokens(as_json: bool) -> None:
     """Show the tokens, without their secrets."""
-    data = {"tokens": [one.model_dump(mode="json") for one in tokens.tokens(load())]}
+    data = {"tokens": [token.model_dump(mode="json") for token in tokens.tokens(load())]}
     show(data, as_json=as_json, view=listed)
 
 
@@ -76,15 +76,15 @@ def listed(data: Data) -> None:
         return
     rows = [
         (
-            one["name"],
-            ",".join(one["scopes"]),
-            one["created_by"],
-            _day(one["created_at"]),
-            _day(one["last_used_at"]),
-            _day(one["expires_at"]),
-            ",".join(one["networks"]) or "everywhere",
+            token["name"],
+            ",".join(token["scopes"]),
+            token["created_by"],
+            _day(token["created_at"]),
+            _day(token["last_used_at"]),
+            _day(token["expires_at"]),
+            ",".join(token["networks"]) or "everywhere",
         )
-        for one in data["tokens"]
+        for token in data["tokens"]
     ]
     table(("NAME", "SCOPES", "MADE BY", "MADE", "LAST USED", "EXPIRES", "FROM"), rows)
 
@@ -98,5 +98,5 @@ def revoked(data: Data) -> None:
     say(f"The token {data['revoked']} is revoked")
 
 
-for _one in (create_token, list_tokens, revoke_token):
-    command.add_command(_one)
+for _verb in (create_token, list_tokens, revoke_token):
+    command.add_command(_verb)

@@ -52,12 +52,12 @@ def undone(data: Data) -> None:
     cut = ", not to its end" if data["cut_short"] else ""
     did = f"{did}, {data['left_alone']:,} left alone{failed}{on_their_way(data)}"
     say(f"{data['name']} to {data['target']}{cut}: {did}, {data['seconds']:.1f} s")
-    for one in data["changed"]:
-        say(f"  left alone, for others have changed it since: database {one['db']}, {one['key']}")
+    for entry in data["changed"]:
+        say(f"  left alone, for others have changed it since: database {entry['db']}, {entry['key']}")
     if data["left_alone"] > len(data["changed"]):
         say(f"  and {data['left_alone'] - len(data['changed']):,} more")
-    for one in data["failures"]:
-        say(f"  failed: database {one['db']}, {one['type']} {one['key']!r}: {one['error']}")
+    for entry in data["failures"]:
+        say(f"  failed: database {entry['db']}, {entry['type']} {entry['key']!r}: {entry['error']}")
     if data["left_alone"]:
         notes([f"To put those back too: python -m worker undo {data['name']} --force"])
     notes(data["warnings"])

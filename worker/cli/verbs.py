@@ -8,7 +8,7 @@ from worker.runs.operations import OPERATIONS
 
 VERBS = {
     "list": "Show the backups, newest first.",
-    **{one.name.replace("_", "-"): one.verb for one in OPERATIONS.values() if one.verb},
+    **{operation.name.replace("_", "-"): operation.verb for operation in OPERATIONS.values() if operation.verb},
     "cancel": "Cancel a run that waits or runs.",
     "export": "Write a backup as portable JSON.",
     "storage": "Try out what we may do where the backups lie.",

@@ -19,11 +19,11 @@ def _recipients(value: object) -> object:
     """Keys with commas or line ends between; what stands behind an SSH key is its owner's name, and is left out."""
     if not isinstance(value, str):
         return value
-    lines = [one.strip() for one in re.split(r"[,\n]", value)]
-    found = tuple(_recipient(one) for one in lines if one and not one.startswith("#"))
-    if len(found) > MOST:
+    lines = [line.strip() for line in re.split(r"[,\n]", value)]
+    recipients = tuple(_recipient(line) for line in lines if line and not line.startswith("#"))
+    if len(recipients) > MOST:
         raise ValueError(f"must be {MOST} keys at most")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(recipients))
 
 
 def _recipient(key: str) -> str:
@@ -49,9 +49,9 @@ def _identity_file(value: str) -> str:
 def _is_bech32(key: str) -> bool:
     """Whether its checksum is right (BIP 173): a mistyped key would encrypt to nobody."""
     prefix, _, data = key.rpartition("1")
-    values = [ord(one) >> 5 for one in prefix] + [0] + [ord(one) & 31 for one in prefix]
+    values = [ord(character) >> 5 for character in prefix] + [0] + [ord(character) & 31 for character in prefix]
     checksum = 1
-    for value in values + [_BECH32.index(one) for one in data]:
+    for value in values + [_BECH32.index(character) for character in data]:
         top, checksum = checksum >> 25, (checksum & 0x1FFFFFF) << 5 ^ value
         for bit, generator in enumerate(_GENERATORS):
             checksum ^= generator if top >> bit & 1 else 0

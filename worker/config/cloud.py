@@ -75,12 +75,12 @@ class Cloud(BaseSettings):
 
         UsageError where a profile is asked for that has no keys.
         """
-        found = {"region": self.aws_region or self.aws_default_region}
+        options = {"region": self.aws_region or self.aws_default_region}
         if self.aws_access_key_id and self.aws_secret_access_key:
             keys = self.aws_access_key_id, self.aws_secret_access_key, self.aws_session_token
         else:
             credentials, config = self._profile()
-            found["region"] = found["region"] or config.get("region", "")
+            options["region"] = options["region"] or config.get("region", "")
             names = "aws_access_key_id", "aws_secret_access_key", "aws_session_token"
             keys = tuple(credentials.get(name) or config.get(name, "") for name in names)  # type: ignore[assignment]
             if self.aws_profile and not (keys[0] and keys[1]):
@@ -88,8 +88,8 @@ class Cloud(BaseSettings):
                     f"AWS_PROFILE names the profile {self.aws_profile!r}, of which ~/.aws/credentials and ~/.aws/config hold no "
                     "access key: only keys that stand in these files are understood."
                 )
-        found |= dict(zip(("access_key_id", "secret_access_key", "session_token"), keys, strict=True))
-        return {name: value for name, value in found.items() if value}
+        options |= dict(zip(("access_key_id", "secret_access_key", "session_token"), keys, strict=True))
+        return {name: value for name, value in options.items() if value}
 
     def _profile(self) -> tuple[dict[str, str], dict[str, str]]:
         name, home = self.aws_profile or "default", Path.home() / ".aws"

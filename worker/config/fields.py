@@ -124,7 +124,7 @@ def _databases(value: object) -> object:
         return frozenset([value])
     if value == []:
         raise ValueError("must name a database or more, or be left out for all")
-    if isinstance(value, list) and any(isinstance(one, bool) for one in value):
+    if isinstance(value, list) and any(isinstance(number, bool) for number in value):
         raise ValueError("must be a list of numbers, such as [0, 3]")
     if not isinstance(value, str):
         return value

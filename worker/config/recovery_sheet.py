@@ -57,7 +57,7 @@ def _keys(settings: Settings, file: str) -> list[str]:
         return ["Encrypted to: nobody, they are not encrypted"]
     shown = [
         f"Encrypted to: {fingerprint(recipients[0])}",
-        *(f"              {fingerprint(one)}" for one in recipients[1:]),
+        *(f"              {fingerprint(recipient)}" for recipient in recipients[1:]),
     ]
     return [
         *shown,

@@ -80,7 +80,7 @@ class _Compared:
         # The key may have changed since it was read. If DUMP gives the same before and after, it has not.
         for _ in range(_ROUNDS):
             before = self._dumped(entry)
-            again = next((one for batch in read([entry.key]) for one in batch), None)
+            again = next((fresh for batch in read([entry.key]) for fresh in batch), None)
             after = self._dumped(entry)
             if again is None or before is None or after is None or not self._alike(before, after):
                 return again or entry

@@ -75,13 +75,13 @@ def check_opens(file: BinaryIO, manifest: Manifest, keys: Keys) -> None:
 
 
 def unpacked(stored: Iterator[bytes], compression: CompressionName, allowance: Allowance) -> Iterator[bytes]:
-    """The dump itself, out of the chunks of a file. ArtifactError once it is more than is allowed: nobody reads without."""
+    """The dump itself, decompressed from the chunks of a file. ArtifactError once it exceeds its allowance."""
     return allowance.bounded(COMPRESSIONS[compression].decompress(stored))
 
 
 @dataclass(frozen=True)
 class Foreign:
-    """A file that nobody vouches for, told by its first bytes and measured: it becomes no more than is allowed."""
+    """A file without a manifest, with the format of its first bytes and a limit on what it may become."""
 
     file: BinaryIO
     size: int
@@ -90,11 +90,11 @@ class Foreign:
     keys: Keys | None
     """What opens it; None where it is not encrypted."""
     most: int | None
-    """Bytes that it may become, where somebody has said it."""
+    """The bytes that it may become, where a person has set them."""
 
     @property
     def allowance(self) -> Allowance:
-        """What one reading of it may take."""
+        """A new limit, for one reading."""
         return Allowance.foreign(self.size, self.most)
 
     def dump(self, stored: Iterator[bytes], allowance: Allowance) -> Iterator[bytes]:
@@ -108,18 +108,18 @@ class Foreign:
 
 
 def foreign(file: BinaryIO, keys: Keys, most: int | None, progress: Progress) -> Foreign:
-    """ArtifactError where it is nothing that we can read, and where it bursts: that is seen before anything is made of it.
+    """ArtifactError where it is nothing that we can read, or becomes too large: it is unpacked once to see that.
 
     SealedError where it is encrypted and none of the `keys` opens it.
     """
     opening = keys if is_encrypted(file.read(_HEAD_BYTES)) else None
     data_format, compression = sniff(file, opening)
     size = file.seek(0, 2)
-    found = Foreign(file, size, data_format, compression, opening, most)
+    candidate = Foreign(file, size, data_format, compression, opening, most)
     if opening or compression != "none":
-        for _ in found.dump(found.stored(progress, "checking"), found.allowance):
+        for _ in candidate.dump(candidate.stored(progress, "checking"), candidate.allowance):
             pass
-    return found
+    return candidate
 
 
 def _decrypted(stored: Iterator[bytes], keys: Keys | None) -> Iterator[bytes]:
@@ -134,12 +134,12 @@ def raw_chunks(file: Readable, manifest: Manifest, keys: Keys) -> Iterator[bytes
 
 
 def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
-    """What reads entries out of these chunks; without `values` payloads are passed over unheld where that can be."""
+    """A reader of the entries in these chunks; without `values` payloads are skipped where that is possible."""
     return rdb.Reader(chunks, values=values) if data_format == "rdb" else portable.Reader(chunks)
 
 
 def examiner(chunks: Iterator[bytes], data_format: FormatName) -> Reader:
-    """The same for who examines every value and writes none: the longest strings are passed over unheld."""
+    """A reader that examines every value; it skips the longest strings, which cannot be wrong."""
     return Examiner(chunks) if data_format == "rdb" else portable.Reader(chunks)
 
 
@@ -168,7 +168,7 @@ def count(chunks: Iterator[bytes], data_format: FormatName) -> Tally:
 
 
 def has_checksum(data_format: FormatName, rdb_version: int | None) -> bool:
-    """Whether such a dump says of itself at its end what all of its bytes are."""
+    """Whether such a dump ends with a checksum of all its bytes."""
     return data_format == "rdb" and (rdb_version or 0) >= FIRST_VERSION_WITH_CHECKSUM
 
 

@@ -1,4 +1,4 @@
-"""On whose behalf something is done: told once by whoever begins a run, asked by what is made in it.
+"""On whose behalf something is done: set once by whoever begins a run, and read by what is made in it.
 
 Runs, manifests, messages and the audit log carry it as words, `token ci`; what those mean is known here alone.
 """
@@ -22,13 +22,13 @@ class Asker:
     kind: str
     """`admin`, `token`, `beat`, `shell`, `celery`, `unknown`, or whatever somebody else's message says."""
     name: str | None = None
-    """Of the token, of the entry of the schedule, or `user@host`; None where the kind says all."""
+    """The name of the token or of the schedule's entry, or `user@host`; None where the kind says all."""
     notes: tuple[str, ...] = ()
-    """On what occasion: `after the backup`, `at its start`."""
+    """The occasion: `after the backup`, `at its start`."""
 
     @classmethod
     def parse(cls, words: str) -> Self:
-        """From what `str()` of one made; it takes any words."""
+        """Read what `str()` wrote; any words are taken."""
         who, *notes = words.split(", ")
         kind, named, name = who.partition(" ")
         return cls(kind, name if named else None, tuple(notes))
@@ -48,7 +48,7 @@ class Asker:
 
     @property
     def trigger(self) -> Trigger:
-        """Whether a schedule asked: beat's, or somebody's own that calls the shell; anybody else asks by hand."""
+        """Whether a schedule asked, beat's or one that calls the shell; anything else is by hand."""
         scheduled = self.kind == "shell" and self.notes[-1:] == (_SCHEDULED,)
         return "schedule" if scheduled or self.kind == "beat" else "manual"
 
@@ -61,7 +61,7 @@ def at_shell(who: str, *, scheduled: bool = False) -> Asker:
 
 @contextmanager
 def acting_for(asked_by: str) -> Iterator[None]:
-    """Whatever is made within is made for them."""
+    """What is made within the block is made for this asker."""
     token = _asker.set(asked_by)
     try:
         yield
@@ -74,11 +74,11 @@ def asker() -> str | None:
     return _asker.get()
 
 
-def told() -> dict[str, Any]:
-    """What a manifest says of them."""
+def manifest_fields() -> dict[str, Any]:
+    """The fields of a manifest that say who asked."""
     return {"trigger": trigger_of(asker()), "asked_by": asker()}
 
 
 def trigger_of(asked_by: str | None) -> Trigger:
-    """Whether a schedule asked; also where nobody said who."""
+    """Whether a schedule asked; so it counts where nobody said who."""
     return "schedule" if asked_by is None else Asker.parse(asked_by).trigger

@@ -97,39 +97,43 @@ def get(storage: Storage, name: str, scope: Scope = ANY) -> Manifest:
 
 def _latest(storage: Storage, scope: Scope) -> Manifest:
     """Where there is one of that scope only the latest manifests are read, for no name is of a moment before its backup."""
-    found, now = None, datetime.now(UTC)
-    for one in memory(storage).latest_first():
-        if found is not None and named_moment(one.name) < found.created_at.replace(microsecond=0):
-            return found
-        if own([one], scope) and not one.is_ahead(now) and (found is None or age_of(one) > age_of(found)):
-            found = one
-    if found is None:
+    latest, now = None, datetime.now(UTC)
+    for candidate in memory(storage).latest_first():
+        if latest is not None and named_moment(candidate.name) < latest.created_at.replace(microsecond=0):
+            return latest
+        if (
+            own([candidate], scope)
+            and not candidate.is_ahead(now)
+            and (latest is None or age_of(candidate) > age_of(latest))
+        ):
+            latest = candidate
+    if latest is None:
         there = read(storage)
-        found = newest(there.backups or [one for one in there.ahead if not one.lacks_keys], scope)
-    if found is None:
+        latest = newest(there.backups or [backup for backup in there.ahead if not backup.lacks_keys], scope)
+    if latest is None:
         raise NotFoundError(f"There is no backup in {storage} yet: make one with `python -m worker backup`.")
-    return found
+    return latest
 
 
 def undo_of(storage: Storage, run: str) -> Manifest:
     """What can undo a restore; `run` is the restore's id, or the name of the undo itself. NotFoundError where nothing can,
     RefusedError where that lies in the trash.
     """
-    there = read(storage)
-    found = next((one for one in there.undos if run in (one.undoes, one.name)), None)
-    if found is None:
-        for one in there.trash:
-            if one.manifest and one.manifest.kind == "undo" and run in (one.manifest.undoes, one.name):
-                raise _in_trash(one.name, one.deleted_at)
+    catalogue = read(storage)
+    undo = next((undo for undo in catalogue.undos if run in (undo.undoes, undo.name)), None)
+    if undo is None:
+        for trashed in catalogue.trash:
+            if trashed.manifest and trashed.manifest.kind == "undo" and run in (trashed.manifest.undoes, trashed.name):
+                raise _in_trash(trashed.name, trashed.deleted_at)
         raise NotFoundError(
             f"Nothing is kept that could undo {run[:130]!r}: `python -m worker list` shows the undos that there are."
         )
-    return found
+    return undo
 
 
 def undos_with(storage: Storage, name: str) -> list[Manifest]:
     """What can undo restores of that backup, and not without it."""
-    return [one for one in read(storage).undos if one.restored == name and one.undone_at is None]
+    return [undo for undo in read(storage).undos if undo.restored == name and undo.undone_at is None]
 
 
 def _in_trash(name: str, deleted_at: datetime) -> RefusedError:
@@ -144,7 +148,7 @@ def trashed(storage: Storage, name: str) -> Trashed | None:
     with _named(storage, name):
         if not any(file.name == name + MANIFEST_SUFFIX for file in storage.files()):
             raise NotFoundError(name)
-    return next((one for one in read(storage).trash if one.name == name), None)
+    return next((backup for backup in read(storage).trash if backup.name == name), None)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Is this the artifact that its manifest describes: asked by everybody who reads a backup, in the same words."""
+"""Whether an artifact is the one that its manifest describes; everybody who reads a backup asks here."""
 
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -56,18 +56,18 @@ def _check_content(manifest: Manifest, raw: Iterator[bytes], *, judged: bool) ->
         tally = artifact.count(raw, manifest.data_format)
         _check_keys(manifest, tally)
         return tally
-    found = survey(
+    surveyed = survey(
         artifact.examiner(raw, manifest.data_format), Allowance.adopted(manifest.bytes.raw, manifest.max_size)
     )
-    if judged and found.damage.number != manifest.damaged:
+    if judged and surveyed.damage.number != manifest.damaged:
         raise ArtifactError(
-            f"{manifest.name} was adopted, and {found.damage.words}. Such a value can end the server that is given it: a "
+            f"{manifest.name} was adopted, and {surveyed.damage.words}. Such a value can end the server that is given it: a "
             "restore leaves it out. Adopt the file anew with --damaged to have that on record."
         )
-    # Before empty collections were told apart they were counted.
-    if manifest.keys != found.tally.keys + found.empty:
-        _check_keys(manifest, found.tally)
-    return found.tally
+    # Older versions counted empty collections as keys.
+    if manifest.keys != surveyed.tally.keys + surveyed.empty:
+        _check_keys(manifest, surveyed.tally)
+    return surveyed.tally
 
 
 def _check_keys(manifest: Manifest, tally: Tally) -> None:

@@ -78,7 +78,7 @@ class Sorted:
             self.lacking[lacking:],
             ahead,
             [*self.damaged],
-            self.warnings + [of_ahead(one) for one in early],
+            self.warnings + [of_ahead(backup) for backup in early],
             [*self.trash],
             [*self.others],
             self.unpinned,
@@ -90,7 +90,7 @@ class Sorting:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self._found: dict[str, Manifest] = {}
+        self._manifests: dict[str, Manifest] = {}
         self._warnings: dict[str, str] = {}
         self._faults: dict[str, str] = {}
         self._damaged: dict[str, Damaged] = {}
@@ -99,7 +99,7 @@ class Sorting:
 
     def put(self, name: str, said: Described | None, artifact: StoredFile | None) -> None:
         """What the manifest of that name says, if there is one; and the artifact, if there is one."""
-        for kind in (self._found, self._warnings, self._faults, self._damaged, self._trash, self._unpinned):
+        for kind in (self._manifests, self._warnings, self._faults, self._damaged, self._trash, self._unpinned):
             kind.pop(name, None)
         if said is None:
             if artifact is not None and NAME.fullmatch(name):
@@ -115,7 +115,7 @@ class Sorting:
             if said.is_damaged:
                 self._damaged[name] = Damaged(name, wrong)
         elif said.manifest is not None:
-            self._found[name] = said.manifest
+            self._manifests[name] = said.manifest
             if said.is_unpinned:
                 self._unpinned[name] = True
             if said.warning:
@@ -123,18 +123,18 @@ class Sorting:
 
     def sorted(self) -> Sorted:
         """All of it."""
-        by_age = sorted(self._found.values(), key=age_of, reverse=True)
-        others = [one for one in by_age if one.kind != "undo"]
-        lacking = [one for one in others if one.lacks_keys]
+        by_age = sorted(self._manifests.values(), key=age_of, reverse=True)
+        others = [manifest for manifest in by_age if manifest.kind != "undo"]
+        lacking = [manifest for manifest in others if manifest.lacks_keys]
         return Sorted(
-            undos=[one for one in by_age if one.kind == "undo"],
+            undos=[manifest for manifest in by_age if manifest.kind == "undo"],
             others=others,
-            whole=[one for one in others if not one.lacks_keys] if lacking else others,
+            whole=[manifest for manifest in others if not manifest.lacks_keys] if lacking else others,
             lacking=lacking,
             faults=dict(sorted(self._faults.items())),
             damaged=[self._damaged[name] for name in sorted(self._damaged)],
             warnings=[self._warnings[name] for name in sorted(self._warnings)],
-            trash=sorted(self._trash.values(), key=lambda one: (one.deleted_at, one.name), reverse=True),
+            trash=sorted(self._trash.values(), key=lambda manifest: (manifest.deleted_at, manifest.name), reverse=True),
             unpinned=frozenset(self._unpinned),
         )
 
@@ -164,10 +164,10 @@ def in_brief(sentences: list[str]) -> list[str]:
     )
 
 
-def of_ahead(one: Manifest) -> str:
+def of_ahead(backup: Manifest) -> str:
     """What is to be known of a backup that is dated in the future."""
     return (
-        f"{one.name} is dated in the future: the clock of this machine was set back, or that backup was made with a wrong "
+        f"{backup.name} is dated in the future: the clock of this machine was set back, or that backup was made with a wrong "
         "clock. Until then it counts for nothing, and is not pruned."
     )
 
@@ -175,16 +175,18 @@ def of_ahead(one: Manifest) -> str:
 def own(backups: list[Manifest], scope: Scope) -> list[Manifest]:
     """Those that were made of just that server and its databases, in their order; adopted ones are of somebody else."""
     return [
-        one for one in backups if one.kind == "backup" and one.source.address == scope.address and one.scope == scope
+        backup
+        for backup in backups
+        if backup.kind == "backup" and backup.source.address == scope.address and backup.scope == scope
     ]
 
 
 def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
     """The newest backup of that scope; where there is none, of the same databases of another server, then any."""
 
-    def rank(one: Manifest) -> tuple[bool, bool, bool, datetime, str]:
-        same_databases, same_server = one.scope.databases == scope.databases, one.scope.address == scope.address
-        return one.kind == "backup", same_databases, same_server, one.created_at, one.name
+    def rank(backup: Manifest) -> tuple[bool, bool, bool, datetime, str]:
+        same_databases, same_server = backup.scope.databases == scope.databases, backup.scope.address == scope.address
+        return backup.kind == "backup", same_databases, same_server, backup.created_at, backup.name
 
     return max(backups, key=rank, default=None)
 
@@ -196,4 +198,4 @@ def age_of(manifest: Manifest) -> tuple[datetime, str]:
 
 def _ahead(by_age: list[Manifest], limit: datetime) -> int:
     """How many of them, newest first, are dated after `limit`."""
-    return bisect_left(by_age, True, key=lambda one: one.created_at <= limit)
+    return bisect_left(by_age, True, key=lambda backup: backup.created_at <= limit)

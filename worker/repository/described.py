@@ -29,7 +29,7 @@ class Described(NamedTuple):
 
 
 def noted(storage: Storage, name: str) -> Notes | None:
-    """What is noted of that backup; None where nothing is. Where that is damaged, the backup may have been pinned."""
+    """The notes of that backup; None where there are none. Damaged notes count as a pin, because they may have held one."""
     try:
         text = storage.read(name + NOTES_SUFFIX)
     except NotFoundError:
@@ -82,9 +82,9 @@ def _faulty(storage: Storage, name: str, error: ArtifactError | StorageError, *,
 def _slim(manifest: Manifest) -> Manifest:
     """The same in half of the memory: which fields were given, pydantic keeps of every single one."""
     for part in (manifest, manifest.source, manifest.bytes):
-        object.__setattr__(part, "__pydantic_fields_set__", _GIVEN[type(part)])
+        object.__setattr__(part, "__pydantic_fields_set__", _ALL_FIELDS[type(part)])
     return manifest
 
 
-_GIVEN: dict[type, set[str]] = {part: set(part.model_fields) for part in (Manifest, Origin, Size)}
+_ALL_FIELDS: dict[type, set[str]] = {part: set(part.model_fields) for part in (Manifest, Origin, Size)}
 _LOST = "The notes of {name} are damaged, so it counts as pinned: pin or unpin it, and they are written anew."

@@ -1,6 +1,6 @@
 """A JSON file that carries the sha256 of itself: of every byte before the line that holds it.
 
-`head -n -2 FILE | sha256sum` prints what that line says. Of a file that is not byte for byte what was written, it is not so.
+`head -n -2 FILE | sha256sum` prints what that line says, unless a byte of the file has changed.
 """
 
 import hashlib

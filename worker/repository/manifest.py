@@ -23,9 +23,9 @@ CLOCKS_APART = timedelta(minutes=2)
 """Two machines that share a storage agree on the time to that."""
 MANIFEST_SUFFIX = ".manifest.json"
 DAMAGED_SUFFIXES = (".damaged", ".damaged.2", ".damaged.3")
-"""Behind the name of a manifest: a text that it had, kept when it was made anew."""
+"""Suffixes for the old text of a manifest that was made anew."""
 INDEX_SUFFIX = ".index"
-"""Of what `search` makes beside an artifact, and can make anew."""
+"""The suffix of the index that `search` makes beside an artifact, and can make again."""
 AGE_SUFFIX = ".age"
 NAME = re.compile(r"redis_backup_([0-9]{8}_[0-9]{6})\.(rdb|json)(\.zst|\.gz)?(?:\.age)?")
 
@@ -44,7 +44,7 @@ class Origin(BaseModel):
     databases: list[int] | None = None
     """The databases that were asked for; None for all."""
     slots: str | None = None
-    """Of a node of a cluster: those it had, such as `0-5460,9000`; None for a server that holds all the keys itself."""
+    """The slots of a node of a cluster, such as `0-5460,9000`; None for a server that holds all the keys itself."""
 
 
 def _plausible(moment: datetime) -> datetime:
@@ -106,9 +106,9 @@ class Manifest(BaseModel):
     """`undo`: what a restore was about to touch, as it was before. `partial`: what could be read while the source lost its
     data. `part`: what one node of a cluster has. Of both the first warning says why, and they count as no backup."""
     trigger: Trigger = "schedule"
-    """Whether a schedule asked for it, or somebody by hand: those push out none of a schedule's."""
+    """Whether a schedule asked for it, or somebody by hand. Backups made by hand push out none of a schedule's."""
     asked_by: str | None = None
-    """Who: such as `beat daily`, `admin`, `token ci`; None where nobody was told."""
+    """Who asked for it, such as `beat daily`, `admin`, `token ci`; None where nobody has said it."""
     data_format: FormatName
     rdb_version: int | None = None
     consistency: Literal["point-in-time", "per-key", "unknown"]
@@ -116,7 +116,7 @@ class Manifest(BaseModel):
     engine_reason: str = ""
     source: Origin
     keys: Count | None
-    """None where the walk could not follow the file to its end; `warnings` then says why."""
+    """None where the file could not be read to its end; `warnings` then says why."""
     keys_by_db: dict[Count, dict[str, Count]]
     """Keys by database and type."""
     expiring: Count
@@ -148,7 +148,7 @@ class Manifest(BaseModel):
     restored_at: Moment | None = None
     """Of an undo: when, by the target's clock; what had expired by then was not restored."""
     restore_arguments: dict[str, Any] = {}
-    """Of an undo: what the restore was told. Where it is encrypted, no names of keys: those are in its file alone."""
+    """Of an undo: the arguments of the restore. Where it is encrypted, no names of keys: those are in its file alone."""
     undone_at: Moment | None = None
     """Of an undo: when it was used."""
     deleted_at: Moment | None = None
@@ -164,7 +164,7 @@ class Manifest(BaseModel):
 
     @property
     def lacks_keys(self) -> bool:
-        """Whether there were keys that it does not hold: then it stands for no backup."""
+        """Whether there were keys that it does not hold, so that it does not count as a backup."""
         return self.kind in ("partial", "part")
 
     @property
@@ -208,7 +208,7 @@ def free_names(at: datetime, data_format: FormatName, suffix: str) -> Iterator[s
 
 
 LATER = {"verified_at", "drilled_at", "undone_at", "deleted_at", "deleted_by"}
-"""What nobody knows yet when a manifest is written: from then on it stands in the notes."""
+"""Fields that are not known when a manifest is written; they stand in the notes."""
 NAMING = frozenset({"match", "exclude", "keys", "prefix", "strip_prefix"})
 """Arguments of a restore that tell names of keys."""
 _SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": None}
@@ -218,8 +218,8 @@ def to_json(manifest: Manifest) -> bytes:
     """The bytes of a manifest file."""
     written = manifest.model_copy(update={"format": _PLAIN_FORMAT})
     if manifest.encrypted:
-        told = {name: said for name, said in manifest.restore_arguments.items() if name not in NAMING}
-        written = manifest.model_copy(update={"format": FORMAT, "restore_arguments": told})
+        arguments = {name: said for name, said in manifest.restore_arguments.items() if name not in NAMING}
+        written = manifest.model_copy(update={"format": FORMAT, "restore_arguments": arguments})
     return digest.sealed(written.model_dump_json(indent=2, exclude=LATER))
 
 
@@ -272,7 +272,7 @@ def _is_begun_as_named(manifest: Manifest) -> bool:
 
 
 def _agrees_with_itself(manifest: Manifest) -> bool:
-    """All that can be told of a manifest of format 1, which has no digest."""
+    """The only checks that a manifest of format 1 allows, which has no digest."""
     said = NAME.fullmatch(manifest.name)
     kinds = [kind for counts in manifest.keys_by_db.values() for kind in counts]
     counted = sum(sum(counts.values()) for counts in manifest.keys_by_db.values())

@@ -11,7 +11,7 @@ NOTES_SUFFIX = ".notes.json"
 
 
 class Notes(BaseModel):
-    """What is not known has the manifest's own word."""
+    """Where a field is None the manifest's own counts."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -26,9 +26,9 @@ class Notes(BaseModel):
     deleted_by: str | None = None
 
     def beside(self, manifest: Manifest) -> Manifest:
-        """The manifest with what these say."""
-        told = {name: getattr(self, name) for name in LATER}
-        known: dict[str, Any] = {name: value for name, value in told.items() if value is not None}
+        """The manifest with these notes."""
+        later = {name: getattr(self, name) for name in LATER}
+        known: dict[str, Any] = {name: value for name, value in later.items() if value is not None}
         if self.pinned is not None:
             known |= {"pinned": self.pinned, "pin_reason": self.pin_reason if self.pinned else ""}
         return manifest.model_copy(update=known) if known else manifest
@@ -50,5 +50,5 @@ def from_json(name: str, text: bytes) -> Notes | None:
 
 
 def lost(name: str) -> Notes:
-    """What to go by where the notes are damaged: they may have said that it is pinned."""
+    """The notes to assume where the real ones are damaged: pinned, for they may have said so."""
     return Notes(name=name, pinned=True, pin_reason="its notes are damaged")

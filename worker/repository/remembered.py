@@ -74,7 +74,7 @@ class Memory:
 
     def latest_first(self) -> Iterator[Manifest]:
         """The whole backups that lie in no trash, the latest by its name first; each is read when it is asked for."""
-        files = {one.name: one for one in self.storage.files()}
+        files = {file.name: file for file in self.storage.files()}
         for file in reversed(files.values()):
             name = file.name.removesuffix(MANIFEST_SUFFIX)
             if name != file.name:
@@ -98,8 +98,8 @@ class Memory:
         listed = self.storage.files()
         if listed == self._listed:
             return
-        before, files = self._files, {one.name: one for one in listed}
-        changed = [one.name for one in listed if before.get(one.name) != one]
+        before, files = self._files, {file.name: file for file in listed}
+        changed = [file.name for file in listed if before.get(file.name) != file]
         self._open.update(map(_backup_of, changed), map(_backup_of, before.keys() - files.keys()))
         self._listed, self._files = listed, files
 
@@ -157,7 +157,9 @@ class Memory:
         if self._knows(name, file, notes_file):
             return self._known[name].said
         said = described(self.storage, file, notes_file)
-        lasts = all(one.version is not None and one.size <= _LARGEST_BYTES for one in (file, notes_file) if one)
+        lasts = all(
+            stored.version is not None and stored.size <= _LARGEST_BYTES for stored in (file, notes_file) if stored
+        )
         if lasts and said.is_sure:
             self._known[name] = _Known(file, notes_file, said)
         return said
@@ -195,9 +197,9 @@ _LOCK = threading.Lock()
 def memory(storage: Storage) -> Memory:
     """What this process knows of that storage."""
     with _LOCK:
-        found = _MEMORIES.setdefault(storage, Memory(storage))
+        known = _MEMORIES.setdefault(storage, Memory(storage))
         _MEMORIES.move_to_end(storage)
         while len(_MEMORIES) > _STORAGES:
             _MEMORIES.popitem(last=False)
-        found.storage = storage  # the same place, perhaps by another connection
-        return found
+        known.storage = storage  # the same place, perhaps by another connection
+        return known

@@ -1,4 +1,4 @@
-"""Which server, and which of its databases, the settings of this process are about."""
+"""The server and the databases that the settings of this process name."""
 
 from worker.config.settings import Settings
 from worker.repository.manifest import Scope
@@ -6,7 +6,7 @@ from worker.server.endpoint import SOURCE, Endpoint
 
 
 def scope_of(settings: Settings) -> Scope:
-    """What the settings say is to be backed up."""
+    """What the settings name to be backed up."""
     databases = settings.backup_databases
     address = Endpoint(settings.redis_url, SOURCE).address
     return Scope(address, None if databases is None else tuple(sorted(databases)))

@@ -1,4 +1,4 @@
-"""Entries that nobody vouches for: each is looked at before a server is given it, for a damaged value can end that server."""
+"""Entries of adopted files: each is examined before a server gets it, because a damaged value can crash that server."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ SHOWN = 20
 LONGEST_KEY = 80
 
 Refused = Callable[[Entry, str], None]
-"""Hears of an entry that is damaged, and of what is wrong with it."""
+"""Called for each damaged entry, with what is wrong with it."""
 
 
 class Sound(Passing):
-    """An EntryStream less what no server is to be given, which is `refused`, and less empty collections.
+    """An EntryStream without damaged entries, which go to `refused`, and without empty collections.
 
     A server leaves those out when it loads a file: to it they are no keys at all.
     """
@@ -49,7 +49,7 @@ class Sound(Passing):
 
 
 def sound(stream: EntryStream, manifest: Manifest, refused: Refused) -> EntryStream:
-    """The stream of a backup, less what is damaged where nobody vouches for it: where it was adopted."""
+    """The stream of a backup; of an adopted one without what is damaged."""
     adopted = manifest.kind == "adopted"
     return Sound(stream, refused, Allowance.adopted(manifest.bytes.raw, manifest.max_size)) if adopted else stream
 
@@ -70,8 +70,8 @@ class Damage:
     @property
     def first(self) -> str:
         """The first one, in words."""
-        one = self.shown[0]
-        return f"the {one['type']} {one['key']!r} of database {one['db']} ({one['error'].rstrip('.')})"
+        first = self.shown[0]
+        return f"the {first['type']} {first['key']!r} of database {first['db']} ({first['error'].rstrip('.')})"
 
     @property
     def words_without_keys(self) -> str:
@@ -88,7 +88,7 @@ class Damage:
 
 @dataclass
 class Survey:
-    """What is in a file that nobody vouches for, every value of it decoded."""
+    """What is in a foreign file, with every value decoded."""
 
     tally: Tally = field(default_factory=Tally)
     """Its keys, the damaged ones among them."""
@@ -99,17 +99,17 @@ class Survey:
 
 def survey(reader: EntryStream, allowance: Allowance) -> Survey:
     """Read it to its end. FormatError where its structure is broken, or a value of it cannot be read at all."""
-    found = Survey()
+    result = Survey()
 
     def damaged(entry: Entry, why: str) -> None:
-        found.tally.add([entry])
-        found.damage.add(entry, why)
+        result.tally.add([entry])
+        result.damage.add(entry, why)
 
     stream = Sound(reader, damaged, allowance)
     for batch in stream.batches():
-        found.tally.add(batch)
-    found.empty = stream.empty
-    return found
+        result.tally.add(batch)
+    result.empty = stream.empty
+    return result
 
 
 def named(entry: Entry) -> str:

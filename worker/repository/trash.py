@@ -16,9 +16,9 @@ class Trashed:
     deleted_at: datetime
     deleted_by: str | None
     bytes: int
-    """Of the artifact: room that it still takes."""
+    """The size of the artifact, which still takes its room."""
     manifest: Manifest | None
-    """None where that is damaged."""
+    """None where the manifest is damaged."""
 
     def goes_at(self, days: int) -> datetime:
         """When its days are over, after which a prune deletes it for good."""
@@ -33,16 +33,16 @@ def is_token(asked_by: str | None) -> bool:
 def refuse_last(listed: list[Manifest], name: str, asked_by: str | None) -> None:
     """RefusedError where a token would delete the last good backup of a source. `listed` are all that are in no trash.
 
-    One that holds keys is stood for by another that does: one of an emptied server is worth nothing.
+    Only another backup with keys can replace one with keys, because a backup of an emptied server is worth nothing.
     """
-    one = next((one for one in listed if one.name == name), None)
-    if one is None or one.kind == "partial" or not is_token(asked_by):
+    last = next((backup for backup in listed if backup.name == name), None)
+    if last is None or last.kind == "partial" or not is_token(asked_by):
         return
     now = datetime.now(UTC)
-    others = (other for other in listed if (other.kind, other.scope) == (one.kind, one.scope) and other.name != name)
-    if any((other.keys != 0 or one.keys == 0) and not other.is_ahead(now) for other in others):
+    others = (other for other in listed if (other.kind, other.scope) == (last.kind, last.scope) and other.name != name)
+    if any((other.keys != 0 or last.keys == 0) and not other.is_ahead(now) for other in others):
         return
     raise RefusedError(
-        f"{name} is the last good backup of {one.source.address or 'what it was made of'}, and no token may delete that: "
+        f"{name} is the last good backup of {last.source.address or 'what it was made of'}, and no token may delete that: "
         "make another one first, or have the admin delete it."
     )

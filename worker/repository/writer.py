@@ -29,12 +29,12 @@ class New:
     """What is known of a backup before its first byte."""
 
     created_at: datetime
-    """The moment that its data are of, which its name says."""
+    """The moment of its data, which its name says."""
     data_format: FormatName
     compression: Compression
     encryption: Encryption
     clock: float = field(default_factory=time.monotonic)
-    """When the work at it began, by time.monotonic."""
+    """When the work on it began, by time.monotonic."""
 
 
 class Writer:
@@ -59,14 +59,14 @@ class Writer:
             for chunk in self._stored.watch(encrypted):
                 self._draft.write(chunk)
 
-    def commit(self, event: str, prove: Proof = undisputed, **told: Any) -> Manifest:
+    def commit(self, event: str, prove: Proof = undisputed, **fields: Any) -> Manifest:
         """Show the artifact, then write its manifest: now the backup exists, which is logged as `event`.
 
-        `told` is what the manifest says besides. `prove` is asked before each of the two, with the artifact on disk.
+        `fields` are what the manifest has besides. `prove` is asked before each of the two, with the artifact on disk.
         """
         recipients = self._new.encryption.recipients
         manifest = Manifest(
-            **told,
+            **fields,
             name=self._draft.name,
             created_at=self._new.created_at,
             data_format=self._new.data_format,
@@ -79,8 +79,8 @@ class Writer:
         )
         self._draft.publish(prove)
         catalogue.add(self._storage, manifest, prove)
-        about = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
-        log.info(event, name=manifest.name, **about)
+        counts = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
+        log.info(event, name=manifest.name, **counts)
         return manifest
 
 
@@ -93,7 +93,7 @@ def writing(storage: Storage, new: New) -> Iterator[Writer]:
 
 
 def contents(stream: EntryStream, tally: Tally, data_format: FormatName) -> dict[str, Any]:
-    """What a manifest says of a stream that has passed to its end into that format, and was counted."""
+    """The fields of a manifest for a stream that was written in that format to its end, and counted."""
     return {
         "rdb_version": stream.rdb_version if data_format == "rdb" else None,
         "keys": tally.keys,

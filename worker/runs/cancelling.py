@@ -1,4 +1,4 @@
-"""A run that somebody wants to stop: it does so where nothing is on its way, so that it can tell exactly what it did."""
+"""A run that somebody has cancelled stops where nothing is on its way, so that it can say exactly what it did."""
 
 import math
 import signal
@@ -14,34 +14,34 @@ from worker.runs.store import open_runs
 
 LOOK_SECONDS = 1
 GRACE_SECONDS = 10
-"""How long a run may take to come to such a place, before it is broken off where it is; and again to end from there."""
+"""How long a run may take to reach such a place before it is interrupted, and then to end."""
 JOIN_SECONDS = 10
 
 
 class Cancelling:
-    """Whether somebody has asked for this run to stop: a thread looks for that, and whoever works heeds it."""
+    """Whether somebody has asked for this run to stop: a thread looks for that, and the work obeys it."""
 
     def __init__(self, settings: Settings, identity: str) -> None:
         self.by: str | None = None
-        """Who has."""
+        """Who has asked for it; None where nobody has."""
         self._settings, self._identity = settings, identity
         self._broken_off_at = math.inf
 
     def look(self) -> None:
-        """Ask the broker. One that is away knows of nobody, and is asked again."""
+        """Ask the broker; where it is away nothing is known, and it is asked again."""
         if self.by is None:
             with suppress(BrokerUnavailableError), open_runs(self._settings, seconds=LOOK_SECONDS) as runs:
                 self.by = runs.cancelled_by(self._identity)
             self._broken_off_at = math.inf if self.by is None else time.monotonic() + GRACE_SECONDS
 
     def heed(self) -> None:
-        """Return unless somebody has. To be called where nothing is on its way. Raises CancelledError."""
+        """Raise CancelledError where somebody has asked. To be called where nothing is on its way."""
         if self.by is not None:
             self._broken_off_at = time.monotonic() + GRACE_SECONDS
             raise CancelledError(f"Cancelled by {self.by}.")
 
     def heeding(self, progress: Progress) -> Progress:
-        """The same progress, which raises what `heed` raises: it is called between batches."""
+        """The same progress, which raises what `heed` raises; it is called between batches."""
 
         def tell(phase: str, current: int, total: int | None, unit: str) -> None:
             self.heed()
@@ -87,7 +87,7 @@ def _interrupting() -> Callable[[], None]:
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    # It stays so: a shell that was stopped may have set an alarm of its own by the end.
+    # The handler stays: a shell that was stopped may have set an alarm of its own by now.
     signal.signal(signal.SIGALRM, signal.default_int_handler)
     identity = threading.get_ident()
     return lambda: signal.pthread_kill(identity, signal.SIGALRM)

@@ -16,17 +16,17 @@ from worker.runs.ownership import UNKNOWN, Whose, dump, load, whose
 from worker.runs.run import Run
 
 OWNERS = 50
-"""Owners whose runs of one operation are remembered, and as many again that are known from a shell only."""
+"""The most owners of one operation that are remembered, and as many again that only shells have."""
 FIRST_PAGE, PAGE = 10, 200
-"""Most who ask want the newest only."""
+"""Most callers want only the newest."""
 
 MOST_UNFINISHED = 1000
-"""Runs that wait or run; were there more, by chance so many of them are seen."""
+"""The most unfinished runs that are read; of more, a random choice."""
 UNFINISHED = connection.PREFIX + "runs:unfinished"
 _RUNS = connection.PREFIX + "runs"
 _PLANNED = "planned:"
 
-# What a version without owners has listed becomes the list of what is not known, before anything else is listed.
+# The lists of a version without owners become those of the unknown owner, before anything else is listed.
 _TAKE_OVER = """
 if redis.call('EXISTS', KEYS[1]) == 0 and redis.call('EXISTS', KEYS[2]) == 1 then
   redis.call('ZUNIONSTORE', KEYS[3], 1, KEYS[2])
@@ -54,7 +54,7 @@ def add(pipe: Any, run: Run) -> None:
     pipe.zadd(_RUNS, {run.id: at})
     for family in _families(run):
         pipe.eval(_TAKE_OVER, 3, _owners(family), _all(family), _of(family, UNKNOWN), dump(UNKNOWN))
-        # While it waited, it was not known whose it would be.
+        # While it waited its owner was unknown.
         pipe.zrem(_waiting(family, run), run.id)
         for index, member in ((_of(family, mine), run.id), (_all(family), run.id), (_owners(family), dump(mine))):
             pipe.zadd(index, {member: at})
@@ -68,29 +68,29 @@ def forget_beyond(client: Any, run: Run, answers: list[Any]) -> None:
     for longest.
     """
     families = _families(run)
-    told = answers[-2 * len(families) :]
-    for family, over, known in zip(families, told[::2], told[1::2], strict=True):
-        owners = [owner for one in known if (owner := load(one))]
-        # Those of shells apart: however many there are, they push out none of ours.
-        alike = [one for one in owners if (one.host is None) == (whose(run).host is None)]
+    counts = answers[-2 * len(families) :]
+    for family, over, known in zip(families, counts[::2], counts[1::2], strict=True):
+        owners = [owner for text in known if (owner := load(text))]
+        # Owners of shells are counted apart, so that they push out none of ours.
+        alike = [owner for owner in owners if (owner.host is None) == (whose(run).host is None)]
         _forget(client, family, whose(run), over)
-        for one in alike[:-OWNERS]:
-            _forget(client, family, one, client.zrange(_of(family, one), 0, -1))
-            client.zrem(_owners(family), dump(one))
+        for owner in alike[:-OWNERS]:
+            _forget(client, family, owner, client.zrange(_of(family, owner), 0, -1))
+            client.zrem(_owners(family), dump(owner))
 
 
 def _forget(client: Any, family: str, owner: Whose, ids: list[bytes]) -> None:
     if ids and operations.of(family).asks:
         needed = _needed(client)
-        ids = [one for one in ids if one.decode(errors="replace") not in needed]
+        ids = [identity for identity in ids if identity.decode(errors="replace") not in needed]
     if not ids:
         return
-    texts = bounded.records(client, [run_key(one.decode(errors="replace")) for one in ids])
+    texts = bounded.records(client, [run_key(identity.decode(errors="replace")) for identity in ids])
     with client.pipeline(transaction=True) as pipe:
         pipe.zrem(_of(family, owner), *ids)
         for text in texts:
             run = loaded(text)
-            # One that was tried again elsewhere is another owner's by now.
+            # A run that was tried again elsewhere has another owner by now.
             if run is not None and family == run.operation and whose(run) == owner:
                 remove(pipe, run)
                 pipe.delete(run_key(run.id))
@@ -100,7 +100,7 @@ def _forget(client: Any, family: str, owner: Whose, ids: list[bytes]) -> None:
 def _needed(client: Any) -> set[str]:
     """The previews that restores name which wait or run."""
     unfinished = client.srandmember(UNFINISHED, MOST_UNFINISHED)
-    texts = bounded.records(client, [run_key(one.decode(errors="replace")) for one in unfinished])
+    texts = bounded.records(client, [run_key(identity.decode(errors="replace")) for identity in unfinished])
     return {str(run.arguments.get("preview")) for text in texts if (run := loaded(text)) is not None}
 
 
@@ -119,28 +119,28 @@ def each(client: Any, operation: str | None = None) -> Iterator[Run]:
 
 
 def of(client: Any, operation: str, ours: Callable[[Whose], bool]) -> Iterator[Run]:
-    """The same, of those owners only."""
+    """The runs of one operation whose owners are `ours`, newest first."""
     with connection.translated():
-        owners = [owner for one in bounded.names(client, _owners(operation), 0, 2 * OWNERS) if (owner := load(one))]
+        owners = [owner for name in bounded.names(client, _owners(operation), 0, 2 * OWNERS) if (owner := load(name))]
     if not owners:
         return (run for run in each(client, operation) if ours(whose(run)))
-    lists = [_listed(client, _of(operation, one), one) for one in owners if ours(one)]
+    lists = [_listed(client, _of(operation, owner), owner) for owner in owners if ours(owner)]
     return merge(*lists, key=lambda run: run.queued_at, reverse=True)
 
 
 def planned(client: Any, entry: str, ours: Callable[[Whose], bool]) -> Iterator[Run]:
-    """The same, of what this entry of the schedule asked for."""
+    """The runs that this entry of the schedule asked for, of `ours`, newest first."""
     return of(client, _PLANNED + entry, ours)
 
 
 def _listed(client: Any, index: str, owner: Whose | None = None) -> Iterator[Run]:
-    """What an index names; less what has become another owner's since."""
+    """The runs of an index, without those that have another owner by now."""
     start, size = 0, FIRST_PAGE
     while True:
         with connection.translated():
             ids = bounded.names(client, index, start, start + size - 1)
-            found = bounded.records(client, [run_key(one.decode(errors="replace")) for one in ids])
-        runs = (run for text in found if (run := loaded(text)) is not None)
+            texts = bounded.records(client, [run_key(identity.decode(errors="replace")) for identity in ids])
+        runs = (run for text in texts if (run := loaded(text)) is not None)
         yield from (run for run in runs if owner in (None, whose(run)))
         if len(ids) < size:
             return

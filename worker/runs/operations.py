@@ -27,7 +27,7 @@ Queue = Literal["jobs", "quick", "questions"]
 Server = Literal["source", "target"]
 
 QUEUES: tuple[Queue, ...] = get_args(Queue)
-"""For what takes long; for what takes moments; and for what somebody asks, which may be anything in between."""
+"""The queue for long work, for what takes moments, and for questions, which may take anything in between."""
 TASKS = "worker.tasks."
 KEPT, KEPT_OF_QUESTIONS = 1000, 50
 _KILLED = "Its process was killed, or was not heard of any more"
@@ -41,23 +41,23 @@ class Operation:
     title: str
     """What pages call a run of it."""
     verb: str | None = None
-    """What the verb of the shell is for; None where there is none of that name."""
+    """What the shell's verb is for; None where there is no such verb."""
     queue: Queue | None = None
     """Where its task waits for a worker; None where it has no task, and only a shell begins it."""
     scope: Scope = "restore"
-    """Of the tokens that may ask for it."""
+    """The scope of the tokens that may ask for it."""
     asks: bool = False
-    """Whether it only asks: what it found is of the moment, and may be out of the data."""
+    """Whether it only asks: its result holds for a moment, and may quote data."""
     writes: bool = False
     """Whether it changes something, so that it stands in the audit log."""
-    about: tuple[Literal["source", "target", "storage"], ...] = ("storage",)
+    concerns: tuple[Literal["source", "target", "storage"], ...] = ("storage",)
     """What a run of it must have in common with us to be ours."""
     alone: Server | None = None
-    """Of this only one run at a time may be at work on the same."""
+    """Only one run at a time may work on the same of these."""
     retries: int = 0
     """How often it is tried again by itself, where that can help."""
     waits: bool = False
-    """Whether it is tried again once somebody else, who is at work, is done."""
+    """Whether it is tried again when another run that is at work has ended."""
     repeatable: bool = False
     """Whether it is asked for again when it got lost before it began; a restore that was lost waits for a person."""
     made_up_for: bool = False
@@ -86,7 +86,7 @@ _ROWS = (
         queue="jobs",
         scope="backup",
         writes=True,
-        about=("source", "storage"),
+        concerns=("source", "storage"),
         alone="source",
         retries=2,
         waits=True,
@@ -106,7 +106,7 @@ _ROWS = (
         queue="questions",
         scope="read",
         asks=True,
-        about=("target",),
+        concerns=("target",),
         advice={
             "failed": "Nothing was written. Mend what the sentence names, and preview it again.",
             "interrupted": "Nothing was written. Preview it again.",
@@ -118,7 +118,7 @@ _ROWS = (
         "Restore a backup.",
         queue="jobs",
         writes=True,
-        about=("target",),
+        concerns=("target",),
         alone="target",
         killed=f"{_KILLED}.{{reached}} Run the same restore again to complete it, which is safe.",
         advice={
@@ -141,7 +141,7 @@ _ROWS = (
         "Undo a restore.",
         queue="jobs",
         writes=True,
-        about=("target",),
+        concerns=("target",),
         alone="target",
         killed="Its process was killed, and some keys may have been put back: run the same undo again to complete it.",
         advice={
@@ -192,7 +192,7 @@ _ROWS = (
         waits=True,
         advice={"failed": "The backup may still be there: look at the list of backups."},
     ),
-    # Whoever may only delete cannot meddle with what lies there.
+    # Whoever may only delete must not empty the trash.
     Operation("put_back", "Putting back", "Put a backup back from the trash.", queue="quick", writes=True, waits=True),
     Operation(
         "stats",
@@ -201,7 +201,7 @@ _ROWS = (
         queue="quick",
         scope="read",
         asks=True,
-        about=("source", "storage"),
+        concerns=("source", "storage"),
     ),
     Operation("adopt", "Adoption", "Take a dump.rdb or a portable JSON in as a backup.", writes=True),
     Operation(
@@ -221,7 +221,7 @@ _ROWS = (
         queue="quick",
         scope="read",
         asks=True,
-        about=("source",),
+        concerns=("source",),
     ),
     Operation("repair", "Repair of manifests", writes=True),
 )
@@ -231,7 +231,7 @@ OPERATIONS: dict[str, Operation] = {row.name: row for row in _ROWS}
 
 
 def of(name: str) -> Operation:
-    """The row of that operation; of one that there is not, what holds for any."""
+    """The row of that operation; for an unknown name a row with the defaults."""
     return OPERATIONS.get(name) or Operation(name, name.capitalize())
 
 

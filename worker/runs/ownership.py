@@ -23,27 +23,27 @@ from worker.server.endpoint import TARGET, Endpoint
 from worker.storage import open_storage
 
 FIELDS = {"source", "databases", "target", "storage"}
-"""Of a Run, what it is about."""
+"""The fields of a Run that say what it concerns."""
 _LOOPBACK = ("/", "localhost:", "127.", "[::1]:", "::1:")
 _databases: TypeAdapter[frozenset[int] | None] = TypeAdapter(Databases)
 
 
 class Whose(NamedTuple):
-    """What a run is about, as far as it matters; None for what does not, or is not known."""
+    """What a run concerns; None for what does not matter or is not known."""
 
     host: str | None = None
-    """Of a verb of the shell about something that only its own host sees."""
+    """The host of a shell's run that concerns something only that host sees."""
     source: str | None = None
-    """Its address; of a backup with the databases."""
+    """The source's address; of a backup with the databases."""
     target: str | None = None
     storage: str | None = None
-    """Its place; of a folder the absolute path."""
+    """The storage's place; of a folder the absolute path."""
     asker: str | None = None
-    """Of a question: each who asks pushes out their own only. It has no say in whose it is."""
+    """Who asked a question: questions push out only those of the same asker. It does not decide whose the run is."""
 
 
 UNKNOWN = Whose()
-"""Of a run that has not begun, or that an older version remembered: it counts as ours."""
+"""The owner of a run that has not begun, or that an older version remembered: it counts as ours."""
 
 
 class Owner(NamedTuple):
@@ -56,9 +56,9 @@ class Owner(NamedTuple):
     """Where our processes are or have been."""
 
     def has(self, whose: Whose) -> bool:
-        """Whether that is ours; what is not known speaks for it."""
+        """Whether that is ours; what is not known counts as ours."""
         fitting = zip(whose[:4], (self.hosts, self.sources, self.targets, self.storages), strict=True)
-        return all(told is None or told in ours or spelt(told) in ours for told, ours in fitting)
+        return all(value is None or value in ours or spelt(value) in ours for value, ours in fitting)
 
 
 def owner(settings: Settings, hosts: frozenset[str]) -> Owner:
@@ -74,38 +74,38 @@ def owner(settings: Settings, hosts: frozenset[str]) -> Owner:
     )
 
 
-def about(settings: Settings, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a run with these settings is about, as fields of a Run; what cannot be told is left out."""
-    found: dict[str, Any] = {"storage": f"{socket.gethostname()}:{_folder(settings)}"}
-    # A setting that is wrong, or an undo that is not there, is told by the verb.
+def subject(settings: Settings, operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """What a run with these settings concerns, as fields of a Run; what is not known is left out."""
+    fields: dict[str, Any] = {"storage": f"{socket.gethostname()}:{_folder(settings)}"}
+    # The verb itself reports a wrong setting or a missing undo.
     with suppress(BackupSystemError):
         scope = scope_of(settings)
-        found["source"] = scope.address
+        fields["source"] = scope.address
         if operation == "backup":
-            found["databases"] = _asked_for(arguments, scope.databases)
-        if "target" in operations.of(operation).about:
-            found["target"] = scope.address
-            found["target"] = _target(settings, operation, arguments)
-    return found
+            fields["databases"] = _asked_for(arguments, scope.databases)
+        if "target" in operations.of(operation).concerns:
+            fields["target"] = scope.address
+            fields["target"] = _target(settings, operation, arguments)
+    return fields
 
 
 def whose(run: Run) -> Whose:
-    """What decides whether it is ours."""
-    told: dict[str, str | None] = {name: getattr(run, name) for name in operations.of(run.operation).about}
+    """The facts that decide whether a run is ours."""
+    facts: dict[str, str | None] = {name: getattr(run, name) for name in operations.of(run.operation).concerns}
     if run.operation == "backup" and run.source:
-        told["source"] = _scope(run.source, run.databases)
+        facts["source"] = _scope(run.source, run.databases)
     asker = run.asked_by if operations.of(run.operation).asks else None
-    return _whose(run, told)._replace(asker=asker)
+    return _whose(run, facts)._replace(asker=asker)
 
 
 def locks(run: Run) -> Whose:
-    """What it alone may be at work on, as whose that is; nothing where it need not be alone."""
+    """What it has to be alone with, as a Whose; an empty one where it need not be alone."""
     name = operations.of(run.operation).alone
     return _whose(run, {name: getattr(run, name)} if name else {})
 
 
 def lies(run: Run) -> Whose:
-    """Where the backups lie that it names, as whose that is."""
+    """Where the backups lie that it names, as a Whose."""
     return _whose(run, {"storage": run.storage})
 
 
@@ -117,22 +117,24 @@ def dump(whose: Whose) -> str:
 def load(text: bytes) -> Whose | None:
     """From what `dump` wrote; None for anything else."""
     try:
-        told = json.loads(text)
+        parts = json.loads(text)
     except ValueError:
         return None
-    fits = isinstance(told, list) and len(told) <= len(UNKNOWN) and all(isinstance(one, str | None) for one in told)
-    return Whose(*told) if fits else None
+    fits = (
+        isinstance(parts, list) and len(parts) <= len(UNKNOWN) and all(isinstance(part, str | None) for part in parts)
+    )
+    return Whose(*parts) if fits else None
 
 
-def _whose(run: Run, told: dict[str, str | None]) -> Whose:
+def _whose(run: Run, facts: dict[str, str | None]) -> Whose:
     host, _, place = (run.storage or "").partition(":")
-    if told.get("storage"):
-        told["storage"] = place
+    if facts.get("storage"):
+        facts["storage"] = place
     # A folder, a socket and the loopback are of that host only; a bucket is the same for all.
-    local = any(value and value.startswith(_LOOPBACK) for value in told.values())
-    # Whatever worker takes a task is one of ours, and a container bears another name each time.
+    local = any(value and value.startswith(_LOOPBACK) for value in facts.values())
+    # Any worker that takes a task is ours, and a container has another host name each time.
     mine = local and run.of_shell
-    return Whose(host=host if mine else None, **told)
+    return Whose(host=host if mine else None, **facts)
 
 
 def _scope(address: str, databases: tuple[int, ...] | None) -> str:
@@ -153,7 +155,7 @@ def _target(settings: Settings, operation: str, arguments: dict[str, Any]) -> st
 def _asked_for(arguments: dict[str, Any], usual: tuple[int, ...] | None) -> tuple[int, ...] | None:
     """The databases of a backup; nobody has checked its arguments yet."""
     try:
-        given = _databases.validate_python(arguments.get("databases"))
+        databases = _databases.validate_python(arguments.get("databases"))
     except ValidationError:
         return usual
-    return usual if given is None else tuple(sorted(given))
+    return usual if databases is None else tuple(sorted(databases))

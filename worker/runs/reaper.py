@@ -14,17 +14,17 @@ from worker.runs.run import Run, new
 from worker.runs.store import Runs, open_runs
 
 LOST_AFTER = timedelta(seconds=LEASE_SECONDS)
-"""A message that is due for so long, and in no queue, is not on its way."""
+"""A message that was due so long ago and is in no queue has been lost."""
 GIVEN_UP_AFTER = timedelta(days=1)
 AGAIN_SECONDS = lease.AGAIN_SECONDS + lease.ANSWER_SECONDS + 1
-"""Within these a run that lives is heard of again, once the broker answers."""
+"""Within these seconds a living run is heard of again once the broker answers."""
 
 
 class Means(NamedTuple):
-    """What others do for it."""
+    """What the reaper has others do."""
 
     publish: Callable[[Run], None]
-    """Asks for a run."""
+    """Queues a run again."""
     release: Callable[..., object]
     """Ends what a mirror has left behind at its target, as `recovery.end_left` does."""
 
@@ -37,9 +37,9 @@ def reap(settings: Settings, queues: list[str], means: Means) -> list[Run]:
     """
     now = datetime.now(UTC)
     with open_runs(settings) as runs:
-        # Read before the runs: whatever is taken from a queue after this is no longer waiting in what comes next.
+        # The queues are read before the runs: a message that is taken after this has a run that no longer waits.
         waiting, unfinished = runs.waiting(queues), runs.unfinished()
-        found = [interrupt(settings, run, killed(run), means) for run in _killed(runs, unfinished)]
+        ended = [interrupt(settings, run, killed(run), means) for run in _killed(runs, unfinished)]
         for run in unfinished:
             if run.state == "STARTED" or run.due_at > now - LOST_AFTER or run.id in waiting:
                 continue
@@ -47,10 +47,10 @@ def reap(settings: Settings, queues: list[str], means: Means) -> list[Run]:
                 means.publish(run)
             else:
                 fault = "It was lost before it began, so nothing was done: start it again."
-                found.append(interrupt(settings, run, fault, means))
+                ended.append(interrupt(settings, run, fault, means))
     # Of those that were ended before, while their target did not answer.
     means.release(settings)
-    return [run for run in found if run is not None]
+    return [run for run in ended if run is not None]
 
 
 def _killed(runs: Runs, unfinished: list[Run]) -> Iterator[Run]:
@@ -96,7 +96,7 @@ def interrupt(settings: Settings, run: Run, error: str, means: Means, *, dead: b
         means.release(settings, run=run.id)
         lock.give_up(settings, run.id, dead=dead)
         if repeat is not None:
-            # Should we be killed before this: it is remembered, and the next `reap` finds that it has no message.
+            # Should we be killed before this, the next `reap` finds the remembered run without a message.
             means.publish(repeat)
         return runs.get(run.id)
 
@@ -112,8 +112,8 @@ def repeat_of(run: Run) -> Run | None:
 
 
 def killed(run: Run) -> str:
-    """What is to be said of a run that is not heard of any more."""
-    told = run.progress or {}
-    done = told.get("current", 0) if told.get("phase") == "restoring" else 0
+    """The sentence about a run that is not heard of any more."""
+    progress = run.progress or {}
+    done = progress.get("current", 0) if progress.get("phase") == "restoring" else 0
     reached = f" At least {done:,} keys of the backup had been dealt with by then." if done else ""
     return operations.of(run.operation).killed.format(reached=reached)

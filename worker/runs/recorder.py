@@ -41,13 +41,13 @@ Verb = Callable[[Progress], dict[str, Any]]
 Check = Callable[[dict[str, Any]], None]
 
 GC_THRESHOLD = 50_000
-"""Objects made, and not yet gone again, before Python looks for cycles among them; 700 by default."""
+"""New objects before Python looks for cycles among them; its default is 700."""
 SESSION_NICE = "10"
-"""Of a session that is a run's own: a tenth of the processor time that another has where both want it."""
+"""The weight of a run's own session: a tenth of the processor time of another one."""
 
 
 def accepted(_: dict[str, Any]) -> None:
-    """Whatever came out is a success."""
+    """Any result is a success."""
 
 
 class Recording:
@@ -72,17 +72,17 @@ class Recording:
         self._sealed: bytes | None = None
         self.cancelling = Cancelling(settings, run.id)
         self.given_up = False
-        """Whether somebody else has ended this run, or begun it anew: nothing that becomes of it here counts any more."""
+        """Whether somebody else has ended this run, or begun it anew, so that nothing counts that it does here."""
 
     @contextmanager
     def alive(self, lines: logs.Lines) -> Iterator[None]:
-        """From now on it runs, here; `lines` are its events as they come."""
+        """Within the block it runs here; `lines` are its log events."""
         self._lines = lines
         where = f"{socket.gethostname()}:{os.getpid()}"
         unknown = dict.fromkeys(("progress", "value", "values", "ended_at", "risk"))
-        told = ownership.about(self._settings, self.run.operation, self.run.arguments)
+        subject = ownership.subject(self._settings, self.run.operation, self.run.arguments)
         begun = {"state": "STARTED", "started_at": datetime.now(UTC), "worker": where, "process": this_process()}
-        self._change(**begun, **unknown, **told)
+        self._change(**begun, **unknown, **subject)
         with suppress(BrokerUnavailableError):
             self._store()  # and the lease with it
         if self.given_up:
@@ -91,11 +91,11 @@ class Recording:
             yield
 
     def understood(self, arguments: dict[str, Any]) -> None:
-        """What it was told, as the check read it: from now on that is remembered in place of what was sent."""
+        """Remember the checked arguments in place of those that were sent."""
         self._change(arguments=brief(arguments))
 
     def tell(self, meta: Meta) -> None:
-        """How far it has come."""
+        """Remember how far it has come."""
         self._change(progress=meta)
         with suppress(BrokerUnavailableError):
             self._store()
@@ -103,23 +103,23 @@ class Recording:
             self._also(meta)
 
     def reached(self, meta: Meta) -> None:
-        """How far it came in the end: told with that."""
+        """Note how far it came; `end` stores it."""
         self._change(progress=meta)
 
     def end(self, state: State, *, value: Any = None, error: str | None = None) -> None:
-        """How it ended; the broker is waited for. What somebody else has ended stays as that said."""
+        """Remember how it ended, and wait for the broker. An end that somebody else has noted stays."""
         ended_at = None if state == "RETRY" else datetime.now(UTC)
-        self._change(state=state, error=error, ended_at=ended_at, **self._found(value))
+        self._change(state=state, error=error, ended_at=ended_at, **self._result(value))
         self._store_patiently()
         run = self.run
         if operations.of(run.operation).writes and not run.skipped:
             outcome = "INTERRUPTED" if self.given_up else state
             whose = run.model_dump(mode="json", include=ownership.FIELDS, exclude_none=True)
-            told = {"run": run.id, "arguments": brief(run.arguments, AUDITED), **whose}
-            audit.record(self._settings, run.asked_by, run.operation, outcome, **told)
+            record = {"run": run.id, "arguments": brief(run.arguments, AUDITED), **whose}
+            audit.record(self._settings, run.asked_by, run.operation, outcome, **record)
 
     def fail(self, error: BackupSystemError, value: Any) -> None:
-        """That it failed, and is to begin once more where that can help, and where nobody wants it to stop."""
+        """Remember that it failed, and whether it is tried again: where that can help and nobody has cancelled it."""
         self.cancelling.look()
         again = not self.given_up and self.cancelling.by is None and self.tried_again(error)
         if again and isinstance(error, BusyError):
@@ -127,13 +127,13 @@ class Recording:
         self._change(risk=error.risk)
         self.end("RETRY" if again else "FAILURE", value=value, error=str(error))
 
-    def _found(self, value: Any) -> dict[str, Any]:
+    def _result(self, value: Any) -> dict[str, Any]:
         """What is remembered of what it found: values of keys apart, and sealed."""
-        rest, told = values.parted(value)
+        rest, quoted = values.parted(value)
         fate: values.Fate | None = None
-        if told:
+        if quoted:
             # Who asked at a shell is shown them there, and nobody else.
-            self._sealed = None if self.run.of_shell else values.sealed(self._settings, self.run.id, told)
+            self._sealed = None if self.run.of_shell else values.sealed(self._settings, self.run.id, quoted)
             fate = "shown" if self.run.of_shell else "keyless" if self._sealed is None else "sealed"
         return {"value": rest, "values": fate}
 
@@ -161,7 +161,7 @@ class Recording:
             values.keep(self._settings, self.run.id, self._sealed)
             self._sealed = None
         with open_runs(self._settings, seconds=1) as runs:
-            # The clock of the schedule asks every hour whether there is anything to do: a no is not worth a line.
+            # The schedule asks every hour whether there is anything to do; a no is not worth a line.
             if self.run.skipped and self.run.asker.kind == "beat":
                 runs.forget(self.run.id)
             elif not runs.put(self.run):

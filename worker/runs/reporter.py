@@ -25,7 +25,7 @@ class Reporter:
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
     def __call__(self, phase: str, current: int, total: int | None, unit: str) -> None:
-        """Remember; the thread tells."""
+        """Remember the progress; the thread reports it."""
         self._latest = {"phase": phase, "current": current, "total": total, "unit": unit}
 
     def __enter__(self) -> Self:
@@ -45,12 +45,12 @@ class Reporter:
             latest = self._latest
             if latest is None:
                 continue
-            # The job is what matters: a result backend that blinks must neither fail nor slow it.
+            # A result backend that is away must neither fail nor slow the job.
             with suppress(Exception):
                 self._store({**latest, "rate": self._rate(latest)})
 
     def _rate(self, latest: Meta) -> float | None:
-        """Units a second since this phase was first told of; None until a second telling."""
+        """Units a second since the first report of this phase; None until the second one."""
         phase, since, count = self._began
         now = time.monotonic()
         if phase != latest["phase"]:

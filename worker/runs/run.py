@@ -15,11 +15,11 @@ from worker.repository.behalf import Asker
 from worker.runs.values import Fate
 
 State = Literal["PENDING", "STARTED", "RETRY", "SUCCESS", "FAILURE", "INTERRUPTED", "CANCELLED"]
-"""Celery's words; INTERRUPTED: killed, so that nobody was left to tell how it ended; CANCELLED: somebody wanted it to end."""
+"""Celery's words, and two of ours. INTERRUPTED: it was killed, and nobody knows how it ended. CANCELLED: somebody ended it."""
 FINAL = frozenset({"SUCCESS", "FAILURE", "INTERRUPTED", "CANCELLED"})
 
 KEPT_CHARACTERS = 50_000
-"""Of a list of keys: a longer one is remembered in brief."""
+"""Keys in a list: a longer list is remembered in brief."""
 KEYS_NAMED, KEY_CHARACTERS = 3, 80
 
 
@@ -40,12 +40,12 @@ class Run(BaseModel):
     attempts: int = 1
     """How often it is tried at the most."""
     waited: int = 0
-    """How many of those times it was only because somebody else was at work."""
+    """How many of those times it only waited for somebody else."""
     repeats: str | None = None
     """The run that was killed, and in whose place this one is."""
     worker: str | None = None
     process: Process | None = None
-    """What runs it, where that can be told."""
+    """The process that runs it, where that is known."""
     source: str | None = None
     """The address of its source; None until it begins, and of runs that an older version remembered."""
     databases: tuple[int, ...] | None = None
@@ -74,19 +74,19 @@ class Run(BaseModel):
 
     @field_validator("progress")
     @classmethod
-    def _as_told(cls, told: dict[str, Any] | None) -> dict[str, Any] | None:
-        """None for what no operation tells of its progress."""
-        counts = [(told or {}).get(name) for name in ("current", "total", "rate")]
-        texts = [(told or {}).get(name) for name in ("phase", "unit")]
-        fit = all(isinstance(one, float | int | None) for one in counts) and all(
-            isinstance(one, str | None) for one in texts
+    def _if_known(cls, progress: dict[str, Any] | None) -> dict[str, Any] | None:
+        """None for a progress of another shape than operations report."""
+        counts = [(progress or {}).get(name) for name in ("current", "total", "rate")]
+        texts = [(progress or {}).get(name) for name in ("phase", "unit")]
+        fit = all(isinstance(value, float | int | None) for value in counts) and all(
+            isinstance(value, str | None) for value in texts
         )
-        return told if fit else None
+        return progress if fit else None
 
     @field_validator("log")
     @classmethod
     def _as_logged(cls, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Without what is no line of a log."""
+        """The lines of a log, without anything else."""
         return [line for line in lines if isinstance(line.get("timestamp"), str) and isinstance(line.get("event"), str)]
 
     @property
@@ -97,7 +97,7 @@ class Run(BaseModel):
     @property
     def number(self) -> int:
         """Which attempt it is, or in RETRY the next one will be; the first is 1."""
-        # For a moment the next one is decided upon, and not queued yet.
+        # For a moment the next attempt is decided and not queued yet.
         ahead = self.state == "RETRY" and self.started_at is not None and self.due_at <= self.started_at
         return self.attempt + 1 + ahead
 
@@ -124,7 +124,7 @@ class Run(BaseModel):
 
     @property
     def tells(self) -> bool:
-        """Whether its end says how it stands with what it is about: it neither had nothing to do nor was it cancelled."""
+        """Whether its end is news about its subject: it had something to do, and was not cancelled."""
         return self.ended and not self.skipped and self.state != "CANCELLED"
 
     @property
@@ -147,8 +147,8 @@ def here() -> str:
 def new(identity: str, operation: str, arguments: dict[str, Any], asked_by: str) -> Run:
     """A run that is about to be queued. What its arguments hold that is no JSON or no text is replaced."""
     now, plain = datetime.now(UTC), json.dumps(arguments, default=str, ensure_ascii=False).encode(errors="replace")
-    told = brief(json.loads(plain))
-    return Run(id=identity, operation=operation, arguments=told, asked_by=asked_by, queued_at=now, due_at=now)
+    remembered = brief(json.loads(plain))
+    return Run(id=identity, operation=operation, arguments=remembered, asked_by=asked_by, queued_at=now, due_at=now)
 
 
 def brief(arguments: dict[str, Any], characters: int = KEPT_CHARACTERS) -> dict[str, Any]:

@@ -32,7 +32,7 @@ _ID = re.compile(r'"id": "([^"]+)"')
 _LEASE_MILLISECONDS = round(LEASE_SECONDS * 1000)
 CHANGE_TRIES = 20
 
-# One that nobody remembers is alive as well: the broker has lost its memory.
+# A run that nobody remembers may be alive, where the broker has lost its memory.
 _STAY_ALIVE = """
 if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 0 then return 0 end
 if redis.call('PEXPIRE', KEYS[3], ARGV[2]) == 0 then redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2]) end
@@ -58,7 +58,7 @@ class Ours:
         self._runs, self._client, self._owner = runs, client, owner
 
     def has(self, run: Run) -> bool:
-        """Whether it is one of them."""
+        """Whether a run is one of them."""
         return self._owner.has(ownership.whose(run))
 
     def holds(self, run: Run) -> bool:
@@ -75,19 +75,21 @@ class Ours:
 
     def planned(self, entry: str) -> Run | None:
         """The newest that this entry of the schedule asked for; one that had nothing to do is not remembered."""
-        found = listing.planned(self._client, entry, self._owner.has)
-        return next((run for run in found if not run.skipped), None)
+        runs = listing.planned(self._client, entry, self._owner.has)
+        return next((run for run in runs if not run.skipped), None)
 
     def unfinished(self) -> list[Run]:
         """What waits or runs, oldest first."""
         return [run for run in self._runs.unfinished() if self.has(run)]
 
     def rival(self, operation: str, arguments: dict[str, Any]) -> Run | None:
-        """A run, whoever's, that is to be alone with what this one would be alone with; None where nothing is."""
+        """Anybody's run that excludes this one, because both have to be alone with the same thing; None where there is none."""
         if operations.of(operation).alone is None:
             return None
-        told = ownership.about(self._runs.settings, operation, arguments)
-        here = self._owner._replace(sources=frozenset({told.get("source")}), targets=frozenset({told.get("target")}))
+        subject = ownership.subject(self._runs.settings, operation, arguments)
+        here = self._owner._replace(
+            sources=frozenset({subject.get("source")}), targets=frozenset({subject.get("target")})
+        )
         alike = (run for run in self._runs.unfinished() if run.operation == operation)
         return next((run for run in alike if here.has(ownership.locks(run))), None)
 
@@ -145,8 +147,8 @@ class Runs:
             words = (
                 f"Cancelled by {by} before it began." if run.state == "PENDING" else f"Cancelled by {by}. {run.error}"
             )
-            told = {"state": "CANCELLED", "error": words, "ended_at": datetime.now(UTC)}
-            ended = run.model_copy(update=told)
+            changes = {"state": "CANCELLED", "error": words, "ended_at": datetime.now(UTC)}
+            ended = run.model_copy(update=changes)
             if self._change(ended, partial(eq, run)):
                 return ended
         raise BusyError("The run is changing all the time: try again.")
@@ -158,25 +160,25 @@ class Runs:
         return asked.decode() if asked else None
 
     def amend(self, identity: str, words: str) -> None:
-        """Tell more of the story of a run that has ended without success; its end stays what it is."""
+        """Add words to the error of a run that has ended without success; its state stays."""
         known = self.get(identity)
         if known is not None and known.ended and known.state != "SUCCESS":
             amended = known.model_copy(update={"error": f"{known.error} {words}"})
-            self._change(amended, lambda found: found == known)
+            self._change(amended, lambda current: current == known)
 
     def _change(self, run: Run, allowed: Callable[[Run | None], bool], also: Run | None = None) -> bool:
         """Remember a run (and another, which is new) in one step, if what is known of it by then allows it."""
         key = run_key(run.id)
         with connection.translated(), self._client.pipeline(transaction=True) as pipe:
-            # Whoever else writes of this run does so once a second at most.
+            # Others write this run once a second at most.
             for last in (*[False] * CHANGE_TRIES, True):
                 pipe.watch(key)
                 if not allowed(loaded(bounded.records(pipe, [key])[0])):
                     return False
                 pipe.multi()
-                for one in filter(None, (also, run)):
-                    pipe.set(run_key(one.id), _dump(one))
-                    _index(pipe, one)
+                for each in filter(None, (also, run)):
+                    pipe.set(run_key(each.id), _dump(each))
+                    _index(pipe, each)
                 try:
                     answers = pipe.execute()
                     break
@@ -209,14 +211,16 @@ class Runs:
         """What waits or runs, oldest first."""
         with connection.translated():
             ids = self._client.srandmember(UNFINISHED, MOST_UNFINISHED)
-            found = bounded.records(self._client, [run_key(one.decode(errors="replace")) for one in sorted(ids)])
-        runs = [run for text in found if (run := loaded(text)) is not None and not run.ended]
+            texts = bounded.records(
+                self._client, [run_key(identity.decode(errors="replace")) for identity in sorted(ids)]
+            )
+        runs = [run for text in texts if (run := loaded(text)) is not None and not run.ended]
         return sorted(runs, key=lambda run: run.queued_at)
 
     def check_room(self) -> None:
         """Whether another run could be remembered: a broker that is full answers, and takes nothing."""
         with connection.translated():
-            # A write that writes nothing, and is refused where a real one would be.
+            # It writes nothing, and is refused where a real write would be.
             self._client.setrange(f"{connection.PREFIX}probe", 0, b"")
 
     def claim(self, identity: str, attempt: int) -> bool:
@@ -259,13 +263,13 @@ def _index(pipe: Any, run: Run) -> None:
     if run.ended:
         pipe.delete(lease_key(run.id), _cancel(run.id))
     elif run.state == "STARTED":
-        # In the same step: a broker that has lost its memory must not learn of a run without its lease.
+        # In the same step, so that a broker that has lost its memory never has a run without its lease.
         pipe.set(lease_key(run.id), run.id, px=_LEASE_MILLISECONDS)
     listing.add(pipe, run)
 
 
 def _may_become(known: Run, run: Run) -> bool:
-    """Whether it may go on like that. To say once more how it ended is no change: the broker's answer may have got lost."""
+    """Whether it may go on like that. Noting the same end again is allowed, because the broker's answer may have been lost."""
     same_end = (known.state, known.ended_at) == (run.state, run.ended_at)
     return (not known.ended or same_end) and known.attempt <= run.attempt
 

@@ -19,21 +19,21 @@ somebody at a shell has seen them.
 """
 
 
-def parted(found: Any) -> tuple[Any, list[Any]]:
-    """What was found, without the values in it; and those, none where there are none."""
+def parted(result: Any) -> tuple[Any, list[Any]]:
+    """The result without the values in it, and the values."""
     values: list[Any] = []
-    rest = _without(found, values)
-    return (rest, values) if any(values) else (found, [])
+    rest = _without(result, values)
+    return (rest, values) if any(values) else (result, [])
 
 
 def joined(rest: Any, values: list[Any]) -> Any:
     """What `parted` was given. None where these are not the values of that."""
     left = iter(values)
     try:
-        found = _with(rest, left)
+        result = _with(rest, left)
     except StopIteration:
         return None
-    return None if next(left, None) is not None else found
+    return None if next(left, None) is not None else result
 
 
 def sealed(settings: Settings, identity: str, values: list[Any]) -> bytes | None:
@@ -67,24 +67,27 @@ def key_of(identity: str) -> str:
     return f"{connection.PREFIX}values:{identity}"
 
 
-def _without(found: Any, values: list[Any]) -> Any:
-    if isinstance(found, list | tuple):
-        return [_without(one, values) for one in found]
-    if not isinstance(found, dict):
-        return found
+def _without(part: Any, values: list[Any]) -> Any:
+    if isinstance(part, list | tuple):
+        return [_without(member, values) for member in part]
+    if not isinstance(part, dict):
+        return part
     rest: dict[str, Any] = {}
-    for name, one in found.items():
-        if name == ROWS and isinstance(one, list):
-            values.append(one)
+    for name, member in part.items():
+        if name == ROWS and isinstance(member, list):
+            values.append(member)
             rest[name] = None
         else:
-            rest[name] = _without(one, values)
+            rest[name] = _without(member, values)
     return rest
 
 
 def _with(rest: Any, values: Iterator[Any]) -> Any:
     if isinstance(rest, list):
-        return [_with(one, values) for one in rest]
+        return [_with(member, values) for member in rest]
     if not isinstance(rest, dict):
         return rest
-    return {name: next(values) if name == ROWS and one is None else _with(one, values) for name, one in rest.items()}
+    return {
+        name: next(values) if name == ROWS and member is None else _with(member, values)
+        for name, member in rest.items()
+    }

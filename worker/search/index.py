@@ -77,12 +77,12 @@ class Index:
 
     def find(self, db: int, key: bytes) -> list[Record]:
         """What there is of this key: one record at the most, but for two keys whose hashes are the same."""
-        wanted, found = key_hash(db, key), []
+        wanted, records = key_hash(db, key), []
         place = bisect_left(range(self._count), wanted, key=self._hash)
         while place < self._count and self._hash(place) == wanted:
-            found.append(self._record(place))
+            records.append(self._record(place))
             place += 1
-        return found
+        return records
 
     def _hash(self, place: int) -> bytes:
         start = _HEADER.size + place * RECORD_BYTES
@@ -128,8 +128,8 @@ def opened(storage: Storage, manifest: Manifest, keys: Keys, progress: Progress)
     Raises ArtifactError and RefusedError where the artifact cannot be read; StorageError where there is no room at all.
     """
     shelf = Shelf(storage, manifest, keys)
-    if (found := _kept(shelf, manifest)) is not None:
-        return found
+    if (kept := _kept(shelf, manifest)) is not None:
+        return kept
     check_readable(manifest)
     with Buckets(RECORD_BYTES) as buckets:
         _fill(buckets, shelf, progress)

@@ -87,7 +87,7 @@ def _through_time(places: list[Place], arguments: SearchArguments, problems: lis
         except BackupSystemError as error:
             problems.append(history.problem(place, error))
     histories = []
-    for db in (one for one in databases if any(one in versions for _, versions in looked)):
+    for db in (db for db in databases if any(db in versions for _, versions in looked)):
         rows = _rows(db, looked, problems)
         histories += [{"db": db, "versions": rows}] if any(row["type"] for row in rows) else []
     return {"key": key_text(key), "found": histories, "looked_through": [place.name for place, _ in looked]}

@@ -62,10 +62,10 @@ class Cache:
         kept = self.folder / _key(what)
         with self.usable():
             part = kept.with_name(kept.name + _PART)
-            found = self._claimed(kept, part, anew=anew) if size <= self.limit else None
-            if found is None:
+            claimed = self._claimed(kept, part, anew=anew) if size <= self.limit else None
+            if claimed is None:
                 return _filled(self.spool(), fill)
-            file, is_kept = found
+            file, is_kept = claimed
             if is_kept:
                 return file
             try:
@@ -109,14 +109,14 @@ class Cache:
 
     def _make_room(self, size: int) -> None:
         """Throw out what was read longest ago and is not being read, until there is room for that much more."""
-        found = []
+        kept = []
         for entry in os.scandir(self.folder):
             with suppress(FileNotFoundError):
                 if not entry.name.endswith(_LOCK):
-                    told = entry.stat(follow_symlinks=False)
-                    found.append((told.st_mtime, told.st_size, entry.path))
-        held = sum(size for _, size, _ in found)
-        for _, bytes_, path in sorted(found):
+                    status = entry.stat(follow_symlinks=False)
+                    kept.append((status.st_mtime, status.st_size, entry.path))
+        held = sum(size for _, size, _ in kept)
+        for _, bytes_, path in sorted(kept):
             if (held + size > self.limit or path.endswith(_PART)) and _thrown_out(path):
                 held -= bytes_
 

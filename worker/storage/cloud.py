@@ -78,8 +78,8 @@ class CloudBucket:
     def things(self) -> list[Thing]:
         """All that lies in it."""
         with translated(self.place, "list"):
-            found = obstore.list_with_delimiter(self._hurried)["objects"]
-        return [_thing(one) for one in found if "/" not in one["path"]]
+            objects = obstore.list_with_delimiter(self._hurried)["objects"]
+        return [_thing(answer) for answer in objects if "/" not in answer["path"]]
 
     def look(self, name: str) -> Thing | None:
         """What is known of that object; None where there is none."""
@@ -188,8 +188,8 @@ class _Pieces:
         return f"{hashlib.md5(b''.join(self._sums), usedforsecurity=False).hexdigest()}-{len(self._sums)}"
 
 
-def _thing(told: Any) -> Thing:
-    return Thing(told["path"], told["size"], told["e_tag"], told["last_modified"])
+def _thing(answer: Any) -> Thing:
+    return Thing(answer["path"], answer["size"], answer["e_tag"], answer["last_modified"])
 
 
 def _store(place: str, cloud: Cloud, how: Patience) -> ObjectStore:

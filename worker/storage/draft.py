@@ -92,10 +92,10 @@ def sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def same_file(one: Path, other: Path | int) -> bool:
+def same_file(path: Path, other: Path | int) -> bool:
     """Whether two paths, or a path and an open file, are one file under two names."""
     try:
-        return os.path.samestat(os.lstat(one), os.fstat(other) if isinstance(other, int) else os.lstat(other))
+        return os.path.samestat(os.lstat(path), os.fstat(other) if isinstance(other, int) else os.lstat(other))
     except OSError:
         return False
 

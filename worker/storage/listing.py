@@ -61,10 +61,10 @@ class Listing:
             return [*self._by_name]
 
     def _look(self, folder: int) -> None:
-        told = os.fstat(folder)  # before the names: what changes in between is seen by the next look
-        stamp, listed = _stamp(told), os.listdir(folder)
+        status = os.fstat(folder)  # before the names: what changes in between is seen by the next look
+        stamp, listed = _stamp(status), os.listdir(folder)
         names = hash(tuple(listed))
-        if self._place != (told.st_dev, told.st_ino):
+        if self._place != (status.st_dev, status.st_ino):
             self._drop({*self._known})
         wanted = self._in_turn() | self._unsettled
         if stamp is None or stamp != self._stamp or names != self._names:
@@ -72,12 +72,12 @@ class Listing:
             self._drop(self._known.keys() - here)
             wanted |= self._documents | {name for name in here - self._known.keys() if NAME.fullmatch(name)}
         self._enter(folder, wanted)
-        self._place, self._stamp, self._names = (told.st_dev, told.st_ino), stamp, names
+        self._place, self._stamp, self._names = (status.st_dev, status.st_ino), stamp, names
 
     def _in_turn(self) -> set[str]:
         begin = self._turn if self._turn < len(self._by_name) else 0
         self._turn = begin + LOOKED_AT
-        return {one.name for one in self._by_name[begin : self._turn]}
+        return {file.name for file in self._by_name[begin : self._turn]}
 
     def _drop(self, gone: set[str]) -> None:
         for name in gone:
@@ -85,20 +85,20 @@ class Listing:
         if gone:
             self._documents -= gone
             self._unsettled -= gone
-            self._by_name = [one for one in self._by_name if one.name not in gone]
+            self._by_name = [file for file in self._by_name if file.name not in gone]
 
     def _enter(self, folder: int, names: set[str]) -> None:
         """Look at these."""
-        seen = {one.name: one for one in self._seen(folder, names)}
+        seen = {file.name: file for file in self._seen(folder, names)}
         self._drop((names - seen.keys()) & self._known.keys())
-        fresh = [one for name, one in seen.items() if name not in self._known]
-        changed = {name for name, one in seen.items() if self._known.get(name) is not one}
+        fresh = [file for name, file in seen.items() if name not in self._known]
+        changed = {name for name, file in seen.items() if self._known.get(name) is not file}
         self._known |= seen
-        self._documents.update(one.name for one in fresh if one.name.endswith(DOCUMENT))
+        self._documents.update(file.name for file in fresh if file.name.endswith(DOCUMENT))
         self._unsettled -= changed
         self._unsettled.update(name for name in changed if seen[name].version is None)
         if changed:
-            self._by_name = [self._known[one.name] for one in self._by_name] + fresh
+            self._by_name = [self._known[file.name] for file in self._by_name] + fresh
             self._by_name.sort()
 
     def _seen(self, folder: int, names: Iterable[str]) -> Iterable[StoredFile]:
@@ -106,23 +106,23 @@ class Listing:
         now = time.time_ns()
         for name in names:
             try:
-                told = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
             except FileNotFoundError:
                 continue  # deleted between the listing and the look at its size
-            if stat.S_ISREG(told.st_mode):
-                found, before = StoredFile(name, told.st_size, _version(told, now)), self._known.get(name)
-                yield before if before is not None and found == before else found
+            if stat.S_ISREG(status.st_mode):
+                file, before = StoredFile(name, status.st_size, _version(status, now)), self._known.get(name)
+                yield before if before is not None and file == before else file
 
 
-def _version(told: os.stat_result, now: int) -> int | None:
+def _version(status: os.stat_result, now: int) -> int | None:
     """By when the file system last changed anything about it, for nobody can set that back; another file has another inode."""
-    settled = now - told.st_ctime_ns > _SETTLED_NS
-    return (told.st_ctime_ns << 64 | told.st_ino) << 64 | told.st_dev if settled else None
+    settled = now - status.st_ctime_ns > _SETTLED_NS
+    return (status.st_ctime_ns << 64 | status.st_ino) << 64 | status.st_dev if settled else None
 
 
-def _stamp(told: os.stat_result) -> Stamp | None:
-    settled = time.time_ns() - max(told.st_ctime_ns, told.st_mtime_ns) > _SETTLED_NS
-    return (told.st_dev, told.st_ino, told.st_ctime_ns, told.st_mtime_ns) if settled else None
+def _stamp(status: os.stat_result) -> Stamp | None:
+    settled = time.time_ns() - max(status.st_ctime_ns, status.st_mtime_ns) > _SETTLED_NS
+    return (status.st_dev, status.st_ino, status.st_ctime_ns, status.st_mtime_ns) if settled else None
 
 
 _LISTINGS: OrderedDict[Path, Listing] = OrderedDict()

@@ -92,12 +92,12 @@ class Remote:
 
     def fetch(self, name: str, *, anew: bool = False) -> BinaryIO:
         """A copy of it on this machine, kept for a while; with `anew` it is fetched again all the same."""
-        thing = self._found(name)
+        thing = self._thing_of(name)
         return self.cache.fetch(self._what(thing), thing.size, partial(self._fill, thing), anew=anew)
 
     def hand_out(self, name: str) -> BinaryIO | Distant:
         """A copy of it where there is one on this machine; else what gives its bytes as they come."""
-        thing = self._found(name)
+        thing = self._thing_of(name)
         return self.cache.kept(self._what(thing)) or Distant(partial(self._stream_of, thing), thing.size)
 
     def _what(self, thing: Thing) -> str:
@@ -127,7 +127,7 @@ class Remote:
     def _stream(self, thing: Thing, pieces: Iterator[bytes], size: int) -> Stream:
         return Stream(Passing(pieces, size, f"{self.place}/{thing.name}"))
 
-    def _found(self, name: str) -> Thing:
+    def _thing_of(self, name: str) -> Thing:
         _check(name)
         if (thing := self.bucket.look(name)) is None:
             raise NotFoundError(f"There is no file {name} in {self.place}.", of=name)
@@ -135,10 +135,12 @@ class Remote:
 
     def files(self) -> list[StoredFile]:
         """Every finished file, by name."""
-        found = [
-            StoredFile(one.name, one.size, one.version) for one in self.bucket.things() if NAME.fullmatch(one.name)
+        files = [
+            StoredFile(thing.name, thing.size, thing.version)
+            for thing in self.bucket.things()
+            if NAME.fullmatch(thing.name)
         ]
-        return sorted(found, key=lambda file: file.name)
+        return sorted(files, key=lambda file: file.name)
 
     @contextmanager
     def locked(self, record: str) -> Iterator[None]:
@@ -146,7 +148,7 @@ class Remote:
         replaced, where the bucket can tell.
         """
         with self.cache.locked(f"{self.place}/{record}"):
-            self._found(record)
+            self._thing_of(record)
             token = _seen.set({})
             try:
                 yield
@@ -157,7 +159,7 @@ class Remote:
         """Delete `record` and then the `files` it stands for. Killed in between, `sweep` ends it. NotFoundError."""
         for name in files:
             _check(name)
-        self._found(record)
+        self._thing_of(record)
         marks = [f".{files[0]}.deleting"] if files else []
         for mark in marks:
             self.bucket.replace(mark, b"", None)
@@ -168,7 +170,7 @@ class Remote:
 
     def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:
         """Remove what killed runs left, but none of the `owned` files, for which a manifest stands. Gives the marks' names."""
-        now, things = datetime.now(UTC), {one.name: one for one in self.bucket.things()}
+        now, things = datetime.now(UTC), {thing.name: thing for thing in self.bucket.things()}
         old = {name for name, thing in things.items() if now - thing.modified > LEFT_AFTER}
         swept = []
         for mark, name, what in _marks(things):
@@ -190,8 +192,8 @@ class Remote:
 def _marks(things: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """Of all names those of marks, each with the name that it stands beside and what was being done there."""
     for name in sorted(things):
-        if found := _MARK.fullmatch(name):
-            yield name, found["name"], found["what"]
+        if mark := _MARK.fullmatch(name):
+            yield name, mark["name"], mark["what"]
 
 
 def _check(name: str) -> None:

@@ -63,12 +63,12 @@ def content_of(bucket: Bucket, name: str, size: int) -> bytes | None:
     """The first bytes of a small file, one more than it should have; None where there is none."""
     with suppress(NotFoundError):
         _, pieces = bucket.download(name)
-        found = b""
+        content = b""
         for piece in pieces:
-            found += piece
-            if len(found) > size:
+            content += piece
+            if len(content) > size:
                 break
-        return found[: size + 1]
+        return content[: size + 1]
     return None
 
 
@@ -128,9 +128,9 @@ class Spooled:
         vouched = self._upload(size, prove)
         there = self._bucket.look(self.name)
         if there is None or there.size != size:
-            found = f"{there.size:,} bytes" if there else "nothing"
+            held = f"{there.size:,} bytes" if there else "nothing"
             raise StorageError(
-                f"{self._bucket.place} has taken {size:,} bytes as {self.name}, and holds {found} of it: it was given up.",
+                f"{self._bucket.place} has taken {size:,} bytes as {self.name}, and holds {held} of it: it was given up.",
                 of=self.name,
             )
         if not vouched:

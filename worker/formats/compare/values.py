@@ -69,9 +69,9 @@ def lasts_until(entry: Entry) -> int | None:
     return min((end for end in ends if end is not None), default=None)
 
 
-def same_expiry(one: Entry, other: Entry) -> bool:
+def same_expiry(left: Entry, right: Entry) -> bool:
     """Whether both expire at the same time, as far as servers tell."""
-    first, second = one.expires_at, other.expires_at
+    first, second = left.expires_at, right.expires_at
     return first == second if first is None or second is None else abs(first - second) <= _CLOSE_MS
 
 

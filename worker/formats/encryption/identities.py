@@ -38,7 +38,9 @@ class Keys:
 
     def own(self) -> Encryption | None:
         """How to encrypt what only this process is to read; None where its keys do not tell their public half."""
-        public = tuple(str(one.to_public()) for one in self._identities if isinstance(one, pyrage.x25519.Identity))
+        public = tuple(
+            str(identity.to_public()) for identity in self._identities if isinstance(identity, pyrage.x25519.Identity)
+        )
         return to(public) if public else None
 
     def decrypt(self, chunks: Iterator[bytes], name: str) -> Iterator[bytes]:

@@ -70,10 +70,10 @@ def _ssh(content: bytes) -> Any:
 def _age(content: bytes) -> list[Any]:
     lines = [line.strip() for line in content.decode(errors="replace").splitlines()]
     secrets = [line for line in lines if line and not line.startswith("#")]
-    if not secrets or not all(one.startswith("AGE-SECRET-KEY-") for one in secrets):
+    if not secrets or not all(secret.startswith("AGE-SECRET-KEY-") for secret in secrets):
         raise _wrong("names a file that has no secret key of age or SSH in it")
     try:
-        return [pyrage.x25519.Identity.from_str(one) for one in secrets]
+        return [pyrage.x25519.Identity.from_str(secret) for secret in secrets]
     except pyrage.IdentityError:
         raise _wrong("names a file with a key that is not whole") from None
 

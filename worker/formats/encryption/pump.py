@@ -25,7 +25,7 @@ class _Ends:
     """The two files that the library sees, and the two queues that are behind them."""
 
     def __init__(self) -> None:
-        self._given: SimpleQueue[bytes | None] = SimpleQueue()
+        self._input: SimpleQueue[bytes | None] = SimpleQueue()
         self._made: SimpleQueue[bytes | BaseException | None] = SimpleQueue()
         self._piece, self._at, self._written = b"", 0, list[bytes]()
         self._ended = self._over = False
@@ -34,7 +34,7 @@ class _Ends:
         """For the library: the next bytes, none at the end."""
         if self._at >= len(self._piece) and not self._ended:
             self._hand_over()
-            piece = self._given.get()
+            piece = self._input.get()
             if piece is None:
                 raise _StoppedError
             self._piece, self._at, self._ended = piece, 0, not piece
@@ -74,7 +74,7 @@ class _Ends:
 
     def give(self, piece: bytes | None) -> None:
         """The next piece; an empty one is the end, None that nobody wants the rest."""
-        self._given.put(piece)
+        self._input.put(piece)
 
 
 def pumped(work: Work, chunks: Iterator[bytes]) -> Generator[bytes]:

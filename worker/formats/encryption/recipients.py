@@ -41,7 +41,7 @@ def encryption_of(settings: Settings) -> Encryption:
 
 def to(recipients: tuple[str, ...]) -> Encryption:
     """To these public keys. UsageError where one is none."""
-    parsed = [_parsed(one) for one in recipients]
+    parsed = [_parsed(recipient) for recipient in recipients]
     shown = tuple(map(fingerprint, recipients))
     return Encryption(SUFFIX, partial(_encrypted, parsed), shown)
 

@@ -23,16 +23,16 @@ from worker.server.replies import damaged
 from worker.server.wire import Wire
 
 COMING_SECONDS = 5
-"""How long the target may take to come to us, and to show that it is who it is. It takes no writes meanwhile."""
+"""How long the target may take to connect and to show who it is. It takes no writes meanwhile."""
 SAYING_SECONDS = 0.5
-"""How long it may take to say that it has heard us; where it does not, somebody else has, and it may come yet."""
+"""How long it may take to say that it has heard us. If it does not, a stranger has, and the target may still come."""
 STANDSTILL_SECONDS = 120
-"""How long it may do nothing with a file that it has."""
+"""How long it may do nothing with a file that it has received."""
 AWAY_SECONDS = 10
 """How long a target that does not answer is asked to be a primary again."""
 POLL_SECONDS = 0.05
 BUSY_SECONDS = 0.2
-"""How long what goes on `meanwhile` may go on undisturbed: a target that loads is slow to answer."""
+"""How long `meanwhile` goes on between two looks at the target, which is slow to answer while it loads."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class File:
     keys: Mapping[int, int]
     """By database."""
     expired: Mapping[int, int]
-    """How many of those are there no more for anybody who asks: complete when what goes on `meanwhile` has ended."""
+    """How many of those have expired, so that the target does not show them; complete when `meanwhile` has ended."""
 
 
 class Handover:
@@ -80,7 +80,7 @@ class Handover:
             raise
 
     def _load(self, wire: Wire, file: File, meanwhile: Iterator[object]) -> dict[str, str]:
-        """What INFO says as soon as the file is loaded."""
+        """INFO's facts as soon as the file is loaded."""
         known_by = info(wire).get("master_replid")
         if known_by is None:
             raise damaged("INFO")
@@ -96,7 +96,7 @@ class Handover:
         return info(wire)
 
     def _exactly(self, file: File) -> Iterator[bytes]:
-        """The chunks, as long as they are what was announced: one byte more would be taken for a command."""
+        """The chunks, up to the announced length: the target would take one byte more for a command."""
         left = file.length
         for chunk in file.chunks:
             left -= len(chunk)
@@ -114,14 +114,14 @@ class Handover:
             self._primary.keep()
             if "loading_loaded_bytes" in state and (now := number(state, "loading_loaded_bytes")) != loaded:
                 loaded, since = now, time.monotonic()
-            # Also while nothing comes of it, for that is how it is stopped.
+            # Progress is also reported while nothing happens, because it is how a run is stopped.
             self._progress("loading", loaded, number(state, "loading_total_bytes") or None, "bytes")
             if time.monotonic() - since > STANDSTILL_SECONDS:
                 raise RedisTimeoutError("it does not load the file")
             _pass_time(meanwhile)
 
     def _taken_back(self) -> str:
-        # A target that loads from the wire would go on to wait for us, and cannot be told anything while it loads.
+        # A target that loads from the connection would wait for us, and takes no command while it loads.
         self._primary.close()
         outcome = end(self._endpoint, self._demotion, AWAY_SECONDS)
         self.ended = outcome is not None

@@ -22,7 +22,7 @@ from worker.server.info import Facts, info, number, read_facts
 from worker.server.wire import Wire
 
 _LIBRARY_NAME = re.compile(rb"#!\S+[^\n]*\bname=(\S+)")
-# Of repl-diskless-load: with these a target keeps its old data until the new is there. Before 6.0 there was no other way.
+# Values of repl-diskless-load with which a target keeps its old data until the new data is there. Before 6.0 all did.
 _FIRST_VERSION_WITH_DISKLESS_LOAD = (6, 0)
 _KEEPS_ITS_DATA = ("disabled", "on-empty-db", "swapdb", None)
 
@@ -75,7 +75,7 @@ def run(settings: Settings, job: Job, stream: EntryStream, reason: str | None, c
 def _refuse_broker(settings: Settings, endpoint: Endpoint, facts: Facts) -> None:
     for url in (settings.celery_broker_url, settings.celery_result_backend):
         broker, run_id = Endpoint(url, BROKER), None
-        # One that is away is not on a target that answers; one that tells us nothing may still be known by its address.
+        # A broker that is away cannot be on a target that answers; where INFO is forbidden its address is compared.
         with suppress(BackupSystemError):
             run_id = read_facts(broker).run_id
         if broker.address == endpoint.address or (run_id and run_id == facts.run_id):
@@ -126,7 +126,7 @@ def _because_of_target(endpoint: Endpoint, facts: Facts) -> str | None:
             config[name] = answer[1].decode() if answer else None
         if (reason := _because_of_settings(config, facts)) or "master_replid" not in info(wire):
             return reason or "the target has no replication id to be known by"
-        # Of a primary this asks nothing but whether it is allowed.
+        # At a primary this only shows whether it is allowed.
         answer = wire.try_(b"REPLICAOF", b"NO", b"ONE")
         return f"the target does not allow REPLICAOF: {answer}" if isinstance(answer, RedisError) else None
 
@@ -174,11 +174,11 @@ def _delete(job: Job, names: KeySet, *, whole: bool, libraries: list[bytes]) -> 
             report.undeleted = 0
             job.progress("deleting", report.deleted, None, "keys")
         if whole:
-            _delete_functions(job, wire, {found[1] for one in libraries if (found := _LIBRARY_NAME.match(one))})
+            _delete_functions(job, wire, {match[1] for library in libraries if (match := _LIBRARY_NAME.match(library))})
 
 
 def _delete_functions(job: Job, wire: Wire, kept: set[bytes]) -> None:
-    """Function libraries that the backup does not have; where there are none, or they are forbidden to us, that is that."""
+    """Delete function libraries that the backup does not have; nothing where functions are unknown or forbidden there."""
     listed = wire.try_(b"FUNCTION", b"LIST")
     if isinstance(listed, RedisError):
         if str(listed).startswith("NOPERM"):

@@ -14,12 +14,12 @@ _NAME = b"masterauth"
 
 
 def digest(password: bytes) -> str:
-    """By which ours is known again, and cannot be shown by whoever reads it."""
+    """A digest by which our password is recognised, but cannot be used."""
     return sha256(password).hexdigest()
 
 
 def agree(wire: Wire, ours: bytes) -> bytes | None:
-    """What the target will show, from now on; None where it may not be asked or told."""
+    """The password that the target will show from now on; None where CONFIG is not allowed."""
     own = _own(wire)
     if own is None or own:
         return own
@@ -27,7 +27,7 @@ def agree(wire: Wire, ours: bytes) -> bytes | None:
 
 
 def take_back(wire: Wire, ours: str) -> None:
-    """Leave the target without a password where it still has the one of this digest."""
+    """Empty the target's password where it still is the one of this digest."""
     if hmac.compare_digest(digest(_own(wire) or b""), ours):
         wire.try_(b"CONFIG", b"SET", _NAME, b"")
 

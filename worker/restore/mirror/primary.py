@@ -32,7 +32,7 @@ class NobodyCameError(Exception):
     def __init__(self, turned_away: str | None) -> None:
         super().__init__(turned_away)
         self.turned_away = turned_away
-        """Where somebody came from whom we did not listen to."""
+        """The address of somebody who was turned away."""
 
 
 class Primary:
@@ -43,9 +43,9 @@ class Primary:
         self._listener = socket.create_server((bind, port), family=family)
         self.port: int = self._listener.getsockname()[1]
         self.replication_id = secrets.token_hex(20)
-        """What the replica takes over as its own once it holds the file whole, and no sooner."""
+        """The replication id that the replica takes over once it holds the whole file."""
         self.password = secrets.token_hex(32).encode()
-        """What the replica is to show, where it can be told."""
+        """The password that the replica has to show, where it has one."""
         self._replica: socket.socket | None = None
         self._pinged = 0.0
 
@@ -58,7 +58,7 @@ class Primary:
         self.close()
 
     def close(self) -> None:
-        """Hang up, and listen no more."""
+        """Hang up and stop listening."""
         self._listener.close()
         if self._replica:
             self._replica.close()
@@ -100,7 +100,7 @@ class Primary:
             yield sent
 
     def keep(self) -> None:
-        """Be there: hear what the replica says, none of which matters to us, and let it hear from us.
+        """Keep the link alive: read and ignore what the replica says, and send it pings.
 
         Raises redis' ConnectionError, or OSError, once it has hung up.
         """

@@ -1,6 +1,6 @@
 """A target that is a replica of ours for a moment becomes a primary again, and says which data it holds.
 
-Apart from `recovery`: who watches over a mirror needs no more than this, and imports it when it has to act.
+It is apart from `recovery` because the watchdog needs no more than this, and imports it only when it has to act.
 """
 
 import time
@@ -30,17 +30,17 @@ class Demotion:
     port: int
     """Where its primary listens: we."""
     replication_id: str
-    """The primary's; the target takes it over once it has loaded all."""
+    """The primary's replication id, which the target takes over once it has loaded all."""
     keys: int
     """What the target held before, in all databases."""
     expiring: int
-    """How many of them could go by themselves."""
+    """How many of them could expire meanwhile."""
     server: str = ""
-    """Its run id: another one afterwards means that it was started anew."""
+    """Its run id, which changes where it is restarted."""
     backup_keys: int = 0
     backup_expiring: int = 0
     password: str = ""
-    """The digest of the one that the target may have got from us for its primary."""
+    """The digest of the password that the target may have got from us."""
 
 
 def end(endpoint: Endpoint, demotion: Demotion, patience: float) -> str | None:
@@ -60,7 +60,7 @@ def end(endpoint: Endpoint, demotion: Demotion, patience: float) -> str | None:
                 if (state.get("master_host"), state.get("master_port")) != (demotion.host, str(demotion.port)):
                     return f"The target at {demotion.address} is a replica of another server by now: it was left alone."
                 raised(wire.try_(b"REPLICAOF", b"NO", b"ONE"))
-                # Nobody has written there yet: a replica takes no writes.
+                # Nobody can have written there yet, because a replica takes no writes.
                 return data_held(info(wire), demotion, most=demotion.keys)
         except BusyLoadingError:
             deadline = time.monotonic() + patience
@@ -87,7 +87,7 @@ def data_held(state: dict[str, str], demotion: Demotion, most: float = inf) -> s
 
 
 def _started_with(*, is_old: bool, is_new: bool) -> str:
-    """Its replication id is new, so only the number of keys tells whether the file had taken the place of its own."""
+    """After a restart its replication id is new, so only the number of keys shows which data it holds."""
     if is_old != is_new:
         return "by the number of keys it holds the backup" if is_new else "holds what it had saved before"
     return "holds the backup, or what it had saved before: run the restore again"

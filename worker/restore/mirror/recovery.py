@@ -21,13 +21,13 @@ _DEMOTION = TypeAdapter(Demotion)
 
 
 def remember(settings: Settings, demotion: Demotion) -> None:
-    """Before the target becomes a replica. A broker that is away remembers nothing, and that is no reason to stop."""
+    """Called before the target becomes a replica. Where the broker is away nothing is remembered, and the mirror goes on."""
     with suppress(BrokerUnavailableError), connection.translated(), connection.client(settings) as client:
         client.set(_KEYS + demotion.address, _DEMOTION.dump_json(demotion))
 
 
 def forget(settings: Settings, demotion: Demotion) -> None:
-    """Once it is a primary again."""
+    """Called once it is a primary again."""
     with suppress(BrokerUnavailableError), connection.translated(), connection.client(settings) as client:
         client.delete(_KEYS + demotion.address)
 
@@ -62,7 +62,7 @@ def end_left(settings: Settings, *, run: str | None = None, address: str | None 
 
 
 def _tell(settings: Settings, demotion: Demotion, words: str) -> None:
-    """The story of its run goes on to this end, where the target was away when that was told."""
+    """Add this end to the error of its run, where the target had been away."""
     with suppress(BrokerUnavailableError), open_runs(settings) as runs:
         runs.amend(demotion.run or "", words)
 

@@ -60,7 +60,7 @@ def _replicate(settings: Settings, job: Job, watchdog: Watchdog) -> str | None:
 
 
 def _comes_from(wire: Wire, host: str) -> Networks:
-    """Where the target will come from: where it is, or where we are if that is on the same machine."""
+    """The address that the target will come from: its own, or ours if it is on the same machine."""
     there, here = wire.peer_address, wire.local_address
     addresses = {there, host} if there == here or ip_address(there).is_loopback else {there}
     return tuple(ip_network(address.partition("%")[0]) for address in sorted(addresses))

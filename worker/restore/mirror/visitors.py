@@ -64,7 +64,7 @@ class Visitor:
     def _knows(self, replication_id: bytes, expected: Expected) -> bool:
         password = self._password if expected.password is None else expected.password
         known = (replication_id, expected.replication_id.encode()), (self._password, password)
-        if not all(hmac.compare_digest(*one) for one in known):
+        if not all(hmac.compare_digest(*pair) for pair in known):
             raise StrangerError
         return True
 
@@ -107,7 +107,7 @@ class Visitors:
             connection.close()
             return
         visitor = Visitor(connection, address)
-        neighbours = [one for one in self._heard if one.address == address]
+        neighbours = [other for other in self._heard if other.address == address]
         if len(neighbours) == MOST_OF_AN_ADDRESS:
             self._hang_up(neighbours[0])
         self._heard.append(visitor)

@@ -47,8 +47,8 @@ class Surplus:
             if self._sources is None or db in self._sources:
                 wire.ask(b"SELECT", b"%d" % db)
                 for names in scan_keys(wire, BATCH_KEYS):
-                    if found := self._of(wire, db, names):
-                        yield db, found
+                    if names_there := self._of(wire, db, names):
+                        yield db, names_there
 
     def _of(self, wire: Wire, db: int, names: list[bytes]) -> list[bytes]:
         missing = [name for name in self._keys.missing(db, names) if name.startswith(self._prefix)]

@@ -104,7 +104,7 @@ def _undo(settings: Settings, kept: Manifest, fence: Fence, progress: Progress, 
     with storage.fetch(backup.name) as restored, storage.fetch(kept.name) as before, KeySet() as known:
         check(restored, backup, keys, progress)
         check(before, kept, keys, progress)
-        kept = _told_inside(before, kept, keys)
+        kept = _with_arguments(before, kept, keys)
         at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
         job = Job(Plan(backup, restored, arguments_of(kept), fence.endpoint, keys, at), target, fence, progress)
         target.check(_demand(job.plan, kept, as_payloads=as_payloads))
@@ -130,7 +130,7 @@ def _undo(settings: Settings, kept: Manifest, fence: Fence, progress: Progress, 
     return undone.as_dict(clock)
 
 
-def _told_inside(file: BinaryIO, kept: Manifest, keys: Keys) -> Manifest:
+def _with_arguments(file: BinaryIO, kept: Manifest, keys: Keys) -> Manifest:
     """The undo with all that the restore was told: names of keys are in the file alone, where that is encrypted."""
     if not kept.encrypted:
         return kept
@@ -138,12 +138,12 @@ def _told_inside(file: BinaryIO, kept: Manifest, keys: Keys) -> Manifest:
     for _ in reader.batches():
         break
     file.seek(0)
-    told = undone_by(reader.facts)
-    if told.get("undoes") != kept.undoes or told.get("restored") != kept.restored:
+    facts = undone_by(reader.facts)
+    if facts.get("undoes") != kept.undoes or facts.get("restored") != kept.restored:
         raise ArtifactError(
             f"{kept.name} does not say of itself what its manifest says: it was swapped. Nothing was undone."
         )
-    return kept.model_copy(update={"restore_arguments": told["restore_arguments"]})
+    return kept.model_copy(update={"restore_arguments": facts["restore_arguments"]})
 
 
 def _demand(plan: Plan, kept: Manifest, *, as_payloads: bool) -> Demand:
