@@ -1,7 +1,6 @@
 """What people see in a shell is made of this: tables, sizes and a progress bar; data goes to standard output, progress to the other."""
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,12 +11,12 @@ import click
 from worker.progress import Progress, silent
 
 Data = dict[str, Any]
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def say(line: str, *, err: bool = False) -> None:
-    """Print a line; what could steer a terminal in it (a key's or a file's name may) is shown as an escape."""
-    click.echo(_CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), line), err=err)
+    """Print a line; what could steer a terminal or turn a line round (a key's or a file's name may) is shown as an escape."""
+    shown = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in line)
+    click.echo("".join(shown), err=err)
 
 
 def show(data: Data, *, as_json: bool, view: Callable[[Data], None]) -> None:

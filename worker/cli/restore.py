@@ -69,7 +69,7 @@ def restored(data: Data, replacing_those: str) -> None:
     if data["way"]:
         say(f"  mirrored by {data['way']}: {data['reason']}")
     for failure in data["failures"]:
-        say(f"  failed: database {failure['db']}, {failure['type']} {failure['key']!r}: {failure['error']}")
+        say(f"  failed: database {failure['db']}, {failure['type']} '{failure['key']}': {failure['error']}")
     notes(data["warnings"])
     if differing := data["differing"]:
         what = "1 key differs" if differing == 1 else f"{number(differing)} keys differ"

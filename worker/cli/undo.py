@@ -57,7 +57,7 @@ def undone(data: Data) -> None:
     if data["left_alone"] > len(data["changed"]):
         say(f"  and {data['left_alone'] - len(data['changed']):,} more")
     for entry in data["failures"]:
-        say(f"  failed: database {entry['db']}, {entry['type']} {entry['key']!r}: {entry['error']}")
+        say(f"  failed: database {entry['db']}, {entry['type']} '{entry['key']}': {entry['error']}")
     if data["left_alone"]:
         notes([f"To put those back too: python -m worker undo {data['name']} --force"])
     notes(data["warnings"])

@@ -55,7 +55,7 @@ def check_complete(report: dict[str, Any]) -> None:
     """Raise IncompleteError, with the counts and the first key, when a restore ran to its end without all its keys."""
     if report["failed"]:
         first = next(iter(report["failures"]), None)
-        example = f" The first: {first['key']!r} of database {first['db']}: {first['error']}." if first else ""
+        example = f" The first: '{first['key']}' of database {first['db']}: {first['error']}." if first else ""
         raise IncompleteError(f"Not every key could be restored: {counts(report)}.{example}")
     if report["evicted"]:
         raise IncompleteError(

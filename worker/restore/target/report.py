@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from worker.formats.entries import Entry
+from worker.formats.key_text import key_text
 from worker.restore.target.aftermath import Aftermath
 
 FAILURES_SHOWN = 20
 KEYS_NAMED = 3
+_SHOWN_BYTES = 200
 
 
 @dataclass
@@ -151,8 +153,8 @@ class Report:
 
 
 def shown(key: bytes) -> str:
-    """A key in a report."""
-    return key[:200].decode("utf-8", "backslashreplace")
+    """A key in a report: as it can be asked for, unless it is longer than that."""
+    return key_text(key[:_SHOWN_BYTES])
 
 
 def losing(number: int, keys: list[dict[str, Any]]) -> str:
@@ -163,7 +165,7 @@ def losing(number: int, keys: list[dict[str, Any]]) -> str:
 
 def first_of(number: int, keys: list[dict[str, Any]]) -> str:
     """The first ones of so many keys, each with its database."""
-    named = ", ".join(f"{key['key']!r} of database {key['db']}" for key in keys[:KEYS_NAMED])
+    named = ", ".join(f"'{key['key']}' of database {key['db']}" for key in keys[:KEYS_NAMED])
     return named + (", ..." if number > KEYS_NAMED else "")
 
 

@@ -82,7 +82,7 @@ def check_complete(report: dict[str, Any]) -> None:
     """Raise IncompleteError, with the first key, when an undo ran to its end and could not put everything back."""
     if report["failed"]:
         first = next(iter(report["failures"]), None)
-        example = f" The first: {first['key']!r} of database {first['db']}: {first['error']}." if first else ""
+        example = f" The first: '{first['key']}' of database {first['db']}: {first['error']}." if first else ""
         raise IncompleteError(
             f"{report['failed']:,} keys could not be put back.{example} Mend that, and run the same undo again."
         )
