@@ -29,7 +29,7 @@ def test_the_outcome_of_a_run_is_told_as_it_comes(web_app: Web, script: FlaskCli
         assert answer.status_code == 200
         return answer.get_json()
 
-    first = {"attempt": 1, "attempts": 1, "due_at": None, "risk": None}
+    first = {"attempt": 1, "attempts": 1, "due_at": None, "risk": None, "why_no_values": None}
     nothing = {"ready": False, "successful": False, "progress": None, "value": None, "error": None, **first}
     progress = {"phase": "reading", "current": 1, "total": 2, "unit": "bytes", "rate": None}
     assert told() == {**nothing, "state": "PENDING"}
