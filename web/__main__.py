@@ -4,6 +4,7 @@ Threads are for requests that have come whole: whoever sends or reads slowly cos
 """
 
 import ctypes
+import gc
 import resource
 import signal
 import sys
@@ -69,9 +70,14 @@ def main() -> int:
 
 
 def _read_ahead(settings: WebSettings) -> None:
-    """So that the first one who looks need not wait for it; what is wrong with the storage, they are told."""
+    """So that the first one who looks need not wait for it; what is wrong with the storage, they are told.
+
+    What is known then stays: were it looked through for garbage each time, that would take as long as a page.
+    """
     with suppress(BackupSystemError):
         catalogue.read_ahead(open_storage(settings.backup_storage))
+        gc.collect()
+        gc.freeze()
 
 
 def _share_memory() -> None:

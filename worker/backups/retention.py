@@ -133,7 +133,7 @@ def due(
     That days are over is believed once backups say so as well: a clock that is set forward empties no trash.
     """
     dues, seen = [], Counter[Pool]()
-    certain = _certain(backups, now)
+    certain = _certain(backups, now) if trash else None
     for trashed in sorted(trash, key=lambda trashed: trashed.deleted_at, reverse=True):
         if made_by and not _is_made_by(made_by, trashed.manifest):
             continue
@@ -153,7 +153,7 @@ def due(
 
 def doubtful(backups: list[Manifest], trash: list[Trashed], policy: Policy, now: datetime) -> list[Trashed]:
     """What this machine's clock alone would empty the trash of."""
-    certain = _certain(backups, now)
+    certain = _certain(backups, now) if trash else None
     by_the_clock = (trashed for trashed in trash if now >= trashed.goes_at(policy.trash_days))
     return [trashed for trashed in by_the_clock if not _is_over(trashed, policy, now, certain)]
 

@@ -99,7 +99,7 @@ class Memory:
         if listed == self._listed:
             return
         before, files = self._files, {file.name: file for file in listed}
-        changed = [file.name for file in listed if before.get(file.name) != file]
+        changed = [file.name for file in listed if (last := before.get(file.name)) is not file and last != file]
         self._open.update(map(_backup_of, changed), map(_backup_of, before.keys() - files.keys()))
         self._listed, self._files = listed, files
 

@@ -110,8 +110,10 @@ class Listing:
             except FileNotFoundError:
                 continue  # deleted between the listing and the look at its size
             if stat.S_ISREG(status.st_mode):
-                file, before = StoredFile(name, status.st_size, _version(status, now)), self._known.get(name)
-                yield before if before is not None and file == before else file
+                version, file = _version(status, now), self._known.get(name)
+                if file is None or (file.size, file.version) != (status.st_size, version):
+                    file = StoredFile(name, status.st_size, version)
+                yield file
 
 
 def _version(status: os.stat_result, now: int) -> int | None:
