@@ -10,7 +10,7 @@ from tests.cli.house import House, nobody_there
 from tests.support.backups import take
 from tests.support.processes import CANARY, command, damaged_dump, eventually, with_password
 from tests.support.servers import Server
-from tests.support.states import state
+from tests.support.states import caught_up
 
 
 def _full(house: House) -> Server:
@@ -21,7 +21,7 @@ def _full(house: House) -> Server:
 
 def _read_only_replica(house: House) -> Server:
     target = house.second("--replicaof", "127.0.0.1", str(house.source.port), "--masterauth", CANARY)
-    eventually(lambda: state(target) == state(house.source), "the replica to have it all")
+    eventually(lambda: caught_up(target, house.source), "the replica to have it all")
     return target
 
 

@@ -8,8 +8,8 @@ EQUAL = {
     ): "What is only read may be read in a transaction.",
     (
         "broker/tokens.py",
-        "return Token(**dict(found[0])) if found else None",
-        "return Token(**dict(found[ -1])) if found else None",
+        "return Token(**dict(matching[0])) if matching else None",
+        "return Token(**dict(matching[ -1])) if matching else None",
     ): "No two tokens have the same secret.",
     (
         "engines/live.py",

@@ -70,6 +70,12 @@ def state(server: Server, *, times: bool = True, beside: Binary | None = None) -
     return State(digest, sizes, types, expiries, expiring, values, functions, server.binary, times)
 
 
+def caught_up(replica: Server, primary: Server) -> bool:
+    """Whether a replica has all that its primary has: until then its values change between two questions about one."""
+    at, here = (server.client().info("replication") for server in (primary, replica))
+    return bool(here["master_link_status"] == "up" and here["slave_repl_offset"] == at["master_repl_offset"])
+
+
 def assert_same(one: Server | State, other: Server | State, *, times: bool = True) -> None:
     """Two servers, or what they held at a moment, are the same in all that both can hold.
 
