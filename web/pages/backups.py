@@ -53,7 +53,7 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
     memory, days = remember(settings), settings.backup_trash_days
     bare = {"name": name, "memory": memory, "error": error, "form": form, "trash_days": days}
     if known.trashed is not None:
-        return render_template("trashed.html", backup=known.trashed, **bare), status
+        return render_template("trashed.html", trashed=known.trashed, **bare), status
     if (manifest := known.manifest) is None:
         return render_template("damaged.html", problem=known.problem, **bare), status
     return render_template(
