@@ -143,6 +143,7 @@ def test_a_file_that_is_larger_than_it_is_believed_is_taken_in_once_that_is_said
         assert ended.code == code, ended.said
 
 
+@pytest.mark.slow
 def test_what_was_taken_in_as_it_was_said_to_be_trusted_is_verified_previewed_and_restored(
     server: Server, tmp_path: Path
 ) -> None:

@@ -85,7 +85,7 @@ def check_sentence(error: StorageError) -> None:
     assert KEYS["AWS_SECRET_ACCESS_KEY"] not in said
 
 
-@pytest.mark.parametrize("content", [SMALL, LARGE], ids=["small", "in parts"])
+@pytest.mark.parametrize("content", [SMALL, pytest.param(LARGE, marks=pytest.mark.slow)], ids=["small", "in parts"])
 @pytest.mark.parametrize("trouble", PASSING, ids=str)
 @pytest.mark.sweep
 def test_what_passes_is_outlived_at_every_request_and_a_backup_is_whole(
@@ -145,6 +145,7 @@ def test_manifests_are_read_many_at_once_and_only_once(far: Far, in_s3: Remote) 
     assert len(far.obstacle.seen) == 1
 
 
+@pytest.mark.slow
 def test_a_hang_has_an_end(far: Far) -> None:
     far.obstacle.from_on(0, "hang")
     for work in (far.storage.files, lambda: far.storage.read(OTHER), lambda: take(far.storage, NAME)):
