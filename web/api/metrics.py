@@ -73,7 +73,7 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
         yield _unread(storage)
         return
     yield _unread(storage)
-    newest = next(iter(catalogue.own(contents.backups, scope_of(settings))), None)
+    newest = next(catalogue.own(contents.backups, scope_of(settings)), None)
     yield _gauge("backups", "Backups in storage.", len(contents.backups))
     yield _gauge("partial_backups", "Backups in storage that do not hold all they should.", len(contents.partials))
     yield _gauge("problems", "Things in storage that are no whole backup.", len(contents.problems))

@@ -64,8 +64,11 @@ class Stored:
 
     def own(self, settings: WebSettings) -> list[Manifest]:
         """Backups of this source as it is set now, newest first."""
-        scope = scope_of(settings)
-        return catalogue.own(self.backups, scope)
+        return [*catalogue.own(self.backups, scope_of(settings))]
+
+    def newest(self, settings: WebSettings) -> Manifest | None:
+        """The first of these."""
+        return next(catalogue.own(self.backups, scope_of(settings)), None)
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,7 @@ def overview() -> str:
 
 def situation(settings: WebSettings, memory: Memory, contents: Stored, now: datetime) -> verdict.Situation:
     """All that the banner is drawn from."""
-    own = contents.own(settings)
-    newest = own[0] if own else None
+    newest = contents.newest(settings)
     return verdict.Situation(
         now=now,
         promise=verdict.promised(settings.backup_every_hours),
@@ -179,7 +181,7 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     """What runs when, and what the next prune would delete."""
     settings, now = load_web(), datetime.now(UTC)
     memory, contents = remember(settings), stored(settings)
-    own = contents.own(settings)
+    newest = contents.newest(settings)
     policy = retention.policy_of(settings)
     decisions = retention.decide(contents.listed, contents.undos, policy, now)
     given_up = {decision.manifest.name for decision in decisions if not decision.keep}
@@ -190,7 +192,7 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
         settings=settings,
         memory=memory,
         daily=schedule.next_daily(settings, now),
-        interval=schedule.next_interval(settings, own[0].created_at if own else None, now),
+        interval=schedule.next_interval(settings, newest.created_at if newest else None, now),
         last=memory.planned,
         part=part(decisions, DECISIONS_PER_PAGE),
         decisions=len(decisions),

@@ -1,4 +1,7 @@
-"""What came of a run, in one sentence, and what to do next."""
+"""What came of a run, in one sentence, and what to do next.
+
+A run that failed says so by its error, which its verb makes: of a restore with failed keys that is worker/restore/restore.py.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress

@@ -3,6 +3,7 @@
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from worker.arguments.backups import BackupArguments
@@ -112,5 +113,5 @@ def _young_enough(storage: Storage, scope: Scope, hours: float | None) -> Manife
         return None
     contents, now = catalogue.read(storage), datetime.now(UTC)
     parts = [backup for backup in contents.partials if backup.kind == "part" and backup.scope == scope]
-    alike = [*catalogue.own(contents.backups, scope)[:1], *parts[:1]]
+    alike = [*islice(catalogue.own(contents.backups, scope), 1), *parts[:1]]
     return next((backup for backup in alike if backup.age_seconds(now) < hours * 3600), None)

@@ -29,7 +29,7 @@ def stats(settings: Settings) -> dict[str, Any]:
     contents = catalogue.read(storage)
     backups = contents.backups
     scope = scope_of(settings)
-    own = catalogue.own(backups, scope)
+    own = [*catalogue.own(backups, scope)]
     newest, oldest = (own[0], own[-1]) if own else (None, None)
     raw, stored = sum(backup.bytes.raw for backup in backups), sum(backup.bytes.stored for backup in backups)
     return {

@@ -8,7 +8,7 @@ from typing import Any
 from worker.errors import NotFoundError, RefusedError, StorageError
 from worker.progress import Proof, undisputed
 from worker.repository import notes
-from worker.repository.contents import Catalogue, Damaged, age_of, bare, in_brief, newest, of_ahead, own
+from worker.repository.contents import Catalogue, Damaged, age_of, bare, in_brief, is_own, newest, of_ahead, own
 from worker.repository.described import noted
 from worker.repository.manifest import (
     DAMAGED_SUFFIXES,
@@ -102,7 +102,7 @@ def _latest(storage: Storage, scope: Scope) -> Manifest:
         if latest is not None and named_moment(candidate.name) < latest.created_at.replace(microsecond=0):
             return latest
         if (
-            own([candidate], scope)
+            is_own(candidate, scope)
             and not candidate.is_ahead(now)
             and (latest is None or age_of(candidate) > age_of(latest))
         ):

@@ -1,6 +1,7 @@
 """What is in one storage, sorted out: the backups, and apart from them whatever counts for nothing."""
 
 from bisect import bisect_left
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -172,13 +173,14 @@ def of_ahead(backup: Manifest) -> str:
     )
 
 
-def own(backups: list[Manifest], scope: Scope) -> list[Manifest]:
-    """Those that were made of just that server and its databases, in their order; adopted ones are of somebody else."""
-    return [
-        backup
-        for backup in backups
-        if backup.kind == "backup" and backup.source.address == scope.address and backup.scope == scope
-    ]
+def own(backups: list[Manifest], scope: Scope) -> Iterator[Manifest]:
+    """Those that were made of just that server and its databases, in their order."""
+    return (backup for backup in backups if is_own(backup, scope))
+
+
+def is_own(backup: Manifest, scope: Scope) -> bool:
+    """Whether it was made of just that server and its databases; an adopted one is of somebody else."""
+    return backup.kind == "backup" and backup.source.address == scope.address and backup.scope == scope
 
 
 def newest(backups: list[Manifest], scope: Scope) -> Manifest | None:
