@@ -73,21 +73,30 @@ def options_of(
 
 
 class Clock:
-    """Says on standard error what is going on, and since when."""
+    """Says on standard error what is going on, and since when.
+
+    Whoever was told to stop stops with the next line at the latest: an interrupt that comes in a destructor is lost.
+    """
 
     def __init__(self) -> None:
-        self._began = time.monotonic()
+        self._began, self._is_stopped = time.monotonic(), False
+        # Like Ctrl-C: servers are ended, and what they wrote is taken away.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, self._stop)
+
+    def _stop(self, *_: object) -> None:
+        self._is_stopped = True
+        raise KeyboardInterrupt
 
     def __call__(self, words: str) -> None:
         """One line."""
+        if self._is_stopped:
+            raise KeyboardInterrupt
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         click.echo(f"{minutes:3}:{seconds:02}  {words}", err=True)
 
 
 if __name__ == "__main__":
-    # Like Ctrl-C: servers are ended, and what they wrote is taken away.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
     try:
         main(standalone_mode=False)
     except click.ClickException as error:
