@@ -85,6 +85,15 @@ def test_latest_is_of_the_same_source_where_there_is_one(folder: Folder) -> None
     assert catalogue.get(folder, "latest", Scope("c:1", None)).name == NAMES[2]
 
 
+def test_an_undo_needs_the_backup_that_was_restored_until_it_is_made(folder: Folder) -> None:
+    for name, restored in zip(NAMES, ("this", "this", "another"), strict=True):
+        undo = {"kind": "undo", "undoes": f"run-{name}", "restored": restored}
+        folder.put(name, b"content")
+        catalogue.add(folder, manifest_of(name, b"content").model_copy(update=undo))
+    catalogue.note(folder, NAMES[0], undone_at=datetime.now(UTC))
+    assert [undo.name for undo in catalogue.undos_with(folder, "this")] == [NAMES[1]]
+
+
 def test_an_ipv6_source_is_the_same_that_an_older_version_named_without_brackets(folder: Folder) -> None:
     older = Origin.model_construct(address="::1:6379")
     manifest = manifest_of(NAMES[0], b"content").model_copy(update={"source": older})
