@@ -7,15 +7,15 @@ from configparser import ConfigParser
 from configparser import Error as UnreadableError
 from pathlib import Path
 
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from worker.config.settings import SecretFiles
+from worker.config.settings import FromEnvironment
 from worker.errors import UsageError
 
 CHECKSUM = "SHA256"
 
 
-class Cloud(BaseSettings):
+class Cloud(FromEnvironment):
     """What is said of them in the environment; empty text where nothing is."""
 
     model_config = SettingsConfigDict(hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore")
@@ -38,18 +38,6 @@ class Cloud(BaseSettings):
     azure_storage_account_key: str = ""
     azure_storage_sas_key: str = ""
     azure_storage_endpoint: str = ""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, and behind it the files that NAME_FILE names."""
-        return init_settings, env_settings, SecretFiles(settings_cls)
 
     def __repr_args__(self) -> list[tuple[str, str]]:
         """Nothing: there are secrets among them."""

@@ -71,7 +71,23 @@ def local_broker(db: int, port: int = LOCAL_BROKER_PORT) -> str:
     return f"redis://{f':{word}@' if word else ''}127.0.0.1:{port}/{db}"
 
 
-class Settings(BaseSettings):
+class FromEnvironment(BaseSettings):
+    """What is said in the environment; each also as NAME_FILE."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The environment, and behind it the files that NAME_FILE names."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+
+class Settings(FromEnvironment):
     """The settings of one process; each field is the environment variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(
@@ -123,18 +139,6 @@ class Settings(BaseSettings):
     """`auto`: for people where the log is a terminal, JSON elsewhere."""
     session_secret: Secret | None = None
     """Seals values that are shown; the dashboard, which opens them, also signs sessions with it."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The environment, and behind it the files that NAME_FILE names."""
-        return init_settings, env_settings, SecretFiles(settings_cls)
 
 
 class WebSettings(Settings):
