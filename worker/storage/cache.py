@@ -19,7 +19,7 @@ from typing import BinaryIO
 from worker.config.settings import load
 from worker.errors import StorageError
 from worker.storage.draft import same_file
-from worker.storage.local import LOCKED_SECONDS
+from worker.storage.locks import lock_in_time, try_lock
 
 _PART, _LOCK = ".part", ".lock"
 _WAIT_SECONDS = 0.1
@@ -47,11 +47,7 @@ class Cache:
         with self.usable():
             file = (self.folder / (_key(what)[:2] + _LOCK)).open("ab")
         with file:
-            deadline = time.monotonic() + LOCKED_SECONDS
-            while not _lock(file, fcntl.LOCK_EX):
-                if time.monotonic() > deadline:
-                    raise StorageError(f"Somebody else holds {what}: try again when that has ended.")
-                time.sleep(_WAIT_SECONDS)
+            lock_in_time(file, what)
             yield
 
     def fetch(self, what: str, size: int, fill: Fill, *, anew: bool = False) -> BinaryIO:
@@ -94,7 +90,7 @@ class Cache:
             if not anew and (file := _opened(kept)) is not None:
                 return file, True
             file = part.open("a+b")
-            if _lock(file, fcntl.LOCK_EX):
+            if try_lock(file):
                 if same_file(part, file.fileno()) and (anew or not kept.exists()):
                     return file, False
                 if same_file(part, file.fileno()):
@@ -145,19 +141,11 @@ def _key(what: str) -> str:
     return hashlib.sha256(what.encode()).hexdigest()
 
 
-def _lock(file: BinaryIO, how: int) -> bool:
-    try:
-        fcntl.flock(file, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _opened(kept: Path) -> BinaryIO | None:
     """The file, locked so that nobody throws it out; None where there is none."""
     with suppress(FileNotFoundError):
         file = kept.open("rb")
-        if _lock(file, fcntl.LOCK_SH) and same_file(kept, file.fileno()):
+        if try_lock(file, fcntl.LOCK_SH) and same_file(kept, file.fileno()):
             os.utime(kept)
             return file
         file.close()
@@ -166,7 +154,7 @@ def _opened(kept: Path) -> BinaryIO | None:
 
 def _thrown_out(path: str) -> bool:
     with suppress(OSError), open(path, "rb") as file:
-        if _lock(file, fcntl.LOCK_EX) and same_file(Path(path), file.fileno()):
+        if try_lock(file) and same_file(Path(path), file.fileno()):
             os.unlink(path)
             return True
     return False

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from worker.errors import NotFoundError
 from worker.progress import Proof, undisputed
+from worker.storage.locks import try_lock
 
 
 def begin(folder: Path, name: str) -> "FolderDraft | None":
@@ -109,10 +110,6 @@ def held(left: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        yield False
-    else:
-        yield True
+        yield try_lock(descriptor)
     finally:
         os.close(descriptor)

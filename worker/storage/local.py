@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import stat
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +21,8 @@ from worker.progress import Proof, undisputed
 from worker.storage.draft import FolderDraft, begin, held, same_file, sync
 from worker.storage.interface import StoredFile, Stream
 from worker.storage.listing import NAME, listed
+from worker.storage.locks import lock_in_time
 
-LOCKED_SECONDS = 10
-"""How long a record is waited for that somebody else has locked: that takes moments, unless they are stopped."""
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.partial")
 _DELETING = re.compile(r"\.(?P<name>.+)\.deleting")
 
@@ -145,11 +143,7 @@ class Folder:
         StorageError where somebody else has it for longer than LOCKED_SECONDS.
         """
         with self.fetch(record) as file, _translated(self.path, "changed"):
-            deadline = time.monotonic() + LOCKED_SECONDS
-            while not _is_locked(file):
-                if time.monotonic() > deadline:
-                    raise StorageError(f"Somebody else holds {self.path / record}: try again when that has ended.")
-                time.sleep(0.05)
+            lock_in_time(file, str(self.path / record))
             if not same_file(self.path / record, file.fileno()):
                 raise NotFoundError(f"The file {record} was deleted meanwhile.")
             yield
@@ -216,15 +210,6 @@ def write_new(path: Path, chunks: Iterable[bytes]) -> None:
         for chunk in chunks:
             draft.write(chunk)
         draft.publish()
-
-
-def _is_locked(file: BinaryIO) -> bool:
-    """Whether the file is ours now."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _check(name: str) -> None:
