@@ -73,7 +73,7 @@ def _claimed(settings: Settings, task: Task, raw: Data) -> Run:
     for _ in range(CLAIM_TRIES):
         with suppress(BrokerUnavailableError), open_runs(settings) as runs:
             run = runs.get(request.id) or fresh
-            if run.ended or run.attempt > request.retries or not runs.claim(run.id, request.retries):
+            if run.ended or run.attempt > request.retries or not runs.liveness.claim(run.id, request.retries):
                 log.warning("delivered_again", run=run.id, operation=run.operation)
                 raise Ignore
             # Waiting for another run does not count as an attempt.
@@ -87,7 +87,7 @@ def _slot_is_ours(settings: Settings, slot: str | None, run: Run) -> bool:
     if slot is None:
         return True
     with suppress(BrokerUnavailableError), open_runs(settings) as runs:
-        return runs.claim_slot(slot, run.id)
+        return runs.liveness.claim_slot(slot, run.id)
     return True
 
 

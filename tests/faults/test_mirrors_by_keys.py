@@ -38,8 +38,9 @@ from worker.progress import silent
 from worker.restore.mirror import recovery
 from worker.restore.restore import restore
 from worker.runs import reaper
+from worker.runs.liveness import lease_key
 from worker.runs.reaper import Means
-from worker.runs.store import lease_key, open_runs
+from worker.runs.store import open_runs
 
 KEYS = 3000
 SURVIVING = ("--appendonly", "yes", "--appendfsync", "always")

@@ -62,6 +62,7 @@ TESTS = {
     "runs": "runs/whose runs/ownership runs/runs runs/operations runs/questions runs/lost runs/last_word runs/cancelling",
     "runs/cancelling": "runs/cancelling web/api/cancelling",
     "runs/listing": "runs/runs runs/forgotten runs/unreachable web/api web/traces",
+    "runs/liveness": "runs/runs runs/lost_runs runs/killed_runs",
     "runs/operations": "runs/operations web/doors runs/runs runs/tasks",
     "runs/reporter": "runs/reporting",
     "runs/run": "runs/run",

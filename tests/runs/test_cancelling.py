@@ -15,10 +15,11 @@ from worker.errors import CancelledError, NotFoundError, RefusedError, SourceUna
 from worker.progress import Progress
 from worker.restore.mirror import recovery
 from worker.runs import cancelling, reaper
+from worker.runs.liveness import lease_key
 from worker.runs.reaper import Means
 from worker.runs.recorder import Recording, perform
 from worker.runs.run import Run, here
-from worker.runs.store import Runs, lease_key, open_runs
+from worker.runs.store import Runs, open_runs
 
 WAITING = ("PENDING", "RETRY")
 ENDED = ("SUCCESS", "FAILURE", "INTERRUPTED", "CANCELLED")

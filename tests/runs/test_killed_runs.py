@@ -6,7 +6,7 @@ import signal
 
 from tests.runs.office import HALF_WAY, KEYS, SOME_REPLIES, Office, all_runs
 from tests.support.processes import CELERY, eventually, run
-from worker.runs.store import lease_key
+from worker.runs.liveness import lease_key
 
 
 def test_a_restore_whose_process_is_killed_is_interrupted_and_says_how_far_it_came(office: Office) -> None:

@@ -17,10 +17,11 @@ from worker.config.settings import Settings
 from worker.errors import LostError
 from worker.restore.mirror import recovery
 from worker.runs import reaper
+from worker.runs.liveness import lease_key
 from worker.runs.reaper import Means
 from worker.runs.recorder import Recording, perform
 from worker.runs.run import Run, here
-from worker.runs.store import Runs, lease_key
+from worker.runs.store import Runs
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +66,7 @@ def test_a_run_that_is_heard_of_again_once_the_broker_is_back_is_left_alone(
     monkeypatch.setattr(reaper, "AGAIN_SECONDS", 5)
     with ThreadPoolExecutor(1) as thread:
         reaped = thread.submit(reaper.reap, broker_settings, ["jobs"], Means(_nobody, recovery.end_left))
-        assert memory.stay_alive(run.id)
+        assert memory.liveness.stay_alive(run.id)
         assert reaped.result() == []
     assert memory.get(run.id) == run
 
@@ -92,7 +93,7 @@ def test_what_was_lost_before_it_began_is_asked_for_again_or_told(memory: Runs, 
     hopeless = a_run(due_at=long_ago, queued_at=datetime.now(UTC) - timedelta(days=2))
     for one in (lost, waits, young, restore, begun, hopeless):
         memory.put(one)
-    memory.claim(begun.id, 1)
+    memory.liveness.claim(begun.id, 1)
     memory._client.lpush("jobs", json.dumps({"headers": {"id": waits.id}}))
     published: list[Run] = []
     ended = reaper.reap(broker_settings, ["jobs", "quick"], Means(published.append, recovery.end_left))

@@ -12,8 +12,9 @@ import pytest
 from tests.support.processes import CELERY, Background, Sent, eventually, sender
 from tests.support.works import Works
 from worker.config.settings import Settings
+from worker.runs.liveness import lease_key
 from worker.runs.run import Run, new
-from worker.runs.store import lease_key, open_runs
+from worker.runs.store import open_runs
 
 DATABASES = count(5)
 """Of the broker: what one test leaves waiting is no other's business."""

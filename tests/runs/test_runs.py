@@ -87,10 +87,10 @@ def test_a_run_that_is_forgotten_leaves_nothing(memory: Runs) -> None:
 
 
 def test_an_attempt_and_a_slot_are_claimed_by_the_first_who_asks(memory: Runs) -> None:
-    assert [memory.claim("one", 0), memory.claim("one", 0), memory.claim("one", 1)] == [True, False, True]
-    assert memory.claim_slot("daily 03:00", "one")
-    assert not memory.claim_slot("daily 03:00", "two")
-    assert memory.claim_slot("daily 03:00", "one"), "it may be tried again"
+    assert [memory.liveness.claim("one", 0), memory.liveness.claim("one", 0), memory.liveness.claim("one", 1)] == [True, False, True]
+    assert memory.liveness.claim_slot("daily 03:00", "one")
+    assert not memory.liveness.claim_slot("daily 03:00", "two")
+    assert memory.liveness.claim_slot("daily 03:00", "one"), "it may be tried again"
 
 
 def test_a_broker_that_is_away_is_told_without_its_address(newest: Binary) -> None:
@@ -132,8 +132,8 @@ def test_what_has_ended_stays_as_it_ended(memory: Runs) -> None:
     for changes in ({"state": "SUCCESS", "ended_at": datetime.now(UTC)}, {"state": "RETRY", "attempt": 1}, {}):
         assert not memory.put(run.model_copy(update=changes))
     assert not memory.interrupt(seen, "Once more.", None)
-    assert not memory.stay_alive(run.id)
-    assert not memory.alive(run.id)
+    assert not memory.liveness.stay_alive(run.id)
+    assert not memory.liveness.alive(run.id)
     assert memory.get(run.id) == interrupted
     memory.amend(run.id, "And more.")
     amended = memory.get(run.id)

@@ -12,8 +12,8 @@ from worker.attempt import pause as pause_of
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BusyError, SourceUnavailableError
+from worker.runs.liveness import lease_key
 from worker.runs.run import here
-from worker.runs.store import lease_key
 
 
 def test_a_call_is_remembered_from_the_queue_to_its_end(office: Office) -> None:

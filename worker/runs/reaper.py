@@ -59,10 +59,10 @@ def _killed(runs: Runs, unfinished: list[Run]) -> Iterator[Run]:
     """
     started = [run for run in unfinished if run.state == "STARTED"]
     yield from filter(is_dead, started)
-    unheard = [run for run in started if not is_dead(run) and not runs.alive(run.id)]
+    unheard = [run for run in started if not is_dead(run) and not runs.liveness.alive(run.id)]
     if unheard:
         time.sleep(AGAIN_SECONDS)
-    yield from (run for run in unheard if not runs.alive(run.id))
+    yield from (run for run in unheard if not runs.liveness.alive(run.id))
 
 
 def _is_asked_for_again(run: Run, runs: Runs) -> bool:
@@ -71,7 +71,7 @@ def _is_asked_for_again(run: Run, runs: Runs) -> bool:
         operations.of(run.operation).repeatable
         and young
         and runs.ours.has(run)
-        and not runs.claimed(run.id, run.attempt)
+        and not runs.liveness.claimed(run.id, run.attempt)
     )
 
 

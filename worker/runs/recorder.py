@@ -139,7 +139,7 @@ class Recording:
 
     def _stay_alive(self) -> bool:
         with open_runs(self._settings) as runs:
-            self.given_up = self.given_up or not runs.stay_alive(self.run.id)
+            self.given_up = self.given_up or not runs.liveness.stay_alive(self.run.id)
         return not self.given_up
 
     def _store_patiently(self) -> None:

@@ -1,15 +1,13 @@
 """All runs: what Celery forgets, kept in the broker's Redis under the task's id.
 
-A run is claimed once for each attempt, so that a message that is delivered twice starts it once. While it lives it holds
-a lease; one that has lost its lease has been killed, and the reaper finds it. How it ended is said once: each change is
-made only if nobody has ended it, or begun with a later attempt, by then.
+How a run ended is said once: each change is made only if nobody has ended it, or begun with a later attempt, by then.
 """
 
 import math
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from operator import eq
 from typing import Any
@@ -18,26 +16,16 @@ import redis
 from redis.exceptions import WatchError
 
 from worker.broker import bounded, connection, heartbeat
-from worker.broker.lease import LEASE_SECONDS
 from worker.config.settings import Settings
 from worker.errors import BusyError, NotFoundError, RefusedError
 from worker.runs import listing, operations, ownership
 from worker.runs.listing import MOST_UNFINISHED, UNFINISHED, loaded, run_key
+from worker.runs.liveness import CLAIM_SECONDS, LEASE_MILLISECONDS, Liveness, lease_key
 from worker.runs.ownership import Owner
 from worker.runs.run import Run, State
 
-CLAIM_SECONDS = int(timedelta(days=8).total_seconds())
-
 _ID = re.compile(r'"id": "([^"]+)"')
-_LEASE_MILLISECONDS = round(LEASE_SECONDS * 1000)
 CHANGE_TRIES = 20
-
-# A run that nobody remembers may be alive, where the broker has lost its memory.
-_STAY_ALIVE = """
-if redis.call('EXISTS', KEYS[1]) == 1 and redis.call('SISMEMBER', KEYS[2], ARGV[1]) == 0 then return 0 end
-if redis.call('PEXPIRE', KEYS[3], ARGV[2]) == 0 then redis.call('SET', KEYS[3], ARGV[1], 'PX', ARGV[2]) end
-return 1
-"""
 
 
 @contextmanager
@@ -100,6 +88,7 @@ class Runs:
     def __init__(self, client: "redis.Redis", settings: Settings) -> None:
         self._client: Any = client
         self.settings = settings
+        self.liveness = Liveness(self._client)
 
     @cached_property
     def ours(self) -> Ours:
@@ -223,34 +212,6 @@ class Runs:
             # It writes nothing, and is refused where a real write would be.
             self._client.setrange(f"{connection.PREFIX}probe", 0, b"")
 
-    def claim(self, identity: str, attempt: int) -> bool:
-        """Whether this attempt is ours: true for the first who asks."""
-        with connection.translated():
-            return bool(self._client.set(_claim(identity, attempt), 1, nx=True, ex=CLAIM_SECONDS))
-
-    def claimed(self, identity: str, attempt: int) -> bool:
-        """Whether somebody has begun with this attempt."""
-        with connection.translated():
-            return bool(self._client.exists(_claim(identity, attempt)))
-
-    def claim_slot(self, slot: str, identity: str) -> bool:
-        """Whether a planned moment of the schedule is this run's: true for the first, and for it again."""
-        key = f"{connection.PREFIX}slot:{slot}"
-        with connection.translated():
-            self._client.set(key, identity, nx=True, ex=CLAIM_SECONDS)
-            return bool(self._client.get(key) == identity.encode())
-
-    def alive(self, identity: str) -> bool:
-        """Whether the process of this run has been heard of lately."""
-        with connection.translated():
-            return bool(self._client.exists(lease_key(identity)))
-
-    def stay_alive(self, identity: str) -> bool:
-        """Renew the lease of a run; False where somebody has ended it."""
-        with connection.translated():
-            keys = (run_key(identity), UNFINISHED, lease_key(identity))
-            return bool(self._client.eval(_STAY_ALIVE, len(keys), *keys, identity, _LEASE_MILLISECONDS))
-
     def waiting(self, queues: list[str]) -> set[str]:
         """The ids of the messages that wait in the broker's queues, as kombu writes them."""
         with connection.translated():
@@ -264,7 +225,7 @@ def _index(pipe: Any, run: Run) -> None:
         pipe.delete(lease_key(run.id), _cancel(run.id))
     elif run.state == "STARTED":
         # In the same step, so that a broker that has lost its memory never has a run without its lease.
-        pipe.set(lease_key(run.id), run.id, px=_LEASE_MILLISECONDS)
+        pipe.set(lease_key(run.id), run.id, px=LEASE_MILLISECONDS)
     listing.add(pipe, run)
 
 
@@ -276,15 +237,6 @@ def _may_become(known: Run, run: Run) -> bool:
 
 def _cancel(identity: str) -> str:
     return f"{connection.PREFIX}cancel:{identity}"
-
-
-def _claim(identity: str, attempt: int) -> str:
-    return f"{connection.PREFIX}claim:{identity}:{attempt}"
-
-
-def lease_key(identity: str) -> str:
-    """Where a run shows that it lives."""
-    return f"{connection.PREFIX}lease:{identity}"
 
 
 def _dump(run: Run) -> bytes:

@@ -29,9 +29,10 @@ from worker.restore.mirror.recovery import remembered
 from worker.restore.mirror.watchdog import Watchdog
 from worker.restore.restore import restore
 from worker.runs import reaper
+from worker.runs.liveness import lease_key
 from worker.runs.reaper import Means
 from worker.runs.run import new
-from worker.runs.store import lease_key, open_runs
+from worker.runs.store import open_runs
 from worker.server.endpoint import TARGET, Endpoint
 
 # So slow that loading is a step of its own, in which the server still answers.
@@ -360,7 +361,7 @@ def test_a_mirror_that_is_alive_is_left_alone(abandoned: Mirror) -> None:
     (demotion,) = remembered(abandoned.settings)
     recovery.remember(abandoned.settings, replace(demotion, run="alive"))
     with open_runs(abandoned.settings) as runs:
-        assert runs.stay_alive("alive")
+        assert runs.liveness.stay_alive("alive")
     reaper.reap(abandoned.settings, [], Means(lambda _: None, recovery.end_left))
     assert abandoned.role == "slave"
     with connection.client(abandoned.settings) as client:

@@ -69,7 +69,7 @@ def _tell(settings: Settings, demotion: Demotion, words: str) -> None:
 
 def _is_alive(settings: Settings, demotion: Demotion) -> bool:
     with open_runs(settings) as runs:
-        return demotion.run is not None and runs.alive(demotion.run)
+        return demotion.run is not None and runs.liveness.alive(demotion.run)
 
 
 def _ended(settings: Settings, demotion: Demotion) -> str | None:
