@@ -34,6 +34,8 @@ class Memory:
     ping: Run | None = None
     rights: Run | None = None
     """The latest check that the source answered."""
+    trial: Run | None = None
+    """The latest of the storage that has come to its end."""
     planned: dict[str, Run] = field(default_factory=dict)
     """The latest run of each part of the schedule: daily, interval, prune."""
     alive: dict[str, list[str]] = field(default_factory=dict)
@@ -89,6 +91,7 @@ def remember(settings: Settings, days: int = 0) -> Memory:
             runs.ours.latest("stats", state="SUCCESS"),
             runs.ours.latest("ping"),
             runs.ours.latest("ping", state="SUCCESS"),
+            next((run for run in runs.ours.each("storage") if run.ended), None),
             _planned(runs),
             heartbeat.seen(settings),
             full=_full(runs),

@@ -90,7 +90,8 @@ def _refuse_too_many(unfinished: list[Run], asked_by: str) -> None:
     mine = [run for run in unfinished if run.asked_by == asked_by]
     if sum(operations.of(run.operation).queue == "questions" for run in mine) >= MOST_QUESTIONS:
         raise TooManyRequests(
-            f"This token has {MOST_QUESTIONS} previews and searches under way: wait for the end of one, or cancel one.",
+            f"This token has {MOST_QUESTIONS} previews, searches or trials of the storage under way: wait for the end of one, "
+            "or cancel one.",
             retry_after=SOON_SECONDS,
         )
 

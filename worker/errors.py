@@ -94,6 +94,15 @@ class StorageError(BackupSystemError):
     """The storage cannot be read or written."""
 
 
+class ForbiddenError(StorageError):
+    """The credentials of a storage lack a right."""
+
+    def __init__(self, message: str, *, right: str = "") -> None:
+        """`right` as whoever gives rights there calls it."""
+        super().__init__(message)
+        self.right = right
+
+
 class StorageUnavailableError(TemporaryError, StorageError):
     """The storage cannot be reached at the moment."""
 

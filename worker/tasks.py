@@ -17,7 +17,7 @@ from worker.arguments.backups import (
     UnpinArguments,
     VerifyArguments,
 )
-from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments
+from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments, StorageArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.attempt import Data, asker_of, attempt
 from worker.backups import backup as backups
@@ -27,9 +27,10 @@ from worker.backups import stats as numbers
 from worker.backups import trash
 from worker.backups import verify as verifies
 from worker.celery import app
-from worker.config.settings import load
+from worker.config.settings import Settings, load
 from worker.engines import probe as pings
 from worker.errors import BackupSystemError, BrokerUnavailableError
+from worker.progress import Progress
 from worker.repository.behalf import Asker
 from worker.restore import restore as restores
 from worker.restore.mirror import recovery
@@ -38,6 +39,7 @@ from worker.restore.undo import undo as undos
 from worker.runs import operations, reaper
 from worker.runs.run import Run
 from worker.search import search as searches
+from worker.storage import trial
 
 log = structlog.get_logger()
 
@@ -140,6 +142,16 @@ def stats(self: Task, **arguments: Any) -> Data:
 def ping(self: Task, **arguments: Any) -> Data:
     """Reach the source, and find out what is allowed there."""
     return attempt(self, arguments, PingArguments, lambda settings, *_: pings.ping(settings))
+
+
+@door
+def storage(self: Task, **arguments: Any) -> Data:
+    """Try out what we may do where the backups lie."""
+
+    def tried(settings: Settings, _: StorageArguments, progress: Progress) -> Data:
+        return trial.storage(settings, progress)
+
+    return attempt(self, arguments, StorageArguments, tried, trial.check_usable)
 
 
 @app.task(ignore_result=True)

@@ -118,7 +118,7 @@ def test_every_row_with_a_verb_is_in_the_shell() -> None:
     assert {name: VERBS[name.replace("_", "-")] for name, one in OPERATIONS.items() if one.verb} == {
         name: one.verb for name, one in OPERATIONS.items() if one.verb
     }
-    assert VERBS.keys() - OPERATIONS.keys() == {"list", "cancel", "export", "keygen", "storage", "token", "put-back"}
+    assert VERBS.keys() - OPERATIONS.keys() == {"list", "cancel", "export", "keygen", "token", "put-back"}
 
 
 def test_what_only_asks_writes_nothing_and_nobody_needs_more_than_to_read_for_it() -> None:
@@ -148,5 +148,5 @@ def test_an_operation_of_another_version_is_one_of_which_nothing_is_known() -> N
 
 def test_all_but_what_looks_stands_in_the_audit_log() -> None:
     assert {name for name, one in OPERATIONS.items() if not one.writes} == {
-        *("ping", "preview", "search", "stats", "verify"),
+        *("ping", "preview", "search", "stats", "storage", "verify"),
     }

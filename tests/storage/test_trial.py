@@ -11,13 +11,14 @@ from tests.support.certificates import Authority
 from tests.support.obstacle import Obstacle, Trouble, before
 from tests.support.processes import Shell
 from worker.config.cloud import Cloud
-from worker.errors import UsageError
-from worker.storage import open_storage
+from worker.config.settings import Settings
+from worker.errors import CancelledError, StorageError, UsageError
+from worker.progress import silent
+from worker.storage import open_storage, trial
 from worker.storage.cache import Cache
 from worker.storage.cloud import CloudBucket, Patience
 from worker.storage.local import Folder
 from worker.storage.remote import Remote
-from worker.storage.trial import try_out
 
 SOON = Patience(request=1, connect=1, silence=1, tries=0, within=1, pause=0.01, longest=0.02)
 ALL = ["list", "write", "read back", "write over nothing", "note", "delete"]
@@ -36,13 +37,13 @@ def far(obstacle: Obstacle, in_s3: Remote, tmp_path: Path) -> Remote:
 
 
 def refused(storage: Remote | Folder) -> dict[str, str]:
-    return {step.what: step.why for step in try_out(storage) if step.why}
+    return {step.what: step.why for step in trial.try_out(storage, "trial-1") if step.why}
 
 
 def test_all_is_well_in_a_folder_and_in_a_bucket(in_s3: Remote, s3: S3, tmp_path: Path) -> None:
     folder = Folder(tmp_path / "backups")
     for storage in (folder, in_s3):
-        steps = try_out(storage)
+        steps = trial.try_out(storage, "trial-1")
         assert [(step.what, step.why) for step in steps] == [(what, None) for what in ALL]
     assert (files(folder.path), s3.keys(in_s3)) == ([], [])
     assert (folder.exclusive, in_s3.exclusive) == (True, True)
@@ -70,12 +71,35 @@ def test_a_shell_says_it_and_fails(in_s3: Remote, obstacle: Obstacle, tmp_path: 
     settings = {"BACKUP_STORAGE": in_s3.place, "AWS_ENDPOINT_URL": obstacle.endpoint}
     done = shell("storage", "--json", preexec=None, **settings)
     assert (done.code, done.err) == (0, "")
-    assert ([step["what"] for step in done.data["steps"]], done.data["exclusive"]) == (ALL, True)
+    (place,) = done.data["storages"]
+    assert ([step["what"] for step in place["steps"]], place["exclusive"], place["usable"]) == (ALL, True, True)
+    assert (place["where"], place["left"], place["free_bytes"]) == (in_s3.place, None, None)
     obstacle.trouble = lambda _, method, __: 403 if method == "PUT" else None
     done = shell("storage", preexec=None, **settings)
     assert done.code == 1
-    assert "no: s3://" in done.out
-    assert done.err.startswith("Error: Backups cannot be kept there: s3://")
+    assert "no, s3:PutObject is missing: s3://" in done.out
+    assert done.err.startswith(f"Error: Backups cannot be kept in {in_s3.place}: s3://")
+
+
+def test_what_is_cancelled_on_its_way_leaves_nothing_there(in_s3: Remote, s3: S3) -> None:
+    def stop(phase: str, current: int, total: int | None, unit: str) -> None:
+        if (phase, current, total, unit) == (f"trying {in_s3.place}", 3, 6, "steps"):
+            assert s3.keys(in_s3) == ["trial-1"]
+            raise CancelledError("Cancelled.")
+
+    with pytest.raises(CancelledError):
+        trial.try_out(in_s3, "trial-1", stop)
+    assert s3.keys(in_s3) == []
+
+
+def test_one_that_cannot_be_opened_is_told_of_as_one_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    tried = trial.storage(Settings.model_construct(backup_storage="az://container/folder"), silent)
+    (place,) = tried["storages"]
+    assert ([step["what"] for step in place["steps"]], place["usable"], place["left"]) == (["open"], False, None)
+    with pytest.raises(StorageError, match=r"cannot be kept in az://container/folder: .*AZURE_STORAGE_ACCOUNT_NAME"):
+        trial.check_usable(tried)
 
 
 def test_credentials_that_are_none_are_said(monkeypatch: pytest.MonkeyPatch) -> None:

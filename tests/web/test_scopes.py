@@ -12,10 +12,10 @@ restore: POST /backups/<name>/pin, POST /backups/<name>/unpin, POST /backups/<na
 delete: POST /backups/<name>/delete, POST /schedule/prune
 read: GET /, GET /backups, GET /backups/<name>, GET /tasks, GET /tasks/<identity>, GET /restores, GET /schedule, GET /system, GET /recovery-sheet
 read: GET /search, POST /search, POST /backups/<name>/preview, POST /backups/<name>/review, GET /backups/<name>/restore
-read: POST /system/ask, POST /tasks/<identity>/cancel, POST /theme, GET /metrics, GET /readyz
+read: POST /system/ask, POST /system/try, POST /tasks/<identity>/cancel, POST /theme, GET /metrics, GET /readyz
 read: GET /api/docs, GET /api/docs/openapi.json, GET /api/docs/swagger/<path:filename>
 read: GET /backups/create, GET /backups/<name>/verify, GET /backups/<name>/delete, GET /backups/<name>/pin
-read: GET /backups/<name>/unpin, GET /backups/<name>/put-back, GET /schedule/prune, GET /system/ask, GET /tasks/<identity>/undo
+read: GET /backups/<name>/unpin, GET /backups/<name>/put-back, GET /schedule/prune, GET /system/ask, GET /system/try, GET /tasks/<identity>/undo
 """
 """The last two lines are where a browser comes back to that asked for a change without a login: they lead to the page."""
 

@@ -22,7 +22,7 @@ from web.api.schemas import (
 )
 from web.auth import needs, needs_scope_of
 from worker.arguments.backups import DeleteArguments, PinArguments, PutBackArguments, UnpinArguments, VerifyArguments
-from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments
+from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments, StorageArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.errors import BackupSystemError, UsageError
 from worker.repository import catalogue
@@ -69,7 +69,7 @@ def restore(body: RestoreArguments) -> Answer:
     return _queued(jobs.ask("restore", body, g.identity.name))
 
 
-@api.post("/backup/preview", responses={**_QUEUED, **faults(404)})
+@api.post("/backup/preview", responses={**_QUEUED, **faults(404, 409)})
 @needs_scope_of("preview")
 def preview(body: PreviewArguments) -> Answer:
     """Say what a restore would do to the target, key by key; nothing is written.
@@ -92,7 +92,7 @@ def undo(body: UndoArguments) -> Answer:
     return _queued(jobs.ask("undo", body, g.identity.name))
 
 
-@api.post("/backup/verify", responses={**_QUEUED, **faults(404)})
+@api.post("/backup/verify", responses={**_QUEUED, **faults(404, 409)})
 @needs_scope_of("verify")
 def verify(body: VerifyArguments) -> Answer:
     """Read a backup to its end and compare it with its manifest."""
@@ -125,7 +125,7 @@ def put_back(path: Named) -> Answer:
     return _queued(jobs.ask("put_back", PutBackArguments(name=path.name), g.identity.name))
 
 
-@api.post("/backups/<name>/pin", responses={**_QUEUED, **faults(404)})
+@api.post("/backups/<name>/pin", responses={**_QUEUED, **faults(404, 409)})
 @needs_scope_of("pin")
 def pin(path: Named, body: PinBody) -> Answer:
     """Keep a backup from every prune; it is said with the reason wherever it is shown."""
@@ -133,7 +133,7 @@ def pin(path: Named, body: PinBody) -> Answer:
     return _queued(jobs.ask("pin", PinArguments(name=path.name, why=body.why), g.identity.name))
 
 
-@api.delete("/backups/<name>/pin", responses={**_QUEUED, **faults(404)})
+@api.delete("/backups/<name>/pin", responses={**_QUEUED, **faults(404, 409)})
 @needs_scope_of("unpin")
 def unpin(path: Named) -> Answer:
     """Leave a backup, named in full, to retention again."""
@@ -206,7 +206,7 @@ def stats() -> dict[str, Any] | Answer:
     return dict(run.value) if run.ended else _queued(identity)
 
 
-@api.post("/backup/search", responses={**_QUEUED, **faults(404)})
+@api.post("/backup/search", responses={**_QUEUED, **faults(404, 409)})
 @needs_scope_of("search")
 def search(body: SearchArguments) -> Answer:
     """Find a key, or all that fit a glob, in the backups and in the source; or show one version, or two side by side."""
@@ -220,6 +220,13 @@ def search(body: SearchArguments) -> Answer:
 def ping() -> Answer:
     """Have a worker reach the source, and find out what is allowed there."""
     return _queued(jobs.ask_once("ping", PingArguments(), g.identity.name))
+
+
+@api.post("/storage", responses={202: Queued})
+@needs_scope_of("storage")
+def try_storage() -> Answer:
+    """Have a worker try out what we may do where the backups lie, with a small file that it deletes again."""
+    return _queued(jobs.ask_once("storage", StorageArguments(), g.identity.name))
 
 
 @api.delete("/runs/<result_id>", responses={202: Queued, **faults(404, 409)})

@@ -23,7 +23,7 @@ from worker.arguments.backups import (
     UnpinArguments,
     VerifyArguments,
 )
-from worker.arguments.questions import PingArguments
+from worker.arguments.questions import PingArguments, StorageArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, NotFoundError, RefusedError, UsageError
@@ -183,6 +183,13 @@ def ask_source() -> Response | Answer:
     return _ask(lambda who: jobs.ask_once("ping", PingArguments(), who), show_system)
 
 
+@pages.post("/system/try")
+@needs_scope_of("storage")
+def try_storage() -> Response | Answer:
+    """Try out what we may do where the backups lie."""
+    return _ask(lambda who: jobs.ask_once("storage", StorageArguments(), who), show_system)
+
+
 @pages.get("/backups/create")
 @pages.get("/backups/<name>/verify")
 @pages.get("/backups/<name>/delete")
@@ -191,6 +198,7 @@ def ask_source() -> Response | Answer:
 @pages.get("/backups/<name>/unpin")
 @pages.get("/schedule/prune")
 @pages.get("/system/ask")
+@pages.get("/system/try")
 @needs("read")
 def asked_again(name: str = "") -> Response:  # noqa: ARG001 - it is in the path as well
     """A form that was shown with what is wrong, and reloaded by its address: the page that it is on."""

@@ -220,7 +220,7 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
     source, asked = system.source_facts(memory)
     return rendered(
         "system.html",
-        {"source": {}, "asked": None, "memory": replace(memory, stats=None, ping=None, rights=None)},
+        {"source": {}, "asked": None, "memory": replace(memory, stats=None, ping=None, rights=None), "trial": None},
         settings=system.shown(settings, memory),
         encrypted=bool(settings.backup_age_recipients),
         memory=memory,
@@ -228,6 +228,7 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         contents=contents,
         source=source,
         asked=asked,
+        trial=memory.trial,
         free=_free_bytes(settings),
         roles=system.ROLES,
         scopes=SCOPES,

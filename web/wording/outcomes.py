@@ -156,6 +156,9 @@ _tells("repair")(lambda value: f"{counted(len(value.get('repaired', ())), 'manif
 _tells("pin")(lambda value: f"{value.get('pinned')} is kept: {value.get('why')}.")
 _tells("unpin")(lambda value: f"{value.get('unpinned')} is left to retention again.")
 _tells("ping")(lambda value: f"The source at {value.get('address')} answers.")
+_tells("storage")(
+    lambda value: f"{listed(place['where'] for place in value['storages'])} can do all that backups need."
+)
 
 
 def is_stale(run: Run) -> bool:

@@ -23,7 +23,7 @@ from worker.runs.store import open_runs
 ROLES = {
     "jobs": "backups, restores, undos, verifications",
     "quick": "statistics, checks, pruning, pinning, deletions",
-    "questions": "previews, searches",
+    "questions": "previews, searches, trials of the storage",
     "celery": "everything",
     "beat": "the schedule",
 }

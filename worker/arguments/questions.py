@@ -1,4 +1,4 @@
-"""What changes nothing: a search for a key, the numbers, whether the source can be reached."""
+"""What changes nothing: a search for a key, the numbers, whether source and storage can be reached."""
 
 from typing import Annotated, Self
 
@@ -86,6 +86,12 @@ class StatsArguments(BaseModel):
 
 
 class PingArguments(BaseModel):
+    """Nothing to tell."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StorageArguments(BaseModel):
     """Nothing to tell."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -11,7 +11,6 @@ VERBS = {
     **{operation.name.replace("_", "-"): operation.verb for operation in OPERATIONS.values() if operation.verb},
     "cancel": "Cancel a run that waits or runs.",
     "export": "Write a backup as portable JSON.",
-    "storage": "Try out what we may do where the backups lie.",
     "keygen": "Make a key to encrypt backups to, and print the recovery sheet.",
     "token": "Make, list and revoke tokens for the API.",
 }

@@ -21,6 +21,7 @@ Name = Literal[
     "adopt",
     "reencrypt",
     "ping",
+    "storage",
     "repair",
 ]
 Queue = Literal["jobs", "quick", "questions"]
@@ -222,6 +223,19 @@ _ROWS = (
         scope="read",
         asks=True,
         concerns=("source",),
+    ),
+    # It may have to wait for a storage that does not answer, which must keep no prune waiting.
+    Operation(
+        "storage",
+        "Trial of the storage",
+        "Try out what we may do where the backups lie.",
+        queue="questions",
+        scope="read",
+        asks=True,
+        advice={
+            "failed": "Give the right that is missing, or mend what the sentence names, and try it again.",
+            "interrupted": "Try it again. A file named trial-... may have been left there: it can be deleted.",
+        },
     ),
     Operation("repair", "Repair of manifests", writes=True),
 )

@@ -92,12 +92,16 @@ class CloudBucket:
         part = max(_PART_BYTES, -(-size // _MOST_PARTS))
         pieces = _Pieces(file, part, prove)
         with translated(self.place, "write", name):
-            if size <= part:
-                put = obstore.put(self._patient, name, b"".join(pieces), use_multipart=False)
-            else:
-                put = obstore.put(
-                    self._patient, name, iter(pieces), use_multipart=True, chunk_size=part, max_concurrency=_AT_ONCE
-                )
+            try:
+                if size <= part:
+                    put = obstore.put(self._patient, name, b"".join(pieces), use_multipart=False)
+                else:
+                    put = obstore.put(
+                        self._patient, name, iter(pieces), use_multipart=True, chunk_size=part, max_concurrency=_AT_ONCE
+                    )
+            except BaseError as error:
+                # Of an upload that was broken off from here, it may be raised that its parts cannot be taken back.
+                raise pieces.broken_off or error from None
         return (put["e_tag"] or "").strip('"') == pieces.tag
 
     def create(self, name: str, content: bytes) -> bool:
@@ -173,12 +177,18 @@ class _Pieces:
     def __init__(self, file: BinaryIO, size: int, prove: Proof) -> None:
         self._file, self._size, self._prove = file, size, prove
         self._sums: list[bytes] = []
+        self.broken_off: BaseException | None = None
+        """What was raised here."""
 
     def __iter__(self) -> Iterator[bytes]:
-        while piece := self._file.read(self._size):
-            self._prove()
-            self._sums.append(hashlib.md5(piece, usedforsecurity=False).digest())
-            yield piece
+        try:
+            while piece := self._file.read(self._size):
+                self._prove()
+                self._sums.append(hashlib.md5(piece, usedforsecurity=False).digest())
+                yield piece
+        except BaseException as error:
+            self.broken_off = error
+            raise
 
     @property
     def tag(self) -> str:

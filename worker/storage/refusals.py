@@ -8,7 +8,7 @@ from typing import Literal
 
 from obstore.exceptions import BaseError
 
-from worker.errors import NotFoundError, StorageError, StorageUnavailableError, UsageError
+from worker.errors import ForbiddenError, NotFoundError, StorageError, StorageUnavailableError, UsageError
 
 Deed = Literal["list", "read", "write", "delete"]
 
@@ -44,6 +44,8 @@ _CODES = {
     "ObjectLocked": "has locked that file: it can be deleted when its lock has run out",
 }
 """What the code in an answer means, where it says more than its number."""
+_NUMBERS = {"AccessDenied": 403, "InternalError": 500, "SlowDown": 503, "ServiceUnavailable": 503}
+"""S3 deletes several at a time: that answer has the number 200, and a code for each that it did not delete."""
 _SILENT = {
     "Timeout": "did not answer in time",
     "Connect": "cannot be reached",
@@ -64,10 +66,17 @@ class Refused:
     def of(cls, text: str) -> "Refused":
         """Out of the text of an obstore error."""
         status = re.search(r"status code: (\d{3})|^\s*status: (\d{3}),", text, re.MULTILINE)
-        code = re.search(r"<Code>([A-Za-z0-9.]{1,60})</Code>", text)
         kind = re.search(r"kind: (Connect|Timeout)", text)
-        number = next(filter(None, status.groups()), None) if status else None
-        return cls(int(number) if number else None, code[1] if code else "", kind[1] if kind else "")
+        code = _first(
+            re.search(r"<Code>([A-Za-z0-9.]{1,60})</Code>|DeleteFailed \{[^}]* code: \"([A-Za-z0-9.]{1,60})\"", text)
+        )
+        number = _first(status)
+        return cls(int(number) if number else _NUMBERS.get(code), code, kind[1] if kind else "")
+
+
+def _first(match: re.Match[str] | None) -> str:
+    """The group that has matched."""
+    return next(filter(None, match.groups()), "") if match else ""
 
 
 @contextmanager
@@ -103,9 +112,11 @@ def _meant(place: str, deed: Deed, name: str, error: Exception) -> Exception:
 def _by_number(place: str, deed: Deed, refused: Refused) -> StorageError:
     scheme, status = place.partition("://")[0], refused.status or 0
     if status in (401, 403):
-        return StorageError(
-            f"{place} does not let us {deed} ({status}): the credentials need the right {_RIGHTS[scheme][deed]}, and "
-            f"{_KEYS[scheme]} must be theirs."
+        right = _RIGHTS[scheme][deed]
+        return ForbiddenError(
+            f"{place} does not let us {deed} ({status}): the credentials need the right {right}, and {_KEYS[scheme]} must be "
+            "theirs.",
+            right=right,
         )
     if status in (429, 503):
         return StorageUnavailableError(f"{place} has too much to do ({status}), and stayed so: try again later.")

@@ -1,81 +1,147 @@
-"""What we may do in a storage, found out by doing it: list, write, read back, keep a name, note, delete."""
+"""What we may do where backups lie, found out by doing it: list, write, read back, keep a name, note, delete."""
 
 import secrets
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from worker.errors import NotFoundError, StorageError
-from worker.storage.interface import Storage
+from worker.config.settings import Settings
+from worker.errors import BackupSystemError, ForbiddenError, NotFoundError, StorageError
+from worker.progress import Progress, silent
+from worker.storage import Storage, open_storage
 
+STEPS = 6
 CONTENT = b"Whether this storage does what backups need. It can be deleted.\n"
 
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that was tried, how long it took in seconds, and what it was refused with."""
+    """One thing that was tried."""
 
     what: str
     seconds: float
-    why: str | None
+    """How long it took."""
+    why: str | None = None
+    """What it was refused with, a sentence; None where it went well."""
+    right: str | None = None
+    """The right that is missing, as whoever gives rights there calls it, where it is that."""
 
 
-def try_out(storage: Storage) -> list[Step]:
-    """Each step in its turn; what cannot be because an earlier one was refused is left out. Nothing of it stays."""
-    name = f"trial-{secrets.token_hex(8)}"
-    steps = [_step("list", lambda: _list(storage)), _step("write", lambda: _write(storage, name))]
-    if steps[-1].why is None:
-        steps += [
-            _step("read back", lambda: _read_back(storage, name)),
-            _step("write over nothing", lambda: _write_again(storage, name)),
-            _step("note", lambda: _note(storage, name)),
-            _step("delete", lambda: _delete(storage, name)),
-        ]
+def storage(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Try each of our storages, one after the other; nothing of that stays where it may be deleted.
+
+    Of each it says `where` it is, its `steps`, whether all of them went well (`usable`), whether nobody can write over
+    anybody's file there (`exclusive`), how many bytes are free (`free_bytes`), and the name of what could not be deleted
+    (`left`); None for what is not known.
+    """
+    return {"storages": [_tried(url, progress) for url in [settings.backup_storage]]}
+
+
+def check_usable(tried: dict[str, Any]) -> None:
+    """Raise StorageError where backups cannot be kept in one of those that were tried."""
+    for place in tried["storages"]:
+        for step in place["steps"]:
+            if step["why"]:
+                raise StorageError(f"Backups cannot be kept in {place['where']}: {step['why']}")
+
+
+def _tried(url: str, progress: Progress) -> dict[str, Any]:
+    began = time.monotonic()
+    try:
+        place = open_storage(url)
+    except BackupSystemError as error:
+        steps, name, known = [_ended("open", began, error)], "", dict.fromkeys(("exclusive", "free_bytes"))
+    else:
+        name = f"trial-{secrets.token_hex(8)}"
+        steps = try_out(place, name, progress)
+        known = {"exclusive": place.exclusive, "free_bytes": _free_bytes(place)}
+    undeleted = steps[-1].what == "delete" and steps[-1].why is not None
+    return {
+        "where": url,
+        "usable": all(step.why is None for step in steps),
+        "steps": [asdict(step) for step in steps],
+        "left": name if undeleted else None,
+        **known,
+    }
+
+
+def try_out(place: Storage, name: str, progress: Progress = silent) -> list[Step]:
+    """Each step in its turn, with a file of that name; what cannot be because an earlier one was refused is left out."""
+    steps: list[Step] = []
+    try:
+        for what, act in _acts(place, name):
+            progress(f"trying {place}", len(steps), STEPS, "steps")
+            began, error = time.monotonic(), None
+            try:
+                act()
+            except (StorageError, NotFoundError) as refusal:
+                error = refusal
+            steps.append(_ended(what, began, error))
+            # Who may not list is told of any name that it is not his to read, so nothing else can be judged.
+            if error is not None and (what == "write" or (what == "list" and steps[-1].right)):
+                break
+    except BaseException:
+        with suppress(StorageError, NotFoundError):
+            place.delete(name, [])
+        raise
     return steps
 
 
-def _step(what: str, act: Callable[[], None]) -> Step:
-    began, why = time.monotonic(), None
-    try:
-        act()
-    except (StorageError, NotFoundError) as error:
-        why = str(error)
-    return Step(what, round(time.monotonic() - began, 3), why)
+def _ended(what: str, began: float, error: BackupSystemError | None) -> Step:
+    right = error.right if isinstance(error, ForbiddenError) else None
+    return Step(what, round(time.monotonic() - began, 3), str(error) if error else None, right)
 
 
-def _list(storage: Storage) -> None:
-    storage.files()
+def _acts(place: Storage, name: str) -> Iterator[tuple[str, Callable[[], None]]]:
+    yield "list", lambda: _list(place)
+    yield "write", lambda: _write(place, name)
+    yield "read back", lambda: _read_back(place, name)
+    yield "write over nothing", lambda: _write_again(place, name)
+    yield "note", lambda: _note(place, name)
+    yield "delete", lambda: _delete(place, name)
 
 
-def _write(storage: Storage, name: str) -> None:
-    with storage.draft([name]) as draft:
+def _list(place: Storage) -> None:
+    place.files()
+
+
+def _write(place: Storage, name: str) -> None:
+    with place.draft([name]) as draft:
         draft.write(CONTENT)
         draft.publish()
 
 
-def _read_back(storage: Storage, name: str) -> None:
-    with storage.fetch(name, anew=True) as file:
+def _read_back(place: Storage, name: str) -> None:
+    with place.fetch(name, anew=True) as file:
         if file.read() != CONTENT:
-            raise StorageError(f"{storage} gives other bytes back than it was given.")
+            raise StorageError(f"{place} gives other bytes back than it was given.")
 
 
-def _write_again(storage: Storage, name: str) -> None:
+def _write_again(place: Storage, name: str) -> None:
     try:
-        storage.put(name, b"something else")
+        place.put(name, b"something else")
     except StorageError:
-        if storage.read(name) == CONTENT:
+        if place.read(name) == CONTENT:
             return
-    raise StorageError(f"{storage} lets a file be written over another of its name.")
+    raise StorageError(f"{place} lets a file be written over another of its name.")
 
 
-def _note(storage: Storage, name: str) -> None:
-    with storage.locked(name):
-        storage.put(name, CONTENT + storage.read(name), replace=True)
-    if storage.read(name) != CONTENT * 2:
-        raise StorageError(f"{storage} gives other bytes back than it was given.")
+def _note(place: Storage, name: str) -> None:
+    with place.locked(name):
+        place.put(name, CONTENT + place.read(name), replace=True)
+    if place.read(name) != CONTENT * 2:
+        raise StorageError(f"{place} gives other bytes back than it was given.")
 
 
-def _delete(storage: Storage, name: str) -> None:
-    storage.delete(name, [])
-    if any(file.name == name for file in storage.files()):
-        raise StorageError(f"{storage} still lists what was deleted.")
+def _delete(place: Storage, name: str) -> None:
+    place.delete(name, [])
+    if any(file.name == name for file in place.files()):
+        raise StorageError(f"{place} still lists what was deleted.")
+
+
+def _free_bytes(place: Storage) -> int | None:
+    with suppress(StorageError):
+        return place.free_bytes()
+    return None

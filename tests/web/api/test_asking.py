@@ -27,6 +27,7 @@ def test_a_backup_is_asked_for_with_202_and_the_address_of_its_outcome(web_app: 
         ("/api/backup/create", "backup"),
         ("/api/backup/prune", "prune"),
         ("/api/ping", "ping"),
+        ("/api/storage", "storage"),
     ],
 )
 @pytest.mark.parametrize("sent", [{}, {"json": {}}, {"content_type": "application/json"}])
@@ -151,6 +152,7 @@ def test_zero_is_no_way_to_ask_for_a_real_run(web_app: Web, script: FlaskClient)
         ("DELETE", f"/api/backup/delete/{NAME}", "delete"),
         ("POST", f"/api/backups/{NAME}/put-back", "restore"),
         ("POST", "/api/ping", "read"),
+        ("POST", "/api/storage", "read"),
         ("GET", "/api/backup/list", "read"),
         ("GET", f"/api/backup/manifest/{NAME}", "read"),
         ("GET", f"/api/backup/download/{NAME}", "read"),

@@ -107,6 +107,8 @@ def test_whoever_uses_the_dashboard_need_not_know_that_it_is_a_bucket(site: Site
     assert_same(before, state(site.source))
     assert site.run("POST", "/api/backup/search", match="*")["keys"]
     assert site.get("/api/backup/stats")["storage"] == {"where": in_s3.place, "free_bytes": None}
+    (tried,) = site.run("POST", "/api/storage")["storages"]
+    assert (tried["where"], tried["usable"], tried["left"]) == (in_s3.place, True, None)
     site.run("POST", "/api/backup/create")
     site.run("DELETE", f"/api/backup/delete/{name}")
     assert [one["name"] for one in site.get("/api/backup/list")["trash"]] == [name]

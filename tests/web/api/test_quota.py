@@ -35,7 +35,7 @@ def test_one_question_too_many_is_refused_and_queues_nothing(
         assert answer.status_code == 429
         assert int(answer.headers["Retry-After"]) > 0
         assert error(answer) == (
-            "This token has 4 previews and searches under way: wait for the end of one, or cancel one."
+            "This token has 4 previews, searches or trials of the storage under way: wait for the end of one, or cancel one."
         )
     assert len(queued(web_app)) == len(remembered(web_app)) == MOST_QUESTIONS
 

@@ -75,6 +75,7 @@ def test_each_form_asks_for_its_task_and_leads_to_its_page(web_app: Web, admin: 
         f"/backups/{name}/delete": ("delete", {"confirm": f" {name} "}),
         "/schedule/prune": ("prune", {}),
         "/system/ask": ("ping", {}),
+        "/system/try": ("storage", {}),
     }
     for path, (operation, form) in forms.items():
         answer = admin.post(path, data=form)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from tests.support.backups import dated
 from tests.support.dashboard import Browser, Web
 from tests.support.processes import CANARY
-from tests.web.pages.given import ended, make_backup
+from tests.web.pages.given import ended, make_backup, remembered
 from tests.web.pages.reading import read, words
 from worker.arguments.backups import DeleteArguments, PinArguments, UnpinArguments
 from worker.backups.pin import pin, unpin
@@ -99,3 +99,30 @@ def test_every_setting_is_shown(admin: Browser) -> None:
     # Of the two passwords there is one, and which it is stands beside the other's name.
     names = {name.upper() for name in WebSettings.model_fields} - {"ADMIN_PASSWORD_HASH"}
     assert {name for name in names if not re.search(rf"\b{name}\b", shown)} == set()
+
+
+def tried(**fields: object) -> dict[str, object]:
+    steps = [
+        {"what": "list", "seconds": 0.0213, "why": None, "right": None},
+        {"what": "delete", "seconds": 0.1, "why": "It does not let us delete.", "right": "s3:DeleteObject"},
+    ]
+    place = {"where": "s3://bucket/folder", "usable": False, "exclusive": False, "free_bytes": None, "left": "trial-1"}
+    return {"storages": [{**place, "steps": steps, **fields}]}
+
+
+def test_the_system_page_shows_what_the_last_trial_of_the_storage_found(web_app: Web, admin: Browser) -> None:
+    assert "What we may do there is not known yet" in read(admin, "/system")
+    ended(web_app, "FAILURE", id="trial", operation="storage", value=tried(), error="No.")
+    remembered(web_app, id="another", operation="storage")
+    said = read(admin, "/system")
+    assert "list 0.0213 s not delete missing s3:DeleteObject" in said
+    assert "It does not let us delete." in said
+    assert "It lets one machine write over the file of another" in said
+    assert "trial-1 can be deleted by hand" in said
+    assert 'href="/tasks/trial"' in admin.get("/system").text
+    assert "missing s3:DeleteObject" in read(admin, "/tasks/trial")
+
+
+def test_a_trial_that_came_to_nothing_says_why(web_app: Web, admin: Browser) -> None:
+    ended(web_app, "INTERRUPTED", operation="storage", error="Its process was killed.")
+    assert "The last trial failed. Its process was killed." in read(admin, "/system")
