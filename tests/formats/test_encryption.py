@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from tests.support.age_keys import Pair, age, age_pair, ssh_pair
 from worker.config.settings import Settings
-from worker.errors import ArtifactError, SealedError, SourceUnavailableError, UsageError
+from worker.errors import ArtifactError, SealedError, SourceUnavailableError, StorageError, UsageError
 from worker.formats.encryption import NONE, PLAIN, Keys, encryption_of, is_encrypted, keys_of
 from worker.formats.encryption.pump import PIECE_BYTES
 from worker.formats.encryption.recipients import to
@@ -147,6 +147,12 @@ def test_no_thread_stays_of_one_that_is_given_up_at_any_step(mine: Keys) -> None
             assert len(threads()) == (0 < steps < 6)
             del stream
             assert threads() == []
+
+
+def test_what_cannot_be_encrypted_is_an_error_of_ours() -> None:
+    with pytest.raises(StorageError, match="The backup could not be encrypted: "):
+        list(to(()).encrypt(iter([b"content"])))
+    assert threads() == []
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "rsa"])

@@ -4,7 +4,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -99,6 +99,24 @@ def test_what_passes_is_outlived_at_every_request_and_a_backup_is_whole(
         assert sorted(far.listed()) == [NAME, OTHER], far.obstacle.seen
         assert in_s3.read(NAME) == content
         assert not [key for key in s3.keys(in_s3) if key.startswith(".")]
+
+
+@pytest.mark.parametrize("broken", range(8))
+def test_a_download_of_which_nothing_more_comes_is_taken_up_five_times(
+    broken: int, in_s3: Remote, s3: S3, tmp_path: Path
+) -> None:
+    in_s3.put(NAME, b"x")
+    with before(s3.endpoint) as obstacle:
+        never = replace(SOON, tries=0)
+        bucket = CloudBucket(in_s3.place, Cloud(aws_endpoint_url=obstacle.endpoint), never, never)
+        obstacle.trouble = lambda number, *_: "cut" if number < broken else None
+        _, pieces = bucket.download(NAME)
+        if broken <= 5:
+            assert b"".join(pieces) == b"x"
+        else:
+            with pytest.raises(StorageUnavailableError, match="broke the connection off"):
+                b"".join(pieces)
+        assert len(obstacle.seen) == min(broken, 5) + 1
 
 
 @pytest.mark.parametrize("trouble", [403, *PASSING], ids=str)

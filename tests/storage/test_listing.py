@@ -111,3 +111,16 @@ def test_a_folder_that_is_away_holds_nothing_and_all_of_it_when_it_is_back(folde
     assert shown(folder) == []
     (tmp_path.parent / f"{tmp_path.name}-aside").rename(tmp_path)
     assert shown(folder) == sorted((*ARTIFACTS, DOCUMENT))
+
+
+def test_of_many_folders_those_looked_at_last_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "_FOLDERS", 2)
+    one, two, three = (Folder(tmp_path / name) for name in ("one", "two", "three"))
+    for each in (one, two, three):
+        each.path.mkdir()
+        (each.path / DOCUMENT).write_bytes(b"content")
+    first = {each.path: each.files()[0] for each in (one, two)}
+    assert one.files()[0] is first[one.path]
+    three.files()
+    assert one.files()[0] is first[one.path]
+    assert two.files()[0] is not first[two.path]

@@ -20,7 +20,7 @@ class Reporter:
         """`keep` hears the last word of all, at the end."""
         self._store, self._keep = store, keep
         self._latest: Meta | None = None
-        self._began: tuple[str, float, int] = ("", 0.0, 0)
+        self._began: tuple[str, float, int] | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
 
@@ -51,10 +51,10 @@ class Reporter:
 
     def _rate(self, latest: Meta) -> float | None:
         """Units a second since the first report of this phase; None until the second one."""
-        phase, since, count = self._began
         now = time.monotonic()
-        if phase != latest["phase"]:
+        if self._began is None or self._began[0] != latest["phase"]:
             self._began = (latest["phase"], now, latest["current"])
             return None
+        _, since, count = self._began
         done: int = latest["current"] - count
         return round(done / max(now - since, 1e-3), 1)

@@ -20,6 +20,7 @@ from worker.errors import ArtifactError, NotFoundError, RefusedError, StorageErr
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.restore.restore import restore
+from worker.restore.undo import snapshot
 from worker.restore.undo.undo import undo
 from worker.storage.local import Folder
 
@@ -161,3 +162,15 @@ def test_a_full_disk_refuses_the_restore_before_it_writes(
     assert re.search("is full .*Nothing was restored, .*BACKUP_UNDO_DAYS=0", said.read_text())
     assert_same(server, before)
     assert files(storage) == there
+
+
+def test_what_was_kept_for_nothing_goes_again_and_nothing_else(server: Server, tmp_path: Path) -> None:
+    small(server, tmp_path)
+    bring_back(server, tmp_path, mode="overwrite")
+    (kept,) = kept_in(tmp_path)
+    settings, before = settings_for(server, tmp_path), files(tmp_path)
+    snapshot.discard(settings, None)
+    assert files(tmp_path) == before
+    snapshot.discard(settings, {"name": kept.name})
+    assert files(tmp_path) == [name for name in before if not name.startswith(kept.name)]
+    snapshot.discard(settings, {"name": kept.name})

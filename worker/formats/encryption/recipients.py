@@ -60,7 +60,7 @@ def _encrypted(recipients: list[Any], chunks: Iterator[bytes]) -> Generator[byte
     def work(reader: Any, writer: Any) -> None:
         try:
             pyrage.encrypt_io(reader, writer, recipients)
-        except (pyrage.EncryptError, OSError) as error:
+        except pyrage.EncryptError as error:
             raise StorageError(f"The backup could not be encrypted: {error}.") from None
 
     return pumped(work, chunks)
