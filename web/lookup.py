@@ -9,6 +9,7 @@ from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.repository.trash import Trashed, refuse_last
+from worker.repository.versions.lost import Lost, lost_now
 from worker.storage import Storage, open_storage
 
 
@@ -22,6 +23,8 @@ class Known:
     """Why it is no whole backup; None where it is."""
     trashed: Trashed | None = None
     """Since when and by whom it lies in the trash; None where it does not."""
+    missed: Lost | None = None
+    """What somebody else has done to it; None where nobody has."""
 
 
 def storage() -> Storage:
@@ -58,6 +61,8 @@ def in_trash(name: str) -> str:
 
 def look(name: str) -> Known:
     """All that can be known of it. NotFoundError where there is none."""
+    if name != catalogue.LATEST and (missed := lost_now(storage(), name)) is not None:
+        return Known(name, None, missed.words(storage()), missed=missed)
     try:
         if name != catalogue.LATEST and (trashed := catalogue.trashed(storage(), name)) is not None:
             return Known(name, trashed.manifest, None, trashed)

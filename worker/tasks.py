@@ -108,10 +108,8 @@ def delete(self: Task, **arguments: Any) -> Data:
 
 @door
 def put_back(self: Task, **arguments: Any) -> Data:
-    """Put one backup back from the trash. Arguments: name."""
-    return attempt(
-        self, arguments, PutBackArguments, lambda settings, arguments, _: trash.put_back(settings, arguments)
-    )
+    """Put one backup back from the trash, or from what its bucket keeps. Arguments: name."""
+    return attempt(self, arguments, PutBackArguments, trash.put_back)
 
 
 @door

@@ -6,6 +6,7 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ class S3:
             region_name=KEYS["AWS_REGION"],
         )
 
-    def make(self, bucket: str) -> None:
-        self.client().create_bucket(Bucket=bucket)
+    def make(self, bucket: str, *, keeps: bool = False) -> None:
+        """One that keeps versions, and locks those that it is told to, where it `keeps`."""
+        self.client().create_bucket(Bucket=bucket, ObjectLockEnabledForBucket=keeps)
 
     def keys(self, storage: Remote) -> list[str]:
         """All that lies in it, what is hidden as well."""
@@ -47,8 +49,29 @@ class S3:
 
     def put(self, storage: Remote, name: str, content: bytes) -> None:
         """Somebody else writes there."""
+        bucket, key = self._at(storage, name)
+        self.client().put_object(Bucket=bucket, Key=key, Body=content)
+
+    def delete(self, storage: Remote, name: str, version: str | None = None) -> None:
+        """Somebody else deletes there; a version is gone for good."""
+        bucket, key = self._at(storage, name)
+        more = {"VersionId": version} if version else {}
+        self.client().delete_object(Bucket=bucket, Key=key, **more)
+
+    def lock(self, storage: Remote, name: str, until: datetime) -> None:
+        """That version, against all but an administrator."""
+        bucket, key = self._at(storage, name)
+        retention = {"Mode": "GOVERNANCE", "RetainUntilDate": until}
+        self.client().put_object_retention(Bucket=bucket, Key=key, Retention=retention)
+
+    def hold(self, storage: Remote, name: str) -> None:
+        """That version, until somebody says otherwise."""
+        bucket, key = self._at(storage, name)
+        self.client().put_object_legal_hold(Bucket=bucket, Key=key, LegalHold={"Status": "ON"})
+
+    def _at(self, storage: Remote, name: str) -> tuple[str, str]:
         bucket, _, prefix = storage.place.removeprefix("s3://").partition("/")
-        self.client().put_object(Bucket=bucket, Key=f"{prefix}/{name}", Body=content)
+        return bucket, f"{prefix}/{name}"
 
     def began(self, storage: Remote) -> list[str]:
         """Uploads in parts that were begun and neither ended nor given up."""
@@ -85,8 +108,18 @@ def s3(s3_server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
 @pytest.fixture
 def in_s3(s3: S3, tmp_path: Path) -> Remote:
     """A folder of a bucket of this test's."""
+    return _bucket(s3, tmp_path, keeps=False)
+
+
+@pytest.fixture
+def in_versions(s3: S3, tmp_path: Path) -> Remote:
+    """The same, of one that keeps versions."""
+    return _bucket(s3, tmp_path, keeps=True)
+
+
+def _bucket(s3: S3, tmp_path: Path, *, keeps: bool) -> Remote:
     bucket = f"bucket-{abs(hash(str(tmp_path)))}"
-    s3.make(bucket)
+    s3.make(bucket, keeps=keeps)
     storage = open_storage(f"s3://{bucket}/of/redis")
     assert isinstance(storage, Remote)
     return storage

@@ -26,12 +26,13 @@ def show_backups(error: str | None = None, status: int = 200) -> Answer:
     """The list, and the form for a new one; with what was typed, should that be wrong."""
     settings = load_web()
     contents = stored(settings)
-    damaged = {one.name for one in contents.damaged}
+    known = {*(missed.name for missed in contents.lost), *(damaged.name for damaged in contents.damaged)}
     return render_template(
         "backups.html",
         contents=contents,
         part=part(contents.listed),
-        others=[problem for name, problem in contents.faults.items() if name not in damaged],
+        with_pages=[(name, problem) for name, problem in contents.faults.items() if name in known],
+        others=[problem for name, problem in contents.faults.items() if name not in known],
         shown=PER_PAGE,
         memory=remember(settings),
         settings=settings,
@@ -54,6 +55,8 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
     bare = {"name": name, "memory": memory, "error": error, "form": form, "trash_days": days}
     if known.trashed is not None:
         return render_template("trashed.html", trashed=known.trashed, **bare), status
+    if known.missed is not None:
+        return render_template("lost.html", missed=known.missed, problem=known.problem, **bare), status
     if (manifest := known.manifest) is None:
         return render_template("damaged.html", problem=known.problem, **bare), status
     return render_template(

@@ -23,6 +23,7 @@ from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.repository.trash import Trashed
+from worker.repository.versions.lost import Lost
 from worker.storage import open_storage
 
 pages = Blueprint("pages", __name__)
@@ -54,6 +55,7 @@ class Stored:
     warnings: list[str] = field(default_factory=list)
     trash: list[Trashed] = field(default_factory=list)
     unpinned: frozenset[str] = frozenset()
+    lost: list[Lost] = field(default_factory=list)
     is_unread: bool = False
     """Whether the fault is only that so many manifests are still being read."""
 
@@ -88,7 +90,7 @@ def stored(settings: WebSettings) -> Stored:
     except StorageError as error:
         return Stored([], {}, str(error), is_unread=isinstance(error, UnreadError))
     missing = None if storage.exists() else str(storage)
-    names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash", "unpinned")
+    names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash", "unpinned", "lost")
     shown = {name: getattr(contents, name) for name in names}
     return Stored(contents.backups, contents.faults, missing=missing, **shown)
 
@@ -133,6 +135,7 @@ def situation(settings: WebSettings, memory: Memory, contents: Stored, now: date
         next_run=_next_run(settings, newest, now),
         memory=memory,
         problems=[*contents.faults.values()],
+        lost=[contents.faults[missed.name] for missed in contents.lost],
         ahead=contents.ahead,
         partial=next((backup for backup in contents.partials if backup.scope == scope_of(settings)), None),
         names=frozenset(backup.name for backup in contents.listed) if memory.damaged else frozenset(),

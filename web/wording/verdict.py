@@ -7,7 +7,7 @@ from typing import Literal
 
 from web.activity import Memory
 from web.wording import runs
-from web.wording.numbers import age, counted, listed, span
+from web.wording.numbers import age, counted, listed, number, span
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.runs.run import Run
@@ -55,6 +55,8 @@ class Situation:
     """The newest backup of this source that lacks keys."""
     ahead: list[Manifest] = field(default_factory=list)
     """Backups that are dated in the future."""
+    lost: list[str] = field(default_factory=list)
+    """Those among the problems that somebody else has deleted or written over."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +141,12 @@ def _storage(situation: Situation) -> Iterator[Finding]:
     if situation.missing and any(run.state == "SUCCESS" and not run.skipped for run in situation.memory.backups):
         text = f"Backups were made, and there is no folder {situation.missing}: is it mounted, and is BACKUP_STORAGE right?"
         yield Finding("warning", "The storage is gone", text)
-    if situation.problems:
-        text = f"{counted(len(situation.problems), 'problem')} in storage, named on the Backups page."
+    if lost := situation.lost:
+        more = f" The Backups page names {number(len(lost) - 1)} more." if len(lost) > 1 else ""
+        yield Finding("bad", "Somebody else has changed backups in the bucket", f"{lost[0]}{more}")
+    others = len(situation.problems) - len(situation.lost)
+    if others:
+        text = f"{counted(others, 'problem')} in storage, named on the Backups page."
         yield Finding("warning", "Not everything in storage is a good backup", text)
 
 

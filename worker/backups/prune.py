@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -13,13 +13,15 @@ from worker.arguments.backups import PruneArguments
 from worker.backups import retention, trash
 from worker.broker import lock
 from worker.config.settings import Settings
-from worker.errors import BackupSystemError, NotFoundError
+from worker.errors import ArtifactError, BackupSystemError, NotFoundError
 from worker.progress import Progress, Proof, undisputed
 from worker.repository import behalf, catalogue
 from worker.repository.check import check_stored
-from worker.repository.manifest import MANIFEST_SUFFIX
+from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
 from worker.repository.notes import NOTES_SUFFIX
 from worker.repository.trash import Trashed, is_token
+from worker.repository.versions.locks import is_kept, lock_of
+from worker.repository.versions.records import forget
 from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
@@ -50,20 +52,21 @@ def _prune(
 ) -> dict[str, Any]:
     clock = time.monotonic()
     contents, now = catalogue.read(storage), datetime.now(UTC)
-    decisions = _decided(settings, arguments, contents, now)
+    decisions = _unlocked(storage, _decided(settings, arguments, contents, now))
     by_way = _by_way_of_trash(settings, contents, decisions, now)
     policy = retention.policy_of(settings)
-    emptied = retention.due(contents.listed, contents.trash, policy, now, arguments.made_by)
-    pruning = _Pruning(
-        contents, decisions, [*_doomed(decisions, by_way), *map(_emptied, emptied)], dry_run=arguments.dry_run
-    )
-    pruning.doubts = _not_emptied(retention.doubtful(contents.listed, contents.trash, policy, now))
+    emptied, locked = _openable(storage, retention.due(contents.listed, contents.trash, policy, now, arguments.made_by))
+    doomed = _as_freed(storage, [*_doomed(decisions, by_way), *map(_emptied, emptied)])
+    pruning = _Pruning(contents, decisions, doomed, dry_run=arguments.dry_run)
+    pruning.doubts = _not_emptied(retention.doubtful(contents.listed, contents.trash, policy, now)) + locked
     with nullcontext() if arguments.dry_run else pruning.accounted():
         if not arguments.dry_run:
             _read_back(storage, decisions, progress)
             pruning.carry_out(storage, progress, prove)
         prove()
         pruning.swept = [] if arguments.made_by else _sweep(storage, dry_run=arguments.dry_run)
+        if not (arguments.made_by or arguments.dry_run):
+            _let_go(storage, contents, policy, now)
     report = pruning.report
     if not arguments.dry_run:
         names = {how: [entry["name"] for entry in report[how]] for how in ("trashed", "emptied")}
@@ -107,6 +110,45 @@ def _doomed(decisions: list[retention.Decision], by_way: set[str]) -> list[_Doom
 
 def _emptied(due: retention.Due) -> _Doomed:
     return _Doomed("emptied", due.trashed.name, due.reason, due.trashed.bytes, 0)
+
+
+def _unlocked(storage: Storage, decisions: list[retention.Decision]) -> list[retention.Decision]:
+    """What the bucket has locked is kept: to delete it would only hide it."""
+
+    def of(decision: retention.Decision) -> retention.Decision:
+        lock = None if decision.keep else lock_of(storage, decision.manifest.name)
+        return retention.Decision(decision.manifest, keep=True, reason=lock.words) if lock else decision
+
+    return [of(decision) for decision in decisions]
+
+
+def _openable(storage: Storage, dues: list[retention.Due]) -> tuple[list[retention.Due], list[str]]:
+    """What can leave the trash, and in sentences what the bucket has locked."""
+    locks = [(due, lock_of(storage, due.trashed.name)) for due in dues]
+    locked = [f"{due.trashed.name} lies in the trash, and is {lock.words}." for due, lock in locks if lock]
+    return [due for due, lock in locks if lock is None], locked
+
+
+def _as_freed(storage: Storage, doomed: list[_Doomed]) -> list[_Doomed]:
+    """The same, with no bytes where the bucket keeps the version."""
+    return [
+        replace(each, bytes=0) if each.how != "trashed" and is_kept(storage, each.name) else each for each in doomed
+    ]
+
+
+def _let_go(storage: Storage, contents: catalogue.Catalogue, policy: retention.Policy, now: datetime) -> None:
+    """What somebody else has deleted is named until it would have gone by now: that may have been another machine's prune."""
+    missed: dict[str, Manifest] = {}
+    for backup in contents.lost:
+        if backup.how == "deleted":
+            with suppress(ArtifactError):
+                missed[backup.name] = backup.record.described
+    undos = [manifest for manifest in missed.values() if manifest.kind == "undo"]
+    others = [manifest for manifest in missed.values() if manifest.kind != "undo"]
+    for decision in retention.decide(contents.listed + others, contents.undos + undos, policy, now) if missed else ():
+        if decision.manifest.name in missed and not decision.keep:
+            forget(storage, decision.manifest.name)
+            log.info("backup_let_go", name=decision.manifest.name)
 
 
 def _not_emptied(doubtful: list[Trashed]) -> list[str]:

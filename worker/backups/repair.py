@@ -27,6 +27,7 @@ from worker.repository.manifest import (
     to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX
+from worker.repository.versions.records import remember
 from worker.storage import Storage, chunks_of, open_storage
 
 log = structlog.get_logger()
@@ -179,7 +180,9 @@ def _replace(storage: Storage, made: Manifest, text: bytes, *, exactly: bool) ->
                 f"lies on, and move {file}{DAMAGED_SUFFIXES[0]} and its like away."
             )
         storage.put(aside, text)
-        storage.put(file, to_json(made), replace=True)
+        anew = to_json(made)
+        storage.put(file, anew, replace=True)
+        remember(storage, made.name, anew)
     return aside
 
 

@@ -1,4 +1,4 @@
-"""One backup deleted, which moves it to the trash, and put back from there."""
+"""One backup deleted, which moves it to the trash, and put back from there; or from what a bucket keeps of it."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,8 +10,13 @@ from worker.backups import retention
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import NotFoundError, RefusedError, StorageError
+from worker.progress import Progress, silent
 from worker.repository import behalf, catalogue
 from worker.repository.trash import is_token, refuse_last
+from worker.repository.versions.locks import is_kept, lock_of
+from worker.repository.versions.lost import lost_now
+from worker.repository.versions.records import forget
+from worker.repository.versions.rescue import rescue
 from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
@@ -31,16 +36,33 @@ def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
     days = 0 if arguments.now else settings.backup_trash_days
     # Two deletions at once would each take the other's backup for one that stays.
     with lock.held(settings, f"storage {storage.place}") as lease:
+        if _is_gone(storage, arguments):
+            return {"deleted": name, "trash_days": 0, "freed_bytes": 0}
         _check(storage, arguments, days)
         lost = [undo.name for undo in catalogue.undos_with(storage, name)]
-        freed = _bytes(storage, name)
+        freed = 0 if days else _freed(storage, name)
         lease.prove()
         if days:
             move(storage, name)
         else:
             catalogue.remove(storage, name)
     log.info("backup_deleted", name=name, trash_days=days, no_longer_undone=lost)
-    return {"deleted": name, "trash_days": days, "freed_bytes": 0 if days else freed}
+    return {"deleted": name, "trash_days": days, "freed_bytes": freed}
+
+
+def _is_gone(storage: Storage, arguments: DeleteArguments) -> bool:
+    """Whether somebody else has deleted it, and no more is to be said of that from now on. RefusedError where only they have."""
+    missed = lost_now(storage, arguments.name)
+    if missed is None or missed.how != "deleted":
+        return False
+    if not arguments.now:
+        raise RefusedError(
+            f"{missed.words(storage)} `python -m worker delete --now {missed.name}` lets it be gone, and no more is said of it."
+        )
+    _refuse_token()
+    forget(storage, missed.name)
+    log.info("backup_let_go", name=missed.name)
+    return True
 
 
 def _check(storage: Storage, arguments: DeleteArguments, days: int) -> None:
@@ -51,13 +73,22 @@ def _check(storage: Storage, arguments: DeleteArguments, days: int) -> None:
             f"{there.name} lies in the trash already, from where a prune deletes it after "
             f"{there.goes_at(days):%Y-%m-%d %H:%M} UTC: `python -m worker delete --now {there.name}` does that at once."
         )
-    if arguments.now and is_token(behalf.asker()):
-        raise RefusedError("No token may delete a backup past the trash: have the admin do that, from a shell.")
+    if arguments.now:
+        _refuse_token()
     refuse_last(catalogue.read(storage).listed, arguments.name, behalf.asker())
+    if not days and (lock := lock_of(storage, arguments.name)):
+        raise RefusedError(f"{arguments.name} is {lock.words}, and cannot be deleted before that ends.")
 
 
-def _bytes(storage: Storage, name: str) -> int:
-    return next((file.size for file in storage.files() if file.name == name), 0)
+def _refuse_token() -> None:
+    if is_token(behalf.asker()):
+        raise RefusedError("No token may delete a backup past the trash: have the admin do that, from a shell.")
+
+
+def _freed(storage: Storage, name: str) -> int:
+    """Bytes; none where the bucket keeps the version."""
+    size = next((file.size for file in storage.files() if file.name == name), 0)
+    return 0 if is_kept(storage, name) else size
 
 
 def move(storage: Storage, name: str) -> None:
@@ -72,13 +103,18 @@ def move(storage: Storage, name: str) -> None:
         ) from None
 
 
-def put_back(settings: Settings, arguments: PutBackArguments) -> dict[str, Any]:
-    """Take one backup out of the trash: it is listed, restored and pruned as before. NotFoundError, RefusedError where it
-    does not lie there.
+def put_back(settings: Settings, arguments: PutBackArguments, progress: Progress = silent) -> dict[str, Any]:
+    """Take one backup out of the trash: it is listed, restored and pruned as before. Or, where somebody else has deleted it
+    in a bucket with versions or written over it, put the version back that was written. NotFoundError, RefusedError where
+    there is nothing to put back; ArtifactError where that version is not what was written.
     """
     storage, name = open_storage(settings.backup_storage), arguments.name
     # A running prune would delete what it had found in the trash.
     with lock.held(settings, f"storage {storage.place}") as lease:
+        if missed := lost_now(storage, name):
+            rescue(storage, missed, progress, lease.prove)
+            log.info("backup_rescued", name=name, how=missed.how)
+            return {"put_back": name, "warnings": _given_up_anyway(settings, storage, name)}
         there = catalogue.trashed(storage, name)
         if there is None:
             raise RefusedError(f"{name} does not lie in the trash: `python -m worker list --trash` shows what does.")

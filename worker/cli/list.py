@@ -51,6 +51,7 @@ def _data(contents: Catalogue) -> Data:
         "trash": [_in_trash(trashed, days) for trashed in contents.trash],
         "problems": contents.problems,
         "damaged": [asdict(damaged) for damaged in contents.damaged],
+        "lost": [{"name": missed.name, "how": missed.how} for missed in contents.lost],
         "warnings": contents.warnings,
     }
 

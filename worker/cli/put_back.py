@@ -1,4 +1,4 @@
-"""`put-back`: one backup taken out of the trash."""
+"""`put-back`: one backup taken out of the trash, or out of what a bucket keeps."""
 
 import click
 
@@ -13,9 +13,13 @@ from worker.config.settings import load
 @verb("put-back")
 @click.argument("name")
 def command(as_json: bool, name: str) -> None:
-    """Put the backup NAME back from the trash: it is listed, restored and pruned as before."""
+    """Put the backup NAME back from the trash: it is listed, restored and pruned as before.
+
+    Where somebody else has deleted it in a bucket that keeps versions, or has written over it, the version is put back that
+    was written.
+    """
     arguments = checked(PutBackArguments, name=name)
-    result = performed("put_back", arguments, lambda _: put_back(load(), arguments))
+    result = performed("put_back", arguments, lambda progress: put_back(load(), arguments, progress))
     show(result, as_json=as_json, view=back)
 
 

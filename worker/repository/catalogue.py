@@ -24,6 +24,8 @@ from worker.repository.manifest import (
 from worker.repository.notes import NOTES_SUFFIX, Notes
 from worker.repository.remembered import Memory, memory
 from worker.repository.trash import Trashed
+from worker.repository.versions.lost import lost_now, refuse_lost
+from worker.repository.versions.records import forget, pin, remember
 from worker.storage import Storage
 
 __all__ = [
@@ -58,7 +60,9 @@ _BESIDE = (INDEX_SUFFIX, NOTES_SUFFIX, *(MANIFEST_SUFFIX + suffix for suffix in 
 
 def add(storage: Storage, manifest: Manifest, prove: Proof = undisputed) -> None:
     """Write the manifest beside its artifact: now the backup exists."""
-    storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), prove=prove)
+    text = to_json(manifest)
+    storage.put(manifest.name + MANIFEST_SUFFIX, text, prove=prove)
+    remember(storage, manifest.name, text)
 
 
 def note(storage: Storage, name: str, **known: Any) -> None:
@@ -68,6 +72,8 @@ def note(storage: Storage, name: str, **known: Any) -> None:
         before = noted(storage, name)
         after = Notes.model_validate((before or Notes(name=name)).model_dump() | known)
         storage.put(file, notes.to_json(after), replace=before is not None)
+        if "pinned" in known:
+            pin(storage, name, after.pinned)
 
 
 def try_to_note(storage: Storage, name: str, **known: Any) -> list[str]:
@@ -82,12 +88,13 @@ def try_to_note(storage: Storage, name: str, **known: Any) -> list[str]:
 def get(storage: Storage, name: str, scope: Scope = ANY) -> Manifest:
     """The backup of that name; `latest` is the newest one, of that scope if there is any.
 
-    NotFoundError, RefusedError where it lies in the trash, ArtifactError where its manifest is damaged, StorageError where
-    it cannot be read.
+    NotFoundError, RefusedError where it lies in the trash, ArtifactError where its manifest is damaged or somebody else has
+    deleted it or written over it, StorageError where it cannot be read.
     """
     if name == LATEST:
         return _latest(storage, scope)
     with _named(storage, name):
+        refuse_lost(storage, name)
         text, known = storage.read(name + MANIFEST_SUFFIX), noted(storage, name)
         if known and known.deleted_at:
             raise _in_trash(name, known.deleted_at)
@@ -144,8 +151,12 @@ def _in_trash(name: str, deleted_at: datetime) -> RefusedError:
 
 
 def trashed(storage: Storage, name: str) -> Trashed | None:
-    """The backup of that name, if it lies in the trash. NotFoundError where there is none of that name at all."""
+    """The backup of that name, if it lies in the trash. NotFoundError where there is none of that name at all, and none can be
+    put back that somebody else has deleted.
+    """
     with _named(storage, name):
+        if lost_now(storage, name):
+            return None
         if not any(file.name == name + MANIFEST_SUFFIX for file in storage.files()):
             raise NotFoundError(name)
     return next((backup for backup in read(storage).trash if backup.name == name), None)
@@ -195,6 +206,7 @@ def hurry(seconds: float) -> None:
 def remove(storage: Storage, name: str) -> None:
     """Delete the backup: its manifest first, so that nothing half-deleted is ever listed."""
     with _named(storage, name):
+        forget(storage, name)
         storage.delete(name + MANIFEST_SUFFIX, [name, *(name + suffix for suffix in _BESIDE)])
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from worker.repository.described import Described
 from worker.repository.manifest import CLOCKS_APART, NAME, Manifest, Scope
 from worker.repository.trash import Trashed
+from worker.repository.versions.lost import Lost
 from worker.storage import Storage, StoredFile
 
 MOST_SENTENCES = 100
@@ -44,6 +45,8 @@ class Catalogue:
     """The backups, those that count for nothing among them."""
     unpinned: frozenset[str] = frozenset()
     """The names of those that were pinned once, and are not any more: what gives them up moves them to the trash."""
+    lost: list[Lost] = field(default_factory=list)
+    """Those among the faults that somebody else has deleted or written over, of which the bucket keeps the version."""
 
     @property
     def problems(self) -> list[str]:
@@ -65,6 +68,7 @@ class Sorted:
     warnings: list[str]
     trash: list[Trashed]
     unpinned: frozenset[str]
+    lost: list[Lost]
 
     def at(self, now: datetime) -> Catalogue:
         """As it is at that moment."""
@@ -83,6 +87,7 @@ class Sorted:
             [*self.trash],
             [*self.others],
             self.unpinned,
+            [*self.lost],
         )
 
 
@@ -97,11 +102,22 @@ class Sorting:
         self._damaged: dict[str, Damaged] = {}
         self._trash: dict[str, Trashed] = {}
         self._unpinned: dict[str, bool] = {}
+        self._lost: dict[str, Lost] = {}
+
+    def put_lost(self, missed: Lost) -> None:
+        """A backup that is not there as it was written, whatever now lies there."""
+        self._drop(missed.name)
+        self._faults[missed.name] = missed.words(self._storage)
+        self._lost[missed.name] = missed
+
+    def _drop(self, name: str) -> None:
+        kinds = (self._manifests, self._warnings, self._faults, self._damaged, self._trash, self._unpinned, self._lost)
+        for kind in kinds:
+            kind.pop(name, None)
 
     def put(self, name: str, said: Described | None, artifact: StoredFile | None) -> None:
         """What the manifest of that name says, if there is one; and the artifact, if there is one."""
-        for kind in (self._manifests, self._warnings, self._faults, self._damaged, self._trash, self._unpinned):
-            kind.pop(name, None)
+        self._drop(name)
         if said is None:
             if artifact is not None and NAME.fullmatch(name):
                 self._faults[name] = bare(self._storage, name)
@@ -137,6 +153,7 @@ class Sorting:
             warnings=[self._warnings[name] for name in sorted(self._warnings)],
             trash=sorted(self._trash.values(), key=lambda manifest: (manifest.deleted_at, manifest.name), reverse=True),
             unpinned=frozenset(self._unpinned),
+            lost=[self._lost[name] for name in sorted(self._lost)],
         )
 
 

@@ -18,6 +18,8 @@ from worker.repository.contents import Catalogue, Sorted, Sorting, fault
 from worker.repository.described import Described, described
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
 from worker.repository.notes import NOTES_SUFFIX
+from worker.repository.versions.lost import Lost, lost
+from worker.repository.versions.records import records
 from worker.storage import Storage, StoredFile
 
 AT_LEAST = 20
@@ -50,6 +52,8 @@ class Memory:
         self._listed: list[StoredFile] = []
         self._files: Files = {}
         """`_listed`, by name."""
+        self._lost: dict[str, Lost] = {}
+        """Backups that somebody else has deleted or written over."""
         self._open: set[str] = set()
         """Backups of which the files have changed, or may say something else the next time."""
         self._sorting = Sorting(storage)
@@ -74,10 +78,11 @@ class Memory:
 
     def latest_first(self) -> Iterator[Manifest]:
         """The whole backups that lie in no trash, the latest by its name first; each is read when it is asked for."""
-        files = {file.name: file for file in self.storage.files()}
-        for file in reversed(files.values()):
+        listed, missed = self._look()
+        files = {file.name: file for file in listed}
+        for file in reversed(listed):
             name = file.name.removesuffix(MANIFEST_SUFFIX)
-            if name != file.name:
+            if name != file.name and name not in missed:
                 with suppress(NotFoundError):
                     said = self._said(name, file, files.get(name + NOTES_SUFFIX))
                     if said.manifest and not said.deleted_at and fault(name, said, files.get(name)) is None:
@@ -93,9 +98,18 @@ class Memory:
         finally:
             self._lock.release()
 
+    def _look(self) -> tuple[list[StoredFile], dict[str, Lost]]:
+        """The files, and the backups that are not there as they were written."""
+        before, listed = records(self.storage), self.storage.files()
+        return listed, lost(before, records(self.storage), listed)
+
     def _list(self) -> None:
         """Look which files have changed."""
-        listed = self.storage.files()
+        listed, missed = self._look()
+        self._open.update(
+            name for name in missed.keys() | self._lost.keys() if missed.get(name) != self._lost.get(name)
+        )
+        self._lost = missed
         if listed == self._listed:
             return
         before, files = self._files, {file.name: file for file in listed}
@@ -125,9 +139,13 @@ class Memory:
         return (names[start : start + size] for start in range(0, len(names), size))
 
     def _is_unknown(self, name: str) -> bool:
-        """Whether there is a manifest of that name which is not kept in mind."""
+        """Whether there is a manifest of that name which is to be read."""
         file = self._files.get(name + MANIFEST_SUFFIX)
-        return file is not None and not self._knows(name, file, self._files.get(name + NOTES_SUFFIX))
+        return (
+            file is not None
+            and name not in self._lost
+            and not self._knows(name, file, self._files.get(name + NOTES_SUFFIX))
+        )
 
     def _read_at_once(self, names: list[str]) -> None:
         """Keep these in mind; what cannot be kept is read again when its turn comes."""
@@ -141,6 +159,9 @@ class Memory:
             self._said(name, self._files[name + MANIFEST_SUFFIX], self._files.get(name + NOTES_SUFFIX))
 
     def _sort_in(self, name: str) -> None:
+        if name in self._lost:
+            self._sorting.put_lost(self._lost[name])
+            return
         file = self._files.get(name + MANIFEST_SUFFIX)
         if file is None:
             self._known.pop(name, None)

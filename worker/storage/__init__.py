@@ -1,8 +1,8 @@
 """Where files lie: what is written becomes visible whole, by its name, or not at all.
 
 interface.py says what a storage is, local.py is the one that is a folder, remote.py one that is made of a bucket (bucket.py):
-cloud.py has those of S3, Google and Azure. Another kind is a module beside these and a line in MEMBERS. tempfiles.py has what
-no storage keeps. In comes the setting BACKUP_STORAGE, out comes a Storage: nobody else knows a path.
+cloud.py has those of S3, Google and Azure. Another kind is a module beside these and a line in MEMBERS. versions/ has what a
+bucket keeps of files that were written over or deleted, tempfiles.py what no storage keeps. In comes the setting BACKUP_STORAGE, out comes a Storage: nobody else knows a path.
 """
 
 from collections.abc import Callable

@@ -41,6 +41,10 @@ class Cache:
         with self.usable():
             return tempfile.TemporaryFile(dir=self.folder)
 
+    def beside(self, kind: str, what: str) -> Path:
+        """A folder for what is remembered of that for good: no matter how much is read, it is not thrown out."""
+        return self.folder / kind / _key(what)[:16]
+
     @contextmanager
     def locked(self, what: str) -> Iterator[None]:
         """One at a time of this machine. StorageError where it takes longer than LOCKED_SECONDS."""
@@ -108,7 +112,7 @@ class Cache:
         kept = []
         for entry in os.scandir(self.folder):
             with suppress(FileNotFoundError):
-                if not entry.name.endswith(_LOCK):
+                if entry.is_file(follow_symlinks=False) and not entry.name.endswith(_LOCK):
                     status = entry.stat(follow_symlinks=False)
                     kept.append((status.st_mtime, status.st_size, entry.path))
         held = sum(size for _, size, _ in kept)

@@ -22,6 +22,7 @@ from worker.progress import Proof
 from worker.storage.bucket import Thing
 from worker.storage.interface import READ_BYTES
 from worker.storage.refusals import translated, understood
+from worker.storage.versions.s3 import S3Versions
 
 _PART_BYTES, _MOST_PARTS, _AT_ONCE = 8 << 20, 9000, 4
 _RESUMES = 5
@@ -74,6 +75,8 @@ class CloudBucket:
         self.exclusive: bool | None = None
         with understood(place):
             self._hurried, self._patient = (_store(place, cloud, how) for how in (hurried, patient))
+        store, endpoint, ca = self._patient, cloud.endpoint, cloud.ca
+        self.versions = S3Versions(place, endpoint, store, ca) if isinstance(store, S3Store) else None
 
     def things(self) -> list[Thing]:
         """All that lies in it."""
