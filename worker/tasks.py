@@ -10,6 +10,7 @@ from celery import Task
 
 from worker.arguments.backups import (
     BackupArguments,
+    CopyArguments,
     DeleteArguments,
     PinArguments,
     PruneArguments,
@@ -26,6 +27,8 @@ from worker.backups import prune as prunes
 from worker.backups import stats as numbers
 from worker.backups import trash
 from worker.backups import verify as verifies
+from worker.backups.copies import copy as copies
+from worker.backups.copies import missing
 from worker.celery import app
 from worker.config.settings import Settings, load
 from worker.engines import probe as pings
@@ -53,7 +56,7 @@ def door(function: Callable[..., Data]) -> Task:
 
 @door
 def backup(self: Task, **arguments: Any) -> Data:
-    """Back the source up, then prune. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
+    """Back the source up, then prune and copy. Arguments: format, compression, engine, databases, unless_younger_than_hours."""
     prune_after = partial(_prune_after, asker_of(self))
 
     def check(made: Data) -> None:
@@ -65,6 +68,7 @@ def backup(self: Task, **arguments: Any) -> Data:
     result = attempt(self, arguments, BackupArguments, backups.backup, check)
     if "skipped" not in result:
         prune_after()
+        _copy_after(asker_of(self), result)
     return result
 
 
@@ -92,6 +96,12 @@ def undo(self: Task, **arguments: Any) -> Data:
 def verify(self: Task, **arguments: Any) -> Data:
     """Read a backup to its end and compare it with its manifest. Arguments: name."""
     return attempt(self, arguments, VerifyArguments, verifies.verify)
+
+
+@door
+def copy(self: Task, **arguments: Any) -> Data:
+    """Copy a backup to the other storages. Arguments: name, to (the address of one of them)."""
+    return attempt(self, arguments, CopyArguments, copies.copy)
 
 
 @door
@@ -163,6 +173,14 @@ def reap() -> None:
                 app.backend.mark_as_failure(run.id, BackupSystemError(str(run.error)))
 
 
+@app.task(ignore_result=True)
+def catch_up() -> None:
+    """Queue the copies that are missing: whatever was away when they were to be made may be back."""
+    with suppress(BackupSystemError):
+        for each in missing.to_be_made(load()):
+            send(copy, Asker("beat").on("to catch up"), name=each.name, to=each.to)
+
+
 def log_interrupted(run: Run) -> None:
     """A line for whoever reads the log of this worker."""
     log.warning("run_interrupted", run=run.id, operation=run.operation, error=run.error)
@@ -172,6 +190,13 @@ def _prune_after(asker: Asker) -> None:
     """Whoever comes with a token may make backups, and nothing that they did not make themselves goes for those."""
     narrow = {"made_by": str(asker)} if asker.kind == "token" else {}
     send(prune, asker.on("after the backup"), **narrow)
+
+
+def _copy_after(asker: Asker, made: Data) -> None:
+    """To each of the other storages by itself: one that is away keeps none of the others waiting."""
+    if made["kind"] == "backup":
+        for address in load().backup_copies:
+            send(copy, asker.on("after the backup"), name=made["name"], to=address)
 
 
 def send(task: Task, asker: Asker, **arguments: Any) -> None:

@@ -19,7 +19,7 @@ from worker.config.validation import first_fault
 from worker.errors import UsageError
 
 NAMES = [name.upper() for name in Settings.model_fields]
-ANY_TEXT = ("BACKUP_STORAGE", "BACKUP_CACHE", "BACKUP_AGE_IDENTITY_FILE", "BACKUP_AGE_PASSPHRASE")
+ANY_TEXT = ("BACKUP_STORAGE", "BACKUP_COPIES", "BACKUP_CACHE", "BACKUP_AGE_IDENTITY_FILE", "BACKUP_AGE_PASSPHRASE")
 # The example of age's own specification.
 AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 
@@ -75,6 +75,7 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
         ("BACKUP_STORAGE", "s3://bucket/of/redis", None),
         ("BACKUP_STORAGE", "gs://bucket//of/redis/", "gs://bucket/of/redis"),
         ("BACKUP_STORAGE", "az://container", None),
+        ("BACKUP_COPIES", "s3://bucket/of//redis,\n/mnt/redis", ("s3://bucket/of/redis", "/mnt/redis")),
         ("BACKUP_CACHE", "/var/cache/backups", None),
         ("BACKUP_CACHE_BYTES", "0", 0),
         ("BACKUP_ENGINE", "scan", None),
@@ -141,6 +142,9 @@ def test_all_databases_can_be_said(databases: str, monkeypatch: pytest.MonkeyPat
         ("BACKUP_STORAGE", f"s3://bucket/../{CANARY}"),
         ("BACKUP_STORAGE", f"s3://bucket?key={CANARY}"),
         ("BACKUP_STORAGE", f"https://{CANARY}/"),
+        ("BACKUP_COPIES", f"/mnt, s3://key:{CANARY}@bucket"),
+        ("BACKUP_COPIES", f"/{CANARY}, /mnt/../{CANARY}"),
+        ("BACKUP_COPIES", "backups"),
         ("BACKUP_KEEP", "0"),
         ("BACKUP_KEEP", "-1"),
         ("BACKUP_KEEP_MANUAL", "0"),

@@ -87,7 +87,11 @@ def test_a_run_that_is_forgotten_leaves_nothing(memory: Runs) -> None:
 
 
 def test_an_attempt_and_a_slot_are_claimed_by_the_first_who_asks(memory: Runs) -> None:
-    assert [memory.liveness.claim("one", 0), memory.liveness.claim("one", 0), memory.liveness.claim("one", 1)] == [True, False, True]
+    assert [memory.liveness.claim("one", 0), memory.liveness.claim("one", 0), memory.liveness.claim("one", 1)] == [
+        True,
+        False,
+        True,
+    ]
     assert memory.liveness.claim_slot("daily 03:00", "one")
     assert not memory.liveness.claim_slot("daily 03:00", "two")
     assert memory.liveness.claim_slot("daily 03:00", "one"), "it may be tried again"

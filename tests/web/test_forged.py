@@ -25,6 +25,7 @@ FIELDS = {
     "preview": ("name", "by_db", "keys", "findings", "counts", "warnings", "target"),
     "search": ("found", "keys", "total", "key", "version", "rows", "sides", "names"),
     "backup": ("name", "keys", "bytes", "skipped", "warnings", "pruned"),
+    "copy": ("copies", "bytes", "name"),
     "prune": ("deleted", "kept", "decisions"),
 }
 """What its pages read of what an operation has found."""

@@ -119,6 +119,15 @@ def test_every_state_has_its_word(given: Run, state: str) -> None:
             "n is moved to the trash, which is emptied after 1 day. Until then it frees no room, and can be put back.",
         ),
         (run("put_back", value={"put_back": "n"}), "n is back among the backups."),
+        (run("copy", value={"bytes": 9, "copies": [{"to": "s3://a/b", "new": True}]}), "9 B copied to s3://a/b."),
+        (
+            run("copy", value={"bytes": 9, "copies": [{"to": "/a", "new": True}, {"to": "/b", "new": False}]}),
+            "9 B copied to /a. It lies in /b already.",
+        ),
+        (
+            run("copy", value={"copies": [{"to": "/a", "skipped": "why"}]}),
+            "Nothing was done, for another run is at it.",
+        ),
         (run("ping", value={"address": "a:1"}), "The source at a:1 answers."),
         (run("restore", "INTERRUPTED"), "It was killed before its end."),
         (run(state="STARTED"), ""),

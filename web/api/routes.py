@@ -21,11 +21,20 @@ from web.api.schemas import (
     Queued,
 )
 from web.auth import needs, needs_scope_of
-from worker.arguments.backups import DeleteArguments, PinArguments, PutBackArguments, UnpinArguments, VerifyArguments
+from worker.arguments.backups import (
+    CopyArguments,
+    DeleteArguments,
+    PinArguments,
+    PutBackArguments,
+    UnpinArguments,
+    VerifyArguments,
+)
 from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments, StorageArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
+from worker.config.settings import load_web
 from worker.errors import BackupSystemError, UsageError
 from worker.repository import catalogue
+from worker.repository.copies import places
 from worker.repository.manifest import Manifest
 
 STATS_SECONDS = 5
@@ -98,6 +107,15 @@ def verify(body: VerifyArguments) -> Answer:
     """Read a backup to its end and compare it with its manifest."""
     lookup.in_full(body.name)
     return _queued(jobs.ask("verify", body, g.identity.name))
+
+
+@api.post("/backup/copy", responses={**_QUEUED, **faults(404)})
+@needs_scope_of("copy")
+def copy(body: CopyArguments) -> Answer:
+    """Copy a backup to all storages of BACKUP_COPIES, or to the one of these that `to` names."""
+    places.chosen(load_web(), body.to)
+    lookup.in_full(body.name)
+    return _queued(jobs.ask("copy", body, g.identity.name))
 
 
 @api.post("/backup/prune", responses=_QUEUED)

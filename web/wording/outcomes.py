@@ -119,6 +119,16 @@ def _prune(value: dict[str, Any]) -> str:
     return f"{verb} {', '.join(words)}, kept {kept}."
 
 
+@_tells("copy")
+def _copy(value: dict[str, Any]) -> str:
+    copies = value.get("copies", ())
+    made = [there.get("to") for there in copies if there.get("new")]
+    already = [there.get("to") for there in copies if there.get("new") is False]
+    words = [f"{size(value.get('bytes'))} copied to {listed(made)}."] if made else []
+    words += [f"It lies in {listed(already)} already."] if already else []
+    return " ".join(words) or "Nothing was done, for another run is at it."
+
+
 @_tells("search")
 def _search(value: dict[str, Any]) -> str:
     if "rows" in value:

@@ -21,7 +21,7 @@ from worker.runs.run import Run
 from worker.runs.store import open_runs
 
 ROLES = {
-    "jobs": "backups, restores, undos, verifications",
+    "jobs": "backups, restores, undos, verifications, copies",
     "quick": "statistics, checks, pruning, pinning, deletions",
     "questions": "previews, searches, trials of the storage",
     "celery": "everything",
@@ -87,6 +87,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "CELERY_BROKER_URL": f"{memory.facts.get('broker', {}).get('address', 'set')} (user and password not shown)",
         "CELERY_RESULT_BACKEND": f"{_address(settings.celery_result_backend)} (user and password not shown)",
         "BACKUP_STORAGE": settings.backup_storage,
+        "BACKUP_COPIES": listed(settings.backup_copies) or "none",
         "BACKUP_CACHE": settings.backup_cache,
         "BACKUP_CACHE_BYTES": f"{settings.backup_cache_bytes:,}",
         "BACKUP_ENGINE": settings.backup_engine,

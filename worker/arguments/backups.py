@@ -30,6 +30,16 @@ class VerifyArguments(BaseModel):
     name: str = Field(min_length=1, max_length=200)
 
 
+class CopyArguments(BaseModel):
+    """Which backup to copy, and to which of the storages that BACKUP_COPIES names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+    to: str | None = Field(default=None, min_length=1, max_length=2000)
+    """The address of one of them; None for all."""
+
+
 class PruneArguments(BaseModel):
     """How many backups to keep (default: the settings BACKUP_KEEP and BACKUP_KEEP_MANUAL), and whether only to say what would go."""
 

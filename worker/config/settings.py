@@ -23,9 +23,11 @@ from worker.config.fields import (
     RedisURL,
     Secret,
     StorageURL,
+    StorageURLs,
     TimeOfDay,
     TimeZone,
     WatchedURL,
+    place_of,
 )
 from worker.config.validation import first_fault
 from worker.errors import UsageError
@@ -99,6 +101,8 @@ class Settings(FromEnvironment):
     celery_broker_url: RedisURL = Field(default_factory=lambda: local_broker(0), validate_default=True)
     celery_result_backend: RedisURL = Field(default_factory=lambda: local_broker(1), validate_default=True)
     backup_storage: StorageURL = "backups"
+    backup_copies: StorageURLs = ()
+    """Other storages that every good backup is copied to."""
     backup_cache: CacheFolder = "var/cache"
     """Where files of a storage that is no folder lie for as long as they are written or read, and the last ones longer."""
     backup_cache_bytes: int = Field(default=10 << 30, ge=0)
@@ -139,6 +143,14 @@ class Settings(FromEnvironment):
     """`auto`: for people where the log is a terminal, JSON elsewhere."""
     session_secret: Secret | None = None
     """Seals values that are shown; the dashboard, which opens them, also signs sessions with it."""
+
+    @field_validator("backup_copies")
+    @classmethod
+    def _lie_elsewhere(cls, value: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
+        home = others.data.get("backup_storage")
+        if home is not None and place_of(home) in map(place_of, value):
+            raise ValueError("must not name BACKUP_STORAGE itself: a copy beside the original is lost with it")
+        return value
 
 
 class WebSettings(Settings):

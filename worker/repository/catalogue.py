@@ -66,11 +66,15 @@ def add(storage: Storage, manifest: Manifest, prove: Proof = undisputed) -> None
 
 
 def note(storage: Storage, name: str, **known: Any) -> None:
-    """Write beside the backup what has become known of it, and keep the rest of its notes. NotFoundError where it is gone."""
+    """Write beside the backup what has become known of it, and keep the rest of its notes; of `copies` those to other places.
+
+    NotFoundError where it is gone.
+    """
     file = name + NOTES_SUFFIX
     with _named(storage, name), storage.locked(name + MANIFEST_SUFFIX):
         before = noted(storage, name)
-        after = Notes.model_validate((before or Notes(name=name)).model_dump() | known)
+        said = (before or Notes(name=name)).model_dump()
+        after = Notes.model_validate(said | known | {"copies": said["copies"] | known.get("copies", {})})
         storage.put(file, notes.to_json(after), replace=before is not None)
         if "pinned" in known:
             pin(storage, name, after.pinned)

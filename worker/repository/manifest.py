@@ -83,6 +83,17 @@ class Encrypted(BaseModel):
     """What the public keys are known by (config/age_keys.py); none where nobody told."""
 
 
+class Copied(BaseModel):
+    """A copy of a backup in another storage."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    copied_at: Moment
+    """When it was known to be whole there."""
+    versions: dict[str, str] = {}
+    """By the name of a file of it the version that it has there, where that storage keeps versions."""
+
+
 class _Format(BaseModel):
     """What a manifest says in every format, of a later version too."""
 
@@ -155,6 +166,8 @@ class Manifest(BaseModel):
     """Since when it lies in the trash; None where it does not."""
     deleted_by: str | None = None
     """Who put it there, as `asked_by`."""
+    copies: dict[str, Copied] = {}
+    """By their place the storages that it was copied to."""
 
     @property
     def scope(self) -> Scope:
@@ -207,7 +220,7 @@ def free_names(at: datetime, data_format: FormatName, suffix: str) -> Iterator[s
         yield artifact_name(at + timedelta(seconds=later), data_format, suffix)
 
 
-LATER = {"verified_at", "drilled_at", "undone_at", "deleted_at", "deleted_by"}
+LATER = {"verified_at", "drilled_at", "undone_at", "deleted_at", "deleted_by", "copies"}
 """Fields that are not known when a manifest is written; they stand in the notes."""
 NAMING = frozenset({"match", "exclude", "keys", "prefix", "strip_prefix"})
 """Arguments of a restore that tell names of keys."""

@@ -1,11 +1,11 @@
-"""What becomes known of a backup later: verified, rehearsed, pinned, undone, deleted; it lies beside the manifest, which never changes."""
+"""What becomes known of a backup later: verified, rehearsed, copied, pinned, undone, deleted; it lies beside the manifest, which never changes."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.repository import digest
-from worker.repository.manifest import LATER, Manifest, Moment
+from worker.repository.manifest import LATER, Copied, Manifest, Moment
 
 NOTES_SUFFIX = ".notes.json"
 
@@ -24,11 +24,13 @@ class Notes(BaseModel):
     pin_reason: str = ""
     deleted_at: Moment | None = None
     deleted_by: str | None = None
+    copies: dict[str, Copied] = {}
+    """By the place of each storage that it was copied to."""
 
     def beside(self, manifest: Manifest) -> Manifest:
         """The manifest with these notes."""
         later = {name: getattr(self, name) for name in LATER}
-        known: dict[str, Any] = {name: value for name, value in later.items() if value is not None}
+        known: dict[str, Any] = {name: value for name, value in later.items() if value}
         if self.pinned is not None:
             known |= {"pinned": self.pinned, "pin_reason": self.pin_reason if self.pinned else ""}
         return manifest.model_copy(update=known) if known else manifest
@@ -36,7 +38,9 @@ class Notes(BaseModel):
 
 def to_json(notes: Notes) -> bytes:
     """The bytes of a file of notes."""
-    return digest.sealed(notes.model_dump_json(indent=2, exclude_none=True))
+    return digest.sealed(
+        notes.model_dump_json(indent=2, exclude_none=True, exclude=None if notes.copies else {"copies"})
+    )
 
 
 def from_json(name: str, text: bytes) -> Notes | None:

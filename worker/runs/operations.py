@@ -12,6 +12,7 @@ Name = Literal[
     "undo",
     "search",
     "verify",
+    "copy",
     "prune",
     "pin",
     "unpin",
@@ -166,6 +167,22 @@ _ROWS = (
         advice={
             "failed": "Do not rely on this backup: make a new one now, then delete this one.",
             "interrupted": "Nothing was changed. Verify it again.",
+        },
+    ),
+    Operation(
+        "copy",
+        "Copy",
+        "Copy a backup to the other storages.",
+        queue="jobs",
+        scope="backup",
+        writes=True,
+        retries=3,
+        repeatable=True,
+        made_up_for=True,
+        killed=f"{_KILLED}: nothing half is listed where it was to go. Copy it again.",
+        advice={
+            "failed": "The backup itself is untouched. Mend what the sentence names, and copy it again.",
+            "interrupted": "Nothing half is listed where it was to go. Copy it again.",
         },
     ),
     Operation(

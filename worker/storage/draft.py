@@ -11,6 +11,7 @@ from pathlib import Path
 
 from worker.errors import NotFoundError
 from worker.progress import Proof, undisputed
+from worker.storage.interface import Sent, untold
 from worker.storage.locks import try_lock
 
 
@@ -50,7 +51,7 @@ class FolderDraft:
         while view:
             view = view[os.write(self._descriptor, view) :]
 
-    def publish(self, prove: Proof = undisputed) -> None:
+    def publish(self, prove: Proof = undisputed, sent: Sent = untold) -> None:  # noqa: ARG002 - it is where it is to be
         """Show the file under its name, whole and on disk; the draft stays until `close`, so that a kill leaves a trace."""
         os.fsync(self._descriptor)
         prove()

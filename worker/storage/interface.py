@@ -98,6 +98,13 @@ class Distant:
             self._stream.close()
 
 
+Sent = Callable[[int], None]
+
+
+def untold(_bytes: int) -> None:
+    """Nobody wants to know."""
+
+
 class Draft(Protocol):
     """A file that is being written, and that nobody sees yet."""
 
@@ -107,8 +114,11 @@ class Draft(Protocol):
         """Append to the draft."""
         ...
 
-    def publish(self, prove: Proof = undisputed) -> None:
-        """Show the file under its name, whole and for good; `prove` is asked right before, and may raise."""
+    def publish(self, prove: Proof = undisputed, sent: Sent = untold) -> None:
+        """Show the file under its name, whole and for good; `prove` is asked right before, and may raise.
+
+        `sent` hears how many bytes are on their way, where they have one.
+        """
         ...
 
 
@@ -141,8 +151,12 @@ class Storage(Protocol):
         """Whether there is such a place yet; the first draft makes it."""
         ...
 
-    def draft(self, names: Iterable[str]) -> AbstractContextManager[Draft]:
-        """Begin a file under the first of `names` that is free. It is gone afterwards unless it was published and kept."""
+    def draft(self, names: Iterable[str], claim: str = "") -> AbstractContextManager[Draft]:
+        """Begin a file under the first of `names` that is free. It is gone afterwards unless it was published and kept.
+
+        What a killed run left unfinished under such a name is in the way for a day at most; for whoever has the same
+        `claim` as that run, because they write the same bytes, it is not.
+        """
         ...
 
     def put(self, name: str, content: bytes, *, replace: bool = False, prove: Proof = undisputed) -> None:

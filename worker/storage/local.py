@@ -56,7 +56,7 @@ class Folder:
         return self.path.exists()
 
     @contextmanager
-    def draft(self, names: Iterable[str]) -> Iterator[FolderDraft]:
+    def draft(self, names: Iterable[str], claim: str = "") -> Iterator[FolderDraft]:  # noqa: ARG002 - a lock tells who lives
         """Begin a file under the first of `names` that is free. It is gone afterwards unless it was published and kept.
 
         The draft holds a lock while its process lives: a draft without one was left behind by a killed run.

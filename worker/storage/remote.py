@@ -60,10 +60,10 @@ class Remote:
         return True
 
     @contextmanager
-    def draft(self, names: Iterable[str]) -> Iterator[Spooled]:
+    def draft(self, names: Iterable[str], claim: str = "") -> Iterator[Spooled]:
         """Begin a file under the first of `names` that is free. It is gone afterwards unless it was published and kept."""
         for name in names:
-            if (draft := Spooled.begun(self.bucket, self.cache, name)) is not None:
+            if (draft := Spooled.begun(self.bucket, self.cache, name, claim)) is not None:
                 break
         else:
             raise StorageError("No free name was found for a new file.")

@@ -10,7 +10,7 @@ from worker.errors import NotFoundError, StorageError, StorageUnavailableError
 from worker.progress import Proof, undisputed
 from worker.storage.bucket import Bucket
 from worker.storage.cache import Cache
-from worker.storage.interface import READ_BYTES
+from worker.storage.interface import READ_BYTES, Sent, untold
 
 _TRIES, _CONFLICT_SECONDS = 4, 0.5
 """A bucket may say that two wrote at once, when one did: then it is to be tried again."""
@@ -72,6 +72,14 @@ def content_of(bucket: Bucket, name: str, size: int) -> bytes | None:
     return None
 
 
+def _taken_over(bucket: Bucket, mark: str, claim: str, token: bytes) -> bool:
+    """Whether that mark was left by one with the same claim, and is ours now."""
+    with suppress(NotFoundError):
+        left, content = bucket.read(mark, len(token))
+        return content.startswith(claim.encode()) and bucket.replace(mark, token, left.version)
+    return False
+
+
 def _taken(bucket: Bucket, name: str) -> StorageError:
     return StorageError(f"No free name was found for a new file: {name} is in {bucket.place} already.", of=name)
 
@@ -82,21 +90,26 @@ def mark_of(name: str) -> str:
 
 
 class Spooled:
-    """A file that is being written here, and that nobody sees there yet; its mark keeps others from its name."""
+    """A file that is being written here, and that nobody sees there yet; its mark keeps others from its name.
 
-    def __init__(self, bucket: Bucket, cache: Cache, name: str, token: bytes) -> None:
+    A mark that begins with a claim is taken over by whoever has the same, so it may be somebody else's any time.
+    """
+
+    def __init__(self, bucket: Bucket, cache: Cache, name: str, token: bytes, *, contested: bool = False) -> None:
         self.name = name
-        self._bucket, self._cache, self._token = bucket, cache, token
+        self._bucket, self._cache, self._token, self._contested = bucket, cache, token, contested
         self._file: BinaryIO = cache.spool()
         self._sent, self._stays = False, False
 
     @classmethod
-    def begun(cls, bucket: Bucket, cache: Cache, name: str) -> Self | None:
+    def begun(cls, bucket: Bucket, cache: Cache, name: str, claim: str = "") -> Self | None:
         """A draft of that name; None where the name is taken."""
-        token = secrets.token_hex(16).encode()
-        if bucket.look(name) is not None or not _created(bucket, mark_of(name), token):
+        token = f"{claim}{secrets.token_hex(16)}".encode()
+        if bucket.look(name) is not None:
             return None
-        draft = cls(bucket, cache, name, token)
+        if not (_created(bucket, mark_of(name), token) or (claim and _taken_over(bucket, mark_of(name), claim, token))):
+            return None
+        draft = cls(bucket, cache, name, token, contested=bool(claim))
         try:
             if bucket.exclusive is None:
                 # Whoever gives no answer is asked again with the next mark, and is not relied on until then.
@@ -116,7 +129,7 @@ class Spooled:
         with self._cache.usable():
             self._file.write(chunk)
 
-    def publish(self, prove: Proof = undisputed) -> None:
+    def publish(self, prove: Proof = undisputed, sent: Sent = untold) -> None:
         """Bring the file there and see whether it has arrived, in its size and every byte."""
         with self._cache.usable():
             self._file.flush()
@@ -125,7 +138,7 @@ class Spooled:
         if not self._is_ours():
             raise StorageError(f"Somebody else is writing {self.name} in {self._bucket.place}: try again.")
         self._sent = True
-        vouched = self._upload(size, prove)
+        vouched = self._upload(size, self._telling(prove, sent))
         there = self._bucket.look(self.name)
         if there is None or there.size != size:
             held = f"{there.size:,} bytes" if there else "nothing"
@@ -135,6 +148,15 @@ class Spooled:
             )
         if not vouched:
             self._read_back(prove)
+
+    def _telling(self, prove: Proof, sent: Sent) -> Proof:
+        """The same proof; `sent` hears how much has been read of the file whenever it is asked for."""
+
+        def prove_and_tell() -> None:
+            prove()
+            sent(self._file.tell())
+
+        return prove_and_tell
 
     def _upload(self, size: int, prove: Proof) -> bool:
         try:
@@ -170,7 +192,9 @@ class Spooled:
         if self._sent:
             self._stays = True
             with suppress(StorageError):
-                self._bucket.delete([self.name])
+                # Whoever has taken the name over may have finished what we could not.
+                if not self._contested or self._is_ours():
+                    self._bucket.delete([self.name])
                 self._stays = False
 
     def close(self) -> None:
@@ -182,7 +206,7 @@ class Spooled:
                     self._bucket.delete([mark_of(self.name)])
 
     def _is_ours(self) -> bool:
-        """Whether the name is still marked by us: asked where a bucket lets others write over a mark."""
-        if self._bucket.exclusive:
+        """Whether the name is still marked by us: asked where others may write over a mark, or take it over."""
+        if self._bucket.exclusive and not self._contested:
             return True
         return content_of(self._bucket, mark_of(self.name), len(self._token)) == self._token

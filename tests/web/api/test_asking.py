@@ -146,6 +146,7 @@ def test_zero_is_no_way_to_ask_for_a_real_run(web_app: Web, script: FlaskClient)
     [
         ("POST", "/api/backup/create", "backup"),
         ("POST", "/api/backup/verify", "backup"),
+        ("POST", "/api/backup/copy", "backup"),
         ("POST", "/api/backup/preview", "read"),
         ("POST", "/api/backup/restore", "restore"),
         ("POST", "/api/backup/prune", "delete"),

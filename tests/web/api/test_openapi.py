@@ -46,7 +46,7 @@ def test_every_call_is_in_it(web_app: Web, document: Any) -> None:
         if method not in ("HEAD", "OPTIONS")
     }
     assert {(path, method) for path, item in document["paths"].items() for method in item} == calls
-    assert len(calls) == 21
+    assert len(calls) == 22
 
 
 def test_every_call_says_what_it_does_who_may_and_what_can_go_wrong(document: Any) -> None:
@@ -113,7 +113,7 @@ def test_the_api_is_what_its_document_says(live: Live, web_worker: Background, t
         cwd=tmp_path,
     )
     assert asked.code == 0, asked.out
-    assert "21 selected / 21 total" in asked.out
+    assert "22 selected / 22 total" in asked.out
     assert "request_failed" not in live.process.said
     assert live.token not in live.process.said + web_worker.said
 

@@ -1,0 +1,51 @@
+"""The storages of one product: home, where backups are written, and those that they are copied to."""
+
+from worker.config.fields import place_of
+from worker.config.settings import Settings
+from worker.errors import StorageUnavailableError, UsageError
+from worker.repository.manifest import Manifest
+from worker.storage import Storage, open_storage
+
+
+def home(settings: Settings) -> Storage:
+    """Where backups are written (BACKUP_STORAGE)."""
+    return open_storage(settings.backup_storage)
+
+
+def elsewhere(settings: Settings) -> list[Storage]:
+    """Where they are copied to (BACKUP_COPIES)."""
+    return [open_storage(address) for address in settings.backup_copies]
+
+
+def chosen(settings: Settings, address: str | None) -> list[Storage]:
+    """All of BACKUP_COPIES, or the one at that address. UsageError where there is none."""
+    if not settings.backup_copies:
+        raise UsageError("There is no other storage to copy to: set BACKUP_COPIES to the address of one.")
+    return elsewhere(settings) if address is None else [_at(settings, address)]
+
+
+def _at(settings: Settings, address: str) -> Storage:
+    for known, storage in zip(settings.backup_copies, elsewhere(settings), strict=True):
+        if storage.place in (address, place_of(address)) or place_of(known) == place_of(address):
+            return storage
+    raise UsageError(f"BACKUP_COPIES names no such storage, but {' and '.join(map(str, elsewhere(settings)))}.")
+
+
+def require(there: Storage) -> None:
+    """StorageUnavailableError where the folder of copies is not there: it may be a disk that is not mounted, and a copy that
+    was written in its place would lie on the wrong one.
+    """
+    if not there.exists():
+        raise StorageUnavailableError(
+            f"The folder {there} is not there, where backups are to be copied to: mount what belongs there, or make it."
+        )
+
+
+def is_copied(manifest: Manifest) -> bool:
+    """Whether it belongs into other storages as well: a good backup. What undoes a restore is of use here alone."""
+    return manifest.kind in ("backup", "adopted")
+
+
+def is_same(one: Manifest, other: Manifest) -> bool:
+    """Whether both describe the same bytes."""
+    return (one.name, one.sha256, one.bytes) == (other.name, other.sha256, other.bytes)
