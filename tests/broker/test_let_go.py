@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import kombu
 import pytest
 import redis
 import structlog
+from kombu.connection import Connection
+from kombu.entity import Queue
 
 from tests.support.servers import binaries, running
 from worker.broker.transport import Transport
@@ -20,14 +21,14 @@ BODY = [[], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": No
 def connection(tmp_path: Path) -> Iterator[Any]:
     with (
         running(binaries()[-1], tmp_path / "broker") as broker,
-        kombu.Connection(broker.url, transport=Transport) as connection,
+        Connection(broker.url, transport=Transport) as connection,  # type: ignore[no-untyped-call]
     ):
         yield connection
 
 
-def received(connection: Any, callback: Callable[[Any, Any], None]) -> list[dict[str, Any]]:
+def received(connection: Any, callback: Callable[[Any, Any], None]) -> list[Any]:
     """What is told while one message is taken."""
-    line = kombu.Queue("quick", routing_key="quick")
+    line = Queue("quick", routing_key="quick")  # type: ignore[no-untyped-call]
     connection.Producer(serializer="json").publish(BODY, headers=ENVELOPE, routing_key="quick", declare=[line])
     with structlog.testing.capture_logs() as told, connection.Consumer([line], on_message=None, callbacks=[callback]):
         connection.drain_events(timeout=10)

@@ -56,7 +56,9 @@ def mutants(module: str) -> list[Mutant]:
         found.append((zlib.crc32(f"{place} {alike[place]}".encode()), Mutant(module, line, operator, occurrence)))
     ranked = [mutant for _, mutant in sorted(found, key=lambda ranked: ranked[0])]
     looked_at = {was for of, was, _ in EQUAL if of == module}
-    return [mutant for mutant in ranked if " ".join(lines[mutant.line - 1].split()) not in looked_at or not mutant.equal]
+    return [
+        mutant for mutant in ranked if " ".join(lines[mutant.line - 1].split()) not in looked_at or not mutant.equal
+    ]
 
 
 def places(code: str, module: str) -> Iterator[tuple[str, int, int]]:

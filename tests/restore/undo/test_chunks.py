@@ -14,8 +14,8 @@ def pair(
 ) -> Pair:
     """One with values of so many bytes; None where there is none."""
     key = b"key:%d" % number
-    entries = [None if size is None else Entry(db, key, None, "string", bytes(size)) for size in (before, wrote)]
-    return Pair(db, key, *entries, None if aside is None else Aside(bytes(aside)))
+    there, sent = (None if size is None else Entry(db, key, None, "string", bytes(size)) for size in (before, wrote))
+    return Pair(db, key, there, sent, None if aside is None else Aside(bytes(aside)))
 
 
 def sizes(pairs: list[Pair]) -> list[int]:
