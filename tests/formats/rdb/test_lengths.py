@@ -28,3 +28,36 @@ def test_each_string_counts_once(payload: bytes, measured: Measure) -> None:
 def test_what_is_damaged_has_none(payload: bytes) -> None:
     with pytest.raises(FormatError):
         measure(payload, 9)
+
+
+@pytest.mark.parametrize(
+    ("size", "memory"),
+    [
+        (0, 24),
+        (12, 24),
+        (13, 40),
+        (28, 40),
+        (29, 56),
+        (92, 104),
+        (93, 120),
+        (107, 120),
+        (108, 120),
+        (124, 136),
+        (125, 168),
+        (252, 264),
+        (253, 328),
+        (314, 328),
+        (315, 392),
+        (65_530, 65_544),
+        (65_531, 81_928),
+        (65_536, 81_928),
+        (131_061, 131_080),
+        (131_062, 135_168),
+        (131_063, 167_936),
+        (1_048_566, 1_052_672),
+        (1_048_567, 1_314_816),
+    ],
+)
+def test_a_string_takes_that_much_memory(size: int, memory: int) -> None:
+    """Each time its size, a header of three, five or nine bytes and a zero go over what an allocator gives out."""
+    assert allocated(size) == memory
