@@ -57,6 +57,11 @@ EQUAL = {
         "return None if not self.shape is None else FLAT.get(self.shape)",
     ): "The slower way goes over the same strings.",
     (
+        "formats/rdb/codes.py",
+        '22, "hash", ((STRING, STRING, BYTES_8),), read_valkey_expiring, make="valkey", fields_expire=True, varies=True',
+        '22, "hash", ((STRING, STRING, BYTES_8),), read_valkey_expiring, make="valkey", fields_expire=True, varies=False',
+    ): "What varies is asked by the code alone, and what Redis means by it varies as well.",
+    (
         "formats/rdb/lengths.py",
         "while len(head) < _HEAD_BYTES:",
         "while len(head) <= _HEAD_BYTES:",

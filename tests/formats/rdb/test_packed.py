@@ -106,6 +106,12 @@ def test_a_ziplist_gives_every_kind_of_number_and_text() -> None:
     assert ziplist(ZIPLIST) == [b"%d" % number for number in numbers] + texts
 
 
+@pytest.mark.parametrize("head", [0x80, 0x81, 0xBF])
+def test_of_a_length_of_four_bytes_only_the_first_two_bits_count(head: int) -> None:
+    data = payloads.ziplist(bytes((head, 0, 0, 0x40, 0)) + b"d" * 16_384, b"\x01e")
+    assert ziplist(data) == [b"d" * 16_384, b"e"]
+
+
 def test_the_ziplist_of_redis_own_documentation_is_read() -> None:
     assert ziplist(bytes.fromhex("0f000000 0c000000 0200 00f3 02f6 ff")) == [b"2", b"5"]
 
