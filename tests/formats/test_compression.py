@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from isal import isal_zlib
 
 from worker.config.settings import CompressionName
 from worker.errors import ArtifactError, SourceUnavailableError
@@ -133,6 +134,34 @@ def test_what_the_compressor_raises_comes_through(place: int, size: int) -> None
     with pytest.raises(TypeError):
         list(COMPRESSIONS["gzip"].compress(iter(chunks)))
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("size", "waits"), [(AHEAD_BYTES, False), (AHEAD_BYTES + 1, True)])
+def test_the_next_chunk_is_made_meanwhile_unless_this_one_is_huge(
+    size: int, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, done = threading.Event(), []
+
+    class Slow:
+        """Compresses nothing, until it is asked for more or that has not come for a while."""
+
+        def compress(self, chunk: bytes) -> bytes:
+            asked.wait(0.2)
+            done.append(len(chunk))
+            return b""
+
+        def flush(self) -> bytes:
+            return b""
+
+    def chunks() -> Iterator[bytes]:
+        yield bytes(size)
+        assert done == ([size] if waits else [])
+        asked.set()
+        yield b"more"
+
+    monkeypatch.setattr(isal_zlib, "compressobj", lambda *_, **__: Slow())
+    assert list(COMPRESSIONS["gzip"].compress(chunks())) == [b"", b""]
+    assert done == [size, 4]
 
 
 @each_that_squeezes
