@@ -7,8 +7,8 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin backup \
 WORKDIR /app
 
 # Packages before the code: a change of the code does not install them anew.
-COPY requirements.lock ./
-RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
+COPY requirements.lock requirements-rclone.lock ./
+RUN pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock -r requirements-rclone.lock
 COPY celeryconfig.py ./
 COPY worker ./worker/
 COPY web ./web/

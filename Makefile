@@ -44,7 +44,7 @@ install: $(VENV)/installed
 
 # For every Python and system that the program runs on, from what requirements*.txt pin; what is locked already stays.
 lock: install
-	@for name in requirements requirements-local requirements-dev; do \
+	@for name in requirements requirements-local requirements-rclone requirements-dev; do \
 	    $(PYTHON) -m uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
 	        --custom-compile-command "make lock" $(LOCK_ARGS) -o $$name.lock $$name.txt || exit 1; \
 	done

@@ -16,6 +16,8 @@ pytest_plugins = [
     "tests.support.served",
     "tests.support.works",
     "tests.support.bucket",
+    "tests.support.sftp",
+    "tests.support.webdav",
     "tests.faults.fixtures",
 ]
 

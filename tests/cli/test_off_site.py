@@ -3,12 +3,10 @@
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.conftest import StartServer
-from tests.support.age_keys import age_pair
 from tests.support.backups import fill_all, wipe
 from tests.support.bucket import KEYS, S3
 from tests.support.processes import CANARY, Ended, Shell
@@ -26,28 +24,6 @@ def source(newest: Binary, start_server: StartServer) -> Server:
 def shell(source: Server, in_s3: Remote, tmp_path: Path) -> Shell:
     # A fork of a process that speaks to a bucket could not speak to it.
     return Shell(source.url, tmp_path / "unused", tmp_path, forked=False)
-
-
-def test_on_an_empty_machine_the_address_and_the_secret_key_bring_back_what_is_encrypted(
-    shell: Shell, source: Server, s3: S3, in_s3: Remote, tmp_path: Path
-) -> None:
-    pair = age_pair(tmp_path)
-
-    def run(machine: str, *words: str, **given: Any) -> Ended:
-        folder = tmp_path / machine
-        folder.mkdir(exist_ok=True)
-        return replace(shell, folder=folder)(*words, BACKUP_STORAGE=in_s3.place, **given)
-
-    before = state(source)
-    assert run("one", "backup", BACKUP_AGE_RECIPIENTS=pair.recipient).code == 0
-    wipe(source)
-    refused = run("empty", "restore", "latest", "--yes")
-    assert (refused.code, "no key that opens it" in refused.err, source.client().dbsize()) == (1, True, 0)
-    for words in (("list",), ("preview", "latest"), ("restore", "latest", "--yes")):
-        done = run("empty", *words, BACKUP_AGE_IDENTITY_FILE=str(pair.file))
-        assert done.code == 0, done.err
-    assert_same(before, state(source))
-    assert [name for name in s3.keys(in_s3) if not name.endswith((".age", ".json"))] == []
 
 
 @pytest.mark.slow

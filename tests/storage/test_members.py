@@ -46,12 +46,23 @@ NAME = "redis_backup_20231205_143022.rdb"
 OTHER = "redis_backup_20231205_143023.rdb"
 
 
-@pytest.fixture(params=["folder", SCHEME, "s3"])
+NEAR, BY_RCLONE = ["folder", SCHEME, "s3"], ["sftp", "webdav", "rclone"]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Through rclone the verbs take their time, and only storages of SFTP are tried each time."""
+    if "storage" in metafunc.fixturenames:
+        is_long = "settings" in metafunc.fixturenames
+        rest = [pytest.param(one, marks=pytest.mark.slow if is_long or one != "sftp" else ()) for one in BY_RCLONE]
+        metafunc.parametrize("storage", [*NEAR, *rest], indirect=True)
+
+
+@pytest.fixture
 def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     if request.param == "folder":
         return Folder(tmp_path / "backups")
-    if request.param == "s3":
-        found: Storage = request.getfixturevalue("in_s3")
+    if request.param in ("s3", *BY_RCLONE):
+        found: Storage = request.getfixturevalue(f"in_{request.param}")
         return found
     memory = Memory(f"{SCHEME}://{tmp_path.name}")
     monkeypatch.setitem(MEMBERS, SCHEME, lambda _: memory)

@@ -1,6 +1,5 @@
 """What each kind of setting and argument may be, as people write it; a wrong one is told in words."""
 
-import os
 import re
 from datetime import time
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -34,45 +33,6 @@ def _watched_url(value: str) -> str:
         return _redis_url(value)
     parsed(value)
     return value
-
-
-SCHEMES = ("s3", "gs", "az")
-"""Of storages that are no folder."""
-
-
-def _storage(value: str) -> str:
-    scheme, separator, rest = value.partition("://")
-    if not separator or scheme == "file":
-        return value
-    if scheme not in SCHEMES:
-        raise ValueError(
-            "must be a folder, such as backups or /var/backups/redis, or s3://, gs:// or az:// with a bucket"
-        )
-    bucket, _, prefix = rest.partition("/")
-    if "@" in bucket or ":" in bucket:
-        raise ValueError("must hold no key: give that by the variables that the guide names, such as AWS_ACCESS_KEY_ID")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9._-]*", bucket):
-        raise ValueError(f"must name a bucket, as in {scheme}://bucket or {scheme}://bucket/folder")
-    if not re.fullmatch(r"[A-Za-z0-9._/-]*", prefix) or {".", ".."} & set(prefix.split("/")):
-        raise ValueError("must have a folder of letters, digits and . _ - / only, behind the bucket")
-    return f"{scheme}://{'/'.join([bucket, *filter(None, prefix.split('/'))])}"
-
-
-def place_of(address: str) -> str:
-    """What all addresses of one storage have in common: of a folder its absolute path, without links."""
-    scheme, separator, path = address.rpartition("://")
-    return address if separator and scheme != "file" else os.path.realpath(path)
-
-
-def _storages(value: object) -> object:
-    if isinstance(value, str):
-        value = tuple(word.strip() for word in value.replace("\n", ",").split(",") if word.strip())
-    if not isinstance(value, (tuple, list)) or not all(isinstance(word, str) for word in value):
-        raise ValueError("must be addresses of storages, with commas between")
-    named = tuple(map(_storage, value))
-    if len({*map(place_of, named)}) < len(named):
-        raise ValueError("must name each storage once")
-    return named
 
 
 def _folder(value: str) -> str:
@@ -189,10 +149,6 @@ RedisTargets = Annotated[dict[str, WatchedURL], BeforeValidator(_targets)]
 """Other servers that a restore may write into, by name; read from text such as `staging=redis://host:6379`."""
 
 
-StorageURL = Annotated[str, AfterValidator(_storage)]
-"""A folder, plain or as file://, or a bucket, such as s3://bucket/folder; no secret is in it."""
-StorageURLs = Annotated[tuple[str, ...], BeforeValidator(_storages)]
-"""Several of them, read from text such as `s3://bucket/folder, /mnt/backups`."""
 CacheFolder = Annotated[str, AfterValidator(_folder)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]

@@ -22,13 +22,11 @@ from worker.config.fields import (
     RedisTargets,
     RedisURL,
     Secret,
-    StorageURL,
-    StorageURLs,
     TimeOfDay,
     TimeZone,
     WatchedURL,
-    place_of,
 )
+from worker.config.storage_url import StorageURL, StorageURLs, place_of
 from worker.config.validation import first_fault
 from worker.errors import UsageError
 

@@ -1,12 +1,14 @@
 """Where files lie: what is written becomes visible whole, by its name, or not at all.
 
 interface.py says what a storage is, local.py is the one that is a folder, remote.py one that is made of a bucket (bucket.py):
-cloud.py has those of S3, Google and Azure. Another kind is a module beside these and a line in MEMBERS. versions/ has what a
-bucket keeps of files that were written over or deleted, tempfiles.py what no storage keeps. In comes the setting BACKUP_STORAGE, out comes a Storage: nobody else knows a path.
+cloud.py has those of S3, Google and Azure, rclone/ those of SFTP, WebDAV and whatever else rclone knows. Another kind is a module
+beside these and a line in MEMBERS. versions/ has what a bucket keeps of files that were written over or deleted, tempfiles.py
+what no storage keeps. In comes the setting BACKUP_STORAGE, out comes a Storage: nobody else knows a path.
 """
 
 from collections.abc import Callable
 
+from worker.config.storage_url import BY_RCLONE, CLOUD
 from worker.storage.cache import the_cache
 from worker.storage.interface import READ_BYTES, Distant, Draft, Readable, Storage, StoredFile, Stream, chunks_of
 from worker.storage.local import folder, write_new
@@ -35,7 +37,18 @@ def cloud(url: str) -> Storage:
     return Remote(bucket(url), the_cache(), url)
 
 
-MEMBERS: dict[str, Callable[[str], Storage]] = {"file": folder, "s3": cloud, "gs": cloud, "az": cloud}
+def by_rclone(url: str) -> Storage:
+    """The storage of sftp://, webdav://, webdavs:// or rclone://."""
+    from worker.storage.rclone.bucket import bucket  # noqa: PLC0415
+
+    return Remote(bucket(url), the_cache(), url)
+
+
+MEMBERS: dict[str, Callable[[str], Storage]] = {
+    "file": folder,
+    **dict.fromkeys(CLOUD, cloud),
+    **dict.fromkeys(BY_RCLONE, by_rclone),
+}
 """By the scheme of an address what gives the storage there; one more kind of storage is one more line."""
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import structlog
 
-from worker.config.fields import place_of
 from worker.config.settings import Settings
+from worker.config.storage_url import place_of
 from worker.errors import BackupSystemError
 from worker.repository import catalogue
 from worker.repository.copies import places

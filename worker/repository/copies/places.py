@@ -1,7 +1,7 @@
 """The storages of one product: home, where backups are written, and those that they are copied to."""
 
-from worker.config.fields import place_of
 from worker.config.settings import Settings
+from worker.config.storage_url import place_of
 from worker.errors import StorageUnavailableError, UsageError
 from worker.repository.manifest import Manifest
 from worker.storage import Storage, open_storage
