@@ -172,7 +172,7 @@ def test_progress_is_told_in_bytes_of_the_backup(settings: Settings, home: Folde
     copy(settings, CopyArguments(name=NAME), lambda *report: told.append(report))
     assert told[0] == ("reading", len(CONTENT), len(CONTENT), "bytes")
     if isinstance(there, Remote):
-        assert told[-1] == ("copying", len(CONTENT), len(CONTENT), "bytes")
+        assert told[-1] == ("uploading", len(CONTENT), len(CONTENT), "bytes")
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_in_a_sentence(tmp_path: Path, home: Folder) -> None:

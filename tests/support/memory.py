@@ -9,9 +9,8 @@ from itertools import count
 from typing import BinaryIO
 
 from worker.errors import NotFoundError, StorageError
-from worker.progress import Proof, undisputed
+from worker.progress import Progress, Proof, silent, undisputed
 from worker.storage import StoredFile, Stream
-from worker.storage.interface import Sent, untold
 from worker.storage.tempfiles import temporary
 
 SCHEME = "memory"
@@ -29,7 +28,7 @@ class Unseen:
     def write(self, chunk: bytes) -> None:
         self.chunks.append(bytes(chunk))
 
-    def publish(self, prove: Proof = undisputed, sent: Sent = untold) -> None:  # noqa: ARG002 - it has no way to go
+    def publish(self, prove: Proof = undisputed, progress: Progress = silent) -> None:  # noqa: ARG002 - it is here already
         prove()
         self.storage.keep(self.name, b"".join(self.chunks))
         self.published = True
@@ -88,7 +87,7 @@ class Memory:
     def open(self, name: str) -> Stream:
         return Stream(io.BytesIO(self._content(name)))
 
-    def fetch(self, name: str, *, anew: bool = False) -> BinaryIO:  # noqa: ARG002 - it is nowhere else
+    def fetch(self, name: str, progress: Progress = silent, *, anew: bool = False) -> BinaryIO:  # noqa: ARG002 - it is here already
         content = self._content(name)
         file = temporary()
         file.write(content)

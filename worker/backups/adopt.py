@@ -38,10 +38,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
         raise ArtifactError(f"{path} cannot be read: {error.strerror}.") from None
 
 
-def _named(storage: Storage, path: Path) -> AbstractContextManager[BinaryIO]:
+def _named(storage: Storage, path: Path, progress: Progress) -> AbstractContextManager[BinaryIO]:
     """A file of this machine, or one that lies in the storage, where that is a bucket: as a path `s3://` is `s3:/`."""
     in_bucket = "://" in storage.place and path.parent == Path(storage.place)
-    return storage.fetch(path.name) if in_bucket else opened(path)
+    return storage.fetch(path.name, progress) if in_bucket else opened(path)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
     """
     clock, path = time.monotonic(), arguments.file
     storage = open_storage(settings.backup_storage)
-    with _named(storage, path) as file:
+    with _named(storage, path, progress) as file:
         walked = walk(file, keys_of(settings), progress, arguments.max_size)
         _check_values(walked)
         damage = walked.survey.damage
@@ -89,7 +89,9 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
                 "pin_reason": "it was adopted",
                 "max_size": arguments.max_size,
             }
-            return writer.commit("backup_adopted", **fields, **behalf.manifest_fields()).model_dump(mode="json")
+            return writer.commit("backup_adopted", progress=progress, **fields, **behalf.manifest_fields()).model_dump(
+                mode="json"
+            )
 
 
 def walk(file: BinaryIO, keys: Keys, progress: Progress, most: int | None) -> Walked:

@@ -71,7 +71,7 @@ def _make(storage: Storage, plan: Plan, settings: Settings, progress: Progress, 
         facts = judged(plan, stream, tally, settings.celery_broker_url)
         event = "partial_backup_kept" if facts["kind"] == "partial" else "backup_created"
         # A backup replaces nothing, so it is kept even where the broker is away by now.
-        return writer.commit(event, prove, **facts, **behalf.manifest_fields())
+        return writer.commit(event, prove, progress, **facts, **behalf.manifest_fields())
 
 
 @contextmanager

@@ -63,7 +63,7 @@ def _backup(settings: Settings, what: str, progress: Progress) -> Iterator[_Open
     """A backup, which is verified first."""
     storage = open_storage(settings.backup_storage)
     manifest, keys = catalogue.get(storage, what, scope_of(settings)), keys_of(settings)
-    with storage.fetch(manifest.name) as file:
+    with storage.fetch(manifest.name, progress) as file:
         check(file, manifest, keys, progress)
         stored = reported(chunks_of(file), progress, "exporting", manifest.bytes.stored)
         packed = artifact.decrypted(stored, manifest, keys)

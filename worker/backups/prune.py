@@ -265,7 +265,7 @@ def _read_back(storage: Storage, decisions: list[retention.Decision], progress: 
     An undo has none: what it kept was to be kept for some days.
     """
     for newest in retention.replacements(decisions):
-        with storage.fetch(newest.name, anew=True) as file:
+        with storage.fetch(newest.name, progress, anew=True) as file:
             check_stored(file, newest, progress)
 
 

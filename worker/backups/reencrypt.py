@@ -44,10 +44,10 @@ def reencrypt(settings: Settings, arguments: ReencryptArguments, progress: Progr
     with lock.held(settings, f"storage {storage.place}") as lease:
         old = catalogue.get(storage, arguments.name)
         _check_free(storage, old)
-        with storage.fetch(old.name) as file:
+        with storage.fetch(old.name, progress) as file:
             check(file, old, keys, progress)
             stored = reported(chunks_of(file), progress, "encrypting", old.bytes.stored)
-            made = _write(storage, old, encryption, artifact.decrypted(stored, old, keys))
+            made = _write(storage, old, encryption, artifact.decrypted(stored, old, keys), progress)
         _verify(storage, made, keys, progress)
         lease.prove()
         catalogue.remove(storage, old.name)
@@ -67,14 +67,16 @@ def _check_free(storage: Storage, old: Manifest) -> None:
         )
 
 
-def _write(storage: Storage, old: Manifest, encryption: Encryption, packed: Iterator[bytes]) -> Manifest:
+def _write(
+    storage: Storage, old: Manifest, encryption: Encryption, packed: Iterator[bytes], progress: Progress
+) -> Manifest:
     """The same compressed dump, encrypted; the manifest says what the old one did."""
     clock = time.monotonic() - old.duration_seconds
     new = New(old.created_at, old.data_format, COMPRESSIONS[old.compression], encryption, clock)
     fields = {name: getattr(old, name) for name in Manifest.model_fields if name not in _ANEW | _MEASURED | LATER}
     with writing(storage, new) as writer:
         writer.copy(packed, old.bytes.raw)
-        return writer.commit("backup_created", **fields, warnings=_warnings(old))
+        return writer.commit("backup_created", progress=progress, **fields, warnings=_warnings(old))
 
 
 def _warnings(old: Manifest) -> list[str]:
@@ -89,7 +91,7 @@ def _warnings(old: Manifest) -> list[str]:
 def _verify(storage: Storage, made: Manifest, keys: Keys, progress: Progress) -> None:
     """Read the new one to its end; where that cannot be it is taken back."""
     try:
-        with storage.fetch(made.name, anew=True) as file:
+        with storage.fetch(made.name, progress, anew=True) as file:
             check(file, made, keys, progress, walked=True)
     except BaseException as error:
         catalogue.remove(storage, made.name)

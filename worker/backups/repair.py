@@ -88,7 +88,7 @@ def mended(name: str, text: bytes) -> Manifest | None:
 def _rebuilt(storage: Storage, name: str, keys: Keys, progress: Progress, most: int | None) -> Manifest:
     """What the artifact tells. ArtifactError where it is not whole, or no backup."""
     try:
-        with storage.fetch(name) as file:
+        with storage.fetch(name, progress) as file:
             walked = walk(file, keys, progress, most)
     except NotFoundError:
         raise ArtifactError(

@@ -31,7 +31,7 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     storage = open_storage(settings.backup_storage)
     manifest = catalogue.get(storage, arguments.name, scope_of(settings))
     warnings, contents = _damaged(manifest), True
-    with storage.fetch(manifest.name, anew=True) as file:
+    with storage.fetch(manifest.name, progress, anew=True) as file:
         try:
             check(file, manifest, keys_of(settings), progress, walked=True)
         except SealedError as error:

@@ -53,9 +53,16 @@ def progress() -> Iterator[Progress]:
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None, done="")
 
+        def amount(count: float, unit: str) -> str:
+            return size(count) if unit == "bytes" else f"{count:,.0f} {unit}"
+
         def report(phase: str, current: int, total: int | None, unit: str) -> None:
-            done = size(current) if unit == "bytes" else f"{current:,} {unit}"
-            bar.update(task, description=phase, completed=current, total=total, done=done)
+            if bar.tasks[task].description != phase:
+                # So that its speed is that of this phase.
+                bar.reset(task, description=phase, total=total, completed=current)
+            speed = bar.tasks[task].speed
+            done = amount(current, unit) + (f", {amount(speed, unit)} a second" if speed else "")
+            bar.update(task, completed=current, total=total, done=done)
 
         yield report
 

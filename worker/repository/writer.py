@@ -15,7 +15,7 @@ from worker.formats.compression import Compression
 from worker.formats.encryption import Encryption
 from worker.formats.entries import EntryStream
 from worker.formats.tally import Tally
-from worker.progress import Proof, undisputed
+from worker.progress import Progress, Proof, silent, undisputed
 from worker.repository import catalogue
 from worker.repository.checksum import Meter
 from worker.repository.manifest import Encrypted, Manifest, Size, free_names
@@ -59,10 +59,11 @@ class Writer:
             for chunk in self._stored.watch(encrypted):
                 self._draft.write(chunk)
 
-    def commit(self, event: str, prove: Proof = undisputed, **fields: Any) -> Manifest:
+    def commit(self, event: str, prove: Proof = undisputed, progress: Progress = silent, **fields: Any) -> Manifest:
         """Show the artifact, then write its manifest: now the backup exists, which is logged as `event`.
 
-        `fields` are what the manifest has besides. `prove` is asked before each of the two, with the artifact on disk.
+        `fields` are what the manifest has besides. `prove` is asked before each of the two, with the artifact on disk;
+        `progress` hears of the artifact's way to a storage that is elsewhere.
         """
         recipients = self._new.encryption.recipients
         manifest = Manifest(
@@ -77,7 +78,7 @@ class Writer:
             duration_seconds=round(time.monotonic() - self._new.clock, 3),
             tool_version=__version__,
         )
-        self._draft.publish(prove)
+        self._draft.publish(prove, progress)
         catalogue.add(self._storage, manifest, prove)
         counts = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
         log.info(event, name=manifest.name, **counts)

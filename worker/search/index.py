@@ -128,12 +128,12 @@ def opened(storage: Storage, manifest: Manifest, keys: Keys, progress: Progress)
     Raises ArtifactError and RefusedError where the artifact cannot be read; StorageError where there is no room at all.
     """
     shelf = Shelf(storage, manifest, keys)
-    if (kept := _kept(shelf, manifest)) is not None:
+    if (kept := _kept(shelf, manifest, progress)) is not None:
         return kept
     check_readable(manifest)
     with Buckets(RECORD_BYTES) as buckets:
         _fill(buckets, shelf, progress)
-        return _keep(shelf, manifest, buckets)
+        return _keep(shelf, manifest, buckets, progress)
 
 
 def check_readable(manifest: Manifest) -> None:
@@ -144,10 +144,10 @@ def check_readable(manifest: Manifest) -> None:
         )
 
 
-def _kept(shelf: Shelf, manifest: Manifest) -> Index | None:
+def _kept(shelf: Shelf, manifest: Manifest, progress: Progress) -> Index | None:
     """The index that lies beside the artifact, if it is whole and is of these very bytes."""
     with suppress(NotFoundError, StorageError, OSError), ExitStack() as stack:
-        file = stack.enter_context(shelf.fetch())
+        file = stack.enter_context(shelf.fetch(progress))
         if (count := _count(file, manifest)) is not None:
             stack.pop_all()
             return Index(file, count)
@@ -206,11 +206,11 @@ def _records(batch: list[Entry], place: bytes) -> Iterator[bytes]:
         yield hashed + digested + place + expiry
 
 
-def _keep(shelf: Shelf, manifest: Manifest, buckets: Buckets) -> Index:
+def _keep(shelf: Shelf, manifest: Manifest, buckets: Buckets, progress: Progress) -> Index:
     """Put the index beside the artifact; where that cannot be, it serves this once."""
     try:
         if shelf.put(_document(manifest, buckets)):
-            return Index(shelf.fetch(), buckets.count)
+            return Index(shelf.fetch(progress), buckets.count)
     except (StorageError, NotFoundError) as error:
         log.warning("index_not_kept", name=manifest.name, error=str(error))
     file = temporary()

@@ -131,26 +131,26 @@ class Stored:
             return {}
         with index.opened(self._storage, self._manifest, self._keys, progress) as opened:
             records = {db: opened.find(db, key) for db in wanted}
-        return {db: self._version(db, key, hits) for db, hits in records.items() if hits}
+        return {db: self._version(db, key, hits, progress) for db, hits in records.items() if hits}
 
-    def _version(self, db: int, key: bytes, records: list[index.Record]) -> Version:
+    def _version(self, db: int, key: bytes, records: list[index.Record], progress: Progress) -> Version:
         # Which of two keys with the same hash a record is of can only be read.
         record = (
             records[0]
             if len(records) == 1
-            else next(filter(lambda record: self._entry(db, key, record), records), records[0])
+            else next(filter(lambda record: self._entry(db, key, record, progress), records), records[0])
         )
         version = self._manifest.rdb_version
         return Version(
-            form_of(version), record.digest, record.expires_at, lambda: self._entry(db, key, record), version
+            form_of(version), record.digest, record.expires_at, lambda: self._entry(db, key, record, progress), version
         )
 
-    def _entry(self, db: int, key: bytes, record: index.Record) -> Entry | None:
+    def _entry(self, db: int, key: bytes, record: index.Record, progress: Progress) -> Entry | None:
         """The entry of a record, read up to its place. ArtifactError where the artifact has changed since.
 
         One database may hold under that key what another holds too, but for its expiry.
         """
-        with self._storage.fetch(self.name) as file:
+        with self._storage.fetch(self.name, progress) as file:
             for batch in artifact.resumed(file, self._manifest, self._keys, record.begins_at).batches():
                 for entry in batch:
                     if entry.key == key and record.fits(entry):

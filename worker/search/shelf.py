@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 from worker.errors import ArtifactError, NotFoundError, StorageError
 from worker.formats.encryption import PLAIN, Keys
+from worker.progress import Progress
 from worker.repository.manifest import INDEX_SUFFIX, Manifest
 from worker.storage import Storage, chunks_of
 from worker.storage.tempfiles import on_disk, temporary
@@ -25,10 +26,10 @@ class Shelf:
         """Of its file."""
         return self.manifest.name + INDEX_SUFFIX
 
-    def fetch(self) -> BinaryIO:
+    def fetch(self, progress: Progress) -> BinaryIO:
         """The index on this machine, as plain bytes. NotFoundError, or StorageError where it cannot be read."""
         if not self.manifest.encrypted:
-            return self.storage.fetch(self.name)
+            return self.storage.fetch(self.name, progress)
         with self.storage.open(self.name) as stored:
             file = temporary()
             try:

@@ -27,6 +27,11 @@ _STALLED_SECONDS = 180
 """How long a fetch of somebody else's may bring nothing, before we go and fetch it ourselves."""
 
 Fill = Callable[[BinaryIO], None]
+Tell = Callable[[int], None]
+
+
+def _unheard(_: int) -> None:
+    """Nobody wants to know."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +59,16 @@ class Cache:
             lock_in_time(file, what)
             yield
 
-    def fetch(self, what: str, size: int, fill: Fill, *, anew: bool = False) -> BinaryIO:
+    def fetch(self, what: str, size: int, fill: Fill, tell: Tell = _unheard, *, anew: bool = False) -> BinaryIO:
         """The file of that content, filled by us, by somebody else, or long ago; it stays while it is open.
 
-        With `anew` what is kept is not relied on. What is larger than the limit is kept while it is open only.
+        With `anew` what is kept is not relied on. What is larger than the limit is kept while it is open only. While
+        somebody else fills it, `tell` hears how many bytes there are.
         """
         kept = self.folder / _key(what)
         with self.usable():
             part = kept.with_name(kept.name + _PART)
-            claimed = self._claimed(kept, part, anew=anew) if size <= self.limit else None
+            claimed = self._claimed(kept, part, tell, anew=anew) if size <= self.limit else None
             if claimed is None:
                 return _filled(self.spool(), fill)
             file, is_kept = claimed
@@ -87,7 +93,7 @@ class Cache:
         with self.usable():
             return _opened(self.folder / _key(what))
 
-    def _claimed(self, kept: Path, part: Path, *, anew: bool) -> tuple[BinaryIO, bool] | None:
+    def _claimed(self, kept: Path, part: Path, tell: Tell, *, anew: bool) -> tuple[BinaryIO, bool] | None:
         """The file where it is kept, or one that is ours to fill, and which of these; None where somebody is stuck at it."""
         known, since = -1, time.monotonic()
         while True:
@@ -103,6 +109,7 @@ class Cache:
                 # Whoever came for it anew is content with what somebody else is just fetching.
                 known, since, anew = size, time.monotonic(), False
             file.close()
+            tell(max(known, 0))
             if time.monotonic() - since > _STALLED_SECONDS:
                 return None
             time.sleep(_WAIT_SECONDS)

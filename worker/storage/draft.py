@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from worker.errors import NotFoundError
-from worker.progress import Proof, undisputed
-from worker.storage.interface import Sent, untold
+from worker.progress import Progress, Proof, silent, undisputed
 from worker.storage.locks import try_lock
 
 
@@ -51,7 +50,7 @@ class FolderDraft:
         while view:
             view = view[os.write(self._descriptor, view) :]
 
-    def publish(self, prove: Proof = undisputed, sent: Sent = untold) -> None:  # noqa: ARG002 - it is where it is to be
+    def publish(self, prove: Proof = undisputed, progress: Progress = silent) -> None:  # noqa: ARG002 - it is here already
         """Show the file under its name, whole and on disk; the draft stays until `close`, so that a kill leaves a trace."""
         os.fsync(self._descriptor)
         prove()

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
 from worker.errors import StorageError
-from worker.progress import Proof, undisputed
+from worker.progress import Progress, Proof, silent, undisputed
 
 READ_BYTES = 256 * 1024
 
@@ -98,13 +98,6 @@ class Distant:
             self._stream.close()
 
 
-Sent = Callable[[int], None]
-
-
-def untold(_bytes: int) -> None:
-    """Nobody wants to know."""
-
-
 class Draft(Protocol):
     """A file that is being written, and that nobody sees yet."""
 
@@ -114,10 +107,10 @@ class Draft(Protocol):
         """Append to the draft."""
         ...
 
-    def publish(self, prove: Proof = undisputed, sent: Sent = untold) -> None:
+    def publish(self, prove: Proof = undisputed, progress: Progress = silent) -> None:
         """Show the file under its name, whole and for good; `prove` is asked right before, and may raise.
 
-        `sent` hears how many bytes are on their way, where they have one.
+        `progress` hears of its bytes, where they have to go elsewhere for that, and may raise as well.
         """
         ...
 
@@ -167,11 +160,12 @@ class Storage(Protocol):
         """The file, to be read once. NotFoundError where there is none."""
         ...
 
-    def fetch(self, name: str, *, anew: bool = False) -> BinaryIO:
+    def fetch(self, name: str, progress: Progress = silent, *, anew: bool = False) -> BinaryIO:
         """The file on this machine: it can be read again, sought in and mapped, and is to be closed.
 
         It stays readable even when it is deleted meanwhile. With `anew` it comes from the storage, whatever is at hand: for
-        whoever wants to know what lies there. NotFoundError where there is none.
+        whoever wants to know what lies there. `progress` hears of its bytes as they come from elsewhere, and may raise.
+        NotFoundError where there is none.
         """
         ...
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from worker.errors import NotFoundError, StorageError
-from worker.progress import Proof, undisputed
+from worker.progress import Progress, Proof, silent, undisputed
 from worker.storage.draft import FolderDraft, begin, held, same_file, sync
 from worker.storage.interface import StoredFile, Stream
 from worker.storage.listing import NAME, listed
@@ -87,7 +87,7 @@ class Folder:
         """The file, to be read once. Raises what `fetch` does."""
         return Stream(self.fetch(name))
 
-    def fetch(self, name: str, *, anew: bool = False) -> BinaryIO:  # noqa: ARG002 - it comes from nowhere else
+    def fetch(self, name: str, progress: Progress = silent, *, anew: bool = False) -> BinaryIO:  # noqa: ARG002 - it is here already
         """The file itself, for it is of this machine; it stays readable even when it is deleted meanwhile.
 
         NotFoundError where there is none, or a link, a folder or a pipe in its place.

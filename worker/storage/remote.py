@@ -6,7 +6,7 @@ it does not (Remote finds out with the first mark), names are looked up beforeha
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from functools import partial
 from typing import BinaryIO
 
 from worker.errors import NotFoundError, StorageError
-from worker.progress import Proof, undisputed
+from worker.progress import Progress, Proof, silent, undisputed
 from worker.storage.bucket import Bucket, Thing
 from worker.storage.cache import Cache
 from worker.storage.interface import READ_BYTES, Distant, StoredFile, Stream
@@ -90,10 +90,14 @@ class Remote:
         thing, pieces = self.bucket.download(name)
         return self._stream(thing, pieces, thing.size)
 
-    def fetch(self, name: str, *, anew: bool = False) -> BinaryIO:
+    def fetch(self, name: str, progress: Progress = silent, *, anew: bool = False) -> BinaryIO:
         """A copy of it on this machine, kept for a while; with `anew` it is fetched again all the same."""
         thing = self._thing_of(name)
-        return self.cache.fetch(self._what(thing), thing.size, partial(self._fill, thing), anew=anew)
+
+        def tell(there: int) -> None:
+            progress("fetching", there, thing.size, "bytes")
+
+        return self.cache.fetch(self._what(thing), thing.size, partial(self._fill, thing, tell), tell, anew=anew)
 
     def hand_out(self, name: str) -> BinaryIO | Distant:
         """A copy of it where there is one on this machine; else what gives its bytes as they come."""
@@ -104,10 +108,12 @@ class Remote:
         """What tells this content from all others."""
         return f"{self.place}/{thing.name} {thing.version or thing.modified} {thing.size}"
 
-    def _fill(self, thing: Thing, file: BinaryIO) -> None:
+    def _fill(self, thing: Thing, tell: Callable[[int], None], file: BinaryIO) -> None:
+        there = 0
         with self._stream_of(thing) as stream:
             while chunk := stream.read(READ_BYTES):
-                file.write(chunk)
+                there += file.write(chunk)
+                tell(there)
 
     def read(self, name: str, limit: int = 64 << 20) -> bytes:
         """A small file whole. NotFoundError where there is none, StorageError where it is larger than `limit` bytes."""

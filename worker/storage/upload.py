@@ -7,10 +7,10 @@ from contextlib import suppress
 from typing import BinaryIO, Self
 
 from worker.errors import NotFoundError, StorageError, StorageUnavailableError
-from worker.progress import Proof, undisputed
+from worker.progress import Progress, Proof, reported, silent, undisputed
 from worker.storage.bucket import Bucket
 from worker.storage.cache import Cache
-from worker.storage.interface import READ_BYTES, Sent, untold
+from worker.storage.interface import READ_BYTES
 
 _TRIES, _CONFLICT_SECONDS = 4, 0.5
 """A bucket may say that two wrote at once, when one did: then it is to be tried again."""
@@ -129,7 +129,7 @@ class Spooled:
         with self._cache.usable():
             self._file.write(chunk)
 
-    def publish(self, prove: Proof = undisputed, sent: Sent = untold) -> None:
+    def publish(self, prove: Proof = undisputed, progress: Progress = silent) -> None:
         """Bring the file there and see whether it has arrived, in its size and every byte."""
         with self._cache.usable():
             self._file.flush()
@@ -138,7 +138,8 @@ class Spooled:
         if not self._is_ours():
             raise StorageError(f"Somebody else is writing {self.name} in {self._bucket.place}: try again.")
         self._sent = True
-        vouched = self._upload(size, self._telling(prove, sent))
+        vouched = self._upload(size, self._telling(size, prove, progress))
+        progress("uploading", size, size, "bytes")
         there = self._bucket.look(self.name)
         if there is None or there.size != size:
             held = f"{there.size:,} bytes" if there else "nothing"
@@ -147,14 +148,14 @@ class Spooled:
                 of=self.name,
             )
         if not vouched:
-            self._read_back(prove)
+            self._read_back(size, prove, progress)
 
-    def _telling(self, prove: Proof, sent: Sent) -> Proof:
-        """The same proof; `sent` hears how much has been read of the file whenever it is asked for."""
+    def _telling(self, size: int, prove: Proof, progress: Progress) -> Proof:
+        """The same proof; `progress` hears how much has been read of the file whenever it is asked for."""
 
         def prove_and_tell() -> None:
             prove()
-            sent(self._file.tell())
+            progress("uploading", self._file.tell(), size, "bytes")
 
         return prove_and_tell
 
@@ -172,13 +173,13 @@ class Spooled:
             self._file.seek(0)
             return self._bucket.upload(self.name, self._file, size, prove)
 
-    def _read_back(self, prove: Proof) -> None:
+    def _read_back(self, size: int, prove: Proof, progress: Progress) -> None:
         self._file.seek(0)
         here = hashlib.sha256()
         while chunk := self._file.read(READ_BYTES):
             here.update(chunk)
         there = hashlib.sha256()
-        for piece in self._bucket.download(self.name)[1]:
+        for piece in reported(self._bucket.download(self.name)[1], progress, "reading back", size):
             prove()
             there.update(piece)
         if here.digest() != there.digest():

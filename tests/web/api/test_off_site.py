@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from tests.conftest import StartServer
 from tests.support.backups import eventually, fill_all, wipe
 from tests.support.bucket import S3
 from tests.support.dashboard import PASSWORD, SECRET
+from tests.support.obstacle import before
 from tests.support.processes import CANARY, CELERY, Background, environment
 from tests.support.servers import Binary, Server, free_port
 from tests.support.states import assert_same, state
@@ -55,6 +57,15 @@ class Site:
 
 
 @pytest.fixture
+def held_up(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Parts of uploads do not get there."""
+    with before(s3.endpoint) as obstacle:
+        obstacle.trouble = lambda _, method, path: 503 if method == "PUT" and "partNumber" in path else None
+        monkeypatch.setenv("AWS_ENDPOINT_URL", obstacle.endpoint)
+        yield
+
+
+@pytest.fixture
 def site(newest: Binary, start_server: StartServer, s3: S3, in_s3: Remote, tmp_path: Path) -> Iterator[Site]:
     broker, source, port = start_server(newest, password=CANARY), fill_all(start_server(newest)), free_port()
     env = environment(
@@ -90,7 +101,7 @@ def _answers(site: Site) -> bool:
 
 @pytest.mark.slow
 def test_whoever_uses_the_dashboard_need_not_know_that_it_is_a_bucket(site: Site, s3: S3, in_s3: Remote) -> None:
-    before = state(site.source)
+    there = state(site.source)
     name = site.run("POST", "/api/backup/create")["name"]
     assert name in s3.keys(in_s3)
     (listed,) = site.get("/api/backup/list")["backups"]
@@ -104,7 +115,7 @@ def test_whoever_uses_the_dashboard_need_not_know_that_it_is_a_bucket(site: Site
     site.run("POST", "/api/backup/preview", name=name)
     restored = site.run("POST", "/api/backup/restore", name=name)
     assert restored["failed"] == 0
-    assert_same(before, state(site.source))
+    assert_same(there, state(site.source))
     assert site.run("POST", "/api/backup/search", match="*")["keys"]
     assert site.get("/api/backup/stats")["storage"] == {"where": in_s3.place, "free_bytes": None}
     (tried,) = site.run("POST", "/api/storage")["storages"]
@@ -112,3 +123,24 @@ def test_whoever_uses_the_dashboard_need_not_know_that_it_is_a_bucket(site: Site
     site.run("POST", "/api/backup/create")
     site.run("DELETE", f"/api/backup/delete/{name}")
     assert [one["name"] for one in site.get("/api/backup/list")["trash"]] == [name]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("held_up")
+def test_a_backup_is_seen_on_its_way_to_the_bucket_and_cancelled_there(site: Site, s3: S3, in_s3: Remote) -> None:
+    for number in range(24):
+        site.source.client().set(f"large:{number}", os.urandom(1 << 20))
+    asked = site.ask("POST", "/api/backup/create")
+    identity = json.loads(asked[1])["result_id"]
+
+    def reached() -> dict[str, Any]:
+        return site.get(f"/api/result/{identity}")["progress"] or {}
+
+    assert eventually(lambda: reached().get("phase") == "uploading" and reached()["rate"] is not None)
+    seen = reached()
+    assert (seen["unit"], 0 < seen["current"] <= seen["total"], seen["total"] > 24 << 20) == ("bytes", True, True)
+    assert site.ask("DELETE", f"/api/runs/{identity}")[0] == 202
+    # The bucket goes on to take nothing: it is not waited for.
+    assert eventually(lambda: site.get(f"/api/result/{identity}")["ready"])
+    assert site.get(f"/api/result/{identity}")["state"] == "CANCELLED"
+    assert (s3.keys(in_s3), s3.began(in_s3)) == ([], [])

@@ -161,11 +161,11 @@ def _write(way: _Way, text: bytes, prove: Proof, *, with_manifest: bool) -> None
     name, size = way.manifest.name, way.manifest.bytes.stored
     with way.there.draft(_only(way.there, name), claim=hashlib.sha256(text).hexdigest()) as draft:
         read = Meter()
-        with way.home.fetch(name) as file:
+        with way.home.fetch(name, way.progress) as file:
             for chunk in reported(read.watch(chunks_of(file)), way.progress, "reading", size):
                 draft.write(chunk)
         _check(way.home, way.manifest, read)
-        draft.publish(prove, lambda sent: way.progress("copying", sent, size, "bytes"))
+        draft.publish(prove, way.progress)
         if with_manifest:
             way.there.put(name + MANIFEST_SUFFIX, text, prove=prove)
 

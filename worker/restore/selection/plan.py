@@ -127,7 +127,7 @@ def opened(settings: Settings, request: Request, endpoint: Endpoint, progress: P
     storage = open_storage(settings.backup_storage)
     manifest, keys = catalogue.get(storage, request.name, scope_of(settings)), keys_of(settings)
     _check_readable(manifest)
-    with storage.fetch(manifest.name) as file:
+    with storage.fetch(manifest.name, progress) as file:
         check(file, manifest, keys, progress)
         yield Plan(manifest, file, request, endpoint, keys, round(time.time() * 1000))
 

@@ -120,7 +120,7 @@ def _write(storage: Storage, new: New, present: Present, watch: Watch, job: Job)
         writer.write(followed(dump, lambda: job.progress("keeping what is there", present.named, expected, "keys")))
         _check_known(tally)
         _check_not_wiped(plan.endpoint.address, watch)
-        return writer.commit("undo_taken", job.fence.check, **_described(present, tally), **way_back)
+        return writer.commit("undo_taken", job.fence.check, job.progress, **_described(present, tally), **way_back)
 
 
 def _check_not_wiped(target: str, watch: Watch) -> None:

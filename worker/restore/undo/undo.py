@@ -101,7 +101,11 @@ def _undo(settings: Settings, kept: Manifest, fence: Fence, progress: Progress, 
     clock, storage, keys = time.monotonic(), open_storage(settings.backup_storage), keys_of(settings)
     backup, target = _restored(storage, kept), Target(fence.endpoint, "overwrite")
     as_payloads = takes_payloads(target.facts)
-    with storage.fetch(backup.name) as restored, storage.fetch(kept.name) as before, KeySet() as known:
+    with (
+        storage.fetch(backup.name, progress) as restored,
+        storage.fetch(kept.name, progress) as before,
+        KeySet() as known,
+    ):
         check(restored, backup, keys, progress)
         check(before, kept, keys, progress)
         kept = _with_arguments(before, kept, keys)
