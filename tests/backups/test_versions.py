@@ -11,7 +11,15 @@ from tests.backups.given import DUMP, NAME
 from tests.support.backups import manifest_of
 from tests.support.bucket import S3
 from tests.support.processes import Shell
-from worker.arguments.backups import DeleteArguments, PinArguments, PruneArguments, PutBackArguments, VerifyArguments
+from worker.arguments.backups import (
+    CopyArguments,
+    DeleteArguments,
+    PinArguments,
+    PruneArguments,
+    PutBackArguments,
+    VerifyArguments,
+)
+from worker.backups.copies.copy import copy
 from worker.backups.pin import pin
 from worker.backups.prune import prune
 from worker.backups.stats import stats
@@ -24,6 +32,7 @@ from worker.repository import catalogue
 from worker.repository.behalf import acting_for
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, Origin, to_json
 from worker.repository.versions.records import SUFFIX, record_of, records, remember
+from worker.storage.local import Folder
 from worker.storage.remote import Remote
 
 MANIFEST = NAME + MANIFEST_SUFFIX
@@ -103,8 +112,8 @@ def test_what_somebody_else_did_is_named_everywhere_and_put_back(
     assert catalogue.read(in_versions).problems == []
     harm(s3, in_versions)
     words = (
-        f"{NAME} was {how} in {in_versions} by somebody else: `python -m worker put-back {NAME}` puts the version back that "
-        "was written there."
+        f"{NAME} was {how} in {in_versions} by somebody else: `BACKUP_STORAGE={in_versions} python -m worker put-back {NAME}` "
+        "puts the version back that was written there."
     )
     found = catalogue.read(in_versions)
     assert (found.faults, listed(in_versions)) == ({NAME: words}, [older])
@@ -213,6 +222,26 @@ def test_a_locked_backup_is_kept_and_its_reason_says_until_when(
     told = prune(settings.model_copy(update={"backup_trash_days": 0}), PruneArguments(), silent)
     assert told["warnings"] == [f"{name_of(1)} lies in the trash, and is {locked}."]
     assert [trashed.name for trashed in catalogue.read(in_versions).trash] == [name_of(1)]
+
+
+def test_a_copy_is_watched_as_well_and_one_that_was_deleted_is_made_again(
+    s3: S3, in_versions: Remote, tmp_path: Path
+) -> None:
+    home = Folder(tmp_path / "home")
+    home.put(NAME, DUMP)
+    catalogue.add(home, manifest_of(NAME, DUMP).model_copy(update=COUNTS))
+    settings = Settings(backup_storage=str(home), backup_copies=(in_versions.place,))
+    copy(settings, CopyArguments(name=NAME), silent)
+    assert listed(in_versions) == [NAME]
+    both_deleted(s3, in_versions)
+    assert [missed.how for missed in catalogue.read(in_versions).lost] == ["deleted"]
+    copy(settings, CopyArguments(name=NAME), silent)
+    assert catalogue.read(in_versions).problems == []
+    both_replaced(s3, in_versions)
+    assert [missed.how for missed in catalogue.read(in_versions).lost] == ["written over"]
+    there = settings.model_copy(update={"backup_storage": in_versions.place})
+    put_back(there, PutBackArguments(name=NAME))
+    assert (listed(in_versions), in_versions.read(NAME)) == ([NAME], DUMP)
 
 
 def test_a_bucket_without_versions_has_nothing_remembered(s3: S3, in_s3: Remote) -> None:

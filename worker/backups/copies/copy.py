@@ -29,6 +29,7 @@ from worker.repository.copies import places
 from worker.repository.described import noted
 from worker.repository.manifest import MANIFEST_SUFFIX, Copied, Manifest
 from worker.repository.scope import scope_of
+from worker.repository.versions.records import remember
 from worker.storage import Storage, chunks_of
 
 log = structlog.get_logger()
@@ -117,6 +118,7 @@ def _make(way: _Way, prove: Proof) -> bool:
         raise _other(there, name)
     if name not in sizes:
         _write(way, text, prove, with_manifest=not has_manifest)
+        remember(there, name, text)
         return True
     if sizes[name] != manifest.bytes.stored:
         raise _other(there, name)
@@ -126,6 +128,7 @@ def _make(way: _Way, prove: Proof) -> bool:
     if _sha256_there(way) != manifest.sha256:
         raise _other(there, name)
     there.put(name + MANIFEST_SUFFIX, text, prove=prove)
+    remember(there, name, text)
     return True
 
 

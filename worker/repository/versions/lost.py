@@ -27,8 +27,8 @@ class Lost:
     def words(self, storage: Storage) -> str:
         """What has happened, and what to do."""
         return (
-            f"{self.name} was {self.how} in {storage} by somebody else: `python -m worker put-back {self.name}` puts the "
-            "version back that was written there."
+            f"{self.name} was {self.how} in {storage} by somebody else: `BACKUP_STORAGE={storage} python -m worker put-back "
+            f"{self.name}` puts the version back that was written there."
         )
 
 

@@ -91,6 +91,7 @@ class S3Versions:
                 headers: Message = answer.headers
                 return headers
         except HTTPError as error:
+            error.close()
             if error.code == 404:
                 return None
             raise StorageError(
