@@ -1,6 +1,10 @@
 """Fixtures: real redis-server processes on free ports, and a place for backups."""
 
+import atexit
+import os
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +26,10 @@ pytest_plugins = [
 ]
 
 StartServer = Callable[..., Server]
+
+# All that this process signs, and whoever it starts, it signs as one machine, which remembers nothing of another run.
+os.environ["BACKUP_STATE"] = tempfile.mkdtemp(prefix="signing-")
+atexit.register(shutil.rmtree, os.environ["BACKUP_STATE"], ignore_errors=True)
 
 # The same examples each time, and as long as a busy machine needs for them: neither chance nor load fails a test.
 hypothesis.settings.register_profile(

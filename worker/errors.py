@@ -119,5 +119,13 @@ class DamagedError(ArtifactError):
     """A manifest is not what was written: nothing in it can be relied on, its artifact may be whole."""
 
 
+class ForgedError(ArtifactError):
+    """A manifest bears a signature that is not of what it says."""
+
+
+class UntrustedError(ArtifactError):
+    """Nobody whose word counts here has signed a manifest: it was not relied on."""
+
+
 class FormatError(ArtifactError):
     """The bytes do not follow the format that they claim."""

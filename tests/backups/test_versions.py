@@ -48,8 +48,7 @@ def keep(storage: Remote, name: str = NAME, content: bytes = DUMP) -> Manifest:
     with storage.draft([name]) as draft:
         draft.write(content)
         draft.publish()
-        catalogue.add(storage, manifest)
-    return manifest
+        return catalogue.add(storage, manifest)
 
 
 def name_of(day: int) -> str:

@@ -19,9 +19,14 @@ from worker.config.validation import first_fault
 from worker.errors import UsageError
 
 NAMES = [name.upper() for name in Settings.model_fields]
-ANY_TEXT = ("BACKUP_STORAGE", "BACKUP_COPIES", "BACKUP_CACHE", "BACKUP_AGE_IDENTITY_FILE", "BACKUP_AGE_PASSPHRASE")
+ANY_TEXT = (
+    *("BACKUP_STORAGE", "BACKUP_COPIES", "BACKUP_CACHE", "BACKUP_AGE_IDENTITY_FILE", "BACKUP_AGE_PASSPHRASE"),
+    *("BACKUP_STATE", "BACKUP_SIGNING_KEY_FILE"),
+)
 # The example of age's own specification.
 AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
+# The first test vector of RFC 8032.
+SIGNING = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
 
 
 @pytest.fixture(autouse=True)
@@ -93,6 +98,9 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
         ("BACKUP_AGE_RECIPIENTS", f"{AGE}, {AGE}", (AGE,)),
         ("BACKUP_AGE_IDENTITY_FILE", "/run/secrets/key.txt", None),
         ("BACKUP_AGE_PASSPHRASE", "correct horse", None),
+        ("BACKUP_STATE", "/var/lib/redis-backup", None),
+        ("BACKUP_SIGNING_KEY_FILE", "/run/secrets/signing.pem", None),
+        ("BACKUP_TRUSTED_KEYS", f"{SIGNING}, {SIGNING}", (SIGNING,)),
         ("BACKUP_DATABASES", "0, 3", frozenset({0, 3})),
         ("BACKUP_DATABASES", "3", frozenset({3})),
         ("BACKUP_KEEP", "30", 30),
@@ -146,6 +154,11 @@ def test_all_databases_can_be_said(databases: str, monkeypatch: pytest.MonkeyPat
         *((name, CANARY) for name in NAMES if name not in ANY_TEXT),
         ("BACKUP_AGE_IDENTITY_FILE", f"AGE-SECRET-KEY-1{CANARY}"),
         ("BACKUP_CACHE", f"s3://{CANARY}"),
+        ("BACKUP_STATE", f"s3://{CANARY}"),
+        ("BACKUP_SIGNING_KEY_FILE", f"-----BEGIN PRIVATE KEY-----{CANARY}"),
+        ("BACKUP_TRUSTED_KEYS", f"{SIGNING}{CANARY}"),
+        ("BACKUP_TRUSTED_KEYS", SIGNING.replace("=", CANARY)),
+        ("BACKUP_TRUSTED_KEYS", SIGNING[:-5]),
         ("BACKUP_STORAGE", f"s3://key:{CANARY}@bucket"),
         ("BACKUP_STORAGE", f"s3://{CANARY.upper()}"),
         ("BACKUP_STORAGE", f"s3://bucket/../{CANARY}"),

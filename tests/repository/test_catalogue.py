@@ -39,8 +39,7 @@ def folder(tmp_path: Path) -> Folder:
 def stored(folder: Folder, name: str, content: bytes = b"content") -> Manifest:
     manifest = manifest_of(name, content)
     folder.put(name, content)
-    catalogue.add(folder, manifest)
-    return manifest
+    return catalogue.add(folder, manifest)
 
 
 def names(folder: Folder) -> list[str]:
@@ -64,7 +63,7 @@ def test_backups_are_listed_newest_first(folder: Folder) -> None:
 def test_a_partial_backup_is_listed_apart_found_by_its_name_and_never_the_latest(folder: Folder) -> None:
     stored(folder, NAMES[0])
     folder.put(NAMES[1], b"content")
-    catalogue.add(folder, partial := partial_of(NAMES[1], b"content"))
+    partial = catalogue.add(folder, partial_of(NAMES[1], b"content"))
     found = catalogue.read(folder)
     assert ([one.name for one in found.backups], found.partials) == (NAMES[:1], [partial])
     assert [one.name for one in found.listed] == NAMES[1::-1]
@@ -215,7 +214,7 @@ def test_what_is_wrong_is_known_by_the_name_of_the_backup(folder: Folder) -> Non
 def test_a_manifest_of_a_format_to_come_is_not_taken_for_one_of_ours(folder: Folder) -> None:
     folder.put(NAMES[0], b"content")
     document = digest.opened(to_json(manifest_of(NAMES[0], b"content"))) or b""
-    later = document.decode().replace('"format": 2', '"format": 4,\n  "colour": "blue"')
+    later = document.decode().replace('"format": 2', '"format": 5,\n  "colour": "blue"')
     folder.put(NAMES[0] + MANIFEST_SUFFIX, digest.sealed(later))
     assert "of a later version of this program" in problem(folder)
     assert catalogue.read(folder).damaged == []
@@ -292,6 +291,7 @@ def test_a_change_is_seen_at_once_even_under_the_old_size_and_time(
 ) -> None:
     stored(folder, NAMES[0])
     path = folder.path / (NAMES[0] + MANIFEST_SUFFIX)
+    path.write_bytes(to_json(manifest_of(NAMES[0], b"content")))
     (before,) = catalogue.read(folder).backups
     told = path.stat()
     time.sleep(0.02)  # a file system's clock goes in steps of a few milliseconds
@@ -354,7 +354,7 @@ def test_removing_takes_the_backup_and_its_manifest(folder: Folder) -> None:
 def test_a_manifest_is_text_that_people_read(folder: Folder) -> None:
     manifest = stored(folder, NAMES[0])
     text = folder.read(NAMES[0] + MANIFEST_SUFFIX)
-    assert text.startswith(b'{\n  "format": 2,\n')
+    assert text.startswith(b'{\n  "format": 4,\n')
     assert from_json(NAMES[0], text) == manifest
 
 

@@ -52,6 +52,9 @@ def folder(tmp_path: Path) -> Counted:
     folder = Counted(tmp_path)
     for name in NAMES:
         keep(folder, name)
+    # As after a start: what was read while these were made is forgotten.
+    remembered._MEMORIES.pop(folder)
+    folder.reads.clear()
     return folder
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.backups import ANYWHERE, Given, bring_back, manifest_of
+from tests.support.backups import ANYWHERE, Given, bring_back, manifest_of, rewrite
 from tests.support.payloads import string
 from tests.support.servers import Server
 from tests.support.states import assert_same, state
@@ -14,7 +14,7 @@ from worker.errors import ArtifactError, BackupSystemError, FormatError, NotFoun
 from worker.formats.entries import Entry
 from worker.formats.rdb.writer import write
 from worker.repository import catalogue
-from worker.repository.manifest import MANIFEST_SUFFIX, to_json
+from worker.repository.manifest import MANIFEST_SUFFIX
 from worker.repository.notes import NOTES_SUFFIX
 from worker.storage.local import Folder
 
@@ -68,7 +68,7 @@ def spoof(**changes: Any) -> Callable[[Path], None]:
     def change(storage: Path) -> None:
         name = artifacts(storage)[1].name
         manifest = catalogue.get(Folder(storage), name, ANYWHERE)
-        (storage / (name + MANIFEST_SUFFIX)).write_bytes(to_json(manifest.model_copy(update=changes)))
+        rewrite(Folder(storage), manifest.model_copy(update=changes))
 
     return change
 

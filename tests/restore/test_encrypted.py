@@ -307,7 +307,7 @@ def test_old_backups_stay_readable_when_new_ones_are_encrypted(small: Server, tm
     formats = [
         from_json(one["name"], (storage / (one["name"] + MANIFEST_SUFFIX)).read_bytes()).format for one in (old, new)
     ]
-    assert formats == [2, 3]
+    assert formats == [4, 4]
     settings = closed(small, storage, pair)
     report = bring_back(settings, name=old["name"], mode="overwrite")
     assert report["failed"] == 0

@@ -21,12 +21,24 @@ from worker.arguments.backups import BackupArguments
 from worker.arguments.restore import RestoreArguments
 from worker.backups.backup import backup
 from worker.broker.lease import Lease
-from worker.config.settings import Settings
+from worker.config.settings import Settings, load
 from worker.formats.entries import EntriesAlone, Entry
 from worker.progress import silent
 from worker.repository import catalogue
-from worker.repository.manifest import MANIFEST_SUFFIX, NAME, Manifest, Origin, Scope, Size, artifact_name, to_json
+from worker.repository.manifest import (
+    MANIFEST_SUFFIX,
+    NAME,
+    SIGNED,
+    Manifest,
+    Origin,
+    Scope,
+    Size,
+    artifact_name,
+    to_json,
+    to_signed,
+)
 from worker.repository.scope import scope_of
+from worker.repository.signing import keys
 from worker.restore.restore import restore
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.fence import Fence
@@ -155,12 +167,13 @@ def partial_of(name: str, content: bytes = b"", **more: Any) -> Manifest:
 def format_1(manifest: Manifest) -> bytes:
     """A manifest file as the first version wrote it: without a digest, and with what is noted later in it."""
     old = manifest.model_copy(update={"format": 1})
-    return old.model_dump_json(indent=2, exclude={"pin_reason"}).encode() + b"\n"
+    return old.model_dump_json(indent=2, exclude={"pin_reason", *SIGNED}).encode() + b"\n"
 
 
 def rewrite(storage: Folder, manifest: Manifest) -> None:
     """Another manifest in the place of that backup's, as if it had been made so."""
-    storage.put(manifest.name + MANIFEST_SUFFIX, to_json(manifest), replace=True)
+    text = to_signed(manifest, keys.own(load())) if manifest.signer else to_json(manifest)
+    storage.put(manifest.name + MANIFEST_SUFFIX, text, replace=True)
 
 
 def aged(folder: Path, manifest: Manifest, *, days: float) -> str:

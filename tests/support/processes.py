@@ -37,8 +37,9 @@ WAIT_SECONDS = 60
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """This machine's environment with these settings of ours and no others; the code is found from any folder."""
-    ours = {name.upper() for name in WebSettings.model_fields}
+    """This machine's environment with these settings of ours and no others, and what signs as this process does; the code is
+    found from any folder."""
+    ours = {name.upper() for name in WebSettings.model_fields} - {"BACKUP_STATE"}
     kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
     return kept | {"PYTHONPATH": str(ROOT), "PATH": f"{BIN}:{kept.get('PATH', os.defpath)}"} | settings
 

@@ -80,6 +80,8 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
     ahead = sum(backup.is_ahead(datetime.now(UTC)) for backup in (*contents.ahead, *contents.undos))
     yield _gauge("backups_ahead", "Backups that are dated in the future, and count for nothing.", ahead)
     yield _gauge("damaged_manifests", "Backups whose manifest is not what was written.", len(contents.damaged))
+    meaning = "Backups that somebody else has forged, put there or removed, or signed with a key that is not trusted."
+    yield _gauge("alarms", meaning, len(contents.alarms))
     yield _gauge(
         "stored_bytes", "Bytes of all backups in storage.", sum(backup.bytes.stored for backup in contents.backups)
     )

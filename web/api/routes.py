@@ -169,6 +169,7 @@ def backups(query: Page) -> dict[str, Any]:
     listed = BackupList(
         backups=contents.listed[page],
         total=len(contents.listed),
+        alarms=catalogue.in_brief(contents.alarms),
         problems=catalogue.in_brief(contents.problems),
         damaged=contents.damaged[page],
         warnings=catalogue.in_brief(contents.warnings),

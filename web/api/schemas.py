@@ -112,6 +112,9 @@ class BackupList(BaseModel):
     page: int
     per_page: int
     total: int
+    alarms: list[str] = Field(
+        description="What somebody else has done who can write there: forged, put there, removed."
+    )
     problems: list[str]
     damaged: list[Damaged] = Field(
         description="Backups whose manifest is not what was written: neither read nor pruned."
@@ -153,6 +156,10 @@ class Numbers(BaseModel):
     history: list[dict[str, Any]] = Field(description="Each of the last 1,000 backups, oldest first.")
     next_runs: dict[str, str]
     storage: dict[str, Any]
+    alarms: list[str] = Field(description="What somebody else has done who can write into the storage.")
+    signing: dict[str, Any] = Field(
+        description="The public `key` that is signed with here, and those that are `trusted`."
+    )
     problems: list[str]
     warnings: list[str]
     source: dict[str, Any]

@@ -56,6 +56,7 @@ class Stored:
     trash: list[Trashed] = field(default_factory=list)
     unpinned: frozenset[str] = frozenset()
     lost: list[Lost] = field(default_factory=list)
+    alarms: list[str] = field(default_factory=list)
     is_unread: bool = False
     """Whether the fault is only that so many manifests are still being read."""
 
@@ -90,7 +91,7 @@ def stored(settings: WebSettings) -> Stored:
     except StorageError as error:
         return Stored([], {}, str(error), is_unread=isinstance(error, UnreadError))
     missing = None if storage.exists() else str(storage)
-    names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash", "unpinned", "lost")
+    names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash", "unpinned", "lost", "alarms")
     shown = {name: getattr(contents, name) for name in names}
     return Stored(contents.backups, contents.faults, missing=missing, **shown)
 
@@ -136,6 +137,7 @@ def situation(settings: WebSettings, memory: Memory, contents: Stored, now: date
         memory=memory,
         problems=[*contents.faults.values()],
         lost=[contents.faults[missed.name] for missed in contents.lost],
+        alarms=contents.alarms,
         ahead=contents.ahead,
         partial=next((backup for backup in contents.partials if backup.scope == scope_of(settings)), None),
         names=frozenset(backup.name for backup in contents.listed) if memory.damaged else frozenset(),

@@ -18,6 +18,8 @@ _GRACE = timedelta(minutes=10)
 """The schedule looks now and then, and a backup takes its time: only what is later than that is overdue."""
 
 
+_ALARMS = 3
+"""So many are told in full."""
 _UNREAD: dict[bool | None, str] = {False: "The source cannot be reached", True: "The source cannot be read"}
 """By whether it answers."""
 
@@ -57,6 +59,8 @@ class Situation:
     """Backups that are dated in the future."""
     lost: list[str] = field(default_factory=list)
     """Those among the problems that somebody else has deleted or written over."""
+    alarms: list[str] = field(default_factory=list)
+    """What somebody else has done who can write into the storage."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,12 @@ def _storage(situation: Situation) -> Iterator[Finding]:
     if situation.missing and any(run.state == "SUCCESS" and not run.skipped for run in situation.memory.backups):
         text = f"Backups were made, and there is no folder {situation.missing}: is it mounted, and is BACKUP_STORAGE right?"
         yield Finding("warning", "The storage is gone", text)
+    for alarm in situation.alarms[:_ALARMS]:
+        yield Finding("bad", "The storage is not as we left it", alarm)
+    if untold := len(situation.alarms[_ALARMS:]):
+        yield Finding(
+            "bad", "The storage is not as we left it", f"{untold:,} more like that are named on the Backups page."
+        )
     if lost := situation.lost:
         more = f" The Backups page names {number(len(lost) - 1)} more." if len(lost) > 1 else ""
         yield Finding("bad", "Somebody else has changed backups in the bucket", f"{lost[0]}{more}")

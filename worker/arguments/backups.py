@@ -107,6 +107,8 @@ class AdoptArguments(BaseModel):
     file: Path
     with_damaged: StrictBool = False
     """Adopt it also where some values are damaged: a restore leaves those out."""
+    trust: StrictBool = False
+    """Adopt a backup also where nobody who is trusted here has signed it."""
     max_size: int | None = Field(default=None, ge=1)
     """How many bytes it may become; without, as many as a file of its size is allowed."""
 

@@ -12,13 +12,23 @@ from typing import Any, BinaryIO
 
 from worker.arguments.backups import AdoptArguments
 from worker.config.settings import CompressionName, FormatName, Settings
-from worker.errors import ArtifactError, NotFoundError
+from worker.errors import ArtifactError, DamagedError, NotFoundError, UntrustedError
 from worker.formats.compression import COMPRESSIONS, DEFAULT_COMPRESSION
 from worker.formats.encryption import KEPT, PLAIN, Keys, encryption_of, keys_of
 from worker.progress import Progress
 from worker.repository import artifact, behalf
 from worker.repository.checksum import Meter
-from worker.repository.manifest import UNDO_FACT, UNDO_FIELDS, Manifest, Origin, Size
+from worker.repository.manifest import (
+    MANIFEST_SUFFIX,
+    NAME,
+    UNDO_FACT,
+    UNDO_FIELDS,
+    Manifest,
+    Origin,
+    Size,
+    from_json,
+)
+from worker.repository.signing.trust import trust_of
 from worker.repository.sound import Survey, survey
 from worker.repository.writer import New, Writer, contents, writing
 from worker.storage import Storage, chunks_of, open_storage
@@ -39,9 +49,31 @@ def opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def _named(storage: Storage, path: Path, progress: Progress) -> AbstractContextManager[BinaryIO]:
-    """A file of this machine, or one that lies in the storage, where that is a bucket: as a path `s3://` is `s3:/`."""
-    in_bucket = "://" in storage.place and path.parent == Path(storage.place)
-    return storage.fetch(path.name, progress) if in_bucket else opened(path)
+    """A file of this machine, or one that lies in the storage."""
+    return storage.fetch(path.name, progress) if _is_stored(storage, path) else opened(path)
+
+
+def _is_stored(storage: Storage, path: Path) -> bool:
+    """Whether the name of a backup in the storage is meant, or a path into a bucket: as a path `s3://` is `s3:/`."""
+    by_name = NAME.fullmatch(str(path)) is not None and not path.exists()
+    return by_name or ("://" in storage.place and path.parent == Path(storage.place))
+
+
+def _check_signer(settings: Settings, storage: Storage, path: Path) -> None:
+    """UntrustedError, ForgedError where there is a manifest beside it that nobody who is trusted has signed.
+
+    A damaged one says nothing, and neither does none.
+    """
+    try:
+        if _is_stored(storage, path):
+            text = storage.read(path.name + MANIFEST_SUFFIX)
+        else:
+            text = path.with_name(path.name + MANIFEST_SUFFIX).read_bytes()
+        manifest = from_json(path.name, text)
+    except (NotFoundError, OSError, DamagedError):
+        return
+    if objection := trust_of(settings, storage).objection(manifest):
+        raise UntrustedError(objection, of=path.name)
 
 
 @dataclass(frozen=True)
@@ -62,10 +94,12 @@ def adopt(settings: Settings, arguments: AdoptArguments, progress: Progress) -> 
     """Take a file in as a backup: its manifest as a dict. It is pinned: its age is its data's, and may be great.
 
     Every value of it is decoded: a damaged one can end the server that it is restored into. ArtifactError says what is
-    wrong with the file; then nothing is left in storage.
+    wrong with the file, UntrustedError whose signature its manifest bears; then nothing is left in storage.
     """
     clock, path = time.monotonic(), arguments.file
     storage = open_storage(settings.backup_storage)
+    if not arguments.trust:
+        _check_signer(settings, storage, path)
     with _named(storage, path, progress) as file:
         walked = walk(file, keys_of(settings), progress, arguments.max_size)
         _check_values(walked)

@@ -24,7 +24,6 @@ from worker.repository.manifest import (
     Origin,
     from_json,
     named_moment,
-    to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX
 from worker.repository.versions.records import remember
@@ -64,23 +63,37 @@ def check_complete(report: dict[str, Any]) -> None:
 
 def _repair(storage: Storage, name: str, keys: Keys, progress: Progress, most: int | None) -> dict[str, Any]:
     text = storage.read(name + MANIFEST_SUFFIX)
-    made = mended(name, text)
-    exactly = made is not None
-    if made is None:
-        made = _rebuilt(storage, name, keys, progress, most)
-    aside = _replace(storage, made, text, exactly=exactly)
+    as_written = mended(name, text)
+    if as_written is not None:
+        made = from_json(name, as_written)
+        aside = _replace(storage, name, text, as_written)
+    else:
+        # What the artifact tells nobody has vouched for but we: so it is signed as of now.
+        rebuilt = _rebuilt(storage, name, keys, progress, most)
+        _forget(storage, name)
+        with catalogue.signed(storage, rebuilt) as signed:
+            made, aside = signed.manifest, _replace(storage, name, text, signed.text)
+    exactly = as_written is not None
     log.info("manifest_repaired", name=name, keys=made.keys, exactly=exactly)
-    return {"name": name, "exactly": exactly, "kind": made.kind, "keys": made.keys, "aside": aside}
+    return {
+        "name": name,
+        "exactly": exactly,
+        "kind": made.kind,
+        "keys": made.keys,
+        "signed": not exactly,
+        "aside": aside,
+    }
 
 
-def mended(name: str, text: bytes) -> Manifest | None:
+def mended(name: str, text: bytes) -> bytes | None:
     """The manifest as it was written, where a single bit of it has flipped since: its digest tells. Else None."""
     tried = bytearray(text if len(text) <= _MENDED_BYTES else b"")
     for bit in range(len(tried) * 8):
         tried[bit // 8] ^= 1 << bit % 8
         if digest.opened(bytes(tried)):
             with suppress(ArtifactError):
-                return from_json(name, bytes(tried))
+                from_json(name, bytes(tried))
+                return bytes(tried)
         tried[bit // 8] ^= 1 << bit % 8
     return None
 
@@ -162,27 +175,24 @@ def _check_values(storage: Storage, name: str, walked: Walked) -> None:
     )
 
 
-def _replace(storage: Storage, made: Manifest, text: bytes, *, exactly: bool) -> str:
+def _replace(storage: Storage, name: str, text: bytes, instead: bytes) -> str:
     """Replace the damaged manifest and keep its text. Gives the name of that. RefusedError where it has changed meanwhile."""
-    file = made.name + MANIFEST_SUFFIX
-    if not exactly:
-        _forget(storage, made.name)
+    file = name + MANIFEST_SUFFIX
     with storage.locked(file):
         if storage.read(file) != text:
             raise RefusedError(
-                f"The manifest of {made.name} was changed by somebody else meanwhile: look at the list again."
+                f"The manifest of {name} was changed by somebody else meanwhile: look at the list again."
             )
         there = {stored.name for stored in storage.files()}
         aside = next((file + suffix for suffix in DAMAGED_SUFFIXES if file + suffix not in there), None)
         if aside is None:
             raise RefusedError(
-                f"The manifest of {made.name} was made anew {len(DAMAGED_SUFFIXES)} times already: look at the disk that it "
+                f"The manifest of {name} was made anew {len(DAMAGED_SUFFIXES)} times already: look at the disk that it "
                 f"lies on, and move {file}{DAMAGED_SUFFIXES[0]} and its like away."
             )
         storage.put(aside, text)
-        anew = to_json(made)
-        storage.put(file, anew, replace=True)
-        remember(storage, made.name, anew)
+        storage.put(file, instead, replace=True)
+        remember(storage, name, instead)
     return aside
 
 

@@ -14,6 +14,7 @@ from worker.errors import BackupSystemError, SourceUnavailableError
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
+from worker.repository.signing import keys
 from worker.server.endpoint import BROKER, GLANCE, Endpoint
 from worker.server.info import read_facts
 from worker.storage import open_storage
@@ -50,6 +51,8 @@ def stats(settings: Settings) -> dict[str, Any]:
         "history": [_point(backup) for backup in reversed(backups[:MOST_POINTS])],
         "next_runs": _next_runs(settings, newest, now),
         "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
+        "alarms": catalogue.in_brief(contents.alarms),
+        "signing": {"key": keys.own_public(settings), "trusted": [*settings.backup_trusted_keys]},
         "problems": catalogue.in_brief(contents.problems),
         "warnings": catalogue.in_brief(contents.warnings),
         "source": (source := _source(settings)),

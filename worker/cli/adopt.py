@@ -19,9 +19,12 @@ from worker.config.settings import load
 @click.option(
     "--damaged", "with_damaged", is_flag=True, help="Also when values of it are damaged: restores leave those out."
 )
+@click.option(
+    "--trust", is_flag=True, help="Also a backup that is signed by nobody who is trusted here; FILE may be its name."
+)
 @with_max_size
-def command(as_json: bool, file: Path, *, with_damaged: bool, max_size: int | None) -> None:
-    """Take FILE in as a backup: a dump.rdb or a portable JSON, plain, .gz or .zst."""
-    arguments = AdoptArguments(file=file, with_damaged=with_damaged, max_size=max_size)
+def command(as_json: bool, file: Path, *, with_damaged: bool, trust: bool, max_size: int | None) -> None:
+    """Take FILE in as a backup, signed as ours: a dump.rdb or a portable JSON, plain, .gz or .zst."""
+    arguments = AdoptArguments(file=file, with_damaged=with_damaged, trust=trust, max_size=max_size)
     result = performed("adopt", arguments, lambda progress: adopt(load(), arguments, progress))
     show(result, as_json=as_json, view=made)

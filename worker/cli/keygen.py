@@ -12,6 +12,7 @@ from worker.config.settings import Settings, load
 from worker.errors import RefusedError, UsageError
 from worker.formats.encryption import keys
 from worker.repository.scope import scope_of
+from worker.repository.signing import keys as signing
 from worker.storage import write_new
 
 
@@ -39,11 +40,13 @@ def command(as_json: bool, out: Path, *, is_protected: bool) -> None:
         raise UsageError(f"There is no folder {out.parent}: make it first, or name another file with --out.")
     if out.exists():
         raise UsageError(f"{out} exists already, and is not overwritten: name another file with --out.")
+    # The sheet tells by which key genuine backups are known: so there must be one.
+    signer = signing.own(settings).public
     made = keys.make(_passphrase(settings) if is_protected else None)
     write_new(out, [made.content])
     recipients = tuple(dict.fromkeys((*settings.backup_age_recipients, made.public)))
     then = settings.model_copy(update={"backup_age_recipients": recipients})
-    sheet = recovery_sheet.lines(then, scope_of(settings).address, datetime.now(UTC), str(out))
+    sheet = recovery_sheet.lines(then, scope_of(settings).address, datetime.now(UTC), signer, str(out))
     result = {"file": str(out), "public_key": made.public, "recipients": ",".join(recipients), "sheet": sheet}
     show(result, as_json=as_json, view=generated)
 

@@ -49,6 +49,7 @@ def _data(contents: Catalogue) -> Data:
         "backups": [manifest.model_dump(mode="json") for manifest in contents.listed],
         "undos": [manifest.model_dump(mode="json") for manifest in contents.undos],
         "trash": [_in_trash(trashed, days) for trashed in contents.trash],
+        "alarms": contents.alarms,
         "problems": contents.problems,
         "damaged": [asdict(damaged) for damaged in contents.damaged],
         "lost": [{"name": missed.name, "how": missed.how} for missed in contents.lost],

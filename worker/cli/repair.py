@@ -30,7 +30,7 @@ def repaired(data: Data) -> None:
     if not data["repaired"] and not data["left"]:
         say("No manifest is damaged.")
     for entry in data["repaired"]:
-        how = "as it was written" if entry["exactly"] else f"from its artifact, as {entry['kind']}"
+        how = "as it was written" if entry["exactly"] else f"from its artifact, as {entry['kind']}, and signed now"
         say(f"repaired: {entry['name']} ({how}, {number(entry['keys'])} keys); its text was kept as {entry['aside']}")
     for entry in data["left"]:
         say(f"not repaired: {entry['name']} ({entry['error']})")

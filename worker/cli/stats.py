@@ -28,6 +28,7 @@ def view_of(data: Data) -> None:
         ("Next by age", data["next_runs"]["interval"]),
         ("Storage", storage["where"] if free is None else f"{storage['where']} ({size(free)} free)"),
     ]
+    rows.append(("Signed by", data["signing"]["key"] or "no key yet: it is made with the first backup"))
     if source["reachable"]:
         keys = ", ".join(f"db{db}: {count:,}" for db, count in source["keys"].items()) or "none"
         rows += [

@@ -11,8 +11,13 @@ KEY = "age-key.txt"
 """What the file with the secret key is called, where nobody has said it."""
 
 
-def lines(settings: Settings, source: str | None, at: datetime, key: str | None = None) -> list[str]:
-    """The sheet, line by line. `source` is the address of the server, `key` the path of the file with the secret key."""
+def lines(
+    settings: Settings, source: str | None, at: datetime, signer: str | None, key: str | None = None
+) -> list[str]:
+    """The sheet, line by line. `source` is the address of the server, `signer` the public key that manifests are signed with,
+    `key` the path of the file with the secret key that backups are read with.
+    """
+    trusted = ",".join(dict.fromkeys(filter(None, (signer, *settings.backup_trusted_keys))))
     file = Path(key or settings.backup_age_identity_file or KEY).name
     return [
         f"REDIS BACKUP, recovery sheet of {at:%Y-%m-%d %H:%M} UTC",
@@ -22,9 +27,10 @@ def lines(settings: Settings, source: str | None, at: datetime, key: str | None 
         f"They lie in:  {_place(settings.backup_storage)}",
         *_keys(settings, file),
         *_access(settings),
+        *_signers(trusted),
         "",
         "With this program, on any machine that reaches the storage, and into any Redis or Valkey:",
-        f"  export BACKUP_STORAGE={quote(_place(settings.backup_storage))} REDIS_URL=redis://HOST:6379/0{_identity(settings, file)}",
+        f"  export BACKUP_STORAGE={quote(_place(settings.backup_storage))} REDIS_URL=redis://HOST:6379/0{_identity(settings, file)}{_trust(trusted)}",
         "  python -m worker list",
         "  python -m worker preview latest",
         "  python -m worker restore latest",
@@ -67,6 +73,17 @@ def _keys(settings: Settings, file: str) -> list[str]:
 
 def _identity(settings: Settings, file: str) -> str:
     return f" BACKUP_AGE_IDENTITY_FILE={quote(file)}" if settings.backup_age_recipients else ""
+
+
+def _signers(trusted: str) -> list[str]:
+    if not trusted:
+        return ["Signed by:    nobody yet; print this again when the first backup is made"]
+    first, *others = trusted.split(",")
+    return [f"Signed by:    {first}", *(f"              {other}" for other in others)]
+
+
+def _trust(trusted: str) -> str:
+    return f" BACKUP_TRUSTED_KEYS={trusted}" if trusted else ""
 
 
 def _tools(settings: Settings) -> str:

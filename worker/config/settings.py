@@ -26,6 +26,7 @@ from worker.config.fields import (
     TimeZone,
     WatchedURL,
 )
+from worker.config.signing_keys import SigningKeyFile, TrustedKeys
 from worker.config.storage_url import StorageURL, StorageURLs, place_of
 from worker.config.validation import first_fault
 from worker.errors import UsageError
@@ -115,6 +116,13 @@ class Settings(FromEnvironment):
     """The file with a secret key, where backups are read; it is opened when the first is."""
     backup_age_passphrase: str | None = None
     """Of that file, where it has one."""
+    backup_state: CacheFolder = "var/signing"
+    """Where this machine keeps what it must not lose: the key that it signs with, and what it has signed into which storage."""
+    backup_signing_key_file: SigningKeyFile | None = None
+    """The file with that key, where it is another; it must exist."""
+    backup_trusted_keys: TrustedKeys = ()
+    """Public keys, beside our own, whose signatures are trusted, and then nothing that is not signed; none: whoever signed there
+    before we did, and what is older than our first signature."""
     backup_databases: Databases = None
     backup_pace: PaceName = "auto"
     """Key by key: `auto` is gentle beside live traffic, `full` is as fast as it can be."""

@@ -1,11 +1,12 @@
 """All manifests in one storage: add, get, list, remove."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
-from worker.errors import NotFoundError, RefusedError, StorageError
+from worker.config.settings import load
+from worker.errors import NotFoundError, RefusedError, StorageError, UntrustedError
 from worker.progress import Proof, undisputed
 from worker.repository import notes
 from worker.repository.contents import Catalogue, Damaged, age_of, bare, in_brief, is_own, newest, of_ahead, own
@@ -19,10 +20,11 @@ from worker.repository.manifest import (
     Scope,
     from_json,
     named_moment,
-    to_json,
 )
 from worker.repository.notes import NOTES_SUFFIX, Notes
 from worker.repository.remembered import Memory, memory
+from worker.repository.signing.entry import Signed, entering
+from worker.repository.signing.trust import trust_of
 from worker.repository.trash import Trashed
 from worker.repository.versions.lost import lost_now, refuse_lost
 from worker.repository.versions.records import forget, pin, remember
@@ -45,6 +47,7 @@ __all__ = [
     "read",
     "read_ahead",
     "remove",
+    "signed",
     "trashed",
     "try_to_note",
     "undo_of",
@@ -58,11 +61,28 @@ _BESIDE = (INDEX_SUFFIX, NOTES_SUFFIX, *(MANIFEST_SUFFIX + suffix for suffix in 
 """What lies beside a backup, and goes with it."""
 
 
-def add(storage: Storage, manifest: Manifest, prove: Proof = undisputed) -> None:
-    """Write the manifest beside its artifact: now the backup exists."""
-    text = to_json(manifest)
-    storage.put(manifest.name + MANIFEST_SUFFIX, text, prove=prove)
-    remember(storage, manifest.name, text)
+def add(storage: Storage, manifest: Manifest, prove: Proof = undisputed) -> Manifest:
+    """Write the manifest beside its artifact, signed, as it is given back: now the backup exists.
+
+    StorageError where it cannot be signed: nothing is written then.
+    """
+    with signed(storage, manifest) as made:
+        storage.put(manifest.name + MANIFEST_SUFFIX, made.text, prove=prove)
+        remember(storage, manifest.name, made.text)
+    return made.manifest
+
+
+def signed(storage: Storage, manifest: Manifest) -> AbstractContextManager[Signed]:
+    """The manifest with its number and our signature; within the block its file is written."""
+    return entering(load(), storage, manifest, lambda: _signers(storage))
+
+
+def _signers(storage: Storage) -> list[str]:
+    """Whose signatures lie there, by their public keys."""
+    contents = read(storage)
+    in_trash = [trashed.manifest for trashed in contents.trash if trashed.manifest]
+    manifests = (*contents.listed, *contents.undos, *in_trash)
+    return sorted({manifest.signer for manifest in manifests if manifest.signer})
 
 
 def note(storage: Storage, name: str, **known: Any) -> None:
@@ -92,8 +112,8 @@ def try_to_note(storage: Storage, name: str, **known: Any) -> list[str]:
 def get(storage: Storage, name: str, scope: Scope = ANY) -> Manifest:
     """The backup of that name; `latest` is the newest one, of that scope if there is any.
 
-    NotFoundError, RefusedError where it lies in the trash, ArtifactError where its manifest is damaged or somebody else has
-    deleted it or written over it, StorageError where it cannot be read.
+    NotFoundError, RefusedError where it lies in the trash, ArtifactError where its manifest is damaged, forged, or signed by
+    nobody who is trusted, or somebody else has deleted it or written over it, StorageError where it cannot be read.
     """
     if name == LATEST:
         return _latest(storage, scope)
@@ -103,6 +123,8 @@ def get(storage: Storage, name: str, scope: Scope = ANY) -> Manifest:
         if known and known.deleted_at:
             raise _in_trash(name, known.deleted_at)
         manifest = from_json(name, text)
+        if objection := trust_of(load(), storage).objection(manifest):
+            raise UntrustedError(objection, of=name)
         return known.beside(manifest) if known else manifest
 
 

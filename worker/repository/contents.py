@@ -7,6 +7,7 @@ from datetime import datetime
 
 from worker.repository.described import Described
 from worker.repository.manifest import CLOCKS_APART, NAME, Manifest, Scope
+from worker.repository.signing.trust import ANYBODY, Trust
 from worker.repository.trash import Trashed
 from worker.repository.versions.lost import Lost
 from worker.storage import Storage, StoredFile
@@ -47,6 +48,8 @@ class Catalogue:
     """The names of those that were pinned once, and are not any more: what gives them up moves them to the trash."""
     lost: list[Lost] = field(default_factory=list)
     """Those among the faults that somebody else has deleted or written over, of which the bucket keeps the version."""
+    alarms: list[str] = field(default_factory=list)
+    """What somebody else has done who can write there, in sentences: forged, put there, or signed by a stranger."""
 
     @property
     def problems(self) -> list[str]:
@@ -69,6 +72,7 @@ class Sorted:
     trash: list[Trashed]
     unpinned: frozenset[str]
     lost: list[Lost]
+    alarms: list[str]
 
     def at(self, now: datetime) -> Catalogue:
         """As it is at that moment."""
@@ -88,6 +92,7 @@ class Sorted:
             [*self.others],
             self.unpinned,
             [*self.lost],
+            [*self.alarms],
         )
 
 
@@ -96,6 +101,8 @@ class Sorting:
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
+        self.trust: Trust = ANYBODY
+        """Whose backups are relied on."""
         self._manifests: dict[str, Manifest] = {}
         self._warnings: dict[str, str] = {}
         self._faults: dict[str, str] = {}
@@ -103,6 +110,7 @@ class Sorting:
         self._trash: dict[str, Trashed] = {}
         self._unpinned: dict[str, bool] = {}
         self._lost: dict[str, Lost] = {}
+        self._alarms: dict[str, str] = {}
 
     def put_lost(self, missed: Lost) -> None:
         """A backup that is not there as it was written, whatever now lies there."""
@@ -111,8 +119,8 @@ class Sorting:
         self._lost[missed.name] = missed
 
     def _drop(self, name: str) -> None:
-        kinds = (self._manifests, self._warnings, self._faults, self._damaged, self._trash, self._unpinned, self._lost)
-        for kind in kinds:
+        known = (self._manifests, self._warnings, self._faults, self._damaged, self._trash, self._unpinned)
+        for kind in (*known, self._lost, self._alarms):
             kind.pop(name, None)
 
     def put(self, name: str, said: Described | None, artifact: StoredFile | None) -> None:
@@ -122,7 +130,10 @@ class Sorting:
             if artifact is not None and NAME.fullmatch(name):
                 self._faults[name] = bare(self._storage, name)
             return
-        wrong = fault(name, said, artifact)
+        alarm = said.fault if said.is_forged else self.trust.objection(said.manifest) if said.manifest else None
+        wrong = alarm or fault(name, said, artifact)
+        if alarm:
+            self._alarms[name] = alarm
         if said.deleted_at is not None:
             whole = None if wrong else said.manifest
             size = artifact.size if artifact else 0
@@ -150,10 +161,14 @@ class Sorting:
             lacking=lacking,
             faults=dict(sorted(self._faults.items())),
             damaged=[self._damaged[name] for name in sorted(self._damaged)],
-            warnings=[self._warnings[name] for name in sorted(self._warnings)],
+            warnings=[
+                *(self._warnings[name] for name in sorted(self._warnings)),
+                *self.trust.strangers(self._manifests.values()),
+            ],
             trash=sorted(self._trash.values(), key=lambda manifest: (manifest.deleted_at, manifest.name), reverse=True),
             unpinned=frozenset(self._unpinned),
             lost=[self._lost[name] for name in sorted(self._lost)],
+            alarms=[self._alarms[name] for name in sorted(self._alarms)],
         )
 
 

@@ -1,10 +1,11 @@
 """What the files beside an artifact say of it."""
 
+from collections.abc import Container
 from contextlib import suppress
 from datetime import datetime
 from typing import NamedTuple
 
-from worker.errors import ArtifactError, DamagedError, NotFoundError, StorageError, StorageUnavailableError
+from worker.errors import ArtifactError, DamagedError, ForgedError, NotFoundError, StorageError, StorageUnavailableError
 from worker.repository import notes
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest, Origin, Size, from_json
 from worker.repository.notes import NOTES_SUFFIX, Notes
@@ -18,6 +19,8 @@ class Described(NamedTuple):
     fault: str | None = None
     is_damaged: bool = False
     """Whether the fault is that it is not what was written."""
+    is_forged: bool = False
+    """Whether the fault is that its signature is not of it."""
     is_sure: bool = True
     """Whether it says the same as long as the files are the same: what could not be read may be read the next time."""
     warning: str | None = None
@@ -37,11 +40,13 @@ def noted(storage: Storage, name: str) -> Notes | None:
     return notes.from_json(name, text) or notes.lost(name)
 
 
-def described(storage: Storage, file: StoredFile, notes_file: StoredFile | None) -> Described:
-    """What these two say. NotFoundError where the first is gone, StorageUnavailableError where all of them cannot be read."""
+def described(
+    storage: Storage, file: StoredFile, notes_file: StoredFile | None, vouched: Container[str] = ()
+) -> Described:
+    """What these two say; `vouched` are the sha256 that from_json takes. NotFoundError where the first is gone, StorageUnavailableError where all of them cannot be read."""
     name = file.name.removesuffix(MANIFEST_SUFFIX)
     try:
-        manifest = from_json(name, storage.read(file.name))
+        manifest = from_json(name, storage.read(file.name), vouched)
     except StorageUnavailableError:
         raise
     except (ArtifactError, StorageError) as error:
@@ -73,6 +78,7 @@ def _faulty(storage: Storage, name: str, error: ArtifactError | StorageError, *,
         None,
         str(error),
         is_damaged=isinstance(error, DamagedError),
+        is_forged=isinstance(error, ForgedError),
         is_sure=isinstance(error, ArtifactError),
         deleted_at=known.deleted_at if known else None,
         deleted_by=known.deleted_by if known else None,

@@ -1,7 +1,8 @@
 """One backup, described: what, when, from where, how many keys, and the sha256 of its bytes."""
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -9,14 +10,18 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from worker.config.address import Address
 from worker.config.settings import CompressionName, FormatName
-from worker.errors import ArtifactError, DamagedError
+from worker.errors import ArtifactError, DamagedError, ForgedError
 from worker.formats.types import NAMES, UNKNOWN
 from worker.repository import digest
 from worker.repository.behalf import Trigger
+from worker.repository.signing import keys, seal
+from worker.repository.signing.keys import Signer
 
-FORMAT: Literal[3] = 3
-"""Of what is encrypted. The rest is written in format 2, which earlier versions read too."""
+FORMAT: Literal[4] = 4
+"""Of what is signed, and so of all that is written now."""
+_ENCRYPTED_FORMAT: Literal[3] = 3
 _PLAIN_FORMAT: Literal[2] = 2
+"""Of the two before there were signatures."""
 NAMES_TRIED = 600
 """How many seconds later than the backup its name may be, at the most."""
 CLOCKS_APART = timedelta(minutes=2)
@@ -110,7 +115,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1, 2, 3] = _PLAIN_FORMAT
+    format: Literal[1, 2, 3, 4] = _PLAIN_FORMAT
     name: str
     created_at: Moment
     kind: Literal["backup", "adopted", "undo", "partial", "part"] = "backup"
@@ -160,6 +165,13 @@ class Manifest(BaseModel):
     """Of an undo: when, by the target's clock; what had expired by then was not restored."""
     restore_arguments: dict[str, Any] = {}
     """Of an undo: the arguments of the restore. Where it is encrypted, no names of keys: those are in its file alone."""
+    signer: str | None = None
+    """The public key of whoever signed it; None of an earlier version, which signed nothing."""
+    chain: str | None = None
+    """Which machine's numbers in which storage `sequence` is one of."""
+    sequence: Count | None = None
+    previous: str | None = None
+    """The sha256 of the manifest file with the number before, in hexadecimal; None of the first."""
     undone_at: Moment | None = None
     """Of an undo: when it was used."""
     deleted_at: Moment | None = None
@@ -222,47 +234,95 @@ def free_names(at: datetime, data_format: FormatName, suffix: str) -> Iterator[s
 
 LATER = {"verified_at", "drilled_at", "undone_at", "deleted_at", "deleted_by", "copies"}
 """Fields that are not known when a manifest is written; they stand in the notes."""
+SIGNED = {"signer", "chain", "sequence", "previous"}
+"""Fields that only a signed manifest has."""
 NAMING = frozenset({"match", "exclude", "keys", "prefix", "strip_prefix"})
 """Arguments of a restore that tell names of keys."""
 _SUFFIXES = {"zstd": ".zst", "gzip": ".gz", "none": None}
 
 
 def to_json(manifest: Manifest) -> bytes:
-    """The bytes of a manifest file."""
-    written = manifest.model_copy(update={"format": _PLAIN_FORMAT})
+    """The bytes of a manifest file as earlier versions wrote it: not signed."""
+    number = _ENCRYPTED_FORMAT if manifest.encrypted else _PLAIN_FORMAT
+    return digest.sealed(_document(manifest, number, LATER | SIGNED))
+
+
+def to_signed(manifest: Manifest, signer: Signer) -> bytes:
+    """The bytes of a manifest file, signed; `manifest` has the signer's public key and a number."""
+    return seal.signed(_document(manifest, FORMAT, LATER), signer)
+
+
+def _document(manifest: Manifest, number: int, left_out: set[str]) -> str:
+    arguments = manifest.restore_arguments
     if manifest.encrypted:
-        arguments = {name: said for name, said in manifest.restore_arguments.items() if name not in NAMING}
-        written = manifest.model_copy(update={"format": FORMAT, "restore_arguments": arguments})
-    return digest.sealed(written.model_dump_json(indent=2, exclude=LATER))
+        arguments = {name: said for name, said in arguments.items() if name not in NAMING}
+    written = manifest.model_copy(update={"format": number, "restore_arguments": arguments})
+    return written.model_dump_json(indent=2, exclude=left_out)
 
 
-def from_json(name: str, text: bytes) -> Manifest:
+def from_json(name: str, text: bytes, vouched: Container[str] = ()) -> Manifest:
     """Read a manifest file of the artifact `name`: what is refused here is refused by everybody, the list and a restore alike.
 
-    DamagedError where it is not what was written; ArtifactError where a later version wrote it, or no backup of ours is meant.
+    DamagedError where it is not what was written; ForgedError where its signature is not of it; ArtifactError where a later
+    version wrote it, or no backup of ours is meant. What has one of the sha256 `vouched` is as this machine has signed it.
     """
     if not NAME.fullmatch(name):
         raise ArtifactError(f"The file {name}{MANIFEST_SUFFIX} is of no backup: none can have that name.")
     document = digest.opened(text)
+    signed = None if document is None else seal.apart(document)
+    manifest = _parsed(name, text if document is None else signed.document if signed else document, document)
+    if manifest.name != name:
+        kind = DamagedError if document is None else ArtifactError
+        raise kind(f"The manifest of {name} describes another backup: it was renamed or swapped.")
+    if manifest.format != _format_of(manifest, document) or manifest.encrypted != name.endswith(AGE_SUFFIX):
+        raise _damaged(name)
+    _check_signature(manifest, signed, text, vouched)
+    if not _is_begun_as_named(manifest):
+        raise _damaged(name)
+    if manifest.format == 1 and not _agrees_with_itself(manifest):
+        raise _damaged(name)
+    return manifest
+
+
+def _parsed(name: str, content: bytes, document: bytes | None) -> Manifest:
     try:
-        manifest = Manifest.model_validate_json(text if document is None else document)
+        return Manifest.model_validate_json(content)
     except ValidationError:
         if document is not None and _is_later(document):
             raise ArtifactError(
                 f"The manifest of {name} is of a later version of this program: read it with that one."
             ) from None
         raise _damaged(name) from None
-    if manifest.name != name:
-        kind = DamagedError if document is None else ArtifactError
-        raise kind(f"The manifest of {name} describes another backup: it was renamed or swapped.")
-    expected = 1 if document is None else FORMAT if manifest.encrypted else _PLAIN_FORMAT
-    if manifest.format != expected or manifest.encrypted != name.endswith(AGE_SUFFIX):
-        raise _damaged(name)
-    if not _is_begun_as_named(manifest):
-        raise _damaged(name)
-    if manifest.format == 1 and not _agrees_with_itself(manifest):
-        raise _damaged(name)
-    return manifest
+
+
+def _format_of(manifest: Manifest, document: bytes | None) -> int:
+    """The format that it must be of."""
+    if document is None:
+        return 1
+    if manifest.signer is not None:
+        return FORMAT
+    return _ENCRYPTED_FORMAT if manifest.encrypted else _PLAIN_FORMAT
+
+
+def _check_signature(manifest: Manifest, signed: seal.Signed | None, text: bytes, vouched: Container[str]) -> None:
+    """ForgedError where there is no good one, and there should be."""
+    if manifest.signer is None and signed is None:
+        return
+    if (
+        manifest.signer is not None
+        and signed is not None
+        and (sha256_of(text) in vouched or keys.is_signed(signed.content, signed.signature, manifest.signer))
+    ):
+        return
+    raise ForgedError(
+        f"The manifest of {manifest.name} is forged: its signature is not of what it says. Somebody who can write into the "
+        "storage has made or changed it. Use another backup."
+    )
+
+
+def sha256_of(text: bytes) -> str:
+    """Of a manifest file, in hexadecimal, as `sha256sum` prints it."""
+    return hashlib.sha256(text).hexdigest()
 
 
 def _is_later(document: bytes) -> bool:

@@ -13,11 +13,14 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple
 
+from worker.config.settings import load
 from worker.errors import NotFoundError, UnreadError
 from worker.repository.contents import Catalogue, Sorted, Sorting, fault
 from worker.repository.described import Described, described
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
 from worker.repository.notes import NOTES_SUFFIX
+from worker.repository.signing import journal
+from worker.repository.signing.trust import trust_of
 from worker.repository.versions.lost import Lost, lost
 from worker.repository.versions.records import records
 from worker.storage import Storage, StoredFile
@@ -57,6 +60,8 @@ class Memory:
         self._open: set[str] = set()
         """Backups of which the files have changed, or may say something else the next time."""
         self._sorting = Sorting(storage)
+        self._sums: frozenset[str] = frozenset()
+        """Of manifests that this machine has signed itself: their signatures need no other proof."""
         self._sorted: Sorted | None = None
         self._is_complete = False
 
@@ -68,6 +73,7 @@ class Memory:
     def read(self, seconds: float | None) -> Catalogue:
         """All of it. UnreadError where reading takes longer: the next one goes on from there. StorageError."""
         with self._held(seconds):
+            self._ask_whom_to_trust()
             self._list()
             if self._open:
                 self._sorted = None
@@ -78,14 +84,17 @@ class Memory:
 
     def latest_first(self) -> Iterator[Manifest]:
         """The whole backups that lie in no trash, the latest by its name first; each is read when it is asked for."""
+        self._ask_whom_to_trust()
         listed, missed = self._look()
-        files = {file.name: file for file in listed}
+        trust, files = self._sorting.trust, {file.name: file for file in listed}
         for file in reversed(listed):
             name = file.name.removesuffix(MANIFEST_SUFFIX)
             if name != file.name and name not in missed:
                 with suppress(NotFoundError):
                     said = self._said(name, file, files.get(name + NOTES_SUFFIX))
-                    if said.manifest and not said.deleted_at and fault(name, said, files.get(name)) is None:
+                    if said.manifest is None or said.deleted_at or trust.objection(said.manifest):
+                        continue
+                    if fault(name, said, files.get(name)) is None:
                         yield said.manifest
 
     @contextmanager
@@ -102,6 +111,15 @@ class Memory:
         """The files, and the backups that are not there as they were written."""
         before, listed = records(self.storage), self.storage.files()
         return listed, lost(before, records(self.storage), listed)
+
+    def _ask_whom_to_trust(self) -> None:
+        """What was read is judged anew where that has changed."""
+        settings = load()
+        trust, kept = trust_of(settings, self.storage), journal.known(settings, self.storage)
+        self._sums = kept.sums if kept else frozenset()
+        if trust != self._sorting.trust:
+            self._sorting.trust = trust
+            self._open.update(self._known)
 
     def _list(self) -> None:
         """Look which files have changed."""
@@ -177,7 +195,7 @@ class Memory:
     def _said(self, name: str, file: StoredFile, notes_file: StoredFile | None) -> Described:
         if self._knows(name, file, notes_file):
             return self._known[name].said
-        said = described(self.storage, file, notes_file)
+        said = described(self.storage, file, notes_file, self._sums)
         lasts = all(
             stored.version is not None and stored.size <= _LARGEST_BYTES for stored in (file, notes_file) if stored
         )

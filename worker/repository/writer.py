@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 
 from worker import __version__
-from worker.config.settings import FormatName
+from worker.config.settings import FormatName, load
 from worker.formats.compression import Compression
 from worker.formats.encryption import Encryption
 from worker.formats.entries import EntryStream
@@ -19,6 +19,7 @@ from worker.progress import Progress, Proof, silent, undisputed
 from worker.repository import catalogue
 from worker.repository.checksum import Meter
 from worker.repository.manifest import Encrypted, Manifest, Size, free_names
+from worker.repository.signing import keys
 from worker.storage import Draft, Storage
 
 log = structlog.get_logger()
@@ -79,7 +80,7 @@ class Writer:
             tool_version=__version__,
         )
         self._draft.publish(prove, progress)
-        catalogue.add(self._storage, manifest, prove)
+        manifest = catalogue.add(self._storage, manifest, prove)
         counts = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
         log.info(event, name=manifest.name, **counts)
         return manifest
@@ -87,7 +88,11 @@ class Writer:
 
 @contextmanager
 def writing(storage: Storage, new: New) -> Iterator[Writer]:
-    """Begin a backup. What was not committed when the block ends, or raises in it, leaves nothing behind."""
+    """Begin a backup. What was not committed when the block ends, or raises in it, leaves nothing behind.
+
+    StorageError where it could not be signed in the end.
+    """
+    keys.own(load())
     suffix = new.compression.suffix + new.encryption.suffix
     with storage.draft(free_names(new.created_at, new.data_format, suffix)) as draft:
         yield Writer(storage, draft, new)

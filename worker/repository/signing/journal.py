@@ -1,0 +1,212 @@
+"""What this machine has signed into one storage, kept here: the last number, and what should still lie there.
+
+Each change is on disk before what it stands for is done, so whatever is killed, a backup that we deleted ourselves is never
+taken for one that somebody else removed, and none that was never written is missed. A name is on its way (`coming`) until its
+manifest is known to lie there, and again (`going`) from right before it is deleted: meanwhile it may be there or not.
+"""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from worker.config.settings import Settings
+from worker.errors import StorageError
+from worker.repository import digest
+from worker.repository.signing.keys import Signer
+from worker.storage import Storage
+from worker.storage.locks import lock_in_time
+
+log = structlog.get_logger()
+
+
+class Entry(BaseModel):
+    """A manifest that was signed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    """Of the artifact."""
+    sha256: str
+    """Of the manifest file, in hexadecimal."""
+
+
+class Journal(BaseModel):
+    """Of one machine and one storage; by number what was signed and is not known to be gone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = 1
+    storage: str
+    """Its place."""
+    signer: str
+    """The public key."""
+    chain: str
+    """What tells these numbers from those of all other machines and storages."""
+    since: AwareDatetime
+    """When it was begun."""
+    found: list[str]
+    """Whose signatures lay there by then."""
+    revision: int = 0
+    """How often it was changed."""
+    head: int = 0
+    """The last number."""
+    previous: str | None = None
+    """The sha256 of the manifest that has it."""
+    coming: dict[int, Entry] = {}
+    live: dict[int, Entry] = {}
+    going: dict[int, Entry] = {}
+
+    @property
+    def sums(self) -> frozenset[str]:
+        """The sha256 of each manifest file that it knows."""
+        return frozenset(entry.sha256 for entries in (self.coming, self.live, self.going) for entry in entries.values())
+
+    def next(self, entry: Entry) -> "Journal":
+        """With one more, that is on its way."""
+        number = self.head + 1
+        return self._changed(head=number, previous=entry.sha256, coming={**self.coming, number: entry})
+
+    def arrived(self, numbers: set[int]) -> "Journal":
+        """With these known to lie there."""
+        entries = {number: self.coming[number] for number in sorted(numbers & self.coming.keys())}
+        return self._changed(coming=_without(self.coming, numbers), live={**self.live, **entries})
+
+    def leaving(self, number: int) -> "Journal":
+        """With this one about to be deleted."""
+        entry = self.live.get(number) or self.coming.get(number)
+        if entry is None:
+            return self
+        going = {**self.going, number: entry}
+        return self._changed(live=_without(self.live, {number}), coming=_without(self.coming, {number}), going=going)
+
+    def left(self, numbers: set[int]) -> "Journal":
+        """Without these, which are gone."""
+        return self._changed(going=_without(self.going, numbers), coming=_without(self.coming, numbers))
+
+    def _changed(self, **fields: object) -> "Journal":
+        return self.model_copy(update={**fields, "revision": self.revision + 1})
+
+
+def _without(entries: dict[int, Entry], numbers: set[int]) -> dict[int, Entry]:
+    return {number: entry for number, entry in entries.items() if number not in numbers}
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """Where the journal of a storage is kept."""
+
+    path: Path
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Nobody else of this machine changes it meanwhile. StorageError."""
+        with _translated(self.path.parent):
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.fdopen(os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600), "rb")
+        with file:
+            lock_in_time(file, str(self.path))
+            yield
+
+    def read(self) -> Journal | None:
+        """The journal; None where there is none. One that is damaged is moved aside by whoever writes the next."""
+        try:
+            status = self.path.stat()
+            return _parsed(self.path, (status.st_ino, status.st_size, status.st_mtime_ns))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise _unusable(self.path.parent, error) from None
+
+    def write(self, journal: Journal) -> None:
+        """Replace it, in one step, on disk. StorageError."""
+        made = self.path.with_suffix(".new")
+        with _translated(self.path.parent):
+            with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                file.write(digest.sealed(journal.model_dump_json(indent=2)))
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(made, self.path)
+            folder = os.open(self.path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+@lru_cache(maxsize=8)
+def _parsed(path: Path, stamp: tuple[int, int, int]) -> Journal | None:  # noqa: ARG001 - it tells one content from the next
+    try:
+        return Journal.model_validate_json(digest.opened(path.read_bytes()) or b"")
+    except ValidationError:
+        log.warning("journal_damaged", file=str(path))
+        return None
+
+
+def shelf(settings: Settings, storage: Storage) -> Shelf:
+    """The shelf of that storage."""
+    return Shelf(Path(settings.backup_state) / f"{of_place(storage.place)}.json")
+
+
+def known(settings: Settings, storage: Storage) -> Journal | None:
+    """The journal of that storage; None where there is none, or none that this user can read."""
+    with suppress(StorageError):
+        return shelf(settings, storage).read()
+    return None
+
+
+def of_place(place: str) -> str:
+    """What tells one storage from another, and nobody where it is."""
+    return hashlib.sha256(place.encode()).hexdigest()[:16]
+
+
+def begun(storage: Storage, signer: Signer, found: list[str], before: Journal | None) -> Journal:
+    """A new journal; of the key that signed there `before`, if it was another, what it signed stays trusted."""
+    known = {*found, *((*before.found, before.signer) if before else ())}
+    since = before.since if before else datetime.now(UTC).replace(microsecond=0)
+    return Journal(
+        storage=storage.place,
+        signer=signer.public,
+        chain=secrets.token_hex(8),
+        since=since,
+        found=sorted(known - {signer.public}),
+    )
+
+
+Change = Callable[[Journal], Journal]
+
+
+def change(place: Shelf, change_it: Change) -> Journal | None:
+    """Change what is kept there; None where nothing is. StorageError."""
+    with place.held():
+        journal = place.read()
+        if journal is None:
+            return None
+        changed = change_it(journal)
+        if changed.revision != journal.revision:
+            place.write(changed)
+        return changed
+
+
+@contextmanager
+def _translated(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _unusable(folder, error) from None
+
+
+def _unusable(folder: Path, error: OSError) -> StorageError:
+    return StorageError(
+        f"The folder {folder}, where this machine keeps what it has signed, cannot be used ({error.strerror}): let this user "
+        "write there, or name another by BACKUP_STATE."
+    )
