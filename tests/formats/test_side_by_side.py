@@ -58,8 +58,18 @@ def test_no_character_is_cut_in_two(character: str) -> None:
             assert shown.startswith("…") == (start >= len(character.encode()) or longest < len(character.encode()))
 
 
-def test_bytes_that_only_look_like_the_middle_of_a_character_are_shown_from_where_they_were_asked_for() -> None:
-    assert text(b"\x80" * 300, 10, 8) == "…0x80808080… (300 bytes)"
+@pytest.mark.parametrize(
+    ("value", "start", "shown"),
+    [
+        (b"\x80" * 300, 10, "…0x80808080… (300 bytes)"),
+        (b"a" + b"\x80" * 299, 4, "…0x80808080… (300 bytes)"),
+        (b"\x80\x80\x80" + b"a" * 297, 2, "…0x80616161… (300 bytes)"),
+    ],
+)
+def test_what_only_looks_like_the_middle_of_a_character_is_shown_from_where_it_was_asked_for(
+    value: bytes, start: int, shown: str
+) -> None:
+    assert text(value, start, 8) == shown
 
 
 @pytest.mark.parametrize(
