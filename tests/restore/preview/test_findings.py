@@ -8,7 +8,7 @@ from worker.arguments.restore import PreviewArguments
 from worker.formats.compare.values import KINDS, Sides
 from worker.formats.entries import Consumer, Element, Entry, Group, Opaque, Stream, VectorSet
 from worker.formats.rdb.payload import seal
-from worker.restore.preview.compatibility import Foreign, type_name
+from worker.restore.preview.compatibility import Foreign, _of_module, type_name
 from worker.restore.preview.findings import LONGEST_PREFIX, PREFIXES_COUNTED, PREFIXES_SHOWN, Findings
 from worker.restore.preview.samples import NAMED, SAMPLES, Samples, size_of
 from worker.restore.target.footprint import OTHERS, Footprint, Limits
@@ -203,22 +203,68 @@ def opaque(version: int, payload: bytes = b"\x00\x01v", kind: str = "string") ->
 
 def test_what_a_target_does_not_load_fails_and_says_why() -> None:
     assert judged(entry(), opaque(11)) == (0, [])
-    assert judged(*[opaque(12)] * 1200, *[opaque(13)] * 2, opaque(11)) == (
-        1202,
+    assert judged(*[opaque(12)] * 1200, opaque(13), opaque(11)) == (
+        1201,
         [
             "1,200 keys hold bytes that only their own server can read, of RDB version 12, and the target does not load that "
             "version: those keys will fail.",
-            "2 keys hold bytes that only their own server can read, of RDB version 13, and the target does not load that "
-            "version: those keys will fail.",
+            "1 key holds bytes that only its own server can read, of RDB version 13, and the target does not load that "
+            "version: that key will fail.",
         ],
     )
 
 
-@pytest.mark.parametrize(("version", "failing"), [((4, 0, 14), 2), ((5, 0), 0), ((8, 0), 0)])
-def test_streams_fail_where_there_are_none(version: tuple[int, ...], failing: int) -> None:
-    sentences = ["2 keys are streams, and the target is too old for those: they will fail."] if failing else []
+@pytest.mark.parametrize("version", [(4, 0, 14), (5, 0), (8, 0)])
+def test_streams_fail_where_there_are_none(version: tuple[int, ...]) -> None:
     stream = entry(value=Stream([], "0-0"), kind="stream")
-    assert judged(stream, stream, entry(), version=version) == (failing, sentences)
+    one = ["1 key is a stream, and the target is too old for those: that key will fail."]
+    two = ["2 keys are streams, and the target is too old for those: those keys will fail."]
+    old = version < (5, 0)
+    assert judged(stream, entry(), version=version) == ((1, one) if old else (0, []))
+    assert judged(stream, stream, version=version) == ((2, two) if old else (0, []))
+
+
+# One key, and more: at a target without the type, and at one that does not tell.
+MODULES = {
+    (
+        "ReJSON-RL",
+        1,
+        False,
+    ): "1 key holds a value of the module type 'ReJSON-RL', and the target has no module 'ReJSON': load "
+    "it there first, or that key will fail.",
+    (
+        "another",
+        1200,
+        False,
+    ): "1,200 keys hold values of the module type 'another', and the target has no module 'another': "
+    "load it there first, or those keys will fail.",
+    (
+        "MBbloom--",
+        2,
+        True,
+    ): "2 keys hold values of the module type 'MBbloom--', and the target does not tell which modules it "
+    "has: make sure that 'bf' is among them.",
+    (
+        "vectorset",
+        1,
+        False,
+    ): "1 key is a vector set, which Redis 8 and newer has built in, and the target has not: that key will fail.",
+    (
+        "vectorset",
+        3,
+        False,
+    ): "3 keys are vector sets, which Redis 8 and newer has built in, and the target has not: those keys will fail.",
+    (
+        "vectorset",
+        3,
+        True,
+    ): "3 keys are vector sets, which Redis 8 and newer has built in: the target does not tell whether it has.",
+}
+
+
+@pytest.mark.parametrize(("name", "number", "is_silent"), MODULES)
+def test_a_module_that_may_be_missing_is_named(name: str, number: int, is_silent: bool) -> None:
+    assert _of_module(name, number, None if is_silent else set()) == MODULES[name, number, is_silent]
 
 
 def test_expiry_of_fields_is_lost_where_there_is_none() -> None:

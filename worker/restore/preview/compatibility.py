@@ -69,9 +69,8 @@ class Foreign:
         sentences = [_of_version(version, versions[version]) for version in sorted(too_new)]
         sentences += [_of_module(name, names[name], loaded) for name in sorted(names if loaded is None else missing)]
         if self._streams:
-            sentences.append(
-                f"{self._streams:,} keys are streams, and the target is too old for those: they will fail."
-            )
+            streams = "1 key is a stream" if self._streams == 1 else f"{self._streams:,} keys are streams"
+            sentences.append(f"{streams}, and the target is too old for those: {_will_fail(self._streams)}.")
         if self._lost:
             sentences.append(f"If restored, {losing(self._lost, self._lost_keys)}.")
         failing = (number for (version, name), number in self._counts.items() if version in too_new or name in missing)
@@ -98,24 +97,30 @@ def _module_of(name: str) -> str:
 
 
 def _of_version(version: int, number: int) -> str:
+    keys = "1 key holds" if number == 1 else f"{number:,} keys hold"
     return (
-        f"{number:,} keys hold bytes that only their own server can read, of RDB version {version}, and the target "
-        "does not load that version: those keys will fail."
+        f"{keys} bytes that only {'its' if number == 1 else 'their'} own server can read, of RDB version {version}, and the "
+        f"target does not load that version: {_will_fail(number)}."
     )
 
 
 def _of_module(name: str, number: int, loaded: set[str] | None) -> str:
     if name == VECTOR_SET:
-        keys = f"{number:,} keys are vector sets, which Redis 8 and newer has built in"
+        keys = "1 key is a vector set" if number == 1 else f"{number:,} keys are vector sets"
         return (
-            f"{keys}: the target does not tell whether it has."
+            f"{keys}, which Redis 8 and newer has built in: the target does not tell whether it has."
             if loaded is None
-            else f"{keys}, and the target has not: those keys will fail."
+            else f"{keys}, which Redis 8 and newer has built in, and the target has not: {_will_fail(number)}."
         )
-    keys, module = f"{number:,} keys hold values of the module type {name!r}", _module_of(name)
+    values = "1 key holds a value" if number == 1 else f"{number:,} keys hold values"
+    keys, module = f"{values} of the module type {name!r}", _module_of(name)
     if loaded is None:
         return f"{keys}, and the target does not tell which modules it has: make sure that {module!r} is among them."
-    return f"{keys}, and the target has no module {module!r}: load it there first, or those keys will fail."
+    return f"{keys}, and the target has no module {module!r}: load it there first, or {_will_fail(number)}."
+
+
+def _will_fail(number: int) -> str:
+    return "that key will fail" if number == 1 else "those keys will fail"
 
 
 def _type_name(entry: Entry, payload: bytes) -> str | None:
