@@ -45,7 +45,10 @@ TESTS = {
     "repository/behalf": "repository/behalf backups/by_hand",
     "repository/check": "backups/verify repository/manifest",
     "repository/contents": "repository backups/adopt",
+    "repository/copies": "copies",
     "repository/remembered": "repository/remembered repository/catalogue repository",
+    "repository/signing": "repository/signatures repository/catalogue backups/verify repository",
+    "repository/versions": "backups/versions storage/policy repository",
     "restore": "restore/durations restore/selection/left_alone restore/restore restore/between restore/broken restore/cut restore/unfit faults/targets faults/refus",
     "restore/mirror": "restore/mirror/primary restore/mirror/choice restore/mirror/reach restore/mirror/strangers restore/mirror faults/mirrors_by_keys",
     "restore/mirror/primary": "restore/mirror/primary restore/mirror/strangers faults/slow_peers restore/mirror/mirror",
@@ -93,11 +96,13 @@ TESTS = {
     "storage/cache": "storage/cache storage/remote",
     "storage/cloud": "storage/remote storage/members storage",
     "storage/listing": "storage/listing storage/remote storage",
+    "storage/rclone": "storage/sftp storage/members",
     "storage/refusals": "storage/refusals storage/remote storage/trial cli/bad_storage",
     "storage/remote": "storage/upload storage/remote storage/killed storage",
     "storage/tempfiles": "faults/leftovers",
     "storage/trial": "storage/trial storage",
     "storage/upload": "storage/upload storage/remote storage/killed storage",
+    "storage/versions": "storage/versions backups/versions storage/policy storage",
 }
 """By the beginning of a module's path; the longest counts."""
 
