@@ -112,6 +112,11 @@ EQUAL = {
         "if 0x40 <= length < 127 and 0x40 <= size < 0x80:",
     ): "The slower way reads the same lengths.",
     (
+        "formats/rdb/strings.py",
+        "if 0x40 <= length < 0x80 and 0x40 <= size < 0x80:",
+        "if 0x40 <= length < 0x80 and 0x40 <= size < 127:",
+    ): "The slower way reads the same lengths.",
+    (
         "formats/rdb/writer.py",
         "if len(payload) <= _PIECE_BYTES:",
         "if len(payload) < _PIECE_BYTES:",
