@@ -22,6 +22,8 @@ from worker.repository import catalogue
 from worker.storage import open_storage
 
 THREADS = 16
+RELIED_ON_SECONDS = 30
+"""How old may be what a page shows of a bucket; what this machine has written there since is seen at once."""
 REQUEST_SECONDS = 1.0
 """How long a request waits for manifests to be read; then it says how far that has come."""
 FILES = 4 * CONNECTIONS
@@ -55,6 +57,7 @@ def main() -> int:
             clear_untrusted_proxy_headers=settings.web_proxies == 0,
         )
         catalogue.hurry(REQUEST_SECONDS)
+        catalogue.show_only(RELIED_ON_SECONDS)
         threading.Thread(target=_read_ahead, args=(settings,), daemon=True).start()
         connections.guard(server, None if settings.web_proxies else CONNECTIONS_OF_ONE)
     except BackupSystemError as error:

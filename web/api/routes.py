@@ -170,6 +170,7 @@ def backups(query: Page) -> dict[str, Any]:
         backups=contents.listed[page],
         total=len(contents.listed),
         alarms=catalogue.in_brief(contents.alarms),
+        seen_at=contents.seen_at,
         problems=catalogue.in_brief(contents.problems),
         damaged=contents.damaged[page],
         warnings=catalogue.in_brief(contents.warnings),

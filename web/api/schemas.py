@@ -112,6 +112,10 @@ class BackupList(BaseModel):
     page: int
     per_page: int
     total: int
+    seen_at: datetime | None = Field(
+        default=None,
+        description="When the storage was looked into, where that was not right now: up to 30 seconds ago.",
+    )
     alarms: list[str] = Field(
         description="What somebody else has done who can write there: forged, put there, removed."
     )

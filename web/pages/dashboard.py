@@ -56,6 +56,8 @@ class Stored:
     trash: list[Trashed] = field(default_factory=list)
     unpinned: frozenset[str] = frozenset()
     lost: list[Lost] = field(default_factory=list)
+    seen_at: datetime | None = None
+    """When the storage was looked into, where that was not right now."""
     alarms: list[str] = field(default_factory=list)
     is_unread: bool = False
     """Whether the fault is only that so many manifests are still being read."""
@@ -91,7 +93,19 @@ def stored(settings: WebSettings) -> Stored:
     except StorageError as error:
         return Stored([], {}, str(error), is_unread=isinstance(error, UnreadError))
     missing = None if storage.exists() else str(storage)
-    names = ("undos", "partials", "listed", "ahead", "damaged", "warnings", "trash", "unpinned", "lost", "alarms")
+    names = (
+        "undos",
+        "partials",
+        "listed",
+        "ahead",
+        "damaged",
+        "warnings",
+        "trash",
+        "unpinned",
+        "lost",
+        "alarms",
+        "seen_at",
+    )
     shown = {name: getattr(contents, name) for name in names}
     return Stored(contents.backups, contents.faults, missing=missing, **shown)
 

@@ -33,6 +33,7 @@ def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool, *, max_si
 
         repair_all(as_json=as_json, yes=yes, max_size=max_size)
         return
+    catalogue.show_only()
     with looked_up("list"):
         contents = catalogue.read(open_storage(load().backup_storage))
     if as_json:

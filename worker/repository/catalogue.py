@@ -47,6 +47,7 @@ __all__ = [
     "read",
     "read_ahead",
     "remove",
+    "show_only",
     "signed",
     "trashed",
     "try_to_note",
@@ -227,6 +228,13 @@ def unread(storage: Storage) -> int:
 def hurry(seconds: float) -> None:
     """From now on nobody in this process waits longer than that for manifests to be read."""
     Memory.seconds = seconds
+
+
+def show_only(relied_on: float = 0) -> None:
+    """This process shows what lies in storage and changes nothing there: from now on it relies for so many seconds on its last
+    look into one that is far away, and reads no text again that another process of this machine has read.
+    """
+    Memory.shows, Memory.relied_on = True, relied_on
 
 
 def remove(storage: Storage, name: str) -> None:

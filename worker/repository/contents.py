@@ -50,6 +50,8 @@ class Catalogue:
     """Those among the faults that somebody else has deleted or written over, of which the bucket keeps the version."""
     alarms: list[str] = field(default_factory=list)
     """What somebody else has done who can write there, in sentences: forged, put there, or signed by a stranger."""
+    seen_at: datetime | None = None
+    """When that was looked up, where it was not right now."""
 
     @property
     def problems(self) -> list[str]:

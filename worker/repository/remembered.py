@@ -10,20 +10,23 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import ClassVar, NamedTuple
 
 from worker.config.settings import load
-from worker.errors import NotFoundError, UnreadError
+from worker.errors import NotFoundError, StorageError, UnreadError
 from worker.repository.contents import Catalogue, Sorted, Sorting, fault
 from worker.repository.described import Described, described
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
 from worker.repository.notes import NOTES_SUFFIX
 from worker.repository.signing import journal
-from worker.repository.signing.trust import trust_of
+from worker.repository.signing.trust import Trust, trust_of
 from worker.repository.versions.lost import Lost, lost
 from worker.repository.versions.records import records
 from worker.storage import Storage, StoredFile
+from worker.storage.remote import written_last
+from worker.storage.texts import save_texts, shown
 
 AT_LEAST = 20
 """Manifests that are read however long that takes, so that everybody who asks gets on."""
@@ -31,6 +34,8 @@ _LARGEST_BYTES = 16 << 10
 """A larger one is not kept in mind."""
 _FOR_EACH = 4
 """Manifests for each reader, of those that are read at once."""
+_RENEWED = 3
+"""A look is renewed, without anybody waiting for that, in the last two thirds of the time that it is relied on."""
 _STORAGES = 4
 """That are."""
 
@@ -43,11 +48,25 @@ class _Known(NamedTuple):
     said: Described
 
 
+class _Look(NamedTuple):
+    """What was seen, begun at that time, by two clocks; whom was trusted then, and what had been written there by us until then."""
+
+    sorted: Sorted
+    trust: Trust
+    written: int
+    at: float
+    moment: datetime
+
+
 class Memory:
     """One storage, as far as it was read."""
 
     seconds: ClassVar[float | None] = None
     """How long anybody in this process waits for manifests to be read; None for as long as that takes."""
+    shows: ClassVar[bool] = False
+    """Whether this process only shows what lies there: then texts that another one has read are not read again."""
+    relied_on: ClassVar[float] = 0
+    """For so many seconds it then relies on its last look into a storage that is far away."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage, self._lock = storage, threading.Lock()
@@ -64,6 +83,8 @@ class Memory:
         """Of manifests that this machine has signed itself: their signatures need no other proof."""
         self._sorted: Sorted | None = None
         self._is_complete = False
+        self._last: _Look | None = None
+        self._is_looking = False
 
     @property
     def unread(self) -> int:
@@ -72,7 +93,32 @@ class Memory:
 
     def read(self, seconds: float | None) -> Catalogue:
         """All of it. UnreadError where reading takes longer: the next one goes on from there. StorageError."""
+        return self._relied_on() or self._looked(seconds)
+
+    def _relied_on(self) -> Catalogue | None:
+        """The last look, while it may be relied on and nobody on this machine has written since; another is begun in time."""
+        last, relied_on = self._last, Memory.relied_on
+        if last is None or (last.written, last.trust) != (written_last(self.storage), trust_of(load(), self.storage)):
+            return None
+        age = time.monotonic() - last.at
+        if age > relied_on:
+            return None
+        if age > relied_on / _RENEWED and not self._is_looking:
+            self._is_looking = True
+            threading.Thread(target=self._look_again, name="catalogue", daemon=True).start()
+        return replace(last.sorted.at(datetime.now(UTC)), seen_at=last.moment)
+
+    def _look_again(self) -> None:
+        try:
+            # What is wrong with the storage is told to the first who may not rely on the last look any more.
+            with suppress(StorageError):
+                self._looked(None)
+        finally:
+            self._is_looking = False
+
+    def _looked(self, seconds: float | None) -> Catalogue:
         with self._held(seconds):
+            written, at, moment = written_last(self.storage), time.monotonic(), datetime.now(UTC)
             self._ask_whom_to_trust()
             self._list()
             if self._open:
@@ -80,6 +126,10 @@ class Memory:
                 self._read_open(seconds)
             self._sorted = self._sorted or self._sorting.sorted()
             self._is_complete = True
+            if written is not None and Memory.relied_on:
+                self._last = _Look(self._sorted, self._sorting.trust, written, at, moment)
+            with suppress(StorageError):
+                save_texts(self.storage)
             return self._sorted.at(datetime.now(UTC))
 
     def latest_first(self) -> Iterator[Manifest]:
@@ -240,5 +290,6 @@ def memory(storage: Storage) -> Memory:
         _MEMORIES.move_to_end(storage)
         while len(_MEMORIES) > _STORAGES:
             _MEMORIES.popitem(last=False)
-        known.storage = storage  # the same place, perhaps by another connection
+        # The same place, perhaps by another connection.
+        known.storage = shown(storage, known.storage) if Memory.shows else storage
         return known

@@ -50,6 +50,19 @@ class Cache:
         """A folder for what is remembered of that for good: no matter how much is read, it is not thrown out."""
         return self.folder / kind / _key(what)[:16]
 
+    def change(self, what: str) -> None:
+        """Tell all processes of this folder that something was changed there."""
+        path = self.beside("changed", what)
+        with self.usable():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            path.write_text(f"{time.time_ns()} {os.getpid()}")
+
+    def changed(self, what: str) -> int:
+        """Another number whenever somebody has told that, in nanoseconds since the epoch; 0 where nobody has."""
+        with suppress(OSError):
+            return self.beside("changed", what).stat().st_mtime_ns
+        return 0
+
     @contextmanager
     def locked(self, what: str) -> Iterator[None]:
         """One at a time of this machine. StorageError where it takes longer than LOCKED_SECONDS."""

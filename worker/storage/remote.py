@@ -7,7 +7,7 @@ it does not (Remote finds out with the first mark), names are looked up beforeha
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from worker.errors import NotFoundError, StorageError
 from worker.progress import Progress, Proof, silent, undisputed
 from worker.storage.bucket import Bucket, Thing
 from worker.storage.cache import Cache
-from worker.storage.interface import READ_BYTES, Distant, StoredFile, Stream
+from worker.storage.interface import READ_BYTES, Distant, Storage, StoredFile, Stream
 from worker.storage.listing import NAME
 from worker.storage.passing import Passing
 from worker.storage.upload import Spooled, put_new, put_over
@@ -74,15 +74,19 @@ class Remote:
             raise
         finally:
             draft.close()
+            self._wrote()
 
     def put(self, name: str, content: bytes, *, replace: bool = False, prove: Proof = undisputed) -> None:
         """Write a small file at once. StorageError where it exists and is not to be replaced."""
         _check(name)
-        if replace:
-            seen = _seen.get() or {}
-            put_over(self.bucket, name, content, seen.get(name))
-        else:
-            put_new(self.bucket, name, content, prove)
+        try:
+            if replace:
+                seen = _seen.get() or {}
+                put_over(self.bucket, name, content, seen.get(name))
+            else:
+                put_new(self.bucket, name, content, prove)
+        finally:
+            self._wrote()
 
     def open(self, name: str) -> Stream:
         """The file, to be read once. NotFoundError where there is none."""
@@ -167,12 +171,15 @@ class Remote:
             _check(name)
         self._thing_of(record)
         marks = [f".{files[0]}.deleting"] if files else []
-        for mark in marks:
-            self.bucket.replace(mark, b"", None)
-        self.bucket.delete([record])
-        if files:
-            self.bucket.delete(files)
-            self.bucket.delete(marks)
+        try:
+            for mark in marks:
+                self.bucket.replace(mark, b"", None)
+            self.bucket.delete([record])
+            if files:
+                self.bucket.delete(files)
+                self.bucket.delete(marks)
+        finally:
+            self._wrote()
 
     def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:
         """Remove what killed runs left, but none of the `owned` files, for which a manifest stands. Gives the marks' names."""
@@ -189,10 +196,22 @@ class Remote:
                 self.bucket.delete(doomed)
                 self.bucket.delete([mark])
             swept.append(mark)
+        if swept and not dry_run:
+            self._wrote()
         return swept
 
     def free_bytes(self) -> None:
         """Nobody can tell."""
+
+    def _wrote(self) -> None:
+        """Whoever on this machine relies on what they saw a moment ago looks again."""
+        with suppress(StorageError):
+            self.cache.change(self.place)
+
+
+def written_last(storage: Storage) -> int | None:
+    """What changes whenever somebody on this machine writes there; None where a look costs so little that nobody asks."""
+    return storage.cache.changed(storage.place) if isinstance(storage, Remote) else None
 
 
 def _marks(things: Iterable[str]) -> Iterator[tuple[str, str, str]]:

@@ -1,0 +1,113 @@
+"""A remote storage for who only shows what lies there: small files that were read once are not read again by the next process.
+
+Their texts lie in one file beside the cache, which takes its own place whole, with its sha256 at the end. Each is known by
+name, size and version, as the storage lists it now. Nobody who restores or deletes takes anything from there.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from worker.storage.cache import Cache
+from worker.storage.interface import Storage, StoredFile
+from worker.storage.remote import Remote
+
+MOST_BYTES = 256 << 20
+"""In that file: a hundred thousand manifests, and notes of as many."""
+_LARGEST_BYTES = 16 << 10
+"""A larger text is not kept."""
+_SUM_BYTES = 65
+
+
+class Texts:
+    """What was read of one storage."""
+
+    def __init__(self, cache: Cache, what: str) -> None:
+        self._cache, self._path = cache, cache.beside("texts", what)
+        self._texts: dict[StoredFile, bytes] = _read(self._path)
+        self._listed: dict[str, StoredFile] = {}
+        self._is_new = False
+
+    def see(self, files: Iterable[StoredFile]) -> None:
+        """These are what lies there now; of what is gone the text goes as well."""
+        self._listed = {file.name: file for file in files if file.version is not None}
+        self._texts = {file: text for file, text in self._texts.items() if self._listed.get(file.name) == file}
+
+    def of(self, name: str) -> bytes | None:
+        """The text of that file as it is now; None where it is not known."""
+        file = self._listed.get(name)
+        return self._texts.get(file) if file else None
+
+    def keep(self, name: str, text: bytes) -> None:
+        """It was just read."""
+        if (file := self._listed.get(name)) and len(text) == file.size <= _LARGEST_BYTES:
+            self._texts[file] = text
+            self._is_new = True
+
+    def save(self) -> None:
+        """Bring what is new to disk. StorageError."""
+        if not self._is_new:
+            return
+        self._is_new = False
+        rows = [[*file, text.decode(errors="surrogateescape")] for file, text in [*self._texts.items()]]
+        content = json.dumps(rows).encode()
+        if len(content) > MOST_BYTES:
+            return
+        with self._cache.usable():
+            self._path.parent.mkdir(mode=0o700, exist_ok=True)
+            part = self._path.with_name(f"{self._path.name}.{os.getpid()}")
+            with os.fdopen(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(content + b"\n" + hashlib.sha256(content).hexdigest().encode())
+            part.rename(self._path)
+
+
+def _read(path: Path) -> dict[StoredFile, bytes]:
+    """Nothing where there is no such file, or it is not what was written."""
+    with suppress(OSError, ValueError, TypeError):
+        if path.stat().st_size <= MOST_BYTES + _SUM_BYTES:
+            text = path.read_bytes()
+            content, end = text[:-_SUM_BYTES], text[-_SUM_BYTES:]
+            if end == b"\n" + hashlib.sha256(content).hexdigest().encode():
+                rows: list[Any] = json.loads(content)
+                return {StoredFile(*row[:3]): row[3].encode(errors="surrogateescape") for row in rows}
+    return {}
+
+
+@dataclass(frozen=True)
+class Shown(Remote):
+    """The same storage, of which known texts are not read again."""
+
+    texts: Texts = field(compare=False)
+
+    def files(self) -> list[StoredFile]:
+        """Every finished file, by name."""
+        files = super().files()
+        self.texts.see(files)
+        return files
+
+    def read(self, name: str, limit: int = 64 << 20) -> bytes:
+        """A small file whole."""
+        known = self.texts.of(name)
+        if known is None or len(known) > limit:
+            known = super().read(name, limit)
+            self.texts.keep(name, known)
+        return known
+
+
+def shown(storage: Storage, before: Storage) -> Storage:
+    """That storage for who only shows it, with the texts that were known `before`; a folder is fast enough as it is."""
+    if not isinstance(storage, Remote):
+        return storage
+    texts = before.texts if isinstance(before, Shown) else Texts(storage.cache, storage.place)
+    return Shown(storage.bucket, storage.cache, storage.place, texts)
+
+
+def save_texts(storage: Storage) -> None:
+    """Bring what was read of it to disk. StorageError."""
+    if isinstance(storage, Shown):
+        storage.texts.save()
