@@ -4,8 +4,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from worker.config.settings import load_web
-from worker.errors import ArtifactError
+from worker.errors import ArtifactError, NotFoundError
 from worker.repository import catalogue
+from worker.repository.copies import holdings, places
+from worker.repository.copies.found import Found, find
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.repository.trash import Trashed, refuse_last
@@ -33,14 +35,36 @@ def storage() -> Storage:
 
 
 def manifest(name: str) -> Manifest:
-    """The backup of that name; `latest` is the newest of this source. NotFoundError, RefusedError where it lies in the trash,
-    or ArtifactError where it is damaged.
+    """The backup of that name, `latest` is the newest of this source: at home, or where home has none as it was last seen in
+    another storage. NotFoundError, RefusedError where it lies in the trash, or ArtifactError where it is damaged.
     """
-    return catalogue.get(storage(), name, scope_of(load_web()))
+    try:
+        return catalogue.get(storage(), name, scope_of(load_web()))
+    except NotFoundError:
+        if (elsewhere := _elsewhere(name)) is None:
+            raise
+        return elsewhere
 
 
-def in_full(name: str) -> str:
-    """Its name. NotFoundError at once instead of a task that fails; other faults are the task's to report."""
+def _elsewhere(name: str) -> Manifest | None:
+    seen = [reading.contents for reading in holdings.remembered(load_web()) if reading.contents]
+    if name == catalogue.LATEST:
+        return catalogue.newest([backup for contents in seen for backup in contents.backups], scope_of(load_web()))
+    return next((backup for contents in seen for backup in contents.listed if backup.name == name), None)
+
+
+def held(name: str, address: str | None) -> Found:
+    """The backup of that name and where to read it: in the storage of that address, or wherever it lies."""
+    return find(load_web(), name, scope_of(load_web()), address)
+
+
+def in_full(name: str, address: str | None = None) -> str:
+    """Its name. NotFoundError at once instead of a task that fails, and UsageError for the address of no storage of ours; other
+    faults are the task's to report, and so is whether it lies in a storage that somebody names.
+    """
+    if address is not None:
+        places.named(load_web(), address)
+        return name
     with suppress(ArtifactError):
         return manifest(name).name
     return name

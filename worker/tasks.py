@@ -80,7 +80,7 @@ def restore(self: Task, **arguments: Any) -> Data:
 
 @door
 def preview(self: Task, **arguments: Any) -> Data:
-    """Say what a restore would do. Arguments: name, mode, kinds, which keys (match, exclude, keys, types, databases),
+    """Say what a restore would do. Arguments: name, storage, mode, kinds, which keys (match, exclude, keys, types, databases),
     and where to (target, map_databases, prefix, strip_prefix, expiry).
     """
     return attempt(self, arguments, PreviewArguments, previews.preview)
@@ -94,7 +94,7 @@ def undo(self: Task, **arguments: Any) -> Data:
 
 @door
 def verify(self: Task, **arguments: Any) -> Data:
-    """Read a backup to its end and compare it with its manifest. Arguments: name."""
+    """Read a backup to its end and compare it with its manifest. Arguments: name, storage."""
     return attempt(self, arguments, VerifyArguments, verifies.verify)
 
 

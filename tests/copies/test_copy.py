@@ -160,7 +160,7 @@ def test_one_of_several_is_named_by_its_address(tmp_path: Path, home: Folder) ->
     copied(settings, NAME, f"{second.path}/../second")
     assert (first.files(), names(second)) == ([], [NAME])
     for address in ("s3://somewhere/else", str(home), str(tmp_path)):
-        with pytest.raises(UsageError, match="BACKUP_COPIES names no such storage, but "):
+        with pytest.raises(UsageError, match="No such storage is set, but "):
             copied(settings, NAME, address)
     with pytest.raises(UsageError, match="set BACKUP_COPIES"):
         copied(settings_of(home))

@@ -4,7 +4,7 @@ What cannot be read is left out, and a gauge says so: a number that stands still
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import islice
 
@@ -19,6 +19,9 @@ from worker.broker import heartbeat
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, UnreadError
 from worker.repository import catalogue
+from worker.repository.contents import Catalogue
+from worker.repository.copies import holdings
+from worker.repository.copies.standing import Standing, standings
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.runs.operations import OPERATIONS
@@ -89,9 +92,37 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
     yield _gauge("trash_bytes", "Bytes that those take.", sum(backup.bytes for backup in contents.trash))
     if (free := storage.free_bytes()) is not None:
         yield _gauge("storage_free_bytes", "Bytes that the storage still takes.", free)
+    yield from _of_copies(settings, contents)
     yield _next_runs(settings, newest)
     if newest is not None:
         yield from _of_the_last(newest)
+
+
+def _of_copies(settings: Settings, contents: Catalogue) -> Iterator[Gauge]:
+    """Of each other storage, by its address, which holds no secret; as this process saw it last. Nothing until it has looked."""
+    known = standings(settings, contents, holdings.remembered(settings))
+    looked_at = [there for there in known if there.read_at or there.error]
+    if not looked_at:
+        return
+
+    def each(number: Callable[[Standing], float | None]) -> list[Labelled]:
+        return [((there.where,), value) for there in looked_at if (value := number(there)) is not None]
+
+    by, newest, read = (
+        ("storage",),
+        each(lambda there: _seconds(there.newest_at)),
+        each(lambda there: _seconds(there.read_at)),
+    )
+    yield _labelled("copies_up", "Whether that storage could be looked into.", by, each(lambda there: there.reachable))
+    yield _labelled("copies", "Backups that lie there.", by, each(lambda there: there.count))
+    yield _labelled("copies_missing", "Backups that are not there.", by, each(lambda there: there.missing))
+    yield _labelled("copies_late", "Those of them that should be there by now.", by, each(lambda there: there.late))
+    yield _labelled("copies_newest_timestamp_seconds", "When the newest backup there was begun.", by, newest)
+    yield _labelled("copies_read_timestamp_seconds", "Of when these numbers are.", by, read)
+
+
+def _seconds(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment else None
 
 
 def _unread(storage: Storage) -> Gauge:

@@ -10,6 +10,7 @@ from web import jobs, lookup, readings
 from web.api.blueprint import api, faults
 from web.api.downloads import stored_file
 from web.api.schemas import (
+    MOST_PER_PAGE,
     BackupBody,
     BackupList,
     Issued,
@@ -19,6 +20,7 @@ from web.api.schemas import (
     PinBody,
     PruneBody,
     Queued,
+    Whence,
 )
 from web.auth import needs, needs_scope_of
 from worker.arguments.backups import (
@@ -34,7 +36,8 @@ from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArg
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, UsageError
 from worker.repository import catalogue
-from worker.repository.copies import places
+from worker.repository.copies import holdings, places
+from worker.repository.copies.standing import everywhere, standings
 from worker.repository.manifest import Manifest
 
 STATS_SECONDS = 5
@@ -74,7 +77,7 @@ def restore(body: RestoreArguments) -> Answer:
     """
     if body.mode != "skip":
         _in_full(body.name, "overwrite with it")
-    lookup.in_full(body.name)
+    lookup.in_full(body.name, body.storage)
     return _queued(jobs.ask("restore", body, g.identity.name))
 
 
@@ -85,7 +88,7 @@ def preview(body: PreviewArguments) -> Answer:
 
     The id of this run can be given to the restore as `preview`: it is refused where the target has changed since.
     """
-    lookup.in_full(body.name)
+    lookup.in_full(body.name, body.storage)
     return _queued(jobs.ask("preview", body, g.identity.name))
 
 
@@ -105,7 +108,7 @@ def undo(body: UndoArguments) -> Answer:
 @needs_scope_of("verify")
 def verify(body: VerifyArguments) -> Answer:
     """Read a backup to its end and compare it with its manifest."""
-    lookup.in_full(body.name)
+    lookup.in_full(body.name, body.storage)
     return _queued(jobs.ask("verify", body, g.identity.name))
 
 
@@ -164,8 +167,11 @@ def unpin(path: Named) -> Answer:
 @needs("read")
 def backups(query: Page) -> dict[str, Any]:
     """The catalogue, newest first; read from storage, whatever has become of the broker."""
-    contents = catalogue.read(lookup.storage())
-    page = slice(*query.bounds)
+    contents, settings = catalogue.read(lookup.storage()), load_web()
+    page, seen = slice(*query.bounds), holdings.remembered(load_web())
+    lying = everywhere(contents, str(lookup.storage()), seen)
+    elsewhere = [each.manifest for each in lying if str(lookup.storage()) not in each.where][:MOST_PER_PAGE]
+    shown = {backup.name for backup in (*contents.listed[page], *elsewhere)}
     listed = BackupList(
         backups=contents.listed[page],
         total=len(contents.listed),
@@ -176,6 +182,9 @@ def backups(query: Page) -> dict[str, Any]:
         warnings=catalogue.in_brief(contents.warnings),
         trash=contents.trash[page],
         trash_total=len(contents.trash),
+        where={each.manifest.name: [*each.where] for each in lying if each.manifest.name in shown},
+        elsewhere=elsewhere,
+        copies=standings(settings, contents, seen),
         **query.model_dump(),
     )
     return listed.model_dump(mode="json")
@@ -201,10 +210,10 @@ _FILE = {"application/octet-stream": {"schema": {"type": "string", "format": "bi
     },
 )
 @needs("read")
-def download(path: Named) -> Response:
+def download(path: Named, query: Whence) -> Response:
     """The stored file, as it is; its ETag is its sha256. `latest` is the newest."""
-    manifest = lookup.manifest(path.name)
-    response = stored_file(lookup.storage(), manifest)
+    manifest, storage = lookup.held(path.name, query.storage)
+    response = stored_file(storage, manifest)
     if request.method != "HEAD" and response.status_code in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
         readings.downloaded(manifest.name, response.content_length or 0)
     return response

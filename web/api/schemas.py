@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from worker.arguments.backups import BackupArguments, PruneArguments, Reason
+from worker.arguments.places import Address as StorageAddress
 from worker.config.address import Address
 from worker.errors import Risk
 from worker.repository.catalogue import Damaged
+from worker.repository.copies.standing import Standing
 from worker.repository.manifest import Manifest
 from worker.repository.trash import Trashed
 from worker.runs.operations import Name
@@ -76,6 +78,17 @@ class Named(BaseModel):
     name: str = Field(max_length=200, description="In full, such as `redis_backup_20231205_143022.rdb.zst`.")
 
 
+class Whence(BaseModel):
+    """Where to read a backup."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    storage: StorageAddress | None = Field(
+        default=None,
+        description="BACKUP_STORAGE or one of BACKUP_COPIES; wherever it lies, at home first, where none is said.",
+    )
+
+
 class Issued(BaseModel):
     """Of a run."""
 
@@ -128,6 +141,12 @@ class BackupList(BaseModel):
         description="This page of what was deleted and can be put back; without a manifest where that is damaged."
     )
     trash_total: int
+    where: dict[str, list[str]] = Field(
+        description="By name the storages in which a backup lies, of this page and of `elsewhere`; of others than "
+        "BACKUP_STORAGE as they were seen last."
+    )
+    elsewhere: list[Manifest] = Field(description="Backups that lie in other storages only, the newest 200.")
+    copies: list[Standing] = Field(description="How it stands in each of the other storages (BACKUP_COPIES).")
 
 
 class ShownRun(Run):
@@ -166,6 +185,7 @@ class Numbers(BaseModel):
     )
     problems: list[str]
     warnings: list[str]
+    copies: list[dict[str, Any]] = Field(description="How it stands in each of the other storages (BACKUP_COPIES).")
     source: dict[str, Any]
     broker: dict[str, Any]
 

@@ -20,6 +20,8 @@ from worker.broker.scopes import SCOPES
 from worker.config.settings import WebSettings, load_web
 from worker.errors import StorageError, UnreadError
 from worker.repository import catalogue
+from worker.repository.copies import holdings
+from worker.repository.copies.standing import Standing, standings
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.repository.trash import Trashed
@@ -59,6 +61,8 @@ class Stored:
     seen_at: datetime | None = None
     """When the storage was looked into, where that was not right now."""
     alarms: list[str] = field(default_factory=list)
+    copies: list[Standing] = field(default_factory=list)
+    """How it stands in the other storages, as far as this process has seen."""
     is_unread: bool = False
     """Whether the fault is only that so many manifests are still being read."""
 
@@ -107,7 +111,8 @@ def stored(settings: WebSettings) -> Stored:
         "seen_at",
     )
     shown = {name: getattr(contents, name) for name in names}
-    return Stored(contents.backups, contents.faults, missing=missing, **shown)
+    copies = standings(settings, contents, holdings.remembered(settings))
+    return Stored(contents.backups, contents.faults, missing=missing, copies=copies, **shown)
 
 
 def part(items: Iterable[Item], size: int = PER_PAGE) -> Part:
@@ -158,6 +163,7 @@ def situation(settings: WebSettings, memory: Memory, contents: Stored, now: date
         fault=contents.fault,
         is_unread=contents.is_unread,
         missing=contents.missing,
+        copies=contents.copies,
     )
 
 

@@ -88,6 +88,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "CELERY_RESULT_BACKEND": f"{_address(settings.celery_result_backend)} (user and password not shown)",
         "BACKUP_STORAGE": settings.backup_storage,
         "BACKUP_COPIES": listed(settings.backup_copies) or "none",
+        "BACKUP_COPIES_LATE_HOURS": f"{settings.backup_copies_late_hours:g}",
         "BACKUP_CACHE": settings.backup_cache,
         "BACKUP_CACHE_BYTES": f"{settings.backup_cache_bytes:,}",
         "BACKUP_STATE": settings.backup_state,

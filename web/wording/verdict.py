@@ -9,6 +9,7 @@ from web.activity import Memory
 from web.wording import runs
 from web.wording.numbers import age, counted, listed, number, span
 from worker.repository import catalogue
+from worker.repository.copies.standing import Standing
 from worker.repository.manifest import Manifest
 from worker.runs.run import Run
 
@@ -57,6 +58,8 @@ class Situation:
     """The newest backup of this source that lacks keys."""
     ahead: list[Manifest] = field(default_factory=list)
     """Backups that are dated in the future."""
+    copies: list[Standing] = field(default_factory=list)
+    """How it stands in the other storages."""
     lost: list[str] = field(default_factory=list)
     """Those among the problems that somebody else has deleted or written over."""
     alarms: list[str] = field(default_factory=list)
@@ -84,6 +87,7 @@ def verdict(situation: Situation) -> Verdict:
     findings = [
         *_storage(situation),
         *_backups(situation),
+        *_copies(situation.copies),
         *_tried_again(situation),
         *_source(situation.memory),
         *_machinery(situation.memory),
@@ -191,6 +195,13 @@ def _backups(situation: Situation) -> Iterator[Finding]:
     damaged = sorted(set(memory.damaged) & situation.names)
     for name in damaged:
         yield Finding("bad", "A backup is damaged", f"{name}: {memory.damaged[name]}")
+
+
+def _copies(copies: list[Standing]) -> Iterator[Finding]:
+    for there in copies:
+        headline = "Copies are late" if there.late else "Copies cannot be looked at"
+        if there.warnings:
+            yield Finding("warning", headline, " ".join(there.warnings))
 
 
 def _last_as_partial(partial: Manifest | None, newest: Manifest | None, failed: Run | None) -> Manifest | None:

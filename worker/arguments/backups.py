@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
+from worker.arguments.places import Address
 from worker.config.fields import Databases
 from worker.config.settings import CompressionName, EngineName, FormatName
 
@@ -23,11 +24,13 @@ class BackupArguments(BaseModel):
 
 
 class VerifyArguments(BaseModel):
-    """Which backup to verify."""
+    """Which backup to verify, and where."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, max_length=200)
+    storage: Address | None = None
+    """BACKUP_STORAGE, or one of BACKUP_COPIES; None for wherever it lies, at home first."""
 
 
 class CopyArguments(BaseModel):
@@ -36,7 +39,7 @@ class CopyArguments(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str = Field(min_length=1, max_length=200)
-    to: str | None = Field(default=None, min_length=1, max_length=2000)
+    to: Address | None = None
     """The address of one of them; None for all."""
 
 

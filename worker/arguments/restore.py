@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from worker.arguments.places import Address
 from worker.arguments.redirection import Redirection
 from worker.arguments.selection import Selection
 from worker.errors import RefusedError
@@ -19,6 +20,8 @@ class Request(Selection, Redirection):
 
     name: str = Field(min_length=1, max_length=200)
     """Of the backup; `latest` is the newest."""
+    storage: Address | None = None
+    """Where to read it: BACKUP_STORAGE, or one of BACKUP_COPIES; None for wherever it lies, at home first."""
     mode: Mode = "skip"
     kinds: frozenset[WrittenKind] | None = None
     """Only keys that compare so with the live ones: not there, of another value, or of another expiry only."""

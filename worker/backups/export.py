@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +17,34 @@ from worker.formats.compression import COMPRESSIONS, Compression
 from worker.formats.encryption import keys_of
 from worker.formats.tally import Counted, Tally
 from worker.progress import Progress, reported
-from worker.repository import artifact, catalogue
+from worker.repository import artifact
 from worker.repository.check import check
 from worker.repository.checksum import Meter
+from worker.repository.copies.found import fetched, find
 from worker.repository.scope import scope_of
-from worker.storage import chunks_of, open_storage, write_new
+from worker.storage import chunks_of, write_new
 
 STDOUT = Path("-")
 
 
-def export(
-    settings: Settings, what: str, out: Path | None, progress: Progress, max_size: int | None = None
+def export(  # noqa: PLR0913, PLR0917 - what, where to, and two that few need
+    settings: Settings,
+    what: str,
+    out: Path | None,
+    progress: Progress,
+    max_size: int | None = None,
+    storage: str | None = None,
 ) -> dict[str, Any]:
     """Write the backup or file `what` as JSON to `out` (`-` is standard output; .gz and .zst compress); what was written.
+    A backup comes from the `storage` of that address, or from wherever it lies.
 
     The default is `<name>.json.gz` in the current folder. Never overwrites. A file that is no backup becomes `max_size` bytes
     at the most, or what one of its size is allowed. Raises ArtifactError, NotFoundError, UsageError.
     """
     opened = (
-        _file(settings, Path(what), max_size, progress) if Path(what).is_file() else _backup(settings, what, progress)
+        _file(settings, Path(what), max_size, progress)
+        if Path(what).is_file() and storage is None
+        else _backup(settings, what, progress, storage)
     )
     with opened as (reader, name, header):
         target = out or Path(name.partition(".")[0] + ".json.gz")
@@ -59,12 +69,11 @@ def _file(settings: Settings, path: Path, max_size: int | None, progress: Progre
 
 
 @contextmanager
-def _backup(settings: Settings, what: str, progress: Progress) -> Iterator[_Opened]:
+def _backup(settings: Settings, what: str, progress: Progress, address: str | None) -> Iterator[_Opened]:
     """A backup, which is verified first."""
-    storage = open_storage(settings.backup_storage)
-    manifest, keys = catalogue.get(storage, what, scope_of(settings)), keys_of(settings)
-    with storage.fetch(manifest.name, progress) as file:
-        check(file, manifest, keys, progress)
+    held = find(settings, what, scope_of(settings), address)
+    manifest, keys = held.manifest, keys_of(settings)
+    with fetched(settings, held, partial(check, manifest=manifest, keys=keys, progress=progress), progress) as file:
         stored = reported(chunks_of(file), progress, "exporting", manifest.bytes.stored)
         packed = artifact.decrypted(stored, manifest, keys)
         dump = artifact.unpacked(packed, manifest.compression, Allowance.of_manifest(manifest.bytes.raw))

@@ -12,6 +12,8 @@ from worker.backups import schedule
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, SourceUnavailableError
 from worker.repository import catalogue
+from worker.repository.copies import holdings
+from worker.repository.copies.standing import Standing, standings
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.repository.signing import keys
@@ -29,6 +31,7 @@ def stats(settings: Settings) -> dict[str, Any]:
     storage = open_storage(settings.backup_storage)
     contents = catalogue.read(storage)
     backups = contents.backups
+    copies = standings(settings, contents, holdings.look(settings))
     scope = scope_of(settings)
     own = [*catalogue.own(backups, scope)]
     newest, oldest = (own[0], own[-1]) if own else (None, None)
@@ -50,14 +53,20 @@ def stats(settings: Settings) -> dict[str, Any]:
         "compression_ratio": round(raw / stored, 2) if stored else None,
         "history": [_point(backup) for backup in reversed(backups[:MOST_POINTS])],
         "next_runs": _next_runs(settings, newest, now),
+        "copies": [_copies(standing) for standing in copies],
         "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
         "alarms": catalogue.in_brief(contents.alarms),
         "signing": {"key": keys.own_public(settings), "trusted": [*settings.backup_trusted_keys]},
         "problems": catalogue.in_brief(contents.problems),
-        "warnings": catalogue.in_brief(contents.warnings),
+        "warnings": catalogue.in_brief([*contents.warnings, *(said for each in copies for said in each.warnings)]),
         "source": (source := _source(settings)),
         "broker": _broker(settings, source.get("run_id")),
     }
+
+
+def _copies(standing: Standing) -> dict[str, Any]:
+    moments = {"read_at": standing.read_at, "newest_at": standing.newest_at}
+    return asdict(standing) | {name: moment.isoformat() if moment else None for name, moment in moments.items()}
 
 
 def _point(manifest: Manifest) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import structlog
@@ -13,9 +14,9 @@ from worker.formats.encryption import keys_of
 from worker.progress import Progress
 from worker.repository import catalogue
 from worker.repository.check import check
+from worker.repository.copies.found import fetched, find
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
-from worker.storage import open_storage
 
 log = structlog.get_logger()
 
@@ -28,15 +29,16 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     ArtifactError names what is wrong: missing, short, changed, extra or foreign.
     """
     clock = time.monotonic()
-    storage = open_storage(settings.backup_storage)
-    manifest = catalogue.get(storage, arguments.name, scope_of(settings))
+    held = find(settings, arguments.name, scope_of(settings), arguments.storage)
+    manifest, storage = held
     warnings, contents = _damaged(manifest), True
-    with storage.fetch(manifest.name, progress, anew=True) as file:
-        try:
-            check(file, manifest, keys_of(settings), progress, walked=True)
-        except SealedError as error:
-            contents = False
-            warnings.append(f"Its bytes are those that were written; what is in them was not checked. {error}")
+    try:
+        walk = partial(check, manifest=manifest, keys=keys_of(settings), progress=progress, walked=True)
+        with fetched(settings, held, walk, progress, anew=True):
+            pass
+    except SealedError as error:
+        contents = False
+        warnings.append(f"Its bytes are those that were written; what is in them was not checked. {error}")
     if contents:
         now = datetime.now(UTC).replace(microsecond=0)
         warnings += catalogue.try_to_note(storage, manifest.name, verified_at=now)
@@ -44,6 +46,7 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     log.info("backup_verified", name=manifest.name, keys=manifest.keys, bytes=manifest.bytes.stored, seconds=seconds)
     return {
         "name": manifest.name,
+        "where": str(storage),
         "keys": manifest.keys,
         "bytes": manifest.bytes.stored,
         "sha256": manifest.sha256,

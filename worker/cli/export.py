@@ -7,6 +7,7 @@ import click
 from worker.backups.export import STDOUT, export
 from worker.cli.console import say, show, size
 from worker.cli.max_size import with_max_size
+from worker.cli.options import with_from
 from worker.cli.runner import Data, looked_up, read_at_shell, verb
 from worker.config.settings import load
 from worker.errors import UsageError
@@ -17,13 +18,14 @@ from worker.errors import UsageError
 @click.option(
     "-o", "out", type=click.Path(path_type=Path), help="Where to (- is standard output; .gz and .zst compress)."
 )
+@with_from
 @with_max_size
-def command(as_json: bool, what: str, out: Path | None, *, max_size: int | None) -> None:
+def command(as_json: bool, what: str, out: Path | None, storage: str | None, *, max_size: int | None) -> None:
     """Write a backup, or any RDB file, as portable JSON: for people, jq, and other or older servers."""
     if as_json and out == STDOUT:
         raise UsageError("--json and -o - both want standard output: leave one of them out.")
     with looked_up("export") as progress:
-        result = export(load(), what, out, progress, max_size)
+        result = export(load(), what, out, progress, max_size, storage)
     read_at_shell("export", result["bytes"], name=what)
     if out != STDOUT:
         show(result, as_json=as_json, view=exported)

@@ -12,9 +12,12 @@ from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
 from worker.repository import catalogue
 from worker.repository.catalogue import Catalogue
+from worker.repository.copies import holdings, places
+from worker.repository.copies.standing import Reading, everywhere, standings
 from worker.repository.manifest import Manifest
 from worker.repository.trash import Trashed
-from worker.storage import open_storage
+
+_COLUMNS = ("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "PINNED")
 
 
 @verb("list")
@@ -35,13 +38,14 @@ def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool, *, max_si
         return
     catalogue.show_only()
     with looked_up("list"):
-        contents = catalogue.read(open_storage(load().backup_storage))
+        contents = catalogue.read(places.home(load()))
+        copies = [] if is_trash else holdings.look(load())
     if as_json:
-        dump(_data(contents))
+        dump(_data(contents) | _elsewhere(contents, copies))
     elif is_trash:
         trashed(contents)
     else:
-        listed(contents)
+        listed(contents, copies)
 
 
 def _data(contents: Catalogue) -> Data:
@@ -55,6 +59,17 @@ def _data(contents: Catalogue) -> Data:
         "damaged": [asdict(damaged) for damaged in contents.damaged],
         "lost": [{"name": missed.name, "how": missed.how} for missed in contents.lost],
         "warnings": contents.warnings,
+    }
+
+
+def _elsewhere(contents: Catalogue, copies: list[Reading]) -> Data:
+    """Where each backup lies, those of which home has none, and how it stands with the copies."""
+    home = str(places.home(load()))
+    lying = everywhere(contents, home, copies)
+    return {
+        "where": {each.manifest.name: each.where for each in lying},
+        "elsewhere": [each.manifest.model_dump(mode="json") for each in lying if home not in each.where],
+        "copies": [asdict(standing) for standing in standings(load(), contents, copies)],
     }
 
 
@@ -91,19 +106,21 @@ def trashed(contents: Catalogue) -> None:
     say("To have one back: python -m worker put-back NAME")
 
 
-def listed(contents: Catalogue) -> None:
-    """The catalogue."""
-    if not contents.listed:
+def listed(contents: Catalogue, copies: list[Reading]) -> None:
+    """The catalogue: of all storages, where there are several."""
+    lying = everywhere(contents, "home", copies)
+    if not lying:
         say("There is no backup yet. Make the first: python -m worker backup")
     else:
         now = datetime.now(UTC)
-        rows = [_row(backup, now) for backup in contents.listed]
-        table(("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "PINNED"), rows)
+        rows = [(*_row(each.manifest, now), *([", ".join(each.where)] if copies else [])) for each in lying]
+        table((*_COLUMNS, *(["LIES IN"] if copies else [])), rows)
     _undos(contents.undos)
     if contents.trash:
         say("")
         say(f"{len(contents.trash)} more in the trash: python -m worker list --trash")
-    notes(contents.problems + contents.warnings)
+    late = [said for standing in standings(load(), contents, copies) for said in standing.warnings]
+    notes(contents.problems + contents.warnings + late)
 
 
 def _undos(kept: list[Manifest]) -> None:

@@ -36,7 +36,15 @@ def keys_of(_context: click.Context, _option: click.Parameter, file: TextIO | No
     return keys
 
 
+with_from = click.option(
+    "--from",
+    "storage",
+    metavar="PLACE",
+    help="Read it there: in BACKUP_STORAGE, or one of BACKUP_COPIES, by its address.",
+)
+
 _PART_AND_PLACE = (
+    with_from,
     click.option(
         "--match", multiple=True, metavar="GLOB", help="Only keys that fit, such as 'user:*'; may be repeated."
     ),
@@ -104,6 +112,7 @@ def command_line(verb: str, request: Request, **changed: Any) -> str:
     pairs = ",".join(f"{old}:{new}" for old, new in wanted.map_databases.items())
     for option, value in (
         ("--db", ",".join(map(str, sorted(wanted.databases or ())))),
+        ("--from", wanted.storage),
         ("--to", wanted.target),
         ("--map-db", pairs),
         ("--prefix", wanted.prefix),

@@ -11,12 +11,11 @@ from worker.cli.options import part_and_place, replacing, with_mode
 from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, confirm, verb
 from worker.config.settings import load
-from worker.repository import catalogue
+from worker.repository.copies.found import find
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.restore.restore import check_complete, restore
 from worker.restore.target.report import counts
-from worker.storage import open_storage
 
 
 @verb("restore")
@@ -41,7 +40,7 @@ def command(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
     arguments = checked(RestoreArguments, name=name, mode=mode, **options)
     settings = load()
     if mode != "skip" and not yes:
-        manifest = catalogue.get(open_storage(settings.backup_storage), name, scope_of(settings))
+        manifest = find(settings, name, scope_of(settings), arguments.storage).manifest
         arguments = arguments.model_copy(update={"name": manifest.name})
         confirm(question(manifest, mode, arguments.endpoint(settings).address))
 

@@ -29,6 +29,7 @@ def view_of(data: Data) -> None:
         ("Storage", storage["where"] if free is None else f"{storage['where']} ({size(free)} free)"),
     ]
     rows.append(("Signed by", data["signing"]["key"] or "no key yet: it is made with the first backup"))
+    rows += [("Copies in", _copies(there)) for there in data["copies"]]
     if source["reachable"]:
         keys = ", ".join(f"db{db}: {count:,}" for db, count in source["keys"].items()) or "none"
         rows += [
@@ -41,3 +42,11 @@ def view_of(data: Data) -> None:
         rows.append(("Source", source["error"]))
     facts(rows)
     notes(data["problems"] + data["warnings"])
+
+
+def _copies(there: Data) -> str:
+    if there["count"] is None:
+        return f"{there['where']}: cannot be looked at"
+    missing = f", {there['missing']} missing" if there["missing"] else ""
+    late = f" ({there['late']} of them late)" if there["late"] else ""
+    return f"{there['where']}: {there['count']} ({size(there['bytes'])}){missing}{late}"

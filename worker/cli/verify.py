@@ -5,6 +5,7 @@ import click
 from worker.arguments.backups import VerifyArguments
 from worker.backups.verify import verify
 from worker.cli.console import notes, number, say, show, size
+from worker.cli.options import with_from
 from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
@@ -12,9 +13,10 @@ from worker.config.settings import load
 
 @verb("verify")
 @click.argument("name")
-def command(as_json: bool, name: str) -> None:
+@with_from
+def command(as_json: bool, name: str, storage: str | None) -> None:
     """Read the backup NAME to its end and compare it with its manifest."""
-    arguments = checked(VerifyArguments, name=name)
+    arguments = checked(VerifyArguments, name=name, storage=storage)
     result = performed("verify", arguments, lambda progress: verify(load(), arguments, progress))
     show(result, as_json=as_json, view=verified)
 

@@ -102,6 +102,8 @@ class Settings(FromEnvironment):
     backup_storage: StorageURL = "backups"
     backup_copies: StorageURLs = ()
     """Other storages that every good backup is copied to."""
+    backup_copies_late_hours: float = Field(default=6, gt=0, le=24 * 365)
+    """How old a backup may be that is not there yet."""
     backup_cache: CacheFolder = "var/cache"
     """Where files of a storage that is no folder lie for as long as they are written or read, and the last ones longer."""
     backup_cache_bytes: int = Field(default=10 << 30, ge=0)

@@ -215,9 +215,9 @@ def read(storage: Storage) -> Catalogue:
     return memory(storage).read(Memory.seconds)
 
 
-def read_ahead(storage: Storage) -> None:
-    """Read all of it, so that nobody else in this process has to."""
-    memory(storage).read(None)
+def read_ahead(storage: Storage) -> Catalogue:
+    """The same however long it takes; nobody else in this process has to read it then."""
+    return memory(storage).read(None)
 
 
 def unread(storage: Storage) -> int:

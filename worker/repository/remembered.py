@@ -36,7 +36,7 @@ _FOR_EACH = 4
 """Manifests for each reader, of those that are read at once."""
 _RENEWED = 3
 """A look is renewed, without anybody waiting for that, in the last two thirds of the time that it is relied on."""
-_STORAGES = 4
+_STORAGES = 16
 """That are."""
 
 Files = dict[str, StoredFile]

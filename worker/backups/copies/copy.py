@@ -29,7 +29,7 @@ from worker.repository.copies import places
 from worker.repository.described import noted
 from worker.repository.manifest import MANIFEST_SUFFIX, Copied, Manifest
 from worker.repository.scope import scope_of
-from worker.repository.versions.records import remember
+from worker.repository.versions.records import record_of, remember
 from worker.storage import Storage, chunks_of
 
 log = structlog.get_logger()
@@ -103,7 +103,9 @@ def _note(way: _Way, *, is_new: bool) -> list[str]:
     place, manifest = way.there.place, way.manifest
     if place in manifest.copies and not is_new:
         return []
-    copied = Copied(copied_at=datetime.now(UTC).replace(microsecond=0))
+    record = record_of(way.there, manifest.name)
+    versions = {file: kept.id for file, kept in record.files.items() if kept.id} if record else {}
+    copied = Copied(copied_at=datetime.now(UTC).replace(microsecond=0), versions=versions)
     return catalogue.try_to_note(way.home, manifest.name, copies={place: copied})
 
 

@@ -1,1 +1,3 @@
-"""Backups in several storages: which storages there are (places), and what a copy in one of them is."""
+"""Backups in several storages: which storages there are (places), what they hold (holdings), what is missing (lacking) and
+what that means (standing), and where to read a backup from (found).
+"""

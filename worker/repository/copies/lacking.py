@@ -11,3 +11,8 @@ def lacking(home: Catalogue, there: Catalogue) -> list[Manifest]:
     """
     taken = {backup.name for backup in there.listed} | {trashed.name for trashed in there.trash}
     return [backup for backup in home.backups if is_copied(backup) and backup.name not in taken]
+
+
+def without_a_note(home: Catalogue, place: str) -> list[Manifest]:
+    """The same by what is noted at home, where nobody can look there: those that were never seen whole in that place."""
+    return [backup for backup in home.backups if is_copied(backup) and place not in backup.copies]

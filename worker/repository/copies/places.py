@@ -17,18 +17,29 @@ def elsewhere(settings: Settings) -> list[Storage]:
     return [open_storage(address) for address in settings.backup_copies]
 
 
+def everywhere(settings: Settings) -> list[Storage]:
+    """All of them, home first."""
+    return [home(settings), *elsewhere(settings)]
+
+
+def named(settings: Settings, address: str) -> Storage:
+    """The one at that address, home or another. UsageError where none is set: an address from outside opens nothing."""
+    return _at(everywhere(settings), (settings.backup_storage, *settings.backup_copies), address)
+
+
 def chosen(settings: Settings, address: str | None) -> list[Storage]:
     """All of BACKUP_COPIES, or the one at that address. UsageError where there is none."""
     if not settings.backup_copies:
         raise UsageError("There is no other storage to copy to: set BACKUP_COPIES to the address of one.")
-    return elsewhere(settings) if address is None else [_at(settings, address)]
+    others = elsewhere(settings)
+    return others if address is None else [_at(others, settings.backup_copies, address)]
 
 
-def _at(settings: Settings, address: str) -> Storage:
-    for known, storage in zip(settings.backup_copies, elsewhere(settings), strict=True):
+def _at(storages: list[Storage], addresses: tuple[str, ...], address: str) -> Storage:
+    for known, storage in zip(addresses, storages, strict=True):
         if storage.place in (address, place_of(address)) or place_of(known) == place_of(address):
             return storage
-    raise UsageError(f"BACKUP_COPIES names no such storage, but {' and '.join(map(str, elsewhere(settings)))}.")
+    raise UsageError(f"No such storage is set, but {' and '.join(map(str, storages))}.")
 
 
 def require(there: Storage) -> None:

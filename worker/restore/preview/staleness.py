@@ -13,8 +13,9 @@ from worker.restore.selection.plan import Plan
 from worker.runs.run import Run, brief
 from worker.runs.store import open_runs
 
-# The preview counts all kinds, whichever of them are then written; and it may have been asked for the latest backup.
-_MAY_DIFFER = frozenset({"name", "kinds"})
+# The preview counts all kinds, whichever of them are then written; it may have been asked for the latest backup, and have
+# read the same bytes elsewhere.
+_MAY_DIFFER = frozenset({"name", "kinds", "storage"})
 
 
 def changes_since(settings: Settings, preview: str, plan: Plan, progress: Progress) -> str | None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import BinaryIO
 
 from worker.arguments.restore import Request
@@ -11,8 +12,9 @@ from worker.config.settings import Settings
 from worker.errors import RefusedError
 from worker.formats.encryption import Keys, keys_of
 from worker.progress import Progress
-from worker.repository import artifact, catalogue
+from worker.repository import artifact
 from worker.repository.check import check
+from worker.repository.copies.found import fetched, find
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.restore.selection.filters import Selected
@@ -21,7 +23,6 @@ from worker.server import rights
 from worker.server.endpoint import Endpoint
 from worker.server.pipeline import milliseconds
 from worker.server.wire import Wire
-from worker.storage import open_storage
 
 
 @dataclass(frozen=True)
@@ -124,11 +125,10 @@ def opened(settings: Settings, request: Request, endpoint: Endpoint, progress: P
 
     Raises NotFoundError, RefusedError for a backup that cannot be restored, and ArtifactError.
     """
-    storage = open_storage(settings.backup_storage)
-    manifest, keys = catalogue.get(storage, request.name, scope_of(settings)), keys_of(settings)
+    held = find(settings, request.name, scope_of(settings), request.storage)
+    manifest, keys = held.manifest, keys_of(settings)
     _check_readable(manifest)
-    with storage.fetch(manifest.name, progress) as file:
-        check(file, manifest, keys, progress)
+    with fetched(settings, held, partial(check, manifest=manifest, keys=keys, progress=progress), progress) as file:
         yield Plan(manifest, file, request, endpoint, keys, round(time.time() * 1000))
 
 

@@ -23,6 +23,7 @@ from worker.formats.encryption import HOW, PLAIN, Encryption, encryption_of
 from worker.formats.tally import Counted, Tally
 from worker.progress import followed
 from worker.repository import catalogue
+from worker.repository.copies.found import find
 from worker.repository.manifest import UNDO_FACT, Manifest, Origin
 from worker.repository.writer import New, contents, writing
 from worker.restore.selection.keyset import KeySet
@@ -53,7 +54,7 @@ def take(settings: Settings, job: Job) -> dict[str, Any] | None:
             f"This restore can be undone only where the secret key is: what was there before is encrypted. {HOW}"
         )
     # A prune that began before there was an undo did not know that the undo needs the backup.
-    catalogue.get(storage, job.plan.manifest.name)
+    find(settings, job.plan.manifest.name, catalogue.ANY, job.plan.request.storage)
     return {"name": manifest.name, "keys": manifest.keys, "days": settings.backup_undo_days}
 
 

@@ -17,6 +17,7 @@ from worker.formats.encryption import Keys, keys_of
 from worker.progress import Progress, both
 from worker.repository import artifact, catalogue
 from worker.repository.check import check
+from worker.repository.copies.found import Found, find
 from worker.repository.manifest import Manifest
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.plan import Demand, Plan
@@ -99,10 +100,10 @@ def check_complete(report: dict[str, Any]) -> None:
 
 def _undo(settings: Settings, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
     clock, storage, keys = time.monotonic(), open_storage(settings.backup_storage), keys_of(settings)
-    backup, target = _restored(storage, kept), Target(fence.endpoint, "overwrite")
+    (backup, lies_in), target = _restored(settings, kept), Target(fence.endpoint, "overwrite")
     as_payloads = takes_payloads(target.facts)
     with (
-        storage.fetch(backup.name, progress) as restored,
+        lies_in.fetch(backup.name, progress) as restored,
         storage.fetch(kept.name, progress) as before,
         KeySet() as known,
     ):
@@ -202,10 +203,10 @@ class _Undone:
         }
 
 
-def _restored(storage: Storage, kept: Manifest) -> Manifest:
-    """The backup that was restored."""
+def _restored(settings: Settings, kept: Manifest) -> Found:
+    """The backup that was restored, wherever it lies now."""
     try:
-        return catalogue.get(storage, kept.restored or "")
+        return find(settings, kept.restored or "", catalogue.ANY)
     except NotFoundError:
         instead = "delete those by hand."
         if not kept.names_only:
