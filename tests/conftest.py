@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.support.bucket",
     "tests.support.sftp",
     "tests.support.webdav",
+    "tests.support.drive",
     "tests.faults.fixtures",
 ]
 

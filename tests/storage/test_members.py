@@ -46,7 +46,7 @@ NAME = "redis_backup_20231205_143022.rdb"
 OTHER = "redis_backup_20231205_143023.rdb"
 
 
-NEAR, BY_RCLONE = ["folder", SCHEME, "s3"], ["sftp", "webdav", "rclone"]
+NEAR, BY_RCLONE = ["folder", SCHEME, "s3"], ["sftp", "webdav", "gdrive", "rclone"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -33,12 +33,13 @@ class Authority:
         self.path = str(folder / "ca.crt")
         key = ["-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key"]
         self._openssl("req", "-x509", *key, "-out", "ca.crt", "-days", "2", "-subj", "/CN=An authority of the tests")
-        self._signed = {name: self._sign(name, names) for name, names in NAMES.items()}
+        self._signed = {name: self.sign(name, names) for name, names in NAMES.items()}
 
     def __getitem__(self, name: str) -> Signed:
         return self._signed[name]
 
-    def _sign(self, name: str, names: str) -> Signed:
+    def sign(self, name: str, names: str) -> Signed:
+        """A certificate for these, such as `DNS:localhost`."""
         request = ["-newkey", "rsa:2048", "-nodes", "-keyout", f"{name}.key", "-out", f"{name}.csr"]
         self._openssl("req", *request, "-subj", f"/CN={name}")
         (self._folder / f"{name}.ext").write_text(f"subjectAltName={names}\n")

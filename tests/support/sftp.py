@@ -47,6 +47,8 @@ class Sshd:
 
     folder: Path
     port: int = 0
+    known: Path | None = None
+    """The file of known hosts that its key is added to, where it is not one of its own."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -56,11 +58,12 @@ class Sshd:
         shutil.copy(self.folder / "client.pub", self.folder / "authorized_keys")
         self.port = free_port()
         (self.folder / "config").write_text(_CONFIG.format(port=self.port, folder=self.folder))
-        self.known_hosts.write_text(self.line_of("host"))
+        with self.known_hosts.open("a") as hosts:
+            hosts.write(self.line_of("host"))
 
     @property
     def known_hosts(self) -> Path:
-        return self.folder / "known_hosts"
+        return self.known or self.folder / "known_hosts"
 
     def make_key(self, name: str, passphrase: str = "") -> Path:
         command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-f", str(self.folder / name)]

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 CLOUD = ("s3", "gs", "az")
 """Buckets that are spoken to from here."""
-BY_RCLONE = ("sftp", "webdav", "webdavs", "rclone")
+BY_RCLONE = ("sftp", "webdav", "webdavs", "gdrive", "rclone")
 """What is reached by rclone."""
 
 _PORTS = {"sftp": "22", "webdav": "80", "webdavs": "443"}
@@ -26,11 +26,13 @@ def _storage(value: str) -> str:
         return f"{scheme}://{_bucket(scheme, rest)}"
     if scheme in _PORTS:
         return f"{scheme}://{_server(scheme, rest)}"
+    if scheme == "gdrive":
+        return f"gdrive://{_below(rest, '[A-Za-z0-9_-]+', 'gdrive://FOLDER_ID, as the address of that folder ends')}"
     if scheme == "rclone":
         return f"rclone://{_below(rest, '[A-Za-z0-9_.+-]+', 'rclone://REMOTE/folder, with a remote of rclone.conf')}"
     raise ValueError(
         "must be a folder, such as backups or /var/backups/redis, or s3://, gs:// or az:// with a bucket, or sftp://, "
-        "webdav://, webdavs:// or rclone://"
+        "webdav://, webdavs://, gdrive:// or rclone://"
     )
 
 

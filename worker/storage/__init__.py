@@ -1,7 +1,7 @@
 """Where files lie: what is written becomes visible whole, by its name, or not at all.
 
 interface.py says what a storage is, local.py is the one that is a folder, remote.py one that is made of a bucket (bucket.py):
-cloud.py has those of S3, Google and Azure, rclone/ those of SFTP, WebDAV and whatever else rclone knows. Another kind is a module
+cloud.py has those of S3, Google and Azure, rclone/ those of SFTP, WebDAV, Google Drive and what else rclone knows. Another kind is a module
 beside these and a line in MEMBERS. versions/ has what a bucket keeps of files that were written over or deleted, tempfiles.py
 what no storage keeps. In comes the setting BACKUP_STORAGE, out comes a Storage: nobody else knows a path.
 """
@@ -38,7 +38,7 @@ def cloud(url: str) -> Storage:
 
 
 def by_rclone(url: str) -> Storage:
-    """The storage of sftp://, webdav://, webdavs:// or rclone://."""
+    """The storage of sftp://, webdav://, webdavs://, gdrive:// or rclone://."""
     from worker.storage.rclone.bucket import bucket  # noqa: PLC0415
 
     return Remote(bucket(url), the_cache(), url)

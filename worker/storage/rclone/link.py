@@ -14,6 +14,8 @@ ANSWER_SECONDS = 60
 HURRIED = (0.2,)
 PATIENT = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0, 8.0, 8.0)
 """The pauses before what failed is tried again, in seconds: for who reads a page, and for who writes a backup."""
+_WITHIN_SECONDS = 60
+"""When it is tried no more."""
 _SUMS = ("md5", "sha1", "sha256")
 _NO_SUMS_LISTED = ("sftp", "webdav")
 """Known beforehand, as asking for the traits of these takes half a second."""
@@ -57,14 +59,22 @@ class Link:
         return self.tried((), deed, name, lambda daemon: self._asked(daemon, method, arguments))
 
     def _asked(self, daemon: Daemon, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        return daemon.ask(f"operations/{method}", ANSWER_SECONDS, **{"fs": self.at.root} | arguments)
+        said = {"fs": self.at.root, "_config": self.config()} | arguments
+        return daemon.ask(f"operations/{method}", ANSWER_SECONDS, **said)
+
+    def config(self, **more: bool) -> dict[str, Any]:
+        """How rclone is to go about it."""
+        return {"LowLevelRetries": self.at.tries, **more}
 
     def tried(self, pauses: tuple[float, ...], deed: Deed, name: str, act: Callable[[Daemon], Answer]) -> Answer:
         """What `act` comes to. StorageError, NotFoundError where only that file is missing."""
+        until = time.monotonic() + _WITHIN_SECONDS
         for pause in pauses:
             try:
                 return self._tried(deed, name, act)
             except StorageUnavailableError:
+                if time.monotonic() + pause > until:
+                    raise
                 time.sleep(pause)
         return self._tried(deed, name, act)
 

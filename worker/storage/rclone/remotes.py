@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -24,11 +24,13 @@ class Place:
 
     remote: str
     folder: str
-    parameters: dict[str, str]
-    """What that remote is; empty where rclone.conf says it."""
+    parameters: dict[str, str] = field(repr=False)
+    """What that remote is, with secrets; empty where rclone.conf says it."""
     kind: Kind = PLAIN
     is_open: bool = False
     """Whether a half file may be seen there under its name, where rclone itself does not say so."""
+    tries: int = 10
+    """How often rclone itself tries each request: it must where a place asks for patience; elsewhere we do."""
     moves_over: bool = False
     """Whether a move replaces a file in one step, where rclone itself does not say so."""
 
@@ -72,7 +74,7 @@ def _sftp(rest: str, logins: RcloneLogins) -> Place:
         "skip_links": "true",
     }
     folder = path.removeprefix("/~").removeprefix("/") if path.startswith("/~/") or path == "/~" else path or "/"
-    return _named(parameters, folder)
+    return replace(_named(parameters, folder), tries=1)
 
 
 def _webdav(protocol: str) -> Callable[[str, RcloneLogins], Place]:
@@ -87,7 +89,7 @@ def _webdav(protocol: str) -> Callable[[str, RcloneLogins], Place]:
             "bearer_token": logins.webdav_bearer_token,
         }
         kind = Kind(ca=_file(logins.webdav_ca_bundle))
-        return replace(_named(parameters, path.removeprefix("/")), kind=kind, is_open=True, moves_over=True)
+        return replace(_named(parameters, path.removeprefix("/")), kind=kind, tries=3, is_open=True, moves_over=True)
 
     return place
 
@@ -103,7 +105,8 @@ def _drive(rest: str, logins: RcloneLogins) -> Place:
     parameters = {
         "type": "drive",
         "root_folder_id": folder_id,
-        "scope": logins.gdrive_scope,
+        # A token has its own, which was agreed to.
+        "scope": "drive",
         "client_id": logins.gdrive_client_id,
         "client_secret": logins.gdrive_client_secret,
         "token": logins.gdrive_token,
@@ -117,7 +120,7 @@ def _drive(rest: str, logins: RcloneLogins) -> Place:
         }
         if not (logins.google_application_credentials or logins.google_service_account_key):
             raise UsageError(
-                f"There are no credentials for gdrive://{rest}: set GDRIVE_TOKEN_FILE to what `rclone authorize` printed, or "
+                f"There are no credentials for gdrive://{rest}: set GDRIVE_TOKEN_FILE to the token that rclone got, or "
                 "GOOGLE_APPLICATION_CREDENTIALS to the file of a service account."
             )
     return _named(parameters, folder)

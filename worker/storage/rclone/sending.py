@@ -57,7 +57,7 @@ def _copy(link: Link, what: Sent, there: str, prove: Proof) -> str:
     with readable(what.file) as (folder, source), translated(link.address, "write"):
         paths = {"srcFs": folder, "srcRemote": source, "dstFs": link.at.root, "dstRemote": there}
         # What is new is not looked for; what is replaced is, where a second file of that name could be.
-        config = {"Inplace": True, "IgnoreChecksum": True, "IgnoreTimes": True, "NoCheckDest": there != what.name}
+        config = link.config(Inplace=True, IgnoreChecksum=True, IgnoreTimes=True, NoCheckDest=there != what.name)
         copied(link.daemon(), paths | {"_config": config}, summed, prove)
     return summed.hex
 
@@ -95,4 +95,4 @@ def _sum_of(link: Link, name: str, size: int) -> str | None:
 def _move(link: Link, there: str, name: str) -> None:
     paths = {"srcFs": link.at.root, "srcRemote": there, "dstFs": link.at.root, "dstRemote": name}
     # Otherwise rclone would delete what lies there first, and then move.
-    link.ask_once("write", "movefile", **paths, _config={"NoCheckDest": True})
+    link.ask_once("write", "movefile", **paths, _config=link.config(NoCheckDest=True))
