@@ -132,7 +132,7 @@ def test_each_verb_tells_of_what_it_fetches_and_uploads(settings: Settings, in_s
         lambda progress: export(settings, name, tmp_path / "out.json", progress),
     ]
     for verb in verbs:
-        for kept in in_s3.cache.folder.iterdir():
+        for kept in (path for path in in_s3.cache.folder.iterdir() if path.is_file()):
             kept.unlink()
         heard = Heard()
         verb(heard)
