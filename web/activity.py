@@ -36,6 +36,8 @@ class Memory:
     """The latest check that the source answered."""
     trial: Run | None = None
     """The latest of the storage that has come to its end."""
+    copies: list[Run] = field(default_factory=list)
+    """The latest that copy a backup to another storage, newest first."""
     planned: dict[str, Run] = field(default_factory=dict)
     """The latest run of each part of the schedule: daily, interval, prune."""
     alive: dict[str, list[str]] = field(default_factory=dict)
@@ -92,6 +94,7 @@ def remember(settings: Settings, days: int = 0) -> Memory:
             runs.ours.latest("ping"),
             runs.ours.latest("ping", state="SUCCESS"),
             next((run for run in runs.ours.each("storage") if run.ended), None),
+            [*islice(runs.ours.each("copy"), _LOOKED_THROUGH)] if settings.backup_copies else [],
             _planned(runs),
             heartbeat.seen(settings),
             full=_full(runs),

@@ -27,6 +27,13 @@ class Known:
     """Since when and by whom it lies in the trash; None where it does not."""
     missed: Lost | None = None
     """What somebody else has done to it; None where nobody has."""
+    elsewhere: Manifest | None = None
+    """What another storage says of it, where home cannot say anything."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it lies in other storages only, and home knows nothing of it."""
+        return self.elsewhere is not None and self.problem is None
 
 
 def storage() -> Storage:
@@ -84,13 +91,23 @@ def in_trash(name: str) -> str:
 
 
 def look(name: str) -> Known:
-    """All that can be known of it. NotFoundError where there is none."""
+    """All that can be known of it, at home or, where home has none of that name, as it was last seen in another storage.
+    NotFoundError where there is none.
+    """
     if name != catalogue.LATEST and (missed := lost_now(storage(), name)) is not None:
-        return Known(name, None, missed.words(storage()), missed=missed)
+        return Known(name, None, missed.words(storage()), missed=missed, elsewhere=_elsewhere(name))
     try:
-        if name != catalogue.LATEST and (trashed := catalogue.trashed(storage(), name)) is not None:
-            return Known(name, trashed.manifest, None, trashed)
-        backup = manifest(name)
+        return _at_home(name)
     except ArtifactError as error:
-        return Known(name, None, str(error))
+        return Known(name, None, str(error), elsewhere=_elsewhere(name))
+    except NotFoundError:
+        if (elsewhere := _elsewhere(name)) is None:
+            raise
+        return Known(elsewhere.name, None, None, elsewhere=elsewhere)
+
+
+def _at_home(name: str) -> Known:
+    if name != catalogue.LATEST and (trashed := catalogue.trashed(storage(), name)) is not None:
+        return Known(name, trashed.manifest, None, trashed)
+    backup = catalogue.get(storage(), name, scope_of(load_web()))
     return Known(backup.name, backup, catalogue.read(storage()).faults.get(backup.name))

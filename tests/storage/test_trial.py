@@ -102,6 +102,26 @@ def test_one_that_cannot_be_opened_is_told_of_as_one_that_refuses(monkeypatch: p
         trial.check_usable(tried)
 
 
+def test_all_storages_are_tried_and_a_folder_of_copies_that_is_not_there_is_not_made(
+    in_versions: Remote, tmp_path: Path
+) -> None:
+    home, away = tmp_path / "home", tmp_path / "unmounted"
+    settings = Settings(backup_storage=str(home), backup_copies=(in_versions.place, str(away)))
+    places = trial.storage(settings, silent)["storages"]
+    assert [(place["where"], place["usable"], place["versions"]) for place in places] == [
+        (str(home), True, None),
+        (in_versions.place, True, True),
+        (str(away), False, None),
+    ]
+    assert "is not there" in places[2]["steps"][0]["why"]
+    assert not away.exists()
+
+
+def test_a_bucket_without_versions_is_said_to_keep_none(in_s3: Remote) -> None:
+    (place,) = trial.storage(Settings(backup_storage=in_s3.place), silent)["storages"]
+    assert (place["usable"], place["versions"]) == (True, False)
+
+
 def test_credentials_that_are_none_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"):
         monkeypatch.delenv(name, raising=False)

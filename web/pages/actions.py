@@ -16,6 +16,7 @@ from web.pages.runs import show_undo
 from web.pages.search import asked_for, show_search
 from worker.arguments.backups import (
     BackupArguments,
+    CopyArguments,
     DeleteArguments,
     PinArguments,
     PruneArguments,
@@ -27,6 +28,7 @@ from worker.arguments.questions import PingArguments, StorageArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, NotFoundError, RefusedError, UsageError
+from worker.repository.copies import places
 
 Show = Callable[[str, int], Answer]
 
@@ -59,7 +61,22 @@ def verify(name: str) -> Response | Answer:
     """Read a backup to its end."""
 
     def ask(who: str) -> str:
-        return jobs.ask("verify", VerifyArguments(name=lookup.in_full(name)), who)
+        arguments = forms.arguments(VerifyArguments, request.form, name=lookup.in_full(name))
+        lookup.in_full(name, arguments.storage)
+        return jobs.ask("verify", arguments, who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/backups/<name>/copy")
+@needs_scope_of("copy")
+def copy(name: str) -> Response | Answer:
+    """Copy a backup to one of the other storages, or to all of them."""
+
+    def ask(who: str) -> str:
+        arguments = forms.arguments(CopyArguments, request.form, name=lookup.in_full(name))
+        places.chosen(load_web(), arguments.to)
+        return jobs.ask("copy", arguments, who)
 
     return _ask(ask, partial(show_backup, name))
 
@@ -77,7 +94,8 @@ def restore(name: str) -> Response | Answer:
     def ask(who: str) -> str:
         if arguments.mode != "skip":
             forms.confirm(request.form, lookup.in_full(name), "overwrite live keys with it")
-        return jobs.ask("restore", arguments.model_copy(update={"name": lookup.in_full(name)}), who)
+        full = lookup.in_full(name, arguments.storage)
+        return jobs.ask("restore", arguments.model_copy(update={"name": full}), who)
 
     return _ask(ask, partial(show_review, name, arguments))
 
@@ -90,6 +108,7 @@ def preview(name: str) -> Response | Answer:
     def ask(who: str) -> str:
         arguments = forms.arguments(PreviewArguments, request.form, name=lookup.in_full(name))
         arguments.endpoint(load_web())
+        lookup.in_full(name, arguments.storage)
         return jobs.ask("preview", arguments, who)
 
     return _ask(ask, partial(show_backup, name))
@@ -192,6 +211,7 @@ def try_storage() -> Response | Answer:
 
 @pages.get("/backups/create")
 @pages.get("/backups/<name>/verify")
+@pages.get("/backups/<name>/copy")
 @pages.get("/backups/<name>/delete")
 @pages.get("/backups/<name>/put-back")
 @pages.get("/backups/<name>/pin")

@@ -1,16 +1,21 @@
 """The backups as pages: all of them, one with everything that is known of it, and a restore before it is asked for."""
 
+from datetime import UTC, datetime
+
 from flask import render_template, request
 
 from web import lookup
-from web.activity import remember
+from web.activity import Memory, remember
 from web.auth import needs
 from web.pages import forms
-from web.pages.dashboard import PER_PAGE, Answer, pages, part, stored
+from web.pages.dashboard import PER_PAGE, Answer, Stored, pages, part, stored
 from web.wording import by_hand, charts, consequences, restores
+from web.wording.copies import Home, Survey, sources
 from worker.arguments.restore import RestoreArguments
 from worker.config.settings import WebSettings, load_web
+from worker.config.storage_url import place_of
 from worker.errors import RefusedError, UsageError
+from worker.repository.copies import holdings
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 
@@ -25,20 +30,31 @@ def backups() -> str:
 def show_backups(error: str | None = None, status: int = 200) -> Answer:
     """The list, and the form for a new one; with what was typed, should that be wrong."""
     settings = load_web()
-    contents = stored(settings)
+    contents, memory = stored(settings), remember(settings)
+    survey = _survey(settings, contents, memory)
     known = {*(missed.name for missed in contents.lost), *(damaged.name for damaged in contents.damaged)}
     return render_template(
         "backups.html",
         contents=contents,
-        part=part(contents.listed),
+        part=part(survey.all),
+        alone=survey.alone,
+        survey=survey,
         with_pages=[(name, problem) for name, problem in contents.faults.items() if name in known],
         others=[problem for name, problem in contents.faults.items() if name not in known],
         shown=PER_PAGE,
-        memory=remember(settings),
+        memory=memory,
         settings=settings,
         error=error,
         form=request.form,
     ), status
+
+
+def _survey(settings: WebSettings, contents: Stored, memory: Memory) -> Survey:
+    """Where each backup lies, as far as that is known without waiting for anybody."""
+    trash = [trashed.name for trashed in contents.trash]
+    home = Home(settings.backup_storage, contents.listed, contents.faults, trash, contents.seen_at)
+    readings, now = holdings.remembered(settings), datetime.now(UTC)
+    return Survey(home, readings, memory.copies, settings.backup_copies_late_hours, now)
 
 
 @pages.get("/backups/<name>")
@@ -55,14 +71,20 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
     bare = {"name": name, "memory": memory, "error": error, "form": form, "trash_days": days}
     if known.trashed is not None:
         return render_template("trashed.html", trashed=known.trashed, **bare), status
+    manifest = known.manifest or known.elsewhere
+    lies = _survey(settings, stored(settings), memory).of(manifest) if manifest else []
+    bare |= {"problem": known.problem, "lies": lies}
     if known.missed is not None:
-        return render_template("lost.html", missed=known.missed, problem=known.problem, **bare), status
-    if (manifest := known.manifest) is None:
-        return render_template("damaged.html", problem=known.problem, **bare), status
+        return render_template("lost.html", missed=known.missed, **bare), status
+    if manifest is None or (known.manifest is None and not known.is_alone):
+        return render_template("damaged.html", **bare), status
     return render_template(
         "backup.html",
         backup=manifest,
         problem=known.problem,
+        lies=lies,
+        alone=known.is_alone,
+        sources=sources(lies),
         bars=charts.bars(manifest.keys_by_db),
         types=sorted({kind for kinds in manifest.keys_by_db.values() for kind in kinds} - {"unknown"}),
         steps=by_hand.steps(manifest),
@@ -99,7 +121,9 @@ def reviewed(name: str) -> Answer:
 
 def _review(name: str, form: forms.Form) -> Answer:
     try:
-        return show_review(name, forms.arguments(RestoreArguments, form, name=name))
+        wanted = forms.arguments(RestoreArguments, form, name=name)
+        lookup.in_full(name, wanted.storage)
+        return show_review(name, wanted)
     except UsageError as error:
         return show_backup(name, str(error), 400)
 
@@ -107,7 +131,9 @@ def _review(name: str, form: forms.Form) -> Answer:
 def show_review(name: str, wanted: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:
     """The words, and the form that starts it."""
     settings, known = load_web(), lookup.look(name)
-    if (manifest := known.manifest) is None or known.trashed is not None:
+    is_elsewhere = wanted.storage is not None and place_of(wanted.storage) != place_of(settings.backup_storage)
+    manifest = known.manifest or (known.elsewhere if is_elsewhere or known.is_alone else None)
+    if manifest is None or known.trashed is not None:
         return show_backup(name, error, status)
     arguments = wanted.model_dump(exclude_unset=True)
     target = wanted.endpoint(settings).address
@@ -117,6 +143,7 @@ def show_review(name: str, wanted: RestoreArguments, error: str | None = None, s
         backup=manifest,
         problem=known.problem,
         wanted=wanted,
+        is_elsewhere=is_elsewhere,
         fields=forms.fields(arguments, without=("name", "force")),
         target=target,
         narrowing=restores.narrowing(arguments),

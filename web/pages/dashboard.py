@@ -254,6 +254,7 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         source=source,
         asked=asked,
         trial=memory.trial,
+        encrypted_there=_encrypted_there(settings),
         free=_free_bytes(settings),
         roles=system.ROLES,
         scopes=SCOPES,
@@ -261,6 +262,12 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         error=error,
         form=request.form,
     ), status
+
+
+def _encrypted_there(settings: WebSettings) -> dict[str, int]:
+    """How many encrypted backups each of the other storages holds."""
+    seen = {reading.where: reading.contents for reading in holdings.remembered(settings)}
+    return {where: sum(backup.encrypted for backup in contents.backups) for where, contents in seen.items() if contents}
 
 
 def _free_bytes(settings: WebSettings) -> int | None:

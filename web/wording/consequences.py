@@ -70,7 +70,8 @@ def at_most(manifest: Manifest, arguments: dict[str, Any]) -> int | None:
 def of_restore(manifest: Manifest, arguments: dict[str, Any], target: str | None, undo_days: int = 0) -> Iterator[str]:
     """Sentences; `arguments` are a restore's, `target` is where it writes, `undo_days` how long it can be undone."""
     narrowed, mode = restores.narrowing(arguments), str(arguments.get("mode") or "skip")
-    yield "It reads the whole file first, and stops before the first key if a single byte of it is wrong."
+    where = f" in {arguments['storage']}" if arguments.get("storage") else ""
+    yield f"It reads the whole file{where} first, and stops before the first key if a single byte of it is wrong."
     if arguments.get("preview"):
         yield _since_the_preview(arguments)
     if undo_days:

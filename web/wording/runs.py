@@ -94,8 +94,9 @@ def described(operation: str, arguments: dict[str, Any]) -> str:
 
 
 def _how(arguments: dict[str, Any]) -> list[str]:
+    places = [f"{word} {arguments[name]}" for name, word in (("to", "to"), ("storage", "from")) if arguments.get(name)]
     mode = {"overwrite": "overwriting", "mirror": "mirrored"}.get(str(arguments.get("mode")), "")
-    return [words for words in (mode, restores.narrowing(arguments), restores.moving(arguments)) if words]
+    return [words for words in (*places, mode, restores.narrowing(arguments), restores.moving(arguments)) if words]
 
 
 def _sought(arguments: dict[str, Any]) -> str:

@@ -30,6 +30,8 @@ def _facts(place: Data) -> list[tuple[str, str]]:
     rows += [(step["what"].capitalize(), _answer(step)) for step in place["steps"]]
     if place["exclusive"] is False:
         rows.append(("At once", "it lets one machine write over another's file, so names are looked up beforehand"))
+    if place["versions"] is not None:
+        rows.append(("Versions", "kept" if place["versions"] else "not kept: what is deleted there is gone"))
     if place["left"]:
         rows.append(("Left", f"{place['left']}, which can be deleted by hand"))
     return rows

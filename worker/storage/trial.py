@@ -11,6 +11,7 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError, ForbiddenError, NotFoundError, StorageError
 from worker.progress import Progress, silent
 from worker.storage import Storage, open_storage
+from worker.storage.versions.kept import versions_of
 
 STEPS = 6
 CONTENT = b"Whether this storage does what backups need. It can be deleted.\n"
@@ -30,13 +31,14 @@ class Step:
 
 
 def storage(settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Try each of our storages, one after the other; nothing of that stays where it may be deleted.
+    """Try each of our storages, one after the other, home first; nothing of that stays where it may be deleted.
 
     Of each it says `where` it is, its `steps`, whether all of them went well (`usable`), whether nobody can write over
-    anybody's file there (`exclusive`), how many bytes are free (`free_bytes`), and the name of what could not be deleted
-    (`left`); None for what is not known.
+    anybody's file there (`exclusive`), whether it keeps what is deleted as a version (`versions`), how many bytes are free
+    (`free_bytes`), and the name of what could not be deleted (`left`); None for what is not known.
     """
-    return {"storages": [_tried(url, progress) for url in [settings.backup_storage]]}
+    copies = [_tried(url, progress, made=False) for url in settings.backup_copies]
+    return {"storages": [_tried(settings.backup_storage, progress, made=True), *copies]}
 
 
 def check_usable(tried: dict[str, Any]) -> None:
@@ -47,16 +49,19 @@ def check_usable(tried: dict[str, Any]) -> None:
                 raise StorageError(f"Backups cannot be kept in {place['where']}: {step['why']}")
 
 
-def _tried(url: str, progress: Progress) -> dict[str, Any]:
-    began = time.monotonic()
+def _tried(url: str, progress: Progress, *, made: bool) -> dict[str, Any]:
+    """What came of one; a folder that is not there yet is `made`, or is what is wrong."""
+    began, name = time.monotonic(), f"trial-{secrets.token_hex(8)}"
+    known: dict[str, Any] = dict.fromkeys(("exclusive", "versions", "free_bytes"))
     try:
         place = open_storage(url)
+        if not made and not place.exists():
+            raise StorageError(f"The folder {place} is not there: mount what belongs there, or make it.")
     except BackupSystemError as error:
-        steps, name, known = [_ended("open", began, error)], "", dict.fromkeys(("exclusive", "free_bytes"))
+        steps = [_ended("open", began, error)]
     else:
-        name = f"trial-{secrets.token_hex(8)}"
-        steps = try_out(place, name, progress)
-        known = {"exclusive": place.exclusive, "free_bytes": _free_bytes(place)}
+        steps = try_out(place, name, progress, known)
+        known |= {"exclusive": place.exclusive, "free_bytes": _free_bytes(place)}
     undeleted = steps[-1].what == "delete" and steps[-1].why is not None
     return {
         "where": url,
@@ -67,11 +72,13 @@ def _tried(url: str, progress: Progress) -> dict[str, Any]:
     }
 
 
-def try_out(place: Storage, name: str, progress: Progress = silent) -> list[Step]:
-    """Each step in its turn, with a file of that name; what cannot be because an earlier one was refused is left out."""
+def try_out(place: Storage, name: str, progress: Progress = silent, known: dict[str, Any] | None = None) -> list[Step]:
+    """Each step in its turn, with a file of that name; what cannot be because an earlier one was refused is left out. What
+    is learnt beside them becomes `known`.
+    """
     steps: list[Step] = []
     try:
-        for what, act in _acts(place, name):
+        for what, act in _acts(place, name, {} if known is None else known):
             progress(f"trying {place}", len(steps), STEPS, "steps")
             began, error = time.monotonic(), None
             try:
@@ -94,10 +101,11 @@ def _ended(what: str, began: float, error: BackupSystemError | None) -> Step:
     return Step(what, round(time.monotonic() - began, 3), str(error) if error else None, right)
 
 
-def _acts(place: Storage, name: str) -> Iterator[tuple[str, Callable[[], None]]]:
+def _acts(place: Storage, name: str, known: dict[str, Any]) -> Iterator[tuple[str, Callable[[], None]]]:
     yield "list", lambda: _list(place)
     yield "write", lambda: _write(place, name)
     yield "read back", lambda: _read_back(place, name)
+    known["versions"] = _keeps_versions(place, name)
     yield "write over nothing", lambda: _write_again(place, name)
     yield "note", lambda: _note(place, name)
     yield "delete", lambda: _delete(place, name)
@@ -139,6 +147,15 @@ def _delete(place: Storage, name: str) -> None:
     place.delete(name, [])
     if any(file.name == name for file in place.files()):
         raise StorageError(f"{place} still lists what was deleted.")
+
+
+def _keeps_versions(place: Storage, name: str) -> bool | None:
+    """Whether what has just been written there has a version of its own; None where nobody can tell."""
+    versions = versions_of(place)
+    with suppress(StorageError):
+        kept = versions.of(name) if versions else None
+        return None if kept is None else kept.id is not None
+    return None
 
 
 def _free_bytes(place: Storage) -> int | None:

@@ -32,13 +32,14 @@ def remembered(settings: Settings) -> list[Reading]:
 
 def _read(storage: Storage, before: Reading | None = None) -> Reading:
     """A look into it; where that fails what was seen before."""
+    moment = datetime.now(UTC)
     try:
         places.require(storage)
         contents = catalogue.read_ahead(storage)
     except BackupSystemError as error:
         last = before or Reading(str(storage), storage.place, None, None)
         return last._replace(error=str(error))
-    return Reading(str(storage), storage.place, contents, datetime.now(UTC))
+    return Reading(str(storage), storage.place, contents, contents.seen_at or moment)
 
 
 class _Kept:
