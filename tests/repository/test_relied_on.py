@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,15 @@ def test_texts_that_are_damaged_are_read_anew(harm: str, far: Remote, obstacle: 
     asked(obstacle)
     assert names(far) == NAMES[::-1]
     assert asked(obstacle) == (1, 3)
+
+
+def test_many_may_look_at_once(far: Remote) -> None:
+    catalogue.show_only()
+    with ThreadPoolExecutor(8) as threads:
+        looks = [threads.submit(names, far) for _ in range(8)]
+        latest = [threads.submit(lambda: catalogue.get(far, "latest").name) for _ in range(8)]
+    assert [look.result() for look in looks] == [NAMES[::-1]] * 8
+    assert {look.result() for look in latest} == {NAMES[2]}
 
 
 def test_whoever_may_change_something_relies_on_nothing(far: Remote, obstacle: Obstacle) -> None:

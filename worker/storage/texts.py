@@ -7,6 +7,7 @@ name, size and version, as the storage lists it now. Nobody who restores or dele
 import hashlib
 import json
 import os
+import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ MOST_BYTES = 256 << 20
 _LARGEST_BYTES = 16 << 10
 """A larger text is not kept."""
 _SUM_BYTES = 65
+_WORTH_IT = 100
+"""The file is written anew when that part of it is new, and not for each of ten thousand."""
 
 
 class Texts:
@@ -31,30 +34,36 @@ class Texts:
         self._cache, self._path = cache, cache.beside("texts", what)
         self._texts: dict[StoredFile, bytes] = _read(self._path)
         self._listed: dict[str, StoredFile] = {}
-        self._is_new = False
+        self._new = 0
+        self._lock = threading.Lock()
 
     def see(self, files: Iterable[StoredFile]) -> None:
         """These are what lies there now; of what is gone the text goes as well."""
-        self._listed = {file.name: file for file in files if file.version is not None}
-        self._texts = {file: text for file, text in self._texts.items() if self._listed.get(file.name) == file}
+        listed = {file.name: file for file in files if file.version is not None}
+        with self._lock:
+            self._listed = listed
+            self._texts = {file: text for file, text in self._texts.items() if listed.get(file.name) == file}
 
     def of(self, name: str) -> bytes | None:
         """The text of that file as it is now; None where it is not known."""
-        file = self._listed.get(name)
-        return self._texts.get(file) if file else None
+        with self._lock:
+            file = self._listed.get(name)
+            return self._texts.get(file) if file else None
 
     def keep(self, name: str, text: bytes) -> None:
         """It was just read."""
-        if (file := self._listed.get(name)) and len(text) == file.size <= _LARGEST_BYTES:
-            self._texts[file] = text
-            self._is_new = True
+        with self._lock:
+            if (file := self._listed.get(name)) and len(text) == file.size <= _LARGEST_BYTES:
+                self._texts[file] = text
+                self._new += 1
 
     def save(self) -> None:
-        """Bring what is new to disk. StorageError."""
-        if not self._is_new:
-            return
-        self._is_new = False
-        rows = [[*file, text.decode(errors="surrogateescape")] for file, text in [*self._texts.items()]]
+        """Bring all to disk, once a hundredth of it is new. StorageError."""
+        with self._lock:
+            if self._new == 0 or self._new * _WORTH_IT < len(self._texts):
+                return
+            self._new, texts = 0, [*self._texts.items()]
+        rows = [[*file, text.decode(errors="surrogateescape")] for file, text in texts]
         content = json.dumps(rows).encode()
         if len(content) > MOST_BYTES:
             return
