@@ -230,7 +230,13 @@ def test_the_code_does_not_know_its_tests_nor_what_make_run_starts() -> None:
 
 def test_the_web_enters_by_the_doors_and_reads_what_is_remembered() -> None:
     doors = "worker.arguments worker.celery worker.runs worker.repository worker.broker worker.storage worker.config worker.errors worker.logs"
-    pure = {"worker.backups.retention", "worker.backups.schedule", "worker.formats.types", "worker"}
+    pure = {
+        "worker.backups.retention",
+        "worker.backups.copies.retention",
+        "worker.backups.schedule",
+        "worker.formats.types",
+        "worker",
+    }
     inside = [one for one in imports(ROOT) if within(one.by, "web") and within(one.of, "worker")]
     assert [str(one) for one in inside if not within(one.of, doors) and one.of not in pure] == []
 

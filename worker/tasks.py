@@ -100,8 +100,11 @@ def verify(self: Task, **arguments: Any) -> Data:
 
 @door
 def copy(self: Task, **arguments: Any) -> Data:
-    """Copy a backup to the other storages. Arguments: name, to (the address of one of them)."""
-    return attempt(self, arguments, CopyArguments, copies.copy)
+    """Copy a backup to the other storages, then prune. Arguments: name, to (the address of one of them)."""
+    result = attempt(self, arguments, CopyArguments, copies.copy)
+    if any(there.get("new") for there in result["copies"]):
+        _prune_after(asker_of(self))
+    return result
 
 
 @door

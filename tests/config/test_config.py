@@ -19,6 +19,8 @@ from worker.config.validation import first_fault
 from worker.errors import UsageError
 
 NAMES = [name.upper() for name in Settings.model_fields]
+NEEDS = {"BACKUP_LOCAL_KEEP": ("BACKUP_COPIES", "s3://bucket/of/redis")}
+"""Settings that cannot be without another one."""
 ANY_TEXT = (
     *("BACKUP_STORAGE", "BACKUP_COPIES", "BACKUP_CACHE", "BACKUP_AGE_IDENTITY_FILE", "BACKUP_AGE_PASSPHRASE"),
     *("BACKUP_STATE", "BACKUP_SIGNING_KEY_FILE"),
@@ -27,6 +29,13 @@ ANY_TEXT = (
 AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
 # The first test vector of RFC 8032.
 SIGNING = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+
+
+def _set(monkeypatch: pytest.MonkeyPatch, name: str, given: str) -> None:
+    """With what it cannot be without."""
+    monkeypatch.setenv(name, given)
+    if needed := NEEDS.get(name):
+        monkeypatch.setenv(*needed)
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +101,8 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
         ("BACKUP_STORAGE", "gdrive://1aFolder_of-Drive/", "gdrive://1aFolder_of-Drive"),
         ("BACKUP_STORAGE", "rclone://a-remote/of/redis", None),
         ("BACKUP_COPIES_LATE_HOURS", "0.5", 0.5),
+        ("BACKUP_COPIES_KEEP", "30", 30),
+        ("BACKUP_LOCAL_KEEP", "2", 2),
         ("BACKUP_CACHE", "/var/cache/backups", None),
         ("BACKUP_CACHE_BYTES", "0", 0),
         ("BACKUP_ENGINE", "scan", None),
@@ -125,7 +136,7 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
     ],
 )
 def test_a_setting_is_read(name: str, given: str, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(name, given)
+    _set(monkeypatch, name, given)
     assert getattr(load(), name.lower()) == (given if read is None else read)
 
 
@@ -178,6 +189,8 @@ def test_all_databases_can_be_said(databases: str, monkeypatch: pytest.MonkeyPat
         ("BACKUP_STORAGE", f"rclone://remote:{CANARY}/x"),
         ("BACKUP_STORAGE", f"rclone:///{CANARY}"),
         ("BACKUP_COPIES_LATE_HOURS", "0"),
+        ("BACKUP_COPIES_KEEP", "6"),
+        ("BACKUP_LOCAL_KEEP", "2"),
         ("BACKUP_KEEP", "0"),
         ("BACKUP_KEEP", "-1"),
         ("BACKUP_KEEP_MANUAL", "0"),
@@ -212,7 +225,7 @@ def test_a_wrong_value_is_named_and_not_printed(name: str, given: str, monkeypat
 @pytest.mark.parametrize("name", NAMES)
 def test_a_setting_may_come_from_a_file(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given = next(case[1] for case in test_a_setting_is_read.pytestmark[0].args[1] if case[0] == name)
-    monkeypatch.setenv(name, given)
+    _set(monkeypatch, name, given)
     direct = getattr(load(), name.lower())
     load.cache_clear()
     monkeypatch.delenv(name)

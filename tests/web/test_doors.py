@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 KNOWN = {
     *("arguments", "broker", "celery", "config", "errors", "logs", "progress", "repository", "runs", "storage"),
     *(
+        "backups.copies.retention",
         "backups.retention",
         "backups.schedule",
         "formats.entries",

@@ -16,6 +16,7 @@ from web.auth import needs
 from web.pages.misfits import rendered
 from web.wording import charts, day_strip, numbers, system, verdict
 from worker.backups import retention, schedule
+from worker.backups.copies.retention import once_copied
 from worker.broker.scopes import SCOPES
 from worker.config.settings import WebSettings, load_web
 from worker.errors import StorageError, UnreadError
@@ -209,6 +210,8 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     newest = contents.newest(settings)
     policy = retention.policy_of(settings)
     decisions = retention.decide(contents.listed, contents.undos, policy, now)
+    if settings.backup_local_keep:
+        decisions = once_copied(decisions, holdings.remembered(settings))
     given_up = {decision.manifest.name for decision in decisions if not decision.keep}
     to_trash = given_up & contents.unpinned if settings.backup_trash_days else frozenset[str]()
     doomed = [decision for decision in decisions if not decision.keep and decision.manifest.name not in to_trash]

@@ -104,6 +104,8 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_PACE": settings.backup_pace,
         "BACKUP_KEEP": str(settings.backup_keep),
         "BACKUP_KEEP_MANUAL": str(settings.backup_keep_manual),
+        "BACKUP_COPIES_KEEP": str(settings.backup_copies_keep or "as BACKUP_KEEP"),
+        "BACKUP_LOCAL_KEEP": str(settings.backup_local_keep or "as BACKUP_KEEP"),
         "BACKUP_UNDO_DAYS": str(settings.backup_undo_days),
         "BACKUP_TRASH_DAYS": str(settings.backup_trash_days),
         "BACKUP_DAILY_AT": f"{settings.backup_daily_at:%H:%M}",

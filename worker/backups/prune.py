@@ -11,12 +11,14 @@ import structlog
 
 from worker.arguments.backups import PruneArguments
 from worker.backups import retention, trash
+from worker.backups.copies.retention import once_copied, policy_elsewhere, unless_at_home
 from worker.broker import lock
 from worker.config.settings import Settings
-from worker.errors import ArtifactError, BackupSystemError, NotFoundError
+from worker.errors import ArtifactError, BackupSystemError, NotFoundError, StoppedError
 from worker.progress import Progress, Proof, undisputed
 from worker.repository import behalf, catalogue
 from worker.repository.check import check_stored
+from worker.repository.copies import holdings, places
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
 from worker.repository.notes import NOTES_SUFFIX
 from worker.repository.trash import Trashed, is_token
@@ -40,23 +42,103 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     LostError where another may be, while this one stood still, StoppedError. What it says, and its `report`, tell what was
     deleted by then.
     """
-    storage = open_storage(settings.backup_storage)
+    home = open_storage(settings.backup_storage)
+    with _alone(settings, home, arguments) as prove:
+        report = _prune(arguments, _at_home(settings, arguments, home), progress, prove)
+    # Of a home that is not there nobody can tell what it has, nor what is pinned.
+    spared = arguments.made_by or not home.exists()
+    report["copies"] = [] if spared else _prune_copies(settings, arguments, home, progress)
+    report["warnings"] += [copies["error"] for copies in report["copies"] if copies["error"]]
+    return report
+
+
+@contextmanager
+def _alone(settings: Settings, storage: Storage, arguments: PruneArguments) -> Iterator[Proof]:
+    """Nobody else deletes anything there meanwhile. BusyError."""
     if arguments.dry_run:
-        return _prune(settings, arguments, storage, progress, undisputed)
+        yield undisputed
+        return
     with lock.held(settings, f"storage {storage.place}") as lease:
-        return _prune(settings, arguments, storage, progress, lease.prove)
+        yield lease.prove
 
 
-def _prune(
-    settings: Settings, arguments: PruneArguments, storage: Storage, progress: Progress, prove: Proof
-) -> dict[str, Any]:
-    clock = time.monotonic()
-    contents, now = catalogue.read(storage), datetime.now(UTC)
-    decisions = _unlocked(storage, _decided(settings, arguments, contents, now))
+@dataclass(frozen=True)
+class _Choice:
+    """What is to become of each backup in one storage."""
+
+    storage: Storage
+    contents: catalogue.Catalogue
+    decisions: list[retention.Decision]
+    by_way: set[str]
+    """The names of those that go by way of the trash."""
+    policy: retention.Policy
+    now: datetime
+
+
+def _at_home(settings: Settings, arguments: PruneArguments, home: Storage) -> _Choice:
+    contents, now = catalogue.read(home), datetime.now(UTC)
+    decisions = _unlocked(home, _decided(settings, arguments, contents, now))
     by_way = _by_way_of_trash(settings, contents, decisions, now)
-    policy = retention.policy_of(settings)
+    return _Choice(home, contents, decisions, by_way, retention.policy_of(settings), now)
+
+
+def _elsewhere(settings: Settings, there: Storage, home: catalogue.Catalogue) -> _Choice:
+    contents, now, policy = catalogue.read(there), datetime.now(UTC), policy_elsewhere(settings)
+    decisions = _unlocked(there, unless_at_home(retention.decide(contents.listed, contents.undos, policy, now), home))
+    unpinned = contents.unpinned | home.unpinned if settings.backup_trash_days else set[str]()
+    doomed = {decision.manifest.name for decision in decisions if not decision.keep}
+    return _Choice(there, contents, decisions, {*(doomed & unpinned)}, policy, now)
+
+
+def _prune_copies(
+    settings: Settings, arguments: PruneArguments, home: Storage, progress: Progress
+) -> list[dict[str, Any]]:
+    """The other storages by their own number; one that is away or busy keeps nobody waiting, and says why."""
+    reports = []
+    for there in places.elsewhere(settings):
+        try:
+            places.require(there)
+            with _alone(settings, there, arguments) as prove:
+                known = catalogue.read(home)
+                if not arguments.dry_run:
+                    _carry_pins(known, there)
+                choice = _elsewhere(settings, there, known)
+                report, error = _prune(arguments, choice, progress, prove), None
+        except StoppedError:
+            raise
+        except BackupSystemError as failure:
+            report, error = failure.report or {}, f"The copies in {there} were not pruned. {failure}"
+        reports.append(
+            {"where": str(there), "error": error} | {name: report.get(name, empty) for name, empty in _TOLD.items()}
+        )
+    return reports
+
+
+def _carry_pins(home: catalogue.Catalogue, there: Storage) -> None:
+    """What is pinned at home, or was, is noted there as well: so it stays there on the day when home is lost."""
+    copies = {copy.name: copy for copy in catalogue.read(there).listed}
+    for backup in home.listed:
+        copy = copies.get(backup.name)
+        changed = copy is not None and copy.pinned != backup.pinned
+        if changed and (backup.pinned or backup.name in home.unpinned):
+            catalogue.note(there, backup.name, pinned=backup.pinned, pin_reason=backup.pin_reason)
+
+
+_TOLD: dict[str, Any] = {"deleted": [], "trashed": [], "emptied": [], "kept_total": None, "freed_bytes": 0}
+"""What is said of each other storage; here where nothing is known of it."""
+
+
+def _prune(arguments: PruneArguments, choice: _Choice, progress: Progress, prove: Proof) -> dict[str, Any]:
+    clock = time.monotonic()
+    storage, contents, decisions, policy, now = (
+        choice.storage,
+        choice.contents,
+        choice.decisions,
+        choice.policy,
+        choice.now,
+    )
     emptied, locked = _openable(storage, retention.due(contents.listed, contents.trash, policy, now, arguments.made_by))
-    doomed = _as_freed(storage, [*_doomed(decisions, by_way), *map(_emptied, emptied)])
+    doomed = _as_freed(storage, [*_doomed(decisions, choice.by_way), *map(_emptied, emptied)])
     pruning = _Pruning(contents, decisions, doomed, dry_run=arguments.dry_run)
     pruning.doubts = _not_emptied(retention.doubtful(contents.listed, contents.trash, policy, now)) + locked
     with nullcontext() if arguments.dry_run else pruning.accounted():
@@ -73,6 +155,7 @@ def _prune(
         seconds = round(time.monotonic() - clock, 3)
         log.info(
             "backup_pruned",
+            where=str(storage),
             name=[entry["name"] for entry in report["deleted"]],
             keys=sum(entry.keys for entry in pruning.doomed if entry.how == "deleted"),
             bytes=report["freed_bytes"],
@@ -228,9 +311,11 @@ class _Pruning:
 def _decided(
     settings: Settings, arguments: PruneArguments, contents: catalogue.Catalogue, now: datetime
 ) -> list[retention.Decision]:
-    keep, manual = arguments.keep or settings.backup_keep, arguments.keep_manual or settings.backup_keep_manual
-    policy = retention.Policy(keep, manual, settings.backup_undo_days)
+    usual = retention.policy_of(settings)
+    policy = replace(usual, keep=arguments.keep or usual.keep, keep_manual=arguments.keep_manual or usual.keep_manual)
     decisions = retention.decide(contents.listed, contents.undos, policy, now)
+    if settings.backup_local_keep and not all(decision.keep for decision in decisions):
+        decisions = once_copied(decisions, holdings.look(settings))
     return retention.narrowed(decisions, arguments.made_by) if arguments.made_by else decisions
 
 

@@ -84,10 +84,11 @@ class _Look:
 
 
 def policy_of(settings: Settings) -> Policy:
-    """As the settings say."""
-    return Policy(
-        settings.backup_keep, settings.backup_keep_manual, settings.backup_undo_days, settings.backup_trash_days
-    )
+    """As the settings say of home."""
+    keep, manual = settings.backup_keep, settings.backup_keep_manual
+    if settings.backup_local_keep:
+        keep, manual = min(keep, settings.backup_local_keep), min(manual, settings.backup_local_keep)
+    return Policy(keep, manual, settings.backup_undo_days, settings.backup_trash_days)
 
 
 def pool_of(manifest: Manifest) -> Pool:

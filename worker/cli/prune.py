@@ -47,6 +47,8 @@ def pruned(data: Data) -> None:
         counts += f", {len(data[how])} {would}{words}" if data[how] else ""
     counts += f", {size(data['freed_bytes'])} {would}freed"
     say(f"Not to its end: {counts}" if data["cut_short"] else counts)
+    for copies in data["copies"]:
+        _elsewhere(copies, would)
     if data["dry_run"]:
         for entry in (*data["kept"], *data["undos_kept"]):
             say(f"would be kept: {entry['name']} ({entry['reason']})")
@@ -54,3 +56,16 @@ def pruned(data: Data) -> None:
         if more:
             say(f"would be kept: {number(more)} more")
     notes(data["problems"] + data["warnings"])
+
+
+def _elsewhere(copies: Data, would: str) -> None:
+    if copies["error"]:
+        return
+    for how, words in (
+        ("deleted", "deleted"),
+        ("trashed", "moved to the trash"),
+        ("emptied", "deleted from the trash"),
+    ):
+        for entry in copies[how]:
+            say(f"{would}{words} in {copies['where']}: {entry['name']} ({entry['reason']})")
+    say(f"{number(copies['kept_total'])} backups kept in {copies['where']}, {len(copies['deleted'])} {would}deleted")

@@ -131,6 +131,10 @@ class Settings(FromEnvironment):
     backup_keep: int = Field(default=7, ge=1, le=100_000)
     backup_keep_manual: int = Field(default=7, ge=1, le=100_000)
     """How many backups made by hand are kept, and how many of each token."""
+    backup_copies_keep: int | None = Field(default=None, ge=1, le=100_000)
+    """How many of the schedule's backups each of BACKUP_COPIES keeps; None: as many as BACKUP_KEEP."""
+    backup_local_keep: int | None = Field(default=None, ge=1, le=100_000)
+    """How many stay in BACKUP_STORAGE once they lie in each of BACKUP_COPIES; None: as many as the others say."""
     backup_undo_days: int = Field(default=7, ge=0, le=3650)
     """How long a restore can be undone; with 0 nothing is kept for that."""
     backup_trash_days: int = Field(default=7, ge=0, le=3650)
@@ -151,6 +155,22 @@ class Settings(FromEnvironment):
     """`auto`: for people where the log is a terminal, JSON elsewhere."""
     session_secret: Secret | None = None
     """Seals values that are shown; the dashboard, which opens them, also signs sessions with it."""
+
+    @field_validator("backup_copies_keep")
+    @classmethod
+    def _keep_more_elsewhere(cls, value: int | None, others: ValidationInfo) -> int | None:
+        if value is not None and value < others.data.get("backup_keep", value):
+            raise ValueError(
+                "must be at least BACKUP_KEEP: what is kept at home would be copied, and given up there, again and again"
+            )
+        return value
+
+    @field_validator("backup_local_keep")
+    @classmethod
+    def _has_copies(cls, value: int | None, others: ValidationInfo) -> int | None:
+        if value is not None and not others.data.get("backup_copies", True):
+            raise ValueError("must not be set without BACKUP_COPIES: nothing else would hold what is given up")
+        return value
 
     @field_validator("backup_copies")
     @classmethod

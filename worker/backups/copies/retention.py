@@ -1,0 +1,48 @@
+"""What leaves home once it lies elsewhere, and what leaves there: pure."""
+
+from collections.abc import Iterable
+
+from worker.backups.retention import Decision, Policy
+from worker.config.settings import Settings
+from worker.repository.contents import Catalogue
+from worker.repository.copies.places import is_copied, is_same
+from worker.repository.copies.standing import Reading
+
+
+def policy_elsewhere(settings: Settings) -> Policy:
+    """As the settings say of each other storage."""
+    keep = settings.backup_copies_keep or settings.backup_keep
+    return Policy(keep, settings.backup_keep_manual, settings.backup_undo_days, settings.backup_trash_days)
+
+
+def once_copied(decisions: list[Decision], elsewhere: Iterable[Reading]) -> list[Decision]:
+    """The decisions for home: a good backup that is given up stays until each other storage holds it, as far as is known now."""
+    for reading in elsewhere:
+        decisions = [_until_it_lies_in(reading, decision) for decision in decisions]
+    return decisions
+
+
+def _until_it_lies_in(reading: Reading, decision: Decision) -> Decision:
+    backup = decision.manifest
+    if decision.keep or not is_copied(backup):
+        return decision
+    if reading.contents is None or reading.error is not None:
+        return Decision(backup, keep=True, reason=f"nobody can tell whether it lies in {reading.where}")
+    if any(is_same(backup, copy) for copy in reading.contents.listed):
+        return decision
+    return Decision(backup, keep=True, reason=f"it does not lie in {reading.where} yet")
+
+
+def unless_at_home(decisions: list[Decision], home: Catalogue) -> list[Decision]:
+    """The decisions for another storage: what home has, in its trash too, stays there as well, and so does what an undo needs."""
+    held = (
+        {backup.name for backup in home.listed}
+        | {trashed.name for trashed in home.trash}
+        | {undo.restored for undo in home.undos}
+    )
+    return [
+        Decision(decision.manifest, keep=True, reason="it lies at home as well, or is needed there")
+        if not decision.keep and decision.manifest.name in held
+        else decision
+        for decision in decisions
+    ]
