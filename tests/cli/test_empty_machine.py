@@ -14,7 +14,7 @@ from tests.support.states import assert_same
 from worker.storage.remote import Remote
 
 
-@pytest.fixture(params=["in_s3", "in_sftp"])
+@pytest.fixture(params=["in_s3", pytest.param("in_sftp", marks=pytest.mark.slow)])
 def place(request: pytest.FixtureRequest) -> Remote:
     found: Remote = request.getfixturevalue(request.param)
     return found

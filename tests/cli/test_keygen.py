@@ -87,6 +87,9 @@ def test_the_commands_of_the_sheet_bring_the_data_back_with_us_and_without(small
     assert "credentials of the storage" not in "".join(told["sheet"])
     bucket = shell(tmp_path, "keygen", "--json", "--out", "another", BACKUP_STORAGE="s3://bucket/prefix")
     assert "credentials of the storage" in "".join(json.loads(bucket.stdout)["sheet"])
+    assert "rclone" not in bucket.stdout
+    server = shell(tmp_path, "keygen", "--json", "--out", "third", BACKUP_STORAGE="sftp://me@host/srv/redis")
+    assert "pip install -r requirements-rclone.txt" in server.stdout
     assert (verbs[0], len(verbs)) == ("python -m worker list", 3)
     listed = shell(tmp_path, "list", **assigned)
     assert "ENCRYPTED" in listed.stdout.splitlines()[0]

@@ -21,7 +21,7 @@ from worker.config.rclone import RcloneLogins
 from worker.errors import StorageError, StorageUnavailableError
 from worker.repository import catalogue
 from worker.storage.cache import Cache
-from worker.storage.rclone import daemon, process
+from worker.storage.rclone import process
 from worker.storage.rclone.bucket import RcloneBucket
 from worker.storage.rclone.remotes import place_at
 from worker.storage.remote import LEFT_AFTER, Remote
@@ -74,7 +74,7 @@ def is_on_its_way(folder: Path) -> bool:
     for path in folder.iterdir():
         with suppress(FileNotFoundError):
             if path.name.startswith(f".{NAME}.") and path.name != f".{NAME}.partial":
-                return 0 < path.stat().st_size < SIZE
+                return 1 << 20 < path.stat().st_size < SIZE
     return False
 
 
@@ -127,7 +127,7 @@ def test_kill_9_of_who_writes_ends_rclone_too_and_a_day_later_nothing_is_left(
 
 
 @pytest.mark.slow
-def test_kill_9_of_rclone_is_made_good_by_another(far: Remote, there: Path) -> None:
+def test_kill_9_of_rclone_is_made_good_by_another(own_rclone: None, far: Remote, there: Path) -> None:
     started = of_rclone(os.getpid())
 
     def kill() -> None:
@@ -170,14 +170,10 @@ def test_a_server_that_is_gone_shows_nothing_half_when_it_is_back(far: Remote, o
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def impatient(own_rclone: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """An rclone of this test's that waits for two seconds only."""
     monkeypatch.setitem(process._LIMITS, "RCLONE_TIMEOUT", "2s")
     monkeypatch.setitem(process._LIMITS, "RCLONE_CONTIMEOUT", "2s")
-    monkeypatch.setattr(daemon, "_running", {})
-    yield
-    for one in daemon._running.values():
-        one.process.stop()
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from tests.support.backups import eventually
 from tests.support.servers import free_port
 from worker.config.settings import load
 from worker.storage import open_storage
+from worker.storage.rclone.daemon import Daemon
 from worker.storage.remote import Remote
 
 _CONFIG = """
@@ -119,6 +121,16 @@ def sftp(sftp_server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     load.cache_clear()
     yield sftp_server
     load.cache_clear()
+
+
+@pytest.fixture
+def own_rclone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An rclone of this test's, which may be killed and told otherwise."""
+    running: dict[Any, Daemon] = {}
+    monkeypatch.setattr("worker.storage.rclone.daemon._running", running)
+    yield
+    for daemon in running.values():
+        daemon.process.stop()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from shlex import quote
 
 from worker.config.age_keys import fingerprint
 from worker.config.settings import Settings
+from worker.config.storage_url import BY_RCLONE
 
 KEY = "age-key.txt"
 """What the file with the secret key is called, where nobody has said it."""
@@ -52,9 +53,12 @@ def _access(settings: Settings) -> list[str]:
     """What a bucket asks for besides; a folder asks for nothing."""
     if _place(settings.backup_storage).startswith("/"):
         return []
-    return [
+    credentials = (
         "To reach it:  the credentials of the storage, in the environment as they are here (they are not on this sheet)"
-    ]
+    )
+    if _place(settings.backup_storage).partition("://")[0] in BY_RCLONE:
+        return [credentials, "              and rclone: pip install -r requirements-rclone.txt"]
+    return [credentials]
 
 
 def _keys(settings: Settings, file: str) -> list[str]:

@@ -66,13 +66,20 @@ def held_up(s3: S3, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def site(newest: Binary, start_server: StartServer, s3: S3, in_s3: Remote, tmp_path: Path) -> Iterator[Site]:
+def place(request: pytest.FixtureRequest) -> Remote:
+    """In a bucket, unless a test says otherwise."""
+    storage: Remote = request.getfixturevalue(getattr(request, "param", "in_s3"))
+    return storage
+
+
+@pytest.fixture
+def site(newest: Binary, start_server: StartServer, place: Remote, tmp_path: Path) -> Iterator[Site]:
     broker, source, port = start_server(newest, password=CANARY), fill_all(start_server(newest)), free_port()
     env = environment(
         REDIS_URL=source.url,
         CELERY_BROKER_URL=broker.url,
         CELERY_RESULT_BACKEND=broker.url,
-        BACKUP_STORAGE=in_s3.place,
+        BACKUP_STORAGE=place.place,
         BACKUP_CACHE=str(tmp_path / "cache"),
         SESSION_SECRET=SECRET,
     )
@@ -100,13 +107,14 @@ def _answers(site: Site) -> bool:
 
 
 @pytest.mark.slow
-def test_whoever_uses_the_dashboard_need_not_know_that_it_is_a_bucket(site: Site, s3: S3, in_s3: Remote) -> None:
+@pytest.mark.parametrize("place", ["in_s3", "in_sftp"], indirect=True)
+def test_whoever_uses_the_dashboard_need_not_know_that_it_is_a_bucket(site: Site, place: Remote) -> None:
     there = state(site.source)
     name = site.run("POST", "/api/backup/create")["name"]
-    assert name in s3.keys(in_s3)
+    assert name in [thing.name for thing in place.bucket.things()]
     (listed,) = site.get("/api/backup/list")["backups"]
     assert listed["name"] == name
-    with in_s3.fetch(name) as file:
+    with place.fetch(name) as file:
         content = file.read()
     assert site.ask("GET", f"/api/backup/download/{name}") == (200, content)
     assert site.ask("GET", f"/api/backup/download/{name}", Range="bytes=5-9") == (206, content[5:10])
@@ -117,9 +125,9 @@ def test_whoever_uses_the_dashboard_need_not_know_that_it_is_a_bucket(site: Site
     assert restored["failed"] == 0
     assert_same(there, state(site.source))
     assert site.run("POST", "/api/backup/search", match="*")["keys"]
-    assert site.get("/api/backup/stats")["storage"] == {"where": in_s3.place, "free_bytes": None}
+    assert site.get("/api/backup/stats")["storage"] == {"where": place.place, "free_bytes": None}
     (tried,) = site.run("POST", "/api/storage")["storages"]
-    assert (tried["where"], tried["usable"], tried["left"]) == (in_s3.place, True, None)
+    assert (tried["where"], tried["usable"], tried["left"]) == (place.place, True, None)
     site.run("POST", "/api/backup/create")
     site.run("DELETE", f"/api/backup/delete/{name}")
     assert [one["name"] for one in site.get("/api/backup/list")["trash"]] == [name]

@@ -12,6 +12,7 @@ from worker.errors import NotFoundError, StorageError
 from worker.progress import Proof, undisputed
 from worker.storage.bucket import Thing
 from worker.storage.rclone.link import PATIENT, Link
+from worker.storage.rclone.process import program
 from worker.storage.rclone.reading import found, listed, look, pieces, replaced
 from worker.storage.rclone.remotes import Place, place_at
 from worker.storage.rclone.sending import Sent, send
@@ -97,9 +98,10 @@ class RcloneBucket:
 
 @cache
 def _kept(place: str, logins: RcloneLogins) -> RcloneBucket:
+    program()
     return RcloneBucket(place, place_at(place, logins))
 
 
 def bucket(place: str) -> RcloneBucket:
-    """The one at that address, with the credentials of now."""
+    """The one at that address, with the credentials of now. UsageError where these, or rclone, are missing."""
     return _kept(place, RcloneLogins())

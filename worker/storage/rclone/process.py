@@ -104,6 +104,10 @@ def _environment(config: str) -> dict[str, str]:
     proxies = [*_PROXIES, *map(str.lower, _PROXIES)]
     known = {name: environ[name] for name in (*_PASSED_ON, *proxies) if name in environ}
     if config:
-        own = {name: value for name, value in environ.items() if name.startswith("RCLONE_")}
+        own = {
+            name: value
+            for name, value in environ.items()
+            if name.startswith("RCLONE_") and not name.startswith("RCLONE_RC")
+        }
         return known | own | _LIMITS
     return known | _LIMITS
