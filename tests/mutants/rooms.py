@@ -54,6 +54,7 @@ TESTS = {
     "restore/mirror/primary": "restore/mirror/primary restore/mirror/strangers faults/slow_peers restore/mirror/mirror",
     "restore/mirror/visitors": "restore/mirror/primary restore/mirror/strangers restore/mirror/mirror_faults",
     "restore/preview": "restore/preview/findings restore/durations restore/preview/fingerprint restore/preview/objections restore/preview/preview restore/preview restore/selection/left_alone restore/between formats/rdb/vectors runs/kept_questions",
+    "restore/preview/left_alone": "restore/selection/left_alone restore/preview/as_previewed restore/preview",
     "restore/room": "faults/reckoned faults/room restore/preview/forecast restore/preview",
     "restore/sampling": "restore/target/headroom restore/preview/forecast faults/room faults/reckoned restore/preview",
     "restore/selection": "restore/selection restore/mirror/reach formats/keyset restore/restore restore/mirror/key_by_key",
