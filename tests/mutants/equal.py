@@ -73,6 +73,11 @@ EQUAL = {
     ): "What varies is asked by the code alone, and what Redis means by it varies as well.",
     (
         "formats/rdb/lengths.py",
+        "return int(_u32(head, 4)[0])",
+        "return int(_u32(head, 4)[ -1])",
+    ): "There is one number.",
+    (
+        "formats/rdb/lengths.py",
         "while len(head) < _HEAD_BYTES:",
         "while len(head) <= _HEAD_BYTES:",
     ): "A byte more of the beginning is unpacked than is looked at.",
