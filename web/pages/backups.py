@@ -10,7 +10,7 @@ from web.auth import needs
 from web.pages import forms
 from web.pages.dashboard import PER_PAGE, Answer, Stored, pages, part, stored
 from web.wording import by_hand, charts, consequences, restores
-from web.wording.copies import Home, Survey, sources
+from web.wording.copies import Home, Survey, sources, whence
 from worker.arguments.restore import RestoreArguments
 from worker.config.settings import WebSettings, load_web
 from worker.config.storage_url import place_of
@@ -39,6 +39,7 @@ def show_backups(error: str | None = None, status: int = 200) -> Answer:
         part=part(survey.all),
         alone=survey.alone,
         survey=survey,
+        whence=whence,
         with_pages=[(name, problem) for name, problem in contents.faults.items() if name in known],
         others=[problem for name, problem in contents.faults.items() if name not in known],
         shown=PER_PAGE,
@@ -85,6 +86,7 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
         lies=lies,
         alone=known.is_alone,
         sources=sources(lies),
+        whence=whence(lies),
         bars=charts.bars(manifest.keys_by_db),
         types=sorted({kind for kinds in manifest.keys_by_db.values() for kind in kinds} - {"unknown"}),
         steps=by_hand.steps(manifest),

@@ -211,6 +211,12 @@ def sources(lies: Sequence[Lies]) -> list[Lies]:
     return [] if len(holding) == 1 and holding[0].is_home else holding
 
 
+def whence(lies: Sequence[Lies]) -> str | None:
+    """The address of the storage to read it from, where home does not hold it whole; None where it does, or nobody else has it."""
+    holding = sources(lies)
+    return None if not holding or holding[0].is_home else holding[0].where
+
+
 def labels(storages: Sequence[str]) -> dict[str, str]:
     """By the address of each a word for it: the bucket, or the last folder; the address itself where that is no help."""
     brief = {where: _label(where) for where in storages}

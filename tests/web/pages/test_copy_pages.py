@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.copies.given import copied, folder, take, take_ago
+from tests.copies.given import CONTENT, copied, folder, take, take_ago
 from tests.support.dashboard import Browser, Web
 from tests.support.processes import eventually
 from tests.web.pages.given import ended, given_to, queued
@@ -180,6 +180,10 @@ def test_what_is_damaged_at_home_and_whole_elsewhere_says_both(
     (home.path / name).unlink()
     seen()
     assert "home: not whole nas there" in on_the_list(admin, name)
+    (link,) = re.findall(r'href="(/api/backup/download/[^"]*)"', admin.get("/backups").text)
+    answer = admin.get(link)
+    assert (answer.status_code, answer.data) == (200, CONTENT)
+    assert f'name="storage" value="{there}"' in admin.get("/backups").text
     assert f"Not whole The artifact {name} is missing" in read(admin, f"/backups/{name}")
 
 
