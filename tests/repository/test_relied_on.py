@@ -137,6 +137,8 @@ def test_the_last_look_is_relied_on_until_this_machine_writes(far: Remote, in_s3
         assert [backup.name for backup in again.backups] == NAMES[::-1]
         assert again.seen_at is not None
     assert asked(obstacle) == (0, 0)
+    assert catalogue.read_ahead(far).seen_at is None
+    assert asked(obstacle) == (1, 0), "who asks for all of it is given no earlier look"
     keep(in_s3, new := "redis_backup_20231206_000000.rdb")
     assert names(far) == [new, *NAMES[::-1]]
     catalogue.remove(in_s3, new)

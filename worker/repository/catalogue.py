@@ -217,7 +217,7 @@ def read(storage: Storage) -> Catalogue:
 
 def read_ahead(storage: Storage) -> Catalogue:
     """The same however long it takes; nobody else in this process has to read it then."""
-    return memory(storage).read(None)
+    return memory(storage).read_anew(None)
 
 
 def unread(storage: Storage) -> int:

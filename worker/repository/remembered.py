@@ -93,7 +93,7 @@ class Memory:
 
     def read(self, seconds: float | None) -> Catalogue:
         """All of it. UnreadError where reading takes longer: the next one goes on from there. StorageError."""
-        return self._relied_on() or self._looked(seconds)
+        return self._relied_on() or self.read_anew(seconds)
 
     def _relied_on(self) -> Catalogue | None:
         """The last look, while it may be relied on and nobody on this machine has written since; another is begun in time."""
@@ -112,11 +112,12 @@ class Memory:
         try:
             # What is wrong with the storage is told to the first who may not rely on the last look any more.
             with suppress(StorageError):
-                self._looked(None)
+                self.read_anew(None)
         finally:
             self._is_looking = False
 
-    def _looked(self, seconds: float | None) -> Catalogue:
+    def read_anew(self, seconds: float | None) -> Catalogue:
+        """The same, relying on no earlier look."""
         with self._held(seconds):
             written, at, moment = written_last(self.storage), time.monotonic(), datetime.now(UTC)
             self._ask_whom_to_trust()
