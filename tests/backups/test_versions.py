@@ -247,7 +247,8 @@ def test_a_bucket_without_versions_has_nothing_remembered(s3: S3, in_s3: Remote)
     keep(in_s3)
     both_deleted(s3, in_s3)
     assert records(in_s3) == {}
-    assert catalogue.read(in_s3).problems == []
+    contents = catalogue.read(in_s3)
+    assert (contents.lost, [*contents.amiss]) == ([], [NAME])
 
 
 def test_what_is_remembered_is_private_and_a_damaged_record_says_nothing(
@@ -257,9 +258,9 @@ def test_what_is_remembered_is_private_and_a_damaged_record_says_nothing(
     (record,) = (tmp_path / "cache/versions").glob(f"*/{NAME}{SUFFIX}")
     assert [oct(path.stat().st_mode)[-3:] for path in (record, record.parent)] == ["600", "700"]
     both_deleted(s3, in_versions)
-    assert len(catalogue.read(in_versions).problems) == 1
+    assert (len(catalogue.read(in_versions).lost), catalogue.read(in_versions).amiss) == (1, {})
     record.write_bytes(record.read_bytes().replace(b"here:6379", b"gone:6379"))
-    assert catalogue.read(in_versions).problems == []
+    assert (catalogue.read(in_versions).lost, [*catalogue.read(in_versions).amiss]) == ([], [NAME])
 
 
 def test_a_shell_lists_it_and_puts_it_back(s3: S3, in_versions: Remote, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 import worker.cli as shell_folder
 from tests.conftest import StartServer
-from tests.support.backups import take
+from tests.support.backups import files, take
 from tests.support.processes import CANARY, PYTHON, Shell, command, environment, listing, run
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
@@ -225,7 +225,7 @@ def test_prune_keeps_as_many_as_it_is_told(shell: Shell, source: Server) -> None
     assert listing(shell.storage) == before
     done = shell("prune", "--keep", "1")
     assert all(f"deleted: {name}" in done.out for name in names[:2])
-    assert set(listing(shell.storage)) == {names[2], names[2] + ".manifest.json"}
+    assert files(shell.storage) == [names[2], names[2] + ".manifest.json"]
 
 
 def test_export_to_standard_output_is_a_json_document(shell: Shell, source: Server) -> None:

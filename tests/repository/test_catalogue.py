@@ -235,7 +235,9 @@ def test_a_manifest_that_was_swapped_is_a_problem(folder: Folder) -> None:
     stored(folder, NAMES[0])
     (folder.path / NAMES[0]).rename(folder.path / NAMES[1])
     (folder.path / (NAMES[0] + MANIFEST_SUFFIX)).rename(folder.path / (NAMES[1] + MANIFEST_SUFFIX))
-    assert "describes another backup" in problem(folder)
+    contents = catalogue.read(folder)
+    assert "describes another backup" in contents.faults[NAMES[1]]
+    assert ([*contents.amiss], contents.listed) == ([NAMES[0]], [])
 
 
 def test_one_bad_backup_hides_no_good_one(folder: Folder) -> None:
@@ -289,7 +291,7 @@ def _replaced(path: Path, text: bytes) -> None:
 def test_a_change_is_seen_at_once_even_under_the_old_size_and_time(
     write: Callable[[Path, bytes], None], folder: Folder
 ) -> None:
-    stored(folder, NAMES[0])
+    folder.put(NAMES[0], b"content")
     path = folder.path / (NAMES[0] + MANIFEST_SUFFIX)
     path.write_bytes(to_json(manifest_of(NAMES[0], b"content")))
     (before,) = catalogue.read(folder).backups

@@ -25,12 +25,13 @@ from worker.backups.adopt import adopt
 from worker.backups.export import export
 from worker.backups.prune import prune
 from worker.backups.verify import verify
-from worker.config.settings import Settings
+from worker.config.settings import Settings, load
 from worker.errors import ArtifactError, DamagedError, NotFoundError
 from worker.progress import silent
 from worker.repository import catalogue, digest
 from worker.repository.manifest import MANIFEST_SUFFIX, NAMES_TRIED, Manifest, Origin, from_json, to_json
 from worker.repository.notes import NOTES_SUFFIX
+from worker.repository.signing.journal import shelf
 from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
 from worker.restore.undo.undo import undo
@@ -174,6 +175,8 @@ def test_what_a_manifest_of_format_1_says_is_counted_after_by_verify_and_restore
     path = tmp_path / (made["name"] + MANIFEST_SUFFIX)
     good = format_1(catalogue.get(Folder(tmp_path), made["name"]))
     path.write_bytes(good)
+    # A machine that had not signed it.
+    shelf(load(), Folder(tmp_path)).path.unlink()
     assert verify(settings, VerifyArguments(name="latest"), silent)["keys"] == 20
     (tmp_path / (made["name"] + NOTES_SUFFIX)).unlink()
     noticed = 0

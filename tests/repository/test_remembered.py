@@ -11,8 +11,9 @@ import pytest
 from tests.support.backups import ANYWHERE, files, manifest_of
 from worker.errors import StorageError, UnreadError
 from worker.repository import catalogue, remembered
-from worker.repository.manifest import MANIFEST_SUFFIX, Origin, Scope, artifact_name, to_json
+from worker.repository.manifest import MANIFEST_SUFFIX, Origin, Scope, artifact_name
 from worker.repository.notes import NOTES_SUFFIX
+from worker.repository.signing.ledger import is_ledger
 from worker.storage.local import Folder
 
 NAMES = [f"redis_backup_20231205_14302{second}.rdb.zst" for second in range(5)]
@@ -34,8 +35,8 @@ class Counted(Folder):
         return super().read(name, limit)
 
     def since(self) -> list[str]:
-        """What was read since somebody last asked."""
-        found = sorted(self.reads)
+        """What was read since somebody last asked, but for what tells what was deleted there."""
+        found = sorted(name for name in self.reads if not is_ledger(name))
         self.reads.clear()
         return found
 
@@ -139,20 +140,22 @@ def test_what_others_do_is_seen_by_the_next_who_looks(
     folder.since()
     found = catalogue.read(folder)
     assert [one.name for one in found.backups] == NAMES[-2::-1]
-    assert [said in problem for problem in found.problems if said] == [True] * (said is not None)
+    assert [said in problem for problem in found.faults.values() if said] == [True] * (said is not None)
+    assert [*found.amiss] == [LATEST] * (change is _without_manifest)
     assert len(found.trash) == (change is _trashed)
     assert folder.since() == read, "what was said of the others still holds"
     assert (catalogue.read(folder), folder.since()) == (found, []), "a bad one is not read again either"
 
 
 def test_what_was_wrong_and_is_whole_again_is_a_backup_again(folder: Counted) -> None:
+    good = folder.read(LATEST + MANIFEST_SUFFIX)
     _cut(folder)
     assert names(folder) == NAMES[-2::-1]
     (folder.path / LATEST).write_bytes(b"content")
     assert names(folder) == NAMES[::-1]
     (folder.path / (LATEST + MANIFEST_SUFFIX)).write_bytes(b"{}")
     assert names(folder) == NAMES[-2::-1]
-    folder.put(LATEST + MANIFEST_SUFFIX, to_json(manifest_of(LATEST, b"content")), replace=True)
+    folder.put(LATEST + MANIFEST_SUFFIX, good, replace=True)
     assert names(folder) == NAMES[::-1]
 
 

@@ -25,6 +25,7 @@ from worker.errors import DamagedError, ForgedError, StorageError, UntrustedErro
 from worker.repository import catalogue, digest
 from worker.repository.manifest import MANIFEST_SUFFIX, Encrypted, from_json, to_json
 from worker.repository.signing import keys, seal
+from worker.repository.signing.trust import trust_of
 from worker.storage.local import Folder
 
 NAMES = [f"redis_backup_20231205_14302{second}.rdb" for second in range(4)]
@@ -192,10 +193,12 @@ def test_who_comes_second_trusts_whoever_signed_there_before(
     become(tmp_path / "second", monkeypatch)
     contents = catalogue.read(folder)
     assert ([one.name for one in contents.listed], contents.alarms) == ([NAME], [])
-    assert any(f"BACKUP_TRUSTED_KEYS={first}" in warning for warning in contents.warnings)
+    (warning,) = trust_of(load(), folder).strangers(contents.listed)
+    assert f"BACKUP_TRUSTED_KEYS={first}" in warning
     stored(folder, NAMES[1])
     contents = catalogue.read(folder)
-    assert ([one.name for one in contents.listed], contents.alarms, contents.warnings) == ([NAMES[1], NAME], [], [])
+    assert ([one.name for one in contents.listed], contents.alarms) == ([NAMES[1], NAME], [])
+    assert trust_of(load(), folder).strangers(contents.listed) == []
     become(tmp_path / "third", monkeypatch, BACKUP_TRUSTED_KEYS=own_key())
     assert "which is not trusted here" in catalogue.read(folder).faults[NAME]
 

@@ -39,6 +39,7 @@ from worker.repository.manifest import (
 )
 from worker.repository.scope import scope_of
 from worker.repository.signing import keys
+from worker.repository.signing.ledger import is_ledger
 from worker.restore.restore import restore
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.fence import Fence
@@ -93,8 +94,8 @@ def wipe(server: Server) -> None:
 
 
 def files(storage: Path) -> list[str]:
-    """All that lies in a folder, hidden files too."""
-    return sorted(os.listdir(storage)) if storage.exists() else []
+    """All that lies in a folder, hidden files too, but for what tells others what was signed and deleted there."""
+    return sorted(name for name in os.listdir(storage) if not is_ledger(name)) if storage.exists() else []
 
 
 def eventually(true: Callable[[], bool]) -> bool:

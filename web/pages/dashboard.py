@@ -25,6 +25,7 @@ from worker.repository.copies import holdings
 from worker.repository.copies.standing import Standing, standings
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
+from worker.repository.signing import keys
 from worker.repository.trash import Trashed
 from worker.repository.versions.lost import Lost
 from worker.storage import open_storage
@@ -62,6 +63,8 @@ class Stored:
     seen_at: datetime | None = None
     """When the storage was looked into, where that was not right now."""
     alarms: list[str] = field(default_factory=list)
+    amiss: dict[str, str] = field(default_factory=dict)
+    """By its name, what is missing or was put back."""
     copies: list[Standing] = field(default_factory=list)
     """How it stands in the other storages, as far as this process has seen."""
     is_unread: bool = False
@@ -109,6 +112,7 @@ def stored(settings: WebSettings) -> Stored:
         "unpinned",
         "lost",
         "alarms",
+        "amiss",
         "seen_at",
     )
     shown = {name: getattr(contents, name) for name in names}
@@ -157,7 +161,7 @@ def situation(settings: WebSettings, memory: Memory, contents: Stored, now: date
         memory=memory,
         problems=[*contents.faults.values()],
         lost=[contents.faults[missed.name] for missed in contents.lost],
-        alarms=contents.alarms,
+        alarms=contents.alarms or _heard_of(settings, memory),
         ahead=contents.ahead,
         partial=next((backup for backup in contents.partials if backup.scope == scope_of(settings)), None),
         names=frozenset(backup.name for backup in contents.listed) if memory.damaged else frozenset(),
@@ -166,6 +170,15 @@ def situation(settings: WebSettings, memory: Memory, contents: Stored, now: date
         missing=contents.missing,
         copies=contents.copies,
     )
+
+
+def _heard_of(settings: WebSettings, memory: Memory) -> list[str]:
+    """What a worker has found, where we know neither its key nor what it remembers: in a container of our own."""
+    if settings.backup_trusted_keys or keys.own_public(settings) is not None:
+        return []
+    value = memory.stats.value if memory.stats is not None else None
+    alarms = value.get("alarms") if isinstance(value, dict) else None
+    return [str(alarm) for alarm in alarms] if isinstance(alarms, list) else []
 
 
 def _next_run(settings: WebSettings, newest: Manifest | None, now: datetime) -> datetime:

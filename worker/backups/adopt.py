@@ -70,7 +70,7 @@ def _check_signer(settings: Settings, storage: Storage, path: Path) -> None:
         else:
             text = path.with_name(path.name + MANIFEST_SUFFIX).read_bytes()
         manifest = from_json(path.name, text)
-    except (NotFoundError, OSError, DamagedError):
+    except (NotFoundError, OSError, ValueError, DamagedError):
         return
     if objection := trust_of(settings, storage).objection(manifest):
         raise UntrustedError(objection, of=path.name)

@@ -14,7 +14,7 @@ from worker.backups import retention, trash
 from worker.backups.copies.retention import once_copied, policy_elsewhere, unless_at_home
 from worker.broker import lock
 from worker.config.settings import Settings
-from worker.errors import ArtifactError, BackupSystemError, NotFoundError, StoppedError
+from worker.errors import ArtifactError, BackupSystemError, NotFoundError, StoppedError, StorageError
 from worker.progress import Progress, Proof, undisputed
 from worker.repository import behalf, catalogue
 from worker.repository.check import check_stored
@@ -151,6 +151,7 @@ def _prune(arguments: PruneArguments, choice: _Choice, progress: Progress, prove
             _let_go(storage, contents, policy, now)
     report = pruning.report
     if not arguments.dry_run:
+        catalogue.settle(storage)
         names = {how: [entry["name"] for entry in report[how]] for how in ("trashed", "emptied")}
         seconds = round(time.monotonic() - clock, 3)
         log.info(
@@ -231,6 +232,8 @@ def _let_go(storage: Storage, contents: catalogue.Catalogue, policy: retention.P
     for decision in retention.decide(contents.listed + others, contents.undos + undos, policy, now) if missed else ():
         if decision.manifest.name in missed and not decision.keep:
             forget(storage, decision.manifest.name)
+            with suppress(StorageError):
+                catalogue.let_go(storage, decision.manifest.name)
             log.info("backup_let_go", name=decision.manifest.name)
 
 

@@ -12,6 +12,7 @@ from worker.config.settings import Settings
 from worker.errors import NotFoundError, RefusedError, StorageError
 from worker.progress import Progress, silent
 from worker.repository import behalf, catalogue
+from worker.repository.manifest import MANIFEST_SUFFIX
 from worker.repository.trash import is_token, refuse_last
 from worker.repository.versions.locks import is_kept, lock_of
 from worker.repository.versions.lost import lost_now
@@ -52,6 +53,13 @@ def delete(settings: Settings, arguments: DeleteArguments) -> dict[str, Any]:
 
 def _is_gone(storage: Storage, arguments: DeleteArguments) -> bool:
     """Whether somebody else has deleted it, and no more is to be said of that from now on. RefusedError where only they have."""
+    if arguments.now and not _is_stored(storage, arguments.name):
+        _refuse_token()
+        # Where the bucket keeps versions, it is missed for these as well.
+        is_missed = catalogue.let_go(storage, arguments.name)
+        if is_missed and lost_now(storage, arguments.name) is None:
+            log.info("backup_let_go", name=arguments.name)
+            return True
     missed = lost_now(storage, arguments.name)
     if missed is None or missed.how != "deleted":
         return False
@@ -63,6 +71,10 @@ def _is_gone(storage: Storage, arguments: DeleteArguments) -> bool:
     forget(storage, missed.name)
     log.info("backup_let_go", name=missed.name)
     return True
+
+
+def _is_stored(storage: Storage, name: str) -> bool:
+    return any(file.name == name + MANIFEST_SUFFIX for file in storage.files())
 
 
 def _check(storage: Storage, arguments: DeleteArguments, days: int) -> None:

@@ -17,6 +17,7 @@ from worker.repository.check import check
 from worker.repository.copies.found import fetched, find
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
+from worker.repository.signing.trust import trust_of
 
 log = structlog.get_logger()
 
@@ -26,7 +27,7 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     where storage can be written. Of what no key here opens only the bytes are checked: `contents` says so, and so does a
     warning, and no time is noted.
 
-    ArtifactError names what is wrong: missing, short, changed, extra or foreign.
+    ArtifactError names what is wrong: missing, short, changed, extra or foreign, forged or signed by a stranger.
     """
     clock = time.monotonic()
     held = find(settings, arguments.name, scope_of(settings), arguments.storage)
@@ -42,6 +43,9 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     if contents:
         now = datetime.now(UTC).replace(microsecond=0)
         warnings += catalogue.try_to_note(storage, manifest.name, verified_at=now)
+    trust = trust_of(settings, storage)
+    amiss = catalogue.read(storage).amiss.get(manifest.name)
+    warnings += [*trust.strangers([manifest]), *([amiss] if amiss else [])]
     seconds = round(time.monotonic() - clock, 3)
     log.info("backup_verified", name=manifest.name, keys=manifest.keys, bytes=manifest.bytes.stored, seconds=seconds)
     return {
@@ -50,6 +54,8 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
         "keys": manifest.keys,
         "bytes": manifest.bytes.stored,
         "sha256": manifest.sha256,
+        "signer": manifest.signer,
+        "signature": trust.word(manifest),
         "contents": contents,
         "warnings": warnings,
         "seconds": seconds,

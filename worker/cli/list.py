@@ -15,6 +15,7 @@ from worker.repository.catalogue import Catalogue
 from worker.repository.copies import holdings, places
 from worker.repository.copies.standing import Reading, everywhere, standings
 from worker.repository.manifest import Manifest
+from worker.repository.signing.trust import trust_of
 from worker.repository.trash import Trashed
 
 _COLUMNS = ("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "PINNED")
@@ -38,14 +39,17 @@ def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool, *, max_si
         return
     catalogue.show_only()
     with looked_up("list"):
-        contents = catalogue.read(places.home(load()))
+        home = places.home(load())
+        contents = catalogue.read(home)
         copies = [] if is_trash else holdings.look(load())
+        strangers = trust_of(load(), home).strangers([*contents.listed, *contents.undos])
     if as_json:
-        dump(_data(contents) | _elsewhere(contents, copies))
+        dump(_data(contents) | _elsewhere(contents, copies) | {"warnings": contents.warnings + strangers})
     elif is_trash:
         trashed(contents)
     else:
         listed(contents, copies)
+        notes(strangers)
 
 
 def _data(contents: Catalogue) -> Data:

@@ -10,6 +10,13 @@ from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
 
+_SIGNATURES = {
+    "own": "signed by this machine: {signer}",
+    "trusted": "signed by a key that is trusted here: {signer}",
+    "unknown": "signed by a key that this machine cannot know: {signer}",
+    "none": "not signed, as it is older than signatures",
+}
+
 
 @verb("verify")
 @click.argument("name")
@@ -28,4 +35,5 @@ def verified(data: Data) -> None:
         notes(data["warnings"])
         return
     say(f"{data['name']} is whole: {number(data['keys'])} keys, {size(data['bytes'])}, sha256 {data['sha256']}")
+    say(_SIGNATURES[data["signature"]].format(signer=data["signer"]))
     notes(data["warnings"])

@@ -1,7 +1,7 @@
 """All manifests in one storage: add, get, list, remove."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +23,8 @@ from worker.repository.manifest import (
 )
 from worker.repository.notes import NOTES_SUFFIX, Notes
 from worker.repository.remembered import Memory, memory
-from worker.repository.signing.entry import Signed, entering
+from worker.repository.signing import entry
+from worker.repository.signing.entry import Signed, entering, removing
 from worker.repository.signing.trust import trust_of
 from worker.repository.trash import Trashed
 from worker.repository.versions.lost import lost_now, refuse_lost
@@ -39,6 +40,7 @@ __all__ = [
     "get",
     "hurry",
     "in_brief",
+    "let_go",
     "newest",
     "note",
     "of_ahead",
@@ -47,6 +49,7 @@ __all__ = [
     "read",
     "read_ahead",
     "remove",
+    "settle",
     "show_only",
     "signed",
     "trashed",
@@ -203,6 +206,9 @@ def _named(storage: Storage, name: str) -> Iterator[None]:
 def _missing(storage: Storage, name: str) -> str:
     if any(file.name == name for file in storage.files()):
         return bare(storage, name)
+    with suppress(StorageError):
+        if sentence := read(storage).amiss.get(name):
+            return sentence
     return f"There is no backup of the name {name!r} in {storage}: `python -m worker list` shows them."
 
 
@@ -239,9 +245,23 @@ def show_only(relied_on: float = 0) -> None:
 
 def remove(storage: Storage, name: str) -> None:
     """Delete the backup: its manifest first, so that nothing half-deleted is ever listed."""
-    with _named(storage, name):
+    with _named(storage, name), removing(load(), storage, name, lambda: _signers(storage)):
         forget(storage, name)
         storage.delete(name + MANIFEST_SUFFIX, [name, *(name + suffix for suffix in _BESIDE)])
+
+
+def settle(storage: Storage) -> None:
+    """End what killed runs have left open on record."""
+    names = {file.name for file in storage.files()}
+    entry.settle(
+        load(), storage, {name.removesuffix(MANIFEST_SUFFIX) for name in names if name.endswith(MANIFEST_SUFFIX)}
+    )
+
+
+def let_go(storage: Storage, name: str) -> bool:
+    """Take a backup that is not there any more for gone by our own hand: whether it was missed."""
+    with _named(storage, name):
+        return entry.forgiven(load(), storage, name)
 
 
 def orphans(storage: Storage) -> list[str]:

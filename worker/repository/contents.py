@@ -49,14 +49,16 @@ class Catalogue:
     lost: list[Lost] = field(default_factory=list)
     """Those among the faults that somebody else has deleted or written over, of which the bucket keeps the version."""
     alarms: list[str] = field(default_factory=list)
-    """What somebody else has done who can write there, in sentences: forged, put there, or signed by a stranger."""
+    """What somebody else has done who can write there, in sentences: forged, signed by a stranger, removed, put back."""
+    amiss: dict[str, str] = field(default_factory=dict)
+    """Of these, by its name, what is missing, or was put back, although all that lies there is good."""
     seen_at: datetime | None = None
     """When that was looked up, where it was not right now."""
 
     @property
     def problems(self) -> list[str]:
         """The sentences alone."""
-        return [*self.faults.values()]
+        return [*self.amiss.values(), *self.faults.values()]
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ class Sorted:
     lost: list[Lost]
     alarms: list[str]
 
-    def at(self, now: datetime) -> Catalogue:
-        """As it is at that moment."""
+    def at(self, now: datetime, amiss: dict[str, str]) -> Catalogue:
+        """As it is at that moment, with what is `amiss` by what was signed."""
         limit = now + CLOCKS_APART
         others, whole, lacking = (_ahead(ones, limit) for ones in (self.others, self.whole, self.lacking))
         ahead = self.others[:others]
@@ -94,7 +96,8 @@ class Sorted:
             [*self.others],
             self.unpinned,
             [*self.lost],
-            [*self.alarms],
+            [*amiss.values(), *self.alarms],
+            {**amiss},
         )
 
 
@@ -163,10 +166,7 @@ class Sorting:
             lacking=lacking,
             faults=dict(sorted(self._faults.items())),
             damaged=[self._damaged[name] for name in sorted(self._damaged)],
-            warnings=[
-                *(self._warnings[name] for name in sorted(self._warnings)),
-                *self.trust.strangers(self._manifests.values()),
-            ],
+            warnings=[self._warnings[name] for name in sorted(self._warnings)],
             trash=sorted(self._trash.values(), key=lambda manifest: (manifest.deleted_at, manifest.name), reverse=True),
             unpinned=frozenset(self._unpinned),
             lost=[self._lost[name] for name in sorted(self._lost)],

@@ -21,6 +21,9 @@ from worker.repository.described import Described, described
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
 from worker.repository.notes import NOTES_SUFFIX
 from worker.repository.signing import journal
+from worker.repository.signing.chain import Records, amiss
+from worker.repository.signing.ledger import Ledger, is_ledger
+from worker.repository.signing.ledger import read as read_ledger
 from worker.repository.signing.trust import Trust, trust_of
 from worker.repository.versions.lost import Lost, lost
 from worker.repository.versions.records import records
@@ -52,6 +55,7 @@ class _Look(NamedTuple):
     """What was seen, begun at that time, by two clocks; whom was trusted then, and what had been written there by us until then."""
 
     sorted: Sorted
+    amiss: dict[str, str]
     trust: Trust
     written: int
     at: float
@@ -81,6 +85,9 @@ class Memory:
         self._sorting = Sorting(storage)
         self._sums: frozenset[str] = frozenset()
         """Of manifests that this machine has signed itself: their signatures need no other proof."""
+        self._told: dict[StoredFile, Ledger | None] = {}
+        self._amiss: dict[str, str] = {}
+        """What was missing, or put back, when somebody last looked."""
         self._sorted: Sorted | None = None
         self._is_complete = False
         self._last: _Look | None = None
@@ -106,7 +113,7 @@ class Memory:
         if age > relied_on / _RENEWED and not self._is_looking:
             self._is_looking = True
             threading.Thread(target=self._look_again, name="catalogue", daemon=True).start()
-        return replace(last.sorted.at(datetime.now(UTC)), seen_at=last.moment)
+        return replace(last.sorted.at(datetime.now(UTC), last.amiss), seen_at=last.moment)
 
     def _look_again(self) -> None:
         try:
@@ -121,17 +128,50 @@ class Memory:
         with self._held(seconds):
             written, at, moment = written_last(self.storage), time.monotonic(), datetime.now(UTC)
             self._ask_whom_to_trust()
-            self._list()
-            if self._open:
-                self._sorted = None
-                self._read_open(seconds)
-            self._sorted = self._sorted or self._sorting.sorted()
+            sorted_out = self._sorted_out(seconds)
+            suspects = self._suspects()
+            if suspects != self._amiss:
+                # What is written or deleted in this very moment looks the same: so it must look so twice.
+                sorted_out, again = self._sorted_out(seconds), self._suspects()
+                self._amiss = {name: words for name, words in again.items() if name in suspects}
             self._is_complete = True
             if written is not None and Memory.relied_on:
-                self._last = _Look(self._sorted, self._sorting.trust, written, at, moment)
+                self._last = _Look(sorted_out, self._amiss, self._sorting.trust, written, at, moment)
             with suppress(StorageError):
                 save_texts(self.storage)
-            return self._sorted.at(datetime.now(UTC))
+            return sorted_out.at(datetime.now(UTC), self._amiss)
+
+    def _sorted_out(self, seconds: float | None) -> Sorted:
+        self._list()
+        if self._open:
+            self._sorted = None
+            self._read_open(seconds)
+        self._sorted = self._sorted or self._sorting.sorted()
+        return self._sorted
+
+    def _suspects(self) -> dict[str, str]:
+        """What looks missing, or put back, by what was signed. It is read after the files were listed."""
+        kept = journal.known(load(), self.storage)
+        ledgers = [*self._ledgers()]
+        if kept is None and not ledgers:
+            return {}
+        signers, present = self._sorting.trust.signers, self._present()
+        told = tuple(ledger for ledger in ledgers if signers is None or ledger.signer in signers)
+        return {name: words for name, words in amiss(present, Records(kept, told)).items() if name not in self._lost}
+
+    def _present(self) -> dict[str, Manifest | None]:
+        """Each backup of which there is a manifest, with that as far as it is kept in mind."""
+        names = [name.removesuffix(MANIFEST_SUFFIX) for name in self._files if name.endswith(MANIFEST_SUFFIX)]
+        return {name: known.said.manifest if (known := self._known.get(name)) else None for name in names}
+
+    def _ledgers(self) -> Iterator[Ledger]:
+        """What machines have told there of what they have signed."""
+        files = [file for name, file in self._files.items() if is_ledger(name)]
+        # Of what has no version the next change could not be told from the last.
+        read = {file: self._told.get(file) if file.version else None for file in files}
+        with suppress(StorageError):
+            self._told = {file: told or read_ledger(self.storage, file.name) for file, told in read.items()}
+        return (ledger for ledger in self._told.values() if ledger)
 
     def latest_first(self) -> Iterator[Manifest]:
         """The whole backups that lie in no trash, the latest by its name first; each is read when it is asked for."""
@@ -169,8 +209,8 @@ class Memory:
         trust, kept = trust_of(settings, self.storage), journal.known(settings, self.storage)
         self._sums = kept.sums if kept else frozenset()
         if trust != self._sorting.trust:
-            self._sorting.trust = trust
             self._open.update(self._known)
+        self._sorting.trust = trust
 
     def _list(self) -> None:
         """Look which files have changed."""

@@ -96,7 +96,7 @@ def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress
 
 def _check(settings: Settings, arguments: RestoreArguments, job: Job, room: Room) -> str | None:
     """Raise what speaks against the restore. Gives why a mirror has to go key by key, None where it does not."""
-    if warning := job.plan.warning:
+    for warning in job.plan.warnings:
         job.report.warn(warning)
     _end_left(settings, job)
     job.target.check(job.plan.demand)

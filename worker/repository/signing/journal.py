@@ -8,7 +8,7 @@ manifest is known to lie there, and again (`going`) from right before it is dele
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +27,8 @@ from worker.storage import Storage
 from worker.storage.locks import lock_in_time
 
 log = structlog.get_logger()
+
+_WAITED_FOR = 100
 
 
 class Entry(BaseModel):
@@ -65,6 +67,8 @@ class Journal(BaseModel):
     coming: dict[int, Entry] = {}
     live: dict[int, Entry] = {}
     going: dict[int, Entry] = {}
+    elsewhere: dict[str, list[tuple[int, int]]] = {}
+    """Of other machines' numbers, by chain, those that this machine has deleted: the first and the last of each row."""
 
     @property
     def sums(self) -> frozenset[str]:
@@ -76,25 +80,61 @@ class Journal(BaseModel):
         number = self.head + 1
         return self._changed(head=number, previous=entry.sha256, coming={**self.coming, number: entry})
 
-    def arrived(self, numbers: set[int]) -> "Journal":
-        """With these known to lie there."""
-        entries = {number: self.coming[number] for number in sorted(numbers & self.coming.keys())}
-        return self._changed(coming=_without(self.coming, numbers), live={**self.live, **entries})
+    def arrived(self, number: int, entry: Entry) -> "Journal":
+        """With this one known to lie there; whatever had its name before was replaced by it."""
+        rest = self._without(self.numbers(entry.name))
+        return rest._changed(live={**rest.live, number: entry})
 
-    def leaving(self, number: int) -> "Journal":
-        """With this one about to be deleted."""
-        entry = self.live.get(number) or self.coming.get(number)
-        if entry is None:
-            return self
-        going = {**self.going, number: entry}
-        return self._changed(live=_without(self.live, {number}), coming=_without(self.coming, {number}), going=going)
+    def leaving(self, numbers: set[int]) -> "Journal":
+        """With these about to be deleted."""
+        entries = {number: entry for number, entry in {**self.live, **self.coming}.items() if number in numbers}
+        rest = self._without(set(entries))
+        return rest._changed(going={**rest.going, **entries}) if entries else self
 
     def left(self, numbers: set[int]) -> "Journal":
         """Without these, which are gone."""
-        return self._changed(going=_without(self.going, numbers), coming=_without(self.coming, numbers))
+        return self._without(numbers) if numbers else self
+
+    def deleted(self, chain: str, number: int) -> "Journal":
+        """With one of another machine's that this machine deletes."""
+        rows = _with_number(self.elsewhere.get(chain, []), number)
+        return self._changed(elsewhere={**self.elsewhere, chain: rows})
+
+    def numbers(self, name: str) -> set[int]:
+        """Those that a backup of that name has, or had."""
+        entries = (*self.live.items(), *self.coming.items(), *self.going.items())
+        return {number for number, entry in entries if entry.name == name}
+
+    def settled(self, present: Container[str]) -> "Journal":
+        """With what was on its way where it is, when nobody has finished it; `present` has the names that lie there.
+
+        One that has not come is waited for until so many others have that whoever was to write it must be dead.
+        """
+        here = {number: entry for number, entry in self.coming.items() if entry.name in present}
+        gone = {number for number, entry in self.going.items() if entry.name not in present}
+        gone |= {number for number in self.coming.keys() - here.keys() if number < self.head - _WAITED_FOR}
+        if not here and not gone:
+            return self
+        rest = self._without({*here, *gone})
+        return rest._changed(live={**rest.live, **here})
+
+    def _without(self, numbers: set[int]) -> "Journal":
+        parts = {"live": self.live, "coming": self.coming, "going": self.going}
+        return self._changed(**{part: _without(entries, numbers) for part, entries in parts.items()})
 
     def _changed(self, **fields: object) -> "Journal":
         return self.model_copy(update={**fields, "revision": self.revision + 1})
+
+
+def _with_number(rows: list[tuple[int, int]], number: int) -> list[tuple[int, int]]:
+    """The rows with one more number, in order, none next to another."""
+    joined: list[tuple[int, int]] = []
+    for first, last in sorted([*rows, (number, number)]):
+        if joined and first <= joined[-1][1] + 1:
+            joined[-1] = joined[-1][0], max(joined[-1][1], last)
+        else:
+            joined.append((first, last))
+    return joined
 
 
 def _without(entries: dict[int, Entry], numbers: set[int]) -> dict[int, Entry]:
@@ -108,11 +148,22 @@ class Shelf:
     path: Path
 
     @contextmanager
+    def telling(self) -> Iterator[Journal | None]:
+        """The journal, while nobody else of this machine tells an older one. StorageError."""
+        with self._locked(".telling"):
+            yield self.read()
+
+    @contextmanager
     def held(self) -> Iterator[None]:
         """Nobody else of this machine changes it meanwhile. StorageError."""
+        with self._locked(".lock"):
+            yield
+
+    @contextmanager
+    def _locked(self, suffix: str) -> Iterator[None]:
         with _translated(self.path.parent):
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.fdopen(os.open(self.path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600), "rb")
+            file = os.fdopen(os.open(self.path.with_suffix(suffix), os.O_RDWR | os.O_CREAT, 0o600), "rb")
         with file:
             lock_in_time(file, str(self.path))
             yield

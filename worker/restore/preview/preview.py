@@ -209,8 +209,8 @@ class Look:
 
     def warnings(self) -> list[str]:
         """Warnings that do not forbid the restore."""
-        manifest, warning = self._plan.manifest, self._plan.warning
-        warnings = [*([warning] if warning else []), *self._foreseen]
+        manifest = self._plan.manifest
+        warnings = [*self._plan.warnings, *self._foreseen]
         if self.findings.damage.number:
             warnings.append(f"The target would not be given all of it: {self.findings.damage.words}.")
         if self._built:

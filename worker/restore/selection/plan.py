@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO
 
@@ -17,6 +17,7 @@ from worker.repository.check import check
 from worker.repository.copies.found import fetched, find
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
+from worker.repository.signing.trust import trust_of
 from worker.restore.selection.filters import Selected
 from worker.restore.selection.mapping import Redirected
 from worker.server import rights
@@ -57,6 +58,8 @@ class Plan:
     """When it begins or began, in milliseconds since the epoch: what has expired by then is not written. By the target's
     clock, once that was asked.
     """
+    strangers: list[str] = field(default_factory=list)
+    """Whose signature is taken at its word, where this machine knows nobody, in sentences."""
 
     def as_of(self, at: int) -> "Plan":
         """The same restore, begun at another moment."""
@@ -99,11 +102,12 @@ class Plan:
         )
 
     @property
-    def warning(self) -> str | None:
+    def warnings(self) -> list[str]:
         """What is to be known of the backup before it is restored."""
         if not self.manifest.lacks_keys:
-            return None
-        return f"{self.manifest.name} is {lacking(self.manifest)}: it does not hold all the keys that there were."
+            return self.strangers
+        words = f"{self.manifest.name} is {lacking(self.manifest)}: it does not hold all the keys that there were."
+        return [words, *self.strangers]
 
     def chunks(self) -> Iterator[bytes]:
         """The dump, from its start as soon as the first chunk is asked for: one reading must end before the next begins."""
@@ -128,8 +132,9 @@ def opened(settings: Settings, request: Request, endpoint: Endpoint, progress: P
     held = find(settings, request.name, scope_of(settings), request.storage)
     manifest, keys = held.manifest, keys_of(settings)
     _check_readable(manifest)
+    strangers = trust_of(settings, held.storage).strangers([manifest])
     with fetched(settings, held, partial(check, manifest=manifest, keys=keys, progress=progress), progress) as file:
-        yield Plan(manifest, file, request, endpoint, keys, round(time.time() * 1000))
+        yield Plan(manifest, file, request, endpoint, keys, round(time.time() * 1000), strangers)
 
 
 def lacking(manifest: Manifest) -> str:
