@@ -211,6 +211,13 @@ def test_a_folder_that_is_not_there_is_not_made(sftp: Sshd, in_sftp: Remote, tmp
     assert lying(tmp_path) == []
 
 
+def test_a_link_to_a_folder_is_one(sftp: Sshd, in_sftp: Remote, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "there")
+    storage = hurried(sftp.address(tmp_path / "link"), tmp_path)
+    storage.put(NAME, b"content")
+    assert (storage.read(NAME), lying(tmp_path)) == (b"content", [NAME])
+
+
 def test_without_rclone_it_is_said_how_it_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(UsageError, match=r"pip install -r requirements-rclone\.txt"):

@@ -8,7 +8,7 @@ from functools import cache
 from typing import BinaryIO
 
 from worker.config.rclone import RcloneLogins
-from worker.errors import NotFoundError, StorageError
+from worker.errors import NotFoundError
 from worker.progress import Proof, undisputed
 from worker.storage.bucket import Thing
 from worker.storage.rclone.link import PATIENT, Link
@@ -92,7 +92,8 @@ class RcloneBucket:
         if not self._is_there and last and self._link.traits().has_folders:
             fs = f"{at.remote}:{above or at.folder[: at.folder.startswith('/')]}"
             if not self._link.ask("list", "stat", fs=fs, remote=last, opt={"noMimeType": True})["item"]:
-                raise StorageError(f"{self.place} is not there: make the folder, or correct the address.")
+                # A link to a folder is none to that look, and this fails where there is nothing.
+                self.things()
         self._is_there = True
 
 
