@@ -102,7 +102,7 @@ TESTS = {
     "storage/remote": "storage/upload storage/remote storage/killed storage",
     "storage/tempfiles": "faults/leftovers",
     "storage/trial": "storage/trial storage",
-    "storage/upload": "storage/upload storage/remote storage/killed storage",
+    "storage/upload": "storage/upload storage/following storage/remote storage/killed storage",
     "storage/versions": "storage/versions backups/versions storage/policy storage",
 }
 """By the beginning of a module's path; the longest counts."""

@@ -7,9 +7,8 @@ import pytest
 from tests.storage.folders import NAME
 from tests.support.memory_bucket import MemoryBucket
 from worker.errors import NotFoundError, StorageError, StorageUnavailableError
-from worker.storage import upload
 from worker.storage.cache import Cache
-from worker.storage.upload import Spooled
+from worker.storage.upload import Spooled, spooled
 
 MARK = f".{NAME}.partial"
 SILENCE = StorageUnavailableError("It gave no answer.")
@@ -18,7 +17,7 @@ REFUSAL = StorageError("It does not let us write.")
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "_CONFLICT_SECONDS", 0)
+    monkeypatch.setattr(spooled, "_CONFLICT_SECONDS", 0)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_what_is_cancelled_on_its_way_leaves_nothing_there(in_s3: Remote, s3: S3
 def test_one_that_cannot_be_opened_is_told_of_as_one_that_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"):
         monkeypatch.delenv(name, raising=False)
-    tried = trial.storage(Settings.model_construct(backup_storage="az://container/folder"), silent)
+    tried = trial.storage(Settings.model_construct(backup_storage="az://container/folder", backup_copies=()), silent)
     (place,) = tried["storages"]
     assert ([step["what"] for step in place["steps"]], place["usable"], place["left"]) == (["open"], False, None)
     with pytest.raises(StorageError, match=r"cannot be kept in az://container/folder: .*AZURE_STORAGE_ACCOUNT_NAME"):
@@ -139,3 +139,17 @@ def test_a_server_of_ones_own_authority_is_spoken_to_where_that_is_named(s3: S3,
     with before(s3.endpoint, authority["server"]) as encrypted:
         assert tried(Cloud(aws_endpoint_url=encrypted.endpoint, aws_ca_bundle=authority.path)) == {}
         assert "AWS_CA_BUNDLE" in tried(Cloud(aws_endpoint_url=encrypted.endpoint))["list"]
+
+
+def test_where_backups_are_copied_to_is_tried_as_well_and_no_folder_is_made_there(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    copies = (str(tmp_path / "disk"), str(tmp_path / "not mounted"))
+    found = trial.storage(Settings.model_construct(backup_storage=str(tmp_path / "home"), backup_copies=copies), silent)
+    assert [(place["where"], place["usable"]) for place in found["storages"]] == [
+        (str(tmp_path / "home"), True),
+        (copies[0], True),
+        (copies[1], False),
+    ]
+    assert not (tmp_path / "not mounted").exists()
+    with pytest.raises(StorageError, match=r"not mounted: .* is not there: mount"):
+        trial.check_usable(found)

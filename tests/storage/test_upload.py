@@ -7,10 +7,9 @@ import pytest
 from tests.storage.folders import NAME, OTHER
 from tests.support.memory_bucket import MemoryBucket
 from worker.errors import NotFoundError, StorageError, StorageUnavailableError
-from worker.storage import upload
 from worker.storage.cache import Cache
 from worker.storage.remote import Remote
-from worker.storage.upload import content_of, put_new, put_over
+from worker.storage.upload import content_of, put_new, put_over, spooled
 
 MARK = f".{NAME}.partial"
 SILENCE = StorageUnavailableError("It gave no answer.")
@@ -19,7 +18,7 @@ REFUSAL = StorageError("It does not let us write.")
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upload, "_CONFLICT_SECONDS", 0)
+    monkeypatch.setattr(spooled, "_CONFLICT_SECONDS", 0)
 
 
 @pytest.fixture

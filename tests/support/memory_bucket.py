@@ -18,6 +18,8 @@ class MemoryBucket:
     when it is done and not yet answered, and may raise or change what lies here.
     """
 
+    follow = None
+
     def __init__(self, *, vouches: bool = True, tells: bool = True, exclusive: bool | None = None) -> None:
         self.place = "memory://bucket"
         self.exclusive = exclusive

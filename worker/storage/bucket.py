@@ -1,11 +1,12 @@
 """What a place behind a network must be able to do for a storage to be made of it (remote.py does that)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO, Protocol
 
 from worker.progress import Proof
+from worker.storage.interface import Readable
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class Bucket(Protocol):
         """Write an object out of a file, in the place of any other; `prove` is asked as it goes.
 
         Whether the place has told the checksum of what it holds, and that it is the right one.
+        """
+        ...
+
+    @property
+    def follow(self) -> Callable[[str, Readable], bool] | None:
+        """Write an object out of what can be read until there is no more, which may take hours; None where an upload that breaks
+        off could be seen. Gives what `upload` does.
         """
         ...
 

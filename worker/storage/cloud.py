@@ -17,10 +17,10 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, 
 from obstore.store import AzureStore, GCSStore, ObjectStore, S3Store
 
 from worker.config.cloud import Cloud
-from worker.errors import NotFoundError
-from worker.progress import Proof
+from worker.errors import NotFoundError, StorageError
+from worker.progress import Proof, undisputed
 from worker.storage.bucket import Thing
-from worker.storage.interface import READ_BYTES
+from worker.storage.interface import READ_BYTES, Readable
 from worker.storage.refusals import translated, understood
 from worker.storage.versions.s3 import S3Versions
 
@@ -93,14 +93,25 @@ class CloudBucket:
     def upload(self, name: str, file: BinaryIO, size: int, prove: Proof) -> bool:
         """Write an object in pieces; whether its tag is the one that these bytes have."""
         part = max(_PART_BYTES, -(-size // _MOST_PARTS))
-        pieces = _Pieces(file, part, prove)
+        return self._put(name, _Pieces(file, part, prove), in_parts=size > part)
+
+    def follow(self, name: str, file: Readable) -> bool:
+        """Write an object in pieces out of what grows: where these raise, it is not there, and no part of it is left."""
+        return self._put(name, _Pieces(file, _PART_BYTES, undisputed), in_parts=True)
+
+    def _put(self, name: str, pieces: "_Pieces", *, in_parts: bool) -> bool:
         with translated(self.place, "write", name):
             try:
-                if size <= part:
+                if not in_parts:
                     put = obstore.put(self._patient, name, b"".join(pieces), use_multipart=False)
                 else:
                     put = obstore.put(
-                        self._patient, name, iter(pieces), use_multipart=True, chunk_size=part, max_concurrency=_AT_ONCE
+                        self._patient,
+                        name,
+                        iter(pieces),
+                        use_multipart=True,
+                        chunk_size=pieces.size,
+                        max_concurrency=_AT_ONCE,
                     )
             except BaseError as error:
                 # Of an upload that was broken off from here, it may be raised that its parts cannot be taken back.
@@ -177,18 +188,24 @@ class CloudBucket:
 class _Pieces:
     """A file in parts of one size, and the tag that S3 gives an object of these."""
 
-    def __init__(self, file: BinaryIO, size: int, prove: Proof) -> None:
-        self._file, self._size, self._prove = file, size, prove
+    def __init__(self, file: Readable, size: int, prove: Proof) -> None:
+        self.size = size
+        self._file, self._prove = file, prove
         self._sums: list[bytes] = []
         self.broken_off: BaseException | None = None
         """What was raised here."""
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            while piece := self._file.read(self._size):
+            while piece := self._file.read(self.size):
                 self._prove()
+                if len(self._sums) > _MOST_PARTS:
+                    raise StorageError(f"The file has become larger than {_MOST_PARTS:,} parts of {self.size:,} bytes.")
                 self._sums.append(hashlib.md5(piece, usedforsecurity=False).digest())
                 yield piece
+        except GeneratorExit:
+            # Nobody wants any more of it.
+            raise
         except BaseException as error:
             self.broken_off = error
             raise

@@ -22,6 +22,8 @@ from worker.storage.tempfiles import on_disk, temporary
 class RcloneBucket:
     """The files of one folder."""
 
+    follow = None
+
     def __init__(self, address: str, at: Place, patient: tuple[float, ...] = PATIENT) -> None:
         self.place = address
         self.exclusive: bool | None = False

@@ -4,13 +4,19 @@ import hashlib
 import secrets
 import time
 from contextlib import suppress
+from functools import partial
 from typing import BinaryIO, Self
+
+import structlog
 
 from worker.errors import NotFoundError, StorageError, StorageUnavailableError
 from worker.progress import Progress, Proof, reported, silent, undisputed
 from worker.storage.bucket import Bucket
 from worker.storage.cache import Cache
 from worker.storage.interface import READ_BYTES
+from worker.storage.upload.following import FROM, STEP, Following
+
+log = structlog.get_logger()
 
 _TRIES, _CONFLICT_SECONDS = 4, 0.5
 """A bucket may say that two wrote at once, when one did: then it is to be tried again."""
@@ -99,6 +105,8 @@ class Spooled:
         self.name = name
         self._bucket, self._cache, self._token, self._contested = bucket, cache, token, contested
         self._file: BinaryIO = cache.spool()
+        self._written = 0
+        self._following: Following | None = None
         self._sent, self._stays = False, False
 
     @classmethod
@@ -128,6 +136,19 @@ class Spooled:
         """Append to the draft."""
         with self._cache.usable():
             self._file.write(chunk)
+        before, self._written = self._written, self._written + len(chunk)
+        if self._written // STEP > before // STEP:
+            self._tell_follower()
+
+    def _tell_follower(self) -> None:
+        """What is written is uploaded meanwhile, as soon as that is worth it."""
+        follow = self._bucket.follow
+        if self._following is None and follow is not None and self._written >= FROM:
+            self._following = Following(self._file, partial(follow, self.name))
+        if self._following is not None:
+            with self._cache.usable():
+                self._file.flush()
+            self._following.grown(self._written)
 
     def publish(self, prove: Proof = undisputed, progress: Progress = silent) -> None:
         """Bring the file there and see whether it has arrived, in its size and every byte."""
@@ -138,7 +159,9 @@ class Spooled:
         if not self._is_ours():
             raise StorageError(f"Somebody else is writing {self.name} in {self._bucket.place}: try again.")
         self._sent = True
-        vouched = self._upload(size, self._telling(size, prove, progress))
+        vouched = self._followed(size, prove, progress)
+        if vouched is None:
+            vouched = self._upload(size, self._telling(size, prove, progress))
         progress("uploading", size, size, "bytes")
         there = self._bucket.look(self.name)
         if there is None or there.size != size:
@@ -149,6 +172,25 @@ class Spooled:
             )
         if not vouched:
             self._read_back(size, prove, progress)
+
+    def _followed(self, size: int, prove: Proof, progress: Progress) -> bool | None:
+        """The end of an upload that has followed the file; None where there is none, or it has failed."""
+        if self._following is None:
+            return None
+
+        def go_on(sent: int) -> None:
+            prove()
+            progress("uploading", sent, size, "bytes")
+
+        self._following.grown(size)
+        try:
+            return self._following.finish(go_on)
+        except StorageError as error:
+            there = self._bucket.look(self.name)
+            if there is not None and there.size == size:
+                return False
+            log.warning("upload_begins_again", name=self.name, why=str(error))
+            return None
 
     def _telling(self, size: int, prove: Proof, progress: Progress) -> Proof:
         """The same proof; `progress` hears how much has been read of the file whenever it is asked for."""
@@ -192,14 +234,17 @@ class Spooled:
         """Take back what was sent: the work it belonged to has failed. Where that cannot be, the mark stays for a sweep."""
         if self._sent:
             self._stays = True
+            is_over = self._following is None or self._following.stop()
             with suppress(StorageError):
                 # Whoever has taken the name over may have finished what we could not.
                 if not self._contested or self._is_ours():
                     self._bucket.delete([self.name])
-                self._stays = False
+                self._stays = not is_over
 
     def close(self) -> None:
         """End the draft; only what was published and not withdrawn remains."""
+        if self._following is not None:
+            self._following.stop()
         self._file.close()
         if not self._stays:
             with suppress(StorageError, NotFoundError):
