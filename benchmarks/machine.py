@@ -14,7 +14,7 @@ from benchmarks.servers import tool, version
 from local import servers as local
 from worker import __version__
 
-PROGRAMS = ("redis-cli", "redis-benchmark", "zstd", "gzip", "redis-dump-go")
+PROGRAMS = ("redis-cli", "redis-benchmark", "zstd", "gzip", "redis-dump-go", "rclone", "age")
 _NUMBERS = re.compile(r"\d+\.\d+(\.\d+)?")
 
 

@@ -38,7 +38,7 @@ class Place:
         """A server for a while, with that file or empty."""
         return running(self.folder / f"redis-{next(self._numbers)}", rdb)
 
-    def environment(self, source: Server, storage: Path, **settings: str) -> dict[str, str]:
+    def environment(self, source: Server, storage: Path | str, **settings: str) -> dict[str, str]:
         """This machine's environment with these settings of ours and no others; Python keeps what it has compiled."""
         ours = {name.upper() for name in WebSettings.model_fields} | {"PYTHONDONTWRITEBYTECODE"}
         kept = {name: value for name, value in os.environ.items() if name.removesuffix("_FILE") not in ours}
@@ -51,7 +51,7 @@ class Place:
         }
         return kept | given | settings | {"PATH": path, "PYTHONPATH": str(ROOT)}
 
-    def ours(self, *words: str, source: Server, storage: Path, **settings: str) -> tuple[Round, Any]:
+    def ours(self, *words: str, source: Server, storage: Path | str, **settings: str) -> tuple[Round, Any]:
         """Run a verb of the shell: what it took, and its data. FailedError."""
         output = self.folder / f"output-{next(self._numbers)}"
         env = self.environment(source, storage, **settings)

@@ -29,6 +29,7 @@ _TITLES = {
     "backup": "Backup",
     "look": "Verify and preview",
     "restore": "Restore",
+    "offsite": "To S3 and back",
     "size": "Bytes stored",
     "traffic": "Live traffic",
     "queue": "Through the queue",

@@ -139,17 +139,3 @@ def test_a_server_of_ones_own_authority_is_spoken_to_where_that_is_named(s3: S3,
     with before(s3.endpoint, authority["server"]) as encrypted:
         assert tried(Cloud(aws_endpoint_url=encrypted.endpoint, aws_ca_bundle=authority.path)) == {}
         assert "AWS_CA_BUNDLE" in tried(Cloud(aws_endpoint_url=encrypted.endpoint))["list"]
-
-
-def test_where_backups_are_copied_to_is_tried_as_well_and_no_folder_is_made_there(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    copies = (str(tmp_path / "disk"), str(tmp_path / "not mounted"))
-    found = trial.storage(Settings.model_construct(backup_storage=str(tmp_path / "home"), backup_copies=copies), silent)
-    assert [(place["where"], place["usable"]) for place in found["storages"]] == [
-        (str(tmp_path / "home"), True),
-        (copies[0], True),
-        (copies[1], False),
-    ]
-    assert not (tmp_path / "not mounted").exists()
-    with pytest.raises(StorageError, match=r"not mounted: .* is not there: mount"):
-        trial.check_usable(found)
