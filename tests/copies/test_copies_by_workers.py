@@ -121,16 +121,10 @@ def test_what_was_missed_while_the_storage_was_away_is_made_up_for(site: Site) -
 
 @pytest.mark.slow
 def test_a_storage_that_has_too_much_to_do_is_tried_again(site: Site) -> None:
-    lists: list[str] = []
-
-    def trouble(_: int, method: str, path: str) -> int | None:
-        if method == "GET" and "list-type" in path:
-            lists.append(path)
-            return 503 if len(lists) <= 3 else None
-        return None
-
-    site.obstacle.trouble = trouble
+    site.obstacle.trouble = lambda _, method, path: 503 if method == "GET" and "list-type" in path else None
     name = site.do("backup")["name"]
+    eventually(lambda: any(run.state == "RETRY" for run in site.copies()), "another try")
+    site.obstacle.clear()
     (run,) = site.ended(1)
     assert (run.state, run.attempt > 0, names(site.there)) == ("SUCCESS", True, [name])
 
