@@ -68,7 +68,7 @@ def _check_signer(settings: Settings, storage: Storage, path: Path) -> None:
         if _is_stored(storage, path):
             text = storage.read(path.name + MANIFEST_SUFFIX)
         else:
-            text = path.with_name(path.name + MANIFEST_SUFFIX).read_bytes()
+            text = Path(f"{path}{MANIFEST_SUFFIX}").read_bytes()
         manifest = from_json(path.name, text)
     except (NotFoundError, OSError, ValueError, DamagedError):
         return
