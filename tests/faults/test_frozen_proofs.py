@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.frozen import Scene, forbid_clients, went_wrong
 from tests.faults.moments import Asked
+from tests.support.backups import files
 from tests.support.processes import Ended
 
 LARGE_KEYS, LARGE_BYTES = 10, 6 << 20
@@ -42,5 +43,5 @@ def test_a_restore_that_froze_in_a_commit_keeps_nothing_for_an_undo(at: str, sce
 
     with scene.frozen_by_itself(at, *verb) as process:
         went_wrong(scene, process, "restore", again)
-    there = [path.name for path in (scene.folder / "backups").iterdir() if not path.name.endswith(".notes.json")]
+    there = [name for name in files(scene.folder / "backups") if not name.endswith(".notes.json")]
     assert sorted(there) == sorted([*kept, *(one.removesuffix(".manifest.json") for one in kept)])

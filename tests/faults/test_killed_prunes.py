@@ -14,7 +14,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.faults.freezer import children
-from tests.support.backups import settings_for, take
+from tests.support.backups import files, settings_for, take
 from tests.support.processes import CELERY, Background, Sent, environment, eventually, sender
 from tests.support.servers import Binary
 from worker.arguments.backups import VerifyArguments
@@ -70,5 +70,4 @@ def test_a_prune_whose_process_is_killed_leaves_nothing_half_deleted_in_the_list
     finally:
         worker.stop()
     assert sorted(one.name for one in catalogue.read(open_storage(str(storage))).backups) == newest_ones
-    left = {path.name for path in storage.iterdir()}
-    assert {name for name in left if not name.startswith(tuple(newest_ones))} <= {".lock"}
+    assert {name for name in files(storage) if not name.startswith(tuple(newest_ones))} <= {".lock"}

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from local import demo
+from tests.support.backups import files
 from tests.support.browser import DESK, PHONE, WAIT_MILLISECONDS, Visitor, chromium
 from tests.support.dashboard import HOSTILE
 from tests.support.gates import Gate
@@ -186,7 +187,7 @@ def deletes_it(house: House, visitor: Visitor, name: str) -> None:
     assert [one.name for one in house.manifests() if one.deleted_at is None and one.kind == "backup"] == [name]
     for one in (*undos, name):
         house.shell("delete", one, "--now")
-    assert list(house.storage.iterdir()) == []
+    assert files(house.storage) == []
 
 
 def test_a_restore_that_lacks_memory_is_refused_and_goes_on_by_a_button(house: House) -> None:
