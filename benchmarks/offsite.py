@@ -1,6 +1,7 @@
 """Backups to a bucket and back next to what they are made of, and to what a user would type; of a server of S3 on this machine."""
 
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -196,8 +197,7 @@ def _from_s3(loaded: Loaded, s3: S3) -> Callable[[], Outcome]:
     def run() -> Outcome:
         if not made:
             made.append(_to_s3(loaded, s3)[1])
-        for kept in (s3.folder / "cache").glob("*"):
-            kept.unlink()
+        shutil.rmtree(s3.folder / "cache", ignore_errors=True)
         prefix, _, name = made[0].partition("/")
         return _restored(loaded, f"s3://{BUCKET}/{prefix}", name, **s3.settings)
 
