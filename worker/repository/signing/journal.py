@@ -155,9 +155,20 @@ class Shelf:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Nobody else of this machine changes it meanwhile. StorageError."""
+        """Nobody else of this machine changes it meanwhile; then it is on disk. StorageError."""
         with self._locked(".lock"):
             yield
+        # Not while others wait: a disk may be slow, and who stands still here keeps nobody else from storing backups.
+        self._sync()
+
+    def _sync(self) -> None:
+        with _translated(self.path.parent):
+            for path in (self.path, self.path.parent) if self.path.exists() else ():
+                descriptor = os.open(path, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
 
     @contextmanager
     def _locked(self, suffix: str) -> Iterator[None]:
@@ -179,19 +190,12 @@ class Shelf:
             raise _unusable(self.path.parent, error) from None
 
     def write(self, journal: Journal) -> None:
-        """Replace it, in one step, on disk. StorageError."""
+        """Replace it, in one step. StorageError."""
         made = self.path.with_suffix(".new")
         with _translated(self.path.parent):
             with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
                 file.write(digest.sealed(journal.model_dump_json(indent=2)))
-                file.flush()
-                os.fsync(file.fileno())
             os.rename(made, self.path)
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
 
 
 @lru_cache(maxsize=8)
