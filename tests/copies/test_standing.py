@@ -3,10 +3,12 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from tests.copies.given import NO_BROKER, copied, folder, settings_of, take_ago
+from tests.support.backups import eventually
 from tests.support.processes import Shell
 from web.activity import Memory
 from web.api.metrics import exposition
@@ -16,6 +18,7 @@ from worker.config.settings import Settings
 from worker.repository import catalogue
 from worker.repository.copies import holdings
 from worker.repository.copies.standing import Reading, everywhere, standing, standings
+from worker.storage import Storage
 from worker.storage.local import Folder
 
 
@@ -79,17 +82,25 @@ def test_a_backup_that_home_gave_up_is_listed_with_where_it_lies(
     assert [(each.manifest.name, each.where) for each in lying] == [(young, ("home",)), (old, (str(there),))]
 
 
-def test_pages_get_what_was_seen_and_wait_for_nothing(settings: Settings, home: Folder, there: Folder) -> None:
+def test_pages_get_what_was_seen_and_wait_for_nothing(
+    settings: Settings, home: Folder, there: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     name = take_ago(home, 1)
     copied(settings, name)
+    answers = Event()
+
+    def read_ahead(storage: Storage) -> catalogue.Catalogue:
+        assert answers.wait(60)
+        return catalogue.read(storage)
+
+    monkeypatch.setattr(catalogue, "read_ahead", read_ahead)
     (first,) = holdings.remembered(settings)
     assert (first.contents, first.error) == (None, None)
+    answers.set()
 
     def seen() -> bool:
         (reading,) = holdings.remembered(settings)
         return reading.contents is not None and [one.name for one in reading.contents.backups] == [name]
-
-    from tests.support.backups import eventually  # noqa: PLC0415
 
     assert eventually(seen)
     text = exposition(settings)[0].decode()
