@@ -173,7 +173,7 @@ def replace(storage: Path, manifest: Manifest, bomb: Iterator[bytes]) -> None:
     (storage / manifest.name).write_bytes(content)
     size = manifest.bytes.model_copy(update={"stored": len(content)})
     told = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": size}
-    rewrite(Folder(storage), manifest.model_copy(update=told))
+    rewrite(Folder(storage), catalogue.get(Folder(storage), manifest.name).model_copy(update=told))
 
 
 def growing() -> Iterator[bytes]:
