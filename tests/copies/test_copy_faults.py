@@ -64,8 +64,11 @@ def failure(settings: Settings) -> BackupSystemError | None:
     return None
 
 
-@pytest.mark.parametrize("trouble", [403, 503, "hang", "reset", "lost", "cut"], ids=str)
-@pytest.mark.sweep
+@pytest.mark.parametrize(
+    "trouble",
+    [403, *(pytest.param(each, marks=pytest.mark.slow) for each in (503, "hang", "reset", "lost", "cut"))],
+    ids=str,
+)
 def test_what_goes_wrong_at_any_request_leaves_nothing_half_and_the_next_try_completes_it(
     trouble: Trouble, settings: Settings, obstacle: Obstacle, home: Folder, in_s3: Remote
 ) -> None:

@@ -115,6 +115,7 @@ def test_a_question_ends_after_its_minutes_and_says_so(works: Works) -> None:
             assert run.started_at > began
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("silent_source")
 def test_questions_that_are_cancelled_make_room_for_the_next(works: Works) -> None:
     queues = Queues(works)

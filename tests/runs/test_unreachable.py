@@ -234,6 +234,7 @@ def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visitor]:
                 process.stop()
 
 
+@pytest.mark.slow
 def test_a_page_that_is_looked_at_says_what_is_wrong_without_being_asked_again(refused: Visitor) -> None:
     page = refused.page
     page.get_by_role("button", name="Back up now").click()

@@ -35,6 +35,7 @@ from worker.errors import NotFoundError, StorageError
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import INDEX_SUFFIX, MANIFEST_SUFFIX, Manifest
+from worker.repository.signing.ledger import is_ledger
 from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
 from worker.restore.undo.undo import undo
@@ -81,7 +82,8 @@ def settings(source: Server, storage: Storage) -> Settings:
 
 
 def names(storage: Storage) -> list[str]:
-    return [file.name for file in storage.files()]
+    """All of them, but for what tells others what was signed and deleted there."""
+    return [file.name for file in storage.files() if not is_ledger(file.name)]
 
 
 def version(storage: Storage, name: str) -> Any:

@@ -79,6 +79,7 @@ def test_what_does_not_fit_is_said_and_not_shown(web_app: Web, admin: Browser) -
     assert NOT_SHOWN in page.text
 
 
+@pytest.mark.slow
 def test_a_record_a_deed_and_a_token_of_100_mb_are_not_read(web_app: Web, admin: Browser) -> None:
     client: Any = web_app.broker.client()
     kept = forge(web_app, "restore", 0, state="FAILURE", error="An honest one.")

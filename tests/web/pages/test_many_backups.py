@@ -14,6 +14,7 @@ from web.pages import backups
 from web.wording import charts
 from worker.arguments.backups import PruneArguments
 from worker.backups import prune, stats
+from worker.backups.pruning import account
 from worker.progress import silent
 from worker.repository import catalogue, contents, remembered
 from worker.repository.manifest import MANIFEST_SUFFIX, Origin, artifact_name, to_json
@@ -110,7 +111,7 @@ def test_the_numbers_that_are_kept_with_a_run_have_an_end(
     many: list[str], web_app: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(stats, "MOST_POINTS", 3)
-    monkeypatch.setattr(prune, "MOST_KEPT", 2)
+    monkeypatch.setattr(account, "MOST_KEPT", 2)
     found = stats.stats(web_app.settings)
     assert (found["count"], [one["name"] for one in found["history"]]) == (MANY, many[2::-1])
     told = prune.prune(web_app.settings, PruneArguments(keep=100, dry_run=True), silent)
