@@ -105,6 +105,7 @@ def test_what_is_not_proven_is_never_shown(far: Remote, s3: S3, obstacle: Obstac
 
 @pytest.mark.parametrize("trouble", [503, "reset", "lost"])
 @pytest.mark.parametrize("what", ["partNumber=3", "uploads", "uploadId"])
+@pytest.mark.sweep
 def test_one_that_breaks_off_is_begun_again_with_all_of_it(
     far: Remote, s3: S3, obstacle: Obstacle, what: str, trouble: Trouble
 ) -> None:

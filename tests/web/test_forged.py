@@ -62,6 +62,7 @@ def values(operation: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("operation", sorted(FIELDS))
+@pytest.mark.sweep
 def test_no_page_fails_of_a_forged_run(web_app: Web, admin: Browser, operation: str) -> None:
     wrong = {}
     for number, said in enumerate(values(operation)):
