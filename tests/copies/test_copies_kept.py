@@ -17,16 +17,6 @@ from worker.repository import catalogue
 from worker.storage.local import Folder
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "home")
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "copies")
-
-
 def taken(home: Folder, *hours: float, **more: Any) -> list[str]:
     """Backups of so many hours ago, in that order."""
     return [take_ago(home, ago, **more) for ago in hours]

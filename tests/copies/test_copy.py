@@ -20,11 +20,6 @@ from worker.storage.local import Folder
 from worker.storage.remote import Remote
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "home")
-
-
 @pytest.fixture(params=["folder", "s3"])
 def there(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
     return folder(tmp_path / "copies") if request.param == "folder" else request.getfixturevalue("in_s3")

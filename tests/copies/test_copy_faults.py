@@ -27,11 +27,6 @@ from worker.storage.remote import Remote
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "home")
-
-
-@pytest.fixture
 def obstacle(s3: S3, in_s3: Remote, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Obstacle]:
     """Between us and the bucket; a minute of patience is over in seconds."""
     with before(s3.endpoint) as obstacle:

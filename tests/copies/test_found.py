@@ -37,16 +37,6 @@ def source(newest: Binary, start_server: StartServer) -> Server:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "home")
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "copies")
-
-
-@pytest.fixture
 def settings(source: Server, home: Folder, there: Folder) -> Settings:
     known = {"backup_copies": (str(there),), "celery_broker_url": NO_BROKER}
     return settings_for(source, home.path, **known)

@@ -20,16 +20,6 @@ from worker.storage.local import Folder
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "home")
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "copies")
-
-
-@pytest.fixture
 def settings(newest: Binary, start_server: StartServer, home: Folder, there: Folder) -> Settings:
     return settings_of(home, there, celery_broker_url=start_server(newest).url)
 

@@ -7,7 +7,7 @@ from threading import Event
 
 import pytest
 
-from tests.copies.given import NO_BROKER, copied, folder, settings_of, take_ago
+from tests.copies.given import NO_BROKER, copied, settings_of, take_ago
 from tests.support.backups import eventually
 from tests.support.processes import Shell
 from web.activity import Memory
@@ -20,16 +20,6 @@ from worker.repository.copies import holdings
 from worker.repository.copies.standing import Reading, everywhere, standing, standings
 from worker.storage import Storage
 from worker.storage.local import Folder
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "home")
-
-
-@pytest.fixture
-def there(tmp_path: Path) -> Folder:
-    return folder(tmp_path / "copies")
 
 
 @pytest.fixture

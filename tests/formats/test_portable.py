@@ -1,6 +1,7 @@
 """The portable document: what is written is read again, in chunks that are bounded."""
 
 import json
+import re
 
 import pytest
 
@@ -59,6 +60,14 @@ def test_a_payload_of_an_unknown_type_names_its_key() -> None:
     entry = Entry(7, b"strange\n" + b"x" * 200, None, "unknown", payload=b"\xc8\x05hello")
     with pytest.raises(FormatError, match=r"The unknown 'strange\\nx+'\.\.\. in database 7 .* type 200"):
         list(portable.write(Given([entry], rdb_version=9), {}))
+
+
+@pytest.mark.parametrize(("length", "shown"), [(80, "x" * 80), (81, "x" * 80)])
+def test_a_long_key_is_named_by_its_first_eighty_bytes(length: int, shown: str) -> None:
+    cut = "..." if length > 80 else ""
+    entry = Entry(0, b"x" * length, None, "zset", None, [(b"m", float("nan"))])
+    with pytest.raises(FormatError, match=rf"The zset '{shown}'{re.escape(cut)} in database 0 "):
+        document([entry])
 
 
 def test_a_score_that_is_not_a_number_is_refused() -> None:

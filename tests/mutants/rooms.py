@@ -18,7 +18,7 @@ TESTS = {
     "broker/tls": "server/tls",
     "broker/tokens": "broker/access web/token web/scopes web/bounded web/lockout web/forged",
     "broker/transport": "broker/let_go broker/garbage broker",
-    "engines": "engines/typed engines/expiry engines/scan engines/lean engines/contract engines/encodings server/batches",
+    "engines": "engines/choice engines/typed engines/expiry engines/scan engines/lean engines/contract engines/encodings server/batches",
     "engines/collections": "engines/pieces engines/typed engines/lean engines/contract",
     "engines/completeness": "engines/gone_meanwhile faults/short_scans engines/scan",
     "engines/database": "faults/damaged engines/typed server/batches engines/scan",

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from multiprocessing import get_context
@@ -30,18 +30,7 @@ NAMES = [f"redis_backup_20231205_1430{second}.rdb" for second in range(10, 60)]
 NAME, OTHER, THIRD = NAMES[:3]
 
 
-@pytest.fixture(autouse=True)
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A machine that has signed nothing yet: the folder in which it keeps what it has."""
-    monkeypatch.setenv("BACKUP_STATE", str(tmp_path / "state"))
-    load.cache_clear()
-    yield tmp_path / "state"
-    load.cache_clear()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "backups")
+pytestmark = pytest.mark.usefixtures("machine")
 
 
 def become(machine: Path, monkeypatch: pytest.MonkeyPatch, *trusted: str) -> None:

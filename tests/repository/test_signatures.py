@@ -6,7 +6,6 @@ import re
 import shlex
 import stat
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,18 +31,7 @@ NAMES = [f"redis_backup_20231205_14302{second}.rdb" for second in range(4)]
 NAME = NAMES[0]
 
 
-@pytest.fixture(autouse=True)
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A machine that has signed nothing yet: the folder in which it keeps what it has."""
-    monkeypatch.setenv("BACKUP_STATE", str(tmp_path / "state"))
-    load.cache_clear()
-    yield tmp_path / "state"
-    load.cache_clear()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "backups")
+pytestmark = pytest.mark.usefixtures("machine")
 
 
 def become(machine: Path, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:

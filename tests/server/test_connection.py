@@ -281,6 +281,11 @@ def test_the_database_of_the_url_is_known(url: str, db: int) -> None:
     assert Endpoint(url, SOURCE).default_db == db
 
 
+@pytest.mark.parametrize(("url", "user"), [("redis://app:secret@h", "app"), ("redis://:secret@h", "default")])
+def test_the_user_is_the_one_of_the_url(url: str, user: str) -> None:
+    assert Endpoint(url, SOURCE).user == user
+
+
 def test_the_database_that_is_asked_for_is_the_one_that_answers(start_server: StartServer, newest: Binary) -> None:
     server = start_server(newest)
     server.client(3).set("key", "in three")

@@ -7,18 +7,14 @@ from configparser import ConfigParser
 from configparser import Error as UnreadableError
 from pathlib import Path
 
-from pydantic_settings import SettingsConfigDict
-
-from worker.config.settings import FromEnvironment
+from worker.config.credentials import Credentials
 from worker.errors import UsageError
 
 CHECKSUM = "SHA256"
 
 
-class Cloud(FromEnvironment):
+class Cloud(Credentials):
     """What is said of them in the environment; empty text where nothing is."""
-
-    model_config = SettingsConfigDict(hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore")
 
     aws_access_key_id: str = ""
     aws_secret_access_key: str = ""
@@ -38,10 +34,6 @@ class Cloud(FromEnvironment):
     azure_storage_account_key: str = ""
     azure_storage_sas_key: str = ""
     azure_storage_endpoint: str = ""
-
-    def __repr_args__(self) -> list[tuple[str, str]]:
-        """Nothing: there are secrets among them."""
-        return []
 
     @property
     def endpoint(self) -> str:

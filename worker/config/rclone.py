@@ -2,15 +2,11 @@
 
 from pathlib import Path
 
-from pydantic_settings import SettingsConfigDict
-
-from worker.config.settings import FromEnvironment
+from worker.config.credentials import Credentials
 
 
-class RcloneLogins(FromEnvironment):
+class RcloneLogins(Credentials):
     """What is said of them in the environment; empty text where nothing is."""
-
-    model_config = SettingsConfigDict(hide_input_in_errors=True, env_ignore_empty=True, frozen=True, extra="ignore")
 
     sftp_key: str = ""
     """A private key, as ssh-keygen writes it."""
@@ -29,10 +25,6 @@ class RcloneLogins(FromEnvironment):
     google_application_credentials: str = ""
     google_service_account_key: str = ""
     rclone_config: str = ""
-
-    def __repr_args__(self) -> list[tuple[str, str]]:
-        """Nothing: there are secrets among them."""
-        return []
 
     @property
     def known_hosts(self) -> Path:
