@@ -24,7 +24,9 @@ from worker.runs.store import Runs, open_runs
 WAITING = ("PENDING", "RETRY")
 ENDED = ("SUCCESS", "FAILURE", "INTERRUPTED", "CANCELLED")
 MOMENT_SECONDS = 0.01
-"""What an answer takes on its way, so that a restore is not over before it is cancelled."""
+"""What an answer takes on its way, so that a restore is not over before it is seen to write."""
+LONG_SECONDS = 1.5 * cancelling.LOOK_SECONDS
+"""And what it takes from then on, so that it is looked whether somebody cancels between any two batches."""
 
 
 @pytest.fixture
@@ -190,6 +192,7 @@ def test_a_restore_that_is_cancelled_says_exactly_what_it_wrote_and_is_completed
     with office.worker() as worker, slow(office):
         restore = office.call("restore", **arguments)
         eventually(lambda: client.dbsize() > before, "the restore to write")
+        office.gate.seconds = LONG_SECONDS
         cancel(office, restore)
         found = office.wait_for(restore, *ENDED)
         written = client.dbsize() - before
