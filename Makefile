@@ -12,13 +12,15 @@ PYTHON := $(VENV)/bin/python
 PIP = PIP_USER=0 $(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r
 
 .DELETE_ON_ERROR:
-.PHONY: help run test install lint bench lock
+.PHONY: help run test install lint bench soak reliability lock
 
 help:
 	@echo "make run      everything on this machine: dashboard, broker, workers, beat and a demo Redis; Ctrl-C stops it"
 	@echo "make test     the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    how fast, next to what; BENCH_ARGS=--quick for a short run"
+	@echo "make soak     faults without end for SOAK_MINUTES=10, then everything is checked"
+	@echo "make reliability  the tests of the table of faults, an hour or more; what holds is written into docs/reliability.md"
 	@echo "make install  only make $(VENV) ready, with all that these need"
 	@echo "make lock     after a change of requirements*.txt: their locks, anew; LOCK_ARGS=--upgrade takes newer packages"
 
@@ -39,6 +41,15 @@ lint: install
 # `make bench BENCH_ARGS=--help` says what can be chosen.
 bench: install
 	@exec $(PYTHON) -m benchmarks $(BENCH_ARGS)
+
+# A seed makes the same faults come once more: SOAK_ARGS="--seed 7". `make soak SOAK_ARGS=--help` says what else can be chosen.
+SOAK_MINUTES ?= 10
+soak: install
+	@exec $(PYTHON) -m tests.soak --minutes $(SOAK_MINUTES) $(SOAK_ARGS)
+
+# A part of them: RELIABILITY_ARGS='-m "not slow"'; only the document: RELIABILITY_ARGS=--write
+reliability: install
+	@exec $(PYTHON) -m tests.faults $(RELIABILITY_ARGS)
 
 install: $(VENV)/installed
 

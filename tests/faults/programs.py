@@ -33,6 +33,11 @@ def faketime(env: Mapping[str, str], moment: str, rate: float = 1) -> dict[str, 
     return dict(env) | {"LD_PRELOAD": _libfaketime(), "FAKETIME": told}
 
 
+def shifted(offset: str) -> dict[str, str]:
+    """Settings of a process whose clock is wrong by so much, such as `-1h`, and goes as ours does."""
+    return {"LD_PRELOAD": _libfaketime(), "FAKETIME": offset, "DONT_FAKE_MONOTONIC": "1"}
+
+
 class Clock:
     """What time it is for the processes that live by it; it goes as ours does, and jumps when it is set, forward only.
 

@@ -71,3 +71,18 @@ def test_a_restore_whose_worker_is_killed_outright_is_not_made_up_for(office: Of
         assert [one.id for one in all_runs(office) if one.operation == "restore"] == [identity]
         again = office.wait_for(office.call("restore", name=name, mode="overwrite"), "SUCCESS", "FAILURE")
     assert again.state == "SUCCESS", again.error
+
+
+def test_a_worker_that_is_told_to_end_finishes_its_backup_first(office: Office) -> None:
+    before = office.manifests
+    office.gate.shut(HALF_WAY)
+    with office.worker() as worker:
+        identity = office.call("backup")
+        office.wait_for(identity, "STARTED")
+        eventually(lambda: (office.wait_for(identity, "STARTED").progress or {}).get("current"), "some of it")
+        worker.process.send_signal(signal.SIGTERM)
+        eventually(lambda: "shutdown" in worker.said.lower(), "the worker to hear it")
+        office.gate.open()
+        office.wait_for(identity, "SUCCESS")
+        eventually(lambda: worker.process.poll() is not None, "the worker to end")
+    assert len(office.manifests - before) == 1
