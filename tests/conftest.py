@@ -23,6 +23,8 @@ pytest_plugins = [
     "tests.support.sftp",
     "tests.support.webdav",
     "tests.support.drive",
+    "tests.support.google",
+    "tests.support.azure",
     "tests.faults.fixtures",
 ]
 

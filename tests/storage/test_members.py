@@ -47,14 +47,15 @@ NAME = "redis_backup_20231205_143022.rdb"
 OTHER = "redis_backup_20231205_143023.rdb"
 
 
-NEAR, BY_RCLONE = ["folder", SCHEME, "s3"], ["sftp", "webdav", "gdrive", "rclone"]
+NEAR, AWAY = ["folder", SCHEME, "s3"], ["gs", "az", "sftp", "webdav", "gdrive", "rclone"]
+QUICK = ["gs", "sftp"]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Through rclone the verbs take their time, and only storages of SFTP are tried each time."""
+    """Through those further away the verbs take their time, and few of them are tried each time."""
     if "storage" in metafunc.fixturenames:
         is_long = "settings" in metafunc.fixturenames
-        rest = [pytest.param(one, marks=pytest.mark.slow if is_long or one != "sftp" else ()) for one in BY_RCLONE]
+        rest = [pytest.param(one, marks=pytest.mark.slow if is_long or one not in QUICK else ()) for one in AWAY]
         metafunc.parametrize("storage", [*NEAR, *rest], indirect=True)
 
 
@@ -62,7 +63,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
     if request.param == "folder":
         return Folder(tmp_path / "backups")
-    if request.param in ("s3", *BY_RCLONE):
+    if request.param in ("s3", *AWAY):
         found: Storage = request.getfixturevalue(f"in_{request.param}")
         return found
     memory = Memory(f"{SCHEME}://{tmp_path.name}")

@@ -129,9 +129,15 @@ class CloudBucket:
 
     def replace(self, name: str, content: bytes, version: str | None) -> bool:
         """Write a small object in the place of that version."""
-        mode: Any = {"e_tag": version} if version else "overwrite"
         with translated(self.place, "write", name):
             try:
+                mode: Any = {"e_tag": version} if version else "overwrite"
+                if version and isinstance(self._patient, GCSStore):
+                    # Google asks for the number of a generation, which it does not tell in lists.
+                    there = obstore.head(self._patient, name)
+                    if there["e_tag"] != version:
+                        return False
+                    mode["version"] = there["version"]
                 obstore.put(self._patient, name, content, mode=mode, use_multipart=False)
             except _ELSEWHERE:
                 return False
