@@ -109,7 +109,8 @@ def copy(self: Task, **arguments: Any) -> Data:
 
 @door
 def prune(self: Task, **arguments: Any) -> Data:
-    """Delete what retention gives up. Arguments: keep, keep_manual, dry_run, made_by."""
+    """Delete what retention gives up. Arguments: keep, keep_manual, keep_hourly, keep_daily, keep_weekly, keep_monthly,
+    keep_yearly, keep_hours, keep_bytes, dry_run, made_by."""
     return attempt(self, arguments, PruneArguments, prunes.prune)
 
 

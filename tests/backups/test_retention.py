@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.backups import manifest_of
-from worker.backups.retention import Decision, Policy, decide, narrowed, replacements
+from worker.backups.retention.decide import decide
+from worker.backups.retention.decision import Decision, narrowed, replacements
+from worker.backups.retention.policy import Policy
 from worker.repository.manifest import CLOCKS_APART, Manifest, Origin, artifact_name
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -67,13 +69,20 @@ def test_a_pinned_backup_is_kept_and_counts_for_no_other() -> None:
 def test_of_partial_ones_the_two_newest_are_kept_and_push_out_nothing_else() -> None:
     partials = [old(hours, kind="partial") for hours in (1, 2, 3, 4)]
     pinned = old(5, pinned=True, kind="partial")
-    good = [old(6), old(7)]
+    good = [old(0.5), old(7)]
     decisions = decided([*partials, pinned, *good], 1)
-    assert [one.keep for one in decisions] == [True, True, False, False, True, True, False]
-    assert [one.reason for one in decisions[1:3]] == [
+    assert [one.keep for one in decisions] == [True, True, True, False, False, True, False]
+    assert [one.reason for one in decisions[2:4]] == [
         "partial, one of the 2 newest such of the schedule",
         "partial, older than the 2 newest such of the schedule",
     ]
+
+
+def test_partial_ones_that_are_newer_than_the_last_good_one_all_stay() -> None:
+    partials = [old(hours, kind="partial") for hours in (1, 2, 3, 4)]
+    decisions = decided([*partials, old(6), old(7)], 1)
+    assert [one.keep for one in decisions] == [True, True, True, True, True, False]
+    assert decisions[3].reason == "newer than the last good one"
 
 
 @pytest.mark.parametrize("keep", [0, -1, 1])
@@ -179,7 +188,7 @@ def test_the_newest_of_each_pool_that_loses_one_is_to_be_read_back() -> None:
     assert replacements(decided([*scheduled, *hand], 1, manual=2)) == [scheduled[1]]
     assert replacements(decided([*scheduled[:2], *hand], 1, manual=2)) == []
     partials = [old(hours / 10, kind="partial") for hours in range(3)]
-    assert replacements(decided([*partials, old(1)], 1)) == [old(1)]
+    assert replacements(decided([old(-0.01), *partials], 1)) == [old(-0.01)]
     assert replacements(decided(partials, 1)) == [partials[0]]
 
 

@@ -10,7 +10,8 @@ from tests.support.processes import Shell, command, eventually
 from tests.support.sentinels import watched
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same
-from worker.backups.retention import Policy, decide
+from worker.backups.retention.decide import decide
+from worker.backups.retention.policy import Policy
 from worker.errors import RefusedError
 from worker.repository import catalogue
 from worker.server import slots

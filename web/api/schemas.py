@@ -1,11 +1,11 @@
 """What the calls of the API take and answer, as its document describes them; a task's arguments are the task's own."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, cast
+from typing import Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from worker.arguments.backups import BackupArguments, PruneArguments, Reason
+from worker.arguments.backups import BackupArguments, Keeping, PruneArguments, Reason
 from worker.arguments.places import Address as StorageAddress
 from worker.config.address import Address
 from worker.errors import Risk
@@ -50,18 +50,16 @@ class BackupBody(BackupArguments):
     model_config = _OPTIONAL
 
 
-def _whole(value: object) -> object:
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 class PruneBody(PruneArguments):
-    """How many backups to keep (default: the settings BACKUP_KEEP and BACKUP_KEEP_MANUAL), and whether only to say what would go."""
+    """How many backups to keep (default: as the settings say), and whether only to say what would go."""
 
     # So that `"dry_run": 0` is an error and not a real run; but JSON has one kind of numbers.
     model_config = ConfigDict(**_OPTIONAL, strict=True)
 
-    keep: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = None
-    keep_manual: Annotated[int, Field(ge=1), BeforeValidator(_whole)] | None = None
+    @field_validator(*Keeping.model_fields, mode="before")
+    @classmethod
+    def _whole(cls, value: object) -> object:
+        return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class PinBody(BaseModel):

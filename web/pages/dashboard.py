@@ -15,8 +15,11 @@ from web.activity import Memory, remember
 from web.auth import needs
 from web.pages.misfits import rendered
 from web.wording import charts, day_strip, numbers, system, verdict
-from worker.backups import retention, schedule
+from worker.backups import schedule
 from worker.backups.copies.retention import once_copied
+from worker.backups.retention.decide import decide
+from worker.backups.retention.emptying import doubtful, due
+from worker.backups.retention.policy import policy_of
 from worker.broker.scopes import SCOPES
 from worker.config.settings import WebSettings, load_web
 from worker.errors import StorageError, UnreadError
@@ -221,8 +224,8 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     settings, now = load_web(), datetime.now(UTC)
     memory, contents = remember(settings), stored(settings)
     newest = contents.newest(settings)
-    policy = retention.policy_of(settings)
-    decisions = retention.decide(contents.listed, contents.undos, policy, now)
+    policy = policy_of(settings)
+    decisions = decide(contents.listed, contents.undos, policy, now)
     if settings.backup_local_keep:
         decisions = once_copied(decisions, holdings.remembered(settings))
     given_up = {decision.manifest.name for decision in decisions if not decision.keep}
@@ -240,8 +243,8 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
         doomed=len(doomed),
         doomed_bytes=sum(decision.manifest.bytes.stored for decision in doomed),
         to_trash=to_trash,
-        due=retention.due(contents.listed, contents.trash, policy, now),
-        doubtful=retention.doubtful(contents.listed, contents.trash, policy, now),
+        due=due(contents.listed, contents.trash, policy, now),
+        doubtful=doubtful(contents.listed, contents.trash, policy, now),
         contents=contents,
         error=error,
     ), status

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 
 from web.activity import Memory
-from web.wording.numbers import listed
+from web.wording.numbers import listed, size
 from web.wording.runs import whose
 from worker.broker import audit
 from worker.broker.tokens import Token, tokens
@@ -104,6 +104,13 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_PACE": settings.backup_pace,
         "BACKUP_KEEP": str(settings.backup_keep),
         "BACKUP_KEEP_MANUAL": str(settings.backup_keep_manual),
+        "BACKUP_KEEP_HOURLY": str(settings.backup_keep_hourly),
+        "BACKUP_KEEP_DAILY": str(settings.backup_keep_daily),
+        "BACKUP_KEEP_WEEKLY": str(settings.backup_keep_weekly),
+        "BACKUP_KEEP_MONTHLY": str(settings.backup_keep_monthly),
+        "BACKUP_KEEP_YEARLY": str(settings.backup_keep_yearly),
+        "BACKUP_KEEP_HOURS": f"{settings.backup_keep_hours:g}",
+        "BACKUP_KEEP_BYTES": size(settings.backup_keep_bytes) if settings.backup_keep_bytes else "no ceiling",
         "BACKUP_COPIES_KEEP": str(settings.backup_copies_keep or "as BACKUP_KEEP"),
         "BACKUP_LOCAL_KEEP": str(settings.backup_local_keep or "as BACKUP_KEEP"),
         "BACKUP_UNDO_DAYS": str(settings.backup_undo_days),

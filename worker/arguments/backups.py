@@ -43,8 +43,11 @@ class CopyArguments(BaseModel):
     """The address of one of them; None for all."""
 
 
-class PruneArguments(BaseModel):
-    """How many backups to keep (default: the settings BACKUP_KEEP and BACKUP_KEEP_MANUAL), and whether only to say what would go."""
+Periods = Annotated[int | None, Field(ge=0, le=100_000)]
+
+
+class Keeping(BaseModel):
+    """How many backups to keep; what is left out is as the settings BACKUP_KEEP, BACKUP_KEEP_DAILY and so on say."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -52,6 +55,21 @@ class PruneArguments(BaseModel):
     """Of the schedule's."""
     keep_manual: int | None = Field(default=None, ge=1)
     """How many made by hand, and how many of each token."""
+    keep_hourly: Periods = None
+    """Of so many hours that have a backup of the schedule's the newest; 0: of none."""
+    keep_daily: Periods = None
+    keep_weekly: Periods = None
+    keep_monthly: Periods = None
+    keep_yearly: Periods = None
+    keep_hours: float | None = Field(default=None, ge=0, le=24 * 36500, allow_inf_nan=False)
+    """Everything of the schedule's that is younger; 0: there is no such span."""
+    keep_bytes: int | None = Field(default=None, ge=0)
+    """How much the backups of one source may take; 0: as much as they do."""
+
+
+class PruneArguments(Keeping):
+    """How many backups to keep (default: as the settings say), and whether only to say what would go."""
+
     dry_run: StrictBool = False
     made_by: str | None = Field(default=None, min_length=1, max_length=200)
     """Delete only backups that this user or token made by hand, such as `token ci`."""

@@ -8,11 +8,12 @@ from typing import Any
 import structlog
 
 from worker.arguments.backups import PruneArguments
-from worker.backups import retention
 from worker.backups.pruning import choice as choices
 from worker.backups.pruning.account import Pruning, as_freed, doomed, emptied
 from worker.backups.pruning.choice import Choice
 from worker.backups.pruning.leftovers import let_go, sweep
+from worker.backups.retention.decision import Decision, replacements
+from worker.backups.retention.emptying import doubtful, due
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, StoppedError
@@ -124,19 +125,19 @@ def _prune(arguments: PruneArguments, choice: Choice, progress: Progress, prove:
 def _planned(arguments: PruneArguments, choice: Choice) -> Pruning:
     """What is to go, out of the storage and out of its trash, and what stays there against the clock."""
     contents, policy, now = choice.contents, choice.policy, choice.now
-    dues = retention.due(contents.listed, contents.trash, policy, now, arguments.made_by)
+    dues = due(contents.listed, contents.trash, policy, now, arguments.made_by)
     free, locked = choices.openable(choice.storage, dues)
     going = as_freed(choice.storage, [*doomed(choice.decisions, choice.by_way), *map(emptied, free)])
     pruning = Pruning(contents, choice.decisions, going, dry_run=arguments.dry_run)
-    pruning.doubts = choices.not_emptied(retention.doubtful(contents.listed, contents.trash, policy, now)) + locked
+    pruning.doubts = choices.not_emptied(doubtful(contents.listed, contents.trash, policy, now)) + locked
     return pruning
 
 
-def _read_back(storage: Storage, decisions: list[retention.Decision], progress: Progress) -> None:
+def _read_back(storage: Storage, decisions: list[Decision], progress: Progress) -> None:
     """Nothing is deleted before its replacement is verified: the newest that pushes it out must still be what was written.
 
     An undo has none: what it kept was to be kept for some days.
     """
-    for newest in retention.replacements(decisions):
+    for newest in replacements(decisions):
         with storage.fetch(newest.name, progress, anew=True) as file:
             check_stored(file, newest, progress)

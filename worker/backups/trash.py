@@ -6,7 +6,8 @@ from typing import Any
 import structlog
 
 from worker.arguments.backups import DeleteArguments, PutBackArguments
-from worker.backups import retention
+from worker.backups.retention.decide import decide
+from worker.backups.retention.policy import policy_of
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import NotFoundError, RefusedError, StorageError
@@ -138,6 +139,6 @@ def put_back(settings: Settings, arguments: PutBackArguments, progress: Progress
 
 def _given_up_anyway(settings: Settings, storage: Storage, name: str) -> list[str]:
     contents = catalogue.read(storage)
-    decisions = retention.decide(contents.listed, contents.undos, retention.policy_of(settings), datetime.now(UTC))
+    decisions = decide(contents.listed, contents.undos, policy_of(settings), datetime.now(UTC))
     doomed = any(decision.manifest.name == name and not decision.keep for decision in decisions)
     return [f"The next prune deletes it, unless it is pinned: `python -m worker pin {name} --why ...`."] * doomed

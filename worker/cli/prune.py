@@ -1,6 +1,7 @@
 """`prune`: the oldest backups deleted."""
 
 from functools import partial
+from typing import Any
 
 import click
 
@@ -10,6 +11,8 @@ from worker.cli.console import notes, number, say, show, size
 from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
+
+PERIODS = click.IntRange(min=0)
 
 
 @verb("prune")
@@ -21,10 +24,29 @@ from worker.config.settings import load
     type=click.IntRange(min=1),
     help="How many of those made by hand, and of each token (default: BACKUP_KEEP_MANUAL, 7).",
 )
+@click.option("--keep-hourly", type=PERIODS, help="Of how many hours the newest (default: BACKUP_KEEP_HOURLY, 0).")
+@click.option("--keep-daily", type=PERIODS, help="Of how many days (default: BACKUP_KEEP_DAILY, 0).")
+@click.option("--keep-weekly", type=PERIODS, help="Of how many weeks (default: BACKUP_KEEP_WEEKLY, 0).")
+@click.option("--keep-monthly", type=PERIODS, help="Of how many months (default: BACKUP_KEEP_MONTHLY, 0).")
+@click.option("--keep-yearly", type=PERIODS, help="Of how many years (default: BACKUP_KEEP_YEARLY, 0).")
+@click.option(
+    "--keep-hours",
+    type=click.FloatRange(min=0),
+    help="All of the schedule's that are younger than so many hours (default: BACKUP_KEEP_HOURS, 0).",
+)
+@click.option(
+    "--keep-bytes",
+    type=click.IntRange(min=0),
+    help="How much the backups of one source may take, the oldest go first (default: BACKUP_KEEP_BYTES; 0: no ceiling).",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
-def command(as_json: bool, keep: int | None, keep_manual: int | None, dry_run: bool) -> None:
-    """Delete the oldest backups, and what killed runs left behind."""
-    arguments = checked(PruneArguments, keep=keep, keep_manual=keep_manual, dry_run=dry_run)
+def command(as_json: bool, **asked: Any) -> None:
+    """Delete the oldest backups, and what killed runs left behind.
+
+    The last good backup of a source, the last rehearsed one, and all of a source whose newest backup is suspicious, stay
+    whatever is said here.
+    """
+    arguments = checked(PruneArguments, **asked)
     shown = partial(show, as_json=as_json, view=pruned)
     performed("prune", arguments, lambda progress: prune(load(), arguments, progress), shown=shown)
 

@@ -131,6 +131,17 @@ class Settings(FromEnvironment):
     backup_keep: int = Field(default=7, ge=1, le=100_000)
     backup_keep_manual: int = Field(default=7, ge=1, le=100_000)
     """How many backups made by hand are kept, and how many of each token."""
+    backup_keep_hourly: int = Field(default=0, ge=0, le=100_000)
+    """Of how many of the last hours that have a backup of the schedule's the newest is kept, besides the others; 0: of none."""
+    backup_keep_daily: int = Field(default=0, ge=0, le=100_000)
+    """The same of days in TZ, and so on."""
+    backup_keep_weekly: int = Field(default=0, ge=0, le=100_000)
+    backup_keep_monthly: int = Field(default=0, ge=0, le=100_000)
+    backup_keep_yearly: int = Field(default=0, ge=0, le=100_000)
+    backup_keep_hours: float = Field(default=0, ge=0, le=24 * 36500)
+    """Every backup of the schedule's that is younger is kept, besides the others; 0: there is no such span."""
+    backup_keep_bytes: int = Field(default=0, ge=0)
+    """How much the backups of one source may take: the oldest go first, but for what is never deleted; 0: as much as they do."""
     backup_copies_keep: int | None = Field(default=None, ge=1, le=100_000)
     """How many of the schedule's backups each of BACKUP_COPIES keeps; None: as many as BACKUP_KEEP."""
     backup_local_keep: int | None = Field(default=None, ge=1, le=100_000)

@@ -180,6 +180,11 @@ class Manifest(BaseModel):
     """Who put it there, as `asked_by`."""
     copies: dict[str, Copied] = {}
     """By their place the storages that it was copied to."""
+    suspicious: tuple[str, ...] = ()
+    """In sentences, what went missing since the backups before it; empty once somebody has accepted that."""
+    accepted_at: Moment | None = None
+    """When somebody said that it is as it should be."""
+    accepted_by: str | None = None
 
     @property
     def scope(self) -> Scope:
@@ -232,7 +237,10 @@ def free_names(at: datetime, data_format: FormatName, suffix: str) -> Iterator[s
         yield artifact_name(at + timedelta(seconds=later), data_format, suffix)
 
 
-LATER = {"verified_at", "drilled_at", "undone_at", "deleted_at", "deleted_by", "copies"}
+LATER = {
+    *("verified_at", "drilled_at", "undone_at", "deleted_at", "deleted_by", "copies"),
+    *("suspicious", "accepted_at", "accepted_by"),
+}
 """Fields that are not known when a manifest is written; they stand in the notes."""
 SIGNED = {"signer", "chain", "sequence", "previous"}
 """Fields that only a signed manifest has."""

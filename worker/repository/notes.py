@@ -1,4 +1,4 @@
-"""What becomes known of a backup later: verified, rehearsed, copied, pinned, undone, deleted; it lies beside the manifest, which never changes."""
+"""What becomes known of a backup later: verified, rehearsed, suspicious, copied, pinned, undone, deleted; it lies beside the manifest, which never changes."""
 
 from typing import Any, Literal
 
@@ -26,11 +26,18 @@ class Notes(BaseModel):
     deleted_by: str | None = None
     copies: dict[str, Copied] = {}
     """By the place of each storage that it was copied to."""
+    suspicious: tuple[str, ...] = ()
+    """In sentences, what went missing since the backups before it."""
+    accepted_at: Moment | None = None
+    """When somebody said that it is as it should be; it is suspicious no longer then."""
+    accepted_by: str | None = None
 
     def beside(self, manifest: Manifest) -> Manifest:
         """The manifest with these notes."""
         later = {name: getattr(self, name) for name in LATER}
         known: dict[str, Any] = {name: value for name, value in later.items() if value}
+        if self.accepted_at is not None:
+            known["suspicious"] = ()
         if self.pinned is not None:
             known |= {"pinned": self.pinned, "pin_reason": self.pin_reason if self.pinned else ""}
         return manifest.model_copy(update=known) if known else manifest
@@ -38,9 +45,8 @@ class Notes(BaseModel):
 
 def to_json(notes: Notes) -> bytes:
     """The bytes of a file of notes."""
-    return digest.sealed(
-        notes.model_dump_json(indent=2, exclude_none=True, exclude=None if notes.copies else {"copies"})
-    )
+    empty = {name for name in ("copies", "suspicious") if not getattr(notes, name)}
+    return digest.sealed(notes.model_dump_json(indent=2, exclude_none=True, exclude=empty))
 
 
 def from_json(name: str, text: bytes) -> Notes | None:

@@ -1,8 +1,10 @@
 """What leaves home once it lies elsewhere, and what leaves there: pure."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-from worker.backups.retention import Decision, Policy
+from worker.backups.retention.decision import Decision
+from worker.backups.retention.policy import Policy, policy_of
 from worker.config.settings import Settings
 from worker.repository.contents import Catalogue
 from worker.repository.copies.places import is_copied, is_same
@@ -11,8 +13,8 @@ from worker.repository.copies.standing import Reading
 
 def policy_elsewhere(settings: Settings) -> Policy:
     """As the settings say of each other storage."""
-    keep = settings.backup_copies_keep or settings.backup_keep
-    return Policy(keep, settings.backup_keep_manual, settings.backup_undo_days, settings.backup_trash_days)
+    everything = policy_of(settings.model_copy(update={"backup_local_keep": None}))
+    return replace(everything, keep=settings.backup_copies_keep or settings.backup_keep)
 
 
 def once_copied(decisions: list[Decision], elsewhere: Iterable[Reading]) -> list[Decision]:

@@ -7,7 +7,9 @@ from typing import Any, Literal, get_args
 
 import structlog
 
-from worker.backups import retention, trash
+from worker.backups import trash
+from worker.backups.retention.decision import Decision
+from worker.backups.retention.emptying import Due
 from worker.errors import BackupSystemError, NotFoundError
 from worker.progress import Progress, Proof
 from worker.repository import catalogue
@@ -33,7 +35,7 @@ class Doomed:
     keys: int
 
 
-def doomed(decisions: list[retention.Decision], by_way: set[str]) -> list[Doomed]:
+def doomed(decisions: list[Decision], by_way: set[str]) -> list[Doomed]:
     """Of these decisions those that are against a backup; `by_way` are the names of those for the trash."""
     return [
         Doomed(
@@ -48,7 +50,7 @@ def doomed(decisions: list[retention.Decision], by_way: set[str]) -> list[Doomed
     ]
 
 
-def emptied(due: retention.Due) -> Doomed:
+def emptied(due: Due) -> Doomed:
     """What leaves the trash."""
     return Doomed("emptied", due.trashed.name, due.reason, due.trashed.bytes, 0)
 
@@ -66,7 +68,7 @@ class Pruning:
     def __init__(
         self,
         contents: catalogue.Catalogue,
-        decisions: list[retention.Decision],
+        decisions: list[Decision],
         doomed: list[Doomed],
         *,
         dry_run: bool,
@@ -143,5 +145,5 @@ def _deleted_row(doomed: Doomed) -> dict[str, str]:
     return {"name": doomed.name, "reason": doomed.reason}
 
 
-def _kept_row(decision: retention.Decision) -> dict[str, str]:
+def _kept_row(decision: Decision) -> dict[str, str]:
     return {"name": decision.manifest.name, "reason": decision.reason}

@@ -1,11 +1,14 @@
 """What is to become of each backup in one storage: by retention, by what other storages hold, and by what a bucket has locked."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from worker.arguments.backups import PruneArguments
-from worker.backups import retention
 from worker.backups.copies.retention import once_copied, policy_elsewhere, unless_at_home
+from worker.backups.retention.decide import decide
+from worker.backups.retention.decision import Decision, narrowed
+from worker.backups.retention.emptying import Due
+from worker.backups.retention.policy import Policy, changed, policy_of
 from worker.config.settings import Settings
 from worker.repository import behalf, catalogue
 from worker.repository.copies import holdings
@@ -20,10 +23,10 @@ class Choice:
 
     storage: Storage
     contents: catalogue.Catalogue
-    decisions: list[retention.Decision]
+    decisions: list[Decision]
     by_way: set[str]
     """The names of those that go by way of the trash."""
-    policy: retention.Policy
+    policy: Policy
     now: datetime
 
 
@@ -32,13 +35,13 @@ def at_home(settings: Settings, arguments: PruneArguments, home: Storage) -> Cho
     contents, now = catalogue.read(home), datetime.now(UTC)
     decisions = _unlocked(home, _decided(settings, arguments, contents, now))
     by_way = _by_way_of_trash(settings, contents, decisions, now)
-    return Choice(home, contents, decisions, by_way, retention.policy_of(settings), now)
+    return Choice(home, contents, decisions, by_way, policy_of(settings), now)
 
 
 def elsewhere(settings: Settings, there: Storage, home: catalogue.Catalogue) -> Choice:
     """Where copies lie: what home has stays there, too. StorageError."""
     contents, now, policy = catalogue.read(there), datetime.now(UTC), policy_elsewhere(settings)
-    decisions = _unlocked(there, unless_at_home(retention.decide(contents.listed, contents.undos, policy, now), home))
+    decisions = _unlocked(there, unless_at_home(decide(contents.listed, contents.undos, policy, now), home))
     unpinned = contents.unpinned | home.unpinned if settings.backup_trash_days else set[str]()
     doomed = {decision.manifest.name for decision in decisions if not decision.keep}
     return Choice(there, contents, decisions, {*(doomed & unpinned)}, policy, now)
@@ -46,17 +49,16 @@ def elsewhere(settings: Settings, there: Storage, home: catalogue.Catalogue) -> 
 
 def _decided(
     settings: Settings, arguments: PruneArguments, contents: catalogue.Catalogue, now: datetime
-) -> list[retention.Decision]:
-    usual = retention.policy_of(settings)
-    policy = replace(usual, keep=arguments.keep or usual.keep, keep_manual=arguments.keep_manual or usual.keep_manual)
-    decisions = retention.decide(contents.listed, contents.undos, policy, now)
+) -> list[Decision]:
+    usual = policy_of(settings)
+    decisions = decide(contents.listed, contents.undos, changed(usual, arguments), now)
     if settings.backup_local_keep and not all(decision.keep for decision in decisions):
         decisions = once_copied(decisions, holdings.look(settings))
-    return retention.narrowed(decisions, arguments.made_by) if arguments.made_by else decisions
+    return narrowed(decisions, arguments.made_by) if arguments.made_by else decisions
 
 
 def _by_way_of_trash(
-    settings: Settings, contents: catalogue.Catalogue, decisions: list[retention.Decision], now: datetime
+    settings: Settings, contents: catalogue.Catalogue, decisions: list[Decision], now: datetime
 ) -> set[str]:
     """What is given up and not deleted at once: what was unpinned, and what a token gives up that the settings would keep.
 
@@ -68,21 +70,21 @@ def _by_way_of_trash(
     unpinned = doomed & contents.unpinned
     if not is_token(behalf.asker()):
         return unpinned
-    as_set = retention.decide(contents.listed, contents.undos, retention.policy_of(settings), now)
+    as_set = decide(contents.listed, contents.undos, policy_of(settings), now)
     return unpinned | doomed & {decision.manifest.name for decision in as_set if decision.keep}
 
 
-def _unlocked(storage: Storage, decisions: list[retention.Decision]) -> list[retention.Decision]:
+def _unlocked(storage: Storage, decisions: list[Decision]) -> list[Decision]:
     """What the bucket has locked is kept: to delete it would only hide it."""
 
-    def of(decision: retention.Decision) -> retention.Decision:
+    def of(decision: Decision) -> Decision:
         lock = None if decision.keep else lock_of(storage, decision.manifest.name)
-        return retention.Decision(decision.manifest, keep=True, reason=lock.words) if lock else decision
+        return Decision(decision.manifest, keep=True, reason=lock.words) if lock else decision
 
     return [of(decision) for decision in decisions]
 
 
-def openable(storage: Storage, dues: list[retention.Due]) -> tuple[list[retention.Due], list[str]]:
+def openable(storage: Storage, dues: list[Due]) -> tuple[list[Due], list[str]]:
     """What can leave the trash, and in sentences what the bucket has locked."""
     locks = [(due, lock_of(storage, due.trashed.name)) for due in dues]
     locked = [f"{due.trashed.name} lies in the trash, and is {lock.words}." for due, lock in locks if lock]

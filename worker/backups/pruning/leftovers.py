@@ -5,7 +5,8 @@ from datetime import datetime
 
 import structlog
 
-from worker.backups import retention
+from worker.backups.retention.decide import decide
+from worker.backups.retention.policy import Policy
 from worker.errors import ArtifactError, NotFoundError, StorageError
 from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
@@ -36,7 +37,7 @@ def _sweep_orphans(storage: Storage, *, dry_run: bool) -> list[str]:
     return orphans
 
 
-def let_go(storage: Storage, contents: catalogue.Catalogue, policy: retention.Policy, now: datetime) -> None:
+def let_go(storage: Storage, contents: catalogue.Catalogue, policy: Policy, now: datetime) -> None:
     """What somebody else has deleted is named until it would have gone by now: that may have been another machine's prune."""
     missed: dict[str, Manifest] = {}
     for backup in contents.lost:
@@ -45,7 +46,7 @@ def let_go(storage: Storage, contents: catalogue.Catalogue, policy: retention.Po
                 missed[backup.name] = backup.record.described
     undos = [manifest for manifest in missed.values() if manifest.kind == "undo"]
     others = [manifest for manifest in missed.values() if manifest.kind != "undo"]
-    for decision in retention.decide(contents.listed + others, contents.undos + undos, policy, now) if missed else ():
+    for decision in decide(contents.listed + others, contents.undos + undos, policy, now) if missed else ():
         if decision.manifest.name in missed and not decision.keep:
             forget(storage, decision.manifest.name)
             with suppress(StorageError):
