@@ -67,7 +67,8 @@ def _moment(text: str) -> datetime:
 def _manifest(side: str) -> Manifest:
     """Such as `2026-11-30 03:00 from=a:6379 keys=0 bytes=5 by='token ci' kind=partial pinned='why' suspicious rehearsed=...`."""
     words = shlex.split(side)
-    at, said = _moment(" ".join(words[:2])), dict((*word.split("=", 1), "yes")[:2] for word in words[2:])
+    at = _moment(" ".join(words[:2]))
+    said = {name: value or "yes" for name, _, value in (word.partition("=") for word in words[2:])}
     databases = [int(said["db"])] if "db" in said else None
     made: dict[str, Any] = {
         "source": Origin(address=said.get("from", "here:6379"), databases=databases),
