@@ -157,3 +157,21 @@ def test_the_api_lists_and_hands_out_what_lies_elsewhere(
     assert script.get(f"/api/backup/download/{NAME}?storage={home}").status_code == 404
     assert script.get(f"/api/backup/download/{NAME}?storage=/etc").status_code == 400
     assert script.get(f"/api/backup/manifest/{NAME}").get_json()["name"] == NAME
+
+
+def test_a_storage_that_cannot_be_read_is_not_recommended(tmp_path: Path, home: Folder, there: Folder) -> None:
+    second = folder(tmp_path / "second")
+    settings = settings_of(home, there, second)
+    take(home)
+    copied(settings)
+    (home.path / NAME).write_bytes(b"damaged")
+    there.path.rename(tmp_path / "away")
+    there.path.write_bytes(b"a file")
+    with pytest.raises(ArtifactError) as raised:
+        verify(settings, VerifyArguments(name=NAME), silent)
+    assert f"The same backup lies in {second}: `" in str(raised.value)
+    (tmp_path / "away" / NAME).rename(tmp_path / "elsewhere")
+    catalogue.remove(second, NAME)
+    with pytest.raises(ArtifactError) as raised:
+        verify(settings, VerifyArguments(name=NAME), silent)
+    assert "The same backup lies" not in str(raised.value)

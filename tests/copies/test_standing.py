@@ -104,6 +104,23 @@ def test_pages_get_what_was_seen_and_wait_for_nothing(
         assert line in text
 
 
+def test_a_page_is_given_another_look_when_the_last_one_is_old(
+    settings: Settings, home: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def holds(*names: str) -> bool:
+        (reading,) = holdings.remembered(settings)
+        return reading.contents is not None and [one.name for one in reading.contents.backups] == [*names]
+
+    first = take_ago(home, 2)
+    copied(settings, first)
+    assert eventually(lambda: holds(first))
+    second = take_ago(home, 1)
+    copied(settings, second)
+    assert holds(first), "what was seen a moment ago is not looked up again"
+    monkeypatch.setattr(holdings, "EVERY_SECONDS", 0)
+    assert eventually(lambda: holds(second, first))
+
+
 def test_the_numbers_and_the_lists_of_a_shell_say_it(
     settings: Settings, home: Folder, there: Folder, tmp_path: Path
 ) -> None:

@@ -62,6 +62,11 @@ EQUAL = {
         "if len(chunk) >= AHEAD_BYTES:",
     ): "A chunk of just that size may be waited for or not.",
     (
+        "formats/encryption/pump.py",
+        "if len(chunk) <= PIECE_BYTES:",
+        "if len(chunk) < PIECE_BYTES:",
+    ): "One of just that size is one piece either way.",
+    (
         "formats/rdb/codes.py",
         "varies: bool = False",
         "varies: bool = True",
@@ -157,6 +162,11 @@ EQUAL = {
         "evicted, since = - 2, time.monotonic()",
     ): "No server has thrown out so many keys.",
     (
+        "restore/target/aftermath.py",
+        "evicted, since = -1, time.monotonic()",
+        "evicted, since = - 0, time.monotonic()",
+    ): "Where none was thrown out yet the clock is not begun anew, a moment after it was begun.",
+    (
         "restore/target/payloads.py",
         "if size >= BATCH_BYTES:",
         "if size > BATCH_BYTES:",
@@ -167,6 +177,11 @@ EQUAL = {
         '"restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=False) | {"name": plan.manifest.name},',
     ): "Arguments mean the same with their defaults.",
     (
+        "storage/cache.py",
+        "known, since = -1, time.monotonic()",
+        "known, since = - 2, time.monotonic()",
+    ): "No file has that size either.",
+    (
         "storage/draft.py",
         "self._partial.unlink(missing_ok=True)",
         "self._partial.unlink(missing_ok=False)",
@@ -176,4 +191,9 @@ EQUAL = {
         "def read(self, name: str, limit: int = 64 << 20) -> bytes:",
         "def read(self, name: str, limit: int = 64 >> 20) -> bytes:",
     ): "A protocol is not run.",
+    (
+        "storage/rclone/daemon.py",
+        "super().__init__()",
+        "pass",
+    ): "An exception that is told nothing knows nothing.",
 }

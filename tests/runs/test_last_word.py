@@ -10,11 +10,12 @@ import pytest
 
 from tests.support.servers import Server
 from worker.config.settings import Settings
+from worker.errors import BrokerUnavailableError
 from worker.runs import listing
 from worker.runs.operations import KEPT_OF_QUESTIONS
 from worker.runs.recorder import Recording, perform
 from worker.runs.run import Run, new
-from worker.runs.store import Runs, open_runs
+from worker.runs.store import CHANGE_TRIES, Runs, open_runs
 
 
 @pytest.fixture
@@ -66,3 +67,34 @@ def test_what_is_too_much_to_remember_is_deleted(memory: Runs, server: Server) -
     assert [memory.get(one.id) for one in made[:5]] == [None] * 5
     assert all(memory.get(one.id) for one in made[5:])
     assert len(list(server.client().scan_iter(listing.run_key("*")))) == KEPT_OF_QUESTIONS
+
+
+@pytest.mark.parametrize("others", [CHANGE_TRIES, CHANGE_TRIES + 1])
+def test_a_run_that_others_write_all_the_time_is_tried_again_and_not_for_ever(
+    others: int, memory: Runs, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, client, pipeline = new("one", "verify", {}, "admin"), server.client(), memory._client.pipeline
+    memory.put(run)
+    written: list[int] = []
+
+    def contested(**options: Any) -> Any:
+        pipe = pipeline(**options)
+        execute = pipe.execute
+
+        def after_others() -> Any:
+            if len(written) < others:
+                written.append(client.append(listing.run_key("one"), b" "))
+            return execute()
+
+        pipe.execute = after_others
+        return pipe
+
+    monkeypatch.setattr(memory._client, "pipeline", contested)
+    ended = run.model_copy(update={"state": "SUCCESS", "ended_at": datetime.now(UTC)})
+    if others > CHANGE_TRIES:
+        with pytest.raises(BrokerUnavailableError):
+            memory.put(ended)
+    else:
+        assert memory.put(ended)
+    told = memory.get("one")
+    assert (told and told.state, len(written)) == ("PENDING" if others > CHANGE_TRIES else "SUCCESS", others)

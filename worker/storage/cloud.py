@@ -92,7 +92,7 @@ class CloudBucket:
 
     def upload(self, name: str, file: BinaryIO, size: int, prove: Proof) -> bool:
         """Write an object in pieces; whether its tag is the one that these bytes have."""
-        part = max(_PART_BYTES, -(-size // _MOST_PARTS))
+        part = part_bytes(size)
         return self._put(name, _Pieces(file, part, prove), in_parts=size > part)
 
     def follow(self, name: str, file: Readable) -> bool:
@@ -189,6 +189,11 @@ class CloudBucket:
         for name in names:
             with suppress(NotFoundError), translated(self.place, "delete", name), suppress(FileNotFoundError):
                 obstore.delete(self._patient, name)
+
+
+def part_bytes(size: int) -> int:
+    """How large the parts of a file of so many bytes are: none is small, and there are not too many."""
+    return max(_PART_BYTES, -(-size // _MOST_PARTS))
 
 
 class _Pieces:

@@ -69,7 +69,7 @@ class _Ends:
         if isinstance(made, BaseException):
             self._over = True
             raise made
-        self._over = made is None
+        self._over = self._over or made is None
         return made or b""
 
     def give(self, piece: bytes | None) -> None:
