@@ -25,6 +25,7 @@ FOLDERS = {
     "worker.backups worker.search worker.restore.selection": "what is done with backups, and with a choice of their keys",
     "worker.arguments": "what may be asked for, beside a manifest; it does nothing, so web, tasks and shell share it",
     "worker.runs": "whose a run is, is told by the catalogue's addresses",
+    "worker.notify": "who hears of it, whatever has happened above",
     "worker.repository": "what a backup is: it names the engine that made it",
     "worker.engines": "ways to read a server",
     "worker.formats.compare worker.formats.portable worker.server": "entries in documents, side by side, and on the wire",

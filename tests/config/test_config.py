@@ -19,7 +19,10 @@ from worker.config.validation import first_fault
 from worker.errors import UsageError
 
 NAMES = [name.upper() for name in Settings.model_fields]
-NEEDS = {"BACKUP_LOCAL_KEEP": ("BACKUP_COPIES", "s3://bucket/of/redis")}
+NEEDS = {
+    "BACKUP_LOCAL_KEEP": ("BACKUP_COPIES", "s3://bucket/of/redis"),
+    "NOTIFY_WEBHOOK_URL": ("NOTIFY_WEBHOOK_SECRET", "0123456789abcdef" * 2),
+}
 """Settings that cannot be without another one."""
 ANY_TEXT = (
     *("BACKUP_STORAGE", "BACKUP_COPIES", "BACKUP_CACHE", "BACKUP_AGE_IDENTITY_FILE", "BACKUP_AGE_PASSPHRASE"),
@@ -133,6 +136,16 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
         ("BACKUP_EVERY_HOURS", "0.5", 0.5),
         ("REDIS_TARGETS", "a=redis://h:1\nb=rediss://i", {"a": "redis://h:1", "b": "rediss://i"}),
         ("QUESTION_MINUTES", "90", 90),
+        (
+            "NOTIFY_URLS",
+            "mailtos://a:b@c?to=d,e, slack://f/g/h\nntfy://i",
+            ("mailtos://a:b@c?to=d,e", "slack://f/g/h", "ntfy://i"),
+        ),
+        ("NOTIFY_LEVEL", "Bad", ("bad",)),
+        ("NOTIFY_WEBHOOK_URL", "https://host/hook?key=word", None),
+        ("NOTIFY_WEBHOOK_SECRET", "0123456789abcdef" * 2, None),
+        ("HEARTBEAT_URL", "https://hc-ping.com/of-mine", None),
+        ("PUBLIC_URL", "https://host:8443/redis/", "https://host:8443/redis"),
         ("MIRROR_BIND", "10.0.0.5", None),
         ("MIRROR_PORT", "26000", 26000),
         ("MIRROR_FROM", "10.0.0.5, 10.1.0.0/16", (ip_network("10.0.0.5"), ip_network("10.1.0.0/16"))),
@@ -220,6 +233,14 @@ def test_all_databases_can_be_said(databases: str, monkeypatch: pytest.MonkeyPat
         ("BACKUP_DATABASES", "0;1"),
         ("REDIS_TARGETS", f"Staging=redis://:{CANARY}@h:6379"),
         ("REDIS_TARGETS", f"a=redis://:{CANARY}@h a=redis://i"),
+        ("NOTIFY_URLS", f"json://host mailto:{CANARY}"),
+        ("NOTIFY_URLS", f"json://{CANARY} json://{CANARY}"),
+        ("NOTIFY_LEVEL", "info, bad, bad"),
+        ("NOTIFY_WEBHOOK_URL", f"https:///{CANARY}"),
+        ("NOTIFY_WEBHOOK_URL", f"https://host:{CANARY}"),
+        ("NOTIFY_WEBHOOK_SECRET", "short"),
+        ("HEARTBEAT_URL", f"https://host/with blanks/{CANARY}"),
+        ("PUBLIC_URL", f"https://host?key={CANARY}"),
         ("TZ", "../../etc/passwd"),
         ("TZ", "/etc/localtime"),
         ("LOG_LEVEL", "LOUD"),

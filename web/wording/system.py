@@ -14,6 +14,7 @@ from worker.broker import audit
 from worker.broker.tokens import Token, tokens
 from worker.config.address import joined
 from worker.config.age_keys import fingerprint
+from worker.config.notify_urls import scheme_of
 from worker.config.settings import WebSettings
 from worker.errors import BrokerUnavailableError
 from worker.repository.scope import scope_of
@@ -100,7 +101,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_DATABASES": "all" if databases is None else listed(sorted(databases)),
         "BACKUP_AGE_RECIPIENTS": listed(map(fingerprint, settings.backup_age_recipients)) or "none: not encrypted",
         "BACKUP_AGE_IDENTITY_FILE": settings.backup_age_identity_file or "none here",
-        "BACKUP_AGE_PASSPHRASE": "set, not shown" if settings.backup_age_passphrase else "none",
+        "BACKUP_AGE_PASSPHRASE": _secret(settings.backup_age_passphrase),
         "BACKUP_PACE": settings.backup_pace,
         "BACKUP_KEEP": str(settings.backup_keep),
         "BACKUP_KEEP_MANUAL": str(settings.backup_keep_manual),
@@ -118,6 +119,12 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_DAILY_AT": f"{settings.backup_daily_at:%H:%M}",
         "BACKUP_EVERY_HOURS": f"{settings.backup_every_hours:g}",
         "QUESTION_MINUTES": f"{settings.question_minutes:g}",
+        "NOTIFY_URLS": _masked(settings),
+        "NOTIFY_LEVEL": listed(settings.notify_level),
+        "NOTIFY_WEBHOOK_URL": _secret(settings.notify_webhook_url),
+        "NOTIFY_WEBHOOK_SECRET": _secret(settings.notify_webhook_secret),
+        "HEARTBEAT_URL": _secret(settings.heartbeat_url),
+        "PUBLIC_URL": settings.public_url or "none: messages have no links",
         "MIRROR_BIND, MIRROR_PORT": f"{settings.mirror_bind or 'as the target sees us'}, {settings.mirror_port or 'any'}",
         "MIRROR_FROM": listed(map(str, settings.mirror_from)) or "where we reach the target",
         "TZ": settings.tz,
@@ -127,6 +134,15 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "SESSION_SECRET": "set, not shown",
         "ADMIN_PASSWORD": "as a hash, not shown" if settings.admin_password_hash else "set, not shown",
     }
+
+
+def _secret(value: str | None) -> str:
+    return "set, not shown" if value else "none"
+
+
+def _masked(settings: WebSettings) -> str:
+    """Of each address its scheme: whatever follows may be a secret."""
+    return listed(f"{scheme_of(address)}://***" for address in settings.notify_urls) or "none: nobody is told"
 
 
 def _address(url: str) -> str:

@@ -26,6 +26,7 @@ from worker.config.fields import (
     TimeZone,
     WatchedURL,
 )
+from worker.config.notify_urls import Levels, NotifyURLs, PageURL, PublicURL
 from worker.config.signing_keys import SigningKeyFile, TrustedKeys
 from worker.config.storage_url import StorageURL, StorageURLs, place_of
 from worker.config.validation import first_fault
@@ -154,6 +155,17 @@ class Settings(FromEnvironment):
     backup_every_hours: float = Field(default=24, gt=0, le=24 * 365)
     question_minutes: float = Field(default=15, gt=0, le=12 * 60)
     """How long a preview or a search of the queue may take."""
+    notify_urls: NotifyURLs = Field(default=(), repr=False)
+    """Who is told when something is wrong, as apprise writes addresses; each is a secret."""
+    notify_level: Levels = ("info",)
+    """From which level on: one for all, or one for each of them."""
+    notify_webhook_url: PageURL | None = Field(default=None, repr=False)
+    """Where a program is told of everything, signed with the secret."""
+    notify_webhook_secret: Secret | None = Field(default=None, repr=False, validate_default=True)
+    heartbeat_url: PageURL | None = Field(default=None, repr=False)
+    """What expects to hear of each backup of the schedule, and sounds the alarm where it does not."""
+    public_url: PublicURL | None = None
+    """Where people reach the dashboard: messages link to its pages."""
     mirror_bind: Address | None = None
     """The address where a mirror's target fetches its data; None: the one that our own connection to it comes from."""
     mirror_port: int = Field(default=0, ge=0, le=65535)
@@ -181,6 +193,20 @@ class Settings(FromEnvironment):
     def _has_copies(cls, value: int | None, others: ValidationInfo) -> int | None:
         if value is not None and not others.data.get("backup_copies", True):
             raise ValueError("must not be set without BACKUP_COPIES: nothing else would hold what is given up")
+        return value
+
+    @field_validator("notify_level")
+    @classmethod
+    def _one_each(cls, value: tuple[str, ...], others: ValidationInfo) -> tuple[str, ...]:
+        if len(value) not in (1, len(others.data.get("notify_urls", value))):
+            raise ValueError("must be one level for all of NOTIFY_URLS, or one for each of them")
+        return value
+
+    @field_validator("notify_webhook_secret")
+    @classmethod
+    def _signs(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is None and others.data.get("notify_webhook_url") is not None:
+            raise ValueError("must be set with NOTIFY_WEBHOOK_URL: it signs what is sent there")
         return value
 
     @field_validator("backup_copies")

@@ -1,0 +1,103 @@
+"""What is to be said and has not reached everybody yet, kept in the broker: for each channel by itself, each until it is there.
+
+A channel that does not answer keeps only what is for itself. What is taken out has been sent: whoever is killed between the
+two leaves it there, and it is sent again.
+"""
+
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from worker.broker import bounded, connection
+from worker.config.settings import Settings
+from worker.errors import BackupSystemError, BrokerUnavailableError
+from worker.notify.channels import Channel, channels
+from worker.notify.message import Message
+
+log = structlog.get_logger()
+
+MOST_WAITING = 200
+"""For one channel: of more the oldest go, counted as never delivered."""
+KEPT = timedelta(days=30)
+"""For a channel that no setting names any more."""
+PATIENCE_SECONDS = 2
+
+_OUTBOX = connection.PREFIX + "outbox:"
+
+_wake: list[Callable[[], object]] = []
+
+
+class Waiting(BaseModel):
+    """A message that one channel does not have yet."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    """The same for every channel, and each time that it is sent."""
+    message: Message
+    queued_at: AwareDatetime
+    tries: int = 0
+
+
+def on_put(wake: Callable[[], object]) -> None:
+    """Have that called whenever something waits that did not wait before: deliveries need not wait for their minute then."""
+    _wake[:] = [wake]
+
+
+def put(settings: Settings, message: Message) -> bool:
+    """Keep it for every channel that is to hear of it; whether it is kept for one at least. It never raises because the
+    broker is away: there is a line in the log then, as there is one of each message in any case.
+    """
+    log.info("message", of=message.event, level=message.level, key=message.key, sentence=message.sentence)
+    hearing = [channel for channel in channels(settings) if channel.hears(message)]
+    if not hearing:
+        return False
+    waiting = Waiting(id=str(uuid.uuid4()), message=message, queued_at=datetime.now(UTC))
+    try:
+        with connection.translated(), connection.client(settings, PATIENCE_SECONDS) as client:
+            for channel in hearing:
+                _keep(client, channel, waiting)
+    except BrokerUnavailableError as error:
+        log.warning("message_not_kept", of=message.event, key=message.key, error=str(error))
+        return False
+    for wake in _wake:
+        with suppress(BackupSystemError):
+            wake()
+    return True
+
+
+def _keep(client: Any, channel: Channel, waiting: Waiting) -> None:
+    key = _key(channel)
+    with client.pipeline(transaction=True) as pipe:
+        pipe.hset(key, waiting.id, waiting.model_dump_json())
+        pipe.expire(key, KEPT)
+        pipe.hlen(key)
+        count = pipe.execute()[-1]
+    if count > MOST_WAITING:
+        for old in _waiting(client, key)[: count - MOST_WAITING]:
+            client.hdel(key, old.id)
+            log.error("message_never_delivered", channel=channel.name, of=old.message.event, why="the outbox is full")
+
+
+def waiting(settings: Settings, channel: Channel) -> list[Waiting]:
+    """What a channel does not have yet, oldest first. Raises BrokerUnavailableError."""
+    with connection.translated(), connection.client(settings, PATIENCE_SECONDS) as client:
+        return _waiting(client, _key(channel))
+
+
+def _waiting(client: Any, key: str) -> list[Waiting]:
+    texts: list[bytes] = bounded.fields(client, key)
+    those = []
+    for text in texts[1::2]:
+        with suppress(ValidationError):
+            those.append(Waiting.model_validate_json(text))
+    return sorted(those, key=lambda waiting: (waiting.queued_at, waiting.id))
+
+
+def _key(channel: Channel) -> str:
+    return _OUTBOX + channel.name
