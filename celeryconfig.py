@@ -28,7 +28,7 @@ task_default_exchange = EXCHANGE
 # A dashboard never waits behind an hour of backup, and what looks after runs and storage never behind a question. By
 # name, so that `celery call` is routed as well.
 task_routes = {one.task: {"queue": one.queue} for one in OPERATIONS.values() if one.queue}
-task_routes |= {f"worker.tasks.{name}": {"queue": "quick"} for name in ("reap", "catch_up")}
+task_routes |= {f"worker.tasks.{name}": {"queue": "quick"} for name in ("reap", "catch_up", "watch")}
 
 # JSON only: whoever reaches the broker must not be able to hand us objects.
 task_serializer = result_serializer = "json"
@@ -60,6 +60,8 @@ task_soft_time_limit = timedelta(hours=12).total_seconds()
 task_time_limit = task_soft_time_limit + 300
 _question = {"soft_time_limit": _settings.question_minutes * 60, "time_limit": _settings.question_minutes * 60 + 60}
 task_annotations = {one.task: _question for one in OPERATIONS.values() if one.queue == "questions"}
+# Who looks what is wrong must not keep others waiting for a storage that is slow.
+task_annotations["worker.tasks.watch"] = {"soft_time_limit": 50, "time_limit": 80}
 
 worker_hijack_root_logger = False
 timezone = _settings.tz
@@ -84,6 +86,8 @@ beat_schedule = {
         "schedule": timedelta(minutes=5),
         "options": {"headers": {"asked_by": str(Asker("beat", "stats"))}, "ignore_result": True},
     },
+    # Somebody hears of what is wrong, and of what is over.
+    "watch": {"task": "worker.tasks.watch", "schedule": timedelta(minutes=1), "options": {"expires": 60}},
     # A run that was killed is known as such within 90 seconds: its lease runs out after 60.
     "reap": {"task": "worker.tasks.reap", "schedule": timedelta(seconds=20), "options": {"expires": 20}},
 }

@@ -22,7 +22,7 @@ FOLDERS = {
     "worker.restore.undo": "what a restore found is kept, and brought back, by whatever writes",
     "worker.restore.mirror": "another way to write, beside the one key by key",
     "worker.restore.target": "a Redis that is written to, for a selection of keys",
-    "worker.backups worker.search worker.restore.selection": "what is done with backups, and with a choice of their keys",
+    "worker.backups worker.alerts worker.search worker.restore.selection": "what is done with backups, and with a choice of their keys",
     "worker.arguments": "what may be asked for, beside a manifest; it does nothing, so web, tasks and shell share it",
     "worker.runs": "whose a run is, is told by the catalogue's addresses",
     "worker.notify": "who hears of it, whatever has happened above",
@@ -32,7 +32,7 @@ FOLDERS = {
     "worker.formats.rdb": "the bytes of entries",
     "worker.broker worker.formats": "where others are met, and what goes through every pipe",
     "worker.config worker.logs worker.storage": "the ground: settings, lines, files",
-    "worker.progress worker.errors": "what everybody calls and raises",
+    "worker.progress worker.errors worker.words": "what everybody calls, raises and says",
     "worker": "the version",
 }
 MOST_MODULES = 15
@@ -51,7 +51,7 @@ HOMES = {
     "limits": "web.rate_limits",
     "waitress": "web.__main__ web.connections",
     "werkzeug": "web",
-    "redis": "worker.broker worker.server worker.engines worker.runs.store worker.restore",
+    "redis": "worker.broker worker.server worker.engines worker.runs.store worker.alerts.memory worker.restore",
     "hiredis": "worker.server.wire worker.restore.mirror.visitors",
     "click": "worker.__main__ worker.cli",
     "rich": "worker.cli.console",
@@ -232,6 +232,7 @@ def test_the_code_does_not_know_its_tests_nor_what_make_run_starts() -> None:
 def test_the_web_enters_by_the_doors_and_reads_what_is_remembered() -> None:
     doors = "worker.arguments worker.celery worker.runs worker.repository worker.broker worker.storage worker.config worker.errors worker.logs"
     pure = "worker.backups.retention worker.backups.copies.retention worker.backups.schedule worker.formats.types"
+    pure += " worker.alerts.events worker.alerts.judged worker.alerts.memory worker.words"
     inside = [one for one in imports(ROOT) if within(one.by, "web") and within(one.of, "worker")]
     assert [str(one) for one in inside if not within(one.of, f"{doors} {pure}") and one.of != "worker"] == []
 

@@ -4,7 +4,7 @@ api/       the calls for machines
 pages/     what people see, and what their forms do
 wording/   how things are said and drawn
 jobs.py    asking a worker to do something, and being told that it cannot be asked
-activity.py (of runs and workers), reach.py (whether the source is to be had), lookup.py (one backup): what is known
+activity.py (of runs and workers), standing.py (of alerts), lookup.py (one backup): what is known
 auth.py (identity, sessions, scopes, CSRF), rate_limits.py (how often), known_browsers.py (that logged in before)
 networks.py (who is one visitor), connections.py (what a slow client may take)
 readings.py (who was given data), access.py (a line in the log for each request)
@@ -27,6 +27,7 @@ from web.api.blueprint import SECURITY, api
 from web.api.bodies import JSONRequest
 from web.pages import (
     actions,  # noqa: F401 - its forms are in the same blueprint as the pages
+    alerts,  # noqa: F401 - as above
     dashboard,
     login,
     recovery,  # noqa: F401 - as above

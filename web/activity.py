@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any, TypeVar
 
-from web import reach
+from worker.alerts import judged
 from worker.broker import heartbeat
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError
-from worker.runs import operations
+from worker.runs import operations, reach
 from worker.runs.operations import QUEUES
 from worker.runs.run import Run
 from worker.runs.store import Ours, Runs, open_runs
@@ -89,7 +89,7 @@ def remember(settings: Settings, days: int = 0) -> Memory:
         return Memory(
             list(takewhile(lambda run: run.queued_at > since, runs.ours.each("backup"))) if days else [],
             runs.ours.unfinished(),
-            _damaged(islice(runs.ours.each("verify"), _LOOKED_THROUGH)),
+            _sentences(judged.damaged(islice(runs.ours.each("verify"), _LOOKED_THROUGH))),
             runs.ours.latest("stats", state="SUCCESS"),
             runs.ours.latest("ping"),
             runs.ours.latest("ping", state="SUCCESS"),
@@ -135,9 +135,5 @@ def _planned(runs: Runs) -> dict[str, Run]:
     return {entry: run for entry, run in latest.items() if run is not None}
 
 
-def _damaged(verifications: Any) -> dict[str, str]:
-    latest: dict[str, Run] = {}
-    for run in verifications:
-        if run.tells and run.state != "INTERRUPTED":
-            latest.setdefault(str(run.arguments.get("name")), run)
-    return {name: run.error or "It failed." for name, run in latest.items() if run.state == "FAILURE"}
+def _sentences(failed: dict[str, Run]) -> dict[str, str]:
+    return {name: run.error or "It failed." for name, run in failed.items()}

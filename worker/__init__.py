@@ -5,12 +5,13 @@ doors       celery.py, tasks.py (the queue), attempt.py (what each task does aro
 the way back  restore/: preview/ (what it would do), undo/ (what was there before), mirror/ (by replication),
             target/ (a Redis that is written to), selection/ (which keys, and where to)
 backups     backups/ (a verb a module; copies/ for those in other storages), search/ (one key through time)
+what is wrong  alerts/ (judged, remembered, and told once)
 asked for   arguments/ (the models that tasks, shell and web share)
 memory      runs/ (from queued to its end), repository/ (what a backup is), notify/ (who hears of it),
             broker/ (locks, tokens, who is alive)
 a Redis     engines/ (ways to read it), server/ (speaking to it)
 bytes       formats/: rdb/, portable/ (JSON), compare/; storage/ (where files lie)
-ground      config/ (settings), logs.py, progress.py, errors.py
+ground      config/ (settings), logs.py, progress.py, errors.py, words.py (numbers and lists in words)
 """
 
 __version__ = "0.1.0"

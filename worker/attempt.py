@@ -10,6 +10,7 @@ import structlog
 from celery import Task
 from celery.exceptions import Ignore, SoftTimeLimitExceeded
 
+from worker.alerts import events
 from worker.broker import connection
 from worker.config.settings import Settings, load
 from worker.config.validation import Arguments, checked
@@ -30,6 +31,8 @@ RETRY_SECONDS = 10
 BUSY_SECONDS = (10, 20, 40, 80, 160, 300, 300)
 """The pauses while another run is at work: a quarter of an hour in all."""
 CLAIM_TRIES = 10
+WATCH, WATCH_SECONDS = f"{operations.TASKS}watch", 60
+"""The task that looks what is wrong, every minute."""
 
 
 def attempt(task: Task, raw: Data, model: type[Arguments], verb: Verb[Arguments], check: Check = accepted) -> Data:
@@ -60,6 +63,18 @@ def attempt(task: Task, raw: Data, model: type[Arguments], verb: Verb[Arguments]
         if recording.run.state != "RETRY" or seconds is None:
             raise
         raise task.retry(exc=error, countdown=seconds, max_retries=task.max_retries + len(BUSY_SECONDS)) from None
+    finally:
+        _make_known(task, settings, recording.run)
+
+
+def _make_known(task: Task, settings: Settings, run: Run) -> None:
+    """Whoever is to hear of its end does so now, and not when somebody next looks."""
+    if run.ended and not run.skipped and not operations.of(run.operation).asks:
+        events.ended(settings, run)
+        try:
+            task.app.send_task(WATCH, expires=WATCH_SECONDS)
+        except Exception as error:
+            log.warning("not_queued", task=WATCH, kind=type(error).__name__)
 
 
 def _claimed(settings: Settings, task: Task, raw: Data) -> Run:

@@ -7,7 +7,12 @@ from typing import Any
 
 import structlog
 from celery import Task
+from celery.exceptions import SoftTimeLimitExceeded
 
+from worker.alerts import events
+from worker.alerts import silence as silences
+from worker.alerts import watch as watching
+from worker.arguments.alerts import SilenceArguments
 from worker.arguments.backups import (
     BackupArguments,
     CopyArguments,
@@ -139,6 +144,14 @@ def unpin(self: Task, **arguments: Any) -> Data:
 
 
 @door
+def silence(self: Task, **arguments: Any) -> Data:
+    """Tell nobody of an alert for a while. Arguments: key, hours."""
+    return attempt(
+        self, arguments, SilenceArguments, lambda settings, arguments, _: silences.silence(settings, arguments)
+    )
+
+
+@door
 def search(self: Task, **arguments: Any) -> Data:
     """Find a key in all backups and in the source. Arguments: key or match, names, databases, live, limit, after, show, against."""
     return attempt(self, arguments, SearchArguments, searches.search)
@@ -185,9 +198,21 @@ def catch_up() -> None:
             send(copy, Asker("beat").on("to catch up"), name=each.name, to=each.to)
 
 
+@app.task(ignore_result=True)
+def watch() -> None:
+    """Look what is wrong, and have told what has changed."""
+    try:
+        watching.watch(load())
+    except SoftTimeLimitExceeded:
+        log.warning("watch_given_up", why="it took too long; the next one goes on from there")
+    except BackupSystemError as error:
+        log.warning("watch_failed", error=str(error))
+
+
 def log_interrupted(run: Run) -> None:
-    """A line for whoever reads the log of this worker."""
+    """A line for whoever reads the log of this worker, and a message for whoever is to hear of it."""
     log.warning("run_interrupted", run=run.id, operation=run.operation, error=run.error)
+    events.ended(load(), run)
 
 
 def _prune_after(asker: Asker) -> None:

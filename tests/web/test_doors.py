@@ -14,7 +14,21 @@ from worker.runs.operations import OPERATIONS
 
 ROOT = Path(__file__).parent.parent.parent
 KNOWN = {
-    *("arguments", "broker", "celery", "config", "errors", "logs", "progress", "repository", "runs", "storage"),
+    *(
+        "alerts",
+        "arguments",
+        "broker",
+        "celery",
+        "config",
+        "errors",
+        "logs",
+        "progress",
+        "repository",
+        "runs",
+        "storage",
+        "notify",
+        "words",
+    ),
     *(
         "backups.copies.retention",
         "backups.retention",

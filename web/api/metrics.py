@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily as Gauge
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
-from web import reach
+from worker.alerts import memory
 from worker.backups import schedule
 from worker.broker import heartbeat
 from worker.config.settings import Settings
@@ -24,6 +24,7 @@ from worker.repository.copies import holdings
 from worker.repository.copies.standing import Standing, standings
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
+from worker.runs import reach
 from worker.runs.operations import OPERATIONS
 from worker.runs.run import State
 from worker.runs.store import Runs, open_runs
@@ -153,6 +154,7 @@ def _next_runs(settings: Settings, newest: Manifest | None) -> Gauge:
 def _of_broker(settings: Settings) -> Iterator[Gauge]:
     alive = {(role,): float(len(hosts)) for role, hosts in heartbeat.seen(settings).items()}
     yield _labelled("processes", "Workers and beats that were heard of lately.", ("role",), alive.items())
+    yield from _of_alerts(settings)
     with open_runs(settings, BROKER_SECONDS) as runs:
         yield from _of_runs(runs)
         reach_it = [name for name, operation in OPERATIONS.items() if "source" in operation.concerns]
@@ -161,6 +163,17 @@ def _of_broker(settings: Settings) -> Iterator[Gauge]:
     if word is not None:
         yield _gauge("up", "Whether the source could be read when somebody last tried.", word.error is None)
         yield _gauge("up_timestamp_seconds", "When that was.", word.at.timestamp())
+
+
+def _of_alerts(settings: Settings) -> Iterator[Gauge]:
+    """Nothing until somebody has looked."""
+    known = memory.read(settings)
+    if known is None or known.seen_at is None:
+        return
+    counts = Counter(alert.level for alert in known.loud)
+    of: list[Labelled] = [((level,), counts[level]) for level in ("warning", "bad")]
+    yield _labelled("alerts", "What is wrong now and not silenced, by how bad it is.", ("level",), of)
+    yield _gauge("alerts_seen_timestamp_seconds", "When a worker last looked.", known.seen_at.timestamp())
 
 
 def _of_runs(runs: Runs) -> Iterator[Gauge]:

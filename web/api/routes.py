@@ -11,6 +11,7 @@ from web.api.blueprint import api, faults
 from web.api.downloads import stored_file
 from web.api.schemas import (
     MOST_PER_PAGE,
+    AlertList,
     BackupBody,
     BackupList,
     Issued,
@@ -23,6 +24,8 @@ from web.api.schemas import (
     Whence,
 )
 from web.auth import needs, needs_scope_of
+from worker.alerts import memory
+from worker.arguments.alerts import SilenceArguments
 from worker.arguments.backups import (
     CopyArguments,
     DeleteArguments,
@@ -256,6 +259,29 @@ def ping() -> Answer:
 def try_storage() -> Answer:
     """Have a worker try out what we may do where the backups lie, with a small file that it deletes again."""
     return _queued(jobs.ask_once("storage", StorageArguments(), g.identity.name))
+
+
+@api.get("/alerts", responses={200: AlertList})
+@needs("read")
+def alerts(query: Page) -> dict[str, Any]:
+    """What is wrong, as a worker saw it at `seen_at`, and of what was wrong that page."""
+    known = memory.read(load_web())
+    history = memory.history(load_web())[slice(*query.bounds)]
+    listed = AlertList(
+        alerts=known.open if known else [],
+        silences=known.silences if known else {},
+        history=history,
+        seen_at=known.seen_at if known else None,
+        **query.model_dump(),
+    )
+    return listed.model_dump(mode="json")
+
+
+@api.post("/alerts/silence", responses=_QUEUED)
+@needs_scope_of("silence")
+def silence(body: SilenceArguments) -> Answer:
+    """Tell nobody of an alert, by its `key`, for so many hours; 0 ends that."""
+    return _queued(jobs.ask("silence", body, g.identity.name))
 
 
 @api.delete("/runs/<result_id>", responses={202: Queued, **faults(404, 409)})

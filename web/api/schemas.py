@@ -5,6 +5,7 @@ from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from worker.alerts.memory import Alert, Silence
 from worker.arguments.backups import BackupArguments, Keeping, PruneArguments, Reason
 from worker.arguments.places import Address as StorageAddress
 from worker.config.address import Address
@@ -145,6 +146,17 @@ class BackupList(BaseModel):
     )
     elsewhere: list[Manifest] = Field(description="Backups that lie in other storages only, the newest 200.")
     copies: list[Standing] = Field(description="How it stands in each of the other storages (BACKUP_COPIES).")
+
+
+class AlertList(BaseModel):
+    """What is wrong, the worst first, and what was, the last first."""
+
+    alerts: list[Alert] = Field(description="What is open; what is silenced is among it.")
+    silences: dict[str, Silence] = Field(description="By the key of an alert: until when nobody is told of it.")
+    history: list[Alert]
+    seen_at: datetime | None = Field(description="When a worker last looked; null where none has.")
+    page: int
+    per_page: int
 
 
 class ShownRun(Run):

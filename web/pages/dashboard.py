@@ -15,6 +15,7 @@ from web.activity import Memory, remember
 from web.auth import needs
 from web.pages.misfits import rendered
 from web.wording import charts, day_strip, numbers, system, verdict
+from worker.alerts.judged import promised
 from worker.backups import schedule
 from worker.backups.copies.retention import once_copied
 from worker.backups.retention.decide import decide
@@ -158,7 +159,7 @@ def situation(settings: WebSettings, memory: Memory, contents: Stored, now: date
     newest = contents.newest(settings)
     return verdict.Situation(
         now=now,
-        promise=verdict.promised(settings.backup_every_hours),
+        promise=promised(settings.backup_every_hours),
         newest=newest,
         next_run=_next_run(settings, newest, now),
         memory=memory,
@@ -199,7 +200,7 @@ def _past(memory: Memory, own: list[Manifest], settings: WebSettings) -> day_str
     running = any(run.operation == "backup" and run.state == "STARTED" for run in memory.unfinished)
     away = memory.word is not None and memory.word.error is not None
     held = away or any(run.operation == "backup" for run in memory.troubled)
-    return day_strip.Past(list(made.values()), failed, running, verdict.promised(settings.backup_every_hours), held)
+    return day_strip.Past(list(made.values()), failed, running, promised(settings.backup_every_hours), held)
 
 
 def _verified(backup: Manifest) -> datetime:

@@ -11,7 +11,9 @@ from werkzeug.wrappers import Response
 
 from web import errors, known_browsers, rate_limits
 from web.auth import ADMIN, begin_session, needs, public
+from web.networks import network_of
 from web.pages.dashboard import Answer, show_system
+from worker.alerts import events
 from worker.broker import audit, tokens
 from worker.config.settings import WebSettings, load_web
 from worker.errors import BackupSystemError, BrokerUnavailableError, UsageError
@@ -40,6 +42,7 @@ def log_in() -> Response | tuple[str, int]:
         return _form(wanted, "That is not the password."), 401
     begin_session()
     audit.record(settings, ADMIN, "login", "ok", address=request.remote_addr)
+    events.logged_in(settings, network_of(request.remote_addr or "an unknown address"))
     entered = redirect(local(wanted), 303)
     known_browsers.remember(entered)
     return entered
@@ -75,6 +78,7 @@ def create_token() -> str | Answer:
     except BackupSystemError as error:
         return show_system(str(error), errors.status_of(error))
     audit.record(settings, g.identity.name, "token created", "ok", name=name, scopes=scopes, **asdict(bounds))
+    events.token_made(settings, name, scopes, g.identity.name)
     return render_template("token.html", name=name, scopes=scopes, secret=secret, **asdict(bounds))
 
 

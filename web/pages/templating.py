@@ -11,6 +11,7 @@ from werkzeug.wrappers import Response
 from web.auth import needs
 from web.pages import forms
 from web.pages.login import local
+from web.standing import standing
 from web.wording import consequences, keys, numbers, outcomes, runs
 from worker import __version__
 from worker.config.settings import load_web
@@ -68,7 +69,8 @@ def choose_theme() -> Response:
 
 
 def _everywhere() -> dict[str, Any]:
-    return {"theme": theme(), "themes": THEMES, "zone": load_web().tz, "version": __version__}
+    frame = {"theme": theme(), "themes": THEMES, "zone": load_web().tz, "version": __version__}
+    return frame | {"alerted_now": lambda: standing(load_web())}
 
 
 def ago(value: datetime | str | float | None) -> str:

@@ -5,49 +5,23 @@ from math import inf
 from typing import Any
 from zoneinfo import ZoneInfo
 
-NOTHING = "\u2013"
-"""What stands where there is no number."""
-_SPANS = (("day", 86400), ("hour", 3600), ("minute", 60))
+from worker.words import NOTHING, age, counted, listed, number, size, span
 
-
-def size(count: float | None) -> str:
-    """Bytes for people: 1,234,567 is `1.2 MB`."""
-    if not isinstance(count, (int, float)):
-        return NOTHING
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} TB"
-
-
-def number(count: float | None) -> str:
-    """A count with its thousands apart, or a dash where it is not known."""
-    return f"{count:,.0f}" if isinstance(count, (int, float)) else NOTHING
-
-
-def counted(count: int | None, word: str) -> str:
-    """`1 key`, `2 keys`; of an unknown number `keys not counted`."""
-    if not isinstance(count, (int, float)):
-        return f"{word}s not counted"
-    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
-
-
-def span(seconds: float) -> str:
-    """About how long, in its largest unit: `3 hours`; two of the small days, so that 36 hours are no `2 days`."""
-    whole = abs(seconds)
-    for word, length in _SPANS:
-        if whole >= length * (2 if word == "day" else 1):
-            return counted(int(whole // length), word)
-    return "less than a minute"
-
-
-def age(at: datetime, now: datetime) -> str:
-    """`3 hours ago`, `in 5 minutes`, `just now`."""
-    seconds = (now - at).total_seconds()
-    if abs(seconds) < 60:
-        return "just now" if seconds >= 0 else "in a moment"
-    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(seconds)}"
+__all__ = [
+    "NOTHING",
+    "age",
+    "amount",
+    "counted",
+    "duration",
+    "listed",
+    "moment",
+    "number",
+    "several",
+    "short",
+    "size",
+    "span",
+    "when",
+]
 
 
 def duration(seconds: float | None) -> str:
@@ -94,9 +68,3 @@ def several(value: Any) -> list[str]:
     """One value or many, in order and as text. Arguments may be anything here, because nobody has checked them yet."""
     many = value if isinstance(value, (list, tuple, set, frozenset)) else [value]
     return [str(item) for item in sorted(many, key=lambda item: (item if isinstance(item, int) else inf, str(item)))]
-
-
-def listed(items: Any, word: str = "and") -> str:
-    """`a`, `a and b`, `a, b and c`."""
-    texts = [str(item) for item in items]
-    return f" {word} ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)

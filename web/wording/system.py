@@ -14,6 +14,7 @@ from worker.broker import audit
 from worker.broker.tokens import Token, tokens
 from worker.config.address import joined
 from worker.config.age_keys import fingerprint
+from worker.config.fields import written
 from worker.config.notify_urls import scheme_of
 from worker.config.settings import WebSettings
 from worker.errors import BrokerUnavailableError
@@ -118,6 +119,11 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_TRASH_DAYS": str(settings.backup_trash_days),
         "BACKUP_DAILY_AT": f"{settings.backup_daily_at:%H:%M}",
         "BACKUP_EVERY_HOURS": f"{settings.backup_every_hours:g}",
+        "BACKUP_SOURCE_AWAY_MINUTES": f"{settings.backup_source_away_minutes:g}",
+        "BACKUP_ROOM_FOR": str(settings.backup_room_for),
+        "NOTIFY_QUIET": written(settings.notify_quiet),
+        "NOTIFY_SUMMARY": written(settings.notify_summary),
+        "NOTIFY_AGAIN_DAYS": f"{settings.notify_again_days:g}" if settings.notify_again_days else "never",
         "QUESTION_MINUTES": f"{settings.question_minutes:g}",
         "NOTIFY_URLS": _masked(settings),
         "NOTIFY_LEVEL": listed(settings.notify_level),

@@ -8,17 +8,13 @@ from typing import Literal
 from web.activity import Memory
 from web.wording import runs
 from web.wording.numbers import age, counted, listed, number, span
+from worker.alerts.judged import last_as_partial, last_failure
 from worker.repository import catalogue
 from worker.repository.copies.standing import Standing
 from worker.repository.manifest import Manifest
 from worker.runs.run import Run
 
 Level = Literal["good", "warning", "bad"]
-_LATE = 1.1
-_GRACE = timedelta(minutes=10)
-"""The schedule looks now and then, and a backup takes its time: only what is later than that is overdue."""
-
-
 _ALARMS = 3
 """So many are told in full."""
 _UNREAD: dict[bool | None, str] = {False: "The source cannot be reached", True: "The source cannot be read"}
@@ -75,11 +71,6 @@ class Verdict:
     last: str
     next: str
     findings: list[Finding]
-
-
-def promised(every_hours: float) -> timedelta:
-    """How old the newest backup may become before it is overdue."""
-    return timedelta(hours=every_hours) * _LATE + _GRACE
 
 
 def verdict(situation: Situation) -> Verdict:
@@ -167,7 +158,7 @@ def _storage(situation: Situation) -> Iterator[Finding]:
 def _backups(situation: Situation) -> Iterator[Finding]:
     newest, memory = situation.newest, situation.memory
     failed = last_failure(memory.backups, newest)
-    partial = _last_as_partial(situation.partial, newest, failed)
+    partial = last_as_partial(situation.partial, newest, failed)
     if partial is not None:
         what = "partial" if partial.kind == "partial" else "a part"
         text = f"{partial.warnings[0]} {partial.name} holds what could be read, and counts as no backup."
@@ -202,23 +193,6 @@ def _copies(copies: list[Standing]) -> Iterator[Finding]:
         headline = "Copies are late" if there.late else "Copies cannot be looked at"
         if there.warnings:
             yield Finding("warning", headline, " ".join(there.warnings))
-
-
-def _last_as_partial(partial: Manifest | None, newest: Manifest | None, failed: Run | None) -> Manifest | None:
-    """The newest partial backup, if nothing good was made since, and nothing else has failed since."""
-    if partial is None or (newest is not None and newest.created_at > partial.created_at):
-        return None
-    return None if failed is not None and (failed.started_at or failed.queued_at) > partial.created_at else partial
-
-
-def last_failure(backups: list[Run], newest: Manifest | None) -> Run | None:
-    """The latest backup run, if it failed and no good backup was made since. `backups` are newest first."""
-    # Of one that found nothing to do, or was cancelled, nothing can be learned.
-    ended = next((run for run in backups if run.tells), None)
-    if ended is None or ended.state == "SUCCESS":
-        return None
-    begun = ended.started_at or ended.queued_at
-    return None if newest is not None and newest.created_at > begun else ended
 
 
 def _tried_again(situation: Situation) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from pydantic import BaseModel
 
+from worker.alerts import events
 from worker.cli import console
 from worker.cli.runner import Data
 from worker.cli.stopping import stoppable
@@ -38,6 +39,7 @@ def performed(  # noqa: PLR0913 - what a run is, what does it, and three that fe
     """
     fields = arguments.model_dump(mode="json", exclude_unset=True)
     run = new(str(uuid.uuid4()), operation, fields, str(at_shell(here(), scheduled=scheduled)))
+    recording = Recording(load(), run, patience=0)
 
     def checked(value: Data) -> None:
         shown(value)
@@ -45,8 +47,10 @@ def performed(  # noqa: PLR0913 - what a run is, what does it, and three that fe
 
     try:
         with console.progress() as bar, stoppable(bar) as bar_report:
-            return perform(Recording(load(), run, patience=0), lambda report: verb(both(report, bar_report)), checked)
+            return perform(recording, lambda report: verb(both(report, bar_report)), checked)
     except BackupSystemError as error:
         if error.report is not None:
             shown(error.report)
         raise
+    finally:
+        events.ended(load(), recording.run)

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import click
 
+from worker.alerts import events
 from worker.broker import audit, tokens
 from worker.broker.scopes import SCOPES
 from worker.cli.console import notes, say, show, table
@@ -43,6 +44,7 @@ def create_token(
     secret = tokens.create(settings, name, [*scopes], who, tokens.Bounds(days, addresses))
     bounds = {"days": days, "addresses": addresses}
     audit.record(settings, who, "token created", "ok", name=name, scopes=scopes, **bounds)
+    events.token_made(settings, name, [*scopes], who)
     show({"name": name, "scopes": scopes, "secret": secret} | bounds, as_json=as_json, view=created)
 
 

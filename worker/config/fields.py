@@ -1,9 +1,10 @@
 """What each kind of setting and argument may be, as people write it; a wrong one is told in words."""
 
 import re
+from contextlib import suppress
 from datetime import time
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -48,6 +49,58 @@ def _time_of_day(value: str | time) -> time:
     if match is None or int(match[1]) > 23 or int(match[2]) > 59:
         raise ValueError("must be a time of day such as 03:00")
     return time(int(match[1]), int(match[2]))
+
+
+class QuietTime(NamedTuple):
+    """From when to when, by the clock on the wall; the end may be of the next day."""
+
+    begins: time
+    ends: time
+
+
+def _quiet_time(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    if value.strip().lower() == "off":
+        return None
+    parts = value.split("-")
+    if len(parts) == 2:
+        with suppress(ValueError):
+            quiet = QuietTime(*(_time_of_day(part.strip()) for part in parts))
+            if quiet.begins != quiet.ends:
+                return quiet
+    raise ValueError("must be `off`, or two times of day such as 22:00-07:00")
+
+
+class WeekTime(NamedTuple):
+    """A moment of each week, by the clock on the wall."""
+
+    weekday: int
+    """0 is Monday."""
+    at: time
+
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def _week_time(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    day, _, at = value.strip().lower().partition(" ")
+    if (day, at) == ("off", ""):
+        return None
+    with suppress(ValueError):
+        return WeekTime(_DAYS.index(day), _time_of_day(at.strip()))
+    raise ValueError("must be `off`, or a day and a time such as monday 09:00")
+
+
+def written(when: QuietTime | WeekTime | None) -> str:
+    """As people write it in a setting."""
+    if when is None:
+        return "off"
+    if isinstance(when, QuietTime):
+        return f"{when.begins:%H:%M}-{when.ends:%H:%M}"
+    return f"{_DAYS[when.weekday]} {when.at:%H:%M}"
 
 
 def _password_hash(value: str) -> str:
@@ -151,6 +204,8 @@ RedisTargets = Annotated[dict[str, WatchedURL], BeforeValidator(_targets)]
 
 CacheFolder = Annotated[str, AfterValidator(_folder)]
 TimeOfDay = Annotated[time, BeforeValidator(_time_of_day)]
+Quiet = Annotated[QuietTime | None, BeforeValidator(_quiet_time)]
+Weekly = Annotated[WeekTime | None, BeforeValidator(_week_time)]
 TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 Address = Annotated[str, AfterValidator(_address)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]

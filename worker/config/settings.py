@@ -19,12 +19,15 @@ from worker.config.fields import (
     Networks,
     Password,
     PasswordHash,
+    Quiet,
     RedisTargets,
     RedisURL,
     Secret,
     TimeOfDay,
     TimeZone,
     WatchedURL,
+    Weekly,
+    WeekTime,
 )
 from worker.config.notify_urls import Levels, NotifyURLs, PageURL, PublicURL
 from worker.config.signing_keys import SigningKeyFile, TrustedKeys
@@ -153,6 +156,16 @@ class Settings(FromEnvironment):
     """How long a deleted backup can be put back; with 0 it is gone at once."""
     backup_daily_at: TimeOfDay = time(3, 0)
     backup_every_hours: float = Field(default=24, gt=0, le=24 * 365)
+    backup_source_away_minutes: float = Field(default=15, ge=0, le=60 * 24 * 365)
+    """For how long the source may be away before somebody is told."""
+    backup_room_for: int = Field(default=3, ge=0, le=1000)
+    """For how many backups like the newest the storage must have room; with 0 nobody looks."""
+    notify_quiet: Quiet = None
+    """In TZ: what is not bad is told when it ends."""
+    notify_summary: Weekly = WeekTime(0, time(9, 0))
+    """In TZ: when a summary of the week is told."""
+    notify_again_days: float = Field(default=0, ge=0, le=365)
+    """After how many days what is still wrong is told again; with 0 never."""
     question_minutes: float = Field(default=15, gt=0, le=12 * 60)
     """How long a preview or a search of the queue may take."""
     notify_urls: NotifyURLs = Field(default=(), repr=False)

@@ -212,13 +212,13 @@ def _missing(storage: Storage, name: str) -> str:
     return f"There is no backup of the name {name!r} in {storage}: `python -m worker list` shows them."
 
 
-def read(storage: Storage) -> Catalogue:
+def read(storage: Storage, seconds: float | None = None) -> Catalogue:
     """Every manifest whose artifact is there with the right size, newest first; the rest become faults, but for what lies in
     the trash. What this process has read before and is as it was, it does not read again.
 
-    UnreadError where that takes longer than `hurry` allows.
+    UnreadError where that takes longer than `seconds`, or than `hurry` allows.
     """
-    return memory(storage).read(Memory.seconds)
+    return memory(storage).read(Memory.seconds if seconds is None else seconds)
 
 
 def read_ahead(storage: Storage) -> Catalogue:

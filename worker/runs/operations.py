@@ -24,6 +24,7 @@ Name = Literal[
     "ping",
     "storage",
     "repair",
+    "silence",
 ]
 Queue = Literal["jobs", "quick", "questions"]
 Server = Literal["source", "target"]
@@ -255,6 +256,7 @@ _ROWS = (
         },
     ),
     Operation("repair", "Repair of manifests", writes=True),
+    Operation("silence", "Silencing of an alert", "Tell nobody of an alert for a while.", queue="quick", writes=True),
 )
 
 OPERATIONS: dict[str, Operation] = {row.name: row for row in _ROWS}

@@ -8,7 +8,7 @@ from tests.support.dashboard import Browser, Web
 from tests.web.pages.given import ended, queued, remembered
 from tests.web.pages.reading import read, words
 from web.activity import Memory
-from web.wording.verdict import last_failure
+from worker.alerts.judged import last_failure
 from worker.runs.store import open_runs
 
 BUTTON = 'action="/tasks/one/cancel"'

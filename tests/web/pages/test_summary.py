@@ -11,6 +11,7 @@ from web.activity import Memory
 from web.wording import runs
 from web.wording import verdict as summary
 from web.wording.verdict import Situation
+from worker.alerts.judged import promised
 from worker.repository.manifest import Manifest
 from worker.runs.run import Run
 
@@ -33,7 +34,7 @@ def situation(newest: Manifest | None, memory: Memory | None = None, **more: Any
     known = memory or Memory(alive=ALIVE)
     later = NOW + timedelta(hours=15)
     names = frozenset([NAME] if newest else [])
-    return replace(Situation(NOW, summary.promised(24), newest, later, known, [], names), **more)
+    return replace(Situation(NOW, promised(24), newest, later, known, [], names), **more)
 
 
 def headlines(given: Situation) -> list[str]:

@@ -1,0 +1,189 @@
+"""What can be wrong: each row of the table, and what it says."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.alerts.given import NAME, NOW, SOURCE, WHERE, backup, facts, run, settings
+from tests.support.backups import partial_of
+from worker.alerts.conditions import NAMED, ROWS, Condition, fit_to_leave, judge
+from worker.alerts.facts import Facts
+from worker.repository.contents import Damaged
+from worker.repository.manifest import Origin, Size
+from worker.repository.versions.lost import Lost
+from worker.repository.versions.records import Record
+from worker.runs.reach import Word
+
+YOUNG = backup()
+STANDING: dict[str, Any] = {"where": WHERE, "reachable": True, "error": None, "late": 0, "count": 7}
+
+
+def wrong(given: Facts) -> list[Condition]:
+    return [*judge(given).conditions.values()]
+
+
+def only(given: Facts) -> Condition:
+    [condition] = wrong(given)
+    return condition
+
+
+def test_nothing_is_wrong_with_a_young_backup_and_everybody_at_work() -> None:
+    assert wrong(facts(YOUNG, backups=[run("SUCCESS")], standings=[STANDING], free_bytes=1 << 30)) == []
+
+
+def test_a_backup_that_failed_is_bad_and_says_why() -> None:
+    condition = only(facts(YOUNG, backups=[run("FAILURE", error="The source does not answer.")]))
+    assert (condition.key, condition.level) == ("backup.failed", "bad")
+    assert condition.sentence == f"The last backup of {SOURCE} failed: The source does not answer."
+    assert condition.path == "/tasks/one"
+
+
+def test_one_that_was_killed_has_time_to_be_made_again() -> None:
+    assert only(facts(YOUNG, backups=[run("INTERRUPTED")])).after > timedelta(minutes=10)
+
+
+def test_a_failure_before_the_last_good_backup_is_over() -> None:
+    assert wrong(facts(backup(1), backups=[run("FAILURE", hours_ago=2)])) == []
+
+
+def test_one_that_was_cancelled_or_had_nothing_to_do_says_nothing() -> None:
+    skipped = run("SUCCESS", value={"skipped": "there is a young one"})
+    assert wrong(facts(YOUNG, backups=[run("CANCELLED"), skipped])) == []
+
+
+def test_a_partial_backup_is_the_same_alert_as_one_that_failed() -> None:
+    partial = partial_of(NAME, warnings=["It is partial: keys vanished."], source=Origin(address=SOURCE))
+    partial = partial.model_copy(update={"created_at": NOW - timedelta(hours=1)})
+    condition = only(facts(YOUNG, partials=[partial], backups=[run("FAILURE", hours_ago=1)]))
+    assert condition.key == "backup.failed"
+    assert "It is partial: keys vanished." in condition.sentence
+
+
+@pytest.mark.parametrize(("hours", "is_overdue"), [(24, False), (26, False), (27, True), (24 * 9, True)])
+def test_a_backup_is_overdue_where_the_newest_is_too_old(hours: float, is_overdue: bool) -> None:
+    assert [one.key for one in wrong(facts(backup(hours)))] == (["backup.overdue"] if is_overdue else [])
+
+
+def test_the_first_backup_is_overdue_once_somebody_has_looked_for_so_long() -> None:
+    assert "after 30 days" in only(facts()).sentence
+    assert wrong(Facts(NOW, NOW - timedelta(hours=2), settings(), contents=facts().contents)) == []
+
+
+def test_a_storage_that_cannot_be_read_is_said_and_nothing_is_judged_by_what_lies_there() -> None:
+    judgement = judge(facts(contents=None, fault="The bucket does not answer."))
+    assert [*judgement.conditions] == ["storage.away"]
+    assert {"backup.overdue", "verify.failed", "storage.alarm", "storage.full"} <= judgement.unknown
+
+
+def test_one_whose_manifests_are_still_being_read_is_no_alert() -> None:
+    judgement = judge(facts(contents=None))
+    assert not judgement.conditions
+    assert "storage.away" in judgement.unknown
+
+
+def test_a_folder_that_is_gone_is_said_only_where_backups_were_made() -> None:
+    assert only(facts(YOUNG, is_there=False, backups=[run("SUCCESS")])).key == "storage.gone"
+    assert wrong(facts(YOUNG, is_there=False)) == []
+
+
+def test_a_source_is_away_after_its_own_time() -> None:
+    away = Word(NOW, "The source does not answer.", answers=False)
+    condition = only(facts(YOUNG, word=away, config=settings(backup_source_away_minutes=7)))
+    assert (condition.key, condition.after) == ("source.away", timedelta(minutes=7))
+    refused = only(facts(YOUNG, word=Word(NOW, "The user may not read.", answers=True)))
+    assert "cannot be read" in refused.sentence
+
+
+def test_of_a_source_that_nobody_has_asked_nothing_is_known() -> None:
+    assert "source.away" in judge(facts(YOUNG)).unknown
+
+
+def test_copies_that_are_late_or_away_are_said_of_each_storage() -> None:
+    late = STANDING | {"late": 2}
+    none = STANDING | {"where": "other", "late": 1, "count": 0}
+    away = STANDING | {"where": "third", "reachable": False, "error": "It does not answer."}
+    conditions = wrong(facts(YOUNG, standings=[late, none, away]))
+    assert [(one.key, one.level) for one in conditions] == [
+        (f"copy.late:{WHERE}", "warning"),
+        ("copy.late:other", "bad"),
+        ("copies.away:third", "warning"),
+    ]
+    assert conditions[0].sentence == f"2 backups should be in {WHERE} by now, and are not."
+
+
+def test_the_last_copy_to_a_storage_failed() -> None:
+    failed = run("FAILURE", operation="copy", error="Access is denied.")
+    condition = only(facts(YOUNG, copies={WHERE: failed, "other": run("SUCCESS", operation="copy")}))
+    assert (condition.key, condition.sentence) == (
+        f"copy.failed:{WHERE}",
+        f"The last copy to {WHERE} failed: Access is denied.",
+    )
+
+
+def test_the_last_prune_failed() -> None:
+    assert only(facts(YOUNG, prunes=[run("FAILURE", operation="prune"), run("SUCCESS", 3, "prune")])).level == "warning"
+    assert wrong(facts(YOUNG, prunes=[run("SUCCESS", 1, "prune"), run("FAILURE", 3, "prune")])) == []
+
+
+def test_a_backup_is_damaged_while_its_last_verification_failed_and_it_is_there() -> None:
+    failed = run("FAILURE", operation="verify", arguments={"name": NAME}, error="The key 'secret' is damaged.")
+    condition = only(facts(YOUNG, verifications=[failed]))
+    assert (condition.key, condition.path) == (f"verify.failed:{NAME}", f"/backups/{NAME}")
+    assert "secret" not in condition.sentence
+    passed = run("SUCCESS", 0.5, "verify", arguments={"name": NAME})
+    assert wrong(facts(YOUNG, verifications=[passed, failed])) == []
+    assert wrong(facts(backup(name=NAME.replace("02", "03")), verifications=[failed])) == []
+
+
+@pytest.mark.parametrize(("fits", "level"), [(0, "bad"), (1, "warning"), (2, "warning"), (3, None)])
+def test_the_storage_is_nearly_full_by_what_the_newest_backup_takes(fits: int, level: str | None) -> None:
+    newest = backup(bytes=Size(raw=2000, stored=1000))
+    conditions = wrong(facts(newest, free_bytes=fits * 1000 + 999))
+    assert [one.level for one in conditions] == ([level] if level else [])
+    assert wrong(facts(newest, free_bytes=0, config=settings(backup_room_for=0))) == []
+
+
+def test_what_others_did_in_the_storage_is_said_one_by_one_and_then_counted() -> None:
+    alarms = [f"The manifest of number {number} is forged." for number in range(NAMED + 3)]
+    conditions = wrong(facts(YOUNG, alarms=alarms))
+    assert len({one.key for one in conditions}) == len(conditions) == NAMED + 1
+    assert conditions[-1].sentence == "The same is so of 3 more."
+    lost = Lost(Record.model_construct(name=NAME), "deleted")
+    assert only(facts(YOUNG, lost=[lost])).key == f"backup.taken:{NAME}"
+    assert only(facts(YOUNG, damaged=[Damaged(NAME, "It is damaged.")])).key == f"manifest.damaged:{NAME}"
+
+
+@pytest.mark.parametrize(
+    ("roles", "serves"),
+    [(["celery"], True), (["jobs"], True), (["elsewhere", "beat"], True), (["quick", "beat"], False), ([], False)],
+)
+def test_somebody_must_serve_the_queue_of_backups(roles: list[str], serves: bool) -> None:
+    conditions = wrong(facts(YOUNG, alive={role: ["here"] for role in roles}))
+    assert [one.key for one in conditions] == ([] if serves else ["worker.away"])
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("The source's port is shut.", "The source's port is shut."),
+        ("The first: 'user:1' of database 0: 'wrong' type.", "The first: ... type."),
+        ('The string "it\'s" is damaged.', "The string ... is damaged."),
+        (None, "It was killed."),
+        ("x" * 5000, "x" * 500 + "..."),
+    ],
+)
+def test_what_an_error_quotes_stays_here(error: str | None, said: str) -> None:
+    assert fit_to_leave(error) == said
+
+
+def test_each_condition_is_of_the_row_that_says_it() -> None:
+    away = Word(NOW, "Away.", answers=False)
+    everything = [
+        facts(backups=[run("FAILURE")], word=away, alarms=["One."], is_there=False, alive={}),
+        facts(contents=None, fault="Away."),
+        facts(YOUNG, free_bytes=0, standings=[STANDING | {"late": 1, "reachable": False}]),
+    ]
+    for given in everything:
+        for event, row in ROWS.items():
+            assert {one.event for one in row(given) or ()} <= {event}
