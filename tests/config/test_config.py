@@ -135,6 +135,11 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
         ("BACKUP_DAILY_AT", "4:05", time(4, 5)),
         ("BACKUP_EVERY_HOURS", "0.5", 0.5),
         ("REDIS_TARGETS", "a=redis://h:1\nb=rediss://i", {"a": "redis://h:1", "b": "rediss://i"}),
+        ("BACKUP_SOURCE_AWAY_MINUTES", "5", 5),
+        ("BACKUP_ROOM_FOR", "7", 7),
+        ("NOTIFY_QUIET", "22:00-7:00", (time(22), time(7))),
+        ("NOTIFY_SUMMARY", "Sunday 18:30", (6, time(18, 30))),
+        ("NOTIFY_AGAIN_DAYS", "2", 2),
         ("QUESTION_MINUTES", "90", 90),
         (
             "NOTIFY_URLS",
@@ -171,6 +176,12 @@ def test_empty_means_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     load.cache_clear()
     monkeypatch.setenv(name, "")
     assert getattr(load(), name.lower()) == default
+
+
+@pytest.mark.parametrize("name", ["NOTIFY_QUIET", "NOTIFY_SUMMARY"])
+def test_a_time_can_be_said_to_be_never(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, "off")
+    assert getattr(load(), name.lower()) is None
 
 
 @pytest.mark.parametrize("databases", ["all", " "])
@@ -227,6 +238,12 @@ def test_all_databases_can_be_said(databases: str, monkeypatch: pytest.MonkeyPat
         ("BACKUP_EVERY_HOURS", "0"),
         ("BACKUP_EVERY_HOURS", "nan"),
         ("BACKUP_EVERY_HOURS", "inf"),
+        ("NOTIFY_QUIET", "22:00"),
+        ("NOTIFY_QUIET", "22:00-22:00"),
+        ("NOTIFY_QUIET", "22:00-25:00"),
+        ("NOTIFY_SUMMARY", "monday"),
+        ("NOTIFY_SUMMARY", "someday 09:00"),
+        ("BACKUP_ROOM_FOR", "-1"),
         ("QUESTION_MINUTES", "0"),
         ("QUESTION_MINUTES", "721"),
         ("BACKUP_DATABASES", "-1"),

@@ -10,6 +10,8 @@ from worker.alerts.facts import gather
 from worker.alerts.memory import Change, Memory
 from worker.config.settings import Settings
 
+NUMBERS_LOST = timedelta(minutes=10)
+
 
 def watch(settings: Settings) -> dict[str, Any]:
     """Look, and have told what has changed: `open` and `told` are how many that is. What an earlier look saw counts for
@@ -23,7 +25,7 @@ def watch(settings: Settings) -> dict[str, Any]:
     seen = judge(facts)
 
     def look(known: Memory | None) -> Change | None:
-        if known is not None and known.look > number:
+        if known is not None and known.look > number and not _is_old(known, now):
             return None
         change = step(known or Memory(since=now), seen, now, rules(settings))
         summed_up = summary.added(change.memory, facts)
@@ -32,6 +34,11 @@ def watch(settings: Settings) -> dict[str, Any]:
     after = memory.change(settings, look) or Memory(since=now)
     count = telling.release(settings, after.waiting, now)
     return {"open": len(after.open), "told": count}
+
+
+def _is_old(known: Memory, now: datetime) -> bool:
+    """Whether nobody has looked for so long that whoever was later is done: then the numbers were lost."""
+    return known.seen_at is None or abs(now - known.seen_at) > NUMBERS_LOST
 
 
 def rules(settings: Settings) -> Rules:

@@ -11,7 +11,7 @@ from tests.support.dashboard import Browser, Web
 from tests.support.processes import CANARY
 from tests.web.pages.given import ended
 
-PAGES = ("/", "/backups", "/search", "/restores", "/tasks", "/schedule", "/system")
+PAGES = ("/", "/backups", "/search", "/restores", "/tasks", "/schedule", "/alerts", "/system")
 
 
 def words(answer: TestResponse) -> str:

@@ -23,6 +23,7 @@ def test_a_page_says_what_to_do_first_while_there_is_nothing(admin: Browser, pat
         "/restores": "Choose a backup",
         "/tasks": "Make a backup: you will see it run here.",
         "/schedule": "The schedule makes the first one by itself",
+        "/alerts": "Nobody has looked for a while.",
         "/system": "Nobody has asked it yet: press “Ask anew”.",
     }
     assert first[path] in said
