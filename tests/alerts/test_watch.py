@@ -22,13 +22,14 @@ from worker.notify.message import Message
 from worker.runs.run import Run
 from worker.runs.store import open_runs
 
-WEBHOOK = "https://hooks.example.com/redis"
+HEARD = {"notify_webhook_url": "https://hooks.example.com/redis", "notify_webhook_secret": "0123456789abcdef" * 2}
+"""Somebody hears of everything."""
 
 
 @pytest.fixture
 def settings(ours: Given) -> Settings:
-    """Somebody hears of everything, and a backup of an hour ago is there."""
-    given = ours(notify_summary="off", notify_webhook_url=WEBHOOK)
+    """A backup of an hour ago, and a worker."""
+    given = ours(notify_summary="off", **HEARD)
     dated(given, 1)
     with connection.client(given) as client:
         client.set(f"{connection.PREFIX}alive:jobs:here", 1)
@@ -238,7 +239,7 @@ def test_a_message_that_somebody_has_in_hand_waits_for_them(settings: Settings) 
 
 
 def test_the_week_is_summed_up_once_from_the_next_time_on(ours: Given) -> None:
-    settings = ours(notify_webhook_url=WEBHOOK, notify_summary="monday 09:00")
+    settings = ours(notify_summary="monday 09:00", **HEARD)
     dated(settings, 1)
     with connection.client(settings) as client:
         client.set(f"{connection.PREFIX}alive:jobs:here", 1)
