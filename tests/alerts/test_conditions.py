@@ -136,6 +136,13 @@ def test_a_backup_is_damaged_while_its_last_verification_failed_and_it_is_there(
     assert wrong(facts(backup(name=NAME.replace("02", "03")), verifications=[failed])) == []
 
 
+def test_a_backup_that_lacks_what_those_before_it_hold_is_suspicious_and_no_key_is_named() -> None:
+    lacking = backup(suspicious=("Of secret:* 900 keys went missing.",))
+    condition = only(facts(lacking))
+    assert (condition.key, condition.level) == (f"backup.suspicious:{NAME}", "bad")
+    assert "secret" not in f"{condition.sentence}{condition.advice}"
+
+
 @pytest.mark.parametrize(("fits", "level"), [(0, "bad"), (1, "warning"), (2, "warning"), (3, None)])
 def test_the_storage_is_nearly_full_by_what_the_newest_backup_takes(fits: int, level: str | None) -> None:
     newest = backup(bytes=Size(raw=2000, stored=1000))

@@ -191,6 +191,27 @@ def _damaged_manifests(facts: Facts) -> Iterator[Condition] | None:
     )
 
 
+def _suspicious(facts: Facts) -> Iterator[Condition] | None:
+    """Not with what went missing: that names beginnings of keys, and the page has it."""
+    if facts.contents is None:
+        return None
+    return (
+        Condition(
+            "backup.suspicious",
+            "bad",
+            "A backup is suspicious",
+            f"The backup {backup.name} of {facts.source} lacks much of what those before it hold, and no prune deletes "
+            "older ones while it does.",
+            "Its page says what is missing: accept it there if that is as it should be, or restore the one before.",
+            f"/backups/{backup.name}",
+            f"The backup {backup.name} is suspicious no more",
+            of=backup.name,
+        )
+        for backup in facts.contents.backups
+        if backup.suspicious
+    )
+
+
 def _failed_prune(facts: Facts) -> Iterator[Condition]:
     latest = next((run for run in facts.prunes if run.tells), None)
     if latest is not None and latest.state == "FAILURE":
@@ -408,6 +429,7 @@ def _nobody_at_work(facts: Facts) -> Iterator[Condition] | None:
 ROWS: dict[str, Judge] = {
     "backup.failed": _failed_backup,
     "backup.overdue": _overdue,
+    "backup.suspicious": _suspicious,
     "backup.taken": _taken_away,
     "storage.alarm": _changed_by_others,
     "storage.away": _storage_away,
