@@ -47,6 +47,7 @@ TESTS = {
     "repository/check": "backups/verify repository/manifest",
     "repository/contents": "repository backups/adopt",
     "repository/copies": "copies/reckoned copies/found copies/standing copies",
+    "repository/drills": "repository/drills",
     "repository/remembered": "repository/remembered repository/catalogue repository",
     "repository/signing": "repository/journal repository/trust repository/chain repository/signatures repository/catalogue backups/verify repository",
     "repository/versions": "backups/versions storage/policy repository",

@@ -354,14 +354,14 @@ for number in range(40):
 def test_two_who_note_at_once_lose_neither_word(folder: Folder) -> None:
     noted(folder)
     moment = manifest_of(NAME).created_at
-    words = (("pin_reason", "by one of them"), ("verified_at", moment.isoformat()), ("drilled_at", moment.isoformat()))
+    words = (("pin_reason", "by one of them"), ("verified_at", moment.isoformat()), ("undone_at", moment.isoformat()))
     others = [
         subprocess.Popen([sys.executable, "-W", "ignore", "-c", _NOTING, str(folder.path), NAME, *said])
         for said in words
     ]
     assert [other.wait(60) for other in others] == [0, 0, 0]
     found = catalogue.get(folder, NAME)
-    assert (found.pin_reason, found.verified_at, found.drilled_at) == ("by one of them", moment, moment)
+    assert (found.pin_reason, found.verified_at, found.undone_at) == ("by one of them", moment, moment)
 
 
 def test_what_is_noted_of_a_backup_of_format_1_lies_beside_it(folder: Folder) -> None:

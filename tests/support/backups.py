@@ -168,7 +168,7 @@ def partial_of(name: str, content: bytes = b"", **more: Any) -> Manifest:
 def format_1(manifest: Manifest) -> bytes:
     """A manifest file as the first version wrote it: without a digest, and with what is noted later in it."""
     old = manifest.model_copy(update={"format": 1})
-    return old.model_dump_json(indent=2, exclude={"pin_reason", *SIGNED}).encode() + b"\n"
+    return old.model_dump_json(indent=2, exclude={"pin_reason", "rehearsed", "decoded", *SIGNED}).encode() + b"\n"
 
 
 def rewrite(storage: Folder, manifest: Manifest) -> None:

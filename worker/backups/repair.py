@@ -200,4 +200,4 @@ def _forget(storage: Storage, name: str) -> None:
     """Drop the notes of the old text, but for a pin."""
     with suppress(NotFoundError):
         known = notes.from_json(name, storage.read(name + NOTES_SUFFIX)) or notes.lost(name)
-        catalogue.note(storage, name, verified_at=None, drilled_at=None, pinned=known.pinned or None)
+        catalogue.note(storage, name, verified_at=None, rehearsed=None, decoded=None, pinned=known.pinned or None)

@@ -4,9 +4,9 @@ import hashlib
 import re
 from collections.abc import Container, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.config.address import Address
 from worker.config.settings import CompressionName, FormatName
@@ -14,6 +14,8 @@ from worker.errors import ArtifactError, DamagedError, ForgedError
 from worker.formats.types import NAMES, UNKNOWN
 from worker.repository import digest
 from worker.repository.behalf import Trigger
+from worker.repository.drills.quantities import Count, Moment, Seconds
+from worker.repository.drills.rehearsal import Rehearsal, latest
 from worker.repository.signing import keys, seal
 from worker.repository.signing.keys import Signer
 
@@ -52,17 +54,6 @@ class Origin(BaseModel):
     """The slots of a node of a cluster, such as `0-5460,9000`; None for a server that holds all the keys itself."""
 
 
-def _plausible(moment: datetime) -> datetime:
-    if not 1970 <= moment.year <= 3000:
-        raise ValueError("must be a date that a backup can have")
-    return moment
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_plausible)]
-Count = Annotated[int, Field(ge=0, le=2**63)]
-Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-
-
 class Scope(NamedTuple):
     """What a backup is a backup of: which server, and which of its databases (None for all)."""
 
@@ -97,6 +88,10 @@ class Copied(BaseModel):
     """When it was known to be whole there."""
     versions: dict[str, str] = {}
     """By the name of a file of it the version that it has there, where that storage keeps versions."""
+    rehearsed: Rehearsal | None = None
+    """The last time that this copy was brought back into a server for trial."""
+    decoded: Rehearsal | None = None
+    """The last time that it was decoded to its end, for there was no server to bring it back into."""
 
 
 class _Format(BaseModel):
@@ -153,7 +148,12 @@ class Manifest(BaseModel):
     duration_seconds: Seconds
     tool_version: str
     verified_at: Moment | None = None
+    rehearsed: Rehearsal | None = None
+    """The last time that it was brought back into a server for trial."""
+    decoded: Rehearsal | None = None
+    """The last time that it was decoded to its end, for there was no server to bring it back into."""
     drilled_at: Moment | None = None
+    """Nobody has ever written it; manifests of format 1 have its name."""
     pinned: bool = False
     pin_reason: str = ""
     warnings: list[str] = []
@@ -191,6 +191,11 @@ class Manifest(BaseModel):
         """Backups of one scope can stand for each other."""
         databases = self.source.databases
         return Scope(self.source.address, None if databases is None else tuple(sorted(databases)))
+
+    @property
+    def drilled(self) -> Rehearsal | None:
+        """The last drill, whatever came of it."""
+        return latest(self.rehearsed, self.decoded)
 
     @property
     def lacks_keys(self) -> bool:
@@ -238,7 +243,7 @@ def free_names(at: datetime, data_format: FormatName, suffix: str) -> Iterator[s
 
 
 LATER = {
-    *("verified_at", "drilled_at", "undone_at", "deleted_at", "deleted_by", "copies"),
+    *("verified_at", "rehearsed", "decoded", "drilled_at", "undone_at", "deleted_at", "deleted_by", "copies"),
     *("suspicious", "accepted_at", "accepted_by"),
 }
 """Fields that are not known when a manifest is written; they stand in the notes."""

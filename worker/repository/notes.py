@@ -5,7 +5,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.repository import digest
-from worker.repository.manifest import LATER, Copied, Manifest, Moment
+from worker.repository.drills.quantities import Moment
+from worker.repository.drills.rehearsal import Rehearsal
+from worker.repository.manifest import LATER, Copied, Manifest
 
 NOTES_SUFFIX = ".notes.json"
 
@@ -18,6 +20,8 @@ class Notes(BaseModel):
     format: Literal[1] = 1
     name: str
     verified_at: Moment | None = None
+    rehearsed: Rehearsal | None = None
+    decoded: Rehearsal | None = None
     drilled_at: Moment | None = None
     undone_at: Moment | None = None
     pinned: bool | None = None

@@ -1,0 +1,1 @@
+"""Rehearsals, as they are noted beside a backup: what came of one (rehearsal)."""
