@@ -121,7 +121,8 @@ def run_for(module: str) -> tuple[str, ...]:
 def _found(place: str) -> list[str]:
     folder, _, word = place.rpartition("/")
     if (ALL_TESTS / place).is_dir():
-        return [f"tests/{place}"]
+        # By their names: of a folder and a file in it pytest takes the folder alone, and what is to be soonest comes in its turn.
+        return [f"tests/{path.relative_to(ALL_TESTS)}" for path in sorted((ALL_TESTS / place).rglob("test_*.py"))]
     exact = f"test_{word}.py"
     names = sorted(
         (path.name for path in (ALL_TESTS / folder).glob(f"test_*{word}*.py")), key=lambda name: (name != exact, name)
