@@ -14,6 +14,7 @@ from worker.alerts import silence as silences
 from worker.alerts import watch as watching
 from worker.arguments.alerts import SilenceArguments
 from worker.arguments.backups import (
+    AcceptArguments,
     BackupArguments,
     CopyArguments,
     DeleteArguments,
@@ -34,6 +35,7 @@ from worker.backups import trash
 from worker.backups import verify as verifies
 from worker.backups.copies import copy as copies
 from worker.backups.copies import missing
+from worker.backups.suspicion import accept as accepts
 from worker.celery import app
 from worker.config.settings import Settings, load
 from worker.engines import probe as pings
@@ -117,6 +119,12 @@ def prune(self: Task, **arguments: Any) -> Data:
     """Delete what retention gives up. Arguments: keep, keep_manual, keep_hourly, keep_daily, keep_weekly, keep_monthly,
     keep_yearly, keep_hours, keep_bytes, dry_run, made_by."""
     return attempt(self, arguments, PruneArguments, prunes.prune)
+
+
+@door
+def accept(self: Task, **arguments: Any) -> Data:
+    """Say of a suspicious backup that it is as it should be. Arguments: name."""
+    return attempt(self, arguments, AcceptArguments, lambda settings, asked, _: accepts.accept(settings, asked))
 
 
 @door

@@ -32,6 +32,7 @@ KNOWN = {
     *(
         "backups.copies.retention",
         "backups.retention",
+        "backups.suspicion.judge",
         "backups.schedule",
         "formats.entries",
         "formats.key_text",

@@ -80,6 +80,8 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
     newest = next(catalogue.own(contents.backups, scope_of(settings)), None)
     yield _gauge("backups", "Backups in storage.", len(contents.backups))
     yield _gauge("partial_backups", "Backups in storage that do not hold all they should.", len(contents.partials))
+    suspicious = sum(bool(backup.suspicious) for backup in contents.listed)
+    yield _gauge("suspicious_backups", "Backups that lost what those before them had, accepted by nobody.", suspicious)
     yield _gauge("problems", "Things in storage that are no whole backup.", len(contents.problems))
     ahead = sum(backup.is_ahead(datetime.now(UTC)) for backup in (*contents.ahead, *contents.undos))
     yield _gauge("backups_ahead", "Backups that are dated in the future, and count for nothing.", ahead)

@@ -27,6 +27,7 @@ from web.auth import needs, needs_scope_of
 from worker.alerts import memory
 from worker.arguments.alerts import SilenceArguments
 from worker.arguments.backups import (
+    AcceptArguments,
     CopyArguments,
     DeleteArguments,
     PinArguments,
@@ -164,6 +165,15 @@ def unpin(path: Named) -> Answer:
     _in_full(path.name, "unpin it")
     lookup.in_full(path.name)
     return _queued(jobs.ask("unpin", UnpinArguments(name=path.name), g.identity.name))
+
+
+@api.post("/backups/<name>/accept", responses={**_QUEUED, **faults(404, 409)})
+@needs_scope_of("accept")
+def accept(path: Named) -> Answer:
+    """Say of a suspicious backup, named in full, that it is as it should be: a prune deletes old ones of its source again."""
+    _in_full(path.name, "accept it")
+    lookup.in_full(path.name)
+    return _queued(jobs.ask("accept", AcceptArguments(name=path.name), g.identity.name))
 
 
 @api.get("/backup/list", responses={200: BackupList})

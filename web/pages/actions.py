@@ -15,6 +15,7 @@ from web.pages.dashboard import Answer, pages, show_schedule, show_system
 from web.pages.runs import show_undo
 from web.pages.search import asked_for, show_search
 from worker.arguments.backups import (
+    AcceptArguments,
     BackupArguments,
     CopyArguments,
     DeleteArguments,
@@ -188,6 +189,16 @@ def unpin(name: str) -> Response | Answer:
     )
 
 
+@pages.post("/backups/<name>/accept")
+@needs_scope_of("accept")
+def accept(name: str) -> Response | Answer:
+    """Say of a suspicious backup that it is as it should be."""
+    return _ask(
+        lambda who: jobs.ask("accept", AcceptArguments(name=lookup.in_full(name)), who),
+        partial(show_backup, name),
+    )
+
+
 @pages.post("/schedule/prune")
 @needs_scope_of("prune")
 def prune() -> Response | Answer:
@@ -216,6 +227,7 @@ def try_storage() -> Response | Answer:
 @pages.get("/backups/<name>/put-back")
 @pages.get("/backups/<name>/pin")
 @pages.get("/backups/<name>/unpin")
+@pages.get("/backups/<name>/accept")
 @pages.get("/schedule/prune")
 @pages.get("/system/ask")
 @pages.get("/system/try")

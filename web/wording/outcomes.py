@@ -165,6 +165,13 @@ _tells("put_back")(lambda value: f"{value.get('put_back')} is back among the bac
 _tells("repair")(lambda value: f"{counted(len(value.get('repaired', ())), 'manifest')} made anew.")
 _tells("pin")(lambda value: f"{value.get('pinned')} is kept: {value.get('why')}.")
 _tells("unpin")(lambda value: f"{value.get('unpinned')} is left to retention again.")
+_tells("accept")(
+    lambda value: (
+        f"{value.get('accepted')} is accepted as it is."
+        if value.get("was_suspicious")
+        else f"{value.get('accepted')} was not suspicious."
+    )
+)
 _tells("ping")(lambda value: f"The source at {value.get('address')} answers.")
 _tells("storage")(
     lambda value: f"{listed(place['where'] for place in value['storages'])} can do all that backups need."

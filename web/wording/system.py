@@ -113,6 +113,8 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_KEEP_YEARLY": str(settings.backup_keep_yearly),
         "BACKUP_KEEP_HOURS": f"{settings.backup_keep_hours:g}",
         "BACKUP_KEEP_BYTES": size(settings.backup_keep_bytes) if settings.backup_keep_bytes else "no ceiling",
+        "BACKUP_SUSPICIOUS_KEYS": f"{settings.backup_suspicious_keys:g} %",
+        "BACKUP_SUSPICIOUS_BYTES": f"{settings.backup_suspicious_bytes:g} %",
         "BACKUP_COPIES_KEEP": str(settings.backup_copies_keep or "as BACKUP_KEEP"),
         "BACKUP_LOCAL_KEEP": str(settings.backup_local_keep or "as BACKUP_KEEP"),
         "BACKUP_UNDO_DAYS": str(settings.backup_undo_days),

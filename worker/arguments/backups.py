@@ -120,6 +120,14 @@ class UnpinArguments(BaseModel):
     name: str = Field(min_length=1, max_length=200)
 
 
+class AcceptArguments(BaseModel):
+    """Which suspicious backup is as it should be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+
+
 class AdoptArguments(BaseModel):
     """Which file of this machine to take in."""
 

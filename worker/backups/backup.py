@@ -10,6 +10,7 @@ from worker.arguments.backups import BackupArguments
 from worker.backups import plan as plans
 from worker.backups.judgement import judged
 from worker.backups.plan import Plan
+from worker.backups.suspicion.notice import notice
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import BusyError, LostError, PartialError, SourceError
@@ -59,7 +60,7 @@ def _backup(settings: Settings, arguments: BackupArguments, progress: Progress, 
                 raise
             log.warning("snapshot_failed", why=str(error), engine=other.source.engine)
             plan = other
-    return made.model_dump(mode="json")
+    return notice(settings, storage, made).model_dump(mode="json")
 
 
 def _make(storage: Storage, plan: Plan, settings: Settings, progress: Progress, prove: Proof) -> Manifest:

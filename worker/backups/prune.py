@@ -8,12 +8,14 @@ from typing import Any
 import structlog
 
 from worker.arguments.backups import PruneArguments
+from worker.backups.copies.retention import DOUBTS
 from worker.backups.pruning import choice as choices
 from worker.backups.pruning.account import Pruning, as_freed, doomed, emptied
 from worker.backups.pruning.choice import Choice
 from worker.backups.pruning.leftovers import let_go, sweep
 from worker.backups.retention.decision import Decision, replacements
 from worker.backups.retention.emptying import doubtful, due
+from worker.backups.suspicion.notice import announce
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, StoppedError
@@ -37,7 +39,10 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     """
     home = open_storage(settings.backup_storage)
     with _alone(settings, home, arguments) as prove:
-        report = _prune(arguments, choices.at_home(settings, arguments, home), progress, prove)
+        choice = choices.at_home(settings, arguments, home)
+        if not arguments.dry_run:
+            _announce(home, choice)
+        report = _prune(arguments, choice, progress, prove)
     # Of a home that is not there nobody can tell what it has, nor what is pinned.
     spared = arguments.made_by or not home.exists()
     report["copies"] = [] if spared else _prune_copies(settings, arguments, home, progress)
@@ -66,7 +71,7 @@ def _prune_copies(
             with _alone(settings, there, arguments) as prove:
                 known = catalogue.read(home)
                 if not arguments.dry_run:
-                    _carry_pins(known, there)
+                    _carry_notes(known, there)
                 choice = choices.elsewhere(settings, there, known)
                 report, error = _prune(arguments, choice, progress, prove), None
         except StoppedError:
@@ -79,14 +84,24 @@ def _prune_copies(
     return reports
 
 
-def _carry_pins(home: catalogue.Catalogue, there: Storage) -> None:
-    """What is pinned at home, or was, is noted there as well: so it stays there on the day when home is lost."""
+def _announce(home: Storage, choice: Choice) -> None:
+    """What is suspicious and not noted: whoever made it was killed before that."""
+    noted = {backup.name for backup in catalogue.read(home).listed if backup.suspicious}
+    for backup in choice.contents.listed:
+        if backup.suspicious and backup.name not in noted:
+            announce(home, backup, backup.suspicious)
+
+
+def _carry_notes(home: catalogue.Catalogue, there: Storage) -> None:
+    """What is pinned at home, or was, is noted there as well: so it stays there on the day when home is lost. What is suspicious, too."""
     copies = {copy.name: copy for copy in catalogue.read(there).listed}
     for backup in home.listed:
         copy = copies.get(backup.name)
         changed = copy is not None and copy.pinned != backup.pinned
         if changed and (backup.pinned or backup.name in home.unpinned):
             catalogue.note(there, backup.name, pinned=backup.pinned, pin_reason=backup.pin_reason)
+        if copy is not None and (copy.suspicious, copy.accepted_at) != (backup.suspicious, backup.accepted_at):
+            catalogue.note(there, backup.name, **backup.model_dump(include=DOUBTS))
 
 
 _TOLD: dict[str, Any] = {"deleted": [], "trashed": [], "emptied": [], "kept_total": None, "freed_bytes": 0}
@@ -130,6 +145,7 @@ def _planned(arguments: PruneArguments, choice: Choice) -> Pruning:
     going = as_freed(choice.storage, [*doomed(choice.decisions, choice.by_way), *map(emptied, free)])
     pruning = Pruning(contents, choice.decisions, going, dry_run=arguments.dry_run)
     pruning.doubts = choices.not_emptied(doubtful(contents.listed, contents.trash, policy, now)) + locked
+    pruning.doubts += choices.held(contents.listed, now)
     return pruning
 
 

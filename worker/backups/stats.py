@@ -46,6 +46,7 @@ def stats(settings: Settings) -> dict[str, Any]:
         },
         "trash": {"count": len(contents.trash), "bytes": sum(trashed.bytes for trashed in contents.trash)},
         "ahead": [backup.name for backup in contents.ahead[:MOST_POINTS]],
+        "suspicious": [backup.name for backup in contents.listed if backup.suspicious][:MOST_POINTS],
         "newest": newest.name if newest else None,
         "oldest": oldest.name if oldest else None,
         "last_good_at": newest.created_at.isoformat() if newest else None,

@@ -51,4 +51,8 @@ def made(data: Data) -> None:
         f"({size(data['bytes']['raw'])} before compression), {data['duration_seconds']:.1f} s, "
         f"{data['consistency']} by {data['engine']} ({data['engine_reason']})"
     )
-    notes(data["warnings"])
+    notes(data["warnings"] + data["suspicious"])
+    if data["suspicious"]:
+        say(
+            f"So it is suspicious: look at the source. If that is as it should be: python -m worker accept {data['name']}"
+        )

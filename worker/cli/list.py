@@ -154,6 +154,7 @@ def _row(backup: Manifest, now: datetime) -> tuple[str, ...]:
     part = "" if databases is None else f" db {','.join(map(str, databases))}"
     origin = backup.kind if backup.kind == "adopted" else f"{backup.source.address}{part}"
     origin += f" ({backup.kind})" if backup.lacks_keys else ""
+    origin += " (suspicious)" if backup.suspicious else ""
     verified = "yes" if backup.verified_at else "no"
     return (
         backup.name,

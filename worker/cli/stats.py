@@ -24,6 +24,7 @@ def view_of(data: Data) -> None:
         ("In the trash", f"{data['trash']['count']} ({size(data['trash']['bytes'])})"),
         ("Newest", f"{data['newest']} ({age(data['last_good_age_seconds'])} old)" if data["newest"] else "none yet"),
         ("Oldest", data["oldest"] or "none yet"),
+        *([("Suspicious", ", ".join(data["suspicious"]))] if data["suspicious"] else []),
         ("Next daily", data["next_runs"]["daily"]),
         ("Next by age", data["next_runs"]["interval"]),
         ("Storage", storage["where"] if free is None else f"{storage['where']} ({size(free)} free)"),

@@ -146,6 +146,10 @@ class Settings(FromEnvironment):
     """Every backup of the schedule's that is younger is kept, besides the others; 0: there is no such span."""
     backup_keep_bytes: int = Field(default=0, ge=0)
     """How much the backups of one source may take: the oldest go first, but for what is never deleted; 0: as much as they do."""
+    backup_suspicious_keys: float = Field(default=50, ge=1, le=100)
+    """By more than how many percent the keys may not fall against the last good backups; with 100 that is never suspicious."""
+    backup_suspicious_bytes: float = Field(default=50, ge=1, le=100)
+    """The same of the bytes of the data."""
     backup_copies_keep: int | None = Field(default=None, ge=1, le=100_000)
     """How many of the schedule's backups each of BACKUP_COPIES keeps; None: as many as BACKUP_KEEP."""
     backup_local_keep: int | None = Field(default=None, ge=1, le=100_000)

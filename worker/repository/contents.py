@@ -91,7 +91,9 @@ class Sorted:
             self.lacking[lacking:],
             ahead,
             [*self.damaged],
-            self.warnings + [of_ahead(backup) for backup in early],
+            self.warnings
+            + [of_suspicious(backup) for backup in self.others if backup.suspicious]
+            + [of_ahead(backup) for backup in early],
             [*self.trash],
             [*self.others],
             self.unpinned,
@@ -196,6 +198,14 @@ def in_brief(sentences: list[str]) -> list[str]:
     more = len(sentences) - MOST_SENTENCES
     return (
         sentences if more <= 0 else [*sentences[:MOST_SENTENCES], f"{more:,} more: `python -m worker list` names them."]
+    )
+
+
+def of_suspicious(backup: Manifest) -> str:
+    """What is to be known of it, and done."""
+    return (
+        f"{backup.name} is suspicious. {' '.join(backup.suspicious)} Look at {backup.source.address or 'its source'}; if that is "
+        f"as it should be, say so: `python -m worker accept {backup.name}`."
     )
 
 

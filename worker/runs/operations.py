@@ -16,6 +16,7 @@ Name = Literal[
     "prune",
     "pin",
     "unpin",
+    "accept",
     "delete",
     "put_back",
     "stats",
@@ -200,6 +201,10 @@ _ROWS = (
         },
     ),
     Operation("pin", "Pinning", "Keep one backup from every prune.", queue="quick", writes=True),
+    # Whoever may write into a server may say that its data are as they should be; whoever only makes backups may not.
+    Operation(
+        "accept", "Accepting", "Say of a suspicious backup that it is as it should be.", queue="quick", writes=True
+    ),
     Operation("unpin", "Unpinning", "Leave one backup to retention again.", queue="quick", writes=True),
     Operation(
         "delete",

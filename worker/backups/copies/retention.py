@@ -2,13 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 
 from worker.backups.retention.decision import Decision
+from worker.backups.retention.guarantees import doubt, suspects
 from worker.backups.retention.policy import Policy, policy_of
+from worker.backups.retention.pools import lane_of
 from worker.config.settings import Settings
 from worker.repository.contents import Catalogue
 from worker.repository.copies.places import is_copied, is_same
 from worker.repository.copies.standing import Reading
+from worker.repository.manifest import Manifest
 
 
 def policy_elsewhere(settings: Settings) -> Policy:
@@ -33,6 +37,29 @@ def _until_it_lies_in(reading: Reading, decision: Decision) -> Decision:
     if any(is_same(backup, copy) for copy in reading.contents.listed):
         return decision
     return Decision(backup, keep=True, reason=f"it does not lie in {reading.where} yet")
+
+
+def as_at_home(copies: list[Manifest], home: list[Manifest]) -> list[Manifest]:
+    """The copies with what was noted at home of what is suspicious, and accepted."""
+    known = {backup.name: backup.model_dump(include=DOUBTS) for backup in home}
+    return [copy.model_copy(update=known[copy.name]) if copy.name in known else copy for copy in copies]
+
+
+def while_home_doubts(decisions: list[Decision], home: list[Manifest], now: datetime) -> list[Decision]:
+    """The decisions for another storage: of a source whose newest backup at home is suspicious nothing goes there either."""
+    doubted = suspects(home, now)
+    return [
+        Decision(decision.manifest, keep=True, reason=doubt(newest))
+        if not decision.keep
+        and decision.manifest.kind != "undo"
+        and (newest := doubted.get(lane_of(decision.manifest)))
+        else decision
+        for decision in decisions
+    ]
+
+
+DOUBTS = {"suspicious", "accepted_at", "accepted_by"}
+"""Fields of a manifest."""
 
 
 def unless_at_home(decisions: list[Decision], home: Catalogue) -> list[Decision]:

@@ -1,17 +1,27 @@
 """What is to become of each backup in one storage: by retention, by what other storages hold, and by what a bucket has locked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from worker.arguments.backups import PruneArguments
-from worker.backups.copies.retention import once_copied, policy_elsewhere, unless_at_home
+from worker.backups.copies.retention import (
+    as_at_home,
+    once_copied,
+    policy_elsewhere,
+    unless_at_home,
+    while_home_doubts,
+)
+from worker.backups.retention.clock import newest_first
 from worker.backups.retention.decide import decide
 from worker.backups.retention.decision import Decision, narrowed
 from worker.backups.retention.emptying import Due
+from worker.backups.retention.guarantees import suspects
 from worker.backups.retention.policy import Policy, changed, policy_of
+from worker.backups.suspicion.judge import thresholds_of, watched
 from worker.config.settings import Settings
 from worker.repository import behalf, catalogue
 from worker.repository.copies import holdings
+from worker.repository.manifest import Manifest
 from worker.repository.trash import Trashed, is_token
 from worker.repository.versions.locks import lock_of
 from worker.storage import Storage
@@ -32,19 +42,28 @@ class Choice:
 
 def at_home(settings: Settings, arguments: PruneArguments, home: Storage) -> Choice:
     """Where backups are made. StorageError."""
-    contents, now = catalogue.read(home), datetime.now(UTC)
+    now = datetime.now(UTC)
+    contents = watching(settings, catalogue.read(home), now)
     decisions = _unlocked(home, _decided(settings, arguments, contents, now))
     by_way = _by_way_of_trash(settings, contents, decisions, now)
     return Choice(home, contents, decisions, by_way, policy_of(settings), now)
 
 
 def elsewhere(settings: Settings, there: Storage, home: catalogue.Catalogue) -> Choice:
-    """Where copies lie: what home has stays there, too. StorageError."""
+    """Where copies lie: what home has stays there, too, and all of a source that is suspicious there. StorageError."""
     contents, now, policy = catalogue.read(there), datetime.now(UTC), policy_elsewhere(settings)
-    decisions = _unlocked(there, unless_at_home(decide(contents.listed, contents.undos, policy, now), home))
+    at_home = watching(settings, home, now).listed
+    contents = watching(settings, replace(contents, listed=as_at_home(contents.listed, at_home)), now)
+    decided = while_home_doubts(decide(contents.listed, contents.undos, policy, now), at_home, now)
+    decisions = _unlocked(there, unless_at_home(decided, home))
     unpinned = contents.unpinned | home.unpinned if settings.backup_trash_days else set[str]()
     doomed = {decision.manifest.name for decision in decisions if not decision.keep}
     return Choice(there, contents, decisions, {*(doomed & unpinned)}, policy, now)
+
+
+def watching(settings: Settings, contents: catalogue.Catalogue, now: datetime) -> catalogue.Catalogue:
+    """The same, with what is suspicious although nobody has noted it."""
+    return replace(contents, listed=watched(contents.listed, thresholds_of(settings), now))
 
 
 def _decided(
@@ -89,6 +108,15 @@ def openable(storage: Storage, dues: list[Due]) -> tuple[list[Due], list[str]]:
     locks = [(due, lock_of(storage, due.trashed.name)) for due in dues]
     locked = [f"{due.trashed.name} lies in the trash, and is {lock.words}." for due, lock in locks if lock]
     return [due for due, lock in locks if lock is None], locked
+
+
+def held(listed: list[Manifest], now: datetime) -> list[str]:
+    """In sentences, of which sources nothing is deleted, and what to do."""
+    return [
+        f"Nothing of {newest.source.address or 'its source'} is deleted while its newest backup is suspicious, {newest.name}: "
+        f"that ends with `python -m worker accept {newest.name}`, or when three more agree."
+        for newest in suspects(newest_first(listed), now).values()
+    ]
 
 
 def not_emptied(doubtful: list[Trashed]) -> list[str]:

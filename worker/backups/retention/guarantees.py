@@ -7,6 +7,7 @@ from typing import Any
 
 from worker.backups.retention.pools import Lane, lane_of, pool_of
 from worker.repository.manifest import Manifest
+from worker.repository.trash import is_token
 
 REMEMBERED = timedelta(days=7)
 """How long the last good one before a suspicious one stays, once later ones agree with that."""
@@ -19,12 +20,8 @@ def guaranteed(newest_first: list[Manifest], now: datetime, surely: datetime | N
 
     What is dated in the future is no part of it, `surely` is a moment that has come.
     """
-    lanes: defaultdict[Lane, list[Manifest]] = defaultdict(list)
-    for backup in newest_first:
-        if not backup.is_ahead(now):
-            lanes[lane_of(backup)].append(backup)
     reasons: dict[str, str] = {}
-    for lane in lanes.values():
+    for lane in _lanes(newest_first, now).values():
         for stays in (
             _held(lane),
             _since_the_last_good(lane),
@@ -36,18 +33,33 @@ def guaranteed(newest_first: list[Manifest], now: datetime, surely: datetime | N
     return reasons
 
 
-def suspect(lane: list[Manifest]) -> Manifest | None:
-    """The newest of a source, where it is suspicious and nobody has accepted it."""
+def _lanes(newest_first: list[Manifest], now: datetime) -> dict[Lane, list[Manifest]]:
+    lanes: defaultdict[Lane, list[Manifest]] = defaultdict(list)
+    for backup in newest_first:
+        if not backup.is_ahead(now):
+            lanes[lane_of(backup)].append(backup)
+    return lanes
+
+
+def suspects(newest_first: list[Manifest], now: datetime) -> dict[Lane, Manifest]:
+    """The newest of each source that is suspicious, and accepted by nobody."""
+    newest = {which: _suspect(lane) for which, lane in _lanes(newest_first, now).items()}
+    return {which: backup for which, backup in newest.items() if backup is not None}
+
+
+def doubt(newest: Manifest) -> str:
+    """Why nothing goes while that one is the newest of its source."""
+    return f"{newest.name} is suspicious: until somebody accepts it, or three more agree, nothing of its source goes"
+
+
+def _suspect(lane: list[Manifest]) -> Manifest | None:
     newest = next((backup for backup in lane if backup.kind in _GOOD), None)
     return newest if newest is not None and newest.suspicious else None
 
 
 def _held(lane: list[Manifest]) -> dict[str, str]:
-    newest = suspect(lane)
-    if newest is None:
-        return {}
-    why = f"{newest.name} is suspicious: until somebody accepts it, or three more agree, nothing of its source goes"
-    return {backup.name: why for backup in lane}
+    newest = _suspect(lane)
+    return {} if newest is None else dict.fromkeys((backup.name for backup in lane), doubt(newest))
 
 
 def _since_the_last_good(lane: list[Manifest]) -> dict[str, str]:
@@ -92,10 +104,15 @@ def _before_falls(lane: list[Manifest], surely: datetime | None) -> dict[str, st
     usual = [backup for backup in lane if backup.kind in _GOOD]
     for backup, before in pairwise(usual):
         is_over = surely is not None and surely - backup.created_at >= REMEMBERED
-        if backup.suspicious and not before.suspicious and not is_over:
-            reasons[backup.name] = "suspicious, and accepted by nobody"
+        if _is_doubted(backup) and not _is_doubted(before) and not is_over:
+            reasons[backup.name] = f"suspicious, and accepted by {backup.accepted_by or 'nobody'}"
             reasons[before.name] = f"the last good one before {backup.name}, which is suspicious"
     return reasons
+
+
+def _is_doubted(backup: Manifest) -> bool:
+    """Whoever stole a token may have done what it tells of, so what a token accepts is remembered as well."""
+    return bool(backup.suspicious) or is_token(backup.accepted_by)
 
 
 def is_good(backup: Manifest) -> bool:
