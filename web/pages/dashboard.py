@@ -13,14 +13,12 @@ from flask import Blueprint, render_template, request
 
 from web.activity import Memory, remember
 from web.auth import needs
+from web.pages.forecast import forecast
 from web.pages.misfits import rendered
-from web.wording import charts, day_strip, numbers, system, verdict
+from web.wording import calendar, charts, day_strip, numbers, system, verdict
 from worker.alerts.judged import promised
 from worker.backups import schedule
-from worker.backups.copies.retention import once_copied
-from worker.backups.retention.decide import decide
 from worker.backups.retention.emptying import doubtful, due
-from worker.backups.retention.policy import policy_of
 from worker.broker.scopes import SCOPES
 from worker.config.settings import WebSettings, load_web
 from worker.errors import StorageError, UnreadError
@@ -225,10 +223,8 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
     settings, now = load_web(), datetime.now(UTC)
     memory, contents = remember(settings), stored(settings)
     newest = contents.newest(settings)
-    policy = policy_of(settings)
-    decisions = decide(contents.listed, contents.undos, policy, now)
-    if settings.backup_local_keep:
-        decisions = once_copied(decisions, holdings.remembered(settings))
+    expected = forecast(settings, contents.listed, contents.undos, now)
+    policy, decisions = expected.policy, expected.decisions
     given_up = {decision.manifest.name for decision in decisions if not decision.keep}
     to_trash = given_up & contents.unpinned if settings.backup_trash_days else frozenset[str]()
     doomed = [decision for decision in decisions if not decision.keep and decision.manifest.name not in to_trash]
@@ -239,6 +235,9 @@ def show_schedule(error: str | None = None, status: int = 200) -> Answer:
         daily=schedule.next_daily(settings, now),
         interval=schedule.next_interval(settings, newest.created_at if newest else None, now),
         last=memory.planned,
+        forecast=expected,
+        months=calendar.months(decisions, settings.tz),
+        weekdays=calendar.WEEKDAYS,
         part=part(decisions, DECISIONS_PER_PAGE),
         decisions=len(decisions),
         doomed=len(doomed),

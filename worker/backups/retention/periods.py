@@ -65,10 +65,10 @@ def representing(newest_first: list[Manifest], policy: Policy, now: datetime) ->
     return dict(periods)
 
 
-def counted(policy: Policy) -> str:
+def counted(policy: Policy, last: str) -> str:
     """How many of each, in words; empty where there is no such rule."""
     numbers = [(getattr(policy, rule), period.noun) for rule, period in PERIODS.items()]
-    return joined([f"{most} {noun}{'s' * (most != 1)}" for most, noun in numbers if most], "or")
+    return joined([f"{most} {noun}{'s' * (most != 1)}" for most, noun in numbers if most], last)
 
 
 def joined(words: list[str], last: str) -> str:

@@ -59,9 +59,9 @@ def policy_of(settings: Settings) -> Policy:
 def changed(policy: Policy, asked: Keeping) -> Policy:
     """The same with what somebody asks for in its place."""
     numbers = asked.model_dump(include={*Keeping.model_fields}, exclude_none=True)
-    return replace(
-        policy, **{name if name in _SAID else name.removeprefix("keep_"): kept for name, kept in numbers.items()}
-    )
+    return replace(policy, **{field_of(name): number for name, number in numbers.items()})
 
 
-_SAID = {"keep", "keep_manual"}
+def field_of(argument: str) -> str:
+    """What a policy calls that argument: `daily` for `keep_daily`."""
+    return argument if argument in ("keep", "keep_manual") else argument.removeprefix("keep_")

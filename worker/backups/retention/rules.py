@@ -17,7 +17,7 @@ class Rules:
         """`newest_first` counts, all of it; `surely` is a moment that has come, by which a span is measured."""
         self._policy, self._surely = policy, surely
         self._periods: dict[str, list[str]] = {}
-        self._counted = counted(policy)
+        self._counted = counted(policy, "or")
         lanes: defaultdict[Lane, list[Manifest]] = defaultdict(list)
         for backup in newest_first if self._counted else ():
             if pool_of(backup).maker == SCHEDULE and backup.kind != "partial" and not backup.suspicious:
