@@ -29,7 +29,7 @@ def test_prune_deletes_nothing_while_the_newest_backup_is_damaged(settings: Sett
     stored(storage, DUMP)
     newer = "redis_backup_20231206_143022.rdb"
     Folder(storage).put(newer, DUMP)
-    catalogue.add(Folder(storage), manifest_of(newer, DUMP))
+    catalogue.add(Folder(storage), manifest_of(newer, DUMP, keys=20))
     flip(storage / newer)
     before = files(storage)
     with pytest.raises(ArtifactError, match=newer):
