@@ -73,6 +73,18 @@ def whose(run: Run) -> str:
     return ", ".join(words)
 
 
+_RULES = {
+    "keep_hourly": "hours:",
+    "keep_daily": "days:",
+    "keep_weekly": "weeks:",
+    "keep_monthly": "months:",
+    "keep_yearly": "years:",
+    "keep_hours": "younger than, in hours:",
+    "keep_bytes": "bytes of a source:",
+}
+"""Arguments of a prune, and what is said before their number."""
+
+
 def described(operation: str, arguments: dict[str, Any]) -> str:
     """Arguments in words: a backup's name, or the options that were given."""
     if name := arguments.get("name"):
@@ -86,9 +98,14 @@ def described(operation: str, arguments: dict[str, Any]) -> str:
     if operation == "prune":
         kept = f"keeping {arguments['keep']}" if arguments.get("keep") else ""
         manual = f"{arguments['keep_manual']} made by hand" if arguments.get("keep_manual") else ""
+        rules = [
+            f"{words} {arguments[name]:g}"
+            for name, words in _RULES.items()
+            if name in arguments and arguments[name] is not None
+        ]
         only = f"only what {arguments['made_by']} made" if arguments.get("made_by") else ""
         return listed(
-            [word for word in (kept, manual, only, "only looking" if arguments.get("dry_run") else "") if word]
+            [word for word in (kept, manual, *rules, only, "only looking" if arguments.get("dry_run") else "") if word]
         )
     return ""
 

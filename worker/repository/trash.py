@@ -33,16 +33,22 @@ def is_token(asked_by: str | None) -> bool:
 def refuse_last(listed: list[Manifest], name: str, asked_by: str | None) -> None:
     """RefusedError where a token would delete the last good backup of a source. `listed` are all that are in no trash.
 
-    Only another backup with keys can replace one with keys, because a backup of an emptied server is worth nothing.
+    Only another backup with keys can replace one with keys, because a backup of an emptied server is worth nothing; and only one
+    that is not suspicious one that is not.
     """
     last = next((backup for backup in listed if backup.name == name), None)
     if last is None or last.kind == "partial" or not is_token(asked_by):
         return
     now = datetime.now(UTC)
     others = (other for other in listed if (other.kind, other.scope) == (last.kind, last.scope) and other.name != name)
-    if any((other.keys != 0 or last.keys == 0) and not other.is_ahead(now) for other in others):
+    if any(_stands_for(other, last) and not other.is_ahead(now) for other in others):
         return
     raise RefusedError(
         f"{name} is the last good backup of {last.source.address or 'what it was made of'}, and no token may delete that: "
         "make another one first, or have the admin delete it."
     )
+
+
+def _stands_for(other: Manifest, last: Manifest) -> bool:
+    holds_keys = other.keys != 0 or last.keys == 0
+    return holds_keys and (not other.suspicious or bool(last.suspicious))

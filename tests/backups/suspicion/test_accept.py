@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,10 +13,11 @@ from worker.backups.copies.copy import copy
 from worker.backups.prune import prune
 from worker.backups.suspicion.accept import accept
 from worker.config.settings import Settings
-from worker.errors import NotFoundError
+from worker.errors import NotFoundError, RefusedError
 from worker.progress import silent
 from worker.repository import behalf, catalogue
 from worker.repository.manifest import Manifest
+from worker.repository.trash import refuse_last
 from worker.storage.local import Folder
 
 FELL = ("It is empty, and the good one before it held 9 keys.",)
@@ -87,3 +89,26 @@ def test_a_token_needs_the_scope_of_whoever_may_write_into_a_server(web_app: Web
     assert script.post("/api/backups/latest/accept").status_code == 400
     assert script.post("/api/backups/redis_backup_20010101_000000.rdb/accept").status_code == 404
     assert script.post(f"/api/backups/{name}/accept").status_code == 202
+
+
+def test_a_suspicious_backup_is_no_reason_for_a_token_to_delete_the_last_good_one(
+    settings: Settings, storage: Path
+) -> None:
+    good, fallen = dated(settings, 2, keys=1000), dated(settings, 1, keys=1)
+    catalogue.note(Folder(storage), fallen, suspicious=FELL)
+    with pytest.raises(RefusedError, match="is the last good backup"):
+        refuse_last([*listed(storage).values()], good, "token ci")
+    refuse_last([*listed(storage).values()], fallen, "token ci")
+    refuse_last([*listed(storage).values()], good, "admin")
+
+
+def test_a_dry_run_with_other_numbers_says_what_the_real_one_does(settings: Settings, storage: Path) -> None:
+    for hours in range(1, 200, 7):
+        dated(settings, hours)
+    asked: dict[str, Any] = {"keep": 2, "keep_daily": 4, "keep_weekly": 2, "keep_hours": 20, "keep_bytes": 70}
+    dry = prune(settings, PruneArguments(**asked, dry_run=True), silent)
+    assert len(listed(storage)) == 29
+    real = prune(settings, PruneArguments(**asked), silent)
+    assert {**dry, "dry_run": False} == real
+    assert len(listed(storage)) == real["kept_total"] == 29 - len(real["deleted"])
+    assert prune(settings, PruneArguments(**asked), silent)["deleted"] == []
