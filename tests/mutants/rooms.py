@@ -99,6 +99,7 @@ TESTS = {
     "storage/cache": "storage/cache storage/remote",
     "storage/cloud": "storage/cloud storage/remote storage/members storage",
     "storage/listing": "storage/listing storage/remote storage",
+    "storage/owned": "repository/record_order repository/signatures repository/chain",
     "storage/rclone": "storage/rclone storage/sftp storage/members storage/webdav storage/drive",
     "storage/refusals": "storage/refusals storage/remote storage/trial cli/bad_storage",
     "storage/remote": "storage/upload storage/remote storage/killed storage",

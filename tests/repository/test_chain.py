@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -221,7 +222,8 @@ def test_a_machine_that_was_set_back_goes_on_without_an_alarm(folder: Folder, ma
 
 def test_where_nothing_can_be_put_on_record_a_backup_is_deleted_all_the_same(folder: Folder, machine: Path) -> None:
     store(folder, NAME, OTHER)
-    (in_the_way := journal.shelf(load(), folder).path.with_suffix(".new")).mkdir()
+    path = journal.shelf(load(), folder).path
+    (in_the_way := path.with_name(f".{path.name}.{threading.get_native_id()}")).mkdir()
     catalogue.remove(folder, NAME)
     assert not (folder.path / NAME).exists()
     in_the_way.rmdir()

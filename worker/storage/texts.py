@@ -6,7 +6,6 @@ name, size and version, as the storage lists it now. Nobody who restores or dele
 
 import hashlib
 import json
-import os
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -16,6 +15,7 @@ from typing import Any
 
 from worker.storage.cache import Cache
 from worker.storage.interface import Storage, StoredFile
+from worker.storage.owned import made
 from worker.storage.remote import Remote
 
 MOST_BYTES = 256 << 20
@@ -68,11 +68,9 @@ class Texts:
         if len(content) > MOST_BYTES:
             return
         with self._cache.usable():
-            self._path.parent.mkdir(mode=0o700, exist_ok=True)
-            part = self._path.with_name(f"{self._path.name}.{os.getpid()}")
-            with os.fdopen(os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(content + b"\n" + hashlib.sha256(content).hexdigest().encode())
-            part.rename(self._path)
+            whole = content + b"\n" + hashlib.sha256(content).hexdigest().encode()
+            with made(self._path, whole, lasting=False) as beside:
+                beside.rename(self._path)
 
 
 def _read(path: Path) -> dict[StoredFile, bytes]:

@@ -8,7 +8,7 @@ from worker.config.settings import Settings
 from worker.errors import ArtifactError, StorageError
 from worker.repository.manifest import FORMAT, MANIFEST_SUFFIX, Manifest, from_json, sha256_of, to_signed
 from worker.repository.signing import journal, keys, ledger
-from worker.repository.signing.journal import Entry, Journal, Shelf
+from worker.repository.signing.journal import Entry, Journal
 from worker.repository.signing.keys import Signer
 from worker.storage import Storage
 
@@ -26,17 +26,26 @@ class Signed(NamedTuple):
 @contextmanager
 def entering(settings: Settings, storage: Storage, manifest: Manifest, signers: Signers) -> Iterator[Signed]:
     """Sign the manifest; within the block its file is written. StorageError where it cannot be signed, or put on record."""
-    signer, place = keys.own(settings), journal.shelf(settings, storage)
-    with _current(settings, storage, signer, place, signers) as current:
+    signer, signed = keys.own(settings), list[Signed]()
+
+    def next_one(current: Journal) -> Journal:
         numbers = {"signer": signer.public, "chain": current.chain, "sequence": current.head + 1}
         written = manifest.model_copy(update={"format": FORMAT, "previous": current.previous, **numbers})
-        text = to_signed(written, signer)
-        entry = Entry(name=manifest.name, sha256=sha256_of(text))
-        place.write(current.next(entry))
-    yield Signed(written, text)
+        signed.append(Signed(written, to_signed(written, signer)))
+        return current.next(_entry_of(signed[-1]))
+
+    now = _recorded(settings, storage, signer, signers, next_one)
+    yield signed[-1]
     # The backup exists by now, whatever becomes of this: who looks next finds that it has arrived.
     with suppress(StorageError):
-        journal.change(place, lambda now: now.arrived(current.head + 1, entry) if now.chain == current.chain else now)
+        journal.change(
+            journal.shelf(settings, storage),
+            lambda later: later.arrived(now.head, _entry_of(signed[-1])) if later.chain == now.chain else later,
+        )
+
+
+def _entry_of(signed: Signed) -> Entry:
+    return Entry(name=signed.manifest.name, sha256=sha256_of(signed.text))
 
 
 @contextmanager
@@ -88,8 +97,7 @@ def _put_on_record(settings: Settings, storage: Storage, name: str, text: bytes,
         if kept is not None and (numbers := kept.numbers(name)):
             journal.change(place, lambda now: now.leaving(numbers))
         elif (number := _of_another(text, name, kept)) is not None:
-            with _current(settings, storage, keys.own(settings), place, signers) as current:
-                place.write(current.deleted(*number))
+            _recorded(settings, storage, keys.own(settings), signers, lambda current: current.deleted(*number))
         else:
             return True
         ledger.write(settings, storage)
@@ -107,17 +115,20 @@ def _of_another(text: bytes, name: str, kept: Journal | None) -> tuple[str, int]
     return None
 
 
-@contextmanager
-def _current(settings: Settings, storage: Storage, signer: Signer, place: Shelf, signers: Signers) -> Iterator[Journal]:
-    """The journal of that key, begun where there is none; nobody else changes it meanwhile."""
+def _recorded(
+    settings: Settings, storage: Storage, signer: Signer, signers: Signers, change_it: Callable[[Journal], Journal]
+) -> Journal:
+    """Change the journal of that key, which is begun where there is none; gives what it has become."""
+    place = journal.shelf(settings, storage)
     kept = place.read()
     is_new = kept is None or kept.signer != signer.public
     # Before the journal is read again: what others of this machine add meanwhile is told there later.
     in_storage = None if kept is None else ledger.told_of(kept, storage)
-    # Looked up before the lock is taken, because a storage may need long for an answer.
     others = signers() if is_new and not settings.backup_trusted_keys else []
-    with place.held():
-        kept = place.read()
-        if kept is None or kept.signer != signer.public or (in_storage and ledger.is_ahead(in_storage, kept)):
-            kept = journal.begun(storage, signer, others, kept)
-        yield kept
+
+    def changed(now: Journal | None) -> Journal:
+        if now is None or now.signer != signer.public or (in_storage and ledger.is_ahead(in_storage, now)):
+            now = journal.begun(storage, signer, others, now)
+        return change_it(now)
+
+    return journal.put(place, changed)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
@@ -24,11 +24,15 @@ from worker.errors import StorageError
 from worker.repository import digest
 from worker.repository.signing.keys import Signer
 from worker.storage import Storage
+from worker.storage.draft import sync
 from worker.storage.locks import lock_in_time
+from worker.storage.owned import made
 
 log = structlog.get_logger()
 
 _WAITED_FOR = 100
+_TRIES = 1000
+"""Each time somebody else has got on."""
 
 
 class Entry(BaseModel):
@@ -153,22 +157,16 @@ class Shelf:
         with self._locked(".telling"):
             yield self.read()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Nobody else of this machine changes it meanwhile; then it is on disk. StorageError."""
-        with self._locked(".lock"):
-            yield
-        # Not while others wait: a disk may be slow, and who stands still here keeps nobody else from storing backups.
-        self._sync()
-
-    def _sync(self) -> None:
+    def swap(self, before: Journal | None, after: Journal) -> bool:
+        """Put `after` in the place of `before`, and on disk; False where somebody else has changed it meanwhile. StorageError."""
         with _translated(self.path.parent):
-            for path in (self.path, self.path.parent) if self.path.exists() else ():
-                descriptor = os.open(path, os.O_RDONLY)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
+            # On disk before the lock is taken: who stands still at a slow disk keeps nobody else from storing backups.
+            with made(self.path, digest.sealed(after.model_dump_json(indent=2))) as beside, self._locked(".lock"):
+                if self.read() != before:
+                    return False
+                os.rename(beside, self.path)
+            sync(self.path.parent)
+        return True
 
     @contextmanager
     def _locked(self, suffix: str) -> Iterator[None]:
@@ -180,7 +178,7 @@ class Shelf:
             yield
 
     def read(self) -> Journal | None:
-        """The journal; None where there is none. One that is damaged is moved aside by whoever writes the next."""
+        """The journal; None where there is none, or one that is damaged: that is replaced by whoever writes the next."""
         try:
             status = self.path.stat()
             return _parsed(self.path, (status.st_ino, status.st_size, status.st_mtime_ns))
@@ -188,14 +186,6 @@ class Shelf:
             return None
         except OSError as error:
             raise _unusable(self.path.parent, error) from None
-
-    def write(self, journal: Journal) -> None:
-        """Replace it, in one step. StorageError."""
-        made = self.path.with_suffix(".new")
-        with _translated(self.path.parent):
-            with os.fdopen(os.open(made, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(digest.sealed(journal.model_dump_json(indent=2)))
-            os.rename(made, self.path)
 
 
 @lru_cache(maxsize=8)
@@ -237,19 +227,25 @@ def begun(storage: Storage, signer: Signer, found: list[str], before: Journal | 
     )
 
 
-Change = Callable[[Journal], Journal]
+Kept = TypeVar("Kept", Journal, Journal | None)
 
 
-def change(place: Shelf, change_it: Change) -> Journal | None:
+def put(place: Shelf, made_of: Callable[[Journal | None], Kept]) -> Kept:
+    """Keep there what that makes of what is kept, None or the same where nothing is to change; gives what is kept then.
+
+    It is asked again where somebody else was faster. StorageError.
+    """
+    for _ in range(_TRIES):
+        before = place.read()
+        after = made_of(before)
+        if after is None or after is before or place.swap(before, after):
+            return after
+    raise StorageError(f"Others change {place.path} all the time: try again when they have ended.")
+
+
+def change(place: Shelf, change_it: Callable[[Journal], Journal]) -> Journal | None:
     """Change what is kept there; None where nothing is. StorageError."""
-    with place.held():
-        journal = place.read()
-        if journal is None:
-            return None
-        changed = change_it(journal)
-        if changed.revision != journal.revision:
-            place.write(changed)
-        return changed
+    return put(place, lambda kept: change_it(kept) if kept else None)
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """The key that this machine signs with: made once, by whoever comes first, and read by its user alone."""
 
 import os
-import secrets
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -13,6 +12,8 @@ import structlog
 from worker.config.settings import Settings
 from worker.config.signing_keys import as_text, from_text
 from worker.errors import StorageError
+from worker.storage.draft import sync
+from worker.storage.owned import made
 
 log = structlog.get_logger()
 
@@ -80,34 +81,16 @@ def _make(path: Path) -> None:
     content = Ed25519PrivateKey.generate().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    made = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            with suppress(FileExistsError):
-                os.link(made, path)
-                log.info("signing_key_made", file=str(path))
-        finally:
-            made.unlink()
-        _sync(path.parent)
+        with made(path, content) as beside, suppress(FileExistsError):
+            os.link(beside, path)
+            log.info("signing_key_made", file=str(path))
+        sync(path.parent)
     except OSError as error:
         raise StorageError(
             f"No key to sign with could be made in {path.parent} ({error.strerror}), and nothing is stored unsigned: let this "
             "user write there, or name another folder by BACKUP_STATE."
         ) from None
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _read(path: Path) -> Signer:
