@@ -142,11 +142,6 @@ EQUAL = {
         "if len(payload) < _PIECE_BYTES:",
     ): "One of just that size is one piece either way.",
     (
-        "repository/remembered.py",
-        "if self.storage.readers > 1 and len(names) > 1:",
-        "if self.storage.readers > 1 and len(names) >= 1:",
-    ): "One is read by a thread and not by us.",
-    (
         "restore/selection/keyset.py",
         "self._held = 0",
         "self._held = -1",

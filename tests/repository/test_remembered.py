@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
 from tests.support.backups import ANYWHERE, files, manifest_of
-from worker.errors import StorageError, UnreadError
+from worker.errors import StorageError, StorageUnavailableError, UnreadError
 from worker.repository import catalogue, remembered
 from worker.repository.manifest import MANIFEST_SUFFIX, Origin, Scope, artifact_name
 from worker.repository.notes import NOTES_SUFFIX
@@ -226,3 +227,62 @@ def test_the_latest_is_the_one_begun_last_where_its_name_had_been_taken(folder: 
         catalogue.add(folder, one)
     assert catalogue.get(folder, "latest", ANYWHERE).name == begun_later
     assert files(folder.path)[-2] == begun_before
+
+
+@dataclass(frozen=True)
+class Away(Counted):
+    """The same far away, where three answers are on their way at once: each comes when all of them do."""
+
+    together: Barrier | None = field(default_factory=lambda: Barrier(3), compare=False)
+
+    @property
+    def readers(self) -> int:
+        return 3
+
+    def read(self, name: str, limit: int = 64 << 20) -> bytes:
+        if name.endswith(MANIFEST_SUFFIX) and self.together:
+            self.together.wait(60)
+        return super().read(name, limit)
+
+
+@pytest.fixture
+def away(folder: Counted) -> Away:
+    keep(folder, "redis_backup_20231205_143000.rdb.zst")
+    remembered._MEMORIES.clear()
+    folder.reads.clear()
+    return Away(folder.path)
+
+
+def test_from_far_away_as_many_are_read_at_once_as_it_has_readers_and_each_once(away: Away) -> None:
+    assert len(catalogue.read(away).backups) == 6
+    assert len(away.since()) == 6
+    assert (len(catalogue.read(away).backups), away.since()) == (6, [])
+
+
+def test_what_came_from_far_away_before_a_request_had_to_end_is_not_read_again(
+    away: Away, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remembered, "AT_LEAST", 2)
+    monkeypatch.setattr(remembered.Memory, "seconds", 0)
+    with pytest.raises(UnreadError, match="2 of 6 manifests by now"):
+        catalogue.read(away)
+    assert len(catalogue.read_ahead(away).backups) == 6
+    assert len(away.since()) == 6
+
+
+def test_where_one_cannot_be_read_and_then_nothing_can_the_next_look_lacks_none(
+    folder: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away, read = Away(folder.path, refused={*manifests(LATEST)}, together=None), Away.read
+
+    def unavailable(self: Away, name: str, limit: int = 64 << 20) -> bytes:
+        if name in manifests(NAMES[0]):
+            raise StorageUnavailableError("It does not answer.")
+        return read(self, name, limit)
+
+    monkeypatch.setattr(Away, "read", unavailable)
+    with pytest.raises(StorageUnavailableError):
+        catalogue.read(away)
+    monkeypatch.setattr(Away, "read", read)
+    away.refused.clear()
+    assert [one.name for one in catalogue.read(away).backups] == NAMES[::-1]

@@ -19,6 +19,7 @@ class MemoryBucket:
     """
 
     follow = None
+    readers = 16
 
     def __init__(self, *, vouches: bool = True, tells: bool = True, exclusive: bool | None = None) -> None:
         self.place = "memory://bucket"

@@ -82,8 +82,7 @@ def test_a_backup_is_copied_missed_copied_again_and_brought_back_from_the_copy(
     button = row.get_by_role("button", name=f"Copy again: {name} to {in_s3}")
     button.focus()
     page.keyboard.press("Enter")
-    page.wait_for_url("**/tasks/*")
-    ends(visitor)
+    page.wait_for_url("**/backups/*#where")
     stands(visitor, name, in_s3, "There")
     assert names(in_s3) == [name]
     (home.path / name).unlink()

@@ -34,15 +34,15 @@ from worker.repository.copies import places
 Show = Callable[[str, int], Answer]
 
 
-def _ask(ask: Callable[[str], str], again: Show) -> Response | Answer:
-    """Queue a task for whoever is there, and go to its page; where that cannot be, show the form with the reason."""
+def _ask(ask: Callable[[str], str], again: Show, then: str | None = None) -> Response | Answer:
+    """Queue a task for whoever is there, and go to its page, or to `then`; where that cannot be, show the form with the reason."""
     try:
         identity = ask(g.identity.name)
     except NotFoundError:
         raise
     except BackupSystemError as error:
         return again(str(error), errors.status_of(error))
-    return redirect(url_for("pages.run", identity=identity), 303)
+    return redirect(then or url_for("pages.run", identity=identity), 303)
 
 
 @pages.post("/backups/create")
@@ -79,7 +79,8 @@ def copy(name: str) -> Response | Answer:
         places.chosen(load_web(), arguments.to)
         return jobs.ask("copy", arguments, who)
 
-    return _ask(ask, partial(show_backup, name))
+    # Its run is followed there, beside what lies elsewhere.
+    return _ask(ask, partial(show_backup, name), url_for("pages.backup", name=name, _anchor="where"))
 
 
 @pages.post("/backups/<name>/restore")

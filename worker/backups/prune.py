@@ -23,7 +23,7 @@ from worker.progress import Progress, Proof, undisputed
 from worker.repository import catalogue
 from worker.repository.check import check_stored
 from worker.repository.copies import places
-from worker.storage import Storage, open_storage
+from worker.storage import Storage, open_storage, require
 
 log = structlog.get_logger()
 
@@ -67,7 +67,7 @@ def _prune_copies(
     reports = []
     for there in places.elsewhere(settings):
         try:
-            places.require(there)
+            require(there)
             with _alone(settings, there, arguments) as prove:
                 known = catalogue.read(home)
                 if not arguments.dry_run:

@@ -6,12 +6,13 @@ they were, so is all that was made of them.
 
 import threading
 import time
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import OrderedDict, deque
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import islice
 from typing import ClassVar, NamedTuple
 
 from worker.config.settings import load
@@ -36,7 +37,7 @@ AT_LEAST = 20
 _LARGEST_BYTES = 16 << 10
 """A larger one is not kept in mind."""
 _FOR_EACH = 4
-"""Manifests for each reader, of those that are read at once."""
+"""Manifests for each reader that are on their way."""
 _RENEWED = 3
 """A look is renewed, without anybody waiting for that, in the last two thirds of the time that it is relied on."""
 _STORAGES = 16
@@ -228,24 +229,38 @@ class Memory:
 
     def _read_open(self, seconds: float | None) -> None:
         allowance, unsure = _Allowance(seconds), set[str]()
-        for names in self._batches():
-            unknown = [name for name in names if self._is_unknown(name)]
-            if not allowance.may_read(len(unknown)):
-                self._open |= unsure
-                raise self._being_read()
-            self._read_at_once(unknown)
-            for name in names:
-                self._sort_in(name)
-                if self._is_unknown(name):
-                    unsure.add(name)
-                self._open.discard(name)
-        self._open = unsure
+        try:
+            with closing(self._read_ahead()) as names:
+                for name, is_new in names:
+                    if not allowance.may_read(is_new):
+                        raise self._being_read()
+                    self._sort_in(name)
+                    if self._is_unknown(name):
+                        unsure.add(name)
+                    self._open.discard(name)
+        finally:
+            self._open |= unsure
 
-    def _batches(self) -> Iterator[list[str]]:
-        """What is open, the latest first: one by one, or as many as keep all readers busy."""
-        names, readers = sorted(self._open, reverse=True), self.storage.readers
-        size = 1 if readers == 1 else readers * _FOR_EACH
-        return (names[start : start + size] for start in range(0, len(names), size))
+    def _read_ahead(self) -> Generator[tuple[str, bool], None, None]:
+        """What is open, the latest first, each with whether it had to be read: from far away many are, and kept in mind, while
+        others are sorted in. What cannot be kept is read again when its turn comes.
+        """
+        names = [(name, self._is_unknown(name)) for name in sorted(self._open, reverse=True)]
+        if self.storage.readers == 1:
+            yield from names
+            return
+        readers = ThreadPoolExecutor(self.storage.readers)
+        begun = ((name, readers.submit(self._keep, name) if is_new else None) for name, is_new in names)
+        try:
+            coming = deque(islice(begun, self.storage.readers * _FOR_EACH))
+            while coming:
+                name, reading = coming.popleft()
+                coming.extend(islice(begun, 1))
+                if reading:
+                    reading.result()
+                yield name, reading is not None
+        finally:
+            readers.shutdown(cancel_futures=True)
 
     def _is_unknown(self, name: str) -> bool:
         """Whether there is a manifest of that name which is to be read."""
@@ -255,13 +270,6 @@ class Memory:
             and name not in self._lost
             and not self._knows(name, file, self._files.get(name + NOTES_SUFFIX))
         )
-
-    def _read_at_once(self, names: list[str]) -> None:
-        """Keep these in mind; what cannot be kept is read again when its turn comes."""
-        if self.storage.readers > 1 and len(names) > 1:
-            with ThreadPoolExecutor(self.storage.readers) as readers:
-                for _ in readers.map(self._keep, names):
-                    pass
 
     def _keep(self, name: str) -> None:
         with suppress(NotFoundError):

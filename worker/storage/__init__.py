@@ -10,7 +10,17 @@ from collections.abc import Callable
 
 from worker.config.storage_url import BY_RCLONE, CLOUD
 from worker.storage.cache import the_cache
-from worker.storage.interface import READ_BYTES, Distant, Draft, Readable, Storage, StoredFile, Stream, chunks_of
+from worker.storage.interface import (
+    READ_BYTES,
+    Distant,
+    Draft,
+    Readable,
+    Storage,
+    StoredFile,
+    Stream,
+    chunks_of,
+    require,
+)
 from worker.storage.local import folder, write_new
 from worker.storage.remote import Remote
 
@@ -25,6 +35,7 @@ __all__ = [
     "Stream",
     "chunks_of",
     "open_storage",
+    "require",
     "write_new",
 ]
 

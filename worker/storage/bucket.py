@@ -27,6 +27,8 @@ class Bucket(Protocol):
     """Its address, without a secret."""
     exclusive: bool | None
     """Whether `create` writes over nothing, where that has been tried."""
+    readers: int
+    """How many small objects are best read at once."""
 
     def things(self) -> list[Thing]:
         """All that lies in it, hidden things too, and nothing of what lies deeper."""

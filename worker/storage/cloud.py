@@ -70,6 +70,8 @@ _ELSEWHERE = (AlreadyExistsError, PreconditionError, NotModifiedError)
 class CloudBucket:
     """The objects below one address."""
 
+    readers = 64
+
     def __init__(self, place: str, cloud: Cloud, hurried: Patience = HURRIED, patient: Patience = PATIENT) -> None:
         self.place = place
         self.exclusive: bool | None = None

@@ -12,6 +12,7 @@ from pathlib import Path
 from worker.errors import NotFoundError
 from worker.progress import Progress, Proof, silent, undisputed
 from worker.storage.locks import try_lock
+from worker.storage.owned import sync
 
 
 def begin(folder: Path, name: str) -> "FolderDraft | None":
@@ -82,15 +83,6 @@ class FolderDraft:
 
 def _partial(folder: Path, name: str) -> Path:
     return folder / f".{name}.partial"
-
-
-def sync(folder: Path) -> None:
-    """Bring the folder itself to disk: names that were added or removed."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def same_file(path: Path, other: Path | int) -> bool:

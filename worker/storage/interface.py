@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Protocol, Self
 
-from worker.errors import StorageError
+from worker.errors import StorageError, StorageUnavailableError
 from worker.progress import Progress, Proof, silent, undisputed
 
 READ_BYTES = 256 * 1024
@@ -196,6 +196,16 @@ class Storage(Protocol):
     def free_bytes(self) -> int | None:
         """How much more it takes; None where nobody can tell."""
         ...
+
+
+def require(storage: Storage) -> None:
+    """StorageUnavailableError where its folder is not there: it may be a disk that is not mounted, and what was written in its
+    place would lie on the wrong one.
+    """
+    if not storage.exists():
+        raise StorageUnavailableError(
+            f"The folder {storage} is not there, where backups are to be copied to: mount what belongs there, or make it."
+        )
 
 
 def chunks_of(file: Readable) -> Iterator[bytes]:

@@ -18,10 +18,11 @@ from typing import BinaryIO
 
 from worker.errors import NotFoundError, StorageError
 from worker.progress import Progress, Proof, silent, undisputed
-from worker.storage.draft import FolderDraft, begin, held, same_file, sync
+from worker.storage.draft import FolderDraft, begin, held, same_file
 from worker.storage.interface import StoredFile, Stream
 from worker.storage.listing import NAME, listed
 from worker.storage.locks import lock_in_time
+from worker.storage.owned import sync
 
 _PARTIAL = re.compile(r"\.(?P<name>.+)\.partial")
 _DELETING = re.compile(r"\.(?P<name>.+)\.deleting")

@@ -26,3 +26,12 @@ def made(path: Path, content: bytes, *, lasting: bool = True) -> Iterator[Path]:
         yield beside
     finally:
         beside.unlink(missing_ok=True)
+
+
+def sync(folder: Path) -> None:
+    """Bring the folder itself to disk: names that were added or removed."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

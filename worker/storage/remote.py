@@ -23,7 +23,6 @@ from worker.storage.listing import NAME
 from worker.storage.passing import Passing
 from worker.storage.upload import Spooled, put_new, put_over
 
-READERS = 16
 LEFT_AFTER = timedelta(hours=24)
 """How old a mark must be for its run to be taken for dead."""
 
@@ -48,7 +47,7 @@ class Remote:
     @property
     def readers(self) -> int:
         """So many answers are on their way at once."""
-        return READERS
+        return self.bucket.readers
 
     @property
     def exclusive(self) -> bool | None:

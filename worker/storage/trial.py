@@ -10,7 +10,7 @@ from typing import Any
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, ForbiddenError, NotFoundError, StorageError
 from worker.progress import Progress, silent
-from worker.storage import Storage, open_storage
+from worker.storage import Storage, open_storage, require
 from worker.storage.versions.kept import versions_of
 
 STEPS = 6
@@ -55,8 +55,8 @@ def _tried(url: str, progress: Progress, *, made: bool) -> dict[str, Any]:
     known: dict[str, Any] = dict.fromkeys(("exclusive", "versions", "free_bytes"))
     try:
         place = open_storage(url)
-        if not made and not place.exists():
-            raise StorageError(f"The folder {place} is not there: mount what belongs there, or make it.")
+        if not made:
+            require(place)
     except BackupSystemError as error:
         steps = [_ended("open", began, error)]
     else:

@@ -126,6 +126,24 @@ def test_the_latest_of_the_pages_is_that_of_the_api(web_app: Web, admin: Browser
     assert own in read(admin, "/backups/latest/restore?mode=overwrite")
 
 
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (50, "10.0\N{MULTIPLICATION SIGN} smaller"),
+        (6, "1.2\N{MULTIPLICATION SIGN} smaller"),
+        (5, "no smaller"),
+        (4, "no smaller"),
+    ],
+)
+def test_the_list_says_what_compression_has_won_where_it_has(raw: int, said: str, web_app: Web, admin: Browser) -> None:
+    storage = open_storage(str(web_app.storage))
+    one = manifest_of("redis_backup_20231205_143022.rdb.zst", b"12345")
+    one = one.model_copy(update={"compression": "zstd", "bytes": one.bytes.model_copy(update={"raw": raw})})
+    storage.put(one.name, b"12345")
+    catalogue.add(storage, one)
+    assert said in read(admin, "/backups")
+
+
 def test_the_list_names_what_in_storage_is_no_backup(web_app: Web, admin: Browser) -> None:
     make_backup(web_app)
     (web_app.storage / "redis_backup_20240101_000000.rdb.zst").write_bytes(b"foreign")

@@ -100,7 +100,7 @@ def test_the_button_asks_for_a_copy_to_that_storage_and_its_run_is_followed_on_t
     name = take_ago(home, 1)
     seen()
     answer = admin.post(f"/backups/{name}/copy", data={"to": str(there)})
-    assert answer.status_code == 303
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/backups/{name}#where")
     (run,) = queued(web_app)
     assert (run.operation, given_to(run)) == ("copy", {"name": name, "to": str(there)})
     page = admin.get(f"/backups/{name}")

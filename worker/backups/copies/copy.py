@@ -30,7 +30,7 @@ from worker.repository.described import noted
 from worker.repository.manifest import MANIFEST_SUFFIX, Copied, Manifest
 from worker.repository.scope import scope_of
 from worker.repository.versions.records import record_of, remember
-from worker.storage import Storage, chunks_of
+from worker.storage import Storage, chunks_of, require
 
 log = structlog.get_logger()
 Data = dict[str, Any]
@@ -112,7 +112,7 @@ def _note(way: _Way, *, is_new: bool) -> list[str]:
 def _make(way: _Way, prove: Proof) -> bool:
     """Write what is missing there of the two files; whether anything was."""
     manifest, there = way.manifest, way.there
-    places.require(there)
+    require(there)
     name, text = manifest.name, way.home.read(manifest.name + MANIFEST_SUFFIX)
     sizes = {file.name: file.size for file in there.files()}
     has_manifest = name + MANIFEST_SUFFIX in sizes

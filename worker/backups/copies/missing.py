@@ -16,7 +16,7 @@ from worker.repository.copies import places
 from worker.repository.copies.lacking import lacking
 from worker.runs.run import Run
 from worker.runs.store import Runs, open_runs
-from worker.storage import Storage
+from worker.storage import Storage, require
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ def to_be_made(settings: Settings) -> list[Missing]:
 
 def _read(storage: Storage) -> catalogue.Catalogue | None:
     try:
-        places.require(storage)
+        require(storage)
         return catalogue.read(storage)
     except BackupSystemError as error:
         log.warning("copies_unread", storage=str(storage), error=str(error))

@@ -10,7 +10,7 @@ from worker.errors import BackupSystemError
 from worker.repository import catalogue
 from worker.repository.copies import places
 from worker.repository.copies.standing import Reading
-from worker.storage import Storage
+from worker.storage import Storage, require
 
 EVERY_SECONDS = 30
 """How old may be what a page is given, before it is looked up anew behind its back."""
@@ -34,7 +34,7 @@ def _read(storage: Storage, before: Reading | None = None) -> Reading:
     """A look into it; where that fails what was seen before."""
     moment = datetime.now(UTC)
     try:
-        places.require(storage)
+        require(storage)
         contents = catalogue.read_ahead(storage)
     except BackupSystemError as error:
         last = before or Reading(str(storage), storage.place, None, None)

@@ -2,7 +2,7 @@
 
 from worker.config.settings import Settings
 from worker.config.storage_url import place_of
-from worker.errors import StorageUnavailableError, UsageError
+from worker.errors import UsageError
 from worker.repository.manifest import Manifest
 from worker.storage import Storage, open_storage
 
@@ -40,16 +40,6 @@ def _at(storages: list[Storage], addresses: tuple[str, ...], address: str) -> St
         if storage.place in (address, place_of(address)) or place_of(known) == place_of(address):
             return storage
     raise UsageError(f"No such storage is set, but {' and '.join(map(str, storages))}.")
-
-
-def require(there: Storage) -> None:
-    """StorageUnavailableError where the folder of copies is not there: it may be a disk that is not mounted, and a copy that
-    was written in its place would lie on the wrong one.
-    """
-    if not there.exists():
-        raise StorageUnavailableError(
-            f"The folder {there} is not there, where backups are to be copied to: mount what belongs there, or make it."
-        )
 
 
 def is_copied(manifest: Manifest) -> bool:

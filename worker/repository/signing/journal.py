@@ -24,9 +24,8 @@ from worker.errors import StorageError
 from worker.repository import digest
 from worker.repository.signing.keys import Signer
 from worker.storage import Storage
-from worker.storage.draft import sync
 from worker.storage.locks import lock_in_time
-from worker.storage.owned import made
+from worker.storage.owned import made, sync
 
 log = structlog.get_logger()
 

@@ -12,8 +12,7 @@ import structlog
 from worker.config.settings import Settings
 from worker.config.signing_keys import as_text, from_text
 from worker.errors import StorageError
-from worker.storage.draft import sync
-from worker.storage.owned import made
+from worker.storage.owned import made, sync
 
 log = structlog.get_logger()
 
@@ -61,16 +60,27 @@ def is_signed(content: bytes, signature: bytes, public: str) -> bool:
     """Whether that key has signed these bytes."""
     # What speaks to OpenSSL is loaded only where there is something to check.
     from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
 
-    key = from_text(public)
+    key = _public_key(public)
     if key is None:
         return False
     try:
-        Ed25519PublicKey.from_public_bytes(key).verify(signature, content)
-    except (InvalidSignature, ValueError):
+        key.verify(signature, content)
+    except InvalidSignature:
         return False
     return True
+
+
+@lru_cache(maxsize=16)
+def _public_key(public: str) -> Any:
+    """What checks the signatures of that key; None where it is none."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey  # noqa: PLC0415
+
+    content = from_text(public)
+    try:
+        return Ed25519PublicKey.from_public_bytes(content) if content else None
+    except ValueError:
+        return None
 
 
 def _make(path: Path) -> None:

@@ -23,6 +23,7 @@ class RcloneBucket:
     """The files of one folder."""
 
     follow = None
+    readers = 16
 
     def __init__(self, address: str, at: Place, patient: tuple[float, ...] = PATIENT) -> None:
         self.place = address
