@@ -115,8 +115,7 @@ def test_what_is_written_is_read_and_read_by_its_user_alone(shelf: Shelf) -> Non
     assert shelf.read() is None
     long = BEGUN.next(A).arrived(1, A).next(B)
     for kept in (long, BEGUN):
-        with shelf.held():
-            shelf.write(kept)
+        assert shelf.swap(shelf.read(), kept)
         assert shelf.read() == kept
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in shelf.path.parent.iterdir()}
     assert modes == {"journal.json": 0o600, "journal.lock": 0o600}
@@ -128,8 +127,8 @@ def test_what_is_written_is_read_and_read_by_its_user_alone(shelf: Shelf) -> Non
 def test_a_change_is_written_where_there_is_one(shelf: Shelf) -> None:
     assert change(shelf, lambda now: now.next(A)) is None
     assert not shelf.path.exists()
-    with shelf.held():
-        shelf.write(BEGUN)
+    assert shelf.swap(None, BEGUN)
+    assert not shelf.swap(None, BEGUN.next(A)), "somebody else was first"
     before = shelf.path.stat()
     assert change(shelf, lambda now: now) == BEGUN
     assert shelf.path.stat().st_ino == before.st_ino
@@ -140,8 +139,8 @@ def test_where_it_cannot_be_kept_is_said_and_who_only_looks_knows_nothing(tmp_pa
     (tmp_path / "file").write_bytes(b"")
     settings = Settings(backup_state=str(tmp_path / "file"))
     place = journal.shelf(settings, Folder(tmp_path))
-    with pytest.raises(StorageError, match="keeps what it has signed, cannot be used"), place.held():
-        pass
+    with pytest.raises(StorageError, match="keeps what it has signed, cannot be used"):
+        place.swap(None, BEGUN)
     with pytest.raises(StorageError, match="cannot be used"):
         place.read()
     assert journal.known(settings, Folder(tmp_path)) is None
