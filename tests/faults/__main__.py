@@ -3,22 +3,22 @@
 What is said behind it is for pytest: `python -m tests.faults -n 2 -m "not slow"`; with `--write` nothing is run.
 """
 
+import os
 import sys
-
-import pytest
 
 from tests.faults.results import DOCUMENT, results_in, written
 from tests.faults.table import TABLE
 
 
-def main(arguments: list[str]) -> int:
-    """The exit code of pytest."""
+def main(arguments: list[str]) -> None:
+    """Become pytest, which must be the first to load its plugins; with `--write`, only write."""
     if arguments == ["--write"]:
         DOCUMENT.write_text(written(results_in(DOCUMENT)))
-        return 0
+        return
     tests = sorted({f"tests/{test}" for row in TABLE for test in row.tests})
-    return int(pytest.main([*tests, "-p", "tests.faults.results", "--reliability", str(DOCUMENT), *arguments]))
+    plugin = ["-p", "tests.faults.results", "--reliability", str(DOCUMENT)]
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *plugin, *arguments, *tests])
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

@@ -29,7 +29,7 @@ def failed_at(injected: str, verb: Verb, strace: Strace, server: Server, folder:
     _is_plain(ended)
     made.holds()
     again = made.do(*words)
-    assert again.code == 0 or verb.name == "delete", again.err
+    assert again.code == 0 or verb.is_done(again.err), again.err
     made.holds()
     verb.complete(made, words)
     made.is_tidy()
@@ -52,6 +52,7 @@ def test_a_call_that_fails_leaves_all_whole_and_the_next_try_completes_it(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("verb", VERBS, ids=str)
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EFBIG"])
 def test_every_tenth_write_fails(error: str, verb: Verb, strace: Strace, server: Server, tmp_path: Path) -> None:
@@ -60,6 +61,7 @@ def test_every_tenth_write_fails(error: str, verb: Verb, strace: Strace, server:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("verb", VERBS, ids=str)
 @pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EROFS"])
 @pytest.mark.parametrize("call", ["fsync", "link", "rename", "unlink"])

@@ -167,6 +167,12 @@ class Verb:
     prepare: Prepare
     """Makes ready what it needs; its words."""
     complete: Check
+    already: str = ""
+    """What it says where it had come to its end before."""
+
+    def is_done(self, said: str) -> bool:
+        """Whether that is why it has failed."""
+        return bool(self.already and self.already in said)
 
     def __str__(self) -> str:
         return self.name
@@ -206,8 +212,8 @@ def _is_restored(made: Yard, words: list[str]) -> None:
 VERBS = [
     Verb("backup", lambda _: ["backup"], _is_backed_up),
     Verb("prune", lambda _: ["prune", "--keep", "1", "--keep-manual", "1"], _is_pruned),
-    Verb("delete", lambda made: ["delete", _oldest(made), "--now", "--yes"], _is_deleted),
+    Verb("delete", lambda made: ["delete", _oldest(made), "--now", "--yes"], _is_deleted, "no backup"),
     Verb("copy", lambda made: ["copy", _oldest(made)], _is_copied),
-    Verb("undo", lambda made: ["undo", restored(made).kept, "--yes"], _is_undone),
+    Verb("undo", lambda made: ["undo", restored(made).kept, "--yes"], _is_undone, "was undone already"),
     Verb("restore", lambda _: ["restore", "latest", "--mode", "overwrite", "--yes"], _is_restored),
 ]

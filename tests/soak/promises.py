@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from tests.soak.stage import CHANGING_DB, Stage, settings_of
@@ -42,6 +43,8 @@ class Evidence:
     watcher: Watcher
     largest: dict[str, int]
     """By the name of a process of ours the bytes of memory that it had at the most."""
+    over: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When the last fault was."""
     runs: list[Run] = field(default_factory=list)
     settled: bool = False
     """Whether all runs had ended in time."""
@@ -57,18 +60,23 @@ class Promise:
 
 
 def settle(evidence: Evidence) -> None:
-    """Wait for every run to end, no longer than is promised."""
+    """Wait for every run that was asked for by now to end, no longer than is promised; beat goes on asking."""
+    evidence.over = datetime.now(UTC)
 
     def ended() -> bool:
         with contextlib.suppress(BackupSystemError), open_runs(evidence.stage.settings) as runs:
             evidence.runs = list(runs.each())
             known = {run.id for run in evidence.runs}
             waiting = [one for one in evidence.asker.asked if one not in known and not _excused(evidence, one)]
-            return all(run.state in FINAL for run in evidence.runs) and not waiting
+            return not waiting and not list(_unfinished(evidence))
         return False
 
     with contextlib.suppress(AssertionError):
         evidence.settled = bool(eventually(ended, "all runs to end", SECONDS_TO_END))
+
+
+def _unfinished(evidence: Evidence) -> Iterator[Run]:
+    return (run for run in evidence.runs if run.state not in FINAL and run.queued_at <= evidence.over)
 
 
 def _excused(evidence: Evidence, identity: str) -> bool:
@@ -142,9 +150,8 @@ def every_run_has_ended(evidence: Evidence) -> Iterator[str]:
     if evidence.settled:
         return
     known = {run.id: run for run in evidence.runs}
-    for run in evidence.runs:
-        if run.state not in FINAL:
-            yield f"{run.operation} {run.id} of {run.queued_at:%H:%M:%S} is {run.state}: {run.error or run.progress}"
+    for run in _unfinished(evidence):
+        yield f"{run.operation} {run.id} of {run.queued_at:%H:%M:%S} is {run.state}: {run.error or run.progress}"
     for identity, (what, at) in evidence.asker.asked.items():
         if identity not in known and not _excused(evidence, identity):
             yield f"{what} {identity}, asked for {time.time() - at:.0f} s ago, is not known to anybody"

@@ -196,7 +196,7 @@ def _environment(made: Stage) -> dict[str, str]:
         BACKUP_KEEP_MANUAL=str(KEPT),
         BACKUP_UNDO_DAYS="1",
         BACKUP_TRASH_DAYS="0",
-        BACKUP_EVERY_HOURS="0.01",
+        BACKUP_EVERY_HOURS="0.05",
         BACKUP_AGE_RECIPIENTS=made.keys.recipient,
         BACKUP_AGE_IDENTITY_FILE=str(made.keys.file),
         LOG_FORMAT="json",
