@@ -124,6 +124,7 @@ TABLE = [
             "whoever holds a lock stands still for longer than its lease",
             "it has lost: it commits nothing, and touches nothing any more",
             "broker/test_lock.py::test_whoever_stood_still_for_longer_than_its_lease_has_lost "
+            "runs/test_lost_runs.py::test_whoever_was_taken_for_dead_is_told_at_the_end "
             "faults/test_frozen.py::test_a_frozen_restore_goes_on_and_touches_nothing "
             "faults/test_frozen.py::test_a_frozen_undo_goes_on_and_touches_nothing "
             "faults/test_frozen.py::test_a_frozen_mirror_by_replication_goes_on_and_touches_nothing "
