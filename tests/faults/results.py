@@ -21,9 +21,9 @@ HEAD = """\
 # Faults, and what holds then
 
 What goes wrong, what is promised for that case, the tests that make it go wrong on real servers, and what became of them
-when they were run last. *Held* is a test that passed with every one of its cases, of which there are so many; *not run* is
-one that nobody has run since it was written. `make reliability` runs them and writes this file; `make test` runs the quick
-ones of them, and CI with each commit a share of the slow ones besides.
+when they were run last: *held* with the number of cases that were run and passed, **broke** with those that did not, or *not
+run* since this file was begun. `make reliability` runs them all, which takes an hour or more, and writes this file; `make
+test` runs the quick ones, and CI with each commit a share of the slow ones besides.
 
 Whatever happens, ten things are to be true afterwards, which `make soak` checks at its end after minutes of random faults
 (`make soak SOAK_MINUTES=10`; the faults follow from a seed, which is printed):
