@@ -77,9 +77,9 @@ def test_the_guarantees_hold_for_any_policy_and_any_backups(backups: list[Manife
         good = [other for other in whole if not (other.suspicious or other.pinned)]
         if good:
             assert lane.index(backup) > lane.index(good[0]), "the last good one, or newer"
-        proven = [other for other in lane if getattr(other, "rehearsed", None) and other.rehearsed.is_good]  # type: ignore[attr-defined]
+        proven = [(other, other.rehearsed.at) for other in lane if other.rehearsed and other.rehearsed.is_good]
         if proven:
-            assert backup not in (proven[0], max(proven, key=lambda other: other.rehearsed.at))  # type: ignore[attr-defined]
+            assert backup not in (proven[0][0], max(proven, key=lambda pair: pair[1])[0])
 
 
 @given(ALL, POLICIES)
