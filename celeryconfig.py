@@ -28,7 +28,7 @@ task_default_exchange = EXCHANGE
 # A dashboard never waits behind an hour of backup, and what looks after runs and storage never behind a question. By
 # name, so that `celery call` is routed as well.
 task_routes = {one.task: {"queue": one.queue} for one in OPERATIONS.values() if one.queue}
-task_routes |= {f"worker.tasks.{name}": {"queue": "quick"} for name in ("reap", "catch_up", "watch")}
+task_routes |= {f"worker.tasks.{name}": {"queue": "quick"} for name in ("reap", "catch_up", "watch", "drills")}
 
 # JSON only: whoever reaches the broker must not be able to hand us objects.
 task_serializer = result_serializer = "json"
@@ -91,6 +91,13 @@ beat_schedule = {
     # A run that was killed is known as such within 90 seconds: its lease runs out after 60.
     "reap": {"task": "worker.tasks.reap", "schedule": timedelta(seconds=20), "options": {"expires": 20}},
 }
+if _settings.drill_every_days:
+    # What is due is known by the notes beside the backups.
+    beat_schedule["drills"] = {
+        "task": "worker.tasks.drills",
+        "schedule": timedelta(minutes=30),
+        "options": {"expires": 1800},
+    }
 if _settings.backup_copies:
     # What was missed while the broker or a storage was away is made up for.
     beat_schedule["copies"] = {

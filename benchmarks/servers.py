@@ -16,6 +16,7 @@ import redis
 from benchmarks.results import Round
 from benchmarks.timing import FailedError, end_group, used_by
 from local import servers as local
+from worker.server.scratch import programs
 
 POLL_SECONDS = 0.005
 UP_SECONDS = 300
@@ -60,7 +61,7 @@ class Server:
         began = time.perf_counter()
         with (folder / "server.log").open("wb") as log:
             self.process = subprocess.Popen(
-                command, env=local.environment(), stdout=log, stderr=log, start_new_session=True
+                command, env=programs.environment(), stdout=log, stderr=log, start_new_session=True
             )
         try:
             self._wait()

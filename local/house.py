@@ -19,6 +19,7 @@ from local.options import Options
 from worker.broker import heartbeat
 from worker.config import settings
 from worker.errors import BrokerUnavailableError
+from worker.server.scratch import programs
 
 UP_SECONDS = 60
 # A job that runs may finish: a worker that is asked to end takes no new one.
@@ -92,7 +93,7 @@ class House:
         for name, port, flags, password in wanted:
             folder = self.root / "var" / name
             command = servers.command(servers.find(folder), port, folder, flags)
-            program = Program(command, servers.environment(), f"requirepass {password}\n" if password else "")
+            program = Program(command, programs.environment(), f"requirepass {password}\n" if password else "")
             child = Child(name, program, self.screen, ready=servers.READY_WORDS)
             self.servers.append(child)
         while not all(server.ready.is_set() for server in self.servers):

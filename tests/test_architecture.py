@@ -17,6 +17,7 @@ ROOT = Path(__file__).parent.parent
 FOLDERS = {
     "web": "shows and asks; what changes something goes through a task",
     "worker.__main__ worker.cli worker.lifecycle worker.consumer worker.tasks worker.attempt worker.celery celeryconfig": "doors: they unpack, call a verb, and return",
+    "worker.restore.drill": "a restore that nobody asked for, looked at afterwards",
     "worker.restore": "the verb: it has everything below done",
     "worker.restore.preview": "what a restore would do, and so also what it would undo or mirror",
     "worker.restore.undo": "what a restore found is kept, and brought back, by whatever writes",

@@ -86,6 +86,10 @@ class IncompleteError(TargetError):
     """A restore ran to its end, and some keys could not be written."""
 
 
+class DrillError(BackupSystemError):
+    """A backup that was brought back for trial is not as it should be."""
+
+
 class TargetUnavailableError(TemporaryError, TargetError):
     """The target cannot be reached at the moment."""
 

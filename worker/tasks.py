@@ -18,6 +18,7 @@ from worker.arguments.backups import (
     BackupArguments,
     CopyArguments,
     DeleteArguments,
+    DrillArguments,
     PinArguments,
     PruneArguments,
     PutBackArguments,
@@ -43,6 +44,8 @@ from worker.errors import BackupSystemError, BrokerUnavailableError
 from worker.progress import Progress
 from worker.repository.behalf import Asker
 from worker.restore import restore as restores
+from worker.restore.drill import drill as drilling
+from worker.restore.drill import due
 from worker.restore.mirror import recovery
 from worker.restore.preview import preview as previews
 from worker.restore.undo import undo as undos
@@ -103,6 +106,12 @@ def undo(self: Task, **arguments: Any) -> Data:
 def verify(self: Task, **arguments: Any) -> Data:
     """Read a backup to its end and compare it with its manifest. Arguments: name, storage."""
     return attempt(self, arguments, VerifyArguments, verifies.verify)
+
+
+@door
+def drill(self: Task, **arguments: Any) -> Data:
+    """Bring a backup back into a scratch server, and compare. Arguments: name, storage, full, way."""
+    return attempt(self, arguments, DrillArguments, drilling.drill, drilling.check_good)
 
 
 @door
@@ -217,6 +226,15 @@ def watch() -> None:
         log.warning("watch_failed", error=str(error))
 
 
+@app.task(ignore_result=True)
+def drills() -> None:
+    """Queue the drills that are due by what is noted beside the backups."""
+    with suppress(BackupSystemError):
+        for each in due.planned(load()):
+            storage = {} if each.storage is None else {"storage": each.storage}
+            send(drill, Asker("beat").on("for a rehearsal"), slot=each.slot, name=each.name, **storage)
+
+
 def log_interrupted(run: Run) -> None:
     """A line for whoever reads the log of this worker, and a message for whoever is to hear of it."""
     log.warning("run_interrupted", run=run.id, operation=run.operation, error=run.error)
@@ -236,10 +254,10 @@ def _copy_after(asker: Asker, made: Data) -> None:
             send(copy, asker.on("after the backup"), name=made["name"], to=address)
 
 
-def send(task: Task, asker: Asker, **arguments: Any) -> None:
-    """Queue it on behalf of that asker. Where the broker does not take it there is a line in the log, and no error."""
+def send(task: Task, asker: Asker, *, slot: str | None = None, **arguments: Any) -> None:
+    """Queue it on behalf of that asker; of one slot only one is done. Where the broker does not take it there is a line in the log, and no error."""
     try:
-        task.apply_async(kwargs=arguments, headers={"asked_by": str(asker)})
+        task.apply_async(kwargs=arguments, headers={"asked_by": str(asker), "slot": slot})
     except Exception as error:
         log.warning("not_queued", task=task.name, kind=type(error).__name__)
 

@@ -29,6 +29,7 @@ from tests.support.servers import Binary, Server, _describe, binaries, free_port
 from tests.support.states import assert_same, state
 from worker.config.settings import WebSettings
 from worker.errors import UsageError
+from worker.server.scratch import programs
 
 ROOT = Path(__file__).parents[2]
 SERVERS = ("CELERY_BROKER_URL", "CELERY_RESULT_BACKEND", "REDIS_URL")
@@ -373,7 +374,7 @@ def only(monkeypatch: pytest.MonkeyPatch, *programs: Path, embedded: Path | None
     """These servers are on PATH, and this one in a package; the first of those is in the venv."""
     monkeypatch.setattr(sys, "executable", str(programs[0].parent / "python"))
     monkeypatch.setenv("PATH", ":".join(str(one.parent) for one in programs))
-    monkeypatch.setattr(servers, "embedded", lambda: [str(embedded)] if embedded else [])
+    monkeypatch.setattr(programs, "embedded", lambda: [str(embedded)] if embedded else [])
 
 
 def test_the_systems_server_comes_before_the_one_in_a_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -389,7 +390,7 @@ def test_the_systems_server_comes_before_the_one_in_a_wheel(tmp_path: Path, monk
 
 
 def test_the_one_in_the_wheel_is_there_and_runs() -> None:
-    (path,) = servers.embedded()
+    (path,) = programs.embedded()
     assert subprocess.check_output([path, "--version"], text=True).startswith("Valkey server v=9.1.")
 
 

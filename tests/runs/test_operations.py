@@ -85,7 +85,9 @@ def test_no_template_lists_operations() -> None:
 
 
 def test_every_task_has_its_row_and_every_row_with_a_queue_its_task() -> None:
-    named = {name for name in app.tasks if name.startswith(TASKS)} - {tasks.reap.name, tasks.catch_up.name}
+    named = {name for name in app.tasks if name.startswith(TASKS)} - {
+        *(tasks.reap.name, tasks.catch_up.name, tasks.drills.name)
+    }
     assert named == {one.task for one in OPERATIONS.values() if one.queue}
     assert {name for name in named if (row := of_task(name)) is None or row.task != name} == set()
 
@@ -99,7 +101,7 @@ def test_every_task_is_routed_to_the_queue_of_its_row() -> None:
     router = app.amqp.router
     routed = {one.name: router.route({}, one.task)["queue"].name for one in OPERATIONS.values() if one.queue}
     assert routed == {one.name: one.queue for one in OPERATIONS.values() if one.queue}
-    for task in (tasks.reap, tasks.catch_up):
+    for task in (tasks.reap, tasks.catch_up, tasks.drills):
         assert router.route({}, task.name)["queue"].name == "quick"
     assert {queue.name for queue in app.conf.task_queues} == set(QUEUES)
 
@@ -149,5 +151,5 @@ def test_an_operation_of_another_version_is_one_of_which_nothing_is_known() -> N
 
 def test_all_but_what_looks_stands_in_the_audit_log() -> None:
     assert {name for name, one in OPERATIONS.items() if not one.writes} == {
-        *("ping", "preview", "search", "stats", "storage", "verify"),
+        *("drill", "ping", "preview", "search", "stats", "storage", "verify"),
     }

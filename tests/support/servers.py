@@ -20,7 +20,7 @@ from typing import Any
 
 import redis
 
-from local.servers import embedded
+from worker.server.scratch.programs import embedded
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from worker.repository import catalogue
 from worker.repository.contents import Catalogue
 from worker.repository.copies import holdings
 from worker.repository.copies.standing import Standing, standings
+from worker.repository.drills.standing import standing
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.runs import reach
@@ -99,6 +100,20 @@ def _of_storage(settings: Settings) -> Iterator[Gauge]:
     yield _next_runs(settings, newest)
     if newest is not None:
         yield from _of_the_last(newest)
+        yield from _of_drills(settings, contents)
+
+
+def _of_drills(settings: Settings, contents: Catalogue) -> Iterator[Gauge]:
+    """Of this source's backups: the last one that was brought back for trial, and how long that took."""
+    own = [*catalogue.own(contents.backups, scope_of(settings))]
+    known = standing(own, settings.drill_every_days, datetime.now(UTC))
+    yield _gauge("drill_ok", "Whether a rehearsal is neither overdue nor failed.", known.warning is None)
+    if known.good is not None:
+        drill = known.good.drill
+        yield _gauge("drill_timestamp_seconds", "When the last good rehearsal ended.", drill.at.timestamp())
+        yield _gauge("drill_recovery_seconds", "How long it took until all keys were back.", drill.seconds)
+        if drill.seconds_per_gb is not None:
+            yield _gauge("drill_recovery_seconds_per_gb", "The same for 10^9 bytes of a dump.", drill.seconds_per_gb)
 
 
 def _of_copies(settings: Settings, contents: Catalogue) -> Iterator[Gauge]:

@@ -30,6 +30,7 @@ from worker.arguments.backups import (
     AcceptArguments,
     CopyArguments,
     DeleteArguments,
+    DrillArguments,
     PinArguments,
     PutBackArguments,
     UnpinArguments,
@@ -114,6 +115,17 @@ def verify(body: VerifyArguments) -> Answer:
     """Read a backup to its end and compare it with its manifest."""
     lookup.in_full(body.name, body.storage)
     return _queued(jobs.ask("verify", body, g.identity.name))
+
+
+@api.post("/backup/drill", responses={**_QUEUED, **faults(404, 409)})
+@needs_scope_of("drill")
+def drill(body: DrillArguments) -> Answer:
+    """Bring a backup back into a server that a worker starts for it, compare the two, and note how long it took.
+
+    Neither the source nor any target is touched. With `full` the values of all keys are compared, else those of a sample.
+    """
+    lookup.in_full(body.name, body.storage)
+    return _queued(jobs.ask("drill", body, g.identity.name))
 
 
 @api.post("/backup/copy", responses={**_QUEUED, **faults(404)})

@@ -19,6 +19,7 @@ from worker.arguments.backups import (
     BackupArguments,
     CopyArguments,
     DeleteArguments,
+    DrillArguments,
     PinArguments,
     PruneArguments,
     PutBackArguments,
@@ -65,6 +66,19 @@ def verify(name: str) -> Response | Answer:
         arguments = forms.arguments(VerifyArguments, request.form, name=lookup.in_full(name))
         lookup.in_full(name, arguments.storage)
         return jobs.ask("verify", arguments, who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/backups/<name>/drill")
+@needs_scope_of("drill")
+def drill(name: str) -> Response | Answer:
+    """Bring a backup back for trial."""
+
+    def ask(who: str) -> str:
+        arguments = forms.arguments(DrillArguments, request.form, name=lookup.in_full(name))
+        lookup.in_full(name, arguments.storage)
+        return jobs.ask("drill", arguments, who)
 
     return _ask(ask, partial(show_backup, name))
 
@@ -223,6 +237,7 @@ def try_storage() -> Response | Answer:
 
 @pages.get("/backups/create")
 @pages.get("/backups/<name>/verify")
+@pages.get("/backups/<name>/drill")
 @pages.get("/backups/<name>/copy")
 @pages.get("/backups/<name>/delete")
 @pages.get("/backups/<name>/put-back")

@@ -25,6 +25,7 @@ from worker.errors import StorageError, UnreadError
 from worker.repository import catalogue
 from worker.repository.copies import holdings
 from worker.repository.copies.standing import Standing, standings
+from worker.repository.drills import standing as drills
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.repository.signing import keys
@@ -171,6 +172,7 @@ def situation(settings: WebSettings, memory: Memory, contents: Stored, now: date
         is_unread=contents.is_unread,
         missing=contents.missing,
         copies=contents.copies,
+        drills=None if contents.fault else drills.standing(contents.own(settings), settings.drill_every_days, now),
     )
 
 

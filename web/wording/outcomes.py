@@ -101,6 +101,18 @@ def _verify(value: dict[str, Any]) -> str:
     return f"Whole, and what its manifest says: {counted(value.get('keys'), 'key')}, {size(value.get('bytes'))}."
 
 
+@_tells("drill")
+def _drill(value: dict[str, Any]) -> str:
+    keys, took = counted(value.get("keys"), "key"), duration(value.get("recovery_seconds"))
+    if value.get("differs"):
+        return f"It did not come back as it should. {' '.join(value['differs'])}"
+    if value.get("way") == "read":
+        return f"Read to its end, and not rehearsed: {keys} in {took}. No server was given it: {value.get('reason')}."
+    compared = "all of them" if value.get("compared") == "all" else f"{number(value.get('sampled'))} drawn at random"
+    how = "loaded as one file" if value.get("way") == "mirror" else "written key by key"
+    return f"Came back: {keys} in {took}, into {value.get('server')}, {how}. The values of {compared} are those of the backup."
+
+
 @_tells("reencrypt")
 def _reencrypt(value: dict[str, Any]) -> str:
     return f"{value.get('name')} is verified, and takes the place of {value.get('replaced')}."

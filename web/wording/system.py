@@ -126,6 +126,8 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "NOTIFY_QUIET": written(settings.notify_quiet),
         "NOTIFY_SUMMARY": written(settings.notify_summary),
         "NOTIFY_AGAIN_DAYS": f"{settings.notify_again_days:g}" if settings.notify_again_days else "never",
+        "DRILL_EVERY_DAYS": f"{settings.drill_every_days:g}" if settings.drill_every_days else "0: never by itself",
+        "DRILL_SERVERS": listed(settings.drill_servers) or "those of PATH, and the one of the packages",
         "QUESTION_MINUTES": f"{settings.question_minutes:g}",
         "NOTIFY_URLS": _masked(settings),
         "NOTIFY_LEVEL": listed(settings.notify_level),

@@ -7,10 +7,11 @@ from typing import Literal
 
 from web.activity import Memory
 from web.wording import runs
-from web.wording.numbers import age, counted, listed, number, span
+from web.wording.numbers import age, counted, duration, listed, number, span
 from worker.alerts.judged import last_as_partial, last_failure
 from worker.repository import catalogue
-from worker.repository.copies.standing import Standing
+from worker.repository.copies.standing import Standing as CopyStanding
+from worker.repository.drills.standing import Standing
 from worker.repository.manifest import Manifest
 from worker.runs.run import Run
 
@@ -54,10 +55,12 @@ class Situation:
     """The newest backup of this source that lacks keys."""
     ahead: list[Manifest] = field(default_factory=list)
     """Backups that are dated in the future."""
-    copies: list[Standing] = field(default_factory=list)
+    copies: list[CopyStanding] = field(default_factory=list)
     """How it stands in the other storages."""
     lost: list[str] = field(default_factory=list)
     """Those among the problems that somebody else has deleted or written over."""
+    drills: Standing | None = None
+    """How it stands with rehearsals; None where nobody can tell."""
     alarms: list[str] = field(default_factory=list)
     """What somebody else has done who can write into the storage."""
 
@@ -70,6 +73,8 @@ class Verdict:
     headline: str
     last: str
     next: str
+    rehearsed: str
+    """When it was last shown that the data come back; nothing where there is nothing to say."""
     findings: list[Finding]
 
 
@@ -79,6 +84,7 @@ def verdict(situation: Situation) -> Verdict:
         *_storage(situation),
         *_backups(situation),
         *_copies(situation.copies),
+        *_drills(situation.drills),
         *_tried_again(situation),
         *_source(situation.memory),
         *_machinery(situation.memory),
@@ -86,7 +92,7 @@ def verdict(situation: Situation) -> Verdict:
     worst = next((finding for level in ("bad", "warning") for finding in findings if finding.level == level), None)
     level: Level = worst.level if worst else "good"
     headline = worst.headline if worst else "All is well"
-    return Verdict(level, headline, _last(situation), _next(situation), findings)
+    return Verdict(level, headline, _last(situation), _next(situation), _rehearsed(situation), findings)
 
 
 def _last(situation: Situation) -> str:
@@ -101,6 +107,22 @@ def _last(situation: Situation) -> str:
         dated = ", but for what is dated in the future" if situation.ahead else ""
         return f"There is no good backup of this source yet{dated}."
     return f"Last good backup {age(newest.created_at, situation.now)}, with {counted(newest.keys, 'key')}."
+
+
+def _rehearsed(situation: Situation) -> str:
+    good = situation.drills.good if situation.drills else None
+    if good is None:
+        return ""
+    drill = good.drill
+    return f"Last rehearsed {age(drill.at, situation.now)}: {counted(drill.keys, 'key')} back in {duration(drill.seconds)}."
+
+
+def _drills(drills: Standing | None) -> Iterator[Finding]:
+    if drills is None or drills.warning is None:
+        return
+    failed = drills.last is not None and drills.last.drill.has_failed
+    headline = "The last rehearsal failed" if failed else "A rehearsal is overdue" if drills.good else "Never rehearsed"
+    yield Finding("warning", headline, drills.warning)
 
 
 def _next(situation: Situation) -> str:
@@ -188,7 +210,7 @@ def _backups(situation: Situation) -> Iterator[Finding]:
         yield Finding("bad", "A backup is damaged", f"{name}: {memory.damaged[name]}")
 
 
-def _copies(copies: list[Standing]) -> Iterator[Finding]:
+def _copies(copies: list[CopyStanding]) -> Iterator[Finding]:
     for there in copies:
         headline = "Copies are late" if there.late else "Copies cannot be looked at"
         if there.warnings:

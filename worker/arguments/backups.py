@@ -1,7 +1,7 @@
 """Arguments of what is done with backups: make one, look at it, keep it, delete it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
@@ -31,6 +31,21 @@ class VerifyArguments(BaseModel):
     name: str = Field(min_length=1, max_length=200)
     storage: Address | None = None
     """BACKUP_STORAGE, or one of BACKUP_COPIES; None for wherever it lies, at home first."""
+
+
+class DrillArguments(BaseModel):
+    """Which backup to bring back for trial, from where, and how."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1, max_length=200)
+    """`latest` is the newest."""
+    storage: Address | None = None
+    """BACKUP_STORAGE, or one of BACKUP_COPIES; None for wherever it lies, at home first."""
+    full: StrictBool = False
+    """Compare the values of all keys, and not of a sample."""
+    way: Literal["mirror", "keys"] | None = None
+    """As one file, or key by key; None: by turns."""
 
 
 class CopyArguments(BaseModel):

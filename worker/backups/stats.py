@@ -14,6 +14,8 @@ from worker.errors import BackupSystemError, SourceUnavailableError
 from worker.repository import catalogue
 from worker.repository.copies import holdings
 from worker.repository.copies.standing import Standing, standings
+from worker.repository.drills import standing as drills
+from worker.repository.drills.standing import standing
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.repository.signing import keys
@@ -35,6 +37,7 @@ def stats(settings: Settings) -> dict[str, Any]:
     scope = scope_of(settings)
     own = [*catalogue.own(backups, scope)]
     newest, oldest = (own[0], own[-1]) if own else (None, None)
+    rehearsed = standing(own, settings.drill_every_days, now)
     raw, stored = sum(backup.bytes.raw for backup in backups), sum(backup.bytes.stored for backup in backups)
     return {
         "count": len(backups),
@@ -54,20 +57,35 @@ def stats(settings: Settings) -> dict[str, Any]:
         "compression_ratio": round(raw / stored, 2) if stored else None,
         "history": [_point(backup) for backup in reversed(backups[:MOST_POINTS])],
         "next_runs": _next_runs(settings, newest, now),
-        "copies": [_copies(standing) for standing in copies],
+        "copies": [_copies(there) for there in copies],
+        "rehearsed": _rehearsed(rehearsed),
         "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
         "alarms": catalogue.in_brief(contents.alarms),
         "signing": {"key": keys.own_public(settings), "trusted": [*settings.backup_trusted_keys]},
         "problems": catalogue.in_brief(contents.problems),
-        "warnings": catalogue.in_brief([*contents.warnings, *(said for each in copies for said in each.warnings)]),
+        "warnings": catalogue.in_brief(
+            [
+                *contents.warnings,
+                *(said for each in copies for said in each.warnings),
+                *([rehearsed.warning] if rehearsed.warning else []),
+            ]
+        ),
         "source": (source := _source(settings)),
         "broker": _broker(settings, source.get("run_id")),
     }
 
 
-def _copies(standing: Standing) -> dict[str, Any]:
-    moments = {"read_at": standing.read_at, "newest_at": standing.newest_at}
-    return asdict(standing) | {name: moment.isoformat() if moment else None for name, moment in moments.items()}
+def _copies(there: Standing) -> dict[str, Any]:
+    moments = {"read_at": there.read_at, "newest_at": there.newest_at}
+    return asdict(there) | {name: moment.isoformat() if moment else None for name, moment in moments.items()}
+
+
+def _rehearsed(rehearsed: drills.Standing) -> dict[str, Any] | None:
+    """The last rehearsal that brought everything back; None where there was none."""
+    if rehearsed.good is None:
+        return None
+    drill = rehearsed.good.drill
+    return {"name": rehearsed.good.backup.name, **drill.model_dump(mode="json"), "seconds_per_gb": drill.seconds_per_gb}
 
 
 def _point(manifest: Manifest) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from worker.repository import catalogue
 from worker.repository.catalogue import Catalogue
 from worker.repository.copies import holdings, places
 from worker.repository.copies.standing import Reading, everywhere, standings
+from worker.repository.drills.rehearsal import Rehearsal
+from worker.repository.drills.standing import standing
 from worker.repository.manifest import Manifest
 from worker.repository.signing.trust import trust_of
 from worker.repository.trash import Trashed
 
-_COLUMNS = ("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "PINNED")
+_COLUMNS = ("NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "REHEARSED", "PINNED")
 
 
 @verb("list")
@@ -44,7 +46,11 @@ def command(as_json: bool, is_repair: bool, yes: bool, is_trash: bool, *, max_si
         copies = [] if is_trash else holdings.look(load())
         strangers = trust_of(load(), home).strangers([*contents.listed, *contents.undos])
     if as_json:
-        dump(_data(contents) | _elsewhere(contents, copies) | {"warnings": contents.warnings + strangers})
+        dump(
+            _data(contents)
+            | _elsewhere(contents, copies)
+            | {"warnings": contents.warnings + strangers + _of_drills(contents)}
+        )
     elif is_trash:
         trashed(contents)
     else:
@@ -124,7 +130,7 @@ def listed(contents: Catalogue, copies: list[Reading]) -> None:
         say("")
         say(f"{len(contents.trash)} more in the trash: python -m worker list --trash")
     late = [said for standing in standings(load(), contents, copies) for said in standing.warnings]
-    notes(contents.problems + contents.warnings + late)
+    notes(contents.problems + contents.warnings + late + _of_drills(contents))
 
 
 def _undos(kept: list[Manifest]) -> None:
@@ -165,5 +171,21 @@ def _row(backup: Manifest, now: datetime) -> tuple[str, ...]:
         backup.consistency,
         "yes" if backup.encrypted else "no",
         verified,
+        _rehearsed(backup.drilled),
         (backup.pin_reason or "yes") if backup.pinned else "no",
     )
+
+
+def _rehearsed(drill: Rehearsal | None) -> str:
+    if drill is None:
+        return "no"
+    if drill.has_failed:
+        return "failed"
+    return "only read" if drill.way == "read" else f"in {drill.seconds:.1f} s"
+
+
+def _of_drills(contents: Catalogue) -> list[str]:
+    """What somebody should look after, of the source that was backed up last."""
+    own = [*catalogue.own(contents.backups, contents.backups[0].scope)] if contents.backups else []
+    warning = standing(own, load().drill_every_days, datetime.now(UTC)).warning
+    return [warning] if warning else []

@@ -29,6 +29,7 @@ def view_of(data: Data) -> None:
         ("Next by age", data["next_runs"]["interval"]),
         ("Storage", storage["where"] if free is None else f"{storage['where']} ({size(free)} free)"),
     ]
+    rows.append(("Rehearsed", _rehearsed(data["rehearsed"])))
     rows.append(("Signed by", data["signing"]["key"] or "no key yet: it is made with the first backup"))
     rows += [("Copies in", _copies(there)) for there in data["copies"]]
     if source["reachable"]:
@@ -51,3 +52,9 @@ def _copies(there: Data) -> str:
     missing = f", {there['missing']} missing" if there["missing"] else ""
     late = f" ({there['late']} of them late)" if there["late"] else ""
     return f"{there['where']}: {there['count']} ({size(there['bytes'])}){missing}{late}"
+
+
+def _rehearsed(last: Data | None) -> str:
+    if last is None:
+        return "not yet: python -m worker drill latest"
+    return f"{last['name']} on {last['at'][:10]}: {last['keys']:,} keys back in {last['seconds']:.1f} s"

@@ -1,9 +1,11 @@
 """What each kind of setting and argument may be, as people write it; a wrong one is told in words."""
 
+import os
 import re
 from contextlib import suppress
 from datetime import time
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -210,6 +212,21 @@ TimeZone = Annotated[str, BeforeValidator(_time_zone)]
 Address = Annotated[str, AfterValidator(_address)]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], BeforeValidator(_networks)]
 """Read from text such as `10.0.0.5, 10.1.0.0/16`."""
+
+
+def _programs(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    paths = tuple(path for path in value.split(os.pathsep) if path)
+    for path in paths:
+        if not Path(path).is_absolute() or not Path(path).name.startswith(("redis-server", "valkey-server")):
+            raise ValueError("must be paths of a redis-server or valkey-server, with a colon between two")
+        if not os.access(path, os.X_OK):
+            raise ValueError("names a program that is not there, or cannot be run")
+    return paths
+
+
+Programs = Annotated[tuple[str, ...], BeforeValidator(_programs)]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], BeforeValidator(_upper)]
 Secret = Annotated[str, Field(min_length=32), AfterValidator(_random)]
 Password = Annotated[str, Field(min_length=8), AfterValidator(_password)]

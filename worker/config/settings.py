@@ -19,6 +19,7 @@ from worker.config.fields import (
     Networks,
     Password,
     PasswordHash,
+    Programs,
     Quiet,
     RedisTargets,
     RedisURL,
@@ -170,6 +171,10 @@ class Settings(FromEnvironment):
     """In TZ: when a summary of the week is told."""
     notify_again_days: float = Field(default=0, ge=0, le=365)
     """After how many days what is still wrong is told again; with 0 never."""
+    drill_every_days: float = Field(default=7, ge=0, le=3650, allow_inf_nan=False)
+    """How often the newest backup is brought back for trial; 0: never by itself."""
+    drill_servers: Programs = ()
+    """Paths of servers for that, besides those of PATH."""
     question_minutes: float = Field(default=15, gt=0, le=12 * 60)
     """How long a preview or a search of the queue may take."""
     notify_urls: NotifyURLs = Field(default=(), repr=False)

@@ -27,7 +27,7 @@ from worker.restore.preview.left_alone import LeftAlone
 from worker.restore.preview.staleness import changes_since
 from worker.restore.room import Room
 from worker.restore.selection.named import Named
-from worker.restore.selection.plan import opened
+from worker.restore.selection.plan import Plan, opened
 from worker.restore.target.job import Job
 from worker.restore.target.report import building, counts, losing
 from worker.restore.target.target import Target
@@ -48,7 +48,10 @@ def restore(settings: Settings, arguments: RestoreArguments, progress: Progress)
     with lock.held(settings, f"target {endpoint.address}") as lease:
         fence = Fence(endpoint, lease)
         fence.clear()
-        return _restore(settings, arguments, both(progress, lambda *_: fence.check()), fence)
+        clock = time.monotonic()
+        watched = both(progress, lambda *_: fence.check())
+        with opened(settings, arguments, endpoint, watched) as plan:
+            return carried_out(settings, arguments, plan, fence, progress=watched, clock=clock)
 
 
 def check_complete(report: dict[str, Any]) -> None:
@@ -69,27 +72,28 @@ def check_complete(report: dict[str, Any]) -> None:
         )
 
 
-def _restore(settings: Settings, arguments: RestoreArguments, progress: Progress, fence: Fence) -> dict[str, Any]:
-    clock = time.monotonic()
-    with opened(settings, arguments, fence.endpoint, progress) as plan:
-        target = Target(fence.endpoint, arguments.mode, force=arguments.force)
-        job = Job(plan, target, fence, progress)
-        room = Room(settings, job, force=arguments.force)
-        piecemeal = _check(settings, arguments, job, room)
-        job = job.begun()
-        undo = snapshot.take(settings, job)
-        named = Named(arguments)
-        try:
-            _write(settings, job, _stream(job, named), piecemeal, room)
-        except BackupSystemError as error:
-            if isinstance(error, RefusedError) and error.report is None:
-                # Refused after all, before the first key was written: there is nothing to undo.
-                snapshot.discard(settings, undo)
-            error.report = _outcome(job, undo, clock) if error.report is not None else None
-            raise
+def carried_out(  # noqa: PLR0913 - a restore is all of this
+    settings: Settings, arguments: RestoreArguments, plan: Plan, fence: Fence, *, progress: Progress, clock: float
+) -> dict[str, Any]:
+    """Check and write what was verified, behind this fence: the report as a dict. `clock` is when it was begun."""
+    target = Target(fence.endpoint, arguments.mode, force=arguments.force)
+    job = Job(plan, target, fence, progress)
+    room = Room(settings, job, force=arguments.force)
+    piecemeal = _check(settings, arguments, job, room)
+    job = job.begun()
+    undo = snapshot.take(settings, job)
+    named = Named(arguments)
+    try:
+        _write(settings, job, _stream(job, named), piecemeal, room)
+    except BackupSystemError as error:
+        if isinstance(error, RefusedError) and error.report is None:
+            # Refused after all, before the first key was written: there is nothing to undo.
+            snapshot.discard(settings, undo)
+        error.report = _outcome(job, undo, clock) if error.report is not None else None
+        raise
     _warn_of_missing(job, named)
     report = _outcome(job, undo, clock)
-    if job.report.complete:
+    if job.report.complete and fence.outlives_us:
         _log(job, report)
     return report
 
@@ -109,6 +113,8 @@ def _check(settings: Settings, arguments: RestoreArguments, job: Job, room: Room
 
 def _end_left(settings: Settings, job: Job) -> None:
     """Free a target that a killed mirror may have left as our replica; we hold the lock, so nobody else works there."""
+    if not job.fence.outlives_us:
+        return
     with suppress(BrokerUnavailableError):
         for words in recovery.end_left(settings, address=job.plan.endpoint.address):
             job.report.warn(f"A mirror that was killed is ended. {words}")

@@ -12,6 +12,7 @@ Name = Literal[
     "undo",
     "search",
     "verify",
+    "drill",
     "copy",
     "prune",
     "pin",
@@ -169,6 +170,22 @@ _ROWS = (
         advice={
             "failed": "Do not rely on this backup: make a new one now, then delete this one.",
             "interrupted": "Nothing was changed. Verify it again.",
+        },
+    ),
+    Operation(
+        "drill",
+        "Drill",
+        "Bring a backup back into a scratch server, and compare.",
+        queue="jobs",
+        scope="backup",
+        waits=True,
+        repeatable=True,
+        advice={
+            "failed": (
+                "No data was touched. Where the backup is to blame, do not rely on it: make a new one now, and rehearse that "
+                "one. Else mend what the sentence names, and rehearse it again."
+            ),
+            "interrupted": "No data was touched, and the scratch server is gone. Rehearse it again.",
         },
     ),
     Operation(

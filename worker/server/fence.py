@@ -7,10 +7,10 @@ the connections of those who were there before: what has not been taken by then 
 import re
 from contextlib import ExitStack
 from types import TracebackType
+from typing import Protocol
 
 from worker import logs
 from worker.broker.connection import PREFIX
-from worker.broker.lease import Lease
 from worker.progress import Proof, undisputed
 from worker.server.endpoint import Endpoint
 from worker.server.replies import BROKEN
@@ -21,11 +21,40 @@ _UNFIT = re.compile(rb"[^!-~]")
 _CLIENT = re.compile(rb"(?m)^id=(\d+) .*? name=(\S*) ")
 
 
+class Held(Protocol):
+    """The lock on a target, as its holder sees it: a Lease, or what needs none."""
+
+    def prove(self) -> None:
+        """Return while nobody else can have it. Raises LostError."""
+
+    def check(self) -> None:
+        """Return unless it is known to be lost. Raises LostError."""
+
+    @property
+    def number(self) -> int | None:
+        """Larger than those of all earlier holders; None where there is none."""
+        ...
+
+
+class Ours:
+    """In place of a lock: a server of our own, which nobody else reaches and which ends with us."""
+
+    number = None
+
+    def prove(self) -> None:
+        """Nobody else can have it."""
+
+    def check(self) -> None:
+        """Nor can it be lost."""
+
+
 class Fence:
     """One run's way of writing to one target, of which it holds the lock."""
 
-    def __init__(self, endpoint: Endpoint, lease: Lease) -> None:
+    def __init__(self, endpoint: Endpoint, lease: Held) -> None:
         self.prove, self.check = lease.prove, lease.check
+        self.outlives_us = not isinstance(lease, Ours)
+        """Whether the target is there without us: then nothing may be left there that only we can end."""
         self.endpoint, self._number = endpoint, lease.number
         self._all = _UNFIT.sub(b"_", f"{PREFIX}{endpoint.address}:".encode())
         self._name = self._all + str(lease.number or logs.current_run()).encode()

@@ -13,6 +13,8 @@ from typing import BinaryIO
 from worker.errors import StorageError
 
 PREFIX = "redis-backup-"
+_OWN_BYTES = len(PREFIX) + 12
+"""Of the path of a folder, behind the one that it lies in, and of a file in it."""
 
 
 def temporary() -> BinaryIO:
@@ -38,21 +40,46 @@ def own_folder() -> None:
     Multiprocessing makes folders (`pymp-*`) there that stay when it is killed, and nobody can tell whose they were. So
     the folder is locked as long as one of these processes lives, and what is not locked any more is removed here.
     """
-    within = Path(tempfile.gettempdir())
-    with on_disk():
-        for left in within.glob(f"{PREFIX}*"):
-            _remove_if_left(left)
-        while not _locked(path := tempfile.mkdtemp(prefix=PREFIX, dir=within)):
-            pass
+    sweep()
+    path, _ = _new_folder(tempfile.gettempdir())
     tempfile.tempdir = path
     # After those of multiprocessing's own, which have -100.
     Finalize(None, shutil.rmtree, (path,), {"ignore_errors": True}, exitpriority=-200)
 
 
-def _locked(path: str) -> bool:
-    """Lock a new folder for good; False where somebody who began as well has taken it for one that was left."""
-    fcntl.flock(os.open(path, os.O_RDONLY | os.O_DIRECTORY), fcntl.LOCK_EX)
-    return Path(path).exists()
+def sweep() -> None:
+    """Remove the folders whose processes have ended without that."""
+    with on_disk():
+        for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+            _remove_if_left(left)
+
+
+@contextmanager
+def locked_folder(longest: int) -> Iterator[tuple[Path, int]]:
+    """A folder that only this user enters, and the descriptor of its lock: it stays until all have closed that, and the next
+    `sweep` removes it then. Where its path would have more bytes than `longest` it lies in /tmp. StorageError.
+    """
+    within = tempfile.gettempdir()
+    with on_disk():
+        path, lock = _new_folder(within if len(os.fsencode(within)) + _OWN_BYTES <= longest else "/tmp")  # noqa: S108
+    try:
+        yield Path(path), lock
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(lock)
+
+
+def _new_folder(within: str) -> tuple[str, int]:
+    """A locked one, and the descriptor of the lock."""
+    with on_disk():
+        while True:
+            path = tempfile.mkdtemp(prefix=PREFIX, dir=within)
+            lock = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            # Somebody who began as well may have taken it for one that was left.
+            if Path(path).exists():
+                return path, lock
+            os.close(lock)
 
 
 def _remove_if_left(path: Path) -> None:

@@ -1,1 +1,3 @@
-"""Rehearsals, as they are noted beside a backup: what came of one (rehearsal)."""
+"""Rehearsals, as they are noted beside a backup: what came of one (rehearsal), and how it stands with
+all of them (standing).
+"""

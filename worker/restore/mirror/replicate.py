@@ -28,11 +28,13 @@ def replicate(settings: Settings, job: Job) -> str | None:
 
     Raises TargetError with what the target holds now, and whatever `progress` raises.
     """
+    if not job.fence.outlives_us:
+        return _replicate(settings, job, None)
     with Watchdog() as watchdog:
         return _replicate(settings, job, watchdog)
 
 
-def _replicate(settings: Settings, job: Job, watchdog: Watchdog) -> str | None:
+def _replicate(settings: Settings, job: Job, watchdog: Watchdog | None) -> str | None:
     with job.plan.endpoint.translated("becoming a replica of ours"), Wire(job.plan.endpoint) as wire:
         before = info(wire)
         deleted = _surplus(job, wire, keyspace(before))
@@ -46,10 +48,9 @@ def _replicate(settings: Settings, job: Job, watchdog: Watchdog) -> str | None:
     census, from_wire = _census(job), _loads_from_the_wire(job, before)
     with primary:
         demotion = _demotion(job, primary, host, before)
-        watchdog.watch(job.plan.request.url(settings), demotion)
         handover = Handover(demotion, primary, networks, job.fence, job.progress)
         try:
-            with _remembered(settings, demotion, handover):
+            with _watched(settings, job, watchdog, demotion, handover):
                 handover.run(*_on_its_way(job, census, from_wire=from_wire))
         except NobodyCameError as error:
             return _not_come(host, error.turned_away)
@@ -126,8 +127,14 @@ def _on_its_way(job: Job, census: Census, *, from_wire: bool) -> tuple[File, Ite
 
 
 @contextmanager
-def _remembered(settings: Settings, demotion: Demotion, handover: Handover) -> Iterator[None]:
-    """Until the target is known to be a primary again."""
+def _watched(
+    settings: Settings, job: Job, watchdog: Watchdog | None, demotion: Demotion, handover: Handover
+) -> Iterator[None]:
+    """Others know of it until the target is known to be a primary again; of one that ends with us nobody has to."""
+    if watchdog is None:
+        yield
+        return
+    watchdog.watch(job.plan.request.url(settings), demotion)
     recovery.remember(settings, demotion)
     try:
         yield

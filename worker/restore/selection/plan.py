@@ -124,8 +124,10 @@ class Plan:
 
 
 @contextmanager
-def opened(settings: Settings, request: Request, endpoint: Endpoint, progress: Progress) -> Iterator[Plan]:
-    """The plan of what is asked for, as of now by our own clock. The artifact was verified whole.
+def opened(
+    settings: Settings, request: Request, endpoint: Endpoint, progress: Progress, *, anew: bool = False
+) -> Iterator[Plan]:
+    """The plan of what is asked for, as of now by our own clock. The artifact was verified whole; `anew` is as in `fetched`.
 
     Raises NotFoundError, RefusedError for a backup that cannot be restored, and ArtifactError.
     """
@@ -133,7 +135,8 @@ def opened(settings: Settings, request: Request, endpoint: Endpoint, progress: P
     manifest, keys = held.manifest, keys_of(settings)
     _check_readable(manifest)
     strangers = trust_of(settings, held.storage).strangers([manifest])
-    with fetched(settings, held, partial(check, manifest=manifest, keys=keys, progress=progress), progress) as file:
+    verified = partial(check, manifest=manifest, keys=keys, progress=progress)
+    with fetched(settings, held, verified, progress, anew=anew) as file:
         yield Plan(manifest, file, request, endpoint, keys, round(time.time() * 1000), strangers)
 
 

@@ -5,12 +5,13 @@
 """
 
 from worker.server.endpoint.endpoint import Endpoint
-from worker.server.endpoint.roles import BROKER, GLANCE, SOURCE, TARGET, Role, named_target
+from worker.server.endpoint.roles import BROKER, GLANCE, SCRATCH, SOURCE, TARGET, Role, named_target
 from worker.server.endpoint.translation import ElsewhereError, SentinelError, acl_line
 
 __all__ = [
     "BROKER",
     "GLANCE",
+    "SCRATCH",
     "SOURCE",
     "TARGET",
     "ElsewhereError",

@@ -30,6 +30,8 @@ class Role:
 
 SOURCE = Role("source", "REDIS_URL", SourceError, SourceUnavailableError, reads=True)
 TARGET = Role("target", "REDIS_URL", TargetError, TargetUnavailableError)
+SCRATCH = replace(TARGET, name="scratch server", setting="DRILL_SERVERS")
+"""A server of our own (server/scratch)."""
 GLANCE = replace(SOURCE, connect_seconds=3, answer_seconds=10)
 """The source, where it is only looked at and somebody waits for the answer."""
 # It is only asked for facts, and no work waits for those.

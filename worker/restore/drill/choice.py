@@ -1,0 +1,66 @@
+"""Which server a backup is rehearsed in, and how: or why there is none."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from worker.repository.manifest import Manifest
+from worker.server.scratch.programs import Program
+from worker.server.scratch.scratch import FEWEST_DATABASES, Wanted
+
+_FIRST_WITH_VECTORS = (8,)
+_PER_BYTE, _BARE_BYTES = 4, 64 << 20
+"""Where nobody has measured it: what a byte of a dump takes in memory, generously, and what a server takes without data."""
+_MARGIN = 1.25
+
+
+@dataclass(frozen=True)
+class NoServer:
+    """None can be given this backup."""
+
+    why: str
+    """As a clause."""
+
+
+def choose(manifest: Manifest, programs: Iterable[Program], spare: int | None) -> Wanted | NoServer:
+    """The newest of them that takes it, of its own make if there is one. `spare` is as memory.spare has it."""
+    types = {kind for kinds in manifest.keys_by_db.values() for kind in kinds}
+    if types & {"module", "unknown"}:
+        return NoServer("it holds values of modules, which only a server with those modules takes")
+    known = [*programs]
+    able = [program for program in known if _takes(program, manifest, types)]
+    if not able:
+        return NoServer(_none_of(known, manifest))
+    needed = memory_needed(manifest)
+    if spare is not None and needed > spare:
+        return NoServer(
+            f"a server would need about {_megabytes(needed)} for it, and only {_megabytes(spare)} are free on this machine"
+        )
+    program = max(able, key=lambda program: (program.make == manifest.source.server, program.version))
+    return Wanted(program, spare or 0, max([FEWEST_DATABASES - 1, *manifest.keys_by_db]) + 1)
+
+
+def memory_needed(manifest: Manifest) -> int:
+    """Bytes that a server would use for it, as far as can be told without reading it."""
+    return _BARE_BYTES + (
+        int(manifest.memory * _MARGIN) if manifest.memory is not None else manifest.bytes.raw * _PER_BYTE
+    )
+
+
+def _takes(program: Program, manifest: Manifest, types: set[str]) -> bool:
+    if "vectorset" in types and (program.make != "redis" or program.version < _FIRST_WITH_VECTORS):
+        return False
+    return manifest.rdb_version is None or program.loads(manifest.rdb_version)
+
+
+def _none_of(known: list[Program], manifest: Manifest) -> str:
+    origin = manifest.source
+    of = f"{origin.server.capitalize()} {origin.version or ''}".strip() if origin.server else "its source"
+    there = f"only {' and '.join(map(str, known))}" if known else "none at all"
+    return (
+        f"no server of this machine loads what {of} wrote ({there}): install a redis-server or valkey-server that does, or "
+        "name it in DRILL_SERVERS"
+    )
+
+
+def _megabytes(number: int) -> str:
+    return f"{number / 1e6:,.0f} MB"
