@@ -60,7 +60,7 @@ def come(web: Web, worker: Background, *wanted: str) -> None:
 
 def looked(web: Web, worker: Background) -> None:
     """Somebody has looked once more, and seen all that has ended until now."""
-    number = int(web.broker.client().get("redis_backup:alerts:looks") or 0)  # type: ignore[arg-type]
+    number = int(web.broker.client().get("redis_backup:alerts:looks") or 0)
     send(web, "watch")
 
     def done() -> bool:

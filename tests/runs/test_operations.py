@@ -20,6 +20,8 @@ from worker.runs.reaper import killed
 from worker.runs.run import Run
 
 TABLE = "worker.runs.operations"
+BY_ITSELF = (tasks.reap, tasks.catch_up, tasks.drills, tasks.watch)
+"""Tasks that nobody asks for, and that are no runs."""
 OTHER_WORDS = {
     "worker.broker.scopes": "two scopes are called like operations",
     "worker.repository.manifest": "kinds of backups",
@@ -85,9 +87,8 @@ def test_no_template_lists_operations() -> None:
 
 
 def test_every_task_has_its_row_and_every_row_with_a_queue_its_task() -> None:
-    named = {name for name in app.tasks if name.startswith(TASKS)} - {
-        *(tasks.reap.name, tasks.catch_up.name, tasks.drills.name)
-    }
+    by_itself = {task.name for task in BY_ITSELF}
+    named = {name for name in app.tasks if name.startswith(TASKS)} - by_itself
     assert named == {one.task for one in OPERATIONS.values() if one.queue}
     assert {name for name in named if (row := of_task(name)) is None or row.task != name} == set()
 
@@ -101,7 +102,7 @@ def test_every_task_is_routed_to_the_queue_of_its_row() -> None:
     router = app.amqp.router
     routed = {one.name: router.route({}, one.task)["queue"].name for one in OPERATIONS.values() if one.queue}
     assert routed == {one.name: one.queue for one in OPERATIONS.values() if one.queue}
-    for task in (tasks.reap, tasks.catch_up, tasks.drills):
+    for task in BY_ITSELF:
         assert router.route({}, task.name)["queue"].name == "quick"
     assert {queue.name for queue in app.conf.task_queues} == set(QUEUES)
 
@@ -121,7 +122,7 @@ def test_every_row_with_a_verb_is_in_the_shell() -> None:
     assert {name: VERBS[name.replace("_", "-")] for name, one in OPERATIONS.items() if one.verb} == {
         name: one.verb for name, one in OPERATIONS.items() if one.verb
     }
-    assert VERBS.keys() - OPERATIONS.keys() == {"list", "cancel", "export", "keygen", "token", "put-back"}
+    assert VERBS.keys() - OPERATIONS.keys() == {"list", "alerts", "cancel", "export", "keygen", "token", "put-back"}
 
 
 def test_what_only_asks_writes_nothing_and_nobody_needs_more_than_to_read_for_it() -> None:

@@ -184,6 +184,13 @@ _tells("accept")(
         else f"{value.get('accepted')} was not suspicious."
     )
 )
+_tells("silence")(
+    lambda value: (
+        f"Nobody is told of {value.get('silenced')} until {str(value['until'])[:16].replace('T', ' ')} UTC."
+        if value.get("until")
+        else f"{value.get('silenced')} is told of again."
+    )
+)
 _tells("ping")(lambda value: f"The source at {value.get('address')} answers.")
 _tells("storage")(
     lambda value: f"{listed(place['where'] for place in value['storages'])} can do all that backups need."

@@ -13,6 +13,7 @@ from worker.broker import connection
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError
 from worker.notify.message import Level, Message
+from worker.runs import operations
 from worker.runs.run import Run
 from worker.words import listed, number
 
@@ -22,12 +23,6 @@ ADDRESSES_KEPT = 500
 PATIENCE_SECONDS = 1
 _ADDRESSES = connection.PREFIX + "alerts:addresses"
 """Where somebody has logged in from, by time."""
-
-_COUNTED = {
-    "restore": ("restored", "skipped", "expired", "failed", "deleted"),
-    "undo": ("put_back", "deleted", "left_alone", "failed"),
-}
-"""What of a report is said, in this order; what is 0 is left out."""
 
 _ENDS = {
     "SUCCESS": "is done",
@@ -39,7 +34,7 @@ _ENDS = {
 
 def ended(settings: Settings, run: Run) -> None:
     """A run has come to its end: of a restore or an undo somebody is told, also where it failed. It never raises."""
-    if run.operation in _COUNTED and run.ended:
+    if operations.of(run.operation).counts and run.ended:
         at = run.ended_at or datetime.now(UTC)
         level: Level = "info" if run.state == "SUCCESS" else "warning" if run.state == "CANCELLED" else "bad"
         event = f"{run.operation}.{'done' if run.state == 'SUCCESS' else run.state.lower()}"
@@ -85,7 +80,8 @@ def _sentence(run: Run) -> str:
 
 
 def _counts(operation: str, report: dict[str, object]) -> str:
-    counts = [(name, report.get(name)) for name in _COUNTED[operation]]
+    """In the order of its row; what is 0 is left out."""
+    counts = [(name, report.get(name)) for name in operations.of(operation).counts]
     said = [
         f"{number(count)} {name.replace('_', ' ')}"
         for name, count in counts

@@ -22,5 +22,5 @@ def command(as_json: bool, key: str, hours: float) -> None:
 
 def silenced(data: Data) -> None:
     """From when on somebody is told again."""
-    until = data["until"]
-    say(f"{data['silenced']} is silent until {until}" if until else f"{data['silenced']} is told of again")
+    until = str(data["until"] or "")[:16].replace("T", " ")
+    say(f"{data['silenced']} is silent until {until} UTC" if until else f"{data['silenced']} is told of again")

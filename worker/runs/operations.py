@@ -67,6 +67,8 @@ class Operation:
     """Whether it is asked for again when it got lost before it began; a restore that was lost waits for a person."""
     made_up_for: bool = False
     """Whether it is asked for once more when it was killed: somebody counts on it."""
+    counts: tuple[str, ...] = ()
+    """What a message about its end counts of its report; nobody is told of the end of one without."""
     killed: str = f"{_KILLED}: start it again."
     """What is to be said of a run that was killed; `{reached}` is how far it had come."""
     advice: dict[str, str] = field(default_factory=dict)
@@ -125,6 +127,7 @@ _ROWS = (
         writes=True,
         concerns=("target",),
         alone="target",
+        counts=("restored", "skipped", "expired", "failed", "deleted"),
         killed=f"{_KILLED}.{{reached}} Run the same restore again to complete it, which is safe.",
         advice={
             "done": (
@@ -148,6 +151,7 @@ _ROWS = (
         writes=True,
         concerns=("target",),
         alone="target",
+        counts=("put_back", "deleted", "left_alone", "failed"),
         killed="Its process was killed, and some keys may have been put back: run the same undo again to complete it.",
         advice={
             "done": "Look at your application now.",
