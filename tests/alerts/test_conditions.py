@@ -10,6 +10,7 @@ from tests.support.backups import partial_of
 from worker.alerts.conditions import NAMED, ROWS, Condition, fit_to_leave, judge
 from worker.alerts.facts import Facts
 from worker.repository.contents import Damaged
+from worker.repository.drills.rehearsal import Rehearsal
 from worker.repository.manifest import Origin, Size
 from worker.repository.versions.lost import Lost
 from worker.repository.versions.records import Record
@@ -134,6 +135,14 @@ def test_a_backup_is_damaged_while_its_last_verification_failed_and_it_is_there(
     passed = run("SUCCESS", 0.5, "verify", arguments={"name": NAME})
     assert wrong(facts(YOUNG, verifications=[passed, failed])) == []
     assert wrong(facts(backup(name=NAME.replace("02", "03")), verifications=[failed])) == []
+
+
+def test_a_drill_that_brought_back_something_else_is_bad_until_the_next_one() -> None:
+    drill: dict[str, Any] = {"at": NOW, "way": "mirror", "storage": "/backups", "seconds": 1, "keys": 1, "bytes": 1}
+    failed = Rehearsal(compared="sample", differs=["2 keys are missing."], **drill)
+    assert only(facts(backup(rehearsed=failed))).key == f"drill.failed:{NAME}"
+    good = Rehearsal(compared="sample", **(drill | {"at": NOW + timedelta(hours=1)}))
+    assert wrong(facts(backup(rehearsed=failed, decoded=good))) == []
 
 
 def test_a_backup_that_lacks_what_those_before_it_hold_is_suspicious_and_no_key_is_named() -> None:

@@ -212,6 +212,26 @@ def _suspicious(facts: Facts) -> Iterator[Condition] | None:
     )
 
 
+def _failed_drill(facts: Facts) -> Iterator[Condition] | None:
+    """By the last drill of each backup."""
+    if facts.contents is None:
+        return None
+    return (
+        Condition(
+            "drill.failed",
+            "bad",
+            "A backup did not come back whole",
+            f"The last drill of {backup.name} brought back something else than the backup holds: do not rely on it.",
+            "Its page says what differs. Make a new backup now, and verify this one.",
+            f"/backups/{backup.name}",
+            f"The backup {backup.name} came back whole, or is gone",
+            of=backup.name,
+        )
+        for backup in facts.contents.listed
+        if (drill := backup.drilled) is not None and drill.has_failed
+    )
+
+
 def _failed_prune(facts: Facts) -> Iterator[Condition]:
     latest = next((run for run in facts.prunes if run.tells), None)
     if latest is not None and latest.state == "FAILURE":
@@ -439,6 +459,7 @@ ROWS: dict[str, Judge] = {
     "worker.away": _nobody_at_work,
     "verify.failed": _damaged,
     "manifest.damaged": _damaged_manifests,
+    "drill.failed": _failed_drill,
     "copy.failed": _failed_copies,
     "copy.late": _late_copies,
     "copies.away": _copies_away,
