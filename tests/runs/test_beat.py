@@ -161,8 +161,8 @@ print(json.dumps({
 def test_daily_is_at_its_time_in_its_zone_and_the_interval_is_a_promise_of_freshness(tmp_path: Path) -> None:
     env = environment(BACKUP_DAILY_AT="04:30", TZ="Europe/Berlin", BACKUP_EVERY_HOURS="6")
     read = json.loads(subprocess.check_output([sys.executable, "-c", SCHEDULE], env=env, cwd=tmp_path))
-    assert read["names"] == ["daily", "interval", "reap", "stats", "watch"]
-    assert read["tasks"] == [f"worker.tasks.{name}" for name in ("backup", "reap", "stats", "watch")]
+    assert read["names"] == ["daily", "drills", "interval", "reap", "stats", "watch"]
+    assert read["tasks"] == [f"worker.tasks.{name}" for name in ("backup", "drills", "reap", "stats", "watch")]
     assert (read["hour"], read["minute"], read["zone"]) == ([4], [30], "Europe/Berlin")
     assert 0 < read["seconds"] <= 3600, "it looks often"
     assert 6 <= read["interval"]["unless_younger_than_hours"] < 6.5
