@@ -8,6 +8,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from worker.broker.envelope import EXCHANGE
 from worker.config.settings import load
+from worker.notify.channels import channels
 from worker.repository.behalf import Asker
 from worker.runs.operations import OPERATIONS, QUEUES
 
@@ -28,7 +29,8 @@ task_default_exchange = EXCHANGE
 # A dashboard never waits behind an hour of backup, and what looks after runs and storage never behind a question. By
 # name, so that `celery call` is routed as well.
 task_routes = {one.task: {"queue": one.queue} for one in OPERATIONS.values() if one.queue}
-task_routes |= {f"worker.tasks.{name}": {"queue": "quick"} for name in ("reap", "catch_up", "watch", "drills")}
+_of_beat = ("reap", "catch_up", "drills", "notify", "watch")
+task_routes |= {f"worker.tasks.{name}": {"queue": "quick"} for name in _of_beat}
 
 # JSON only: whoever reaches the broker must not be able to hand us objects.
 task_serializer = result_serializer = "json"
@@ -62,6 +64,8 @@ _question = {"soft_time_limit": _settings.question_minutes * 60, "time_limit": _
 task_annotations = {one.task: _question for one in OPERATIONS.values() if one.queue == "questions"}
 # Who looks what is wrong must not keep others waiting for a storage that is slow.
 task_annotations["worker.tasks.watch"] = {"soft_time_limit": 50, "time_limit": 80}
+# Longer than everything that it waits for together.
+task_annotations["worker.tasks.notify"] = {"soft_time_limit": 180, "time_limit": 200}
 
 worker_hijack_root_logger = False
 timezone = _settings.tz
@@ -97,6 +101,13 @@ if _settings.drill_every_days:
         "task": "worker.tasks.drills",
         "schedule": timedelta(minutes=30),
         "options": {"expires": 1800},
+    }
+if channels(_settings):
+    # Whatever could not be brought there before, and what nobody was called for.
+    beat_schedule["notify"] = {
+        "task": "worker.tasks.notify",
+        "schedule": timedelta(minutes=1),
+        "options": {"expires": 60},
     }
 if _settings.backup_copies:
     # What was missed while the broker or a storage was away is made up for.

@@ -9,6 +9,7 @@ from celery import Celery, signals
 from worker.backups.schedule import slot
 from worker.config.settings import load
 from worker.errors import BrokerUnavailableError
+from worker.notify import outbox
 from worker.repository.behalf import Asker
 from worker.runs import ownership
 from worker.runs.operations import of_task
@@ -17,6 +18,15 @@ from worker.runs.store import open_runs
 
 app = Celery("worker")
 app.config_from_object("celeryconfig")
+
+
+def _deliver() -> None:
+    """Have a worker bring what has just been put there; where none is called, the schedule does within a minute."""
+    with suppress(Exception):
+        app.send_task("worker.tasks.notify", expires=60, ignore_result=True, retry=False)
+
+
+outbox.on_put(_deliver)
 
 
 @signals.before_task_publish.connect

@@ -14,7 +14,8 @@ from worker.broker import heartbeat
 from worker.broker.lease import LEASE_SECONDS
 from worker.celery import app
 from worker.config.settings import load
-from worker.errors import BackupSystemError, BrokerUnavailableError
+from worker.errors import BackupSystemError, BrokerUnavailableError, UsageError
+from worker.notify import sending
 from worker.repository.behalf import Asker
 from worker.runs import reaper, values
 from worker.runs.operations import OPERATIONS
@@ -50,6 +51,11 @@ def _set_up_logging(**_: Any) -> None:
 
 @signals.worker_init.connect
 def _worker_is_made(**_: Any) -> None:
+    try:
+        sending.check(load())
+    except UsageError as error:
+        # Celery goes on after any other exception.
+        raise SystemExit(f"Error: {error}") from None
     tempfiles.own_folder()
 
 

@@ -25,7 +25,13 @@ from worker.arguments.backups import (
     UnpinArguments,
     VerifyArguments,
 )
-from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments, StorageArguments
+from worker.arguments.questions import (
+    PingArguments,
+    SearchArguments,
+    StatsArguments,
+    StorageArguments,
+    TryChannelsArguments,
+)
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.attempt import Data, asker_of, attempt
 from worker.backups import backup as backups
@@ -41,6 +47,8 @@ from worker.celery import app
 from worker.config.settings import Settings, load
 from worker.engines import probe as pings
 from worker.errors import BackupSystemError, BrokerUnavailableError
+from worker.notify import deliver, heartbeat
+from worker.notify import trial as channel_trial
 from worker.progress import Progress
 from worker.repository.behalf import Asker
 from worker.restore import restore as restores
@@ -75,7 +83,10 @@ def backup(self: Task, **arguments: Any) -> Data:
             prune_after()
         backups.check_complete(made)
 
-    result = attempt(self, arguments, BackupArguments, backups.backup, check)
+    with heartbeat.told(load(), wanted=asker_of(self).kind == "beat") as beat:
+        result = attempt(self, arguments, BackupArguments, beat.around(backups.backup), check)
+        if "skipped" not in result:
+            beat.say(heartbeat.GOOD)
     if "skipped" not in result:
         prune_after()
         _copy_after(asker_of(self), result)
@@ -194,6 +205,25 @@ def storage(self: Task, **arguments: Any) -> Data:
         return trial.storage(settings, progress)
 
     return attempt(self, arguments, StorageArguments, tried, trial.check_usable)
+
+
+@door
+def try_channels(self: Task, **arguments: Any) -> Data:
+    """Send a message to each channel that the settings name, now."""
+
+    def tried(settings: Settings, _: TryChannelsArguments, progress: Progress) -> Data:
+        return channel_trial.try_channels(settings, progress)
+
+    return attempt(self, arguments, TryChannelsArguments, tried, channel_trial.check_heard)
+
+
+@app.task(ignore_result=True)
+def notify() -> None:
+    """Bring what waits to those who are to hear of it."""
+    try:
+        deliver.deliver(load())
+    except BackupSystemError as error:
+        log.warning("messages_left", error=str(error))
 
 
 @app.task(ignore_result=True)

@@ -20,7 +20,7 @@ from worker.runs.reaper import killed
 from worker.runs.run import Run
 
 TABLE = "worker.runs.operations"
-BY_ITSELF = (tasks.reap, tasks.catch_up, tasks.drills, tasks.watch)
+BY_ITSELF = (tasks.notify, tasks.reap, tasks.catch_up, tasks.drills, tasks.watch)
 """Tasks that nobody asks for, and that are no runs."""
 OTHER_WORDS = {
     "worker.broker.scopes": "two scopes are called like operations",
@@ -122,7 +122,16 @@ def test_every_row_with_a_verb_is_in_the_shell() -> None:
     assert {name: VERBS[name.replace("_", "-")] for name, one in OPERATIONS.items() if one.verb} == {
         name: one.verb for name, one in OPERATIONS.items() if one.verb
     }
-    assert VERBS.keys() - OPERATIONS.keys() == {"list", "alerts", "cancel", "export", "keygen", "token", "put-back"}
+    assert VERBS.keys() - OPERATIONS.keys() == {
+        "list",
+        "alerts",
+        "cancel",
+        "export",
+        "keygen",
+        "notify",
+        "token",
+        "put-back",
+    }
 
 
 def test_what_only_asks_writes_nothing_and_nobody_needs_more_than_to_read_for_it() -> None:

@@ -37,6 +37,11 @@ KNOWN = {
         "formats.entries",
         "formats.key_text",
         "formats.types",
+        "notify.channels",
+        "notify.message",
+        "notify.outbox",
+        "notify.overview",
+        "notify.standing",
         "server.endpoint",
     ),
 }

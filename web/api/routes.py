@@ -36,7 +36,13 @@ from worker.arguments.backups import (
     UnpinArguments,
     VerifyArguments,
 )
-from worker.arguments.questions import PingArguments, SearchArguments, StatsArguments, StorageArguments
+from worker.arguments.questions import (
+    PingArguments,
+    SearchArguments,
+    StatsArguments,
+    StorageArguments,
+    TryChannelsArguments,
+)
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, UsageError
@@ -304,6 +310,13 @@ def alerts(query: Page) -> dict[str, Any]:
 def silence(body: SilenceArguments) -> Answer:
     """Tell nobody of an alert, by its `key`, for so many hours; 0 ends that."""
     return _queued(jobs.ask("silence", body, g.identity.name))
+
+
+@api.post("/notify", responses={202: Queued})
+@needs_scope_of("try_channels")
+def try_channels() -> Answer:
+    """Have a worker send a message to each channel that the settings name, now; the result says what came of each."""
+    return _queued(jobs.ask_once("try_channels", TryChannelsArguments(), g.identity.name))
 
 
 @api.delete("/runs/<result_id>", responses={202: Queued, **faults(404, 409)})

@@ -26,7 +26,7 @@ from worker.arguments.backups import (
     UnpinArguments,
     VerifyArguments,
 )
-from worker.arguments.questions import PingArguments, StorageArguments
+from worker.arguments.questions import PingArguments, StorageArguments, TryChannelsArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, NotFoundError, RefusedError, UsageError
@@ -235,6 +235,13 @@ def try_storage() -> Response | Answer:
     return _ask(lambda who: jobs.ask_once("storage", StorageArguments(), who), show_system)
 
 
+@pages.post("/system/notify")
+@needs_scope_of("try_channels")
+def try_channels() -> Response | Answer:
+    """Send a message to each channel that the settings name."""
+    return _ask(lambda who: jobs.ask_once("try_channels", TryChannelsArguments(), who), show_system)
+
+
 @pages.get("/backups/create")
 @pages.get("/backups/<name>/verify")
 @pages.get("/backups/<name>/drill")
@@ -247,6 +254,7 @@ def try_storage() -> Response | Answer:
 @pages.get("/schedule/prune")
 @pages.get("/system/ask")
 @pages.get("/system/try")
+@pages.get("/system/notify")
 @needs("read")
 def asked_again(name: str = "") -> Response:  # noqa: ARG001 - it is in the path as well
     """A form that was shown with what is wrong, and reloaded by its address: the page that it is on."""

@@ -280,6 +280,8 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         roles=system.ROLES,
         scopes=SCOPES,
         entry=system.entry(settings, memory),
+        told=bool(settings.notify_urls or settings.notify_webhook_url),
+        heartbeat=settings.heartbeat_url is not None,
         error=error,
         form=request.form,
     ), status

@@ -18,6 +18,7 @@ from worker.config.fields import written
 from worker.config.notify_urls import scheme_of
 from worker.config.settings import WebSettings
 from worker.errors import BrokerUnavailableError
+from worker.notify.overview import overview
 from worker.repository.scope import scope_of
 from worker.runs.run import Run
 from worker.runs.store import open_runs
@@ -40,17 +41,19 @@ class Entry:
     tokens: list[Token]
     deeds: list[tuple[audit.Deed, str]]
     """Each with whose data its run dealt with, unless all are ours."""
+    told: dict[str, Any]
+    """Who hears of what is wrong, as worker/notify/overview.py has it."""
     away: str | None = None
 
 
 def entry(settings: WebSettings, memory: Memory) -> Entry:
     """Tokens by name, and the latest deeds; a broker that was away a moment ago is not waited for again."""
     if memory.away is not None:
-        return Entry([], [], memory.away)
+        return Entry([], [], {}, memory.away)
     try:
-        return Entry(tokens(settings), _deeds(settings))
+        return Entry(tokens(settings), _deeds(settings), overview(settings))
     except BrokerUnavailableError as error:
-        return Entry([], [], str(error))
+        return Entry([], [], {}, str(error))
 
 
 def _deeds(settings: WebSettings) -> list[tuple[audit.Deed, str]]:

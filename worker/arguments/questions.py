@@ -95,3 +95,9 @@ class StorageArguments(BaseModel):
     """Nothing to tell."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TryChannelsArguments(BaseModel):
+    """None: every channel is tried."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -10,6 +10,11 @@ from worker.cli.console import notes, number, say, show, size
 from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
+from worker.notify import heartbeat
+from worker.progress import Progress
+
+HEARTBEAT_SECONDS = 10
+"""In a container all ends with its first process: so long it waits until the heartbeat was heard."""
 
 
 @verb("backup")
@@ -36,9 +41,17 @@ def command(as_json: bool, data_format: str | None, scheduled: bool, **options: 
         show(result, as_json=as_json, view=made)
         check_complete(result)
 
-    performed(
-        "backup", arguments, lambda progress: backup(load(), arguments, progress), show_and_check, scheduled=scheduled
-    )
+    with heartbeat.told(load(), wanted=scheduled, patience=HEARTBEAT_SECONDS) as beat:
+
+        def work(progress: Progress) -> Data:
+            return beat.around(backup)(load(), arguments, progress)
+
+        def end(result: Data) -> None:
+            show_and_check(result)
+            if "skipped" not in result:
+                beat.say(heartbeat.GOOD)
+
+        performed("backup", arguments, work, end, scheduled=scheduled)
 
 
 def made(data: Data) -> None:

@@ -13,6 +13,7 @@ VERBS = {
     "cancel": "Cancel a run that waits or runs.",
     "export": "Write a backup as portable JSON.",
     "keygen": "Make a key to encrypt backups to, and print the recovery sheet.",
+    "notify": "Show what waits to be told, or try out who hears of it.",
     "token": "Make, list and revoke tokens for the API.",
 }
 """The verbs, those first that are used most, and what each is for."""

@@ -27,7 +27,7 @@ KEPT = timedelta(days=30)
 """For a channel that no setting names any more."""
 PATIENCE_SECONDS = 2
 
-_OUTBOX = connection.PREFIX + "outbox:"
+_OUTBOX, _LOST = connection.PREFIX + "outbox:", connection.PREFIX + "outbox-lost"
 
 _wake: list[Callable[[], object]] = []
 
@@ -57,7 +57,7 @@ def put(settings: Settings, message: Message) -> bool:
     hearing = [channel for channel in channels(settings) if channel.hears(message)]
     if not hearing:
         return False
-    waiting = Waiting(id=str(uuid.uuid4()), message=message, queued_at=datetime.now(UTC))
+    waiting = new(message)
     try:
         with connection.translated(), connection.client(settings, PATIENCE_SECONDS) as client:
             for channel in hearing:
@@ -71,23 +71,60 @@ def put(settings: Settings, message: Message) -> bool:
     return True
 
 
+def new(message: Message) -> Waiting:
+    """A message that nobody has yet. Put twice it has the same id, and waits once."""
+    identity = uuid.uuid5(uuid.NAMESPACE_OID, f"{message.event} {message.key} {message.at.isoformat()}")
+    return Waiting(id=str(identity), message=message, queued_at=datetime.now(UTC))
+
+
 def _keep(client: Any, channel: Channel, waiting: Waiting) -> None:
     key = _key(channel)
     with client.pipeline(transaction=True) as pipe:
-        pipe.hset(key, waiting.id, waiting.model_dump_json())
+        pipe.hsetnx(key, waiting.id, waiting.model_dump_json())
         pipe.expire(key, KEPT)
         pipe.hlen(key)
         count = pipe.execute()[-1]
-    if count > MOST_WAITING:
-        for old in _waiting(client, key)[: count - MOST_WAITING]:
-            client.hdel(key, old.id)
-            log.error("message_never_delivered", channel=channel.name, of=old.message.event, why="the outbox is full")
+    for old in _waiting(client, key)[: count - MOST_WAITING] if count > MOST_WAITING else ():
+        _lose(client, channel, old, "more waits than is kept")
 
 
 def waiting(settings: Settings, channel: Channel) -> list[Waiting]:
     """What a channel does not have yet, oldest first. Raises BrokerUnavailableError."""
     with connection.translated(), connection.client(settings, PATIENCE_SECONDS) as client:
         return _waiting(client, _key(channel))
+
+
+def done(settings: Settings, channel: Channel, each: Waiting) -> None:
+    """The channel has it. Raises BrokerUnavailableError."""
+    with connection.translated(), connection.client(settings, PATIENCE_SECONDS) as client:
+        client.hdel(_key(channel), each.id)
+
+
+def tried(settings: Settings, channel: Channel, each: Waiting) -> None:
+    """The channel has not taken it. Raises BrokerUnavailableError."""
+    with connection.translated(), connection.client(settings, PATIENCE_SECONDS) as client:
+        again = each.model_copy(update={"tries": each.tries + 1})
+        client.hset(_key(channel), each.id, again.model_dump_json())
+
+
+def give_up(settings: Settings, channel: Channel, each: Waiting, why: str) -> None:
+    """The channel will never have it, which is counted. Raises BrokerUnavailableError."""
+    with connection.translated(), connection.client(settings, PATIENCE_SECONDS) as client:
+        _lose(client, channel, each, why)
+
+
+def _lose(client: Any, channel: Channel, each: Waiting, why: str) -> None:
+    if client.hdel(_key(channel), each.id):
+        client.hincrby(_LOST, channel.name, 1)
+        log.error("message_never_delivered", channel=channel.name, of=each.message.event, id=each.id, why=why)
+
+
+def lost(settings: Settings) -> dict[str, int]:
+    """How many messages each channel will never have, by its name. Raises BrokerUnavailableError."""
+    with connection.translated(), connection.client(settings, PATIENCE_SECONDS) as client:
+        answer: Any = bounded.fields(client, _LOST)
+    names = [name.decode(errors="replace") for name in answer[::2]]
+    return {name: int(count) for name, count in zip(names, answer[1::2], strict=True) if count.isdigit()}
 
 
 def _waiting(client: Any, key: str) -> list[Waiting]:

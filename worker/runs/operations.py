@@ -27,6 +27,7 @@ Name = Literal[
     "storage",
     "repair",
     "silence",
+    "try_channels",
 ]
 Queue = Literal["jobs", "quick", "questions"]
 Server = Literal["source", "target"]
@@ -283,6 +284,18 @@ _ROWS = (
     ),
     Operation("repair", "Repair of manifests", writes=True),
     Operation("silence", "Silencing of an alert", "Tell nobody of an alert for a while.", queue="quick", writes=True),
+    # It may have to wait for a mail server, which must keep no prune waiting.
+    Operation(
+        "try_channels",
+        "Trial of the channels",
+        queue="questions",
+        writes=True,
+        advice={
+            "done": "Look there whether it has come: a server that took it may still throw it away.",
+            "failed": "Mend what the sentence names, and try it again. What waits for that channel is kept.",
+            "interrupted": "Some channels may have been sent the test. Try it again.",
+        },
+    ),
 )
 
 OPERATIONS: dict[str, Operation] = {row.name: row for row in _ROWS}
