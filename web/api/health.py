@@ -1,13 +1,17 @@
 """Whether it is well: the process, and all that it needs to make a backup."""
 
+import time
+from datetime import UTC, datetime
+from threading import Lock
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from web.activity import unserved
 from web.api import metrics
 from web.auth import needs
 from web.wording.numbers import listed
+from worker.alerts import strict
 from worker.broker import heartbeat
 from worker.config.settings import Settings, load_web
 from worker.errors import BackupSystemError
@@ -18,12 +22,29 @@ from worker.storage import open_storage
 health = Blueprint("health", __name__)
 
 WELL = "ok"
+SEEN_SECONDS = 5
+_seen: dict[str, tuple[float, str | None]] = {}
+"""By the broker's address: when it was looked at, and what was wrong then."""
+_looking = Lock()
 
 
 @health.get("/healthz")
-def healthz() -> dict[str, str]:
-    """The process answers."""
+def healthz() -> dict[str, str] | tuple[dict[str, str], int]:
+    """The process answers; with `strict=1`, and backups are made as promised: else 503 and a sentence."""
+    if request.args.get("strict") == "1" and (fault := _fault(load_web())) is not None:
+        return {"status": "fault", "error": fault}, 503
     return {"status": "ok"}
+
+
+def _fault(settings: Settings) -> str | None:
+    """What was seen some seconds ago is good enough: anybody may ask, as often as they like."""
+    at, seen = _seen.get(settings.celery_broker_url, (-SEEN_SECONDS, None))
+    if time.monotonic() - at < SEEN_SECONDS:
+        return seen
+    with _looking:
+        fault = strict.fault(settings, datetime.now(UTC))
+        _seen[settings.celery_broker_url] = time.monotonic(), fault
+        return fault
 
 
 @health.get("/readyz")

@@ -1,0 +1,34 @@
+"""Whether backups are made as promised, for whoever watches from outside: by the last look at what is wrong, and who is alive.
+
+It tells nothing but that: the words are the same whatever is protected here.
+"""
+
+from datetime import datetime, timedelta
+
+from worker.alerts import memory
+from worker.broker import heartbeat
+from worker.config.settings import Settings
+from worker.errors import BrokerUnavailableError
+from worker.runs.operations import QUEUES
+
+OVERDUE = "backup.overdue"
+STALE = timedelta(minutes=10)
+"""Somebody looks every minute: what was seen longer ago is not believed."""
+
+
+def fault(settings: Settings, now: datetime) -> str | None:
+    """Why nobody should rely on the schedule, in a sentence; None where it keeps its promise."""
+    try:
+        alive, known = heartbeat.seen(settings), memory.read(settings)
+    except BrokerUnavailableError:
+        return "The broker does not answer."
+    if "beat" not in alive:
+        return "No schedule is running."
+    # A worker is named after its queue, or otherwise and then serves all.
+    if not {*alive} - {*QUEUES, "beat"} and "jobs" not in alive:
+        return "No worker is running."
+    if known is None or known.seen_at is None or now - known.seen_at > STALE:
+        return "Nobody has looked of late whether a backup is overdue."
+    if any(alert.event == OVERDUE for alert in known.open):
+        return "A backup is overdue."
+    return None
