@@ -53,7 +53,7 @@ def put(settings: Settings, message: Message) -> bool:
     """Keep it for every channel that is to hear of it; whether it is kept for one at least. It never raises because the
     broker is away: there is a line in the log then, as there is one of each message in any case.
     """
-    log.info("message", of=message.event, level=message.level, key=message.key, sentence=message.sentence)
+    log.info("message", of=message.event, how=message.level, key=message.key, sentence=message.sentence)
     hearing = [channel for channel in channels(settings) if channel.hears(message)]
     if not hearing:
         return False
