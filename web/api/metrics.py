@@ -18,6 +18,7 @@ from worker.backups import schedule
 from worker.broker import heartbeat
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, UnreadError
+from worker.notify.overview import overview
 from worker.repository import catalogue
 from worker.repository.contents import Catalogue
 from worker.repository.copies import holdings
@@ -172,6 +173,7 @@ def _of_broker(settings: Settings) -> Iterator[Gauge]:
     alive = {(role,): float(len(hosts)) for role, hosts in heartbeat.seen(settings).items()}
     yield _labelled("processes", "Workers and beats that were heard of lately.", ("role",), alive.items())
     yield from _of_alerts(settings)
+    yield from _of_channels(settings)
     with open_runs(settings, BROKER_SECONDS) as runs:
         yield from _of_runs(runs)
         reach_it = [name for name, operation in OPERATIONS.items() if "source" in operation.concerns]
@@ -191,6 +193,16 @@ def _of_alerts(settings: Settings) -> Iterator[Gauge]:
     of: list[Labelled] = [((level,), counts[level]) for level in ("warning", "bad")]
     yield _labelled("alerts", "What is wrong now and not silenced, by how bad it is.", ("level",), of)
     yield _gauge("alerts_seen_timestamp_seconds", "When a worker last looked.", known.seen_at.timestamp())
+
+
+def _of_channels(settings: Settings) -> Iterator[Gauge]:
+    rows = overview(settings)["channels"]
+    up: list[Labelled] = [((row["channel"],), float(row["why"] is None)) for row in rows]
+    waiting: list[Labelled] = [((row["channel"],), len(row["waiting"])) for row in rows]
+    lost: list[Labelled] = [((row["channel"],), row["lost"]) for row in rows]
+    yield _labelled("channel_up", "Whether it took the last message that it was sent.", ("channel",), up)
+    yield _labelled("messages_waiting", "Messages that it has not been brought yet.", ("channel",), waiting)
+    yield _labelled("messages_lost", "Messages that it never got.", ("channel",), lost)
 
 
 def _of_runs(runs: Runs) -> Iterator[Gauge]:

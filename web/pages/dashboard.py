@@ -15,7 +15,7 @@ from web.activity import Memory, remember
 from web.auth import needs
 from web.pages.forecast import forecast
 from web.pages.misfits import rendered
-from web.wording import calendar, charts, day_strip, numbers, system, verdict
+from web.wording import answers, calendar, charts, day_strip, numbers, system, verdict
 from worker.alerts.judged import promised
 from worker.backups import schedule
 from worker.backups.retention.emptying import doubtful, due
@@ -138,9 +138,13 @@ def overview() -> str:
     memory, contents = remember(settings, day_strip.DAYS + 1), stored(settings)
     own = contents.own(settings)
     newest = own[0] if own else None
+    seen = situation(settings, memory, contents, now)
+    listeners, missed = system.listeners(settings, memory)
+    asked = answers.Facts(now, None if contents.fault else own, seen.drills, listeners, missed)
     return render_template(
         "summary.html",
-        verdict=verdict.verdict(situation(settings, memory, contents, now)),
+        answers=answers.answers(asked),
+        verdict=verdict.verdict(seen),
         days=day_strip.days(_past(memory, own, settings), now, settings.tz),
         words=day_strip.WORDS,
         source=scope_of(settings),

@@ -56,6 +56,17 @@ def entry(settings: WebSettings, memory: Memory) -> Entry:
         return Entry([], [], {}, str(error))
 
 
+def listeners(settings: WebSettings, memory: Memory) -> tuple[list[str] | None, list[str]]:
+    """The channels that messages go to, None while nobody knows; and those of them that do not work."""
+    if memory.away is not None:
+        return None, []
+    try:
+        rows = overview(settings)["channels"]
+    except BrokerUnavailableError:
+        return None, []
+    return [row["channel"] for row in rows], [row["channel"] for row in rows if row["why"] is not None]
+
+
 def _deeds(settings: WebSettings) -> list[tuple[audit.Deed, str]]:
     deeds = audit.recent(settings, EVENTS)
     ran = [_run(deed) for deed in deeds]

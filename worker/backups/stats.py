@@ -11,6 +11,7 @@ from typing import Any
 from worker.backups import schedule
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, SourceUnavailableError
+from worker.notify.overview import overview
 from worker.repository import catalogue
 from worker.repository.copies import holdings
 from worker.repository.copies.standing import Standing, standings
@@ -59,6 +60,7 @@ def stats(settings: Settings) -> dict[str, Any]:
         "next_runs": _next_runs(settings, newest, now),
         "copies": [_copies(there) for there in copies],
         "rehearsed": _rehearsed(rehearsed),
+        "channels": _channels(settings),
         "storage": {"where": str(storage), "free_bytes": storage.free_bytes()},
         "alarms": catalogue.in_brief(contents.alarms),
         "signing": {"key": keys.own_public(settings), "trusted": [*settings.backup_trusted_keys]},
@@ -86,6 +88,16 @@ def _rehearsed(rehearsed: drills.Standing) -> dict[str, Any] | None:
         return None
     drill = rehearsed.good.drill
     return {"name": rehearsed.good.backup.name, **drill.model_dump(mode="json"), "seconds_per_gb": drill.seconds_per_gb}
+
+
+def _channels(settings: Settings) -> list[dict[str, Any]] | None:
+    """How it stands with each channel that messages go to, with the number of those that wait; None while the broker is away."""
+    # The numbers are asked for by a shell as well, which may have no broker.
+    try:
+        rows = overview(settings)["channels"]
+    except BackupSystemError:
+        return None
+    return [row | {"waiting": len(row["waiting"])} for row in rows]
 
 
 def _point(manifest: Manifest) -> dict[str, Any]:

@@ -31,6 +31,7 @@ def view_of(data: Data) -> None:
     ]
     rows.append(("Rehearsed", _rehearsed(data["rehearsed"])))
     rows.append(("Signed by", data["signing"]["key"] or "no key yet: it is made with the first backup"))
+    rows += [(f"Told by {each['channel']}", each["state"]) for each in data["channels"] or ()]
     rows += [("Copies in", _copies(there)) for there in data["copies"]]
     if source["reachable"]:
         keys = ", ".join(f"db{db}: {count:,}" for db, count in source["keys"].items()) or "none"
