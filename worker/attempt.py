@@ -56,7 +56,7 @@ def attempt(task: Task, raw: Data, model: type[Arguments], verb: Verb[Arguments]
 
     try:
         # Celery keeps it for days, where anybody reads it who reaches the broker.
-        without_values: Data = values.parted(perform(recording, work, check))[0]
+        without_values: Data = values.parted(perform(recording, work, partial(_check_done, check)))[0]
         return without_values
     except BackupSystemError as error:
         seconds = pause(task, run, error)
@@ -65,6 +65,12 @@ def attempt(task: Task, raw: Data, model: type[Arguments], verb: Verb[Arguments]
         raise task.retry(exc=error, countdown=seconds, max_retries=task.max_retries + len(BUSY_SECONDS)) from None
     finally:
         _make_known(task, settings, recording.run)
+
+
+def _check_done(check: Check, outcome: Data) -> None:
+    """What had nothing to do has nothing that could be checked."""
+    if not isinstance(outcome.get("skipped"), str):
+        check(outcome)
 
 
 def _make_known(task: Task, settings: Settings, run: Run) -> None:

@@ -86,6 +86,10 @@ class IncompleteError(TargetError):
     """A restore ran to its end, and some keys could not be written."""
 
 
+class ScratchError(BackupSystemError):
+    """A server of our own did not start, or went away: that says nothing about what it was given."""
+
+
 class DrillError(BackupSystemError):
     """A backup that was brought back for trial is not as it should be."""
 

@@ -63,7 +63,8 @@ def test_a_partial_backup_is_the_same_alert_as_one_that_failed() -> None:
 
 @pytest.mark.parametrize(("hours", "is_overdue"), [(24, False), (26, False), (27, True), (24 * 9, True)])
 def test_a_backup_is_overdue_where_the_newest_is_too_old(hours: float, is_overdue: bool) -> None:
-    assert [one.key for one in wrong(facts(backup(hours)))] == (["backup.overdue"] if is_overdue else [])
+    given = facts(backup(hours), config=settings(drill_every_days=0))
+    assert [one.key for one in wrong(given)] == (["backup.overdue"] if is_overdue else [])
 
 
 def test_the_first_backup_is_overdue_once_somebody_has_looked_for_so_long() -> None:
@@ -143,6 +144,39 @@ def test_a_drill_that_brought_back_something_else_is_bad_until_the_next_one() ->
     assert only(facts(backup(rehearsed=failed))).key == f"drill.failed:{NAME}"
     good = Rehearsal(compared="sample", **(drill | {"at": NOW + timedelta(hours=1)}))
     assert wrong(facts(backup(rehearsed=failed, decoded=good))) == []
+
+
+def rehearsal(days_ago: float, **more: Any) -> Rehearsal:
+    usual: dict[str, Any] = {"way": "mirror", "storage": "/backups", "seconds": 1, "keys": 1, "bytes": 1}
+    return Rehearsal(at=NOW - timedelta(days=days_ago), compared="sample", **(usual | more))
+
+
+@pytest.mark.parametrize(
+    ("hours", "noted", "every", "said"),
+    [
+        (25, {}, 7, "No backup has been rehearsed yet."),
+        (23, {}, 7, None),
+        (10, {"rehearsed": rehearsal(7.9)}, 7, None),
+        (10, {"rehearsed": rehearsal(8.1)}, 7, "The last good rehearsal was 8 days ago, and one is due every 7."),
+        (10, {"rehearsed": rehearsal(8.1)}, 30, None),
+        (10, {"rehearsed": rehearsal(8.1)}, 0, None),
+        (25, {"decoded": rehearsal(0, way="read", reason="no server fits")}, 7, "only read, for no server fits."),
+    ],
+)
+def test_a_rehearsal_is_overdue_as_the_summary_has_it(
+    hours: float, noted: dict[str, Any], every: float, said: str | None
+) -> None:
+    conditions = wrong(facts(backup(hours, **noted), config=settings(drill_every_days=every)))
+    assert [(one.key, one.level) for one in conditions] == ([("drill.overdue", "warning")] if said else [])
+    assert not said or said in conditions[0].sentence
+    assert not said or f"`python -m worker drill {NAME}`" in conditions[0].advice
+
+
+def test_a_drill_that_failed_is_one_alert_and_names_no_key() -> None:
+    failed = rehearsal(0, differs=["Of secret:1 there is no more."])
+    condition = only(facts(backup(25, rehearsed=failed)))
+    assert condition.key == f"drill.failed:{NAME}"
+    assert "secret" not in f"{condition.sentence}{condition.advice}"
 
 
 def test_a_backup_that_lacks_what_those_before_it_hold_is_suspicious_and_no_key_is_named() -> None:

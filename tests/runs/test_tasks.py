@@ -70,6 +70,15 @@ def test_every_task_is_imported_delayed_and_answers(works: Works) -> None:
     assert not list(works.storage.glob(f"{name}*"))
 
 
+@pytest.mark.parametrize("task", ["drill", "undo"])
+def test_what_finds_its_slot_taken_has_nothing_to_do_whatever_would_be_checked_of_it(works: Works, task: str) -> None:
+    with open_runs(Settings(celery_broker_url=works.env["CELERY_BROKER_URL"])) as runs:
+        assert runs.liveness.claim_slot(f"{task} of a test", "another run")
+    headers = {"slot": f"{task} of a test"}
+    sent = works.app.send_task(f"worker.tasks.{task}", kwargs={"name": "latest"}, headers=headers)
+    assert Sent(sent.id, works.backend).result() == {"skipped": f"another run has the slot {task} of a test"}
+
+
 @pytest.mark.parametrize(
     ("task", "arguments", "words"),
     [

@@ -117,12 +117,16 @@ def _rehearsed(situation: Situation) -> str:
     return f"Last rehearsed {age(drill.at, situation.now)}: {counted(drill.keys, 'key')} back in {duration(drill.seconds)}."
 
 
+_REHEARSALS = {
+    "failed": "The last rehearsal failed",
+    "overdue": "A rehearsal is overdue",
+    "never": "Never rehearsed",
+}
+
+
 def _drills(drills: Standing | None) -> Iterator[Finding]:
-    if drills is None or drills.warning is None:
-        return
-    failed = drills.last is not None and drills.last.drill.has_failed
-    headline = "The last rehearsal failed" if failed else "A rehearsal is overdue" if drills.good else "Never rehearsed"
-    yield Finding("warning", headline, drills.warning)
+    if drills is not None and drills.concern is not None:
+        yield Finding("warning", _REHEARSALS[drills.concern.kind], str(drills.concern))
 
 
 def _next(situation: Situation) -> str:

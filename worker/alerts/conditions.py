@@ -9,6 +9,7 @@ from typing import Literal
 
 from worker.alerts import judged
 from worker.alerts.facts import Facts
+from worker.repository.drills import standing as rehearsals
 from worker.runs import operations
 from worker.runs.run import Run
 from worker.words import counted, size, span
@@ -230,6 +231,18 @@ def _failed_drill(facts: Facts) -> Iterator[Condition] | None:
         for backup in facts.contents.listed
         if (drill := backup.drilled) is not None and drill.has_failed
     )
+
+
+def _overdue_drill(facts: Facts) -> Iterator[Condition] | None:
+    """One that failed is no less one that was made: that is the row above."""
+    if facts.contents is None:
+        return None
+    concern = rehearsals.standing(facts.own, facts.settings.drill_every_days, facts.now).concern
+    if concern is None or concern.kind == "failed":
+        return iter(())
+    headline = "A rehearsal is overdue" if concern.kind == "overdue" else "No backup has been rehearsed"
+    over = f"A backup of {facts.source} was rehearsed"
+    return iter([Condition("drill.overdue", "warning", headline, concern.sentence, concern.advice, "/backups", over)])
 
 
 def _failed_prune(facts: Facts) -> Iterator[Condition]:
@@ -460,6 +473,7 @@ ROWS: dict[str, Judge] = {
     "verify.failed": _damaged,
     "manifest.damaged": _damaged_manifests,
     "drill.failed": _failed_drill,
+    "drill.overdue": _overdue_drill,
     "copy.failed": _failed_copies,
     "copy.late": _late_copies,
     "copies.away": _copies_away,

@@ -55,11 +55,14 @@ class Facts:
     """Hosts by role."""
 
     @property
+    def own(self) -> list[Manifest]:
+        """The good backups of this source, newest first."""
+        return [*catalogue.own(self.contents.backups, scope_of(self.settings))] if self.contents else []
+
+    @property
     def newest(self) -> Manifest | None:
-        """The newest good backup of this source."""
-        if self.contents is None:
-            return None
-        return next(catalogue.own(self.contents.backups, scope_of(self.settings)), None)
+        """The newest of these."""
+        return next(iter(self.own), None)
 
     @property
     def partial(self) -> Manifest | None:

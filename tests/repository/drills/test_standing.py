@@ -8,7 +8,7 @@ import pytest
 from tests.support.backups import manifest_of
 from worker.repository.drills.rehearsal import Rehearsal
 from worker.repository.drills.standing import due, standing
-from worker.repository.manifest import Copied, Manifest, artifact_name
+from worker.repository.manifest import Copied, Encrypted, Manifest, artifact_name
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
@@ -87,7 +87,11 @@ def test_what_is_fine_needs_no_words() -> None:
         ),
         (
             [backup(0), backup(20, rehearsed=rehearsal(9))],
-            "The last good rehearsal was 9 days ago, and one is due every 7:",
+            "The last good rehearsal was 9 days ago, and one is due every 7. `python -m worker drill redis_backup_",
+        ),
+        (
+            [backup(2, encryption=Encrypted(recipients=["somebody"]))],
+            "No backup has been rehearsed yet. `python -m worker drill redis_backup_20261128_120000.rdb` where the secret key is",
         ),
         (
             [backup(1, rehearsed=rehearsal(0, differs=["2 keys are missing."]))],

@@ -1,8 +1,10 @@
 """A folder for temporary files whose path a socket may have, and drills."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +37,15 @@ def drilling(server: Server, storage: Path, **more: Any) -> Settings:
 def drilled(settings: Settings, name: str = "latest", **arguments: Any) -> dict[str, Any]:
     """One drill; its result."""
     return drill(settings, DrillArguments(name=name, **arguments), silent)
+
+
+def servers_below(folder: Path) -> list[int]:
+    """The processes of scratch servers whose socket lies there."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = path.read_bytes()
+            # A server changes its title as soon as it listens, and keeps the path.
+            if os.fsencode(folder) in words and b"-server" in words.split(b"\0")[0]:
+                found.append(int(path.parent.name))
+    return found

@@ -1,5 +1,7 @@
 """A backup is rehearsed in a server of our own: it comes back as it was, and that is noted; what does not is told."""
 
+import os
+import signal
 import socket
 import threading
 from pathlib import Path
@@ -8,14 +10,22 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartServer
-from tests.restore.drill.conftest import drilled, drilling
+from tests.restore.drill.conftest import drilled, drilling, servers_below
 from tests.server.test_cluster import node_of
 from tests.support.age_keys import age_pair
 from tests.support.backups import bring_back, fill_all, take
 from tests.support.servers import Binary, Server
 from worker.arguments.backups import BackupArguments, DrillArguments
 from worker.backups.backup import backup
-from worker.errors import ArtifactError, CancelledError, DrillError, NotFoundError, RefusedError, SealedError
+from worker.errors import (
+    ArtifactError,
+    CancelledError,
+    DrillError,
+    NotFoundError,
+    RefusedError,
+    ScratchError,
+    SealedError,
+)
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
@@ -210,6 +220,31 @@ def test_a_part_of_a_cluster_comes_back(newest: Binary, start_server: StartServe
     assert part["kind"] == "part"
     result = drilled(drilling(start_server(newest), tmp_path), part["name"])
     assert (result["rehearsed"], result["keys"], result["way"]) == (True, part["keys"], "keys")
+
+
+@pytest.mark.parametrize(
+    ("at", "way", "with_"),
+    [
+        ("sending", "mirror", signal.SIGKILL),
+        ("restoring", "keys", signal.SIGKILL),
+        ("comparing", "keys", signal.SIGTERM),
+        ("comparing", "mirror", signal.SIGKILL),
+    ],
+)
+def test_one_whose_own_server_is_killed_fails_and_nothing_is_held_against_the_backup(
+    small: Server, tmp_path: Path, scratch_folder: Path, at: str, way: Any, with_: signal.Signals
+) -> None:
+    name = take(small, tmp_path)["name"]
+
+    def kill(phase: str, current: int, total: int | None, unit: str) -> None:
+        if phase == at:
+            for server in servers_below(scratch_folder):
+                os.kill(server, with_)
+
+    with pytest.raises(ScratchError, match=rf"so {name} was not rehearsed\. That says nothing about the backup"):
+        drill(drilling(small, tmp_path), DrillArguments(name=name, way=way, full=True), kill)
+    assert noted(tmp_path, name).drilled is None
+    assert drilled(drilling(small, tmp_path), name)["rehearsed"]
 
 
 @pytest.mark.parametrize("at", ["checking", "sending", "restoring", "comparing"])

@@ -1,30 +1,32 @@
 """A server of our own is private, bounded and writes nothing, and is gone with us however we end."""
 
 import os
+import shutil
 import signal
 import stat
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.backups import eventually
 from tests.support.servers import Binary, binaries
-from worker.errors import TargetError
+from worker.errors import ScratchError
 from worker.server.scratch.programs import Program, described
 from worker.server.scratch.scratch import Wanted, running
 from worker.server.wire import Wire
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the temporary files of these tests lie."""
-    monkeypatch.setattr(tempfile, "tempdir", None)
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where the temporary files of these tests lie: a path that a socket may have, and gone afterwards."""
     short = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))
     monkeypatch.setattr(tempfile, "tempdir", str(short))
-    return short
+    yield short
+    shutil.rmtree(short)
 
 
 def program(binary: Binary) -> Program:
@@ -77,8 +79,10 @@ def test_one_that_is_killed_is_known_to_have_ended(folder: Path) -> None:
     with running(Wanted(program(binaries()[0]), 0)) as scratch:
         with Wire(scratch.endpoint) as wire:
             pid = int(wire.ask(b"INFO", b"server").split(b"process_id:")[1].split()[0])
+        assert scratch.answers()
         os.kill(pid, signal.SIGKILL)
         assert eventually(lambda: scratch.has_ended)
+        assert not scratch.answers()
     assert [*folder.iterdir()] == []
 
 
@@ -87,7 +91,7 @@ def test_what_is_no_server_is_said_to_be_none(tmp_path: Path, folder: Path) -> N
     path.write_text("#!/bin/sh\nexit 3\n")
     path.chmod(0o755)
     with (
-        pytest.raises(TargetError, match=r"The scratch server \(redis 8\.0\.0\) did not start"),
+        pytest.raises(ScratchError, match=r"The scratch server \(redis 8\.0\.0\) did not start"),
         running(Wanted(Program(str(path), "redis", (8, 0, 0)), 0)),
     ):
         pass

@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from worker.repository.drills.rehearsal import Rehearsal, latest
 from worker.repository.manifest import Manifest
@@ -22,6 +22,19 @@ class Done(NamedTuple):
     drill: Rehearsal
 
 
+class Concern(NamedTuple):
+    """What somebody should look after."""
+
+    kind: Literal["failed", "overdue", "never"]
+    """The last rehearsal failed; the last good one was too long ago; there was none."""
+    sentence: str
+    advice: str
+    """What to do."""
+
+    def __str__(self) -> str:
+        return f"{self.sentence} {self.advice}"
+
+
 @dataclass(frozen=True)
 class Standing:
     """Of the backups of one source."""
@@ -30,8 +43,12 @@ class Standing:
     """The last rehearsal that brought everything back."""
     last: Done | None
     """The last drill, whatever came of it."""
-    warning: str | None
-    """What somebody should look after, in a sentence."""
+    concern: Concern | None
+
+    @property
+    def warning(self) -> str | None:
+        """What somebody should look after, and what to do, in words that name no key."""
+        return None if self.concern is None else str(self.concern)
 
 
 class Due(NamedTuple):
@@ -56,30 +73,34 @@ def standing(own: Sequence[Manifest], every_days: float, now: datetime) -> Stand
     done = sorted((each for backup in own for each in drills_of(backup)), key=lambda each: each.drill.at)
     last = done[-1] if done else None
     good = next((each for each in reversed(done) if each.drill.is_good), None)
-    return Standing(good, last, _warning(own, good, last, every_days, now))
+    return Standing(good, last, _concern(own, good, last, every_days, now))
 
 
-def _warning(
+def _concern(
     own: Sequence[Manifest], good: Done | None, last: Done | None, every_days: float, now: datetime
-) -> str | None:
+) -> Concern | None:
     if not own:
         return None
-    how = f"`python -m worker drill {own[0].name}`"
     if last is not None and last.drill.has_failed:
-        return (
-            f"The last rehearsal failed: {last.backup.name} did not come back as it should. {' '.join(last.drill.differs)} Make a new "
-            "backup and rehearse that one; until that is good rely on one that was rehearsed before."
+        return Concern(
+            "failed",
+            f"The last rehearsal failed: {last.backup.name} did not come back as it should. {' '.join(last.drill.differs)}",
+            "Make a new backup and rehearse that one; until that is good rely on one that was rehearsed before.",
         )
     if not every_days:
         return None
+    key = " where the secret key is (BACKUP_AGE_IDENTITY_FILE)" if own[0].encrypted else ""
+    how = f"`python -m worker drill {own[0].name}`{key} brings the newest back into a server of its own, and compares."
     if good is None:
         if now - own[-1].created_at < GRACE:
             return None
         why = f" The last one was only read, for {last.drill.reason}." if last and last.drill.reason else ""
-        return f"No backup has been rehearsed yet.{why} {how} brings the newest back into a server of its own, and compares."
+        return Concern("never", f"No backup has been rehearsed yet.{why}", how)
     if now - good.drill.at > timedelta(days=every_days) + GRACE:
         days = (now - good.drill.at).days
-        return f"The last good rehearsal was {days:,} days ago, and one is due every {every_days:g}: {how} makes up for it."
+        return Concern(
+            "overdue", f"The last good rehearsal was {days:,} days ago, and one is due every {every_days:g}.", how
+        )
     return None
 
 

@@ -19,6 +19,7 @@ from worker.errors import (
     DrillError,
     IncompleteError,
     RefusedError,
+    ScratchError,
     TargetError,
 )
 from worker.formats.encryption import keys_of
@@ -52,7 +53,7 @@ def drill(settings: Settings, arguments: DrillArguments, progress: Progress) -> 
     noted beside it, and given back: `check_good` says whether it is as it should be.
 
     Nothing of the source is touched. Raises NotFoundError, SealedError, RefusedError for what cannot be restored at all;
-    ArtifactError and TargetError, which are noted; StorageError.
+    ArtifactError and TargetError, which are noted; ScratchError, which is not; StorageError.
     """
     clock = time.monotonic()
     held = find(settings, arguments.name, scope_of(settings), arguments.storage)
@@ -77,7 +78,7 @@ _LOGGED = ("name", "way", "server", "keys", "bytes", "rehearsed", "recovery_seco
 
 def check_good(outcome: Data) -> None:
     """Raise DrillError where a drill ran to its end, and not all was as it should be."""
-    if outcome.get("differs"):
+    if outcome["differs"]:
         example = next(iter(outcome["differing"]), None)
         named = (
             f" The first: '{example['key']}' of database {example['db']}, which {example['error']}." if example else ""
@@ -138,12 +139,13 @@ class _Attempt:
             try:
                 self._restore(scratch)
             except (TargetError, OSError):
-                if scratch.has_ended:
-                    raise TargetError(
-                        f"The scratch server ({wanted.program}) ended on the way, so {self.held.manifest.name} was not "
-                        "rehearsed: was it killed, or is there too little memory? Rehearse it again."
-                    ) from None
-                raise
+                if scratch.answers():
+                    raise
+                raise ScratchError(
+                    f"The scratch server ({wanted.program}) was killed, or answers no more, so {self.held.manifest.name} was "
+                    "not rehearsed. That says nothing about the backup, and nothing is noted beside it. Is there too little "
+                    "memory? Rehearse it again."
+                ) from None
 
     def _restore(self, scratch: Scratch) -> None:
         mode: Mode = "mirror" if self.way == "mirror" else "overwrite"

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from redis.exceptions import RedisError
 
-from worker.errors import TargetError
+from worker.errors import ScratchError
 from worker.server.endpoint import SCRATCH, Endpoint
 from worker.server.scratch import keeper
 from worker.server.scratch.programs import Program, environment
@@ -56,15 +56,21 @@ class Scratch:
             self._ended = not chunk or b'"ended"' in self._said
         return self._ended
 
+    def answers(self) -> bool:
+        """Whether it is at our service, within a second."""
+        with suppress(RedisError, OSError), Wire(self.endpoint.within(1)) as wire:
+            wire.ask(b"PING")
+            return True
+        return False
+
     def wait(self) -> None:
-        """Until it answers. TargetError where it does not come up."""
+        """Until it answers. ScratchError where it does not come up."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and not self.has_ended:
-            with suppress(RedisError, OSError), Wire(self.endpoint.within(1)) as wire:
-                wire.ask(b"PING")
+            if self.answers():
                 return
             time.sleep(POLL_SECONDS)
-        raise TargetError(
+        raise ScratchError(
             f"The scratch server ({self.program}) did not start: look whether `{self.program.path} --version` runs, and "
             "whether the folder for temporary files (TMPDIR) has room."
         )
@@ -74,7 +80,7 @@ class Scratch:
 def running(wanted: Wanted) -> Iterator[Scratch]:
     """A server that holds nothing and writes nothing to disk, until the end of the block.
 
-    TargetError where it does not start, StorageError where the folder for temporary files takes nothing.
+    ScratchError where it does not start, StorageError where the folder for temporary files takes nothing.
     """
     sweep()
     with locked_folder(MOST_BYTES_OF_A_PATH) as (folder, lock):
