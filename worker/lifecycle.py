@@ -23,7 +23,7 @@ from worker.runs.store import open_runs
 from worker.server.endpoint import GLANCE, Endpoint
 from worker.server.info import read_facts
 from worker.storage import tempfiles
-from worker.tasks import MEANS, backup, log_interrupted, reap, send, stats
+from worker.tasks import MEANS, backup, log_interrupted, reap, send, stats, watch
 
 log = structlog.get_logger()
 
@@ -113,3 +113,5 @@ def _beat_begins(**_: Any) -> None:
     send(stats, asker)
     # A slot that was missed while no beat ran is made up for, even where beat's own memory was lost.
     send(backup, asker, unless_younger_than_hours=load().backup_every_hours)
+    # Whoever asks whether all is well need not wait until somebody looks.
+    send(watch, asker)

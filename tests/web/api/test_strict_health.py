@@ -1,10 +1,12 @@
 """Whoever watches from outside is told when backups are not made as promised, and nothing else."""
 
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.support.dashboard import Browser, Web
+from tests.support.processes import run
 from web.api import health
 from worker.alerts import memory, strict
 from worker.alerts.memory import Alert, Change, Memory
@@ -65,3 +67,15 @@ def test_anybody_may_ask_and_is_told_nothing_else(web_app: Web, anonymous: Brows
     web_app.broker.stop()
     answer = anonymous.get("/healthz?strict=1")
     assert (answer.status_code, answer.json) == (503, {"status": "fault", "error": "The broker does not answer."})
+
+
+def test_the_check_of_a_container_says_the_same(web_app: Web) -> None:
+    def check() -> tuple[int, str]:
+        ended = run(sys.executable, "-m", "worker.alerts.strict", env=web_app.env, cwd=web_app.folder)
+        return ended.code, ended.err.strip()
+
+    assert check() == (1, "No schedule is running.")
+    for role in ("beat", "jobs"):
+        web_app.broker.client().set(heartbeat.key(role), 1)
+    remember(web_app)
+    assert check() == (0, "")
