@@ -47,6 +47,7 @@ def test_it_is_empty_bounded_and_on_no_network(binary: Binary, folder: Path) -> 
     with running(Wanted(program(binary), 64 << 20, 20)) as scratch, Wire(scratch.endpoint, 19) as wire:
         (own,) = folder.iterdir()
         assert stat.S_IMODE(own.stat().st_mode) == 0o700
+        assert stat.S_IMODE((own / "s").stat().st_mode) == 0o700
         assert wire.ask(b"DBSIZE") == 0
         said = {
             name: wire.ask(b"CONFIG", b"GET", name)[1]
