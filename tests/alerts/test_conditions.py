@@ -11,7 +11,7 @@ from worker.alerts.conditions import NAMED, ROWS, Condition, fit_to_leave, judge
 from worker.alerts.facts import Facts
 from worker.repository.contents import Damaged
 from worker.repository.drills.rehearsal import Rehearsal
-from worker.repository.manifest import Origin, Size
+from worker.repository.manifest import Copied, Origin, Size
 from worker.repository.versions.lost import Lost
 from worker.repository.versions.records import Record
 from worker.runs.reach import Word
@@ -170,6 +170,13 @@ def test_a_rehearsal_is_overdue_as_the_summary_has_it(
     assert [(one.key, one.level) for one in conditions] == ([("drill.overdue", "warning")] if said else [])
     assert not said or said in conditions[0].sentence
     assert not said or f"`python -m worker drill {NAME}`" in conditions[0].advice
+
+
+def test_a_copy_that_did_not_come_back_is_an_alert_of_its_own() -> None:
+    copies = {WHERE: Copied(copied_at=NOW, rehearsed=rehearsal(0, differs=["2 keys are missing."]))}
+    condition = only(facts(backup(10, rehearsed=rehearsal(1), copies=copies)))
+    assert condition.key == f"drill.failed:{NAME} in {WHERE}"
+    assert f"`python -m worker verify {NAME} --from {WHERE}`" in condition.advice
 
 
 def test_a_drill_that_failed_is_one_alert_and_names_no_key() -> None:

@@ -10,6 +10,8 @@ from typing import Literal
 from worker.alerts import judged
 from worker.alerts.facts import Facts
 from worker.repository.drills import standing as rehearsals
+from worker.repository.drills.rehearsal import Rehearsal
+from worker.repository.manifest import Manifest
 from worker.runs import operations
 from worker.runs.run import Run
 from worker.words import counted, size, span
@@ -214,7 +216,7 @@ def _suspicious(facts: Facts) -> Iterator[Condition] | None:
 
 
 def _failed_drill(facts: Facts) -> Iterator[Condition] | None:
-    """By the last drill of each backup."""
+    """By the last drill of each backup, and of each copy."""
     if facts.contents is None:
         return None
     return (
@@ -222,15 +224,24 @@ def _failed_drill(facts: Facts) -> Iterator[Condition] | None:
             "drill.failed",
             "bad",
             "A backup did not come back whole",
-            f"The last drill of {backup.name} brought back something else than the backup holds: do not rely on it.",
-            "Its page says what differs. Make a new backup now, and verify this one.",
+            f"The last drill of {what} brought back something else than the backup holds: do not rely on it.",
+            f"Its page says what differs. {advice}",
             f"/backups/{backup.name}",
-            f"The backup {backup.name} came back whole, or is gone",
-            of=backup.name,
+            f"What came back of {what} is whole, or it is gone",
+            of=what,
         )
         for backup in facts.contents.listed
-        if (drill := backup.drilled) is not None and drill.has_failed
+        for what, drill, advice in _drilled(backup)
+        if drill is not None and drill.has_failed
     )
+
+
+def _drilled(backup: Manifest) -> Iterator[tuple[str, Rehearsal | None, str]]:
+    """What was drilled, what came of it, and what to do where that is bad."""
+    yield backup.name, backup.drilled, "Make a new backup now, and verify this one."
+    for place, copied in backup.copies.items():
+        verify = f"`python -m worker verify {backup.name} --from {place}` says whether it is damaged there."
+        yield f"{backup.name} in {place}", copied.drilled, verify
 
 
 def _overdue_drill(facts: Facts) -> Iterator[Condition] | None:

@@ -93,6 +93,11 @@ class Copied(BaseModel):
     decoded: Rehearsal | None = None
     """The last time that it was decoded to its end, for there was no server to bring it back into."""
 
+    @property
+    def drilled(self) -> Rehearsal | None:
+        """The last drill, whatever came of it."""
+        return latest(self.rehearsed, self.decoded)
+
 
 class _Format(BaseModel):
     """What a manifest says in every format, of a later version too."""
