@@ -17,6 +17,7 @@ from worker.config.settings import load, load_web
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.copies import holdings
+from worker.repository.drills.rehearsal import Rehearsal
 from worker.repository.manifest import AGE_SUFFIX, MANIFEST_SUFFIX, Copied, Encrypted, artifact_name
 from worker.storage import trial
 from worker.storage.local import Folder
@@ -55,6 +56,25 @@ def seen(since: datetime | None = None) -> None:
 def on_the_list(admin: Browser, name: str) -> str:
     """What the list of all backups says of it, and of older ones."""
     return read(admin, "/backups").rpartition(name)[2]
+
+
+def test_what_a_drill_of_a_copy_found_is_on_the_page(admin: Browser, home: Folder, there: Folder) -> None:
+    name, now = take(home), datetime.now(UTC)
+    drill = Rehearsal(
+        at=now,
+        way="keys",
+        server="redis 8.2.3",
+        storage=there.place,
+        seconds=1,
+        keys=1,
+        bytes=1,
+        compared="all",
+        differs=["2 keys are missing."],
+    )
+    catalogue.note(home, name, copies={there.place: Copied(copied_at=now, rehearsed=drill)})
+    said = read(admin, f"/backups/{name}")
+    assert f"its copy in {there.place}: just now" in said
+    assert "it did not come back as it should: 2 keys are missing." in said
 
 
 def test_without_other_storages_nothing_is_said_of_them(web_app: Web, admin: Browser) -> None:
