@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,16 @@ class Import:
         return f"{self.by}, line {self.line}, imports {self.of}"
 
 
+def parsed(path: Path) -> ast.Module:
+    """A module, which many of these tests read."""
+    return _parsed(path, path.stat().st_mtime_ns)
+
+
+@cache
+def _parsed(path: Path, _changed_at: int) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports(root: Path) -> list[Import]:
     """All imports of all modules, those within functions too; of a package its member where the member is a module."""
     known = modules(root)
@@ -98,7 +109,7 @@ def imports(root: Path) -> list[Import]:
 
 def _imports(name: str, path: Path, known: set[str]) -> Iterator[Import]:
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(parsed(path)):
         if isinstance(node, ast.Import):
             yield from (Import(name, alias.name, node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -187,7 +198,7 @@ def vague(root: Path) -> list[str]:
     """Names of VAGUE that travel further than NEAR lines in a function."""
     faults = []
     for module, path in modules(root).items():
-        for function in ast.walk(ast.parse(path.read_text())):
+        for function in ast.walk(parsed(path)):
             if isinstance(function, ast.FunctionDef):
                 faults += [
                     f"{module}.{function.name} calls something `{name}` over {lines} lines: give it its real name."
@@ -264,7 +275,7 @@ def test_a_name_that_travels_says_what_the_thing_is() -> None:
 
 
 def test_every_module_says_in_one_line_what_it_is() -> None:
-    wordless = [name for name, path in modules(ROOT).items() if not (ast.get_docstring(ast.parse(path.read_text())))]
+    wordless = [name for name, path in modules(ROOT).items() if not (ast.get_docstring(parsed(path)))]
     assert wordless == []
 
 
