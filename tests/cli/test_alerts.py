@@ -13,7 +13,10 @@ from worker.alerts import memory
 from worker.alerts.memory import Alert, Change, Memory
 from worker.config.settings import Settings
 
-NOW = datetime.now(UTC)
+
+def ago(**span: float) -> datetime:
+    """A moment before now, which is another one in each test."""
+    return datetime.now(UTC) - timedelta(**span)
 
 
 @pytest.fixture
@@ -28,14 +31,14 @@ def shell(broker: str, tmp_path: Path) -> Shell:
 
 def alert(key: str, level: str = "bad", **more: Any) -> Alert:
     words: dict[str, Any] = dict.fromkeys(("event", "advice", "over"), "Mend it.")
-    times = {"since": NOW - timedelta(hours=2), "opened_at": NOW}
+    times = {"since": ago(hours=2), "opened_at": ago()}
     return Alert.model_validate(
         words | times | {"key": key, "level": level, "path": "/", "headline": "Wrong", "sentence": "It is so."} | more
     )
 
 
 def known(broker: str, *alerts: Alert, ended: tuple[Alert, ...] = (), **more: Any) -> None:
-    usual: dict[str, Any] = {"since": NOW, "seen_at": NOW}
+    usual: dict[str, Any] = {"since": ago(), "seen_at": ago()}
     remembered = Memory(alerts={one.key: one for one in alerts}, **(usual | more))
     memory.change(Settings(celery_broker_url=broker), lambda _: Change(remembered, [*ended]))
 
@@ -54,7 +57,7 @@ def test_the_exit_code_says_how_bad_it_is(broker: str, shell: Shell, levels: tup
 
 def test_where_nobody_looks_that_is_bad(broker: str, shell: Shell) -> None:
     nobody(shell("alerts"), "so far")
-    known(broker, seen_at=NOW - timedelta(hours=1))
+    known(broker, seen_at=ago(hours=1))
     nobody(shell("alerts"), "since")
 
 
@@ -72,7 +75,7 @@ def test_without_the_broker_it_fails(shell: Shell) -> None:
 
 def test_the_history_says_for_how_long(broker: str, shell: Shell) -> None:
     assert "Nothing was wrong so far." in shell("alerts", "--history").out
-    known(broker, ended=(alert("backup.failed", ended_at=NOW - timedelta(hours=1)),))
+    known(broker, ended=(alert("backup.failed", ended_at=ago(minutes=59)),))
     ended = shell("alerts", "--history")
     assert ended.code == 0
     assert "for 1 hour: Wrong (backup.failed)" in ended.out

@@ -118,7 +118,8 @@ def test_for_people_every_verb_prints_lines_that_name_what_matters(shell: Shell,
     assert match
     name = match[0]
     header, row = told("list").splitlines()
-    assert header.split() == ["NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "PINNED"]
+    columns = ["NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "REHEARSED", "PINNED"]
+    assert header.split() == columns
     assert row.startswith(name)
     assert re.search(r" 100 .* point-in-time +no +no +no$", row)
     assert f"{name} is whole: 100 keys" in told("verify", name)

@@ -328,9 +328,9 @@ def test_one_whose_backup_is_gone_is_pruned(source_settings: Any, tmp_path: Path
 def test_a_deletion_that_is_killed_leaves_no_index_behind_for_long(source_settings: Any, tmp_path: Path) -> None:
     folder = tmp_path / "storage"
     catalogue.remove(Folder(folder), stored(folder, entries(20)).name)
-    # The artifact, the index, notes, three texts of a damaged manifest, and the marker of the deletion; before these comes the
-    # draft of what tells others that it is deleted.
-    for step in range(2, 10):
+    # The artifact, the index, notes, three texts of a damaged manifest, and the marker of the deletion; before these come the
+    # drafts of what was signed, here and for others, which now says that it is deleted.
+    for step in range(4, 12):
         manifest = stored(folder, entries(20))
         index.opened(Folder(folder), manifest, NONE, silent).__exit__(None, None, None)
 
@@ -346,7 +346,7 @@ def test_a_deletion_that_is_killed_leaves_no_index_behind_for_long(source_settin
             catalogue.remove(Folder(folder), manifest.name)
 
         was_killed = killed(work)
-        assert was_killed == (step <= 8)
+        assert was_killed == (step <= 10)
         prune(source_settings, PruneArguments(), silent)
         assert files(folder) == []
 

@@ -12,7 +12,7 @@ from worker.alerts import memory, strict
 from worker.alerts.memory import Alert, Change, Memory
 from worker.broker import heartbeat
 
-NOW = datetime.now(UTC)
+LONG_AGO = datetime(2025, 11, 3, tzinfo=UTC)
 OVERDUE = Alert(
     key="backup.overdue",
     event="backup.overdue",
@@ -22,13 +22,13 @@ OVERDUE = Alert(
     advice="Look.",
     path="/schedule",
     over="There is one",
-    since=NOW,
-    opened_at=NOW,
+    since=LONG_AGO,
+    opened_at=LONG_AGO,
 )
 
 
 def remember(web: Web, *alerts: Alert) -> None:
-    known = Memory(since=NOW, seen_at=NOW, alerts={alert.key: alert for alert in alerts})
+    known = Memory(since=LONG_AGO, seen_at=datetime.now(UTC), alerts={alert.key: alert for alert in alerts})
     memory.change(web.settings, lambda _: Change(known))
 
 
@@ -49,7 +49,7 @@ def test_what_is_wrong_is_said_in_one_sentence(
     for role in alive:
         web_app.broker.client().set(heartbeat.key(role), 1)
     remember(web_app, *alerts)
-    assert strict.fault(web_app.settings, NOW + later) == fault
+    assert strict.fault(web_app.settings, datetime.now(UTC) + later) == fault
 
 
 def test_anybody_may_ask_and_is_told_nothing_else(web_app: Web, anonymous: Browser) -> None:
