@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from typing import Any, TypeVar
 
+from web import standing
 from worker.alerts import judged
 from worker.broker import heartbeat
 from worker.config.settings import Settings
@@ -118,6 +119,7 @@ def recall(settings: Settings, ask: Callable[[Runs], Answer]) -> tuple[Answer | 
         with open_runs(settings, _SECONDS, _IN_ALL) as runs:
             return ask(runs), None
     except BrokerUnavailableError as error:
+        standing.missed(settings, str(error))
         return None, str(error)
 
 

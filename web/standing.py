@@ -45,7 +45,12 @@ def standing(settings: Settings) -> Standing:
     try:
         known = memory.read(settings)
     except BrokerUnavailableError as error:
-        _failed[settings.celery_broker_url] = time.monotonic(), str(error)
+        missed(settings, str(error))
         return Standing(away=str(error))
     _failed.pop(settings.celery_broker_url, None)
     return Standing(known)
+
+
+def missed(settings: Settings, words: str) -> None:
+    """The broker did not answer somebody who asked for a page: nobody waits for it once more for that page's navigation."""
+    _failed[settings.celery_broker_url] = time.monotonic(), words
