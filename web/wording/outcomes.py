@@ -193,10 +193,10 @@ _tells("silence")(
 )
 _tells("ping")(lambda value: f"The source at {value.get('address')} answers.")
 _tells("try_channels")(
-    lambda value: f"{listed(channel['channel'] for channel in value['channels'])} took a test message."
+    lambda value: f"{listed(channel['channel'] for channel in value.get('channels', ()))} took a test message."
 )
 _tells("storage")(
-    lambda value: f"{listed(place['where'] for place in value['storages'])} can do all that backups need."
+    lambda value: f"{listed(place['where'] for place in value.get('storages', ()))} can do all that backups need."
 )
 
 

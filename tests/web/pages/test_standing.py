@@ -65,7 +65,7 @@ def test_a_storage_that_cannot_be_read_is_said_and_no_error_page(web_app: Web, a
     said = read(admin, "/")
     assert "The storage cannot be read" in said
     assert "Nobody can tell which backups there are." in said
-    assert said.count("not known") == 4, "one for each number"
+    assert said.count("not known") == 5, "one for each number, and to which moment"
     for path in PAGES:
         assert "0 backups" not in read(admin, path), path
     assert "cannot be listed" in read(admin, "/backups")
