@@ -36,6 +36,7 @@ TESTS = {
     "formats/entries": "engines/module_data engines/scan restore/mirror/key_by_key formats/types formats/portable",
     "formats/key_text": "restore/selection search/patterns",
     "formats/portable": "formats/document_parts formats/refused formats/any_document formats/portable formats/long_strings formats/document formats/rdb/vectors faults/portable formats backups/export",
+    "formats/prefixes": "formats/prefixes formats/rdb/census",
     "formats/rdb": "formats/rdb/codes formats/rdb/spellings formats/rdb/lengths formats/rdb/values formats/rdb/rdb_files formats/rdb/census formats/rdb/packed formats/rdb repository/sound engines/typed",
     "formats/rdb/lengths": "formats/rdb/spellings formats/rdb/lengths formats/rdb/places restore/target/reckoning restore/target/costs restore/target/footprint faults/bombs faults/reckoned",
     "formats/rdb/reader": "formats/rdb/readers formats/rdb/ends formats/rdb/rdb repository/sound formats/rdb engines/replication faults/bombs",

@@ -28,6 +28,7 @@ def judged(plan: Plan, stream: EntryStream, tally: Tally, broker_url: str) -> di
     return counted | {
         "kind": "partial" if missing else "part" if part else "backup",
         "keys": None if uncounted else tally.keys,
+        "prefixes": None if uncounted else tally.prefixes.largest(),
         "consistency": source.consistency,
         "engine": source.engine,
         "engine_reason": plan.choice.reason,

@@ -1,10 +1,11 @@
-"""Counts keys as they pass: how many in all, by database and type, and how many expire."""
+"""Counts keys as they pass: how many in all, by database and type, by prefix, and how many expire."""
 
 from collections import Counter
 from collections.abc import Iterator
 from operator import attrgetter
 
 from worker.formats.entries import Entry, EntryStream, Passing
+from worker.formats.prefixes import PrefixSample
 from worker.formats.types import UNKNOWN
 
 _DB_AND_TYPE = attrgetter("db", "type")
@@ -15,6 +16,7 @@ class Tally:
     """The numbers of a manifest, growing while entries go by."""
 
     def __init__(self) -> None:
+        self.prefixes = PrefixSample()
         self.keys = 0
         self.expiring = 0
         self._counts: Counter[tuple[int, str]] = Counter()
@@ -25,6 +27,7 @@ class Tally:
         # Millions of keys pass here, so no Python code runs for each of them.
         self._counts.update(map(_DB_AND_TYPE, batch))
         self.expiring += len(batch) - list(map(_EXPIRES_AT, batch)).count(None)
+        self.prefixes.add([entry.key for entry in batch[: self.prefixes.wanted()]], len(batch))
 
     def count(self, db: int, kind: str, number: int) -> None:
         """Count so many keys of one type."""

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from worker.config.address import Address
 from worker.config.settings import CompressionName, FormatName
 from worker.errors import ArtifactError, DamagedError, ForgedError
+from worker.formats.prefixes import Prefixes
 from worker.formats.types import NAMES, UNKNOWN
 from worker.repository import digest
 from worker.repository.behalf import Trigger
@@ -136,6 +137,8 @@ class Manifest(BaseModel):
     keys_by_db: dict[Count, dict[str, Count]]
     """Keys by database and type."""
     expiring: Count
+    prefixes: Prefixes | None = None
+    """How the names of most keys begin; None where nobody has counted that. Where the backup is encrypted they are hashed."""
     functions: Count = 0
     module_data: bool = False
     """Whether modules have put something beside the keys: only a server with all of them loads the file as it is."""
@@ -252,7 +255,7 @@ LATER = {
     *("suspicious", "accepted_at", "accepted_by"),
 }
 """Fields that are not known when a manifest is written; they stand in the notes."""
-SIGNED = {"signer", "chain", "sequence", "previous"}
+SIGNED = {"signer", "chain", "sequence", "previous", "prefixes"}
 """Fields that only a signed manifest has."""
 NAMING = frozenset({"match", "exclude", "keys", "prefix", "strip_prefix"})
 """Arguments of a restore that tell names of keys."""
@@ -274,7 +277,9 @@ def _document(manifest: Manifest, number: int, left_out: set[str]) -> str:
     arguments = manifest.restore_arguments
     if manifest.encrypted:
         arguments = {name: said for name, said in arguments.items() if name not in NAMING}
-    written = manifest.model_copy(update={"format": number, "restore_arguments": arguments})
+    prefixes = manifest.prefixes if manifest.prefixes and manifest.prefixes.hashed == manifest.encrypted else None
+    changes = {"format": number, "restore_arguments": arguments, "prefixes": prefixes}
+    written = manifest.model_copy(update=changes)
     return written.model_dump_json(indent=2, exclude=left_out)
 
 

@@ -14,6 +14,7 @@ from worker.config.settings import FormatName, load
 from worker.formats.compression import Compression
 from worker.formats.encryption import Encryption
 from worker.formats.entries import EntryStream
+from worker.formats.prefixes import Prefixes
 from worker.formats.tally import Tally
 from worker.progress import Progress, Proof, silent, undisputed
 from worker.repository import catalogue
@@ -60,7 +61,14 @@ class Writer:
             for chunk in self._stored.watch(encrypted):
                 self._draft.write(chunk)
 
-    def commit(self, event: str, prove: Proof = undisputed, progress: Progress = silent, **fields: Any) -> Manifest:
+    def commit(
+        self,
+        event: str,
+        prove: Proof = undisputed,
+        progress: Progress = silent,
+        prefixes: Prefixes | None = None,
+        **fields: Any,
+    ) -> Manifest:
         """Show the artifact, then write its manifest: now the backup exists, which is logged as `event`.
 
         `fields` are what the manifest has besides. `prove` is asked before each of the two, with the artifact on disk;
@@ -69,6 +77,7 @@ class Writer:
         recipients = self._new.encryption.recipients
         manifest = Manifest(
             **fields,
+            prefixes=self._kept(prefixes),
             name=self._draft.name,
             created_at=self._new.created_at,
             data_format=self._new.data_format,
@@ -84,6 +93,12 @@ class Writer:
         counts = {"keys": manifest.keys, "bytes": manifest.bytes.stored, "seconds": manifest.duration_seconds}
         log.info(event, name=manifest.name, **counts)
         return manifest
+
+    def _kept(self, prefixes: Prefixes | None) -> Prefixes | None:
+        """As the manifest has them, which anybody may read: of an encrypted backup no name. What is hashed already may be so by another key."""
+        if prefixes is None or prefixes.hashed:
+            return None
+        return prefixes if self._new.encryption.recipients is None else prefixes.renamed(keys.own(load()).alias)
 
 
 @contextmanager

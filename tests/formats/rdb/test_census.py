@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.payloads import length, milliseconds, string
+from worker.formats.prefixes import Prefixes
 from worker.formats.rdb.payload import crc64
 from worker.formats.rdb.reader import Reader
 from worker.formats.rdb.reader.census import Census
@@ -51,6 +52,25 @@ def test_a_census_counts_expiry_as_a_reader_reads_it(in_seconds: bool, size: int
         # As a restore has it: what expires at this very moment is not sent any more.
         expired.update(entry.db for entry in batch if entry.expires_at is not None and entry.expires_at <= AT)
     assert (tally.keys, tally.expiring, tally.by_db) == (counted.keys, counted.expiring, counted.by_db)
+    assert tally.prefixes.largest() == counted.prefixes.largest() == Prefixes(counts={"key:": tally.keys})
     assert tally.expiring > 0
     assert census.expired == expired
     assert sorted(expired) == [0, 3, 7]
+
+
+@pytest.mark.parametrize("size", [100, 5000, 1 << 16])
+def test_of_many_keys_a_census_looks_at_some_however_large_their_values_are(size: int) -> None:
+    names = [b"user:", b"cart:", b"page:"]
+    body = b"REDIS0009" + b"".join(
+        b"\0" + string(names[number * 2_654_435_761 % 2**32 % 3] + b"%d" % number) + string(b"v" * (number % 3 * 20))
+        for number in range(30_000)
+    )
+    body += b"\xff"
+    tally = Tally()
+    for _ in Census(_pieces(body + crc64(body).to_bytes(8, "little"), size), tally).chunks():
+        pass
+    found = tally.prefixes.largest()
+    assert tally.keys == 30_000
+    assert not found.exact
+    assert sorted(found.counts) == sorted(name.decode() for name in names)
+    assert all(count == pytest.approx(10_000, rel=0.25) for count in found.counts.values()), found

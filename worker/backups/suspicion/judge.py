@@ -9,6 +9,7 @@ from statistics import median
 
 from worker.backups.retention.clock import newest_first
 from worker.backups.retention.pools import Lane, lane_of
+from worker.backups.suspicion import prefixes
 from worker.config.settings import Settings
 from worker.repository.manifest import Manifest
 
@@ -95,6 +96,7 @@ def _fallen(new: Manifest, usual: list[Manifest], thresholds: Thresholds) -> tup
         _bytes(new, usual, thresholds.bytes),
         *_databases(new, usual),
         _share(new, usual),
+        prefixes.fallen(new, usual, thresholds.keys),
     ]
     return tuple(sentence for sentence in sentences if sentence)
 

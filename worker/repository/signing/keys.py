@@ -4,6 +4,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,14 @@ class Signer:
         """The signature of these bytes: 64 of them."""
         signature: bytes = self._secret.sign(content)
         return signature
+
+    def alias(self, name: bytes) -> str:
+        """What to call something in a place that others read: 16 hexadecimal digits, the same for the same name.
+
+        Nobody without the secret key can tell the name, or try names to see whether one fits.
+        """
+        secret = blake2b(self._secret.private_bytes_raw(), digest_size=32, person=b"alias").digest()
+        return blake2b(name, key=secret, digest_size=8).hexdigest()
 
 
 def own(settings: Settings) -> Signer:

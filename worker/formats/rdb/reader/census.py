@@ -7,6 +7,7 @@ from struct import error as StructError  # noqa: N812 - read beside IndexError
 from worker.errors import FormatError
 from worker.formats.entries import Entry
 from worker.formats.rdb.codes import ONE_STRING, TYPE_OF
+from worker.formats.rdb.reader.names import Names
 from worker.formats.rdb.reader.opcodes import EXPIRE_MS, FIRST_OPCODE, SELECT_DB, read_expiry
 from worker.formats.rdb.reader.open_value import OpenValue
 from worker.formats.rdb.reader.reader import NO_LENGTH, Reader
@@ -32,6 +33,7 @@ class Census(Reader):
         self._codes, self._moments = bytearray(), list[int]()
         # Of those whose code is a module's: what `kind_at` calls them.
         self._modules: Counter[str] = Counter()
+        self._names = Names()
         super().__init__(self._tapped(), values=False)
 
     def chunks(self) -> Generator[bytes]:
@@ -47,13 +49,25 @@ class Census(Reader):
             yield chunk
 
     def _walk(self) -> list[Entry]:
-        """Every whole record of the window: the loop of a Reader, spelt out once more with half of its work."""
-        window, add, expires_at = self._window, self._codes.append, self._moments.append
-        data, pos, size = window.data, window.pos, len(window.data)
-        if value := self._open:
-            pos = self._resume(value, [])
+        """Every whole record of the window, and by name some of them."""
+        window, tally, large = self._window, self._tally, self._open
+        begin, passed = window.pos, tally.keys
+        if large:
+            begin = self._resume(large, [])
             if self._open:
                 return []
+            passed += 1
+            tally.prefixes.add_large(large.key)
+        self._pass_records(begin)
+        self._count()
+        names = self._names.first(tally.prefixes.wanted(), window.data, begin, self.rdb_version)
+        tally.prefixes.add(names, tally.keys - passed)
+        return []
+
+    def _pass_records(self, pos: int) -> None:
+        """The loop of a Reader, spelt out once more with half of its work."""
+        window, add, expires_at = self._window, self._codes.append, self._moments.append
+        data, size = window.data, len(window.data)
         try:
             while True:
                 window.pos = pos
@@ -74,7 +88,8 @@ class Census(Reader):
                     length = data[start]
                     pos = start + 1 + length if length < 0x40 else after_string(data, start)
                     if pos > size:
-                        self._hold(OpenValue(code, TYPE_OF[code], b"", start, pos, None))
+                        key = read_string(data, window.pos + 1)[0]
+                        self._hold(OpenValue(code, TYPE_OF[code], key, start, pos, None))
                         break
                 else:
                     pos = self._after(code, read_string(data, pos + 1)[0], start)
@@ -85,8 +100,6 @@ class Census(Reader):
             pass
         except FormatError:
             window.fail(NO_LENGTH)
-        self._count()
-        return []
 
     def _resume(self, value: OpenValue, batch: list[Entry]) -> int:
         pos = super()._resume(value, batch)
