@@ -8,7 +8,7 @@ from werkzeug.serving import make_server
 
 from tests.support.browser import DESK, PHONE, Visitor, chromium
 from tests.support.dashboard import PASSWORD, Web
-from tests.web.pages.test_alert_pages import NOW, alert, known
+from tests.web.pages.test_alert_pages import ago, alert, known
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_it_fits_on_a_phone_and_a_desk_with_and_without_scripts(web_app: Web, ur
     many = [
         alert(f"copy.late:s3://{number}", sentence=f"1 backup should be in s3://{long} by now.") for number in range(12)
     ]
-    known(web_app, alert(), *many, ended=(alert(sentence=long, ended_at=NOW),))
+    known(web_app, alert(), *many, ended=(alert(sentence=long, ended_at=ago()),))
     with chromium() as browser:
         for window, scripts in ((PHONE, False), (PHONE, True), (DESK, False)):
             visitor = Visitor(browser, url, viewport=window, java_script_enabled=scripts)

@@ -40,7 +40,12 @@ def many(web_app: Web) -> list[str]:
     for number in range(MANY):
         name = artifact_name(at := newest - timedelta(hours=number), "rdb", ".zst")
         made = manifest_of(name, b"content").model_copy(
-            update={"source": source, "created_at": at, "keys": MANY - number, "keys_by_db": {0: {"string": MANY - number}}}
+            update={
+                "source": source,
+                "created_at": at,
+                "keys": MANY - number,
+                "keys_by_db": {0: {"string": MANY - number}},
+            }
         )
         (web_app.storage / name).write_bytes(b"content")
         (web_app.storage / (name + MANIFEST_SUFFIX)).write_bytes(to_json(made))
