@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from tests.conftest import StartServer
-from tests.support.servers import Binary
+from tests.support.servers import binaries
 from worker.config.settings import Settings
 
 Given = Callable[..., Settings]
 
 
 @pytest.fixture
-def ours(newest: Binary, start_server: StartServer, tmp_path: Path) -> Given:
+def ours(start_server: StartServer, tmp_path: Path) -> Given:
     """Settings with a broker and an empty storage of this test."""
-    broker = start_server(newest)
+    broker = start_server(binaries()[-1])
 
     def settings(**more: Any) -> Settings:
         usual = {

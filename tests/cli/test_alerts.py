@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.support.processes import Ended, Shell
-from tests.support.servers import Binary
+from tests.support.servers import binaries
 from worker.alerts import memory
 from worker.alerts.memory import Alert, Change, Memory
 from worker.config.settings import Settings
@@ -20,8 +20,8 @@ def ago(**span: float) -> datetime:
 
 
 @pytest.fixture
-def broker(newest: Binary, start_server: StartServer) -> str:
-    return start_server(newest).url
+def broker(start_server: StartServer) -> str:
+    return start_server(binaries()[-1]).url
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.notify.receiver import SECRET, Receiver, receiving
-from tests.support.servers import Binary, Server
+from tests.support.servers import Server, binaries
 from worker.config.settings import Settings
 
 Configure = Callable[..., Settings]
@@ -19,8 +19,8 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
-def broker(newest: Binary, start_server: StartServer) -> Server:
-    return start_server(newest, "--appendonly", "yes")
+def broker(start_server: StartServer) -> Server:
+    return start_server(binaries()[-1], "--appendonly", "yes")
 
 
 @pytest.fixture

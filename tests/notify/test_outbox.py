@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.conftest import StartServer
-from tests.support.servers import Binary, free_port
+from tests.support.servers import binaries, free_port
 from worker.config.settings import Settings
 from worker.notify import outbox
 from worker.notify.channels import channels
@@ -24,10 +24,10 @@ def message(number: int = 0, level: Level = "bad") -> Message:
 
 
 @pytest.fixture
-def told(newest: Binary, start_server: StartServer) -> Settings:
+def told(start_server: StartServer) -> Settings:
     """Two people, the second of whom wants to hear of bad things only, and a program."""
     return Settings(
-        celery_broker_url=start_server(newest).url,
+        celery_broker_url=start_server(binaries()[-1]).url,
         notify_urls="json://first xml://second",  # type: ignore[arg-type]
         notify_level="info, bad",  # type: ignore[arg-type]
         notify_webhook_url="http://third",
