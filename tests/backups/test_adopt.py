@@ -220,6 +220,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("compression", "bomb", "bound"), BOMBS)
 def test_a_bomb_is_refused_within_bounded_memory_and_leaves_nothing(
     compression: CompressionName,

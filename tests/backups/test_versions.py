@@ -263,6 +263,7 @@ def test_what_is_remembered_is_private_and_a_damaged_record_says_nothing(
     assert (catalogue.read(in_versions).lost, [*catalogue.read(in_versions).amiss]) == ([], [NAME])
 
 
+@pytest.mark.slow
 def test_a_shell_lists_it_and_puts_it_back(s3: S3, in_versions: Remote, tmp_path: Path) -> None:
     keep(in_versions)
     both_replaced(s3, in_versions)

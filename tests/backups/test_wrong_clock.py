@@ -112,6 +112,7 @@ def test_an_undo_of_the_future_is_told_and_can_undo(tmp_path: Path, server: Serv
     assert catalogue.undo_of(storage, "some-run").name == name
 
 
+@pytest.mark.slow
 def test_a_machine_whose_clock_was_a_day_ahead_goes_on_when_it_is_right_again(
     server: Server, tmp_path: Path, faketime: Callable[..., dict[str, str]]
 ) -> None:

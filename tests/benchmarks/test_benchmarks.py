@@ -320,6 +320,7 @@ def test_what_is_prepared_beforehand_is_all_of_it(held: Loaded) -> None:
     assert held.asking.read_bytes().count(b"DUMP") == KEYS
 
 
+@pytest.mark.slow
 @needs_redis_7
 def test_a_peer_that_loses_keys_is_shown_with_what_it_lost(
     held: Loaded, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

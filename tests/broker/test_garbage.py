@@ -204,6 +204,7 @@ def test_a_task_that_there_is_not_fails_and_its_arguments_are_told_to_nobody(pos
     assert CANARY not in post.worker.said
 
 
+@pytest.mark.slow
 def test_nothing_odd_at_any_place_of_a_message_ends_it_either(post: Post) -> None:
     number = 0
     for place in PLACES:

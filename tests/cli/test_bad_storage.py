@@ -72,6 +72,7 @@ def test_a_read_only_folder_stays_as_it_is(command: tuple[str, ...], unprivilege
         house.refuses(*arguments, words=r"cannot be (written|changed) \(Permission denied\): check the folder")
 
 
+@pytest.mark.slow
 def test_a_restore_that_keeps_nothing_needs_no_right_to_write_in_the_storage(unprivileged: House) -> None:
     house, client = unprivileged, unprivileged.source.client()
     client.delete("key:7")

@@ -59,6 +59,7 @@ def sheet(place: Remote, tmp_path: Path) -> Sheet:
     return Sheet(place, tmp_path)
 
 
+@pytest.mark.slow
 def test_three_commands_bring_back_what_is_encrypted_into_an_empty_server_of_another_make(
     place: Remote, source: Server, empty: Server, sheet: Sheet
 ) -> None:

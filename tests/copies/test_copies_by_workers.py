@@ -150,6 +150,7 @@ def test_a_copy_whose_process_is_killed_is_made_by_the_next(site: Site) -> None:
     assert (names(site.there), both_files(site.there, name)) == ([name], both_files(site.home, name))
 
 
+@pytest.mark.slow
 def test_without_a_broker_a_shell_copies_all_the_same(site: Site, tmp_path: Path) -> None:
     shell = Shell(site.source.url, site.home.path, tmp_path, forked=False)
     name = shell("backup", "--json", preexec=None).data["name"]

@@ -123,6 +123,7 @@ def test_a_foreign_file_that_grows_is_refused(
     assert {one.name for one in tmp_path.iterdir()} <= {"bomb", "storage"} | {server.folder.name}
 
 
+@pytest.mark.slow
 def test_a_plain_file_of_which_one_value_grows_is_refused(server: Server, tmp_path: Path) -> None:
     path, storage = tmp_path / "dump.rdb", tmp_path / "storage"
     path.write_bytes(b"".join(one_list()) + b"\xff" + bytes(8))

@@ -131,6 +131,7 @@ def test_a_long_line_in_many_chunks_takes_no_quadratic_time() -> None:
     assert read(*(written[start : start + 64] for start in range(0, len(written), 64))) == [entry]
 
 
+@pytest.mark.slow
 def test_a_line_without_end_is_refused_before_it_fills_the_memory() -> None:
     header = document([])[: -len(b'],\n"functions":[],"count":0}\n')]
     part = b"x" * (64 << 20)

@@ -90,6 +90,7 @@ def test_a_type_that_is_added_to_the_table_is_seen_everywhere(house: House) -> N
     assert "bag" in house.says("-m", "worker", "restore", "--help").out
 
 
+@pytest.mark.slow
 def test_a_type_that_the_program_does_not_know_is_no_modules(house: House) -> None:
     house.change(
         "worker/formats/types.py", '        "stream",\n        "stream",\n', '        "other",\n        "stream",\n'
@@ -99,6 +100,7 @@ def test_a_type_that_the_program_does_not_know_is_no_modules(house: House) -> No
     assert seen.split() == ["unknown", "[]"]
 
 
+@pytest.mark.slow
 def test_a_document_brings_back_what_the_program_does_not_know(house: House) -> None:
     house.change("worker/formats/types.py", *WITHOUT_STREAMS)
     client = house.source.client()

@@ -45,6 +45,7 @@ def test_what_waits_comes_in_its_order_once_and_with_a_link(configured: Configur
     assert row["state"].startswith("works: the last message was taken at ")
 
 
+@pytest.mark.slow
 def test_a_channel_that_is_away_keeps_no_other_from_hearing(configured: Configure, receiver: Receiver) -> None:
     with receiving() as person:
         settings = configured(notify_urls=f"json://127.0.0.1:{person.port}/chat")
@@ -102,6 +103,7 @@ def test_the_pauses_grow_up_to_a_day_and_end_with_the_first_that_is_taken() -> N
     assert (state.well(NOW).failures, state.well(NOW).why, state.well(NOW).next_at) == (0, None, None)
 
 
+@pytest.mark.slow
 def test_what_fails_again_and_again_is_passed_over_and_given_up_after_a_week(
     configured: Configure, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -123,6 +125,7 @@ def test_what_fails_again_and_again_is_passed_over_and_given_up_after_a_week(
     assert row["state"].endswith("1 was never delivered.")
 
 
+@pytest.mark.slow
 def test_who_is_killed_while_sending_loses_nothing(configured: Configure, receiver: Receiver, broker: Server) -> None:
     settings = configured()
     told(settings, "The backup failed.")

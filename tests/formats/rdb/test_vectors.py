@@ -126,6 +126,7 @@ def test_a_vector_set_is_read_as_its_server_tells_it(server: Server) -> None:
             assert (one.attributes or None) == client.execute_command("VGETATTR", key, one.name)
 
 
+@pytest.mark.slow
 def test_a_damaged_vector_set_is_refused_and_never_an_error_of_another_kind(server: Server) -> None:
     fill(server)
     payload: bytes = asking(server).execute_command("DUMP", "reduced")[:-FOOTER]
