@@ -56,6 +56,7 @@ def test_a_channel_that_is_away_keeps_no_other_from_hearing(configured: Configur
         assert json.loads(person.requests[0].body)["title"] == "Redis Backup: The backup failed."
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     ("fault", "why"),
     [
