@@ -121,9 +121,9 @@ def test_for_people_every_verb_prints_lines_that_name_what_matters(shell: Shell,
     columns = ["NAME", "AGE", "KEYS", "SIZE", "OF", "CONSISTENCY", "ENCRYPTED", "VERIFIED", "REHEARSED", "PINNED"]
     assert header.split() == columns
     assert row.startswith(name)
-    assert re.search(r" 100 .* point-in-time +no +no +no$", row)
+    assert re.search(r" 100 .* point-in-time +no +no +no +no$", row)
     assert f"{name} is whole: 100 keys" in told("verify", name)
-    assert re.search(r" yes +no$", told("list").splitlines()[1])
+    assert re.search(r" yes +no +no$", told("list").splitlines()[1])
     restored = told("restore", name)
     assert f"{name} to 127.0.0.1:" in restored
     undo = restored.split()[-1]

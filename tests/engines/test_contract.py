@@ -41,12 +41,12 @@ class Way(NamedTuple):
 
 WAYS = [
     Way("replication", "rdb", "zstd"),
-    Way("replication", "rdb", "none"),
+    pytest.param(Way("replication", "rdb", "none"), marks=pytest.mark.slow),
     Way("replication", "json", "gzip"),
     Way("scan", "rdb", "gzip"),
-    Way("scan", "rdb", "none"),
+    pytest.param(Way("scan", "rdb", "none"), marks=pytest.mark.slow),
     Way("scan", "json", "zstd"),
-    Way("typed", "json", "none"),
+    pytest.param(Way("typed", "json", "none"), marks=pytest.mark.slow),
     Way("typed", "json", "gzip"),
 ]
 SUFFIX = {"zstd": ".zst", "gzip": ".gz", "none": ""}

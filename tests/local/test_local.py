@@ -370,10 +370,10 @@ def test_help_says_how_to_choose_the_ports() -> None:
     assert [name for name in ("--port", "--broker-port", "--source-port") if f"{name} PORT" not in said] == []
 
 
-def only(monkeypatch: pytest.MonkeyPatch, *programs: Path, embedded: Path | None = None) -> None:
+def only(monkeypatch: pytest.MonkeyPatch, *paths: Path, embedded: Path | None = None) -> None:
     """These servers are on PATH, and this one in a package; the first of those is in the venv."""
-    monkeypatch.setattr(sys, "executable", str(programs[0].parent / "python"))
-    monkeypatch.setenv("PATH", ":".join(str(one.parent) for one in programs))
+    monkeypatch.setattr(sys, "executable", str(paths[0].parent / "python"))
+    monkeypatch.setenv("PATH", ":".join(str(one.parent) for one in paths))
     monkeypatch.setattr(programs, "embedded", lambda: [str(embedded)] if embedded else [])
 
 
@@ -411,7 +411,7 @@ def test_data_is_loaded_by_a_server_of_the_make_that_wrote_it(tmp_path: Path, mo
             only(monkeypatch, venv, redis_7, valkey_8, embedded=valkey_9)
             assert servers.find(data) == str(able)
             path.unlink()
-    (data / "dump.rdb").write_bytes(b"REDIS0099\xff")
+    (data / "dump.rdb").write_bytes(b"REDIS0079\xff")
     future = program(tmp_path / "future/redis-server", "echo Redis server v=9.9.9 sha=0")
     only(monkeypatch, venv, redis_7, valkey_8, future, embedded=valkey_9)
     assert servers.find(data) == str(future)
