@@ -84,6 +84,7 @@ def listed(web: Web) -> dict[str, Manifest]:
     return {one.name: one for one in catalogue.read(Folder(web.storage)).backups}
 
 
+@pytest.mark.slow
 def test_a_token_and_a_button_push_out_nothing_that_the_schedule_made(web_app: Web, admin: Browser) -> None:
     web_app.source.client().set("key", "value")
     # One more than is kept: the next prune of the schedule's own will take it, and no other.
@@ -234,6 +235,7 @@ def test_a_pin_over_the_api_is_audited_and_needs_the_scope_of_what_can_do_harm(w
     assert not listed(web_app)[name].pinned
 
 
+@pytest.mark.slow
 def test_a_pin_on_the_page_is_shown_with_its_reason(web_app: Web, admin: Browser) -> None:
     name = scheduled(web_app, 1)
     assert "Why it is to be kept" in admin.get(f"/backups/{name}").text

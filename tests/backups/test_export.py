@@ -72,6 +72,7 @@ def test_any_rdb_file_is_given_out_and_what_comes_out_is_taken_in(
     assert adopt(settings, AdoptArguments(file=out), silent)["keys"] == len(expected)
 
 
+@pytest.mark.slow
 def test_a_document_given_out_restores_to_the_same_data(source: Server, storage: Path, tmp_path: Path) -> None:
     before = state(fill_all(source), times=False)
     settings = settings_for(source, storage)

@@ -239,6 +239,7 @@ def test_whatever_there_is_the_last_good_one_of_each_who_makes_some_stays(
         assert sum(one.keep for one in good) <= most + 1
 
 
+@pytest.mark.slow
 @given(ALL, ALL, st.integers(1, 5))
 def test_nothing_that_is_made_by_hand_changes_what_becomes_of_the_schedules(
     backups: list[Manifest], more: list[Manifest], keep: int

@@ -65,6 +65,7 @@ def test_the_moment_itself_is_over() -> None:
     assert next_daily(at("03:00"), due) == due + timedelta(days=1)
 
 
+@pytest.mark.slow
 @given(
     now=st.datetimes(datetime(2000, 1, 1), datetime(2050, 1, 1), timezones=st.just(UTC)),
     time_of_day=st.times(),

@@ -198,6 +198,7 @@ def test_a_prune_lets_go_what_would_have_gone_by_now_unless_it_was_pinned(
     assert listed(in_versions) == [name_of(4), name_of(3)]
 
 
+@pytest.mark.slow
 def test_a_locked_backup_is_kept_and_its_reason_says_until_when(
     s3: S3, in_versions: Remote, settings: Settings
 ) -> None:

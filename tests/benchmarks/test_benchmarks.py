@@ -354,6 +354,7 @@ def test_a_whole_run_at_a_small_scale(tmp_path: Path) -> None:
     assert not [secret for secret in (socket.gethostname(), str(tmp_path), str(ROOT)) if secret in text]
 
 
+@pytest.mark.slow
 @needs_redis_7
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_whoever_stops_it_finds_no_server_left(tmp_path: Path, number: int) -> None:

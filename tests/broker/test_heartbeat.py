@@ -32,6 +32,7 @@ def test_as_many_hosts_are_remembered_as_it_says_and_those_that_were_there_last(
     assert kept[-1] == socket.gethostname().encode()
 
 
+@pytest.mark.slow
 def test_a_worker_that_takes_nothing_any_more_is_missed_though_it_lives(
     newest: Binary, start_server: StartServer, tmp_path: Path
 ) -> None:

@@ -124,6 +124,7 @@ def test_whoever_stood_still_for_longer_than_its_lease_has_lost(settings: Settin
             assert "Run the second has taken the place of this one." in sentence
 
 
+@pytest.mark.slow
 def test_a_lease_that_has_lapsed_is_not_taken_back_though_nobody_else_wanted_it(
     settings: Settings, broker: Server
 ) -> None:
@@ -297,6 +298,7 @@ def test_without_a_broker_there_is_no_lock_and_no_obstacle() -> None:
         lease.prove()
 
 
+@pytest.mark.slow
 def test_a_backup_of_a_source_that_is_being_backed_up_is_refused_and_leaves_nothing(
     broker: Server, settings: Settings, newest: Binary, start_server: StartServer, tmp_path: object
 ) -> None:

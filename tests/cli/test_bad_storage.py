@@ -28,6 +28,7 @@ def test_no_space_leaves_what_was_there(data_format: str, house: House) -> None:
     house.refuses("backup", "--format", data_format, words="is full .*: free some space")
 
 
+@pytest.mark.slow
 def test_an_export_without_space_leaves_nothing(house: House) -> None:
     house.source.client().set("noise", urandom(1 << 20))
     take(house.source, house.shell.storage)

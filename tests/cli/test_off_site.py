@@ -59,6 +59,7 @@ def test_a_session_in_a_bucket_ends_with_the_lost_data_back(
     assert not (tmp_path / "unused").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "said"),
     [

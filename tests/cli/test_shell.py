@@ -146,6 +146,7 @@ def test_for_people_every_verb_prints_lines_that_name_what_matters(shell: Shell,
     assert f"{name} is deleted" in told("delete", name, "--now")
 
 
+@pytest.mark.slow
 def test_an_empty_catalogue_says_how_to_make_the_first_backup(fresh: Shell) -> None:
     listed = fresh("list")
     assert (listed.code, listed.err) == (0, "")
@@ -162,6 +163,7 @@ def test_the_default_storage_is_the_folder_backups_where_one_stands(shell: Shell
     assert list((elsewhere / "backups").glob("*.manifest.json"))
 
 
+@pytest.mark.slow
 def test_help_says_what_each_verb_does(tmp_path: Path) -> None:
     for verb in VERBS.keys() - {"token"}:
         shown = run(*PYTHON, verb, "--help", env=environment(), cwd=tmp_path)
@@ -193,6 +195,7 @@ def test_every_verb_has_a_module_of_its_own_and_help_of_one_line() -> None:
     assert shell.get_command(click.Context(shell), "performing") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("answer", "code", "left"), [("y\n", 0, b"name 1"), ("n\n", 1, b"new"), ("", 1, b"new")])
 def test_overwrite_asks_first(fresh: Shell, source: Server, answer: str, code: int, left: bytes) -> None:
     name = take(source, fresh.storage)["name"]

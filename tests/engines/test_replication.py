@@ -79,6 +79,7 @@ def test_an_empty_server_has_a_snapshot_too(
     assert bring_back(server, tmp_path)["restored"] == 0
 
 
+@pytest.mark.slow
 @each_transfer
 def test_a_server_that_is_killed_while_it_sends_leaves_no_backup(
     diskless: str, binary: Binary, start_server: StartServer, tmp_path: Path

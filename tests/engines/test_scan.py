@@ -162,6 +162,7 @@ def test_keys_that_expire_meanwhile_do_no_harm(source: Server) -> None:
     assert stay <= set(keys)
 
 
+@pytest.mark.slow
 def test_every_key_that_stays_is_there_once_while_the_table_grows_and_shrinks(source: Server) -> None:
     stay = add(source, "stays", 8000)
     add(source, "goes", 40_000)
@@ -183,6 +184,7 @@ def test_every_key_that_stays_is_there_once_while_the_table_grows_and_shrinks(so
     assert stay <= set(keys)
 
 
+@pytest.mark.slow
 def test_a_table_that_shrinks_between_two_batches_repeats_and_loses_nothing(source: Server) -> None:
     stay = add(source, "stays", 3000)
     add(source, "goes", 60_000)

@@ -61,6 +61,7 @@ FAILURES = {"no disk": without_a_disk, "killed children": with_its_children_kill
 each_failure = pytest.mark.parametrize("failing", FAILURES.values(), ids=FAILURES)
 
 
+@pytest.mark.slow
 @pytest.mark.sweep
 @each_failure
 @pytest.mark.parametrize("data_format", ["rdb", "json"])

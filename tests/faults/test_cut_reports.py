@@ -125,6 +125,7 @@ MOMENTS: dict[str, Callable[[bytes], Moment]] = {
 MODES = ["overwrite", "skip", "mirror"]
 
 
+@pytest.mark.slow
 @sweep("moment", MOMENTS)
 @sweep("mode", MODES)
 def test_of_a_cut_restore_as_many_keys_are_there_as_it_says(mode: str, moment: str, cut: Cut) -> None:

@@ -18,6 +18,7 @@ from worker.restore.restore import restore
 KEYS, BYTES = 6, 6 << 20
 
 
+@pytest.mark.slow
 @sweep("how", ["closed", "reset"])
 @pytest.mark.parametrize("data_format", ["rdb", "json"])
 def test_a_restore_whose_connection_ends_in_a_large_value(

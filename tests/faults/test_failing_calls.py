@@ -44,6 +44,7 @@ def _is_plain(ended: Ended) -> None:
         assert re.search(r"^[A-Z][^\n]*[.?]$", ended.err, re.MULTILINE) or not ended.err, ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("verb", "call", "error", "nth"), QUICK, ids=str)
 def test_a_call_that_fails_leaves_all_whole_and_the_next_try_completes_it(
     verb: Verb, call: str, error: str, nth: int, strace: Strace, server: Server, tmp_path: Path

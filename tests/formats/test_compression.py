@@ -44,6 +44,7 @@ def test_what_goes_in_comes_out(name: CompressionName, chunks: list[bytes], size
     assert decompressed(name, compressed(name, *chunks), size) == b"".join(chunks)
 
 
+@pytest.mark.slow
 @each_that_squeezes
 @pytest.mark.parametrize("size", [1, 1 << 20])
 def test_a_cut_at_any_byte_is_an_error(name: CompressionName, size: int) -> None:

@@ -71,6 +71,7 @@ def house(newest: Binary, start_server: StartServer, tmp_path: Path) -> House:
     return House(tmp_path / "house", start_server(newest), start_server(newest))
 
 
+@pytest.mark.slow
 def test_a_type_that_is_added_to_the_table_is_seen_everywhere(house: House) -> None:
     house.change("worker/formats/types.py", "KeyType, ...] = (\n", f"KeyType, ...] = (\n{TYPE}\n")
     house.change("worker/formats/rdb/codes.py", "Code, ...] = (\n", f"Code, ...] = (\n{CODE}\n")

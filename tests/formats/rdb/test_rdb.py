@@ -364,6 +364,7 @@ ENTRIES = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(ENTRIES, st.lists(BYTES, max_size=2), st.lists(st.integers(1, 3000), min_size=1, max_size=5))
 def test_any_entries_that_are_written_are_read_again(
