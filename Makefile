@@ -5,7 +5,7 @@ PYTHONS ?= python3.12 python3.11 python3.13 python3.14 python3 python
 # them, `make test TEST_ARGS="-k restore"` a part.
 TEST_ARGS ?= -m "not slow and not cross"
 # Side by side, and more than two cores have room for: much of a test is waiting for a server.
-TEST_PROCESSES ?= 6
+TEST_PROCESSES ?= 4
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 # What is installed has the very bytes that were tested: the locks name each package's version and hashes.
