@@ -45,8 +45,8 @@ def other_data(server: Server) -> None:
         client.function_load("#!lua name=other\nredis.register_function('other', function() return 1 end)")
 
 
-def limited(server: Server, rule: str) -> dict[str, Any]:
-    asking(server).execute_command("ACL", "SETUSER", "u", "on", ">pw", "~*", "+@all", rule)
+def limited(server: Server, *rules: str) -> dict[str, Any]:
+    asking(server).execute_command("ACL", "SETUSER", "u", "on", ">pw", "~*", "+@all", *rules)
     return {"redis_url": server.url.replace("//", "//u:pw@")}
 
 

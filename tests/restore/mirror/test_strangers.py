@@ -123,7 +123,7 @@ def test_without_a_password_the_target_itself_tells_a_forger_from_it(
 ) -> None:
     """Our user may set none there."""
     crowd.forgers(NEXT_DOOR)
-    settings = settings_for(target, tmp_path, **limited(target, "-config|set"))
+    settings = settings_for(target, tmp_path, **limited(target, "-config", "+config|get"))
     assert restore(settings, RestoreArguments(name="latest", mode="mirror"), silent)["way"] == "replication"
     assert is_restored(target)
     heard = crowd.heard()
