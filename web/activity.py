@@ -1,6 +1,6 @@
 """What pages need to know of runs and workers, read at once; where the broker is away, only why."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
@@ -12,7 +12,7 @@ from worker.broker import heartbeat
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError
 from worker.runs import operations, reach
-from worker.runs.operations import QUEUES
+from worker.runs.operations import unserved
 from worker.runs.run import Run
 from worker.runs.store import Ours, Runs, open_runs
 
@@ -74,12 +74,6 @@ class Memory:
     def idle(self) -> list[str]:
         """Queues that nobody serves, as far as is known."""
         return unserved(self.alive) if self.away is None else []
-
-
-def unserved(roles: Iterable[str]) -> list[str]:
-    """The queues for which nobody is alive. A worker is named after its queue, or otherwise and then serves all."""
-    all_of_them = set(roles) - {*QUEUES, "beat"}
-    return [queue for queue in QUEUES if not all_of_them and queue not in set(roles)]
 
 
 def remember(settings: Settings, days: int = 0) -> Memory:

@@ -2,15 +2,12 @@
 
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 
 from worker.alerts import memory
 from worker.alerts.memory import Memory
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError
 
-STALE = timedelta(minutes=10)
-"""Beat has somebody look every minute: what was seen longer ago is not believed."""
 AGAIN_SECONDS = 15
 """A broker that did not answer is not asked again by the next pages."""
 _failed: dict[str, tuple[float, str]] = {}

@@ -7,7 +7,6 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from web.activity import unserved
 from web.api import metrics
 from web.auth import needs
 from web.wording.numbers import listed
@@ -16,6 +15,7 @@ from worker.broker import heartbeat
 from worker.config.settings import Settings, load_web
 from worker.errors import BackupSystemError
 from worker.repository import catalogue
+from worker.runs.operations import unserved
 from worker.runs.store import open_runs
 from worker.storage import open_storage
 

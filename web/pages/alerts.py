@@ -9,7 +9,7 @@ from web import errors, jobs
 from web.auth import needs, needs_scope_of
 from web.pages import forms
 from web.pages.dashboard import Answer, pages, part
-from web.standing import STALE, Standing, standing
+from web.standing import Standing, standing
 from worker.alerts import memory
 from worker.arguments.alerts import SilenceArguments
 from worker.config.settings import load_web
@@ -38,7 +38,7 @@ def show_alerts(error: str | None = None, status: int = 200) -> Answer:
         "alerts.html",
         known=known,
         history=part(history),
-        is_stale=known.memory is None or known.memory.seen_at is None or now - known.memory.seen_at > STALE,
+        is_stale=known.memory is None or not known.memory.is_recent(now),
         hours=HOURS,
         settings=settings,
         error=error,

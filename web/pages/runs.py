@@ -3,7 +3,7 @@
 from flask import render_template, request
 
 from web import quoted, readings
-from web.activity import as_seen, recall, remember, unserved
+from web.activity import as_seen, recall, remember
 from web.auth import needs
 from web.pages.dashboard import Answer, Part, pages, part
 from web.pages.misfits import NOT_SHOWN, rendered
@@ -13,7 +13,7 @@ from worker.broker import heartbeat
 from worker.config.settings import load_web
 from worker.errors import NotFoundError
 from worker.repository import catalogue
-from worker.runs.operations import OPERATIONS
+from worker.runs.operations import OPERATIONS, unserved
 from worker.runs.run import Run
 from worker.runs.store import Ours, Runs
 from worker.storage import open_storage

@@ -18,7 +18,9 @@ from worker.config.fields import written
 from worker.config.notify_urls import scheme_of
 from worker.config.settings import WebSettings
 from worker.errors import BrokerUnavailableError
+from worker.notify.channels import channels
 from worker.notify.overview import overview
+from worker.notify.standing import standings
 from worker.repository.scope import scope_of
 from worker.runs.run import Run
 from worker.runs.store import open_runs
@@ -61,10 +63,10 @@ def listeners(settings: WebSettings, memory: Memory) -> tuple[list[str] | None, 
     if memory.away is not None:
         return None, []
     try:
-        rows = overview(settings)["channels"]
+        known = standings(settings) if (names := [channel.name for channel in channels(settings)]) else {}
     except BrokerUnavailableError:
         return None, []
-    return [row["channel"] for row in rows], [row["channel"] for row in rows if row["why"] is not None]
+    return names, [name for name in names if name in known and known[name].why is not None]
 
 
 def _deeds(settings: WebSettings) -> list[tuple[audit.Deed, str]]:

@@ -450,9 +450,7 @@ def _taken_away(facts: Facts) -> Iterator[Condition] | None:
 def _nobody_at_work(facts: Facts) -> Iterator[Condition] | None:
     if facts.alive is None:
         return None
-    # A worker is named after its queue, or otherwise and then serves all.
-    serving = {*facts.alive} - {*operations.QUEUES, "beat"} or {*facts.alive} & {"jobs"}
-    if serving:
+    if "jobs" not in operations.unserved(facts.alive):
         return iter(())
     return iter(
         [

@@ -4,6 +4,7 @@ Who looks takes a number first, so that whoever began to look earlier never over
 """
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -17,6 +18,8 @@ from worker.notify.message import Message
 MOST_OPEN, MOST_WAITING, HISTORY = 200, 200, 500
 CHANGE_TRIES = 20
 PATIENCE_SECONDS = 2
+STALE = timedelta(minutes=10)
+"""Beat has somebody look every minute: what was seen longer ago is not believed."""
 
 _MEMORY = connection.PREFIX + "alerts"
 _HISTORY = connection.PREFIX + "alerts:history"
@@ -89,6 +92,10 @@ class Memory(BaseModel):
     """What is to be told, oldest first."""
     summed_up_at: AwareDatetime | None = None
     """The last moment for which the week was summed up."""
+
+    def is_recent(self, now: datetime) -> bool:
+        """Whether somebody has looked of late."""
+        return self.seen_at is not None and now - self.seen_at <= STALE
 
     @property
     def open(self) -> list[Alert]:

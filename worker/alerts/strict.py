@@ -5,17 +5,15 @@ of the container with beat: 0 where all is as promised, 1 with a sentence where 
 """
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from worker.alerts import memory
 from worker.broker import heartbeat
 from worker.config.settings import Settings, load
 from worker.errors import BackupSystemError, BrokerUnavailableError
-from worker.runs.operations import QUEUES
+from worker.runs.operations import unserved
 
 OVERDUE = "backup.overdue"
-STALE = timedelta(minutes=10)
-"""Somebody looks every minute: what was seen longer ago is not believed."""
 
 
 def fault(settings: Settings, now: datetime) -> str | None:
@@ -26,10 +24,9 @@ def fault(settings: Settings, now: datetime) -> str | None:
         return "The broker does not answer."
     if "beat" not in alive:
         return "No schedule is running."
-    # A worker is named after its queue, or otherwise and then serves all.
-    if not {*alive} - {*QUEUES, "beat"} and "jobs" not in alive:
+    if "jobs" in unserved(alive):
         return "No worker is running."
-    if known is None or known.seen_at is None or now - known.seen_at > STALE:
+    if known is None or not known.is_recent(now):
         return "Nobody has looked of late whether a backup is overdue."
     if any(alert.event == OVERDUE for alert in known.open):
         return "A backup is overdue."

@@ -1,7 +1,7 @@
 """`alerts`: what is wrong now, and what was; its exit code is for whatever watches from outside."""
 
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import click
 
@@ -14,8 +14,6 @@ from worker.words import age, span
 
 WARNED, BAD = 4, 5
 """Exit codes: something that is no more than a warning is open; something bad is, or nobody looks."""
-STALE = timedelta(minutes=10)
-"""Beat has somebody look every minute."""
 
 
 @verb("alerts")
@@ -45,7 +43,7 @@ def as_data(known: Memory | None) -> Data:
     return {
         "alerts": alerts,
         "seen_at": seen_at.isoformat() if seen_at else None,
-        "stale": seen_at is None or datetime.now(UTC) - seen_at > STALE,
+        "stale": known is None or not known.is_recent(datetime.now(UTC)),
     }
 
 

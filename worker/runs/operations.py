@@ -1,5 +1,6 @@
 """What is known of each operation, once: the queue, the API, the pages, the shell and the memory of runs ask here."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
@@ -311,3 +312,9 @@ def of_task(task: str) -> Operation | None:
     """The operation of a task, by its full name; None for a task of another kind."""
     row = OPERATIONS.get(task.removeprefix(TASKS))
     return row if row is not None and row.task == task else None
+
+
+def unserved(roles: Iterable[str]) -> list[str]:
+    """The queues for which nobody is alive. A worker is named after its queue, or otherwise and then serves all."""
+    all_of_them = set(roles) - {*QUEUES, "beat"}
+    return [queue for queue in QUEUES if not all_of_them and queue not in set(roles)]
