@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from worker.errors import UsageError
+from worker.formats.rdb.codes import FIRST_VALKEY_VERSION
 from worker.server.scratch.programs import known
 
 READY_WORDS = "Ready to accept connections"
@@ -15,7 +16,7 @@ BROKER = ("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction
 # With a save point set, redis-server also saves when it is asked to end. And it need not wait 5 s for more replicas.
 DEMO = ("--save", "60", "1", "--repl-diskless-sync-delay", "0")
 _HEADER_BYTES = 9
-_HEADER = re.compile(rb"(?:REDIS0|VALKEY)(\d{3})")
+_HEADER = re.compile(rb"REDIS(\d{4})|VALKEY(\d{3})")
 
 
 def find(folder: Path | None = None) -> str:
@@ -46,7 +47,12 @@ def _versions(folder: Path) -> list[int]:
         with path.open("rb") as file:
             found.append(file.read(_HEADER_BYTES))
     # What is no RDB file, as one that was only begun, is for the server to judge.
-    return [int(match[1]) for header in found if (match := _HEADER.fullmatch(header))]
+    # What Redis wrote is Redis's, however high its number: Valkey's begin at 80.
+    return [
+        min(int(match[1]), FIRST_VALKEY_VERSION - 1) if match[1] else int(match[2])
+        for header in found
+        if (match := _HEADER.fullmatch(header))
+    ]
 
 
 def check_free(port: int, option: str, host: str = "127.0.0.1") -> None:

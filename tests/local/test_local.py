@@ -411,7 +411,7 @@ def test_data_is_loaded_by_a_server_of_the_make_that_wrote_it(tmp_path: Path, mo
             only(monkeypatch, venv, redis_7, valkey_8, embedded=valkey_9)
             assert servers.find(data) == str(able)
             path.unlink()
-    (data / "dump.rdb").write_bytes(b"REDIS0079\xff")
+    (data / "dump.rdb").write_bytes(b"REDIS0099\xff")
     future = program(tmp_path / "future/redis-server", "echo Redis server v=9.9.9 sha=0")
     only(monkeypatch, venv, redis_7, valkey_8, future, embedded=valkey_9)
     assert servers.find(data) == str(future)
