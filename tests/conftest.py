@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.servers import Binary, Server, binaries, free_port, newest_ones, one_of_the_newest, representatives
 from tests.support.shares import split, swept
+from worker.notify import outbox
 
 pytest_plugins = [
     "tests.support.dashboard",
@@ -39,6 +40,12 @@ hypothesis.settings.register_profile(
     "same-everywhere", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("same-everywhere")
+
+
+@pytest.fixture(autouse=True)
+def nobody_is_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message of a test calls no worker: that would be sought at the broker of this process, which has none, for seconds."""
+    monkeypatch.setattr(outbox, "_wake", [])
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
