@@ -14,6 +14,7 @@ from tests.restore.drill.conftest import drilled, drilling, servers_below
 from tests.server.test_cluster import node_of
 from tests.support.age_keys import age_pair
 from tests.support.backups import bring_back, fill_all, take
+from tests.support.processes import eventually
 from tests.support.servers import Binary, Server
 from worker.arguments.backups import BackupArguments, DrillArguments
 from worker.backups.backup import backup
@@ -240,6 +241,7 @@ def test_one_whose_own_server_is_killed_fails_and_nothing_is_held_against_the_ba
         if phase == at:
             for server in servers_below(scratch_folder):
                 os.kill(server, with_)
+            eventually(lambda: not servers_below(scratch_folder), "the end of the server")
 
     with pytest.raises(ScratchError, match=rf"so {name} was not rehearsed\. That says nothing about the backup"):
         drill(drilling(small, tmp_path), DrillArguments(name=name, way=way, full=True), kill)
