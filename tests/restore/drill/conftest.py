@@ -19,8 +19,8 @@ from worker.restore.drill.drill import drill
 
 
 @pytest.fixture(autouse=True)
-def scratch_folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Where temporary files lie, to be empty afterwards."""
+def scratch_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
+    """Where temporary files lie, to be empty afterwards. Those of the test are made before, and lie elsewhere."""
     folder = Path(tempfile.mkdtemp(prefix="rb-", dir="/tmp"))
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
     yield folder
