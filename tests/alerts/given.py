@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.support.backups import manifest_of
-from worker.alerts.conditions import Condition, Judgement
+from worker.alerts.conditions.condition import Condition, Judgement
 from worker.alerts.facts import Facts
 from worker.config.settings import Settings
 from worker.repository.contents import Catalogue

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.alerts.given import NOW, condition, seen
 from worker.alerts.changes import AT_MOST, SOON, STAYED_AWAY, Rules, hold, step
-from worker.alerts.conditions import Judgement
+from worker.alerts.conditions.condition import Judgement
 from worker.alerts.memory import Alert, Memory, Silence
 from worker.notify.message import Message
 

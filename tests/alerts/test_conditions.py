@@ -7,7 +7,9 @@ import pytest
 
 from tests.alerts.given import NAME, NOW, SOURCE, WHERE, backup, facts, run, settings
 from tests.support.backups import partial_of
-from worker.alerts.conditions import NAMED, ROWS, Condition, fit_to_leave, judge
+from worker.alerts.conditions.condition import Condition
+from worker.alerts.conditions.errors import fit_to_leave
+from worker.alerts.conditions.table import NAMED, ROWS, judge
 from worker.alerts.facts import Facts
 from worker.repository.contents import Damaged
 from worker.repository.drills.rehearsal import Rehearsal

@@ -7,7 +7,7 @@ stayed away for a while.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from worker.alerts.conditions import Condition, Judgement
+from worker.alerts.conditions.condition import Condition, Judgement
 from worker.alerts.memory import Alert, Change, Ending, Memory
 from worker.notify.message import Level, Message
 from worker.words import span

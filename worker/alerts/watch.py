@@ -5,7 +5,7 @@ from typing import Any
 
 from worker.alerts import memory, summary, telling
 from worker.alerts.changes import Rules, step
-from worker.alerts.conditions import judge
+from worker.alerts.conditions.table import judge
 from worker.alerts.facts import gather
 from worker.alerts.memory import Change, Memory
 from worker.config.settings import Settings

@@ -1,0 +1,1 @@
+"""What can be wrong: one `table` of rows, and each row beside what it looks at."""
