@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import CANARY
+from tests.support.processes import CANARY, WAIT_SECONDS
 from tests.support.served import Serve, ask
 from web import LARGEST_BODY_BYTES
 from web.__main__ import LARGEST_HEADER_BYTES, main
@@ -61,7 +61,7 @@ def test_the_dashboard_runs_as_a_process_and_ends_when_told(served: Serve) -> No
     told = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "10.9.8.7"}
     assert "; Secure" not in ask(url, "/login", **told)[1]["Set-Cookie"]
     process.process.send_signal(signal.SIGTERM)
-    assert process.process.wait(10) == 0
+    assert process.process.wait(WAIT_SECONDS) == 0
     assert CANARY not in process.said
     # On a busy machine its server may find all of its threads at work, and says so.
     quiet = ('"event": "Task queue depth is ', '"event": "request"')
@@ -82,7 +82,7 @@ def test_a_port_that_is_taken_is_one_sentence(served: Serve) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         process, _ = served(sys.executable, "-m", "web", PORT=str(port))
-        assert process.process.wait(10) == 1
+        assert process.process.wait(WAIT_SECONDS) == 1
     assert process.said == f"Error: The dashboard cannot listen on port {port}: Address already in use.\n"
 
 

@@ -15,7 +15,8 @@ from worker.broker import audit, tokens
 
 
 def test_no_change_is_made_without_a_csrf_token(web_app: Web, admin: Browser) -> None:
-    before, walked, others = content(web_app), 0, web_app.logged_in().csrf_token()
+    others = web_app.logged_in().csrf_token()  # a login is remembered with its time
+    before, walked = content(web_app), 0
     for endpoint, method, url in routes(web_app.app):
         if method not in CHANGES:
             continue
