@@ -4,6 +4,8 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ from playwright.sync_api import (
 )
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-PHONE, DESK = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+PHONE, DESK = {"width": 375, "height": 812}, {"width": 1280, "height": 900}
 WAIT_MILLISECONDS = 20_000
 
 
@@ -34,6 +36,14 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+def axe() -> str:
+    """The script that knows the rules for those who cannot see, or have no mouse: of a wheel, of which nothing else is used."""
+    found = find_spec("axe_playwright_python")
+    if found is None or found.origin is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("There is no axe here: make install.")
+    return (Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8")
 
 
 class Visitor:
@@ -95,6 +105,25 @@ class Visitor:
         found: list[str] = self.page.evaluate(_OVERFLOW)
         return found
 
+    def accuses(self, rules: str, only: tuple[str, ...] = (), without: tuple[str, ...] = ()) -> list[str]:
+        """What axe finds on the page by its `rules`, or by some of them `only`; elements that are left out, by their selectors."""
+        self.page.evaluate(rules)
+        options = {"resultTypes": ["violations"], **({"runOnly": list(only)} if only else {})}
+        context = {"include": ["html"], "exclude": list(without)}
+        found: list[str] = self.page.evaluate(_ACCUSED, [context, options])
+        return found
+
+    def stops(self, most: int = 300) -> list[dict[str, Any]]:
+        """Where the focus goes by the Tab key from the top of the page to its end, and how it is seen there."""
+        found = list[dict[str, Any]]()
+        while len(found) < most:
+            self.page.keyboard.press("Tab")
+            stop = self.page.evaluate(_STOP)
+            if stop is None:
+                break
+            found.append(stop)
+        return found
+
     def leaves(self) -> None:
         """Close the window; whatever was wrong is told now."""
         self.context.close()
@@ -111,4 +140,43 @@ _OVERFLOW = """() => {
         (one) => one.getBoundingClientRect().right > root.clientWidth + 1 && !excused(one));
     const scrolls = root.scrollWidth > root.clientWidth ? [`${root.scrollWidth} > ${root.clientWidth}`] : [];
     return scrolls.concat(wide.slice(0, 5).map((one) => one.outerHTML.slice(0, 120)));
+}"""
+
+_ACCUSED = """async ([context, options]) => (await axe.run(context, options)).violations.flatMap(
+    (one) => one.nodes.map((node) => `${one.id}: ${node.html.slice(0, 200)}: ${node.failureSummary.slice(0, 300)}`))"""
+
+# A ring around it, three times as light or dark as what is behind it, that nothing cuts off or lies over.
+_STOP = """() => {
+    const one = document.activeElement, root = document.documentElement;
+    if (!one || one === document.body) return null;
+    const parts = (colour) => {
+        const paper = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+        paper.fillStyle = colour;
+        paper.fillRect(0, 0, 1, 1);
+        return [...paper.getImageData(0, 0, 1, 1).data];
+    };
+    const light = (colour) => {
+        const [red, green, blue] = parts(colour).map((part) => (
+            part <= 10 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05;
+    };
+    const style = getComputedStyle(one), box = one.getBoundingClientRect();
+    const width = style.outlineStyle === "none" ? 0 : parseFloat(style.outlineWidth);
+    let behind = one.parentElement;
+    while (behind !== root && parts(getComputedStyle(behind).backgroundColor)[3] < 255) behind = behind.parentElement;
+    const [ring, ground] = [light(style.outlineColor), light(getComputedStyle(behind).backgroundColor)];
+    const reach = width + parseFloat(style.outlineOffset);
+    let cut = false;
+    for (let each = one.parentElement; each && each !== root; each = each.parentElement) {
+        if (getComputedStyle(each).overflowX === "visible") continue;
+        const edge = each.getBoundingClientRect();
+        cut ||= box.left - reach < edge.left - 1 || box.right + reach > edge.right + 1;
+    }
+    const within = (value, most) => Math.min(Math.max(value, 0), most - 1);
+    const top = document.elementFromPoint(
+        within(box.left + box.width / 2, innerWidth), within(box.top + Math.min(box.height, innerHeight) / 2, innerHeight));
+    return {
+        is: one.outerHTML.slice(0, 150), width, contrast: Math.max(ring, ground) / Math.min(ring, ground), cut,
+        covered: !(top && (one.contains(top) || top.contains(one))),
+    };
 }"""

@@ -1,8 +1,6 @@
 // What is nicer with JavaScript; nothing needs it. Text from the server is only ever set as text.
 "use strict";
 
-const POLL_MS = 1000;
-
 function size(bytes) {
   const units = ["B", "KB", "MB", "GB", "TB"];
   let step = 0;
@@ -30,42 +28,6 @@ function doing(told) {
   return words;
 }
 
-function show(live, told) {
-  const bar = live.querySelector("progress");
-  if (!told) return;
-  if (told.total) {
-    bar.max = told.total;
-    bar.value = Math.min(told.current, told.total);
-  } else {
-    bar.removeAttribute("value");
-  }
-  live.querySelector("[data-doing]").textContent = doing(told);
-}
-
-// The state, and the attempt: when that changes, what the page says besides has changed as well.
-function stands(run) {
-  return `${run.state} ${run.attempt} ${run.due_at ? Math.floor(Date.parse(run.due_at) / 1000) : ""}`;
-}
-
-async function follow(live) {
-  const address = `/api/result/${encodeURIComponent(live.dataset.run)}`;
-  for (;;) {
-    await new Promise((wake) => setTimeout(wake, POLL_MS));
-    if (document.hidden) continue;
-    try {
-      const answer = await fetch(address, { headers: { Accept: "application/json" } });
-      if (answer.status === 401 || answer.status === 404) return location.reload();
-      if (!answer.ok) continue;
-      const run = await answer.json();
-      const changed = stands(run) !== live.dataset.stands && (!run.progress || run.attempt > 1);
-      if (run.ready || changed) return location.reload();
-      show(live, run.progress);
-    } catch {
-      // The server is away for a moment: ask again.
-    }
-  }
-}
-
 function age(seconds) {
   const past = Math.abs(seconds);
   if (past < 60) return seconds >= 0 ? "just now" : "in a moment";
@@ -88,25 +50,32 @@ function countDown() {
   }
 }
 
-function copier(code) {
-  const button = document.createElement("button");
-  const icon = document.createElement("i");
-  button.type = "button";
-  button.className = "copy";
-  button.title = "Copy";
-  button.setAttribute("aria-label", "Copy");
-  icon.className = "bi bi-copy";
-  button.append(icon);
-  button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(code.textContent);
-    icon.className = "bi bi-check-lg";
-    setTimeout(() => { icon.className = "bi bi-copy"; }, 1500);
-  });
-  code.after(button);
+// Also of a page that has come but is not shown yet, so that both have the same parts.
+function addCopyButtons(page) {
+  if (!navigator.clipboard) return;
+  for (const code of page.querySelectorAll("[data-copy]")) {
+    const button = document.createElement("button");
+    const icon = document.createElement("i");
+    button.type = "button";
+    button.className = "copy";
+    button.title = "Copy";
+    button.setAttribute("aria-label", `Copy ${code.textContent.slice(0, 60)}`);
+    icon.className = "bi bi-copy";
+    button.append(icon);
+    code.after(button);
+  }
 }
 
-for (const live of document.querySelectorAll("[data-run]")) follow(live);
-if (navigator.clipboard) for (const code of document.querySelectorAll("[data-copy]")) copier(code);
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button.copy");
+  if (!button) return;
+  const icon = button.firstElementChild;
+  await navigator.clipboard.writeText(button.previousElementSibling.textContent);
+  icon.className = "bi bi-check-lg";
+  setTimeout(() => { icon.className = "bi bi-copy"; }, 1500);
+});
+
+addCopyButtons(document);
 setInterval(tick, 30000);
 setInterval(countDown, 1000);
 
