@@ -54,6 +54,7 @@ def test_a_frozen_restore_goes_on_and_touches_nothing(mode: str, moment: Asked, 
     assert told is None or int(told[1].replace(",", "")) <= KEYS
 
 
+@pytest.mark.slow
 def test_what_a_frozen_restore_says_it_has_written_is_what_is_there(scene: Scene) -> None:
     scene.server.client().flushall()
     forbid_clients(scene)
@@ -79,7 +80,7 @@ def test_a_frozen_undo_goes_on_and_touches_nothing(moment: Asked, scene: Scene) 
 
 
 @pytest.mark.parametrize("scene", [SLOWLY], indirect=True, ids=["slow to load"])
-@sweep("step", ["sending", "loading", "keeping what is there", "reading", "sending, all"], quick=2)
+@sweep("step", ["sending", "loading", "keeping what is there", "reading", "sending, all"])
 def test_a_frozen_mirror_by_replication_goes_on_and_touches_nothing(step: str, scene: Scene) -> None:
     scene.fill("before", 1000)
     scene.server.client().mset({f"other:{number}": "x" for number in range(1500)})

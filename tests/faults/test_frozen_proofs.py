@@ -4,10 +4,9 @@ is told, and goes on when another has done its work.
 
 import os
 
-import pytest
-
 from tests.faults.frozen import Scene, forbid_clients, went_wrong
 from tests.faults.moments import Asked
+from tests.faults.sweeps import sweep
 from tests.support.backups import files
 from tests.support.processes import Ended
 
@@ -30,7 +29,7 @@ def test_a_restore_that_froze_in_the_midst_of_a_value_sends_no_more_of_it(scene:
         went_wrong(scene, process, "restore", lambda: scene.shell(*verb))
 
 
-@pytest.mark.parametrize("at", COMMITS)
+@sweep("at", COMMITS)
 def test_a_restore_that_froze_in_a_commit_keeps_nothing_for_an_undo(at: str, scene: Scene) -> None:
     scene.fill("before")
     verb, kept = ("restore", "latest", "--mode", "overwrite", "--yes"), [*scene.manifests]

@@ -80,6 +80,7 @@ def test_a_restore_of_the_queue_goes_on_and_touches_nothing(queue: Queue) -> Non
     assert [run.id for run in scene.runs("restore")] == [second.id, first.id], "nobody has begun one more"
 
 
+@pytest.mark.slow
 def test_an_undo_of_the_queue_goes_on_and_touches_nothing(queue: Queue) -> None:
     scene = queue.scene
     scene.fill("before", 1500)
@@ -121,6 +122,7 @@ def test_a_backup_of_the_queue_is_made_up_for_and_goes_on_and_commits_nothing(qu
     assert len(scene.runs("backup")) == 3
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_frozen_for_longer_than_the_lease_is_waited_for(scene: Scene) -> None:
     scene.server.client().flushall()
     fault = scene.line.pause(Asked(b"RESTORE", nth=1200))

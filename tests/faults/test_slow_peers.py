@@ -87,7 +87,7 @@ READING = [
 ]
 
 
-@sweep("engine, moment", READING, quick=3)
+@sweep("engine, moment", READING)
 @impatiently
 def test_a_backup_from_a_source_that_trickles_ends_and_lists_nothing(
     engine: str, moment: Moment, full: Server, wire_to: WireTo, tmp_path: Path
@@ -111,7 +111,7 @@ WRITING = [
 ]
 
 
-@sweep("mode, moment", WRITING, quick=2)
+@sweep("mode, moment", WRITING)
 @impatiently
 def test_a_restore_into_a_target_that_trickles_ends_and_says_how_far_it_came(
     mode: Any,
@@ -142,7 +142,11 @@ def test_a_restore_into_a_target_that_trickles_ends_and_says_how_far_it_came(
     assert target.client().dbsize() == 2 * KEYS + (10 if mode != "mirror" else 0)
 
 
-@pytest.mark.parametrize(("count", "value_bytes"), [(10_000, 1000), (1, 40 << 20)], ids=["many-small", "one-large"])
+@pytest.mark.parametrize(
+    ("count", "value_bytes"),
+    [pytest.param(10_000, 1000, marks=pytest.mark.slow), (1, 40 << 20)],
+    ids=["many-small", "one-large"],
+)
 @impatiently
 def test_a_target_that_takes_a_few_bytes_a_second_is_not_fed_for_ever(
     count: int,

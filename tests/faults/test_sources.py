@@ -126,7 +126,7 @@ ASKING: dict[str, Callable[[Settings], object]] = {
 }
 
 
-@each_engine
+@sweep("engine", ["replication", "scan", "typed"])
 def test_a_source_that_is_loading_is_not_read(engine: str, slow: Server, tmp_path: Path) -> None:
     slow.kill()
     slow.start()
@@ -136,7 +136,7 @@ def test_a_source_that_is_loading_is_not_read(engine: str, slow: Server, tmp_pat
     assert str(error) == STILL_LOADING.format(f"127.0.0.1:{slow.port}")
 
 
-@sweep("verb", ASKING, quick=2)
+@sweep("verb", ASKING)
 def test_whatever_else_is_asked_of_one_that_is_loading_says_so(verb: str, slow: Server, tmp_path: Path) -> None:
     take(slow, tmp_path / "storage")
     slow.kill()

@@ -212,6 +212,7 @@ def test_a_restore_that_is_cancelled_says_exactly_what_it_wrote_and_is_completed
     assert client.dbsize() - before == completed.value["restored"]
 
 
+@pytest.mark.slow
 def test_a_backup_that_is_cancelled_while_its_source_is_silent_leaves_nothing(office: Office) -> None:
     before = office.manifests
     office.gate.shut(HALF_WAY)

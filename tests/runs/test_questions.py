@@ -77,7 +77,8 @@ def silent_source(works: Works) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("silent_source")
-@pytest.mark.parametrize("question", ["preview", pytest.param("search", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("question", ["preview", "search"])
 def test_questions_that_do_not_end_keep_no_prune_no_statistics_and_no_reaping_waiting(
     question: str, works: Works
 ) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.faults.sweeps import sweep as rows
 from tests.storage.folders import NAME, OTHER, record
 from tests.support.backups import ANYWHERE, files, kill_myself, killed, manifest_of
 from worker.arguments.backups import DeleteArguments, PruneArguments
@@ -32,7 +33,7 @@ def dying(call: str, nth: int) -> None:
     setattr(os, call, instead)
 
 
-STEPS = ["open", "write", "fsync", "link", "rename", "unlink", "close"]
+STEPS = ["link", "write", "open", "fsync", "rename", "unlink", "close"]
 
 
 def sweep(folder: Folder) -> dict[str, Any]:
@@ -43,7 +44,7 @@ def settings_of(folder: Folder) -> Settings:
     return Settings(backup_storage=str(folder.path))
 
 
-@pytest.mark.parametrize("call", STEPS)
+@rows("call", STEPS, quick=2)
 def test_a_run_killed_at_any_step_leaves_a_whole_backup_or_nothing(call: str, folder: Folder) -> None:
     record(folder, OTHER)
     deaths = 0
@@ -69,7 +70,7 @@ def test_a_run_killed_at_any_step_leaves_a_whole_backup_or_nothing(call: str, fo
     assert not died
 
 
-@pytest.mark.parametrize("call", STEPS)
+@rows("call", STEPS, quick=2)
 def test_a_deletion_killed_at_any_step_is_ended_by_the_next_prune(call: str, folder: Folder) -> None:
     record(folder, OTHER)
     deaths = 0

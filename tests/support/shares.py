@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-QUICK_ROWS = 3
+QUICK_ROWS = 2
 """How many rows of a sweep the quick set has."""
 
 
