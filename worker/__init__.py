@@ -4,7 +4,7 @@ doors       celery.py, tasks.py (the queue), attempt.py (what each task does aro
             worker takes from its queues), lifecycle.py (it begins and ends), __main__.py and cli/ (the shell: a verb a module)
 the way back  restore/: drill/ (it is rehearsed), preview/ (what it would do), undo/ (what was there before), mirror/ (by replication),
             target/ (a Redis that is written to), selection/ (which keys, and where to)
-backups     backups/ (a verb a module; copies/ for those in other storages), search/ (one key through time)
+backups     backups/ (a verb a module; copies/ for those in other storages), search/ (keys through time)
 what is wrong  alerts/ (judged, remembered, and told once)
 asked for   arguments/ (the models that tasks, shell and web share)
 memory      runs/ (from queued to its end), repository/ (what a backup is), notify/ (who hears of it),

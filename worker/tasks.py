@@ -30,6 +30,7 @@ from worker.arguments.questions import (
     SearchArguments,
     StatsArguments,
     StorageArguments,
+    TimelineArguments,
     TryChannelsArguments,
 )
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
@@ -60,6 +61,7 @@ from worker.restore.undo import undo as undos
 from worker.runs import operations, reaper
 from worker.runs.run import Run
 from worker.search import search as searches
+from worker.search import timeline as timelines
 from worker.storage import trial
 
 log = structlog.get_logger()
@@ -183,6 +185,12 @@ def silence(self: Task, **arguments: Any) -> Data:
 def search(self: Task, **arguments: Any) -> Data:
     """Find a key in all backups and in the source. Arguments: key or match, names, databases, live, limit, after, show, against."""
     return attempt(self, arguments, SearchArguments, searches.search)
+
+
+@door
+def timeline(self: Task, **arguments: Any) -> Data:
+    """Follow keys from backup to backup. Arguments: match, exclude, keys, types, databases, backups (how many)."""
+    return attempt(self, arguments, TimelineArguments, timelines.timeline)
 
 
 @door

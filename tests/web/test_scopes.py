@@ -8,16 +8,18 @@ nothing: GET /healthz, GET /login, POST /login, GET /static/<path:filename>, GET
 admin: POST /logout, GET /tokens, POST /tokens, GET /tokens/<name>/revoke, POST /tokens/<name>/revoke
 backup: POST /backups/create, POST /backups/<name>/verify, POST /backups/<name>/drill, POST /backups/<name>/copy
 restore: POST /backups/<name>/restore, POST /tasks/<identity>/undo
-restore: POST /system/notify, POST /backups/<name>/pin, POST /backups/<name>/unpin, POST /backups/<name>/accept, POST /backups/<name>/put-back, POST /alerts/silence
+restore: POST /system/notify, POST /backups/<name>/pin, POST /backups/<name>/unpin, POST /backups/<name>/accept, POST /backups/<name>/put-back, POST /alerts/silence, POST /incident/restore, POST /incident/undo
 delete: POST /backups/<name>/delete, POST /schedule/prune
 read: GET /, GET /backups, GET /backups/<name>, GET /tasks, GET /tasks/<identity>, GET /restores, GET /schedule, GET /system, GET /recovery-sheet, GET /alerts
 read: GET /search, POST /search, POST /backups/<name>/preview, POST /backups/<name>/review, GET /backups/<name>/restore
+read: GET /incident, POST /incident/look, POST /incident/compare
 read: POST /system/ask, POST /system/try, POST /tasks/<identity>/cancel, POST /theme, GET /metrics, GET /readyz
 read: GET /api/docs, GET /api/docs/openapi.json, GET /api/docs/swagger/<path:filename>
 read: GET /backups/create, GET /backups/<name>/verify, GET /backups/<name>/drill, GET /backups/<name>/delete, GET /backups/<name>/pin, GET /backups/<name>/copy
 read: GET /backups/<name>/unpin, GET /backups/<name>/accept, GET /backups/<name>/put-back, GET /schedule/prune, GET /system/ask, GET /system/try, GET /system/notify, GET /tasks/<identity>/undo, GET /alerts/silence
+read: GET /incident/look, GET /incident/compare, GET /incident/restore, GET /incident/undo
 """
-"""The last two lines are where a browser comes back to that asked for a change without a login: they lead to the page."""
+"""The last three lines are where a browser comes back to that asked for a change without a login: they lead to the page."""
 
 
 def test_each_route_asks_for_the_scope_that_is_written_here(web_app: Web) -> None:

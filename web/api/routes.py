@@ -41,6 +41,7 @@ from worker.arguments.questions import (
     SearchArguments,
     StatsArguments,
     StorageArguments,
+    TimelineArguments,
     TryChannelsArguments,
 )
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
@@ -273,6 +274,13 @@ def search(body: SearchArguments) -> Answer:
     for name in body.backups:
         lookup.in_full(name)
     return _queued(jobs.ask("search", body, g.identity.name))
+
+
+@api.post("/backup/timeline", responses=_QUEUED)
+@needs_scope_of("timeline")
+def timeline(body: TimelineArguments) -> Answer:
+    """Follow keys from backup to backup up to now: how many went, changed or came, and the last good backup of them."""
+    return _queued(jobs.ask("timeline", body, g.identity.name))
 
 
 @api.post("/ping", responses={202: Queued})

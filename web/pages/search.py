@@ -1,6 +1,5 @@
 """One key through time: what to look for, asked by a form; what was found is on the page of the run."""
 
-import re
 from itertools import islice
 
 from flask import render_template, request
@@ -9,13 +8,12 @@ from web.activity import recall
 from web.auth import needs
 from web.pages import forms
 from web.pages.dashboard import Answer, pages
+from web.wording.keys import is_pattern
 from worker.arguments.questions import SearchArguments
 from worker.config.settings import load_web
 from worker.errors import UsageError
 
 RECENT = 10
-_PATTERN = re.compile(r"(?<!\\)(?:\\\\)*[*?\[]")
-"""What makes a glob of a text, where no backslash stands before it."""
 
 
 @pages.get("/search")
@@ -37,7 +35,7 @@ def asked_for(form: forms.Form) -> SearchArguments:
     text = form.get("text", "").strip()
     if not text:
         raise UsageError("Please say what to look for: a key, or a pattern such as user:*.")
-    how = form.get("how") or ("match" if _PATTERN.search(text) else "key")
+    how = form.get("how") or ("match" if is_pattern(text) else "key")
     if how not in ("key", "match"):
         raise UsageError("Please say whether it is one key or a pattern: `how` is key or match.")
     return forms.arguments(SearchArguments, form, **{how: text})

@@ -1,5 +1,6 @@
 """What befell keys, in words: in a preview, a restore, an undo, and from one backup to the next."""
 
+import re
 import time
 from collections import Counter
 from typing import Any, NamedTuple
@@ -58,6 +59,15 @@ LIVE = {
     "identical": "as it was",
 }
 """A live key beside that of the newest backup; `absent` is in older ones only."""
+
+
+_PATTERN = re.compile(r"(?<!\\)(?:\\\\)*[*?\[]")
+"""What makes a glob of a text, where no backslash stands before it."""
+
+
+def is_pattern(text: str) -> bool:
+    """Whether somebody who types this means all keys that fit it, and not one key of that name."""
+    return _PATTERN.search(text) is not None
 
 
 class Parts(NamedTuple):

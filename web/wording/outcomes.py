@@ -152,6 +152,13 @@ def _search(value: dict[str, Any]) -> str:
     return f"{many}. {number(len(value['keys']))} of them are here." if value.get("more") else f"{many}, {where}."
 
 
+@_tells("timeline")
+def _timeline(value: dict[str, Any]) -> str:
+    looked = counted(sum(version["where"] != "live" for version in value.get("versions", ())), "backup")
+    good = value.get("good")
+    return f"{good['before']} is the last good one of {looked}." if good else f"Nothing went or changed in {looked}."
+
+
 def _sides(value: dict[str, Any]) -> str:
     return listed(side.get("where") for side in (value.get("show"), value.get("against")) if side)
 

@@ -91,6 +91,8 @@ def described(operation: str, arguments: dict[str, Any]) -> str:
         return ", ".join([str(name), *_how(arguments)])
     if operation == "search":
         return _sought(arguments)
+    if operation == "timeline":
+        return restores.narrowing(arguments) or "all keys"
     if operation == "undo":
         return f"of run {arguments.get('run')}"
     if operation == "backup":

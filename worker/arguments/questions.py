@@ -5,7 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
 
-from worker.arguments.selection import LONGEST_GLOB
+from worker.arguments.selection import LONGEST_GLOB, Selection
 from worker.config.fields import Databases
 from worker.formats.key_text import LONGEST_KEY, KeyText
 
@@ -77,6 +77,13 @@ class SearchArguments(BaseModel):
         if self.against is not None and self.show is None:
             raise ValueError("must say with `show` what is to be compared")
         return self
+
+
+class TimelineArguments(Selection):
+    """Which keys are to be followed from backup to backup up to now; all of them where nothing is said."""
+
+    backups: int = Field(default=20, ge=1, le=200)
+    """How many of the newest are looked through."""
 
 
 class StatsArguments(BaseModel):

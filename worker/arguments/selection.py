@@ -56,11 +56,11 @@ class Selection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     match: Globs = ()
-    """Only keys that fit one of these."""
+    """Only keys that fit one of these, or are named among `keys`."""
     exclude: Globs = ()
     """No key that fits one of these."""
     keys: Annotated[frozenset[KeyText], Field(max_length=MOST_KEYS)] | None = None
-    """Only these keys, each as `key_text` writes it."""
+    """Only these keys, each as `key_text` writes it, and those that fit `match`."""
     types: Annotated[frozenset[TypeName], Field(min_length=1)] | None = None
     databases: Databases = None
 

@@ -12,6 +12,7 @@ Name = Literal[
     "restore",
     "undo",
     "search",
+    "timeline",
     "verify",
     "drill",
     "copy",
@@ -165,6 +166,19 @@ _ROWS = (
     ),
     Operation(
         "search", "Search", "Find a key in all backups and in the source.", queue="questions", scope="read", asks=True
+    ),
+    Operation(
+        "timeline",
+        "Timeline of keys",
+        "Follow keys from backup to backup, and say which was the last good one.",
+        queue="questions",
+        scope="read",
+        asks=True,
+        concerns=("source", "storage"),
+        advice={
+            "failed": "Nothing was written. Mend what the sentence names, and look again.",
+            "interrupted": "Nothing was written. Look again.",
+        },
     ),
     Operation(
         "verify",

@@ -28,17 +28,17 @@ class Selected(Passing):
 
 
 def rule(selection: Selection) -> Callable[[Entry], bool]:
-    """The rule that decides by db, key and type whether an entry is meant."""
+    """The rule that decides by db, key and type whether an entry is meant: one that is named, or fits a pattern."""
     match, exclude = _compiled(selection.match), _compiled(selection.exclude)
-    keys = None if selection.keys is None else frozenset(map(key_bytes, selection.keys))
+    keys = frozenset(map(key_bytes, selection.keys or ()))
+    every = selection.keys is None and not match
     types, databases = selection.types, selection.databases
 
     def wanted(entry: Entry) -> bool:
         return (
             (databases is None or entry.db in databases)
             and (types is None or entry.type in types)
-            and (keys is None or entry.key in keys)
-            and (not match or any(pattern.fullmatch(entry.key) for pattern in match))
+            and (every or entry.key in keys or any(pattern.fullmatch(entry.key) for pattern in match))
             and not any(pattern.fullmatch(entry.key) for pattern in exclude)
         )
 

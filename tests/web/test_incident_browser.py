@@ -1,0 +1,139 @@
+"""An incident from the Summary to its undo, as somebody has it who is in a hurry: clicks and keystrokes are counted."""
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from local import demo
+from tests.support.browser import PHONE, WAIT_MILLISECONDS, Visitor, chromium
+from tests.support.processes import CELERY, Background, Shell, environment
+from tests.support.servers import Server, binaries, free_port, running
+
+PASSWORD = "a password for the browser"
+MOST_CLICKS, MOST_KEYSTROKES = 5, 30
+DAMAGED, GONE = [f"user:{number}" for number in range(40, 100)], [f"user:{number}" for number in range(1, 11)]
+
+
+@dataclass
+class Hand:
+    """What a visitor's hand does, counted."""
+
+    visitor: Visitor
+    clicks: int = 0
+    keystrokes: int = 0
+
+    def clicks_on(self, role: Any, name: str) -> None:
+        self.visitor.page.get_by_role(role, name=name).click()
+        self.clicks += 1
+
+    def types(self, into: str, text: str) -> None:
+        """Into what has the focus already."""
+        expect(self.visitor.page.get_by_label(into)).to_be_focused(timeout=WAIT_MILLISECONDS)
+        self.visitor.page.keyboard.type(text)
+        self.keystrokes += len(text)
+
+
+@dataclass(frozen=True)
+class House:
+    source: Server
+    shell: Shell
+    visit: Any
+
+    @property
+    def users(self) -> dict[str, Any]:
+        client: Any = self.source.client()
+        return {key: client.dump(key) for key in DAMAGED + GONE}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder, binary, port = tmp_path_factory.mktemp("house"), binaries()[-1], free_port()
+    with (
+        chromium() as browser,
+        running(binary, folder / "broker") as broker,
+        running(binary, folder / "source") as source,
+    ):
+        demo.fill(source.port, int(time.time()))
+        env = environment(
+            REDIS_URL=source.url,
+            CELERY_BROKER_URL=broker.url,
+            CELERY_RESULT_BACKEND=broker.url[:-1] + "1",
+            BACKUP_STORAGE=str(folder / "backups"),
+            SESSION_SECRET="0123456789abcdef" * 2,
+        )
+        secrets = {"PORT": str(port), "ADMIN_PASSWORD": PASSWORD}
+        worker = Background(*CELERY, "worker", "--concurrency", "2", env=env, cwd=folder, name="worker")
+        web = Background(sys.executable, "-m", "web", env=env | secrets, cwd=folder, name="web")
+        try:
+            worker.wait_until_it_says("ready.")
+            web.wait_until_it_says(f":{port}")
+            shell = Shell(env["REDIS_URL"], folder / "backups", folder)
+            for _ in range(2):
+                assert shell("backup").code == 0
+            yield House(source, shell, lambda **window: Visitor(browser, f"http://127.0.0.1:{port}", **window))
+        finally:
+            web.stop()
+            worker.stop()
+
+
+def damage(source: Server) -> None:
+    client: Any = source.client()
+    for key in DAMAGED:
+        client.hset(key, "name", "overwritten by a script")
+    client.delete(*GONE)
+
+
+def done(step: Locator) -> None:
+    expect(step.locator(".state.done")).to_be_visible(timeout=WAIT_MILLISECONDS)
+
+
+@pytest.mark.parametrize(
+    "window",
+    [
+        pytest.param({}, id="at a desk"),
+        pytest.param(
+            {"viewport": PHONE, "java_script_enabled": False},
+            id="on a phone without JavaScript",
+            marks=pytest.mark.slow,
+        ),
+    ],
+)
+def test_damaged_keys_are_back_after_five_clicks_and_thirty_keystrokes(house: House, window: dict[str, Any]) -> None:
+    before = house.users
+    damage(house.source)
+    damaged = house.users
+    visitor = house.visit(**window)
+    visitor.logs_in(PASSWORD)
+    page, hand = visitor.page, Hand(visitor)
+    hand.clicks_on("link", "Something is wrong with my data")
+    hand.types("Names or patterns", "user:*")
+    hand.clicks_on("button", "Look")
+    since = page.get_by_role("region", name="2. Since when")
+    expect(since).to_contain_text("10 keys went and 60 changed between it and now", timeout=WAIT_MILLISECONDS)
+    assert visitor.overflow() == []
+    hand.clicks_on("button", "Compare it with now")
+    difference = page.get_by_role("region", name="3. What differs")
+    expect(difference).to_contain_text("overwritten by a script", timeout=WAIT_MILLISECONDS)
+    expect(difference).to_contain_text(re.compile("10 not there any more.* 60 of another value"))
+    assert visitor.overflow() == []
+    hand.types("Type 60", "60")
+    hand.clicks_on("button", "Restore 70 keys")
+    done(page.get_by_role("region", name="4. Back"))
+    assert house.users == before
+    assert (hand.clicks, hand.keystrokes) == (4, 8)
+    assert hand.clicks <= MOST_CLICKS
+    assert hand.keystrokes <= MOST_KEYSTROKES
+    page.get_by_role("button", name="Undo this restore").click()
+    done(page.get_by_role("region", name="5. Undone"))
+    assert house.users == damaged
+    page.go_back()
+    expect(page.get_by_role("button", name="Undo this restore")).to_be_visible()
+    expect(page.get_by_role("region", name="5. Undone")).to_have_count(0)
+    house.shell("restore", "latest", "--mode", "overwrite", "--yes")
+    visitor.leaves()
