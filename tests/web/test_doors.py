@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -78,16 +79,17 @@ def test_a_list_of_backups_needs_no_client_of_redis_and_nothing_that_reads_an_ar
     )
 
 
-def asked() -> set[str]:
+@cache
+def asked() -> frozenset[str]:
     """The operations that the web asks a worker for, by name."""
     calls = [node for path in ROOT.glob("web/**/*.py") for node in ast.walk(ast.parse(path.read_text()))]
-    return {
+    return frozenset(
         str(call.args[0].value)
         for call in calls
         if isinstance(call, ast.Call)
         and ast.unparse(call.func) in ("jobs.ask", "jobs.ask_once")
         and isinstance(call.args[0], ast.Constant)
-    }
+    )
 
 
 def test_the_web_asks_for_all_that_changes_or_finds_something() -> None:
