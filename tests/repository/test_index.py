@@ -186,7 +186,7 @@ def test_it_is_made_once_and_used_from_then_on(tmp_path: Path) -> None:
     assert told[-1] == ("indexing", 500, 500, "keys")
     path = _index_file(tmp_path, manifest)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert path.stat().st_size == 56 + 25 * 500 + 32
+    assert path.stat().st_size == 60 + 25 * 500 + 48 + 32
     (tmp_path / manifest.name).write_bytes(b"")
     del told[:]
     with index.opened(Folder(tmp_path), manifest, NONE, lambda *words: told.append(words)) as opened:

@@ -96,10 +96,12 @@ def test_a_question_goes_out_in_json_and_its_answer_comes_back(rclone: Socket, d
     assert {"Content-Type: application/json", "Connection: close"} <= {*head.splitlines()}
 
 
-@pytest.mark.parametrize(("start", "ranges"), [(0, []), (1, ["Range: bytes=1-"]), (7, ["Range: bytes=7-"])])
-def test_bytes_are_asked_for_from_a_place_on(start: int, ranges: list[str], rclone: Socket, daemon: Daemon) -> None:
+@pytest.mark.parametrize(("of", "ranges"), [(None, []), ((1, 8), ["Range: bytes=1-7"]), ((0, 7), ["Range: bytes=0-6"])])
+def test_bytes_are_asked_for_from_a_place_on(
+    of: tuple[int, int] | None, ranges: list[str], rclone: Socket, daemon: Daemon
+) -> None:
     rclone.answers = [answer("206 Partial Content", b"content")]
-    with daemon.get("[remote-x:a b]/ü.rdb", 20, start) as got:
+    with daemon.get("[remote-x:a b]/ü.rdb", 20, of) as got:
         assert got.read() == b"content"
     lines = rclone.asked[0].splitlines()
     assert lines[0] == "GET /[remote-x:a%20b]/%C3%BC.rdb HTTP/1.1"
@@ -191,9 +193,9 @@ class Scripted:
             raise answer
         return cast(dict[str, Any], answer)
 
-    def get(self, _: str, __: float, start: int = 0) -> HTTPResponse:
+    def get(self, _: str, __: float, of: tuple[int, int] | None = None) -> HTTPResponse:
         assert self.content
-        return self.content(start)
+        return self.content(of[0] if of else 0)
 
     def methods(self) -> list[str]:
         return [method.rpartition("/")[2] for method, _ in self.asked]

@@ -10,6 +10,7 @@ from worker.formats.entries import Entry
 from worker.formats.rdb import writer
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest, Size
+from worker.storage import Storage
 from worker.storage.local import Folder
 
 NAME = "redis_backup_20231205_143022.rdb"
@@ -22,6 +23,11 @@ def string(value: bytes) -> bytes:
 
 def stored(folder: Path, given: list[Entry], compression: CompressionName = "zstd", name: str = NAME) -> Manifest:
     """A backup that holds these."""
+    return laid(Folder(folder), given, compression, name)
+
+
+def laid(storage: Storage, given: list[Entry], compression: CompressionName = "zstd", name: str = NAME) -> Manifest:
+    """The same, in any storage."""
     raw = b"".join(writer.write(Given(given), {"redis-ver": "7.0.0"}))
     content = b"".join(COMPRESSIONS[compression].compress(iter([raw])))
     full = name + COMPRESSIONS[compression].suffix
@@ -38,7 +44,6 @@ def stored(folder: Path, given: list[Entry], compression: CompressionName = "zst
             "bytes": Size(raw=len(raw), stored=len(content)),
         }
     )
-    storage = Folder(folder)
     storage.put(full, content)
     catalogue.add(storage, manifest)
     return manifest

@@ -95,6 +95,9 @@ class Memory:
         file.seek(0)
         return file
 
+    def part(self, name: str, start: int, size: int) -> bytes:
+        return self._content(name)[start : start + size]
+
     def hand_out(self, name: str) -> BinaryIO:
         return self.fetch(name)
 

@@ -110,6 +110,10 @@ class MemoryBucket:
             raise NotFoundError(f"The file {name} in {self.place} has been replaced meanwhile.")
         return thing, (content[at : at + PIECE_BYTES] for at in range(start, len(content), PIECE_BYTES))
 
+    def part(self, thing: Thing, start: int, size: int) -> bytes:
+        self._asked(f"part {thing.name} {start} {size}")
+        return self._held(thing.name)[0][start : start + size]
+
     def delete(self, names: list[str]) -> None:
         for name in names:
             self._asked(f"delete {name}")

@@ -31,6 +31,8 @@ class Obstacle:
     endpoint: str = ""
     trouble: Callable[[int, str, str], Trouble] = none
     seen: list[str] = field(default_factory=list)
+    sent: int = 0
+    """Bytes of the content of its answers."""
     counting: threading.Lock = field(default_factory=threading.Lock)
     let_go: threading.Event = field(default_factory=threading.Event)
 
@@ -38,6 +40,7 @@ class Obstacle:
         """No trouble any more, and numbers from nought."""
         self.trouble = none
         self.seen.clear()
+        self.sent = 0
 
     def from_on(self, first: int, what: Trouble, *, once: bool = False) -> None:
         """That with the request of this number, and with all behind it unless it is `once`."""
@@ -88,6 +91,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", headers.get("content-length", "0") if is_head else str(len(content)))
         self.end_headers()
         if not is_head:
+            with self.obstacle.counting:
+                self.obstacle.sent += len(content)
             self.wfile.write(content[: len(content) // 2] if cut else content)
         if cut:
             self._hang_up()

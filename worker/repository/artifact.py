@@ -14,6 +14,7 @@ from worker.formats import portable, rdb
 from worker.formats.allowance import Allowance
 from worker.formats.compression import COMPRESSIONS, detect
 from worker.formats.encryption import Keys, is_encrypted
+from worker.formats.frames import Frame, Frames
 from worker.formats.rdb import writer
 from worker.formats.rdb.codes import FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.rdb.reader.census import Census
@@ -148,10 +149,19 @@ def whole(file: Readable, manifest: Manifest, keys: Keys) -> Iterator[Reader]:
     """What reads all entries with their values, and is read to its end in the block: ArtifactError then, where the stored
     bytes were not those that were written.
     """
-    stored = Meter()
+    with whole_in_frames(file, manifest, keys) as (reading, _):
+        yield reading
+
+
+@contextmanager
+def whole_in_frames(file: Readable, manifest: Manifest, keys: Keys) -> Iterator[tuple[Reader, Frames]]:
+    """The same, and where the file can be begun besides its beginning; an encrypted one cannot."""
+    stored, frames = Meter(), Frames(file)
     allowance = Allowance.of_manifest(manifest.bytes.raw)
-    raw = unpacked(decrypted(stored.watch(chunks_of(file)), manifest, keys), manifest.compression, allowance)
-    yield reader(raw, manifest.data_format, values=True)
+    packed = decrypted(stored.watch(chunks_of(frames)), manifest, keys)
+    decompress = COMPRESSIONS[manifest.compression].decompress
+    raw = allowance.bounded(decompress(packed) if manifest.encrypted else decompress(packed, frames.ended))
+    yield reader(raw, manifest.data_format, values=True), frames
     _check_sum(manifest, stored.sha256)
 
 
@@ -187,7 +197,17 @@ def resumed(file: Readable, manifest: Manifest, keys: Keys, begins_at: int) -> R
 
     The database of an entry is not to be relied on: it may have been said before.
     """
-    rest = _behind(raw_chunks(file, manifest, keys), begins_at)
+    return _resumed(raw_chunks(file, manifest, keys), manifest, begins_at, begins_at)
+
+
+def resumed_in(frame: Frame, packed: Iterator[bytes], manifest: Manifest, begins_at: int) -> Reader:
+    """The same, out of what lies in the file from that frame on: the one that this byte of the dump is in."""
+    raw = unpacked(packed, manifest.compression, Allowance.of_manifest(manifest.bytes.raw))
+    return _resumed(raw, manifest, begins_at, begins_at - frame.raw_at)
+
+
+def _resumed(raw: Iterator[bytes], manifest: Manifest, begins_at: int, passed_over: int) -> Reader:
+    rest = _behind(raw, passed_over)
     if manifest.data_format == "json":
         return portable.Reader(chain([portable.OPENING], rest) if begins_at else rest, part=True)
     opening = writer.header(manifest.rdb_version)

@@ -6,10 +6,12 @@ becomes of it, it can be made anew. Layout in docs/format.md; a key takes 25 byt
 
 import hashlib
 import mmap
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import chain
 from struct import Struct
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self
@@ -19,6 +21,7 @@ import structlog
 from worker.errors import ArtifactError, FormatError, NotFoundError, RefusedError, StorageError
 from worker.formats.encryption import Keys
 from worker.formats.entries import Entry, Opaque
+from worker.formats.frames import Frame
 from worker.formats.portable import shapes
 from worker.progress import Progress
 from worker.repository import artifact
@@ -30,9 +33,12 @@ from worker.storage.tempfiles import on_disk, temporary
 
 log = structlog.get_logger()
 
-FORMAT = 1
+FORMAT = 2
 MAGIC = b"RBKINDEX"
-_HEADER = Struct(">8sIIQ32s")
+_HEADER = Struct(">8sIIQI32s")
+_FRAME = Struct(">QQ32s")
+FRAMES_BESIDE = 8
+"""Frames that a record names: of a larger value than these hold the whole artifact is read."""
 _HASH, _DIGEST, _PLACE, _EXPIRY = 8, 6, 5, 6
 RECORD_BYTES = _HASH + _DIGEST + _PLACE + _EXPIRY
 _CHECKSUM_BYTES = 32
@@ -50,6 +56,8 @@ class Record(NamedTuple):
     """Behind which byte of the dump it is found by `artifact.resumed`."""
     expires_at: int | None
     """Milliseconds since the epoch."""
+    frames: tuple[Frame, ...] = ()
+    """Of the artifact, from the one with that byte on, so many as the key is most likely in; none where it is not known."""
 
     def fits(self, entry: Entry) -> bool:
         """Whether it was made of an entry like this one."""
@@ -59,8 +67,10 @@ class Record(NamedTuple):
 class Index:
     """The index of one backup, open; use it in a `with`."""
 
-    def __init__(self, file: BinaryIO, count: int) -> None:
-        self._file, self._count = file, count
+    def __init__(self, file: BinaryIO, size: "_Size", stored: int) -> None:
+        """`stored` are the bytes of the artifact."""
+        self._file, self._stored = file, stored
+        self._count, self._frames = size.records, size.frames
         self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
     def __enter__(self) -> Self:
@@ -94,7 +104,34 @@ class Index:
         begins_at = self._data[start + _DIGEST : start + _DIGEST + _PLACE]
         expiry = self._data[start + _DIGEST + _PLACE : start + RECORD_BYTES - _HASH]
         expires_at = None if expiry == _NEVER else int.from_bytes(expiry, "big")
-        return Record(digest, int.from_bytes(begins_at, "big"), expires_at)
+        place = int.from_bytes(begins_at, "big")
+        return Record(digest, place, expires_at, self._frames_from(place))
+
+    def _frames_from(self, begins_at: int) -> tuple[Frame, ...]:
+        first = bisect_right(range(self._frames), begins_at, key=lambda number: self._frame(number)[1]) - 1
+        numbers = range(max(first, 0), min(first + FRAMES_BESIDE, self._frames))
+        ends = {number: self._frame(number + 1)[0] if number + 1 < self._frames else self._stored for number in numbers}
+        return tuple(
+            Frame(at, ends[number] - at, raw_at, sha256, is_last=number + 1 == self._frames)
+            for number in numbers
+            for at, raw_at, sha256 in (self._frame(number),)
+        )
+
+    def _frame(self, number: int) -> tuple[int, int, bytes]:
+        return _FRAME.unpack_from(self._data, _HEADER.size + self._count * RECORD_BYTES + number * _FRAME.size)
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Of an index: how many records and frames."""
+
+    records: int
+    frames: int
+
+    @property
+    def bytes(self) -> int:
+        """Before its checksum."""
+        return _HEADER.size + self.records * RECORD_BYTES + self.frames * _FRAME.size
 
 
 def key_hash(db: int, key: bytes) -> bytes:
@@ -132,8 +169,8 @@ def opened(storage: Storage, manifest: Manifest, keys: Keys, progress: Progress)
         return kept
     check_readable(manifest)
     with Buckets(RECORD_BYTES) as buckets:
-        _fill(buckets, shelf, progress)
-        return _keep(shelf, manifest, buckets, progress)
+        frames = _fill(buckets, shelf, progress)
+        return _keep(shelf, manifest, buckets, frames, progress)
 
 
 def check_readable(manifest: Manifest) -> None:
@@ -148,26 +185,27 @@ def _kept(shelf: Shelf, manifest: Manifest, progress: Progress) -> Index | None:
     """The index that lies beside the artifact, if it is whole and is of these very bytes."""
     with suppress(NotFoundError, StorageError, OSError), ExitStack() as stack:
         file = stack.enter_context(shelf.fetch(progress))
-        if (count := _count(file, manifest)) is not None:
+        if (size := _size(file, manifest)) is not None:
             stack.pop_all()
-            return Index(file, count)
+            return Index(file, size, manifest.bytes.stored)
         log.info("index_does_not_fit", name=manifest.name)
     return None
 
 
-def _count(file: BinaryIO, manifest: Manifest) -> int | None:
-    """How many records a whole index has; None where it is of other bytes, of another format, or damaged."""
+def _size(file: BinaryIO, manifest: Manifest) -> _Size | None:
+    """How large a whole index is; None where it is of other bytes, of another format, or damaged."""
     head = file.read(_HEADER.size)
-    size = file.seek(0, 2)
+    end = file.seek(0, 2)
     if len(head) < _HEADER.size:
         return None
-    magic, number, record_bytes, count, sha256 = _HEADER.unpack(head)
+    magic, number, record_bytes, count, frames, sha256 = _HEADER.unpack(head)
     if (magic, number, record_bytes, sha256.hex()) != (MAGIC, FORMAT, RECORD_BYTES, manifest.sha256):
         return None
-    if size != _HEADER.size + count * RECORD_BYTES + _CHECKSUM_BYTES:
+    size = _Size(count, frames)
+    if end != size.bytes + _CHECKSUM_BYTES:
         return None
     file.seek(0)
-    return count if _is_whole(file, size - _CHECKSUM_BYTES) else None
+    return size if _is_whole(file, size.bytes) else None
 
 
 def _is_whole(file: BinaryIO, size: int) -> bool:
@@ -178,13 +216,15 @@ def _is_whole(file: BinaryIO, size: int) -> bool:
     return file.read() == checksum.digest()
 
 
-def _fill(buckets: Buckets, shelf: Shelf, progress: Progress) -> None:
+def _fill(buckets: Buckets, shelf: Shelf, progress: Progress) -> list[Frame]:
     """Read the whole backup; it is checked while it passes, as a restore would check it beforehand."""
     manifest = shelf.manifest
-    with shelf.storage.open(manifest.name) as file, artifact.whole(file, manifest, shelf.keys) as reader:
+    with shelf.storage.open(manifest.name) as file, artifact.whole_in_frames(file, manifest, shelf.keys) as passing:
+        reader, frames = passing
         for batch in reader.batches():
             buckets.add(_records(batch, _place(reader.begins_at)))
             progress("indexing", buckets.count, manifest.keys, "keys")
+    return frames.all()
 
 
 def _place(begins_at: int) -> bytes:
@@ -206,25 +246,27 @@ def _records(batch: list[Entry], place: bytes) -> Iterator[bytes]:
         yield hashed + digested + place + expiry
 
 
-def _keep(shelf: Shelf, manifest: Manifest, buckets: Buckets, progress: Progress) -> Index:
+def _keep(shelf: Shelf, manifest: Manifest, buckets: Buckets, frames: list[Frame], progress: Progress) -> Index:
     """Put the index beside the artifact; where that cannot be, it serves this once."""
+    size, stored = _Size(buckets.count, len(frames)), manifest.bytes.stored
     try:
-        if shelf.put(_document(manifest, buckets)):
-            return Index(shelf.fetch(progress), buckets.count)
+        if shelf.put(_document(manifest, buckets, frames)):
+            return Index(shelf.fetch(progress), size, stored)
     except (StorageError, NotFoundError) as error:
         log.warning("index_not_kept", name=manifest.name, error=str(error))
     file = temporary()
     with on_disk():
-        file.writelines(_document(manifest, buckets))
+        file.writelines(_document(manifest, buckets, frames))
         file.flush()
-        return Index(file, buckets.count)
+        return Index(file, size, stored)
 
 
-def _document(manifest: Manifest, buckets: Buckets) -> Iterator[bytes]:
-    header = _HEADER.pack(MAGIC, FORMAT, RECORD_BYTES, buckets.count, bytes.fromhex(manifest.sha256))
-    checksum = hashlib.sha256(header)
-    yield header
-    for chunk in buckets.sorted():
+def _document(manifest: Manifest, buckets: Buckets, frames: list[Frame]) -> Iterator[bytes]:
+    sha256 = bytes.fromhex(manifest.sha256)
+    header = _HEADER.pack(MAGIC, FORMAT, RECORD_BYTES, buckets.count, len(frames), sha256)
+    places = b"".join(_FRAME.pack(frame.at, frame.raw_at, frame.sha256) for frame in frames)
+    checksum = hashlib.sha256()
+    for chunk in chain([header], buckets.sorted(), [places]):
         checksum.update(chunk)
         yield chunk
     yield checksum.digest()

@@ -13,7 +13,7 @@ from worker.formats.rdb.codes import FIRST_VALKEY_VERSION, OF_BOTH_MAKES
 from worker.progress import Progress, silent
 from worker.repository import artifact
 from worker.repository.manifest import Manifest
-from worker.search import index
+from worker.search import index, nearby
 from worker.server import globs
 from worker.storage import Storage
 
@@ -150,13 +150,13 @@ class Stored:
 
         One database may hold under that key what another holds too, but for its expiry.
         """
-        with self._storage.fetch(self.name, progress) as file:
-            for batch in artifact.resumed(file, self._manifest, self._keys, record.begins_at).batches():
-                for entry in batch:
-                    if entry.key == key and record.fits(entry):
-                        return entry._replace(db=db)
-            artifact.check_bytes(file, self._manifest, silent)
-        return None
+        there = nearby.entry(self._storage, self._manifest, key, record)
+        if there is None:
+            with self._storage.fetch(self.name, progress) as file:
+                entries = artifact.resumed(file, self._manifest, self._keys, record.begins_at)
+                if (there := nearby.first(entries, key, record)) is None:
+                    artifact.check_bytes(file, self._manifest, silent)
+        return None if there is None else there._replace(db=db)
 
     def fitting(self, match: str, databases: frozenset[int] | None, progress: Progress) -> Fitting:
         """Walked from the beginning, for an index knows no names; with their values. Raises ArtifactError and RefusedError.

@@ -68,6 +68,10 @@ class Bucket(Protocol):
         """An object, and its bytes from there on, in pieces. NotFoundError where it, or that version of it, is gone."""
         ...
 
+    def part(self, thing: Thing, start: int, size: int) -> bytes:
+        """That many bytes of that very object from there on, within seconds, and no others."""
+        ...
+
     def delete(self, names: list[str]) -> None:
         """Delete these, whether or not they are there."""
         ...

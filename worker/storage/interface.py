@@ -1,7 +1,7 @@
 """What a storage is: files by name, each of them whole or not there. A folder is one member (local.py).
 
-Bytes come back in two ways. `open` gives them once, from the start to the end, as they come over a network; `fetch` gives
-a file of this machine, for whoever must read twice, seek, or map it into memory.
+Bytes come back in three ways. `open` gives them once, from the start to the end, as they come over a network; `fetch` gives
+a file of this machine, for whoever must read twice, seek, or map it into memory. `part` is for whoever needs a few of them.
 """
 
 import os
@@ -166,6 +166,13 @@ class Storage(Protocol):
         It stays readable even when it is deleted meanwhile. With `anew` it comes from the storage, whatever is at hand: for
         whoever wants to know what lies there. `progress` hears of its bytes as they come from elsewhere, and may raise.
         NotFoundError where there is none.
+        """
+        ...
+
+    def part(self, name: str, start: int, size: int) -> bytes:
+        """That many bytes of the file from there on, fewer at its end, from where they are soonest had; nothing more is fetched.
+
+        NotFoundError where there is no such file, StorageError also where the place gives files only whole.
         """
         ...
 

@@ -95,6 +95,12 @@ class Folder:
         """
         return os.fdopen(self._opened(name), "rb")
 
+    def part(self, name: str, start: int, size: int) -> bytes:
+        """That many bytes of the file from there on."""
+        with self.fetch(name) as file, _translated(self.path / name, "read", "file"):
+            file.seek(start)
+            return file.read(size)
+
     def hand_out(self, name: str) -> BinaryIO:
         """The same, for somebody else."""
         return self.fetch(name)

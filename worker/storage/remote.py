@@ -102,6 +102,16 @@ class Remote:
 
         return self.cache.fetch(self._what(thing), thing.size, partial(self._fill, thing, tell), tell, anew=anew)
 
+    def part(self, name: str, start: int, size: int) -> bytes:
+        """That many bytes of the file from there on: of the copy of it on this machine, if there is one."""
+        thing = self._thing_of(name)
+        kept = self.cache.kept(self._what(thing))
+        if kept is None:
+            return self.bucket.part(thing, start, size)
+        with kept, self.cache.usable():
+            kept.seek(start)
+            return kept.read(size)
+
     def hand_out(self, name: str) -> BinaryIO | Distant:
         """A copy of it where there is one on this machine; else what gives its bytes as they come."""
         thing = self._thing_of(name)

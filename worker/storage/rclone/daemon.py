@@ -53,9 +53,9 @@ class Daemon:
             content = _all(answer)
         return dict(json.loads(content))
 
-    def get(self, path: str, seconds: float, start: int = 0) -> http.client.HTTPResponse:
-        """The bytes of `[remote:folder]/name`, from there on, as they come."""
-        headers = {"Range": f"bytes={start}-"} if start else {}
+    def get(self, path: str, seconds: float, of: tuple[int, int] | None = None) -> http.client.HTTPResponse:
+        """The bytes of `[remote:folder]/name`, or those from one place up to another, as they come."""
+        headers = {"Range": f"bytes={of[0]}-{of[1] - 1}"} if of else {}
         return self._request("GET", quote(f"/{path}", safe="/[]:"), seconds, headers=headers)
 
     def _request(

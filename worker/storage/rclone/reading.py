@@ -40,23 +40,24 @@ def found(link: Link, name: str, *, soon: bool = False) -> Thing:
     return thing
 
 
-def pieces(link: Link, thing: Thing, at: int = 0) -> Iterator[bytes]:
-    """The bytes of a file from there on; they end too early where it cannot be read to its end."""
-    failed = 0
-    while at < thing.size and failed <= _RESUMES:
+def pieces(link: Link, thing: Thing, at: int = 0, end: int | None = None) -> Iterator[bytes]:
+    """The bytes of a file from there on, up to `end`; they end too early where it cannot be read so far."""
+    failed, end = 0, thing.size if end is None else min(end, thing.size)
+    while at < end and failed <= _RESUMES:
         if failed and not _is_the_same(look(link, thing.name), thing):
             raise replaced(link, thing.name)
         failed += 1
-        with _got(link, thing, at) as answer, suppress(OSError, HTTPException):
-            while at < thing.size and (piece := answer.read(min(READ_BYTES, thing.size - at))):
+        with _got(link, thing, at, end) as answer, suppress(OSError, HTTPException):
+            while at < end and (piece := answer.read(min(READ_BYTES, end - at))):
                 at, failed = at + len(piece), 1
                 yield piece
 
 
-def _got(link: Link, thing: Thing, at: int) -> HTTPResponse:
+def _got(link: Link, thing: Thing, at: int, end: int) -> HTTPResponse:
     path = f"[{link.at.root}]/{thing.name}"
-    answer = link.tried(link.patient, "read", thing.name, lambda daemon: daemon.get(path, ANSWER_SECONDS, at))
-    if answer.length != thing.size - at:
+    of = None if (at, end) == (0, thing.size) else (at, end)
+    answer = link.tried(link.patient, "read", thing.name, lambda daemon: daemon.get(path, ANSWER_SECONDS, of))
+    if answer.length != end - at:
         answer.close()
         raise replaced(link, thing.name)
     return answer
