@@ -27,7 +27,7 @@ from worker.formats.rdb import writer
 from worker.progress import silent
 from worker.repository import artifact, catalogue
 from worker.repository.manifest import INDEX_SUFFIX, Manifest, Size
-from worker.search import index, sorting
+from worker.search.indexing import index, sorting
 from worker.storage.local import Folder
 
 

@@ -16,7 +16,7 @@ from worker.formats.entries import Entry
 from worker.progress import silent
 from worker.repository import artifact
 from worker.repository.manifest import Manifest
-from worker.search import nearby
+from worker.search.indexing import nearby
 from worker.search.places import Stored
 from worker.storage import Storage, open_storage
 from worker.storage.local import Folder
@@ -98,7 +98,7 @@ def test_a_value_that_goes_through_frames_comes_whole(whole: list[str], tmp_path
 def test_one_that_is_larger_than_the_frames_of_a_record_is_read_all_the_same(
     whole: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.search.index.FRAMES_BESIDE", 1)
+    monkeypatch.setattr("worker.search.indexing.index.FRAMES_BESIDE", 1)
     manifest = stored(tmp_path, given())
     found = read(Folder(tmp_path), manifest, b"large")
     assert found

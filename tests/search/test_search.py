@@ -18,7 +18,7 @@ from worker.formats.key_text import key_text
 from worker.progress import silent
 from worker.repository import catalogue
 from worker.repository.manifest import INDEX_SUFFIX
-from worker.search import index
+from worker.search.indexing import index
 from worker.search.search import search
 from worker.storage.local import Folder
 

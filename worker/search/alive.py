@@ -10,7 +10,7 @@ from worker.engines.live import Live
 from worker.formats.compare.values import Kind, expired
 from worker.formats.entries import Entry, EntryStream
 from worker.progress import Progress
-from worker.search import index
+from worker.search.indexing import index
 from worker.search.places import Fitting, Version, form_of
 from worker.server.endpoint import Endpoint
 from worker.server.info import read_facts

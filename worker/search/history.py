@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from worker.errors import BackupSystemError
 from worker.formats.compare import values
 from worker.formats.entries import Entry
-from worker.search import index
+from worker.search.indexing import index
 from worker.search.places import Place, Version
 
 CHANGES = ("first", "new", "identical", "expiry", "differs", "gone", "expired", "absent")

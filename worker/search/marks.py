@@ -7,8 +7,8 @@ from typing import Literal
 
 from worker.formats.entries import Entry
 from worker.search import meaning
-from worker.search.index import bounded_expiry, key_hash
-from worker.search.sorting import Buckets
+from worker.search.indexing.index import bounded_expiry, key_hash
+from worker.search.indexing.sorting import Buckets
 
 LONGEST_PREFIX, MOST_PREFIXES = 64, 1000
 MOST_DIGESTS = 250_000

@@ -13,7 +13,7 @@ from worker.formats.rdb.codes import FIRST_VALKEY_VERSION, OF_BOTH_MAKES
 from worker.progress import Progress, silent
 from worker.repository import artifact
 from worker.repository.manifest import Manifest
-from worker.search import index, nearby
+from worker.search.indexing import index, nearby
 from worker.server import globs
 from worker.storage import Storage
 

@@ -26,8 +26,8 @@ from worker.formats.portable import shapes
 from worker.progress import Progress
 from worker.repository import artifact
 from worker.repository.manifest import Manifest
-from worker.search.shelf import Shelf
-from worker.search.sorting import Buckets
+from worker.search.indexing.shelf import Shelf
+from worker.search.indexing.sorting import Buckets
 from worker.storage import Storage
 from worker.storage.tempfiles import on_disk, temporary
 

@@ -15,7 +15,7 @@ from worker.errors import BackupSystemError
 from worker.formats.entries import Entry
 from worker.repository import artifact
 from worker.repository.manifest import Manifest
-from worker.search.index import Record
+from worker.search.indexing.index import Record
 from worker.storage import Storage
 
 log = structlog.get_logger()
