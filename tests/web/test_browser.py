@@ -116,7 +116,8 @@ def makes_a_backup_and_watches_it(house: House, visitor: Visitor) -> str:
     (made,) = house.manifests()
     visitor.page.get_by_role("link", name="Look at the backup").click()
     assert visitor.path == f"/backups/{made.name}"
-    expect(visitor.page.get_by_role("heading", level=1)).to_have_text(made.name)
+    expect(visitor.page.get_by_role("heading", level=1)).to_contain_text(re.compile(r"day \d\d:\d\d · [\d,]+ keys"))
+    expect(visitor.page.get_by_text(made.name, exact=True).first).to_be_visible()
     return made.name
 
 

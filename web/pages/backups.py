@@ -9,7 +9,7 @@ from web.activity import Memory, remember
 from web.auth import needs
 from web.pages import forms
 from web.pages.dashboard import PER_PAGE, Answer, Stored, pages, part, stored
-from web.wording import by_hand, charts, consequences, restores
+from web.wording import by_hand, charts, consequences, restores, titles
 from web.wording.copies import Home, Survey, sources, whence
 from worker.arguments.restore import RestoreArguments
 from worker.config.settings import WebSettings, load_web
@@ -33,10 +33,12 @@ def show_backups(error: str | None = None, status: int = 200) -> Answer:
     contents, memory = stored(settings), remember(settings)
     survey = _survey(settings, contents, memory)
     known = {*(missed.name for missed in contents.lost), *(damaged.name for damaged in contents.damaged)}
+    shown = part(survey.all)
     return render_template(
         "backups.html",
         contents=contents,
-        part=part(survey.all),
+        part=shown,
+        former={backup.name: titles.before(backup, contents.backups) for backup in shown.items},
         alone=survey.alone,
         survey=survey,
         whence=whence,
@@ -73,7 +75,8 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
     if known.trashed is not None:
         return render_template("trashed.html", trashed=known.trashed, **bare), status
     manifest = known.manifest or known.elsewhere
-    lies = _survey(settings, stored(settings), memory).of(manifest) if manifest else []
+    contents = stored(settings)
+    lies = _survey(settings, contents, memory).of(manifest) if manifest else []
     bare |= {"problem": known.problem, "lies": lies}
     if known.missed is not None:
         return render_template("lost.html", missed=known.missed, **bare), status
@@ -82,6 +85,7 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
     return render_template(
         "backup.html",
         backup=manifest,
+        former=titles.before(manifest, contents.backups),
         problem=known.problem,
         lies=lies,
         alone=known.is_alone,

@@ -5,16 +5,17 @@ from typing import Any
 
 from flask import Flask, redirect, request
 from flask_bootstrap import Bootstrap5
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from werkzeug.wrappers import Response
 
 from web.auth import needs
 from web.pages import forms
 from web.pages.login import local
 from web.standing import standing
-from web.wording import consequences, keys, numbers, outcomes, runs
+from web.wording import consequences, keys, numbers, outcomes, runs, titles
 from worker import __version__
 from worker.config.settings import load_web
+from worker.repository.manifest import Manifest
 
 THEMES = {"auto": "As the system", "light": "Light", "dark": "Dark"}
 COOKIE, YEAR_SECONDS = "theme", 365 * 86400
@@ -38,9 +39,14 @@ def install(app: Flask) -> None:
         due,
         until,
         prose,
+        titled,
+        called,
+        titles.unbroken,
     ):
         app.jinja_env.filters[function.__name__] = function
-    app.jinja_env.globals.update(telling=runs, of_keys=keys, outcomes=outcomes, forms=forms, risks=consequences.RISKS)
+    app.jinja_env.globals.update(
+        titles=titles, telling=runs, of_keys=keys, outcomes=outcomes, forms=forms, risks=consequences.RISKS
+    )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_everywhere)
     app.add_url_rule("/theme", view_func=choose_theme, methods=["POST"])
@@ -83,6 +89,16 @@ def at(value: datetime | str | float | None) -> str:
     return _time(value, "", lambda moment: numbers.moment(moment, load_web().tz))
 
 
+def titled(backup: Manifest) -> str:
+    """What a person calls it: `Today 03:00`."""
+    return titles.titled(backup, load_web().tz, datetime.now(UTC))
+
+
+def called(name: str) -> str:
+    """The same, where only the name of its file is known."""
+    return titles.called(name, load_web().tz, datetime.now(UTC))
+
+
 def due(value: datetime) -> str:
     """`in 8 s`, counted down where there is JavaScript."""
     return _time(value, 'data-due="" ', lambda moment: runs.due(moment, datetime.now(UTC)))
@@ -100,9 +116,9 @@ def until(milliseconds: int | None) -> str:
 
 def prose(sentence: str) -> Markup:
     """A sentence in which what stands between backticks is something to type."""
-    parts = str(escape(sentence)).split("`")
+    parts = [titles.unbroken(part) for part in str(sentence).split("`")]
     if len(parts) % 2 == 0:
-        return escape(sentence)
+        return titles.unbroken(str(sentence))
     typed = (f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
     return Markup("".join(typed))  # noqa: S704 - every part is escaped
 

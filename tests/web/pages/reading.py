@@ -16,7 +16,8 @@ PAGES = ("/", "/backups", "/search", "/restores", "/tasks", "/schedule", "/alert
 
 def words(answer: TestResponse) -> str:
     """What a person reads, with one blank between words."""
-    text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", answer.text, flags=re.DOTALL)
+    whole = re.sub(r'<span class="file">(.*?)</span>', r"\1", answer.text)
+    text = re.sub(r"<(script|style)\b.*?</\1>|<[^>]*>", " ", whole, flags=re.DOTALL)
     return " ".join(unescape(text).split())
 
 
