@@ -2,7 +2,7 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from web.wording.day_strip import Past, State, days
+from web.wording.pictures.day_strip import Past, State, days
 
 NOW = datetime(2025, 11, 3, 12, 0, tzinfo=UTC)
 PROMISE = timedelta(hours=26)

@@ -9,7 +9,8 @@ from werkzeug.datastructures import MultiDict
 
 from tests.support.backups import manifest_of
 from web.pages import forms, templating
-from web.wording import charts, consequences, numbers, outcomes, runs
+from web.wording import consequences, numbers, outcomes, runs
+from web.wording.pictures import charts
 from worker.arguments.backups import BackupArguments
 from worker.arguments.restore import RestoreArguments
 from worker.errors import UsageError

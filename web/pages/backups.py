@@ -9,8 +9,9 @@ from web.activity import Memory, remember
 from web.auth import needs
 from web.pages import forms
 from web.pages.dashboard import PER_PAGE, Answer, Stored, pages, part, stored
-from web.wording import by_hand, charts, consequences, restores, titles
+from web.wording import by_hand, consequences, restores, titles
 from web.wording.copies import Home, Survey, sources, whence
+from web.wording.pictures import charts
 from worker.arguments.restore import RestoreArguments
 from worker.config.settings import WebSettings, load_web
 from worker.config.storage_url import place_of

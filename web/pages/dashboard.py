@@ -15,7 +15,8 @@ from web.activity import Memory, remember
 from web.auth import needs
 from web.pages.forecast import forecast
 from web.pages.misfits import rendered
-from web.wording import answers, calendar, charts, day_strip, numbers, system, verdict
+from web.wording import answers, numbers, system, verdict
+from web.wording.pictures import calendar, charts, day_strip
 from worker.alerts.judged import promised
 from worker.backups import schedule
 from worker.backups.retention.emptying import doubtful, due

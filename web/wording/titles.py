@@ -81,12 +81,12 @@ def changes(backup: Manifest, former: Manifest | None) -> list[Change]:
     now, then = backup.prefixes, former.prefixes if former else None
     if now is None or then is None or now.hashed or then.hashed:
         return []
-    found = [
+    prefixes = [
         Change(prefix, _count(then.counts, prefix, then.others), _count(now.counts, prefix, now.others))
         for prefix in {**now.counts, **then.counts}
     ]
     is_exact = now.exact and then.exact
-    changed = [one for one in found if one.had is not None and one.has is not None and _differs(one, is_exact)]
+    changed = [one for one in prefixes if one.had is not None and one.has is not None and _differs(one, is_exact)]
     return sorted(changed, key=lambda one: (-abs(one.by), one.prefix))[:MOST_PREFIXES]
 
 

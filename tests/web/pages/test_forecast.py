@@ -8,7 +8,7 @@ import pytest
 from tests.support.backups import dated, manifest_of
 from tests.support.dashboard import Browser, Web
 from tests.web.pages.reading import read
-from web.wording.calendar import months
+from web.wording.pictures.calendar import months
 from worker.backups.retention.decide import decide
 from worker.backups.retention.policy import Policy
 from worker.repository import catalogue

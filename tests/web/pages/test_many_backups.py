@@ -11,7 +11,7 @@ from tests.support.dashboard import Browser, Web
 from tests.web.api.alive import numbers
 from tests.web.pages.reading import read
 from web.pages import backups
-from web.wording import charts
+from web.wording.pictures import charts
 from worker.arguments.backups import PruneArguments
 from worker.backups import prune, stats
 from worker.backups.pruning import account
