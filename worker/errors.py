@@ -4,7 +4,7 @@ Foreign errors (redis, the file system, decoders) are translated where they are 
 Each takes one message, because Celery's JSON results can carry no more than that.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 Risk = Literal["changed", "full", "eviction", "replicas", "partial"]
 """What somebody takes upon themselves who restores all the same (`force`): the target has changed since the preview, may
@@ -13,8 +13,16 @@ become full, may throw keys out then, has replicas that load the backup as well;
 
 
 class BackupSystemError(Exception):
-    """Any failure that this product understands; `str()` of it is fit for a person to read."""
+    """Any failure that this product understands; `str()` of it is fit for a person to read.
 
+    That may name keys and quote a server. What leaves the house is `outside`, which never does: a sentence for the class, unless
+    whoever raises it gives another, or says that the message is `plain`.
+    """
+
+    in_short = "It did not work"
+    """What is so for each of the class, with nothing that was in a Redis."""
+    knows_keys = True
+    """Whether a message of the class may name a key; where it cannot, it may leave as it is."""
     report: dict[str, Any] | None = None
     """What had been done by then, where that is known; a task's result does not carry it."""
 
@@ -24,22 +32,47 @@ class BackupSystemError(Exception):
         """
         super().__init__(message)
         self.risk, self.of = risk, of
+        self._outside: str | None = None
+
+    @property
+    def outside(self) -> str:
+        """What somebody may hear who is not to know what lies in the source: no key is named in it, and no server quoted."""
+        if self._outside is not None:
+            return self._outside
+        return f"{self.in_short}: its page has the whole reason." if self.knows_keys else str(self)
+
+    def said_outside(self, sentence: str) -> Self:
+        """The same error, of which that is to be said outside."""
+        self._outside = sentence
+        return self
+
+    def plain(self) -> Self:
+        """The same error, whose message names no key, and quotes no server: it may leave as it is."""
+        return self.said_outside(str(self))
 
 
 class UsageError(BackupSystemError):
     """The caller asked for something that cannot be: a wrong argument, a wrong setting."""
 
+    in_short = "What was asked for cannot be, or a setting is wrong"
+
 
 class NotFoundError(BackupSystemError):
     """There is no backup of that name."""
+
+    in_short = "Something that it needs is not there"
 
 
 class BusyError(BackupSystemError):
     """Somebody else is at work on the same thing."""
 
+    knows_keys = False
+
 
 class StoppedError(BackupSystemError):
     """Somebody has asked the run to stop before its end."""
+
+    in_short = "It was stopped before its end"
 
 
 class CancelledError(StoppedError):
@@ -53,6 +86,8 @@ class LostError(BusyError):
 class RefusedError(BackupSystemError):
     """A check said no before anything was written."""
 
+    in_short = "A check said no before anything was written"
+
 
 class SealedError(RefusedError):
     """A backup is encrypted, and no key here opens it."""
@@ -61,45 +96,67 @@ class SealedError(RefusedError):
 class TemporaryError(BackupSystemError):
     """Trying again later can help: a server that is away, loading, or full."""
 
+    in_short = "Something that it needs is away for the moment"
+
 
 class BrokerUnavailableError(TemporaryError):
     """The broker cannot be reached at the moment."""
+
+    knows_keys = False
 
 
 class SourceError(BackupSystemError):
     """The source cannot be read."""
 
+    in_short = "The source cannot be read"
+
 
 class SourceUnavailableError(TemporaryError, SourceError):
     """The source cannot be reached at the moment."""
+
+    in_short = "The source could not be read this time"
 
 
 class PartialError(SourceUnavailableError):
     """A backup ran to its end and does not hold all that it should: it was kept, and counts as none."""
 
+    in_short = "The backup does not hold all that it should"
+
 
 class TargetError(BackupSystemError):
     """The target cannot be written."""
+
+    in_short = "The target cannot be written"
 
 
 class IncompleteError(TargetError):
     """A restore ran to its end, and some keys could not be written."""
 
+    in_short = "Some keys could not be written"
+
 
 class ScratchError(BackupSystemError):
     """A server of our own did not start, or went away: that says nothing about what it was given."""
+
+    knows_keys = False
 
 
 class DrillError(BackupSystemError):
     """A backup that was brought back for trial is not as it should be."""
 
+    in_short = "What was brought back is not what the backup holds"
+
 
 class TargetUnavailableError(TemporaryError, TargetError):
     """The target cannot be reached at the moment."""
 
+    in_short = "The target could not be written this time"
+
 
 class StorageError(BackupSystemError):
     """The storage cannot be read or written."""
+
+    knows_keys = False
 
 
 class ForbiddenError(StorageError):
@@ -122,6 +179,8 @@ class UnreadError(TemporaryError, StorageError):
 class ArtifactError(BackupSystemError):
     """The bytes of an artifact are not what they must be: missing, short, changed, extra or foreign."""
 
+    in_short = "The bytes of a backup are not what they must be"
+
 
 class DamagedError(ArtifactError):
     """A manifest is not what was written: nothing in it can be relied on, its artifact may be whole."""
@@ -137,3 +196,5 @@ class UntrustedError(ArtifactError):
 
 class FormatError(ArtifactError):
     """The bytes do not follow the format that they claim."""
+
+    in_short = "The bytes do not follow the format that they claim"

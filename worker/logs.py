@@ -141,9 +141,15 @@ def run(identity: str, operation: str, name: str | None = None) -> Iterator[Line
             log.exception(f"{operation}_failed", name=name, kind=type(error).__name__)
             raise BackupSystemError(
                 f"An unexpected {type(error).__name__} in {operation}: please report it; LOG_LEVEL=ERROR shows the details."
-            ) from None
+            ).plain() from None
         finally:
             _lines.reset(token)
+
+
+def current_lines() -> Lines:
+    """The events of the run that this is part of, those to come as well."""
+    lines = _lines.get()
+    return Lines() if lines is None else lines
 
 
 def current_run() -> str | None:

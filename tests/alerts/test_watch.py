@@ -86,7 +86,7 @@ def test_a_failure_is_told_once_and_that_backups_work_again_once(settings: Setti
 def test_a_second_failure_while_it_is_open_is_no_news(settings: Settings) -> None:
     ended(settings, "FAILURE", error="The first.")
     watch(settings)
-    ended(settings, "FAILURE", error="The second.")
+    ended(settings, "FAILURE", outside="The second.")
     watch(settings)
     assert told(settings) == ["backup.failed"]
     known = memory.read(settings)

@@ -22,11 +22,14 @@ from worker.progress import silent
 
 
 def command_lines() -> str:
-    return "\n".join(path.read_bytes().decode(errors="replace") for path in _alive())
+    return "\n".join(_read(path) for path in Path("/proc").glob("[0-9]*/cmdline"))
 
 
-def _alive() -> list[Path]:
-    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode(errors="replace")
+    except OSError:
+        return ""  # it has ended meanwhile
 
 
 def test_no_address_is_told_by_a_log_a_result_the_broker_or_a_list_of_processes(

@@ -108,7 +108,7 @@ def _stored(settings: Settings) -> tuple[Catalogue | None, str | None]:
     except UnreadError:
         return None, None
     except StorageError as error:
-        return None, str(error)
+        return None, error.outside
 
 
 def _ended(ours: Ours, operation: str) -> list[Run]:

@@ -99,10 +99,12 @@ def _formatted(stream: EntryStream, plan: Plan, began: datetime) -> Generator[by
 def check_complete(made: dict[str, Any]) -> None:
     """Raise PartialError where what was made does not hold all that it should."""
     if made.get("kind") == "partial":
-        raise PartialError(
-            f"No good backup was made. {made['warnings'][0]} What could be read was kept as {made['name']}, which counts "
-            "as no backup: restore by that name what is nowhere else, and make the backup again."
+        kept = (
+            f"What could be read was kept as {made['name']}, which counts as no backup: restore by that name what is nowhere "
+            "else, and make the backup again."
         )
+        error = PartialError(f"No good backup was made. {made['warnings'][0]} {kept}")
+        raise error.said_outside(f"No good backup was made, for keys are missing. {kept}")
 
 
 def _young_enough(storage: Storage, scope: Scope, hours: float | None) -> Manifest | None:

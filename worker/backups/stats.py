@@ -138,4 +138,4 @@ def _source(settings: Settings) -> dict[str, Any]:
     except BackupSystemError as error:
         # A server that refuses us does answer.
         answers = not isinstance(error, SourceUnavailableError)
-        return {**facts, "reachable": False, "answers": answers, "error": str(error)}
+        return {**facts, "reachable": False, "answers": answers, "error": str(error), "outside": error.outside}

@@ -88,11 +88,11 @@ def _check_whole(endpoint: Endpoint, facts: Facts) -> None:
     if facts.loading:
         raise SourceUnavailableError(
             f"The source at {endpoint.address} is still loading its data: try again when it is done."
-        )
+        ).plain()
     if facts.role == "slave" and not facts.primary_link_up:
         raise SourceUnavailableError(
             f"The source at {endpoint.address} is a replica without a link to its primary: mend that link, or name the primary."
-        )
+        ).plain()
 
 
 def _snapshot(endpoint: Endpoint, facts: Facts, reason: str) -> Choice:

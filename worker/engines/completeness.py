@@ -109,13 +109,13 @@ class Watch:
             raise SourceUnavailableError(
                 f"{damage}: what the source at {self._endpoint.address} answers is damaged on the way. Look at the network "
                 "in between, and use TLS (rediss://), which notices it."
-            )
+            ).plain()
         if (why := passed.missing(read)) is None:
             return None
         number, there = sum(read.values()), sum(self._before.keys.get(db, 0) for db in self._databases)
         short = f"{number:,} of {there:,} keys were read of the source at {self._endpoint.address}, and {why}"
         if number * HARDLY < max(there, 1):
-            raise SourceUnavailableError(f"No backup was made: only {short}. Nothing was kept; try again.")
+            raise SourceUnavailableError(f"No backup was made: only {short}. Nothing was kept; try again.").plain()
         return short
 
 

@@ -78,7 +78,7 @@ class Replication:
             raise SourceUnavailableError(
                 f"The source at {self._endpoint.address} became another one before it sent its snapshot: it was restarted or "
                 "promoted, or its address leads to several servers. Nothing was kept; try again."
-            )
+            ).plain()
 
     def missing(self, read: Mapping[int, int]) -> None:
         """Nothing: a file that was cut short is an error at once."""
@@ -182,7 +182,7 @@ class Replication:
         raise SourceUnavailableError(
             f"The source at {self._endpoint.address} ended the connection before its snapshot was whole; "
             "nothing of it was kept. Its own log says why."
-        )
+        ).plain()
 
 
 def _received(wire: Wire) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from worker import logs
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError
 from worker.notify.sending import Sender
@@ -20,6 +21,7 @@ log = structlog.get_logger()
 PAUSES = (0, 2, 10)
 """Seconds before each try."""
 GONE_SECONDS = 120
+LINES_TOLD = 20
 START, GOOD, FAILED = "/start", "", "/fail"
 _Verb = Callable[[Settings, Any, Progress], dict[str, Any]]
 
@@ -31,6 +33,7 @@ class Heartbeat:
         self._address = address
         self._sender: Sender | None = None
         self._count = 0
+        self._lines = logs.Lines()
 
     def around(self, verb: _Verb) -> _Verb:
         """The same verb, which tells that it begins when it has something to report: one that has nothing to do does not."""
@@ -41,7 +44,15 @@ class Heartbeat:
             if self._sender is None:
                 self.say(START)
 
-        return lambda settings, arguments, progress: verb(settings, arguments, both(progress, begun))
+        def told(settings: Settings, arguments: Any, progress: Progress) -> dict[str, Any]:
+            self._lines = logs.current_lines()
+            return verb(settings, arguments, both(progress, begun))
+
+        return told
+
+    def fail(self, error: BackupSystemError) -> None:
+        """It failed: why, and the end of its log. No text of that, for it may name a key. It never raises."""
+        self.say(FAILED, "\n".join([error.outside, *map(_bare, [*self._lines][-LINES_TOLD:])]))
 
     def say(self, then: str, text: str = "") -> None:
         """START, GOOD or FAILED, and words about it. It never raises."""
@@ -64,6 +75,12 @@ class Heartbeat:
             self._sender = None
 
 
+def _bare(line: dict[str, Any]) -> str:
+    """When, what, and how many."""
+    numbers = [f"{name}={value}" for name, value in line.items() if type(value) in (int, float)]
+    return " ".join([str(line.get("timestamp")), str(line.get("event")), *numbers])
+
+
 def _heard(sender: Sender, count: int) -> None:
     sender.let_go()
     answers = [sender.answer(GONE_SECONDS) for _ in range(count + 1)][1:]
@@ -75,14 +92,14 @@ def _heard(sender: Sender, count: int) -> None:
 
 @contextmanager
 def told(settings: Settings, *, wanted: bool, patience: float = 0) -> Iterator[Heartbeat]:
-    """A backup within; where it fails that is told with its sentence. Nothing is told where it is not `wanted`, nor of one
+    """A backup within; where it fails that is told with a sentence and the end of the log. Nothing is told where it is not `wanted`, nor of one
     that is tried again. Who ends with it may have `patience`, in seconds.
     """
     beat = Heartbeat(settings.heartbeat_url if wanted else None)
     try:
         yield beat
     except BackupSystemError as error:
-        beat.say(FAILED, str(error))
+        beat.fail(error)
         raise
     finally:
         beat.over(patience)

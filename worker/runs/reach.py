@@ -15,6 +15,8 @@ class Word:
     at: datetime
     error: str | None = None
     """Why that failed; None where it did not."""
+    outside: str | None = None
+    """The same without anything that a server said of its keys."""
     answers: bool | None = None
     """Whether the source itself answered, as where it refuses us; None where that is not known."""
 
@@ -32,7 +34,7 @@ def _word(run: Run) -> Word | None:
     if good and not run.skipped:
         return Word(at, answers=True)
     if run.operation == "ping" and run.state == "FAILURE":
-        return Word(at, run.error or "It failed.")
+        return Word(at, run.error or "It failed.", run.outside)
     return None  # a backup can fail for many reasons, which it tells itself
 
 
@@ -42,4 +44,6 @@ def _of_statistics(at: datetime, value: Any) -> Word | None:
         return None
     if source["reachable"]:
         return Word(at, answers=True)
-    return Word(at, str(source.get("error", "It does not answer.")), bool(source.get("answers", False)))
+    outside = source.get("outside")
+    error = str(source.get("error", "It does not answer."))
+    return Word(at, error, outside if isinstance(outside, str) else None, bool(source.get("answers", False)))

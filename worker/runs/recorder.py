@@ -106,10 +106,10 @@ class Recording:
         """Note how far it came; `end` stores it."""
         self._change(progress=meta)
 
-    def end(self, state: State, *, value: Any = None, error: str | None = None) -> None:
+    def end(self, state: State, *, value: Any = None, error: str | None = None, outside: str | None = None) -> None:
         """Remember how it ended, and wait for the broker. An end that somebody else has noted stays."""
         ended_at = None if state == "RETRY" else datetime.now(UTC)
-        self._change(state=state, error=error, ended_at=ended_at, **self._result(value))
+        self._change(state=state, error=error, outside=outside, ended_at=ended_at, **self._result(value))
         self._store_patiently()
         run = self.run
         if operations.of(run.operation).writes and not run.skipped:
@@ -125,7 +125,7 @@ class Recording:
         if again and isinstance(error, BusyError):
             self._change(waited=self.run.waited + 1, attempts=self.run.attempts + 1)
         self._change(risk=error.risk)
-        self.end("RETRY" if again else "FAILURE", value=value, error=str(error))
+        self.end("RETRY" if again else "FAILURE", value=value, error=str(error), outside=error.outside)
 
     def _result(self, value: Any) -> dict[str, Any]:
         """What is remembered of what it found: values of keys apart, and sealed."""
@@ -188,7 +188,7 @@ def perform(recording: Recording, verb: Verb, check: Check = accepted) -> dict[s
             check(value)
     except StoppedError as error:
         state: State = "CANCELLED" if isinstance(error, CancelledError) else "INTERRUPTED"
-        recording.end(state, value=error.report, error=str(error))
+        recording.end(state, value=error.report, error=str(error), outside=error.outside)
         raise
     except BackupSystemError as error:
         recording.fail(error, value or error.report)

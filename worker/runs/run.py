@@ -67,6 +67,8 @@ class Run(BaseModel):
     """What became of those; None where there were none."""
     error: str | None = None
     """One sentence, without secrets; while it is tried again, that of the attempt before."""
+    outside: str | None = None
+    """The same as somebody may hear who is not to know what lies in the source; None where nobody has said it so."""
     risk: Risk | None = None
     """Of a restore that was refused, or stopped: what it would risk with `force`, which would go on."""
     log: list[dict[str, Any]] = []

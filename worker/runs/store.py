@@ -115,7 +115,9 @@ class Runs:
         """End a run that was killed, if nobody has told anything of it since it was looked at; with it the one in its place
         is remembered, so that there is one in any case, and one only. Whether it was so.
         """
-        ended = run.model_copy(update={"state": "INTERRUPTED", "error": error, "ended_at": datetime.now(UTC)})
+        ended = run.model_copy(
+            update={"state": "INTERRUPTED", "error": error, "outside": error, "ended_at": datetime.now(UTC)}
+        )
         return self._change(ended, lambda known: known == run, repeat)
 
     def cancel(self, identity: str, by: str) -> Run:

@@ -69,7 +69,7 @@ def check(endpoint: Endpoint, doing: str, rights: Iterable[str]) -> None:
         raise endpoint.role.error(
             f"The {endpoint.role.name} at {endpoint.address} does not allow {doing}: the user {endpoint.user} lacks "
             f"{as_acl(lacking)}. Give that with `{acl_line(endpoint.user, as_acl(lacking))}`."
-        )
+        ).plain()
 
 
 def missing(endpoint: Endpoint, rights: Collection[str]) -> list[str]:

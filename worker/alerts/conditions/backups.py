@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from worker.alerts import judged
 from worker.alerts.conditions.condition import Condition
-from worker.alerts.conditions.errors import advice_for, fit_to_leave
+from worker.alerts.conditions.errors import advice_for, why
 from worker.alerts.facts import Facts
 from worker.words import span
 
@@ -25,8 +25,8 @@ def failed(facts: Facts) -> Iterator[Condition]:
             "backup.failed",
             "bad",
             "The last backup is partial" if partial.kind == "partial" else "The last backup is a part",
-            f"The last backup of {facts.source} is {what}, and counts as no backup: {fit_to_leave((partial.warnings or [''])[0])}",
-            "Mend what the sentence names, and make another one.",
+            f"The last backup of {facts.source} is {what}, and counts as no backup.",
+            "Its page says what is missing and why: mend that, and make another one.",
             f"/backups/{partial.name}",
             over,
         )
@@ -37,7 +37,7 @@ def failed(facts: Facts) -> Iterator[Condition]:
             "backup.failed",
             "bad",
             f"The last backup {words}",
-            f"The last backup of {facts.source} {words}: {fit_to_leave(failed.error)}",
+            f"The last backup of {facts.source} {words}: {why(failed)}",
             advice_for(failed),
             f"/tasks/{failed.id}",
             over,
@@ -133,7 +133,7 @@ def failed_prune(facts: Facts) -> Iterator[Condition]:
             "prune.failed",
             "warning",
             "Old backups are not deleted",
-            f"The last prune failed: {fit_to_leave(latest.error)}",
+            f"The last prune failed: {why(latest)}",
             advice_for(latest),
             f"/tasks/{latest.id}",
             "Pruning works again",

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from worker.alerts.conditions.condition import Condition
-from worker.alerts.conditions.errors import advice_for, fit_to_leave
+from worker.alerts.conditions.errors import advice_for, one_line, why
 from worker.alerts.conditions.storage import AWAY_FOR
 from worker.alerts.facts import Facts
 from worker.words import counted
@@ -17,7 +17,7 @@ def failed(facts: Facts) -> Iterator[Condition]:
                 "copy.failed",
                 "warning",
                 "A copy failed",
-                f"The last copy to {where} failed: {fit_to_leave(run.error)}",
+                f"The last copy to {where} failed: {why(run)}",
                 advice_for(run),
                 f"/tasks/{run.id}",
                 f"Copying to {where} works again",
@@ -54,7 +54,7 @@ def away(facts: Facts) -> Iterator[Condition] | None:
             "copies.away",
             "warning",
             "Copies cannot be looked at",
-            f"The copies in {where} cannot be looked at: {fit_to_leave(str(standing.get('error')))}",
+            f"The copies in {where} cannot be looked at: {one_line(str(standing.get('error')))}",
             "The System page tries that storage, and says what is missing.",
             "/system",
             f"The copies in {where} can be looked at",

@@ -1,25 +1,21 @@
-"""Why something failed, as somebody elsewhere may hear of it."""
-
-import re
+"""Why something failed, as somebody elsewhere may hear of it: in words that whoever raised the error gave for that."""
 
 from worker.runs import operations
 from worker.runs.run import Run
 
 LONGEST = 500
+UNSAID = "The page has the reason."
 
 
-def fit_to_leave(error: str | None) -> str:
-    """An error as it may leave the house: what it quotes may be the name of a key, and goes."""
-    words = (error or "It was killed.").strip()
-    quotes = [at for at, character in enumerate(words) if character in "'\"`" and not _is_apostrophe(words, at)]
-    if len(quotes) > 1:
-        words = f"{words[: quotes[0]]}...{words[quotes[-1] + 1 :]}"
-    words = re.sub(r"\s+", " ", words)
-    return words if len(words) <= LONGEST else f"{words[:LONGEST]}..."
+def why(run: Run) -> str:
+    """A sentence without the name of a key."""
+    return one_line(run.outside or UNSAID)
 
 
-def _is_apostrophe(words: str, at: int) -> bool:
-    return words[at] == "'" and 0 < at < len(words) - 1 and words[at - 1].isalpha() and words[at + 1].isalpha()
+def one_line(words: str) -> str:
+    """The same in one line of bounded length, with nothing in it that steers how it is shown."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in words).split())
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}..."
 
 
 def advice_for(run: Run) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from worker.alerts.conditions.condition import Condition
-from worker.alerts.conditions.errors import fit_to_leave
+from worker.alerts.conditions.errors import UNSAID, one_line
 from worker.alerts.facts import Facts
 
 
@@ -22,7 +22,7 @@ def away(facts: Facts) -> Iterator[Condition] | None:
                 "source.away",
                 "bad",
                 "The source cannot be read" if facts.word.answers else "The source cannot be reached",
-                f"The source {facts.source} {words}: {fit_to_leave(facts.word.error)}",
+                f"The source {facts.source} {words}: {one_line(facts.word.outside or UNSAID)}",
                 "Until that is mended no backup can be made: `python -m worker ping` tries it.",
                 "/system",
                 f"The source {facts.source} can be read",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from worker.alerts.conditions.condition import Condition
-from worker.alerts.conditions.errors import fit_to_leave
+from worker.alerts.conditions.errors import one_line
 from worker.alerts.facts import Facts
 from worker.words import counted, size
 
@@ -23,7 +23,7 @@ def away(facts: Facts) -> Iterator[Condition] | None:
                 "storage.away",
                 "bad",
                 "The storage cannot be read",
-                f"The storage of the backups cannot be read: {fit_to_leave(facts.fault)}",
+                f"The storage of the backups cannot be read: {one_line(facts.fault)}",
                 "Until that is mended nothing can be restored from it; the System page tries it.",
                 "/system",
                 "The storage of the backups can be read",
@@ -83,7 +83,7 @@ def changed_by_others(facts: Facts) -> Iterator[Condition] | None:
             "storage.alarm",
             "bad",
             "The storage is not as we left it",
-            fit_to_leave(alarm),
+            one_line(alarm),
             "Somebody can write into the storage who should not: find out who, and take that away.",
             "/backups",
             "What was not as we left it in the storage is mended, or accepted",

@@ -70,7 +70,8 @@ def _all_told(failures: list[BackupSystemError], done: list[Data]) -> BackupSyst
         return failures[0]
     words = [*map(str, failures), *(f"It lies in {copied['to']}." for copied in done)]
     passing = all(isinstance(failure, StorageUnavailableError) for failure in failures)
-    return (StorageUnavailableError if passing else StorageError)(" ".join(words))
+    error = (StorageUnavailableError if passing else StorageError)(" ".join(words))
+    return error.said_outside(" ".join(failure.outside for failure in failures))
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def _read(storage: Storage, before: Reading | None = None) -> Reading:
         contents = catalogue.read_ahead(storage)
     except BackupSystemError as error:
         last = before or Reading(str(storage), storage.place, None, None)
-        return last._replace(error=str(error))
+        return last._replace(error=error.outside)
     return Reading(str(storage), storage.place, contents, contents.seen_at or moment)
 
 

@@ -25,6 +25,7 @@ _HELPS = {
     "NOREPLICAS": "bring its replicas back, or lower min-replicas-to-write",
     "MISCONF": "its log says why it cannot save, most often for want of disk",
 }
+_MORE = "`python -m worker ping` shows what else that user needs."
 # Servers before 7.0 do not name the subcommand.
 _LACKING = re.compile(r"run the '([^' ]+)' command")
 
@@ -55,31 +56,42 @@ class Peer:
         if isinstance(error, RedisError):
             return self._of_redis(error, doing)
         fault = self.fault_of_tls(error) or f"broke the connection while {doing}: {error.strerror or error}."
-        return self.role.unavailable(f"{self.name} {fault}")
+        return self.role.unavailable(f"{self.name} {fault}").plain()
 
     def _of_redis(self, error: RedisError, doing: str) -> BackupSystemError:
         name, setting, words = self.name, self.role.setting, str(error)
         if isinstance(error, AuthenticationError) or words.startswith(
             ("WRONGPASS", "NOAUTH", "invalid username-password")
         ):
-            return self.role.error(f"{name} refuses the user name or password: check {setting}.")
+            return self.role.error(f"{name} refuses the user name or password: check {setting}.").plain()
         if isinstance(error, NoPermissionError):
-            return self.role.error(f"{name} does not allow {doing}: {words}. {_way_out(self.user, words)}")
+            message = f"{name} does not allow {doing}: {words}. {_way_out(self.user, words)}"
+            return self.role.error(message).said_outside(f"{name} does not allow {doing}. {_MORE}")
         if isinstance(error, BusyLoadingError):
-            return self.role.unavailable(f"{name} is still loading its data: try again when it is done.")
+            return self.role.unavailable(f"{name} is still loading its data: try again when it is done.").plain()
         if isinstance(error, MasterDownError) or "NOMASTERLINK" in words:
             return self.role.unavailable(
                 f"{name} is a replica without a link to its primary: mend that link, or name the primary."
-            )
+            ).plain()
         if isinstance(error, redis.TimeoutError):
-            return self.role.unavailable(f"{name} {_delay(error, doing)}")
+            return self.role.unavailable(f"{name} {_delay(error, doing)}").plain()
         if isinstance(error, ResponseError):
-            return self.role.error(f"{name} {self._answer(error, doing)}")
+            return self._answered(error, doing)
         if isinstance(error, redis.ConnectionError):
             fault = self.fault_of_tls(error)
             fault = fault or f"cannot be reached ({_cause(words)}): is it running, and is {setting} right?"
-            return self.role.unavailable(f"{name} {fault}")
-        return self.role.error(f"{name} failed while {doing}: {type(error).__name__}.")
+            return self.role.unavailable(f"{name} {fault}").plain()
+        return self.role.error(f"{name} failed while {doing}: {type(error).__name__}.").plain()
+
+    def _answered(self, error: ResponseError, doing: str) -> BackupSystemError:
+        answered = self.role.error(f"{self.name} {self._answer(error, doing)}")
+        if isinstance(error, SentinelError):
+            return answered.plain()
+        # What a server answers may quote what it was asked, with the key.
+        helps = _helping(str(error))
+        return answered.said_outside(
+            f"{self.name} answered with an error while {doing}{': ' + helps if helps else ''}."
+        )
 
     def _answer(self, error: ResponseError, doing: str) -> str:
         if isinstance(error, SentinelError):
@@ -94,8 +106,12 @@ class Peer:
                 "a server that holds all the keys itself."
             )
         words = str(error)
-        helps = _HELPS.get(words.partition(" ")[0])
+        helps = _helping(words)
         return f"answered {words!r} while {doing}{': ' + helps if helps else ''}."
+
+
+def _helping(words: str) -> str | None:
+    return _HELPS.get(words.partition(" ")[0])
 
 
 def _delay(error: redis.TimeoutError, doing: str) -> str:
@@ -114,8 +130,7 @@ def _way_out(user: str, words: str) -> str:
     keys = "access a key" in words or "access one of the keys" in words
     lacking = _LACKING.search(words)
     right = "~*" if keys else f"+{lacking[1].lower()}" if lacking else None
-    more = "`python -m worker ping` shows what else that user needs."
-    return f"Give that with `{acl_line(user, right)}`; {more}" if right else more
+    return f"Give that with `{acl_line(user, right)}`; {_MORE}" if right else _MORE
 
 
 def acl_line(user: str, rights: str) -> str:

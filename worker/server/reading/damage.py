@@ -54,20 +54,24 @@ def function_dump(wire: Wire, role: Role) -> Any:
 
 def libraries_damaged(role: Role) -> BackupSystemError:
     """For the functions of a server that came damaged each time."""
-    return role.unavailable(f"The function libraries {_TWICE.format(role.name)}")
+    return role.unavailable(f"The function libraries {_TWICE.format(role.name)}").plain()
 
 
 def damaged(role: Role, db: int, key: bytes) -> BackupSystemError:
     """For a key that came damaged each time."""
-    return role.unavailable(f"The key {shown(key)} of database {db} {_TWICE.format(role.name)}")
+    twice = _TWICE.format(role.name)
+    return role.unavailable(f"The key {shown(key)} of database {db} {twice}").said_outside(f"A key {twice}")
 
 
 def nonsense(role: Role, db: int, key: bytes) -> BackupSystemError:
     """For a key of which each time something was told that cannot be."""
-    return role.unavailable(
-        f"What the {role.name} tells of the key {shown(key)} of database {db} makes no sense, twice: bytes are changed on the "
-        "way, or it answers as no server that this program knows. Look at the network in between, and use TLS (rediss://)."
+    subject = f"What the {role.name} tells of"
+    why = (
+        "makes no sense, twice: bytes are changed on the way, or it answers as no server that this program knows. Look at the "
+        "network in between, and use TLS (rediss://)."
     )
+    error = role.unavailable(f"{subject} the key {shown(key)} of database {db} {why}")
+    return error.said_outside(f"{subject} a key {why}")
 
 
 def shown(key: bytes) -> str:

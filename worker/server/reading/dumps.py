@@ -152,7 +152,8 @@ class Dumps:
         if isinstance(error, OF_THE_SERVER):
             return error
         role = self._pace.endpoint.role
-        return role.error(f"The {role.name} does not give the key {shown(key)} of database {self._db}: {error}.")
+        message = f"The {role.name} does not give the key {shown(key)} of database {self._db}: {error}."
+        return role.error(message).said_outside(f"The {role.name} does not give one of its keys: its page says which.")
 
     def _adapt(self, keys: int, seconds: float, size: int) -> None:
         fitting = keys * max(
