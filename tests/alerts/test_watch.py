@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.alerts.conftest import Given
+from tests.alerts.given import NOW
 from tests.support.backups import dated
 from worker.alerts import memory, telling
 from worker.alerts.memory import Alert, Change, Memory
@@ -60,6 +61,13 @@ def amend(settings: Settings, **changes: Any) -> None:
     known = memory.read(settings)
     assert known is not None
     memory.change(settings, lambda _: Change(known.model_copy(update=changes)))
+
+
+def known(settings: Settings) -> Memory:
+    """What is remembered."""
+    remembered = memory.read(settings)
+    assert remembered is not None
+    return remembered
 
 
 def told(settings: Settings) -> list[str]:
@@ -126,6 +134,32 @@ def test_a_broker_that_was_emptied_has_what_is_open_told_once_more_and_no_more(s
     for _ in range(3):
         watch(settings)
     assert told(settings) == ["backup.overdue"]
+
+
+def test_what_the_broker_does_not_take_stays_until_it_does(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "CLAIM_SECONDS", 0.001)
+    watch(settings)
+    ended(settings, "FAILURE")
+    with connection.client(settings) as client:
+        client.execute_command("ACL SETUSER default -hsetnx")
+        for _ in range(2):
+            assert watch(settings)["told"] == 0
+        telling.tell(settings, Message(event="token.made", level="bad", sentence="Made.", path="/", at=NOW, key="a"))
+        waits = [message.event for message in known(settings).waiting]
+        assert (told(settings), waits) == ([], ["backup.failed", "token.made"])
+        client.execute_command("ACL SETUSER default +hsetnx")
+    watch(settings)
+    watch(settings)
+    assert sorted(told(settings)) == ["backup.failed", "token.made"]
+    assert known(settings).waiting == []
+
+
+def test_what_nobody_hears_does_not_stay(settings: Settings) -> None:
+    deaf = settings.model_copy(update={"notify_webhook_url": None})
+    watch(deaf)
+    ended(deaf, "FAILURE")
+    watch(deaf)
+    assert (told(deaf), known(deaf).waiting) == ([], [])
 
 
 def test_without_a_broker_nobody_can_look(settings: Settings) -> None:

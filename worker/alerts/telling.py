@@ -17,9 +17,11 @@ CLAIM_SECONDS = 60
 
 
 def tell(settings: Settings, message: Message) -> None:
-    """Have it told. It never raises because the broker is away: then there is a line in the log."""
-    if not quiet.waits(message, settings.notify_quiet, settings.tz, message.at):
-        outbox.put(settings, message)
+    """Have it told: what is to wait, or cannot be kept where it goes out from, is with what the next look sends. It never raises
+    because the broker is away: then there is a line in the log.
+    """
+    is_due = not quiet.waits(message, settings.notify_quiet, settings.tz, message.at)
+    if is_due and outbox.put(settings, message):
         return
 
     def wait(known: Memory | None) -> Change:
@@ -33,13 +35,13 @@ def tell(settings: Settings, message: Message) -> None:
 
 
 def release(settings: Settings, waiting: list[Message], now: datetime) -> int:
-    """Put those of the waiting ones into the outbox that need not wait any longer; how many that were. One that somebody else
-    has in hand stays, for who is killed leaves it behind. Raises BrokerUnavailableError.
+    """Put those of the waiting ones into the outbox that need not wait any longer; how many that were. One that could not be
+    kept there stays for the next look, and so does one that somebody else has in hand, for who is killed leaves it behind.
+    Raises BrokerUnavailableError.
     """
     due = [message for message in waiting if not quiet.waits(message, settings.notify_quiet, settings.tz, now)]
-    gone = [message for message in due if memory.claim(settings, message, CLAIM_SECONDS)]
-    for message in gone:
-        outbox.put(settings, message)
+    ours = [message for message in due if memory.claim(settings, message, CLAIM_SECONDS)]
+    gone = [message for message in ours if outbox.put(settings, message)]
     if gone:
 
         def without(known: Memory | None) -> Change | None:

@@ -50,18 +50,18 @@ def on_put(wake: Callable[[], object]) -> None:
 
 
 def put(settings: Settings, message: Message) -> bool:
-    """Keep it for every channel that is to hear of it; whether it is kept for one at least. It never raises because the
-    broker is away: there is a line in the log then, as there is one of each message in any case.
+    """Keep it for every channel that is to hear of it, for all of them or for none. False where it could not be kept, and has to
+    be put again; nothing is to be kept where none hears of it. It never raises because the broker is away: there is a line in
+    the log then, as there is one of each message in any case.
     """
     log.info("message", of=message.event, how=message.level, key=message.key, sentence=message.sentence)
     hearing = [channel for channel in channels(settings) if channel.hears(message)]
     if not hearing:
-        return False
+        return True
     waiting = new(message)
     try:
         with connection.translated(), connection.client(settings, PATIENCE_SECONDS) as client:
-            for channel in hearing:
-                _keep(client, channel, waiting)
+            _keep(client, hearing, waiting)
     except BrokerUnavailableError as error:
         log.warning("message_not_kept", of=message.event, key=message.key, error=str(error))
         return False
@@ -77,15 +77,17 @@ def new(message: Message) -> Waiting:
     return Waiting(id=str(identity), message=message, queued_at=datetime.now(UTC))
 
 
-def _keep(client: Any, channel: Channel, waiting: Waiting) -> None:
-    key = _key(channel)
+def _keep(client: Any, hearing: list[Channel], waiting: Waiting) -> None:
+    text = waiting.model_dump_json()
     with client.pipeline(transaction=True) as pipe:
-        pipe.hsetnx(key, waiting.id, waiting.model_dump_json())
-        pipe.expire(key, KEPT)
-        pipe.hlen(key)
-        count = pipe.execute()[-1]
-    for old in _waiting(client, key)[: count - MOST_WAITING] if count > MOST_WAITING else ():
-        _lose(client, channel, old, "more waits than is kept")
+        for channel in hearing:
+            pipe.hsetnx(_key(channel), waiting.id, text)
+            pipe.expire(_key(channel), KEPT)
+            pipe.hlen(_key(channel))
+        counts = pipe.execute()[2::3]
+    for channel, count in zip(hearing, counts, strict=True):
+        for old in _waiting(client, _key(channel))[: count - MOST_WAITING] if count > MOST_WAITING else ():
+            _lose(client, channel, old, "more waits than is kept")
 
 
 def waiting(settings: Settings, channel: Channel) -> list[Waiting]:
