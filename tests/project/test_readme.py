@@ -18,7 +18,7 @@ from tests.support.servers import Server, binaries, free_port, running
 from web.auth import need_of
 from worker.config.settings import LOCAL_BROKER_PORT, LOCAL_SOURCE_PORT, WebSettings
 
-README, GUIDE = ROOT / "README.md", ROOT / "docs/guide.md"
+README, GUIDE, QUICKSTART = ROOT / "README.md", ROOT / "docs/guide.md", ROOT / "docs/quickstart.md"
 DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 
 # What other tests start for real, and what would start itself here.
@@ -118,10 +118,11 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
                 process.stop()
 
 
-def test_the_session_runs_from_top_to_bottom_and_ends_with_the_data_back(desk: Desk) -> None:
+@pytest.mark.parametrize("page", [README, pytest.param(QUICKSTART, marks=pytest.mark.slow)], ids=lambda path: path.stem)
+def test_the_session_runs_from_top_to_bottom_and_ends_with_the_data_back(page: Path, desk: Desk) -> None:
     before = {db: desk.source.client(db).dbsize() for db in range(3)}
     restored = False
-    shown = blocks(README.read_text())
+    shown = blocks(page.read_text())
     for commands in shown:
         assert commands, "a console block without a command"
         ended = desk.do(commands)

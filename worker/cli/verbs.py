@@ -4,6 +4,7 @@ from importlib import import_module
 
 import click
 
+from worker.cli.examples import shown
 from worker.runs.operations import OPERATIONS
 
 VERBS = {
@@ -15,6 +16,7 @@ VERBS = {
     "keygen": "Make a key to encrypt backups to, and print the recovery sheet.",
     "notify": "Show what waits to be told, or try out who hears of it.",
     "token": "Make, list and revoke tokens for the API.",
+    "completion": "Print what has a shell complete verbs and options.",
 }
 """The verbs, those first that are used most, and what each is for."""
 
@@ -31,11 +33,12 @@ class Verbs(click.Group):
         """Every verb."""
         return [*VERBS]
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as click calls it
-        """The command of a verb; None where there is no such verb."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a verb, with examples below its help; None where there is no such verb."""
         if cmd_name not in VERBS:
             return None
         command: click.Command = import_module(module_of(cmd_name)).command
+        command.epilog = shown(ctx.find_root().info_name or "python -m worker", cmd_name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as click calls it

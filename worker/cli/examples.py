@@ -1,0 +1,82 @@
+"""What somebody would type, below the help of each verb: the words behind its name, and what they do."""
+
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "list": (
+        ("", "the backups, newest first"),
+        ("--json", "the same for a script"),
+        ("--trash", "what was deleted and can be put back"),
+    ),
+    "backup": (
+        ("", "as the server allows it best, compressed"),
+        ("--format json --compression none", "readable by jq as it is"),
+        ("--engine scan --db 0", "key by key, where a snapshot is not allowed; one database"),
+    ),
+    "preview": (
+        ("latest", "what a restore would do; it changes nothing"),
+        ("latest --mode overwrite --match 'user:*'", "the same for some keys, replaced where they differ"),
+    ),
+    "restore": (
+        ("latest", "only what is not there any more"),
+        ("latest --mode overwrite --key settings:bot", "one key, as it was"),
+        ("latest --mode mirror", "exactly what the backup holds, and nothing else"),
+        ("latest --to staging --map-db 0:5", "into another server, and another database"),
+    ),
+    "undo": (("RUN", "what was there before that restore; it has said its run"),),
+    "search": (
+        ("settings:bot", "in which backups the key is, and where it changed"),
+        ("--match 'user:*' --limit 20", "all keys that fit"),
+        ("settings:bot --show latest", "its value there"),
+        ("settings:bot --show latest --against live", "what has changed since"),
+    ),
+    "timeline": (
+        ("settings:bot", "since when it is not what it was"),
+        ("--match 'user:*' --backups 10", "how many of these changed from backup to backup"),
+    ),
+    "verify": (("latest", "read it whole, and compare its checksum"),),
+    "drill": (
+        ("latest", "bring it back into a server of its own, and compare"),
+        ("latest --full", "the values of all keys"),
+    ),
+    "copy": (("latest", "to each of BACKUP_COPIES that lacks it"),),
+    "prune": (
+        ("--dry-run", "what would go, and why the others stay"),
+        ("--keep 14 --keep-monthly 6 --dry-run", "what another policy would do"),
+    ),
+    "pin": (("latest --why 'before the migration'", "no prune takes it"),),
+    "accept": (("latest", "it is as it should be: prunes go on"),),
+    "unpin": (("latest", "prunes decide over it again"),),
+    "delete": (
+        ("NAME", "into the trash"),
+        ("NAME --now --yes", "for good, without a question"),
+    ),
+    "put-back": (("NAME", "out of the trash"),),
+    "stats": (("--json", "the numbers of the dashboard"),),
+    "adopt": (
+        ("dump.rdb", "take a file of a Redis in as a backup"),
+        ("NAME --trust", "a backup that somebody else has signed"),
+    ),
+    "reencrypt": (("latest", "to the recipients that the settings name now"),),
+    "ping": (("", "whether the source can be read, and what it allows"),),
+    "storage": (("", "whether each storage can be written, read and deleted from"),),
+    "silence": (("backup.failed --hours 8", "say nothing of that alert until then"),),
+    "alerts": (("--history", "what was wrong, and for how long"),),
+    "cancel": (("RUN", "it ends, and leaves all whole"),),
+    "export": (
+        ("latest -o copy.json", "as a document that needs nothing of ours"),
+        ("latest -o - | jq .", "on standard output"),
+    ),
+    "keygen": (("--out age-key.txt --passphrase", "a key to encrypt to, and the sheet to print"),),
+    "notify": (("--test", "a message to everybody who is to hear of it"),),
+    "token": (("create script --scope read --scope backup", "a token that may do that, and no more"),),
+    "completion": (("bash >> ~/.bashrc", "verbs and options by the Tab key"),),
+}
+"""By verb. A word in capitals is to be replaced."""
+
+
+def shown(program: str, verb: str) -> str | None:
+    """That as click prints it below the help, without folding its lines; None where there is none."""
+    examples = EXAMPLES.get(verb)
+    if not examples:
+        return None
+    lines = (line for words, what in examples for line in (f"  {f'{program} {verb} {words}'.strip()}", f"      {what}"))
+    return "\n".join(["\b", "Examples:", *lines])
