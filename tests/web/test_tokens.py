@@ -74,6 +74,9 @@ def test_the_admin_makes_a_token_sees_it_once_and_revokes_it(web_app: Web, admin
     system = admin.get("/system").text
     assert "ci" in system
     assert match[0] not in system
+    asked = admin.get("/tokens/ci/revoke").text
+    assert "Revoke the token ci?" in asked
+    assert "nothing brings it back" in asked
     revoked = admin.post("/tokens/ci/revoke")
     assert (revoked.status_code, revoked.headers["Location"]) == (303, "/system")
     assert script.get("/api/backup/list", headers=bearer).status_code == 401

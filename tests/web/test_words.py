@@ -228,3 +228,17 @@ def test_what_a_restore_will_do_counts_only_what_is_meant() -> None:
     assert "Its 2 function libraries are restored as well." in whole
     part = list(consequences.of_restore(one, {"mode": "skip", "databases": frozenset({0})}, "a:1"))
     assert "Its 2 function libraries are left out, for only a part is restored." in part
+
+
+def test_what_the_audit_log_keeps_of_a_deed_is_words_and_not_python() -> None:
+    said: dict[str, Any] = {"name": "ci", "scopes": ["read", "backup"], "days": None, "addresses": (), "more": {}}
+    assert runs.details(said) == "ci, may read and backup"
+    assert runs.details({"days": 30, "addresses": ["10.0.0.0/8"]}) == "for days: 30, from 10.0.0.0/8"
+    assert runs.details({}) == ""
+
+
+@pytest.mark.parametrize(
+    ("operation", "said"), [("search", "Searches"), ("preview", "Previews"), ("drill", "Drills"), ("prune", "Pruning")]
+)
+def test_runs_of_a_sort_have_a_name_together(operation: str, said: str) -> None:
+    assert runs.plural(operation) == said

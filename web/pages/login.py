@@ -94,11 +94,21 @@ def revoke_token(name: str) -> Response | Answer:
     return redirect(url_for("pages.machinery"), 303)
 
 
-@auth.get("/tokens")
 @auth.get("/tokens/<name>/revoke")
 @needs("admin")
-def asked_again(name: str = "") -> Response:  # noqa: ARG001 - nothing is done with it
-    """One of these forms, reloaded by its address: the page that it is on."""
+def before_revoking(name: str) -> str | Response:
+    """What becomes of a token that is revoked, before it is; of one that is not there any more, those that are."""
+    try:
+        token = next((one for one in tokens.tokens(load_web()) if one.name == name), None)
+    except BrokerUnavailableError:
+        token = None
+    return render_template("revoke.html", token=token) if token else redirect(url_for("pages.machinery"), 303)
+
+
+@auth.get("/tokens")
+@needs("admin")
+def asked_again() -> Response:
+    """The form for a new one, reloaded by its address: the page that it is on."""
     return redirect(url_for("pages.machinery"), 303)
 
 

@@ -1,5 +1,6 @@
 """How pages look: Bootstrap from its wheel, words and times for templates, light or dark."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +19,7 @@ from worker.config.settings import load_web
 from worker.repository.manifest import Manifest
 
 THEMES = {"auto": "As the system", "light": "Light", "dark": "Dark"}
+_RUN = re.compile(r"\brun ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\b")
 COOKIE, YEAR_SECONDS = "theme", 365 * 86400
 
 
@@ -116,11 +118,18 @@ def until(milliseconds: int | None) -> str:
 
 def prose(sentence: str) -> Markup:
     """A sentence in which what stands between backticks is something to type."""
-    parts = [titles.unbroken(part) for part in str(sentence).split("`")]
+    parts = [_linked(part) for part in str(sentence).split("`")]
     if len(parts) % 2 == 0:
-        return titles.unbroken(str(sentence))
+        return _linked(str(sentence))
     typed = (f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
     return Markup("".join(typed))  # noqa: S704 - every part is escaped
+
+
+def _linked(text: str) -> Markup:
+    """The text with names of files in one line, and a link in place of the id of a run."""
+    parts = _RUN.split(text)
+    link = Markup('<a href="/tasks/%s">this run</a>')
+    return Markup("").join(link % part if number % 2 else titles.unbroken(part) for number, part in enumerate(parts))
 
 
 def _time(value: datetime | str | float | None, more: str, shown: Any) -> str:

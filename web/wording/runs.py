@@ -33,6 +33,17 @@ def kind(run: Run) -> str:
     return of(run.operation).title
 
 
+_PLURALS = {"search": "Searches", "undo": "Undos", "verify": "Verifications", "copy": "Copies", "delete": "Deletions"}
+SECTIONS = ("backup", "restore", "undo", "preview", "search", "verify", "drill")
+"""Kinds that the Tasks page names beside its list."""
+
+
+def plural(operation: str) -> str:
+    """What runs of that sort are called together."""
+    title = of(operation).title
+    return _PLURALS.get(operation) or (f"{title}s" if " " not in title and not title.endswith(("s", "g")) else title)
+
+
 def is_question(run: Run) -> bool:
     """Whether it only asked for something."""
     return of(run.operation).asks
@@ -94,7 +105,7 @@ def described(operation: str, arguments: dict[str, Any]) -> str:
     if operation == "timeline":
         return restores.narrowing(arguments) or "all keys"
     if operation == "undo":
-        return f"of run {arguments.get('run')}"
+        return "of a restore"
     if operation == "backup":
         return _options(arguments)
     if operation == "prune":
@@ -131,6 +142,17 @@ def _options(arguments: dict[str, Any]) -> str:
     if hours := arguments.get("unless_younger_than_hours"):
         words.append(f"unless one is younger than {f'{hours:g}' if isinstance(hours, float) else hours} hours")
     return ", ".join(words)
+
+
+def details(said: dict[str, Any]) -> str:
+    """What the audit log keeps beside a deed, in words: `ci, may read and backup, days 30`; what says nothing is left out."""
+    given = {name: value for name, value in said.items() if value not in (None, "", [], (), {})}
+    return ", ".join(_detail(name, value) for name, value in given.items())
+
+
+def _detail(name: str, value: Any) -> str:
+    words = {"scopes": "may ", "days": "for days: ", "addresses": "from "}.get(name, "")
+    return words + (listed(value) if isinstance(value, (list, tuple)) else short(value))
 
 
 def stands(run: Run) -> str:
