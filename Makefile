@@ -12,10 +12,11 @@ PYTHON := $(VENV)/bin/python
 PIP = PIP_USER=0 $(PYTHON) -m pip install -qq --disable-pip-version-check --require-hashes -r
 
 .DELETE_ON_ERROR:
-.PHONY: help run test install lint bench soak reliability lock
+.PHONY: help run demo test install lint bench soak reliability lock
 
 help:
 	@echo "make run      everything on this machine: dashboard, broker, workers, beat and a demo Redis; Ctrl-C stops it"
+	@echo "make demo     beside it: damages the demo data after a backup, to be put right; DEMO_ARGS='--away 60' is another trouble"
 	@echo "make test     the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    how fast, next to what; BENCH_ARGS=--quick for a short run"
@@ -27,6 +28,10 @@ help:
 # Who wants to see it run need not wait for what tests it.
 run: $(VENV)/running
 	@exec $(PYTHON) -m local
+
+# `make demo DEMO_ARGS=--help` says what else can go wrong.
+demo: $(VENV)/running
+	@exec $(PYTHON) -m local.incident $(DEMO_ARGS)
 
 # Bytecode is kept, even where the environment says otherwise: the tests start hundreds of processes.
 test: export PYTHONDONTWRITEBYTECODE =
