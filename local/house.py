@@ -24,6 +24,7 @@ from worker.server.scratch import programs
 UP_SECONDS = 60
 # A job that runs may finish: a worker that is asked to end takes no new one.
 STOP_SECONDS = 60
+_ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
 _ROLES = {"worker": "jobs", "quick": "quick", "questions": "questions", "beat": "beat"}
 
 
@@ -106,6 +107,8 @@ class House:
     def start_processes(self) -> None:
         """Start what the Procfile names, with this venv's programs before all others."""
         env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+        # A wall of it in front of the password, where there is nobody but root.
+        env["PYTHONWARNINGS"] = ",".join(filter(None, [env.get("PYTHONWARNINGS"), _ROOT_WARNING]))
         env |= {"PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}", "PYTHONUNBUFFERED": "1"}
         if settings.load().log_format == "auto" and sys.stdout.isatty():
             # They write to us, and it is we who know that there is a terminal.
