@@ -292,6 +292,7 @@ def test_on_a_terminal_its_lines_are_for_people(project: Path) -> None:
     (answers,) = [line for line in lines if "source answers" in line and "worker" in line]
     assert re.fullmatch(rf"\d\d:\d\d:\d\d worker +\| source answers address=127.0.0.1:{run.source_port} .*", answers)
     assert not [line for line in lines if "| {" in line]
+    assert "superuser" not in "".join(lines)
 
 
 def closed(server: Server) -> str:
