@@ -70,6 +70,32 @@ def test_a_run_killed_at_any_step_leaves_a_whole_backup_or_nothing(call: str, fo
     assert not died
 
 
+def test_what_a_killed_run_left_is_told_as_that_until_the_next_prune(folder: Folder) -> None:
+    def backup() -> None:
+        dying("link", 2)
+        record(folder, NAME)
+
+    def deletion() -> None:
+        # The manifest has become the mark by then.
+        dying("unlink", 4)
+        catalogue.remove(folder, OTHER)
+
+    record(folder, OTHER)
+    assert killed(backup)
+    assert killed(deletion)
+    assert catalogue.read(folder).faults == {
+        NAME: f"{NAME} has no manifest yet: the run that makes it is just ending, or was killed, and then a prune deletes what "
+        "it left.",
+        OTHER: f"{OTHER} has no manifest any more: it is being deleted, or whoever did that was killed, and then a prune ends it.",
+    }
+    with pytest.raises(NotFoundError, match="has no manifest yet"):
+        catalogue.get(folder, NAME, ANYWHERE)
+    sweep(folder)
+    assert catalogue.read(folder).faults == {}
+    (folder.path / NAME).touch()
+    assert "take it in with" in catalogue.read(folder).faults[NAME]
+
+
 @rows("call", STEPS, quick=2)
 def test_a_deletion_killed_at_any_step_is_ended_by_the_next_prune(call: str, folder: Folder) -> None:
     record(folder, OTHER)

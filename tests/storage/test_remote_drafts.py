@@ -8,6 +8,7 @@ from tests.storage.folders import NAME
 from tests.support.memory_bucket import MemoryBucket
 from worker.errors import NotFoundError, StorageError, StorageUnavailableError
 from worker.storage.cache import Cache
+from worker.storage.remote import Remote
 from worker.storage.upload import Spooled, spooled
 
 MARK = f".{NAME}.partial"
@@ -37,6 +38,16 @@ def test_nobody_else_has_its_name_until_it_is_closed(bucket: MemoryBucket, cache
     draft.close()
     assert bucket.objects == {}
     begun(bucket, cache).close()
+
+
+def test_what_is_being_written_or_deleted_is_known(bucket: MemoryBucket, cache: Cache) -> None:
+    remote = Remote(bucket, cache, "memory://")
+    assert remote.begun(NAME) is None
+    draft = begun(bucket, cache)
+    assert remote.begun(NAME) == "writing"
+    draft.close()
+    bucket.hold(f".{NAME}.deleting", b"")
+    assert remote.begun(NAME) == "deleting"
 
 
 def test_a_name_that_is_there_is_no_drafts(bucket: MemoryBucket, cache: Cache) -> None:

@@ -9,7 +9,18 @@ from worker.config.settings import load
 from worker.errors import NotFoundError, RefusedError, StorageError, UntrustedError
 from worker.progress import Proof, undisputed
 from worker.repository import notes
-from worker.repository.contents import Catalogue, Damaged, age_of, bare, in_brief, is_own, newest, of_ahead, own
+from worker.repository.contents import (
+    Catalogue,
+    Damaged,
+    age_of,
+    bare,
+    begun_with,
+    in_brief,
+    is_own,
+    newest,
+    of_ahead,
+    own,
+)
 from worker.repository.described import noted
 from worker.repository.manifest import (
     DAMAGED_SUFFIXES,
@@ -205,7 +216,7 @@ def _named(storage: Storage, name: str) -> Iterator[None]:
 
 def _missing(storage: Storage, name: str) -> str:
     if any(file.name == name for file in storage.files()):
-        return bare(storage, name)
+        return bare(storage, name, begun_with(storage, name))
     with suppress(StorageError):
         if sentence := read(storage).amiss.get(name):
             return sentence

@@ -2,17 +2,24 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from worker.errors import StorageError
 from worker.repository.described import Described
 from worker.repository.manifest import CLOCKS_APART, NAME, Manifest, Scope
 from worker.repository.signing.trust import ANYBODY, Trust
 from worker.repository.trash import Trashed
 from worker.repository.versions.lost import Lost
-from worker.storage import Storage, StoredFile
+from worker.storage import Begun, Storage, StoredFile
 
 MOST_SENTENCES = 100
+_BEGUN: dict[Begun, str] = {
+    "writing": "yet: the run that makes it is just ending, or was killed, and then a prune deletes what it left.",
+    "deleting": "any more: it is being deleted, or whoever did that was killed, and then a prune ends it.",
+}
+"""What is to be known of an artifact without a manifest that is in somebody's hands, or was."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,8 @@ class Sorting:
         self._unpinned: dict[str, bool] = {}
         self._lost: dict[str, Lost] = {}
         self._alarms: dict[str, str] = {}
+        self.passing: set[str] = set()
+        """Artifacts without a manifest that somebody has in hand, or had: what is so of them changes with no file that is seen."""
 
     def put_lost(self, missed: Lost) -> None:
         """A backup that is not there as it was written, whatever now lies there."""
@@ -129,13 +138,17 @@ class Sorting:
         known = (self._manifests, self._warnings, self._faults, self._damaged, self._trash, self._unpinned)
         for kind in (*known, self._lost, self._alarms):
             kind.pop(name, None)
+        self.passing.discard(name)
 
     def put(self, name: str, said: Described | None, artifact: StoredFile | None) -> None:
         """What the manifest of that name says, if there is one; and the artifact, if there is one."""
         self._drop(name)
         if said is None:
             if artifact is not None and NAME.fullmatch(name):
-                self._faults[name] = bare(self._storage, name)
+                begun = begun_with(self._storage, name)
+                self._faults[name] = bare(self._storage, name, begun)
+                if begun:
+                    self.passing.add(name)
             return
         alarm = said.fault if said.is_forged else self.trust.objection(said.manifest) if said.manifest else None
         wrong = alarm or fault(name, said, artifact)
@@ -188,8 +201,17 @@ def fault(name: str, said: Described, artifact: StoredFile | None) -> str | None
     return None
 
 
-def bare(storage: Storage, name: str) -> str:
+def begun_with(storage: Storage, name: str) -> Begun | None:
+    """What somebody has begun with an artifact without a manifest, as far as the storage says."""
+    with suppress(StorageError):
+        return storage.begun(name)
+    return None
+
+
+def bare(storage: Storage, name: str, begun: Begun | None) -> str:
     """What is wrong with an artifact without a manifest."""
+    if begun is not None:
+        return f"{name} has no manifest {_BEGUN[begun]}"
     return f"{name} has no manifest, so it is no backup: take it in with `python -m worker adopt {storage}/{name}`."
 
 

@@ -235,7 +235,7 @@ class Memory:
                     if not allowance.may_read(is_new):
                         raise self._being_read()
                     self._sort_in(name)
-                    if self._is_unknown(name):
+                    if self._is_unknown(name) or name in self._sorting.passing:
                         unsure.add(name)
                     self._open.discard(name)
         finally:

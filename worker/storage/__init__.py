@@ -12,6 +12,7 @@ from worker.config.storage_url import BY_RCLONE, CLOUD
 from worker.storage.cache import the_cache
 from worker.storage.interface import (
     READ_BYTES,
+    Begun,
     Distant,
     Draft,
     Readable,
@@ -27,6 +28,7 @@ from worker.storage.remote import Remote
 __all__ = [
     "MEMBERS",
     "READ_BYTES",
+    "Begun",
     "Distant",
     "Draft",
     "Readable",

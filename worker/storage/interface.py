@@ -8,12 +8,13 @@ import os
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, Protocol, Self
+from typing import BinaryIO, Literal, NamedTuple, Protocol, Self
 
 from worker.errors import StorageError, StorageUnavailableError
 from worker.progress import Progress, Proof, silent, undisputed
 
 READ_BYTES = 256 * 1024
+Begun = Literal["writing", "deleting"]
 
 
 class StoredFile(NamedTuple):
@@ -194,6 +195,10 @@ class Storage(Protocol):
 
     def delete(self, record: str, files: list[str]) -> None:
         """Delete `record` and then the `files` it stands for. Killed in between, `sweep` ends it. NotFoundError."""
+        ...
+
+    def begun(self, name: str) -> Begun | None:
+        """What was begun with that file and is not ended: somebody is at it, or was killed; None where nobody has."""
         ...
 
     def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from worker.errors import NotFoundError, StorageError
 from worker.progress import Progress, Proof, silent, undisputed
 from worker.storage.draft import FolderDraft, begin, held, same_file
-from worker.storage.interface import StoredFile, Stream
+from worker.storage.interface import Begun, StoredFile, Stream
 from worker.storage.listing import NAME, listed
 from worker.storage.locks import lock_in_time
 from worker.storage.owned import sync
@@ -173,6 +173,13 @@ class Folder:
                     (self.path / name).unlink(missing_ok=True)
                 marker.unlink(missing_ok=True)
                 sync(self.path)
+
+    def begun(self, name: str) -> Begun | None:
+        """What was begun with that file and is not ended."""
+        _check(name)
+        if os.path.lexists(self.path / f".{name}.deleting"):
+            return "deleting"
+        return "writing" if same_file(self.path / name, self.path / f".{name}.partial") else None
 
     def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:
         """Remove what killed runs left: drafts, what they published without keeping, deletions begun. Gives the names.

@@ -18,10 +18,10 @@ from worker.errors import NotFoundError, StorageError
 from worker.progress import Progress, Proof, silent, undisputed
 from worker.storage.bucket import Bucket, Thing
 from worker.storage.cache import Cache
-from worker.storage.interface import READ_BYTES, Distant, Storage, StoredFile, Stream
+from worker.storage.interface import READ_BYTES, Begun, Distant, Storage, StoredFile, Stream
 from worker.storage.listing import NAME
 from worker.storage.passing import Passing
-from worker.storage.upload import Spooled, put_new, put_over
+from worker.storage.upload import Spooled, mark_of, put_new, put_over
 
 LEFT_AFTER = timedelta(hours=24)
 """How old a mark must be for its run to be taken for dead."""
@@ -189,6 +189,13 @@ class Remote:
                 self.bucket.delete(marks)
         finally:
             self._wrote()
+
+    def begun(self, name: str) -> Begun | None:
+        """What was begun with that file and is not ended."""
+        _check(name)
+        if self.bucket.look(f".{name}.deleting"):
+            return "deleting"
+        return "writing" if self.bucket.look(mark_of(name)) else None
 
     def sweep(self, owned: set[str], *, dry_run: bool = False) -> list[str]:
         """Remove what killed runs left, but none of the `owned` files, for which a manifest stands. Gives the marks' names."""

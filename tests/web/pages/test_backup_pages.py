@@ -147,8 +147,15 @@ def test_the_list_says_what_compression_has_won_where_it_has(raw: int, said: str
 def test_the_list_names_what_in_storage_is_no_backup(web_app: Web, admin: Browser) -> None:
     make_backup(web_app)
     (web_app.storage / "redis_backup_20240101_000000.rdb.zst").write_bytes(b"foreign")
-    assert "redis_backup_20240101_000000.rdb.zst has no manifest" in read(admin, "/backups")
-    assert "1 problem in storage" in read(admin, "/")
+    left = web_app.storage / "redis_backup_20240102_000000.rdb"
+    left.write_bytes(b"of a run that was killed")
+    (web_app.storage / f".{left.name}.partial").hardlink_to(left)
+    shown = read(admin, "/backups")
+    assert "redis_backup_20240101_000000.rdb.zst has no manifest, so it is no backup" in shown
+    words = f"{left.name} has no manifest yet: the run that makes it is just ending, or was killed"
+    assert words in shown
+    assert words in str((admin.get("/api/backup/list").json or {})["problems"])
+    assert "2 problems in storage" in read(admin, "/")
 
 
 def test_a_partial_backup_is_shown_as_such_on_every_page(web_app: Web, admin: Browser) -> None:
