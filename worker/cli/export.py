@@ -8,7 +8,8 @@ from worker.backups.export import STDOUT, export
 from worker.cli.console import say, show, size
 from worker.cli.max_size import with_max_size
 from worker.cli.options import with_from
-from worker.cli.runner import Data, looked_up, read_at_shell, verb
+from worker.cli.runner import Data, looked_up, verb
+from worker.cli.traces import read_at_shell
 from worker.config.settings import load
 from worker.errors import UsageError
 

@@ -8,7 +8,8 @@ from worker.arguments.restore import PreviewArguments
 from worker.cli.console import facts, notes, number, say, show, size, table
 from worker.cli.options import part_and_place, replacing, with_mode
 from worker.cli.recorded import performed
-from worker.cli.runner import Data, checked, read_at_shell, verb
+from worker.cli.runner import Data, checked, verb
+from worker.cli.traces import read_at_shell
 from worker.config.settings import load
 from worker.restore.preview.preview import preview
 from worker.restore.target.report import counts

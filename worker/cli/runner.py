@@ -1,6 +1,5 @@
 """How a verb is run from a shell: its arguments checked, something looked up, a yes asked for."""
 
-import json
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -11,15 +10,12 @@ from typing import Any
 import click
 
 from worker import logs
-from worker.broker import audit
 from worker.cli import console
 from worker.config import validation
 from worker.config.settings import load
 from worker.config.validation import Arguments
 from worker.errors import RefusedError
 from worker.progress import Progress
-from worker.repository.behalf import at_shell
-from worker.runs.run import here
 
 Data = dict[str, Any]
 
@@ -47,12 +43,6 @@ def looked_up(operation: str) -> Iterator[Progress]:
     """A run that changes nothing: in the log, with a bar on a terminal, and remembered nowhere."""
     with logs.run(str(uuid.uuid4()), operation), console.progress() as progress:
         yield progress
-
-
-def read_at_shell(what: str, data: Data | int, **facts: Any) -> None:
-    """Leave a trace of data that somebody at a shell is given, or of so many bytes of it."""
-    many = data if isinstance(data, int) else len(json.dumps(data, default=str))
-    audit.read(load(), str(at_shell(here())), what, **facts, bytes=many)
 
 
 def checked(model: type[Arguments], **arguments: Any) -> Arguments:

@@ -8,7 +8,8 @@ import click
 
 from worker.arguments.questions import SearchArguments
 from worker.cli.console import age, facts, notes, number, say, show, size, table
-from worker.cli.runner import Data, checked, looked_up, read_at_shell, verb
+from worker.cli.runner import Data, checked, looked_up, verb
+from worker.cli.traces import read_at_shell
 from worker.config.settings import load
 from worker.formats.compare.rows import moment
 from worker.search.search import search
