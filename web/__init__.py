@@ -29,6 +29,7 @@ from web.pages import (
     actions,  # noqa: F401 - its forms are in the same blueprint as the pages
     alerts,  # noqa: F401 - as above
     dashboard,
+    differences,  # noqa: F401 - as above
     incident,  # noqa: F401 - as above
     login,
     recovery,  # noqa: F401 - as above

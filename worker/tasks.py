@@ -33,7 +33,7 @@ from worker.arguments.questions import (
     TimelineArguments,
     TryChannelsArguments,
 )
-from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
+from worker.arguments.restore import DifferencesArguments, PreviewArguments, RestoreArguments, UndoArguments
 from worker.attempt import Data, asker_of, attempt
 from worker.backups import backup as backups
 from worker.backups import pin as pins
@@ -56,6 +56,7 @@ from worker.restore import restore as restores
 from worker.restore.drill import drill as drilling
 from worker.restore.drill import due
 from worker.restore.mirror import recovery
+from worker.restore.preview import differences as differing
 from worker.restore.preview import preview as previews
 from worker.restore.undo import undo as undos
 from worker.runs import operations, reaper
@@ -107,6 +108,14 @@ def preview(self: Task, **arguments: Any) -> Data:
     and where to (target, map_databases, prefix, strip_prefix, expiry).
     """
     return attempt(self, arguments, PreviewArguments, previews.preview)
+
+
+@door
+def differences(self: Task, **arguments: Any) -> Data:
+    """Show keys that a preview counts. Arguments: those of preview, and kind, of_type, of_database, under, not_under, after,
+    limit, preview (the id of one).
+    """
+    return attempt(self, arguments, DifferencesArguments, differing.differences)
 
 
 @door

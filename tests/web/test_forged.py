@@ -23,6 +23,7 @@ FIELDS = {
     "restore": ("restored", "failures", "failed", "warnings", "name", "seconds", "undo", "target", "source"),
     "undo": ("put_back", "failures", "run", "name", "seconds"),
     "preview": ("name", "by_db", "keys", "findings", "counts", "warnings", "target"),
+    "differences": ("keys", "next", "name", "target"),
     "timeline": ("versions", "good", "by_prefix", "problems"),
     "search": ("found", "keys", "total", "key", "version", "rows", "sides", "names"),
     "backup": ("name", "keys", "bytes", "skipped", "warnings", "pruned"),

@@ -44,7 +44,7 @@ from worker.arguments.questions import (
     TimelineArguments,
     TryChannelsArguments,
 )
-from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
+from worker.arguments.restore import DifferencesArguments, PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, UsageError
 from worker.repository import catalogue
@@ -274,6 +274,14 @@ def search(body: SearchArguments) -> Answer:
     for name in body.backups:
         lookup.in_full(name)
     return _queued(jobs.ask("search", body, g.identity.name))
+
+
+@api.post("/backup/differences", responses={**_QUEUED, **faults(404, 409)})
+@needs_scope_of("differences")
+def differences(body: DifferencesArguments) -> Answer:
+    """Show the keys that a preview counts, with their values, a page at a time: `next` of one is `after` of the one behind."""
+    lookup.in_full(body.name, body.storage)
+    return _queued(jobs.ask("differences", body, g.identity.name))
 
 
 @api.post("/backup/timeline", responses=_QUEUED)

@@ -14,7 +14,7 @@ from web.activity import as_seen, recall, remember
 from web.auth import needs, needs_scope_of
 from web.pages.dashboard import Answer, pages
 from web.pages.misfits import NOT_SHOWN, rendered
-from web.wording import incident as wording
+from web.wording.keys import incident as wording
 from worker.arguments.questions import TimelineArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web

@@ -8,7 +8,7 @@ from web.activity import recall
 from web.auth import needs
 from web.pages import forms
 from web.pages.dashboard import Answer, pages
-from web.wording.keys import is_pattern
+from web.wording.keys.befallen import is_pattern
 from worker.arguments.questions import SearchArguments
 from worker.config.settings import load_web
 from worker.errors import UsageError

@@ -13,7 +13,8 @@ from web.auth import needs
 from web.pages import forms
 from web.pages.login import local
 from web.standing import standing
-from web.wording import consequences, keys, numbers, outcomes, runs, titles
+from web.wording import consequences, numbers, outcomes, runs, titles
+from web.wording.keys import befallen, marked
 from worker import __version__
 from worker.config.settings import load_web
 from worker.repository.manifest import Manifest
@@ -47,7 +48,13 @@ def install(app: Flask) -> None:
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals.update(
-        titles=titles, telling=runs, of_keys=keys, outcomes=outcomes, forms=forms, risks=consequences.RISKS
+        titles=titles,
+        telling=runs,
+        of_keys=befallen,
+        marked=marked.marked,
+        outcomes=outcomes,
+        forms=forms,
+        risks=consequences.RISKS,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.context_processor(_everywhere)

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from web.wording.consequences import RISKS
-from web.wording.keys import fitting
+from web.wording.keys.befallen import fitting
 from web.wording.numbers import counted, duration, listed, number, short, size
 from web.wording.runs import state
 from worker.runs.operations import Name, of
@@ -85,6 +85,18 @@ def _preview(value: dict[str, Any]) -> str:
     stay = "differs and would stay as it is" if differing == 1 else "differ and would stay as they are"
     besides = f": {number(differing)} {stay}" if differing else ""
     return f"It would {listed(words)}{besides}. Nothing was written."
+
+
+@_tells("differences")
+def _differences(value: dict[str, Any]) -> str:
+    shown = counted(len(value.get("keys", ())), "key")
+    return (
+        f"{shown}, and more follow."
+        if value.get("next")
+        else f"{shown}, the last of them."
+        if value.get("keys")
+        else "No further key."
+    )
 
 
 @_tells("undo")

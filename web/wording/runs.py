@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from web.wording import restores
+from web.wording.keys.befallen import these
 from web.wording.numbers import amount, duration, listed, several, short
 from worker.runs.operations import of
 from worker.runs.run import Run
@@ -99,7 +100,8 @@ _RULES = {
 def described(operation: str, arguments: dict[str, Any]) -> str:
     """Arguments in words: a backup's name, or the options that were given."""
     if name := arguments.get("name"):
-        return ", ".join([str(name), *_how(arguments)])
+        shown = [these(arguments)] if operation == "differences" else []
+        return ", ".join([*shown, str(name), *_how(arguments)])
     if operation == "search":
         return _sought(arguments)
     if operation == "timeline":

@@ -1,18 +1,22 @@
 """What a restore, a preview of one, or the undo of one is asked to do."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from worker.arguments.places import Address
 from worker.arguments.redirection import Redirection
-from worker.arguments.selection import Selection
+from worker.arguments.selection import Selection, TypeName
 from worker.errors import RefusedError
+from worker.formats.key_text import LONGEST_KEY, KeyText
 from worker.repository.manifest import Manifest
 
 Mode = Literal["skip", "overwrite", "mirror"]
 
 WrittenKind = Literal["new", "differs", "expiry"]
+ShownKind = Literal["new", "identical", "differs", "expiry", "expired", "deleted"]
+
+_CURSOR = r"^([0-9]{1,18}|[0-9]{1,9}:[\s\S]*)$"
 
 
 class Request(Selection, Redirection):
@@ -55,6 +59,26 @@ class RestoreArguments(Request):
 
 class PreviewArguments(Request):
     """What the restore would be asked to do."""
+
+
+class DifferencesArguments(Request):
+    """Which keys of a preview are to be shown, with their values: those of one of its numbers, a page at a time."""
+
+    kind: ShownKind | None = None
+    """Keys that compare so with the live ones; None for all that a restore might write."""
+    of_type: TypeName | None = None
+    of_database: int | None = Field(default=None, ge=0)
+    """At the target."""
+    under: KeyText | None = None
+    """Keys with this prefix, as `key_text` writes it: what they have up to their first colon."""
+    not_under: Annotated[tuple[KeyText, ...], Field(max_length=100)] = ()
+    """Keys with none of these."""
+    after: Annotated[str, Field(max_length=LONGEST_KEY + 100, pattern=_CURSOR)] | None = None
+    """The `next` of the page before."""
+    limit: int = Field(default=20, ge=1, le=100)
+    """How many keys are shown at once."""
+    preview: str | None = Field(default=None, max_length=200)
+    """The run whose number it is."""
 
 
 class UndoArguments(BaseModel):

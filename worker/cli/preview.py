@@ -50,12 +50,12 @@ def previewed(data: Data, replacing_those: str) -> None:
         _counted(data[group], {"by_db": "DATABASE", "by_type": "TYPE", "by_prefix": "PREFIX"}[group])
     named = data["named"] or []
     for sample in named:
-        _sample(sample["kind"], sample)
+        sampled(sample["kind"], sample)
     shown = {(sample["kind"], sample["db"], sample["key"]) for sample in named}
     for kind in ("new", "differs", "expiry", "deleted"):
         for sample in data["samples"].get(kind, []):
             if (kind, sample["db"], sample["key"]) not in shown:
-                _sample(kind, sample)
+                sampled(kind, sample)
     memory = data["memory"]
     limit = f" of at most {size(memory['max_bytes'])} ({memory['eviction']})" if memory["max_bytes"] else ""
     say(f"Memory: about {size(memory['needed_bytes'])} more; {size(memory['used_bytes'])}{limit} are in use")
@@ -87,7 +87,8 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_PREFIX else f"{name[:_LONGEST_PREFIX]}…"
 
 
-def _sample(kind: str, sample: Data) -> None:
+def sampled(kind: str, sample: Data) -> None:
+    """One key with what differs."""
     say("")
     say(f"{_KIND_WORDS[kind].capitalize()}: database {sample['db']}, {sample['type']} {sample['key']}")
     for row in sample["rows"]:

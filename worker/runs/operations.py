@@ -9,6 +9,7 @@ from worker.broker.scopes import Scope
 Name = Literal[
     "backup",
     "preview",
+    "differences",
     "restore",
     "undo",
     "search",
@@ -120,6 +121,19 @@ _ROWS = (
         advice={
             "failed": "Nothing was written. Mend what the sentence names, and preview it again.",
             "interrupted": "Nothing was written. Preview it again.",
+        },
+    ),
+    Operation(
+        "differences",
+        "Keys of a preview",
+        "Show the keys that a preview counts, a page at a time.",
+        queue="questions",
+        scope="read",
+        asks=True,
+        concerns=("target",),
+        advice={
+            "failed": "Nothing was written. Mend what the sentence names, and look again.",
+            "interrupted": "Nothing was written. Look again.",
         },
     ),
     Operation(

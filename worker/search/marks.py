@@ -6,11 +6,12 @@ from hashlib import blake2b
 from typing import Literal
 
 from worker.formats.entries import Entry
+from worker.restore.selection.filters import prefix_of
 from worker.search import meaning
 from worker.search.indexing.index import bounded_expiry, key_hash
 from worker.search.indexing.sorting import Buckets
 
-LONGEST_PREFIX, MOST_PREFIXES = 64, 1000
+MOST_PREFIXES = 1000
 MOST_DIGESTS = 250_000
 """Payloads whose meaning is remembered: most values are the same in many backups, and decoding takes ten times as long."""
 Change = Literal["new", "differs", "gone", "expired"]
@@ -22,11 +23,6 @@ _HASH, _DIGEST, _EXPIRY, _PREFIX = 8, 8, 6, 2
 _RECORD = _HASH + _DIGEST + _EXPIRY + _PREFIX
 _NEVER = b"\xff" * _EXPIRY
 _OTHERS = 0
-
-
-def prefix_of(key: bytes) -> bytes:
-    """What a key has up to its first colon; empty where it has none early on."""
-    return key[: key.find(b":", 0, LONGEST_PREFIX) + 1]
 
 
 class Shared:

@@ -16,11 +16,11 @@ from worker.formats.key_text import key_text
 from worker.progress import Progress
 from worker.repository import catalogue
 from worker.repository.scope import scope_of
-from worker.restore.selection.filters import Selected
+from worker.restore.selection.filters import Selected, prefix_of
 from worker.search import history
 from worker.search.alive import Alive
 from worker.search.last_good import Step, last_good
-from worker.search.marks import Change, Counts, Marks, Shared, prefix_of
+from worker.search.marks import Change, Counts, Marks, Shared
 from worker.search.places import Stored
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.storage import open_storage

@@ -9,8 +9,9 @@ from worker.formats.compare.values import KINDS, Sides
 from worker.formats.entries import Consumer, Element, Entry, Group, Opaque, Stream, VectorSet
 from worker.formats.rdb.payload import seal
 from worker.restore.preview.compatibility import Foreign, _of_module, type_name
-from worker.restore.preview.findings import LONGEST_PREFIX, PREFIXES_COUNTED, PREFIXES_SHOWN, Findings
+from worker.restore.preview.findings import PREFIXES_COUNTED, PREFIXES_SHOWN, Findings
 from worker.restore.preview.samples import NAMED, SAMPLES, Samples, size_of
+from worker.restore.selection.filters import LONGEST_PREFIX
 from worker.restore.target.footprint import OTHERS, Footprint, Limits
 from worker.restore.target.needs import Needs
 

@@ -5,7 +5,7 @@ from typing import Any
 from tests.support.dashboard import HOSTILE, Browser, Web
 from tests.web.pages.given import ended, given_to, queued
 from tests.web.pages.reading import read, words
-from web.wording import incident
+from web.wording.keys import incident
 from worker.arguments.questions import TimelineArguments
 from worker.broker import audit
 from worker.progress import silent

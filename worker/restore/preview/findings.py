@@ -12,10 +12,11 @@ from worker.formats.entries import Entry
 from worker.formats.key_text import key_text
 from worker.repository.sound import Damage
 from worker.restore.preview.samples import Samples
+from worker.restore.selection.filters import LONGEST_PREFIX
 from worker.restore.target.footprint import Cost
 from worker.restore.target.needs import NOTHING, Needs
 
-PREFIXES_SHOWN, PREFIXES_COUNTED, LONGEST_PREFIX = 20, 1000, 64
+PREFIXES_SHOWN, PREFIXES_COUNTED = 20, 1000
 NO_PREFIX, OTHERS = "(no prefix)", "(others)"
 
 Counts = Counter[Kind]
@@ -108,6 +109,7 @@ class Findings:
         self.counts[kind] += len(entries)
         # One counter for all three, because this runs for every key.
         groups = Counter(
+            # As `prefix_of`, spelt out.
             [(db, type_, key[: key.find(b":", 0, LONGEST_PREFIX) + 1]) for db, key, _, type_, *_ in entries]
         )
         for (db, type_, prefix), number in groups.items():

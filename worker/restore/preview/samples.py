@@ -4,7 +4,7 @@ from collections import defaultdict
 from typing import Any
 
 from worker.arguments.restore import Request
-from worker.formats.compare.rows import rows
+from worker.formats.compare.rows import ROWS, rows
 from worker.formats.compare.values import KINDS, Kind, Sides
 from worker.formats.entries import Entry, Opaque, Stream, Value, VectorSet
 from worker.formats.key_text import key_text
@@ -31,21 +31,21 @@ class Samples:
         """Add a key; `sides` are what both values are read with."""
         if self.room(kind):
             same = kind in ("identical", "expired")
-            self._by_kind[kind].append(_sample(backup, live, None if same else sides))
+            self._by_kind[kind].append(sample(backup, live, None if same else sides))
         if self._named is not None and backup is not None:
             self.named.see(backup)
             if len(self._named) < NAMED:
-                self._named.append({"kind": kind, **_sample(backup, live, sides)})
+                self._named.append({"kind": kind, **sample(backup, live, sides)})
 
     def add_alike(self, entries: list[Entry]) -> None:
         """Keys that are identical to the byte on both sides."""
         identical = self._by_kind["identical"]
-        identical += [_sample(entry, entry, None) for entry in entries[: SAMPLES - len(identical)]]
+        identical += [sample(entry, entry, None) for entry in entries[: SAMPLES - len(identical)]]
         if self._named is not None:
             for entry in entries:
                 self.named.see(entry)
             alike = [
-                {"kind": "identical", **_sample(entry, entry, None)} for entry in entries[: NAMED - len(self._named)]
+                {"kind": "identical", **sample(entry, entry, None)} for entry in entries[: NAMED - len(self._named)]
             ]
             self._named += alike
 
@@ -58,9 +58,9 @@ class Samples:
         return {"named": self._named, "samples": {kind: self._by_kind[kind] for kind in KINDS if self._by_kind[kind]}}
 
 
-def _sample(backup: Entry | None, live: Entry | None, sides: Sides | None) -> Sample:
-    """A key that is on one side at least, with what differs where `sides` are given."""
-    shown, more = ([], 0) if sides is None else rows(backup, live, sides)
+def sample(backup: Entry | None, live: Entry | None, sides: Sides | None, most: int = ROWS, room: int = 0) -> Sample:
+    """A key that is on one side at least, with what differs where `sides` are given; `most` and `room` as in `rows`."""
+    shown, more = ([], 0) if sides is None else rows(backup, live, sides, most, room)
     named = [
         {"db": entry.db, "key": key_text(entry.key), "type": entry.type}
         for entry in (backup, live)

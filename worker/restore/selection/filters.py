@@ -8,6 +8,13 @@ from worker.formats.entries import Entry, EntryStream, Passing
 from worker.formats.key_text import key_bytes
 from worker.server import globs
 
+LONGEST_PREFIX = 64
+
+
+def prefix_of(key: bytes) -> bytes:
+    """What a key has up to its first colon; empty where it has none early on."""
+    return key[: key.find(b":", 0, LONGEST_PREFIX) + 1]
+
 
 class Selected(Passing):
     """An EntryStream less the keys that are not meant."""

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from web.wording.keys import is_pattern
+from web.wording.keys.befallen import is_pattern
 from web.wording.numbers import counted, listed, number
 from web.wording.restores import narrowing
 

@@ -4,8 +4,9 @@ import re
 import time
 from collections import Counter
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
-from web.wording.numbers import counted, listed, number
+from web.wording.numbers import counted, listed, number, short
 
 PREVIEWED = {
     "new": "New",
@@ -87,6 +88,28 @@ def parts_that_differ(value: dict[str, Any]) -> list[tuple[str, Parts]]:
         if counts:
             titled.append((title, Parts(differing, alike)))
     return titled
+
+
+def number_of(title: str, name: str) -> str:
+    """What a button says of a number in a part of the table, behind its kind, as the query of an address does."""
+    if title == "Prefix" and name == "(others)":
+        return "&others=on"
+    part = {"Database": "of_database", "Type": "of_type", "Prefix": "under"}[title]
+    return f"&{urlencode({part: name})}"
+
+
+def these(arguments: dict[str, Any]) -> str:
+    """The keys behind a number of a preview, in words."""
+    words = [PREVIEWED.get(str(arguments.get("kind")), "all that would be written").lower()]
+    if arguments.get("of_type"):
+        words.append(f"type {arguments['of_type']}")
+    if arguments.get("of_database") is not None:
+        words.append(f"database {arguments['of_database']}")
+    if arguments.get("under"):
+        words.append("without a prefix" if arguments["under"] == '""' else f"under {short(arguments['under'])}")
+    if arguments.get("not_under"):
+        words.append("under other prefixes")
+    return ", ".join(words)
 
 
 def fitting(value: dict[str, Any]) -> str:
