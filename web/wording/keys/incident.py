@@ -30,8 +30,8 @@ def asked_for(text: str) -> dict[str, list[str]]:
 
 def as_text(arguments: dict[str, Any]) -> str:
     """The lines that would ask for this; what is remembered in brief is left out."""
-    said = (arguments.get(name) or () for name in ("keys", "match"))
-    return "\n".join(str(line) for lines in said if isinstance(lines, list | tuple) for line in lines)
+    said = (arguments.get(name) for name in ("keys", "match"))
+    return "\n".join(line for lines in said if isinstance(lines, list | tuple) for line in sorted(map(str, lines)))
 
 
 def beginning_with(prefix: str) -> str:
