@@ -15,6 +15,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("latest", "what a restore would do; it changes nothing"),
         ("latest --mode overwrite --match 'user:*'", "the same for some keys, replaced where they differ"),
     ),
+    "differences": (
+        ("latest --mode overwrite --kind differs", "the keys of another value, with what is different, 20 at a time"),
+        ("latest --mode overwrite --of-type hash --under user:", "hashes whose names begin so"),
+    ),
     "restore": (
         ("latest", "only what is not there any more"),
         ("latest --mode overwrite --key settings:bot", "one key, as it was"),
