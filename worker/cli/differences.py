@@ -9,7 +9,8 @@ from worker.arguments.restore import DifferencesArguments, ShownKind
 from worker.cli.console import notes, say, show
 from worker.cli.options import part_and_place, with_mode
 from worker.cli.preview import sampled
-from worker.cli.runner import Data, checked, looked_up, read_at_shell, verb
+from worker.cli.runner import Data, checked, looked_up, verb
+from worker.cli.traces import read_at_shell
 from worker.config.settings import load
 from worker.formats.types import NAMES
 from worker.restore.preview.differences import differences
