@@ -2,8 +2,9 @@
 
 __main__.py   what was asked for
 running.py    which steps go with which data, in which order
-steps         backing_up.py, restoring.py, offsite.py, looking.py, sizes.py, traffic.py, dashboard.py, many.py: each a contest
-              or more
+steps         backing_up.py, restoring.py, offsite.py, looking.py, sizes.py, traffic.py, dashboard.py, many.py, far.py: each a
+              contest or more
+answering.py  a bucket far away, in memory
 contest.py    contestants in turn, round after round
 place.py      one run's folder, broker and environment; the product's verbs as whole processes
 loaded.py     data in a server, what has been made of it beforehand, and whether a result equals it

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks import backing_up, dashboard, looking, many, offsite, restoring, traffic
+from benchmarks import backing_up, dashboard, far, looking, many, offsite, restoring, traffic
 from benchmarks.data import HUGE_BYTES
 from benchmarks.results import Results, Row
 
@@ -86,6 +86,8 @@ GOALS = (
     Goal(
         f"{many.MOST:,} backups: the slowest of all pages", 2000, "ms", data=many.name_of(many.MOST), figure="seconds"
     ),
+    Goal(f"{many.HOURLY:,} backups in a bucket, cold", 5000, "ms", of=far.COLD, data=far.DATA),
+    Goal(f"{many.HOURLY:,} backups in a bucket, warm", 300, "ms", of=far.AGAIN, data=far.DATA),
     Goal("shell start", 300, "ms", of=dashboard.SHELL, data="dashboard"),
 )
 

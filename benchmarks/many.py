@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from benchmarks import far
 from benchmarks.contest import Contestant, Outcome, contest
 from benchmarks.dashboard import OK, Dashboard, opened
 from benchmarks.data import Shape, mixed
@@ -42,11 +43,12 @@ def run(place: Place, rounds: int, *, quick: bool) -> list[Row]:
     """Every page, after all was read once."""
     with loaded(place, mixed(_FEW_KEYS)) as few:
         manifest = back_up(few).manifest
-        return [
+        here = [
             row
             for count in ((HOURLY,) if quick else (HOURLY, MOST))
             for row in _run(place, few.server, manifest, count, rounds)
         ]
+        return [*here, *far.run(place, few.server, manifest, min(rounds, 3))]
 
 
 def _run(place: Place, source: Server, manifest: Manifest, count: int, rounds: int) -> list[Row]:

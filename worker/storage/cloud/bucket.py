@@ -20,6 +20,7 @@ from worker.config.cloud import Cloud
 from worker.errors import NotFoundError, StorageError
 from worker.progress import Proof, undisputed
 from worker.storage.bucket import Thing
+from worker.storage.cloud.pages import Pages
 from worker.storage.interface import READ_BYTES, Readable
 from worker.storage.refusals import translated, understood
 from worker.storage.versions.s3 import S3Versions
@@ -78,12 +79,13 @@ class CloudBucket:
         with understood(place):
             self._hurried, self._patient = (_store(place, cloud, how) for how in (hurried, patient))
         store, endpoint, ca = self._patient, cloud.endpoint, cloud.ca
+        self._pages = Pages(self._hurried)
         self.versions = S3Versions(place, endpoint, store, ca) if isinstance(store, S3Store) else None
 
     def things(self) -> list[Thing]:
         """All that lies in it."""
         with translated(self.place, "list"):
-            objects = obstore.list_with_delimiter(self._hurried)["objects"]
+            objects = self._pages.look()
         return [_thing(answer) for answer in objects if "/" not in answer["path"]]
 
     def look(self, name: str) -> Thing | None:
