@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ class Hand:
 class House:
     source: Server
     shell: Shell
+    storage: Path
     visit: Any
 
     @property
@@ -76,7 +78,12 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
             shell = Shell(env["REDIS_URL"], folder / "backups", folder)
             for _ in range(2):
                 assert shell("backup").code == 0
-            yield House(source, shell, lambda **window: Visitor(browser, f"http://127.0.0.1:{port}", **window))
+            yield House(
+                source,
+                shell,
+                folder / "backups",
+                lambda **window: Visitor(browser, f"http://127.0.0.1:{port}", **window),
+            )
         finally:
             web.stop()
             worker.stop()

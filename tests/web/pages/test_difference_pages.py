@@ -19,6 +19,7 @@ def test_every_number_is_a_button_that_asks_for_exactly_these_keys(
     name, value = previewed(mode="mirror")
     answer = look_at(web_app, admin, "preview", value, name="latest", mode="mirror", kinds=["new"])
     numbers = [unescape(only) for only in re.findall(r'name="only" value="([^"]*)"', answer.text)]
+    assert re.search(r'action="/tasks/one/differences" id="only"', answer.text)
     groups = [value["by_db"], value["by_type"], value["by_prefix"]]
     listed = [counts for group in groups for counts in group.values() if set(counts) - {"identical"}]
     assert len(numbers) == sum(map(len, [{k: n for k, n in value["counts"].items() if n}, *listed]))
@@ -48,6 +49,7 @@ def test_a_page_of_keys_marks_what_differs_and_leads_to_the_next(web_app: Web, a
     assert "/tasks/before" in answer.text
     gone = admin.post("/tasks/one/differences", data={"after": found["next"]})
     (run,) = queued(web_app)
+    assert "It waits for a worker" in words(admin.get(gone.headers["Location"]))
     assert urlsplit(gone.headers["Location"]).path == f"/tasks/{run.id}"
     assert given_to(run) == {**arguments, "preview": "before", "after": found["next"]}
 
