@@ -5,6 +5,8 @@
 
 from dataclasses import dataclass
 
+from tests.faults.messages import MESSAGES
+
 
 @dataclass(frozen=True)
 class Row:
@@ -389,6 +391,7 @@ TABLE = [
             "web/api/test_downloads.py::test_a_file_that_is_not_what_its_manifest_says_is_not_given_out",
         ),
     ),
+    *_rows("Messages", *MESSAGES),
     *_rows(
         "All at once",
         (
