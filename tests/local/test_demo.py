@@ -1,12 +1,16 @@
 """The demo data of `make run`."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from local import demo
 from tests.conftest import StartServer
+from tests.support.backups import ANYWHERE, take
 from tests.support.servers import Binary
 from tests.support.states import assert_same, state
+from worker.repository import catalogue
+from worker.storage.local import Folder
 
 NOW = 1_900_000_000
 
@@ -46,3 +50,16 @@ def test_what_is_not_empty_is_left_alone(newest: Binary, start_server: StartServ
     before = state(server)
     assert demo.fill(server.port, NOW) == 1
     assert_same(server, before)
+
+
+def test_two_backups_of_it_have_the_same_prefixes_each_counted(
+    newest: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    server = start_server(newest)
+    demo.fill(server.port, NOW)
+    first, second = (take(server, tmp_path)["name"] for _ in range(2))
+    told = [catalogue.get(Folder(tmp_path), name, ANYWHERE).prefixes for name in (first, second)]
+    assert told[0] == told[1]
+    assert told[0] is not None
+    assert told[0].exact
+    assert told[0].counts["session:"] == 500

@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from worker.formats.key_text import key_text
 
-ALL_OF, AFTER_THAT = 2048, 512
-"""Keys that are all looked at; then so many in each doubling of their number: a quarter of the next 2048, an eighth of 4096 more."""
+ALL_OF, AFTER_THAT = 16_384, 2048
+"""Keys that are all looked at; then so many in each doubling of their number: an eighth of the next 16,384, a sixteenth of 32,768
+more."""
 MOST_LISTED, SMALLEST_SHARE = 40, 200
 """How many prefixes are listed, and that each holds at least one in so many keys."""
 LONGEST = 64
@@ -43,10 +44,11 @@ class Prefixes(BaseModel):
 
 
 class PrefixSample:
-    """Counts keys by prefix as they go by. Of ten million it looks at 8,000.
+    """Counts keys by prefix as they go by. Of ten million it looks at 35,000.
 
-    Whoever reads asks how many are `wanted` of the next batch, and gives the first ones of it: each stands for as many keys as
-    have gone by for one that was looked at. A server's file has its keys in the order of their hashes, so any are a fair sample.
+    Whoever reads asks how many are `wanted` of those that have just gone by, all of one database, and gives so many of them:
+    each stands for as many keys as have gone by for one that was looked at. A database gives its keys in the order of their
+    hashes, so any of it are a fair sample of it, and of no other one: sessions may all be in the next.
     """
 
     def __init__(self) -> None:
@@ -60,12 +62,12 @@ class PrefixSample:
         """A key that is looked at stands for two to the power of this."""
         return (self._seen // (2 * AFTER_THAT)).bit_length() if self._seen >= ALL_OF else 0
 
-    def wanted(self) -> int:
-        """How many keys of the next batch are to be looked at; it may have fewer."""
-        return self._waiting >> self._halvings or max(0, ALL_OF - self._seen)
+    def wanted(self, passed: int) -> int:
+        """How many of so many keys are to be looked at."""
+        return min(passed, (self._waiting + passed) >> self._halvings)
 
     def add(self, keys: list[bytes], passed: int) -> None:
-        """A batch of so many went by, and these were its first ones."""
+        """So many went by, and these of them were looked at."""
         halvings = self._halvings
         self._count(keys, 1 << halvings)
         self._waiting += passed - (len(keys) << halvings)

@@ -27,7 +27,10 @@ class Tally:
         # Millions of keys pass here, so no Python code runs for each of them.
         self._counts.update(map(_DB_AND_TYPE, batch))
         self.expiring += len(batch) - list(map(_EXPIRES_AT, batch)).count(None)
-        self.prefixes.add([entry.key for entry in batch[: self.prefixes.wanted()]], len(batch))
+        wanted = self.prefixes.wanted(len(batch))
+        # All over the batch, which may be of several databases.
+        looked_at = batch[:: len(batch) // wanted][:wanted] if wanted else []
+        self.prefixes.add([entry.key for entry in looked_at], len(batch))
 
     def count(self, db: int, kind: str, number: int) -> None:
         """Count so many keys of one type."""

@@ -74,3 +74,35 @@ def test_of_many_keys_a_census_looks_at_some_however_large_their_values_are(size
     assert not found.exact
     assert sorted(found.counts) == sorted(name.decode() for name in names)
     assert all(count == pytest.approx(10_000, rel=0.25) for count in found.counts.values()), found
+
+
+SHARES = {0: ("user", 50_000), 1: ("session", 5000), 2: ("limit", 5000), 5: ("cart", 20_000), 9: ("count", 8000)}
+"""Databases, each with keys of a prefix that is in no other, and how many."""
+
+
+@pytest.mark.parametrize("size", [1000, 1 << 14, 1 << 17, 1 << 20])
+@pytest.mark.parametrize("last", [5, 0])
+def test_each_database_is_looked_at_however_the_file_is_cut(size: int, last: int) -> None:
+    order = sorted(SHARES, key=lambda db: (db == last, db))
+    body = (
+        b"REDIS0009"
+        + b"".join(
+            b"\xfe"
+            + bytes([db])
+            + b"".join(
+                b"\0" + string(b"%s:%d" % (SHARES[db][0].encode(), key)) + string(b"v") for key in range(SHARES[db][1])
+            )
+            for db in order
+        )
+        + b"\xff"
+    )
+    content = body + crc64(body).to_bytes(8, "little")
+    tally, read = Tally(), Tally()
+    assert b"".join(Census(_pieces(content, size), tally).chunks()) == content
+    for batch in Reader(_pieces(content, size), values=False).batches():
+        read.add(batch)
+    for counted in (tally, read):
+        found = counted.prefixes.largest()
+        assert not found.exact
+        expected = {f"{name}:": pytest.approx(number, rel=0.15) for name, number in SHARES.values()}
+        assert found.counts == expected

@@ -34,6 +34,8 @@ class Census(Reader):
         # Of those whose code is a module's: what `kind_at` calls them.
         self._modules: Counter[str] = Counter()
         self._names = Names()
+        # How many keys had been counted, and where in the window the next of that database begins.
+        self._named, self._begin = tally.keys, 0
         super().__init__(self._tapped(), values=False)
 
     def chunks(self) -> Generator[bytes]:
@@ -50,19 +52,25 @@ class Census(Reader):
 
     def _walk(self) -> list[Entry]:
         """Every whole record of the window, and by name some of them."""
-        window, tally, large = self._window, self._tally, self._open
-        begin, passed = window.pos, tally.keys
+        large, self._begin = self._open, self._window.pos
         if large:
-            begin = self._resume(large, [])
+            self._begin = self._resume(large, [])
             if self._open:
                 return []
-            passed += 1
-            tally.prefixes.add_large(large.key)
-        self._pass_records(begin)
-        self._count()
-        names = self._names.first(tally.prefixes.wanted(), window.data, begin, self.rdb_version)
-        tally.prefixes.add(names, tally.keys - passed)
+            self._count()
+            self._named = self._tally.keys
+            self._tally.prefixes.add_large(large.key)
+        self._pass_records(self._begin)
+        self._name()
         return []
+
+    def _name(self) -> None:
+        """Count what has passed since the last time, which is of one database, and look at the names of some of it."""
+        self._count()
+        passed, sample = self._tally.keys - self._named, self._tally.prefixes
+        names = self._names.first(sample.wanted(passed), self._window.data, self._begin, self.rdb_version)
+        sample.add(names, passed)
+        self._named = self._tally.keys
 
     def _pass_records(self, pos: int) -> None:
         """The loop of a Reader, spelt out once more with half of its work."""
@@ -118,8 +126,10 @@ class Census(Reader):
     def _opcode(self, code: int, pos: int) -> int:
         if code == SELECT_DB:
             # Those so far are of the database before.
-            self._count()
+            self._name()
         pos = super()._opcode(code, pos)
+        if code == SELECT_DB:
+            self._begin = pos
         if self._expires_at is not None:
             # In seconds, or cut by the end of the last window.
             self._moments.append(self._expires_at)
