@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,7 @@ from worker.config.settings import Settings, load
 from worker.errors import ArtifactError, DamagedError, NotFoundError
 from worker.progress import silent
 from worker.repository import catalogue, digest
-from worker.repository.manifest import MANIFEST_SUFFIX, NAMES_TRIED, Manifest, Origin, from_json, to_json
+from worker.repository.manifest import CLOCKS_APART, MANIFEST_SUFFIX, NAMES_TRIED, Manifest, Origin, from_json, to_json
 from worker.repository.notes import NOTES_SUFFIX
 from worker.repository.signing.journal import shelf
 from worker.restore.preview.preview import preview
@@ -381,3 +381,10 @@ def test_a_string_of_any_kind_is_sealed(folder: Folder) -> None:
         update={"warnings": ['\u2028\n}\x7f"digest": \U0001f511', string(b"").decode()]}
     )
     assert from_json(NAME, to_json(manifest)) == manifest
+
+
+def test_it_is_dated_in_the_future_only_beyond_what_clocks_may_differ_by() -> None:
+    now = datetime(2026, 1, 2, tzinfo=UTC)
+    apart = [CLOCKS_APART - timedelta(seconds=1), CLOCKS_APART, CLOCKS_APART + timedelta(seconds=1)]
+    ahead = [manifest_of(NAME, created_at=now + by).is_ahead(now) for by in apart]
+    assert ahead == [False, False, True]

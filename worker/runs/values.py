@@ -12,6 +12,8 @@ from worker.broker import bounded, connection, sealing
 from worker.config.settings import Settings
 
 SECONDS = 600
+WRITE_SECONDS, READ_SECONDS = 1, 2
+"""What the broker is given to take them, and to tell them."""
 ROWS = "rows"
 Fate = Literal["sealed", "keyless", "shown"]
 """What became of the values: kept for SECONDS; not kept, for the worker has no secret to seal them with; not kept, for
@@ -44,13 +46,13 @@ def sealed(settings: Settings, identity: str, values: list[Any]) -> bytes | None
 
 def keep(settings: Settings, identity: str, closed: bytes) -> None:
     """Have the broker keep what `sealed` gave, for SECONDS. Raises BrokerUnavailableError."""
-    with connection.translated(), connection.client(settings, 1) as client:
+    with connection.translated(), connection.client(settings, WRITE_SECONDS) as client:
         client.set(key_of(identity), closed, px=SECONDS * 1000)
 
 
 def kept(settings: Settings, identity: str) -> bytes | None:
     """What the broker keeps of that run; None once it is gone. Raises BrokerUnavailableError."""
-    with connection.translated(), connection.client(settings, 2) as client:
+    with connection.translated(), connection.client(settings, READ_SECONDS) as client:
         return bounded.records(client, [key_of(identity)])[0]
 
 

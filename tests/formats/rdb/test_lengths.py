@@ -24,7 +24,11 @@ def test_each_string_counts_once(payload: bytes, measured: Measure) -> None:
     assert measure(payload, 9) == measured
 
 
-@pytest.mark.parametrize("payload", [b"", b"\x02\x02\x01a", b"\x00\xc4"])
+# A set of numbers, compressed: one byte as it is, then a part that would begin right before the first.
+BEFORE_ITS_BEGIN = b"\x0b\xc3\x15\x18" + b"\x00A" + b"\x20\x01" + b"\x0f" + bytes(16)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\x02\x02\x01a", b"\x00\xc4", BEFORE_ITS_BEGIN])
 def test_what_is_damaged_has_none(payload: bytes) -> None:
     with pytest.raises(FormatError):
         measure(payload, 9)
