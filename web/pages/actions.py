@@ -57,30 +57,29 @@ def create() -> Response | Answer:
     return _ask(ask, show_backups)
 
 
+def _read(operation: str, arguments_of: type[VerifyArguments | DrillArguments], name: str) -> Response | Answer:
+    """Queue what reads one backup, from where the form says that it lies."""
+
+    def ask(who: str) -> str:
+        arguments = forms.arguments(arguments_of, request.form, name=lookup.in_full(name))
+        lookup.in_full(name, arguments.storage)
+        return jobs.ask(operation, arguments, who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
 @pages.post("/backups/<name>/verify")
 @needs_scope_of("verify")
 def verify(name: str) -> Response | Answer:
     """Read a backup to its end."""
-
-    def ask(who: str) -> str:
-        arguments = forms.arguments(VerifyArguments, request.form, name=lookup.in_full(name))
-        lookup.in_full(name, arguments.storage)
-        return jobs.ask("verify", arguments, who)
-
-    return _ask(ask, partial(show_backup, name))
+    return _read("verify", VerifyArguments, name)
 
 
 @pages.post("/backups/<name>/drill")
 @needs_scope_of("drill")
 def drill(name: str) -> Response | Answer:
     """Bring a backup back for trial."""
-
-    def ask(who: str) -> str:
-        arguments = forms.arguments(DrillArguments, request.form, name=lookup.in_full(name))
-        lookup.in_full(name, arguments.storage)
-        return jobs.ask("drill", arguments, who)
-
-    return _ask(ask, partial(show_backup, name))
+    return _read("drill", DrillArguments, name)
 
 
 @pages.post("/backups/<name>/copy")
