@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Literal
 
 from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response
@@ -57,7 +58,7 @@ def create() -> Response | Answer:
     return _ask(ask, show_backups)
 
 
-def _read(operation: str, arguments_of: type[VerifyArguments | DrillArguments], name: str) -> Response | Answer:
+def _read(operation: Literal["verify", "drill"], arguments_of: type[VerifyArguments | DrillArguments], name: str) -> Response | Answer:
     """Queue what reads one backup, from where the form says that it lies."""
 
     def ask(who: str) -> str:
