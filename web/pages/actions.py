@@ -58,7 +58,9 @@ def create() -> Response | Answer:
     return _ask(ask, show_backups)
 
 
-def _read(operation: Literal["verify", "drill"], arguments_of: type[VerifyArguments | DrillArguments], name: str) -> Response | Answer:
+def _read(
+    operation: Literal["verify", "drill"], arguments_of: type[VerifyArguments | DrillArguments], name: str
+) -> Response | Answer:
     """Queue what reads one backup, from where the form says that it lies."""
 
     def ask(who: str) -> str:
