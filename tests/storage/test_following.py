@@ -1,6 +1,7 @@
 """An upload that goes along with what is being written: nothing of it is there before it may be, whatever happens on the way."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -43,14 +44,14 @@ def parts(obstacle: Obstacle) -> list[str]:
     return [one for one in obstacle.seen if "partNumber" in one]
 
 
-def write(draft: Spooled) -> None:
-    for _ in range(MANY):
+def write(draft: Spooled, many: int = MANY) -> None:
+    for _ in range(many):
         draft.write(CONTENT)
 
 
-def written(storage: Remote, prove: Proof = undisputed, progress: Progress = silent) -> None:
+def written(storage: Remote, prove: Proof = undisputed, progress: Progress = silent, many: int = MANY) -> None:
     with storage.draft([NAME]) as draft:
-        write(draft)
+        write(draft, many)
         draft.publish(prove, progress)
 
 
@@ -138,3 +139,33 @@ def test_who_is_cancelled_while_the_last_answer_is_awaited_leaves_a_mark_for_wha
     with pytest.raises(CancelledError):
         written(far, progress=stop)
     assert s3.keys(far) == [MARK]
+
+
+@pytest.mark.parametrize("trouble", [503, "hang"])
+@pytest.mark.parametrize("what", ["partNumber", NAME])
+@pytest.mark.slow
+def test_who_cancels_does_not_wait_for_a_server_that_does_not_answer(
+    in_s3: Remote, obstacle: Obstacle, tmp_path: Path, what: str, trouble: Trouble
+) -> None:
+    """With the patience of every day, which is a minute."""
+    bucket = CloudBucket(in_s3.place, Cloud(aws_endpoint_url=obstacle.endpoint))
+    bucket.exclusive = True
+    storage = Remote(bucket, Cache(tmp_path / "cache", 1 << 30), in_s3.place)
+    asked: list[float] = []
+
+    def stop(phase: str, current: int, total: int | None, unit: str) -> None:
+        if asked and phase == "uploading":
+            raise CancelledError("Cancelled.")
+
+    def always(_: int, method: str, path: str) -> Trouble:
+        if method != "PUT" or what not in path or ".partial" in path:
+            return None
+        asked.append(time.monotonic())
+        obstacle.trouble = lambda *_: trouble
+        return trouble
+
+    obstacle.trouble = always
+    with pytest.raises(CancelledError):
+        written(storage, progress=stop, many=20 if what == "partNumber" else 3)
+    assert time.monotonic() - asked[0] < 20
+    obstacle.let_go.set()

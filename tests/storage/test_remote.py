@@ -80,8 +80,8 @@ def test_who_came_second_writes_over_nothing_where_the_bucket_cannot_tell(
 def test_bytes_that_arrive_otherwise_are_given_up(in_s3: Remote, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
     upload = in_s3.bucket.upload
 
-    def changed(name: str, *more: Any) -> bool:
-        upload(name, *more)
+    def changed(name: str, *more: Any, **named: Any) -> bool:
+        upload(name, *more, **named)
         s3.put(in_s3, name, b"CONTENT")
         return False
 
@@ -92,7 +92,7 @@ def test_bytes_that_arrive_otherwise_are_given_up(in_s3: Remote, s3: S3, monkeyp
 
 
 def test_a_short_upload_is_given_up(in_s3: Remote, s3: S3, monkeypatch: pytest.MonkeyPatch) -> None:
-    def short(name: str, *_: Any) -> bool:
+    def short(name: str, *_: Any, **__: Any) -> bool:
         s3.put(in_s3, name, b"cont")
         return True
 

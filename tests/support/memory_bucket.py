@@ -114,7 +114,7 @@ class MemoryBucket:
         self._asked(f"part {thing.name} {start} {size}")
         return self._held(thing.name)[0][start : start + size]
 
-    def delete(self, names: list[str]) -> None:
+    def delete(self, names: list[str], *, soon: bool = False) -> None:  # noqa: ARG002 - it is always soon
         for name in names:
             self._asked(f"delete {name}")
             self.objects.pop(name, None)

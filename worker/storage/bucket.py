@@ -72,6 +72,6 @@ class Bucket(Protocol):
         """That many bytes of that very object from there on, within seconds, and no others."""
         ...
 
-    def delete(self, names: list[str]) -> None:
-        """Delete these, whether or not they are there."""
+    def delete(self, names: list[str], *, soon: bool = False) -> None:
+        """Delete these, whether or not they are there; `soon` within seconds or not at all."""
         ...

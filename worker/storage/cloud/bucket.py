@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from typing import Any, BinaryIO
+from typing import Any
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError, PreconditionError
@@ -94,7 +94,7 @@ class CloudBucket:
             return _thing(obstore.head(self._patient, name))
         return None
 
-    def upload(self, name: str, file: BinaryIO, size: int, prove: Proof) -> bool:
+    def upload(self, name: str, file: Readable, size: int, prove: Proof) -> bool:
         """Write an object in pieces; whether its tag is the one that these bytes have."""
         part = part_bytes(size)
         return self._put(name, _Pieces(file, part, prove), in_parts=size > part)
@@ -198,11 +198,11 @@ class CloudBucket:
             except _ELSEWHERE:
                 raise _replaced(self.place, thing.name) from None
 
-    def delete(self, names: list[str]) -> None:
+    def delete(self, names: list[str], *, soon: bool = False) -> None:
         """Delete these, whether or not they are there."""
         for name in names:
             with suppress(NotFoundError), translated(self.place, "delete", name), suppress(FileNotFoundError):
-                obstore.delete(self._patient, name)
+                obstore.delete(self._hurried if soon else self._patient, name)
 
 
 def _replaced(place: str, name: str) -> NotFoundError:

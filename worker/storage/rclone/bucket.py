@@ -86,11 +86,12 @@ class RcloneBucket:
         """That many bytes of that very file from there on."""
         return b"".join(pieces(self._link, thing, start, start + size))
 
-    def delete(self, names: list[str]) -> None:
+    def delete(self, names: list[str], *, soon: bool = False) -> None:
         """Delete these, whether or not they are there."""
+        ask = self._link.ask_soon if soon else self._link.ask
         for name in names:
             with suppress(NotFoundError):
-                self._link.ask("delete", "deletefile", name, remote=name)
+                ask("delete", "deletefile", name, remote=name)
 
     def _see_that_it_is_there(self) -> None:
         """rclone would make the folder: also where the disk is not mounted that should hold it."""

@@ -1,4 +1,5 @@
-"""An upload that follows a file while it is being written: nothing of it is seen there before all of it may be.
+"""An upload in a thread of its own, of a file that is still being written or of a whole one: nothing of it is seen there before
+all of it may be, and who does not want it any more does not wait for a server that does not answer.
 
 The last part is held back until the file is whole and whoever writes it has proven that it may be shown; an upload in parts that
 has not had its last one does not exist. Where it breaks off, the whole file is uploaded once more, as if nothing had been tried.
@@ -17,9 +18,9 @@ FROM = 16 << 20
 STEP = 1 << 20
 """So many bytes are written before whoever follows hears of them."""
 _LOOK_SECONDS = 0.2
-_END_SECONDS, _ABORT_SECONDS = 30, 5
+_END_SECONDS = 5
 """How long the end of an upload that was given up is waited for: its last request may be on its way, or there are parts to take
-back.
+back. What does not answer is asked again for a minute, and nobody who has cancelled waits for that.
 """
 
 Follow = Callable[[Readable], bool]
@@ -37,7 +38,7 @@ class Following:
         self._file, self._follow = file, follow
         self._change = threading.Condition()
         self._there = self._read = 0
-        self._is_whole = self._is_out = self._is_given_up = False
+        self._is_whole = self._is_out = self._is_given_up = self._is_over = False
         self._vouched = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="following", daemon=True)
@@ -62,7 +63,11 @@ class Following:
                 self._change.notify_all()
             while self._thread.is_alive():
                 go_on(self._read)
-                self._thread.join(_LOOK_SECONDS)
+                with self._change:
+                    if not self._is_over:
+                        self._change.wait(_LOOK_SECONDS)
+                if self._is_over:
+                    self._thread.join()
         except BaseException:
             self.stop()
             raise
@@ -78,7 +83,7 @@ class Following:
             is_first, self._is_given_up = not self._is_given_up, True
             self._change.notify_all()
         if is_first:
-            self._thread.join(_END_SECONDS if self._is_out else _ABORT_SECONDS)
+            self._thread.join(_END_SECONDS)
         return not (self._is_out and self._thread.is_alive())
 
     def read(self, size: int = -1, /) -> bytes:
@@ -91,6 +96,7 @@ class Following:
             piece = os.pread(self._file.fileno(), min(size, self._there - self._read), self._read)
             self._read += len(piece)
             self._is_out = not piece
+            self._change.notify_all()
             return piece
 
     def close(self) -> None:
@@ -101,3 +107,6 @@ class Following:
             self._vouched = self._follow(self)
         except BaseException as error:
             self._error = error
+        with self._change:
+            self._is_over = True
+            self._change.notify_all()

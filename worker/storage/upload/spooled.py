@@ -107,7 +107,7 @@ class Spooled:
         self._file: BinaryIO = cache.spool()
         self._written = 0
         self._following: Following | None = None
-        self._sent, self._stays = False, False
+        self._sent = self._stays = self._is_withdrawn = False
 
     @classmethod
     def begun(cls, bucket: Bucket, cache: Cache, name: str, claim: str = "") -> Self | None:
@@ -161,7 +161,7 @@ class Spooled:
         self._sent = True
         vouched = self._followed(size, prove, progress)
         if vouched is None:
-            vouched = self._upload(size, self._telling(size, prove, progress))
+            vouched = self._upload(size, prove, progress)
         progress("uploading", size, size, "bytes")
         there = self._bucket.look(self.name)
         if there is None or there.size != size:
@@ -177,14 +177,8 @@ class Spooled:
         """The end of an upload that has followed the file; None where there is none, or it has failed."""
         if self._following is None:
             return None
-
-        def go_on(sent: int) -> None:
-            prove()
-            progress("uploading", sent, size, "bytes")
-
-        self._following.grown(size)
         try:
-            return self._following.finish(go_on)
+            return self._finished(self._following, size, prove, progress)
         except StorageError as error:
             there = self._bucket.look(self.name)
             if there is not None and there.size == size:
@@ -192,19 +186,19 @@ class Spooled:
             log.warning("upload_begins_again", name=self.name, why=str(error))
             return None
 
-    def _telling(self, size: int, prove: Proof, progress: Progress) -> Proof:
-        """The same proof; `progress` hears how much has been read of the file whenever it is asked for."""
+    def _finished(self, following: Following, size: int, prove: Proof, progress: Progress) -> bool:
+        """Have the rest of it sent, and shown; `prove` and `progress` are asked all the while."""
 
-        def prove_and_tell() -> None:
+        def go_on(sent: int) -> None:
             prove()
-            progress("uploading", self._file.tell(), size, "bytes")
+            progress("uploading", sent, size, "bytes")
 
-        return prove_and_tell
+        following.grown(size)
+        return following.finish(go_on)
 
-    def _upload(self, size: int, prove: Proof) -> bool:
+    def _upload(self, size: int, prove: Proof, progress: Progress) -> bool:
         try:
-            self._file.seek(0)
-            return self._bucket.upload(self.name, self._file, size, prove)
+            return self._uploaded(size, prove, progress)
         except StorageError as error:
             # It may be there, and only the answer is missing; whoever asked twice was told that it knows of no such upload.
             there = self._bucket.look(self.name)
@@ -212,8 +206,22 @@ class Spooled:
                 return False
             if not isinstance(error, StorageUnavailableError):
                 raise
-            self._file.seek(0)
-            return self._bucket.upload(self.name, self._file, size, prove)
+            return self._uploaded(size, prove, progress)
+
+    def _uploaded(self, size: int, prove: Proof, progress: Progress) -> bool:
+        """One upload of the whole file. Where it may fail unseen it has a thread of its own."""
+        self._file.seek(0)
+        if self._bucket.follow is not None:
+            # Nothing of the file is used there but `read`.
+            whole = partial(self._bucket.upload, self.name, size=size, prove=undisputed)
+            self._following = Following(self._file, whole)
+            return self._finished(self._following, size, prove, progress)
+
+        def prove_and_tell() -> None:
+            prove()
+            progress("uploading", self._file.tell(), size, "bytes")
+
+        return self._bucket.upload(self.name, self._file, size, prove_and_tell)
 
     def _read_back(self, size: int, prove: Proof, progress: Progress) -> None:
         self._file.seek(0)
@@ -232,13 +240,14 @@ class Spooled:
 
     def withdraw(self) -> None:
         """Take back what was sent: the work it belonged to has failed. Where that cannot be, the mark stays for a sweep."""
+        self._is_withdrawn = True
         if self._sent:
             self._stays = True
             is_over = self._following is None or self._following.stop()
             with suppress(StorageError):
                 # Whoever has taken the name over may have finished what we could not.
-                if not self._contested or self._is_ours():
-                    self._bucket.delete([self.name])
+                if not self._contested or self._is_ours(soon=True):
+                    self._bucket.delete([self.name], soon=True)
                 self._stays = not is_over
 
     def close(self) -> None:
@@ -248,11 +257,16 @@ class Spooled:
         self._file.close()
         if not self._stays:
             with suppress(StorageError, NotFoundError):
-                if self._is_ours():
-                    self._bucket.delete([mark_of(self.name)])
+                if self._is_ours(soon=self._is_withdrawn):
+                    self._bucket.delete([mark_of(self.name)], soon=self._is_withdrawn)
 
-    def _is_ours(self) -> bool:
+    def _is_ours(self, *, soon: bool = False) -> bool:
         """Whether the name is still marked by us: asked where others may write over a mark, or take it over."""
         if self._bucket.exclusive and not self._contested:
             return True
-        return content_of(self._bucket, mark_of(self.name), len(self._token)) == self._token
+        mark, size = mark_of(self.name), len(self._token)
+        if not soon:
+            return content_of(self._bucket, mark, size) == self._token
+        with suppress(NotFoundError):
+            return self._bucket.read(mark, size)[1] == self._token
+        return False
