@@ -120,7 +120,8 @@ TABLE = [
             "runs/test_runs_of_workers.py::test_a_backup_that_finds_another_at_work_waits_for_it "
             "broker/test_lock.py::test_whoever_comes_second_is_told_who_is_at_work "
             "storage/test_storage.py::test_a_file_that_is_being_read_survives_its_deletion "
-            "copies/test_copy_faults.py::test_of_two_that_copy_at_once_one_does_nothing",
+            "copies/test_copy_faults.py::test_of_two_that_copy_at_once_one_does_nothing "
+            "copies/test_copies_side_by_side.py::test_two_workers_at_one_copy_make_it_once",
         ),
         (
             "whoever holds a lock stands still for longer than its lease",
@@ -274,6 +275,11 @@ TABLE = [
             "the backup is good, and the copy made up for",
             "copies/test_copies_by_workers.py::test_what_was_missed_while_the_storage_was_away_is_made_up_for "
             "copies/test_copies_kept.py::test_nothing_goes_from_home_while_another_storage_cannot_be_looked_into",
+        ),
+        (
+            "the broker is lost in the middle of a copy",
+            "the copy goes on or is tried again, and nothing half is listed",
+            "copies/test_copies_side_by_side.py::test_a_broker_that_goes_away_in_the_middle_of_a_copy_costs_no_copy",
         ),
     ),
     *_rows(

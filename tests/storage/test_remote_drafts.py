@@ -236,3 +236,19 @@ def test_a_mark_that_cannot_be_deleted_spoils_no_backup(error: Exception, bucket
     bucket.fails(f"delete {MARK}", error)
     draft.close()
     assert NAME in bucket.objects
+
+
+def test_who_took_a_name_over_takes_nothing_back_that_another_may_have_shown(
+    bucket: MemoryBucket, cache: Cache
+) -> None:
+    one, other = (Spooled.begun(bucket, cache, NAME, "copy ") for _ in range(2))
+    assert one
+    assert other
+    other.check()
+    with pytest.raises(StorageUnavailableError, match="Somebody else is writing"):
+        one.check()
+    other.publish()
+    for draft in (other, one):
+        draft.withdraw()
+        draft.close()
+    assert sorted(bucket.objects) == [MARK, NAME]

@@ -59,6 +59,9 @@ class FolderDraft:
         self._published = True
         sync(self._folder)
 
+    def check(self) -> None:
+        """Nobody takes it over as long as its lock is held."""
+
     def replace(self, name: str) -> None:
         """Take the place of the file `name`, whole and on disk, in one step."""
         os.fsync(self._descriptor)

@@ -115,6 +115,10 @@ class Draft(Protocol):
         """
         ...
 
+    def check(self) -> None:
+        """StorageUnavailableError where somebody else with the same claim has taken the name over, and shows the file in our place."""
+        ...
+
 
 class Storage(Protocol):
     """Where backups lie. Every method raises StorageError; as text it is what people call it.

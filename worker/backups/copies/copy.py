@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +18,7 @@ from worker.errors import (
     BackupSystemError,
     BusyError,
     LostError,
+    NotFoundError,
     RefusedError,
     StoppedError,
     StorageError,
@@ -130,9 +132,23 @@ def _make(way: _Way, prove: Proof) -> bool:
     # Of a run that was killed right before its end: what it brought there may be all of it.
     if _sha256_there(way) != manifest.sha256:
         raise _other(there, name)
-    there.put(name + MANIFEST_SUFFIX, text, prove=prove)
+    _put_manifest(way, text, prove)
     remember(there, name, text)
     return True
+
+
+def _put_manifest(way: _Way, text: bytes, prove: Proof) -> None:
+    """Write it, unless another machine, which copies the same backup, has just done so."""
+    name = way.manifest.name
+    try:
+        way.there.put(name + MANIFEST_SUFFIX, text, prove=prove)
+    except StorageUnavailableError:
+        raise
+    except StorageError:
+        with suppress(NotFoundError):
+            if way.there.read(name + MANIFEST_SUFFIX) == text:
+                return
+        raise
 
 
 def _says_the_same(there: Storage, name: str, text: bytes) -> bool:
@@ -173,7 +189,12 @@ def _write(way: _Way, text: bytes, prove: Proof, *, with_manifest: bool) -> None
         _check(way.home, way.manifest, read)
         draft.publish(prove, way.progress)
         if with_manifest:
-            way.there.put(name + MANIFEST_SUFFIX, text, prove=prove)
+
+            def still() -> None:
+                prove()
+                draft.check()
+
+            _put_manifest(way, text, still)
 
 
 def _only(there: Storage, name: str) -> Iterator[str]:

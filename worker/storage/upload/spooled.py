@@ -98,11 +98,13 @@ def mark_of(name: str) -> str:
 class Spooled:
     """A file that is being written here, and that nobody sees there yet; its mark keeps others from its name.
 
-    A mark that begins with a claim is taken over by whoever has the same, so it may be somebody else's any time.
+    A mark that begins with a claim is taken over by whoever has the same, so it may be somebody else's any time. Who has taken one
+    over takes nothing back: whom it was taken from may live, and have shown the same bytes.
     """
 
     def __init__(self, bucket: Bucket, cache: Cache, name: str, token: bytes, *, contested: bool = False) -> None:
         self.name = name
+        self.is_taken_over = False
         self._bucket, self._cache, self._token, self._contested = bucket, cache, token, contested
         self._file: BinaryIO = cache.spool()
         self._written = 0
@@ -115,9 +117,11 @@ class Spooled:
         token = f"{claim}{secrets.token_hex(16)}".encode()
         if bucket.look(name) is not None:
             return None
-        if not (_created(bucket, mark_of(name), token) or (claim and _taken_over(bucket, mark_of(name), claim, token))):
+        is_new = _created(bucket, mark_of(name), token)
+        if not (is_new or (claim and _taken_over(bucket, mark_of(name), claim, token))):
             return None
         draft = cls(bucket, cache, name, token, contested=bool(claim))
+        draft.is_taken_over = not is_new
         try:
             if bucket.exclusive is None:
                 # Whoever gives no answer is asked again with the next mark, and is not relied on until then.
@@ -156,8 +160,7 @@ class Spooled:
             self._file.flush()
             size = self._file.tell()
         prove()
-        if not self._is_ours():
-            raise StorageError(f"Somebody else is writing {self.name} in {self._bucket.place}: try again.")
+        self.check()
         self._sent = True
         vouched = self._followed(size, prove, progress)
         if vouched is None:
@@ -172,6 +175,11 @@ class Spooled:
             )
         if not vouched:
             self._read_back(size, prove, progress)
+
+    def check(self) -> None:
+        """StorageUnavailableError where the name is marked by somebody else by now."""
+        if not self._is_ours():
+            raise StorageUnavailableError(f"Somebody else is writing {self.name} in {self._bucket.place}: try again.")
 
     def _followed(self, size: int, prove: Proof, progress: Progress) -> bool | None:
         """The end of an upload that has followed the file; None where there is none, or it has failed."""
@@ -244,6 +252,8 @@ class Spooled:
         if self._sent:
             self._stays = True
             is_over = self._following is None or self._following.stop()
+            if self.is_taken_over:
+                return
             with suppress(StorageError):
                 # Whoever has taken the name over may have finished what we could not.
                 if not self._contested or self._is_ours(soon=True):
