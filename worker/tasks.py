@@ -26,6 +26,7 @@ from worker.arguments.backups import (
     VerifyArguments,
 )
 from worker.arguments.questions import (
+    CountArguments,
     PingArguments,
     SearchArguments,
     StatsArguments,
@@ -58,6 +59,7 @@ from worker.restore.drill import due
 from worker.restore.mirror import recovery
 from worker.restore.preview import differences as differing
 from worker.restore.preview import preview as previews
+from worker.restore.selection import count as counting
 from worker.restore.undo import undo as undos
 from worker.runs import operations, reaper
 from worker.runs.run import Run
@@ -200,6 +202,12 @@ def search(self: Task, **arguments: Any) -> Data:
 def timeline(self: Task, **arguments: Any) -> Data:
     """Follow keys from backup to backup. Arguments: match, exclude, keys, types, databases, backups (how many)."""
     return attempt(self, arguments, TimelineArguments, timelines.timeline)
+
+
+@door
+def fits(self: Task, **arguments: Any) -> Data:
+    """Count the keys of a backup that are meant. Arguments: name, storage, match, exclude, keys, types, databases."""
+    return attempt(self, arguments, CountArguments, counting.count)
 
 
 @door

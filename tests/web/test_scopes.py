@@ -11,11 +11,11 @@ restore: POST /backups/<name>/restore, POST /tasks/<identity>/undo
 restore: POST /system/notify, POST /backups/<name>/pin, POST /backups/<name>/unpin, POST /backups/<name>/accept, POST /backups/<name>/put-back, POST /alerts/silence, POST /incident/restore, POST /incident/undo
 delete: POST /backups/<name>/delete, POST /schedule/prune
 read: GET /, GET /backups, GET /backups/<name>, GET /tasks, GET /tasks/<identity>, GET /restores, GET /schedule, GET /system, GET /recovery-sheet, GET /alerts
-read: GET /search, POST /search, POST /backups/<name>/preview, POST /backups/<name>/review, GET /backups/<name>/restore
+read: GET /search, POST /search, POST /backups/<name>/preview, POST /backups/<name>/review, POST /backups/<name>/fits, GET /backups/<name>/restore
 read: GET /incident, POST /incident/look, POST /incident/compare, POST /tasks/<identity>/differences
 read: POST /system/ask, POST /system/try, POST /tasks/<identity>/cancel, POST /theme, GET /metrics, GET /readyz
 read: GET /api/docs, GET /api/docs/openapi.json, GET /api/docs/swagger/<path:filename>
-read: GET /backups/create, GET /backups/<name>/verify, GET /backups/<name>/drill, GET /backups/<name>/delete, GET /backups/<name>/pin, GET /backups/<name>/copy
+read: GET /backups/create, GET /backups/<name>/verify, GET /backups/<name>/drill, GET /backups/<name>/fits, GET /backups/<name>/delete, GET /backups/<name>/pin, GET /backups/<name>/copy
 read: GET /backups/<name>/unpin, GET /backups/<name>/accept, GET /backups/<name>/put-back, GET /schedule/prune, GET /system/ask, GET /system/try, GET /system/notify, GET /tasks/<identity>/undo, GET /alerts/silence
 read: GET /incident/look, GET /incident/compare, GET /incident/restore, GET /incident/undo, GET /tasks/<identity>/differences
 """

@@ -27,7 +27,7 @@ from worker.arguments.backups import (
     UnpinArguments,
     VerifyArguments,
 )
-from worker.arguments.questions import PingArguments, StorageArguments, TryChannelsArguments
+from worker.arguments.questions import CountArguments, PingArguments, StorageArguments, TryChannelsArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, NotFoundError, RefusedError, UsageError
@@ -128,6 +128,19 @@ def preview(name: str) -> Response | Answer:
         arguments.endpoint(load_web())
         lookup.in_full(name, arguments.storage)
         return jobs.ask("preview", arguments, who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
+@pages.post("/backups/<name>/fits")
+@needs_scope_of("fits")
+def fits(name: str) -> Response | Answer:
+    """Count the keys of a backup that a form means."""
+
+    def ask(who: str) -> str:
+        arguments = forms.arguments(CountArguments, request.form, name=lookup.in_full(name))
+        lookup.in_full(name, arguments.storage)
+        return jobs.ask("fits", arguments, who)
 
     return _ask(ask, partial(show_backup, name))
 
@@ -248,6 +261,7 @@ def try_channels() -> Response | Answer:
 @pages.get("/backups/<name>/verify")
 @pages.get("/backups/<name>/drill")
 @pages.get("/backups/<name>/copy")
+@pages.get("/backups/<name>/fits")
 @pages.get("/backups/<name>/delete")
 @pages.get("/backups/<name>/put-back")
 @pages.get("/backups/<name>/pin")

@@ -42,12 +42,16 @@ function become(now, then) {
   while (place) { const next = place.nextSibling; place.remove(); place = next; }
 }
 
-// Where the control is gone that had the focus, what it stood in has it.
+// Where the control is gone that had the focus, what it stood in has it. Who is still where the page had put the focus goes
+// on to where it would be put now: from a step that was waited for to the next one.
 function keepingFocus(change) {
   const focused = document.activeElement;
+  const isPut = focused.autofocus;
   const around = [];
   for (let one = focused; one; one = one.parentElement) around.push(one);
   change();
+  const put = document.querySelector("[autofocus]");
+  if (isPut && put && !(focused.isConnected && focused.autofocus)) return put.focus();
   const nearest = around.find((one) => one.isConnected);
   if (nearest === focused || nearest === document.body) return;
   if (nearest.tabIndex < 0) nearest.tabIndex = -1;

@@ -164,6 +164,12 @@ def _search(value: dict[str, Any]) -> str:
     return f"{many}. {number(len(value['keys']))} of them are here." if value.get("more") else f"{many}, {where}."
 
 
+@_tells("fits")
+def _fits(value: dict[str, Any]) -> str:
+    fit = "fits" if value.get("keys") == 1 else "fit"
+    return f"{number(value.get('keys'))} of its {counted(value.get('of'), 'key')} {fit}."
+
+
 @_tells("timeline")
 def _timeline(value: dict[str, Any]) -> str:
     looked = counted(sum(version["where"] != "live" for version in value.get("versions", ())), "backup")

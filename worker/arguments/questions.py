@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
 
+from worker.arguments.places import Address
 from worker.arguments.selection import LONGEST_GLOB, Selection
 from worker.config.fields import Databases
 from worker.formats.key_text import LONGEST_KEY, KeyText
@@ -84,6 +85,14 @@ class TimelineArguments(Selection):
 
     backups: int = Field(default=20, ge=1, le=200)
     """How many of the newest are looked through."""
+
+
+class CountArguments(Selection):
+    """Of which backup, and which of its keys are to be counted."""
+
+    name: Name
+    storage: Address | None = None
+    """Where to read it; None for wherever it lies."""
 
 
 class StatsArguments(BaseModel):

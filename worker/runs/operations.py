@@ -14,6 +14,7 @@ Name = Literal[
     "undo",
     "search",
     "timeline",
+    "fits",
     "verify",
     "drill",
     "copy",
@@ -194,6 +195,7 @@ _ROWS = (
             "interrupted": "Nothing was written. Look again.",
         },
     ),
+    Operation("fits", "Count of keys", queue="questions", scope="read", asks=True),
     Operation(
         "verify",
         "Verification",
