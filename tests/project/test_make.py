@@ -21,9 +21,10 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "make"
 
 
-def make(target: str, folder: Path, *pythons: Path) -> "subprocess.CompletedProcess[str]":
+def make(target: str, folder: Path, *pythons: Path, path: str | None = None) -> "subprocess.CompletedProcess[str]":
     command = ["make", target, f"PYTHONS={' '.join(map(str, pythons))}"]
-    env = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "REDIS_", "CELERY_"))}
+    env |= {"PATH": path} if path else {}
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
@@ -69,3 +70,30 @@ def test_a_run_waits_for_nothing_that_only_tests_need(folder: Path, tmp_path: Pa
     assert [one.returncode for one in asked] == [0, 0, 0, 0]
     words = [line.split()[-1] for line in (folder / "asked").read_text().splitlines()]
     assert words == ["requirements-local.lock", "local", "local", "requirements-dev.lock", "local"]
+
+
+def test_what_fails_to_install_ends_the_run_and_what_takes_long_shows_that_it_lives(
+    folder: Path, tmp_path: Path
+) -> None:
+    failing = program(tmp_path / "failing", 'case "$*" in *pip*) sleep 1.5; echo no such host >&2; exit 7;; esac')
+    making = f"mkdir -p .venv/bin; cp {failing} .venv/bin/python"
+    made = make("run", folder, program(tmp_path / "python", f'case "$*" in "-m venv"*) {making};; esac'))
+    assert made.returncode != 0
+    assert "no such host" in made.stderr
+    assert "\n.." in made.stdout
+    assert not (folder / ".venv/running").exists()
+
+
+@pytest.mark.parametrize("has_server", [True, False])
+def test_a_machine_without_a_wheel_is_asked_for_a_server_before_anything_is_installed(
+    folder: Path, tmp_path: Path, has_server: bool
+) -> None:
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    program(tools / "uname", "echo riscv64")
+    for name in ("sh", "make", "mkdir", "cp", "touch", "sleep", *(["redis-server"] if has_server else [])):
+        (tools / name).symlink_to(shutil.which(name) or "/bin/true")
+    made = make("run", folder, suiting(tmp_path), path=str(tools))
+    assert (made.returncode == 0) is has_server, made.stderr
+    assert ("install one first" in made.stderr) is not has_server
+    assert (folder / "asked").exists() is has_server
