@@ -26,6 +26,7 @@ from worker.arguments.backups import (
     VerifyArguments,
 )
 from worker.arguments.questions import (
+    BrowseArguments,
     CountArguments,
     PingArguments,
     SearchArguments,
@@ -63,6 +64,7 @@ from worker.restore.selection import count as counting
 from worker.restore.undo import undo as undos
 from worker.runs import operations, reaper
 from worker.runs.run import Run
+from worker.search import browse as browsing
 from worker.search import search as searches
 from worker.search import timeline as timelines
 from worker.storage import trial
@@ -208,6 +210,12 @@ def timeline(self: Task, **arguments: Any) -> Data:
 def fits(self: Task, **arguments: Any) -> Data:
     """Count the keys of a backup that are meant. Arguments: name, storage, match, exclude, keys, types, databases."""
     return attempt(self, arguments, CountArguments, counting.count)
+
+
+@door
+def browse(self: Task, **arguments: Any) -> Data:
+    """Look into a backup: its keys by prefix, or some as JSON. Arguments: name, prefix, db, after, document, storage."""
+    return attempt(self, arguments, BrowseArguments, browsing.browse)
 
 
 @door

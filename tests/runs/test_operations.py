@@ -161,5 +161,17 @@ def test_an_operation_of_another_version_is_one_of_which_nothing_is_known() -> N
 
 def test_all_but_what_looks_stands_in_the_audit_log() -> None:
     assert {name for name, one in OPERATIONS.items() if not one.writes} == {
-        *("differences", "drill", "fits", "ping", "preview", "search", "stats", "storage", "timeline", "verify"),
+        *(
+            "browse",
+            "differences",
+            "drill",
+            "fits",
+            "ping",
+            "preview",
+            "search",
+            "stats",
+            "storage",
+            "timeline",
+            "verify",
+        ),
     }

@@ -113,8 +113,8 @@ class Visitor:
         found: list[str] = self.page.evaluate(_ACCUSED, [context, options])
         return found
 
-    def stops(self, most: int = 300) -> list[dict[str, Any]]:
-        """Where the focus goes by the Tab key from the top of the page to its end, and how it is seen there."""
+    def stops(self, most: int = 80) -> list[dict[str, Any]]:
+        """Where the focus goes by the Tab key from the top of the page, and how it is seen there."""
         found = list[dict[str, Any]]()
         while len(found) < most:
             self.page.keyboard.press("Tab")

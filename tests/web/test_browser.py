@@ -296,6 +296,25 @@ def _of_restores(house: House, visitor: Visitor, name: str) -> Iterator[str]:
     page.get_by_role("button", name="search for this exact key instead").click()
     ends(visitor)
     yield from (visitor.path, "/search")
+    yield from _of_a_look(visitor, name)
+
+
+def _of_a_look(visitor: Visitor, name: str) -> Iterator[str]:
+    """The paths of looks into a backup: its tree, a level below, and a document."""
+    page = visitor.opens(f"/backups/{name}")
+    page.get_by_role("button", name="Look into it").click()
+    ends(visitor)
+    yield visitor.path
+    page.get_by_role("button", name="user:", exact=True).click()
+    ends(visitor)
+    expect(page.get_by_role("heading", name="Keys that begin with user:")).to_be_visible()
+    yield visitor.path
+    page.get_by_role("button", name="user:10 as JSON").first.click()
+    ends(visitor)
+    with page.expect_download() as coming:
+        page.get_by_role("link", name="Download JSON").click()
+    assert '"user:10"' in coming.value.path().read_text()
+    yield visitor.path
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -24,6 +24,7 @@ FIELDS = {
     "undo": ("put_back", "failures", "run", "name", "seconds"),
     "preview": ("name", "by_db", "keys", "findings", "counts", "warnings", "target"),
     "differences": ("keys", "next", "name", "target"),
+    "browse": ("name", "keys", "bytes", "types", "branches", "others", "listed", "largest", "document"),
     "timeline": ("versions", "good", "by_prefix", "problems"),
     "search": ("found", "keys", "total", "key", "version", "rows", "sides", "names"),
     "backup": ("name", "keys", "bytes", "skipped", "warnings", "pruned"),

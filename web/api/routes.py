@@ -37,6 +37,7 @@ from worker.arguments.backups import (
     VerifyArguments,
 )
 from worker.arguments.questions import (
+    BrowseArguments,
     PingArguments,
     SearchArguments,
     StatsArguments,
@@ -282,6 +283,14 @@ def differences(body: DifferencesArguments) -> Answer:
     """Show the keys that a preview counts, with their values, a page at a time: `next` of one is `after` of the one behind."""
     lookup.in_full(body.name, body.storage)
     return _queued(jobs.ask("differences", body, g.identity.name))
+
+
+@api.post("/backup/browse", responses={**_QUEUED, **faults(404, 409)})
+@needs_scope_of("browse")
+def browse(body: BrowseArguments) -> Answer:
+    """Look into a backup: how many keys and bytes are below each prefix, the largest keys; or some as a JSON document."""
+    name = lookup.in_full(body.name, body.storage)
+    return _queued(jobs.ask("browse", body.model_copy(update={"name": name}), g.identity.name))
 
 
 @api.post("/backup/timeline", responses=_QUEUED)

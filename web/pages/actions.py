@@ -27,7 +27,13 @@ from worker.arguments.backups import (
     UnpinArguments,
     VerifyArguments,
 )
-from worker.arguments.questions import CountArguments, PingArguments, StorageArguments, TryChannelsArguments
+from worker.arguments.questions import (
+    BrowseArguments,
+    CountArguments,
+    PingArguments,
+    StorageArguments,
+    TryChannelsArguments,
+)
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, NotFoundError, RefusedError, UsageError
@@ -165,6 +171,19 @@ def cancel(identity: str) -> Response:
     return redirect(url_for("pages.run", identity=identity), 303)
 
 
+@pages.post("/backups/<name>/browse")
+@needs_scope_of("browse")
+def browse(name: str) -> Response | Answer:
+    """Look into a backup."""
+
+    def ask(who: str) -> str:
+        arguments = forms.arguments(BrowseArguments, request.form, name=lookup.in_full(name))
+        lookup.in_full(name, arguments.storage)
+        return jobs.ask("browse", arguments, who)
+
+    return _ask(ask, partial(show_backup, name))
+
+
 @pages.post("/search")
 @needs_scope_of("search")
 def look_for() -> Response | Answer:
@@ -259,6 +278,7 @@ def try_channels() -> Response | Answer:
 
 @pages.get("/backups/create")
 @pages.get("/backups/<name>/verify")
+@pages.get("/backups/<name>/browse")
 @pages.get("/backups/<name>/drill")
 @pages.get("/backups/<name>/copy")
 @pages.get("/backups/<name>/fits")

@@ -1,6 +1,10 @@
 """What was done as pages: every run, the restores among them, and one run from its first word to its last."""
 
-from flask import render_template, request
+from typing import Any
+
+from flask import make_response, render_template, request
+from werkzeug.utils import secure_filename
+from werkzeug.wrappers import Response
 
 from web import quoted, readings
 from web.activity import as_seen, recall, remember
@@ -77,6 +81,32 @@ def run(identity: str) -> Answer:
     bare = record and record.model_copy(update={"state": "FAILURE", "value": None, "arguments": {}, "error": NOT_SHOWN})
     shown = rendered("run.html", {"run": bare}, run=record, **facts)
     return shown, 503 if away else 200
+
+
+@pages.get("/tasks/<identity>/document")
+@needs("read")
+def document(identity: str) -> Response | Answer:
+    """The JSON document that a look into a backup was asked for, while it is kept; afterwards the page, which says so."""
+
+    def ask(runs: Runs) -> Run | None:
+        known = runs.get(identity[:100])
+        return quoted.opened(as_seen(known, runs.ours))[0] if known else None
+
+    record, _ = recall(load_web(), ask)
+    text = _written(record.value) if record is not None and record.operation == "browse" else None
+    if record is None or text is None:
+        return run(identity)
+    readings.shown(record)
+    name = str(record.value.get("name")).partition(".")[0]
+    answer = make_response(text)
+    answer.headers["Content-Type"] = "application/json"
+    answer.headers["Content-Disposition"] = f"attachment; filename={secure_filename(name)}-keys.json"
+    return answer
+
+
+def _written(value: Any) -> str | None:
+    rows = (value.get("document") or {}).get("rows") if isinstance(value, dict) else None
+    return rows[0] if isinstance(rows, list) and rows and isinstance(rows[0], str) else None
 
 
 def _elsewhere(run: Run | None, ours: Ours) -> str | None:

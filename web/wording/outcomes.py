@@ -170,6 +170,13 @@ def _fits(value: dict[str, Any]) -> str:
     return f"{number(value.get('keys'))} of its {counted(value.get('of'), 'key')} {fit}."
 
 
+@_tells("browse")
+def _browse(value: dict[str, Any]) -> str:
+    if value.get("document") is not None:
+        return f"{counted(value.get('keys'), 'key')} as a document."
+    return f"{counted(value.get('keys'), 'key')}, {size(value.get('bytes'))} of values."
+
+
 @_tells("timeline")
 def _timeline(value: dict[str, Any]) -> str:
     looked = counted(sum(version["where"] != "live" for version in value.get("versions", ())), "backup")

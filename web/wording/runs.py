@@ -34,15 +34,10 @@ def kind(run: Run) -> str:
     return of(run.operation).title
 
 
-_PLURALS = {"search": "Searches", "undo": "Undos", "verify": "Verifications", "copy": "Copies", "delete": "Deletions"}
-SECTIONS = ("backup", "restore", "undo", "preview", "search", "verify", "drill")
-"""Kinds that the Tasks page names beside its list."""
-
-
 def plural(operation: str) -> str:
     """What runs of that sort are called together."""
-    title = of(operation).title
-    return _PLURALS.get(operation) or (f"{title}s" if " " not in title and not title.endswith(("s", "g")) else title)
+    row = of(operation)
+    return row.plural or row.title
 
 
 def is_question(run: Run) -> bool:
@@ -99,6 +94,8 @@ _RULES = {
 
 def described(operation: str, arguments: dict[str, Any]) -> str:
     """Arguments in words: a backup's name, or the options that were given."""
+    if operation == "browse":
+        return _looked(arguments)
     if name := arguments.get("name"):
         shown = [these(arguments)] if operation == "differences" else []
         return ", ".join([*shown, str(name), *_how(arguments)])
@@ -129,6 +126,17 @@ def _how(arguments: dict[str, Any]) -> list[str]:
     places = [f"{word} {arguments[name]}" for name, word in (("to", "to"), ("storage", "from")) if arguments.get(name)]
     mode = {"overwrite": "overwriting", "mirror": "mirrored"}.get(str(arguments.get("mode")), "")
     return [words for words in (*places, mode, restores.narrowing(arguments), restores.moving(arguments)) if words]
+
+
+def _looked(arguments: dict[str, Any]) -> str:
+    words = [str(arguments.get("name"))]
+    if arguments.get("document"):
+        words.append("as JSON")
+    if arguments.get("prefix"):
+        words.append(("the key " if arguments.get("document") == "key" else "") + short(arguments["prefix"]))
+    if arguments.get("db") is not None:
+        words.append(f"db {arguments['db']}")
+    return ", ".join(words)
 
 
 def _sought(arguments: dict[str, Any]) -> str:

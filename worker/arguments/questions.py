@@ -1,6 +1,6 @@
 """What changes nothing: a search for a key, the numbers, whether source and storage can be reached."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
@@ -14,6 +14,7 @@ LIVE = "live"
 """The name of the live source, where a backup could be named."""
 
 MOST_KEYS, MOST_NAMES = 1000, 100
+MOST_DATABASES = 999_999_999
 
 CURSOR = r"^[0-9]:[0-9]{1,9}:"
 
@@ -93,6 +94,24 @@ class CountArguments(Selection):
     name: Name
     storage: Address | None = None
     """Where to read it; None for wherever it lies."""
+
+
+class BrowseArguments(BaseModel):
+    """Which backup is looked into, and where in the tree of its keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Name
+    prefix: KeyText = ""
+    """What the keys begin with, as `key_text` writes it; the whole key for a document of one."""
+    db: Annotated[int, Field(ge=0, le=MOST_DATABASES)] | None = None
+    """Only this database; all where none is said."""
+    after: KeyText | None = None
+    """The `next` of a look at the same place: keys up to there are left out of the list."""
+    document: Literal["key", "prefix"] | None = None
+    """Not a look, but the key, or all keys that begin so, with their values as a document of at most 1 MB."""
+    storage: Address | None = None
+    """The address of the storage to read it from; where none is said, wherever it lies."""
 
 
 class StatsArguments(BaseModel):

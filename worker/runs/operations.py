@@ -13,6 +13,7 @@ Name = Literal[
     "restore",
     "undo",
     "search",
+    "browse",
     "timeline",
     "fits",
     "verify",
@@ -76,6 +77,8 @@ class Operation:
     """What a message about its end counts of its report; nobody is told of the end of one without."""
     killed: str = f"{_KILLED}: start it again."
     """What is to be said of a run that was killed; `{reached}` is how far it had come."""
+    plural: str = ""
+    """What the Tasks page calls several of it, beside its list; empty for one that it does not name apart."""
     advice: dict[str, str] = field(default_factory=dict)
     """What to do next when it is `done`, `failed` or `interrupted`."""
 
@@ -95,6 +98,7 @@ _ROWS = (
         "backup",
         "Backup",
         "Make a backup now.",
+        plural="Backups",
         queue="jobs",
         scope="backup",
         writes=True,
@@ -115,6 +119,7 @@ _ROWS = (
         "preview",
         "Preview",
         "Say what a restore would do, key by key.",
+        plural="Previews",
         queue="questions",
         scope="read",
         asks=True,
@@ -141,6 +146,7 @@ _ROWS = (
         "restore",
         "Restore",
         "Restore a backup.",
+        plural="Restores",
         queue="jobs",
         writes=True,
         concerns=("target",),
@@ -165,6 +171,7 @@ _ROWS = (
         "undo",
         "Undo",
         "Undo a restore.",
+        plural="Undos",
         queue="jobs",
         writes=True,
         concerns=("target",),
@@ -180,7 +187,25 @@ _ROWS = (
         },
     ),
     Operation(
-        "search", "Search", "Find a key in all backups and in the source.", queue="questions", scope="read", asks=True
+        "search",
+        "Search",
+        "Find a key in all backups and in the source.",
+        plural="Searches",
+        queue="questions",
+        scope="read",
+        asks=True,
+    ),
+    Operation(
+        "browse",
+        "Look into a backup",
+        plural="Looks into backups",
+        queue="questions",
+        scope="read",
+        asks=True,
+        advice={
+            "failed": "Mend what the sentence names, and look again.",
+            "interrupted": "Look again.",
+        },
     ),
     Operation(
         "timeline",
@@ -200,6 +225,7 @@ _ROWS = (
         "verify",
         "Verification",
         "Read a backup to its end.",
+        plural="Verifications",
         queue="jobs",
         scope="backup",
         repeatable=True,
@@ -212,6 +238,7 @@ _ROWS = (
         "drill",
         "Drill",
         "Bring a backup back into a scratch server, and compare.",
+        plural="Drills",
         queue="jobs",
         scope="backup",
         waits=True,

@@ -46,7 +46,7 @@ def test_every_call_is_in_it(web_app: Web, document: Any) -> None:
         if method not in ("HEAD", "OPTIONS")
     }
     assert {(path, method) for path, item in document["paths"].items() for method in item} == calls
-    assert len(calls) == 29
+    assert len(calls) == 30
 
 
 def test_every_call_says_what_it_does_who_may_and_what_can_go_wrong(document: Any) -> None:

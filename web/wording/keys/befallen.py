@@ -137,3 +137,16 @@ def way_back(key: str, db: int, version: dict[str, Any]) -> dict[str, Any]:
     arguments = {"name": version["where"], "mode": "overwrite", "keys": [key], "databases": [db]}
     expired = version["expires_at"] is not None and version["expires_at"] <= time.time() * 1000
     return arguments | ({"expiry": "shift"} if expired else {})
+
+
+_PIECE = re.compile(r"[^:/|.]*[:/|.]+|[^:/|.]+")
+
+
+def trail(prefix: Any) -> list[tuple[str, str]]:
+    """The way down to a prefix: what each step adds, and the prefix that it leads to."""
+    return [(match[0], match.string[: match.end()]) for match in _PIECE.finditer(str(prefix or ""))]
+
+
+def above(key: Any) -> str:
+    """The prefix that a key lies under, empty for none."""
+    return "".join(words for words, _ in trail(key)[:-1])
