@@ -25,7 +25,7 @@ when they were run last: *held* with the number of cases that were run and passe
 run* since this file was begun. `make reliability` runs them all, which takes an hour or more, and writes this file; `make
 test` runs the quick ones, and CI with each commit a share of the slow ones besides.
 
-Whatever happens, ten things are to be true afterwards, which `make soak` checks at its end after minutes of random faults
+Whatever happens, thirteen things are to be true afterwards, which `make soak` checks at its end after minutes of random faults
 (`make soak SOAK_MINUTES=10`; the faults follow from a seed, which is printed):
 
 | | promise |

@@ -401,8 +401,8 @@ TABLE = [
     *_rows(
         "All at once",
         (
-            "a soak: random faults of each kind above, by a seed, while backups, restores, undos, prunes and copies go on",
-            "I1 to I10",
+            "a soak: random faults of each kind above, by a seed, while backups, restores, undos, prunes, copies and drills go on and somebody hears of them",
+            "I1 to I13",
             "soak/test_soak.py::test_a_minute_of_faults_breaks_no_promise",
         ),
     ),

@@ -31,6 +31,8 @@ class Receiver:
     port: int = 0
     status: int = 200
     requests: list[Request] = field(default_factory=list)
+    taken: list[Request] = field(default_factory=list)
+    """Those that it took."""
     came: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
     may_answer: threading.Event = field(default_factory=threading.Event)
 
@@ -55,11 +57,14 @@ def receiving() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
-            receiver.requests.append(Request(self.path, headers, body))
+            request = Request(self.path, headers, body)
+            receiver.requests.append(request)
             receiver.came.release()
             receiver.may_answer.wait()
-            if receiver.status:
-                self.send_response(receiver.status)
+            if status := receiver.status:
+                if status < 300:
+                    receiver.taken.append(request)
+                self.send_response(status)
                 self.send_header("content-length", "0")
                 self.end_headers()
             else:

@@ -15,9 +15,11 @@ from tests.faults import programs
 from tests.faults.disks import fill_up
 from tests.faults.line import Line
 from tests.faults.moments import After
-from tests.soak.stage import LEASE_SECONDS, Stage, wait_for
-from tests.support.processes import Background, sender
+from tests.soak.stage import CHANGING_DB, LEASE_SECONDS, Stage, wait_for
+from tests.support.processes import PYTHON, Background, run, sender
 from tests.support.servers import Server
+from worker.repository import catalogue
+from worker.storage.local import Folder
 
 Holding = Callable[[Stage, Random], contextlib.AbstractContextManager[object]]
 
@@ -115,6 +117,49 @@ def copies_away(stage: Stage, dice: Random) -> Iterator[None]:
         if stage.copies.exists():
             raise AssertionError("a folder of copies that was away was made anew")
         away.rename(stage.copies)
+
+
+@contextmanager
+def nobody_hears(stage: Stage, dice: Random) -> Iterator[None]:
+    """It refuses, or hangs up without a word."""
+    stage.hearer.status = dice.choice([503, 0])
+    try:
+        yield
+    finally:
+        stage.hearer.status = 200
+
+
+@contextmanager
+def database_lost(stage: Stage, dice: Random) -> Iterator[None]:
+    """Somebody has emptied one: the backup of that is suspicious, and until somebody accepts it no prune deletes an older one."""
+    stage.quiet.set()
+    try:
+        with contextlib.suppress(redis.RedisError, OSError):
+            stage.source.client(CHANGING_DB, socket_timeout=2).flushdb()
+            sender(stage.env).send_task("worker.tasks.backup", headers={"asked_by": "a loss"}, retry=False)
+        yield
+        _prune_in_doubt(stage)
+    finally:
+        stage.quiet.clear()
+
+
+def _prune_in_doubt(stage: Stage) -> None:
+    before = catalogue.read(Folder(stage.storage)).backups
+    doubted = [backup.name for backup in before if backup.suspicious]
+    if not doubted:
+        return
+    stage.doubted += 1
+    _shell(stage, "prune")
+    there = {backup.name for backup in catalogue.read(Folder(stage.storage)).listed}
+    gone = {backup.name for backup in before} - there - stage.deleted
+    stage.unprotected += [f"{name} went while {doubted[0]} was suspicious" for name in sorted(gone)]
+    for name in doubted:
+        _shell(stage, "accept", name)
+
+
+def _shell(stage: Stage, *words: str) -> None:
+    # A broker that is away, or somebody else at work, may keep it from its work.
+    run(*PYTHON, *words, env=stage.env, cwd=stage.folder, forked=False)
 
 
 @contextmanager
@@ -249,5 +294,7 @@ FAULTS = [
     Fault("the disk is full", (11,), disk_full),
     Fault("files fail", (11,), files_fail, (3, 8)),
     Fault("the folder of the copies is away", (11, 12), copies_away),
+    Fault("whoever hears of it is away", (19,), nobody_hears, (5, 15)),
+    Fault("the source has lost a database", (18,), database_lost, (6, 10)),
 ]
 """What is added here is carried out, and counted in the report."""

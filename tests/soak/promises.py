@@ -1,4 +1,4 @@
-"""The table of promises, I1 to I10: what is left at the end is looked at, and what breaks one is said in a line."""
+"""The table of promises, I1 to I13: what is left at the end is looked at, and what breaks one is said in a line."""
 
 import contextlib
 import re
@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from tests.soak import hearing
 from tests.soak.stage import CHANGING_DB, Stage, settings_of
 from tests.soak.traffic import PAIRS, Asker, Watcher, sha256
 from tests.support.backups import files
@@ -48,6 +49,8 @@ class Evidence:
     runs: list[Run] = field(default_factory=list)
     settled: bool = False
     """Whether all runs had ended in time."""
+    heard: bool = False
+    """Whether all that was to be told came in time."""
 
 
 @dataclass(frozen=True)
@@ -248,5 +251,12 @@ PROMISES = [
     Promise("I8", "source and target are well, and nobody is left at them", servers_are_well),
     Promise("I9", "no plaintext is left", no_plaintext_is_left),
     Promise("I10", "memory stays under its bound", bounds_are_kept),
+    Promise(
+        "I11",
+        "each change of state is told once, and nothing that is to be told is lost",
+        hearing.each_change_is_told_once,
+    ),
+    Promise("I12", "nothing older goes while a backup is suspicious", hearing.what_is_suspicious_protects),
+    Promise("I13", "no drill of a good backup finds a difference", hearing.drills_find_the_same),
 ]
 """What is added here is checked, and stands in the report."""

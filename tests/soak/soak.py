@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 
 from tests.soak.faults import FAULTS, Fault
+from tests.soak.hearing import heard_all
 from tests.soak.promises import PROMISES, Evidence, settle
 from tests.soak.stage import CHANGING_DB, ELSEWHERE, Stage, stage, wait_for
 from tests.soak.traffic import Asker, Repeated, Watcher, Writer
@@ -33,6 +34,8 @@ class Outcome:
     runs: Counter[tuple[str, str]] = field(default_factory=Counter)
     listed: int = 0
     written: int = 0
+    doubted: int = 0
+    heard: int = 0
 
     @property
     def held(self) -> bool:
@@ -44,7 +47,7 @@ class Outcome:
         lines = [
             "",
             f"{self.written:,} writes, {sum(self.faults.values())} faults of {len(self.faults)} kinds, "
-            f"{self.listed} backups listed.",
+            f"{self.listed} backups listed, {self.doubted} times a suspicious one; {self.heard} messages heard.",
             "Runs: " + ", ".join(f"{count} {what} {state}" for (what, state), count in sorted(self.runs.items())),
             "",
         ]
@@ -96,11 +99,12 @@ def soak(place: Path, minutes: float, seed: int, say: Say) -> Outcome:
         settle(evidence)
         for one in (writer, watcher, gauge):
             one.stop()
-        left = _bring_to_rest(there)
+        left = _bring_to_rest(there, evidence)
         outcome.broken = {one.number: list(one.broken(evidence)) for one in PROMISES}
         outcome.broken["I6"] += left
         outcome.runs = Counter((run.operation, run.state) for run in evidence.runs)
         outcome.listed, outcome.written = len(watcher.looks["storage"].backups), writer.written
+        outcome.doubted, outcome.heard = there.doubted, len(there.hearer.taken)
     return outcome
 
 
@@ -118,13 +122,14 @@ def _trouble(there: Stage, dice: Random, seconds: float, outcome: Outcome, say: 
 
 
 def _hold(there: Stage, chosen: list[Fault], dice: Random) -> None:
+    there.troubles += len(chosen)
     with contextlib.ExitStack() as held:
         for fault in chosen:
             held.enter_context(fault.hold(there, dice))
         time.sleep(max(dice.uniform(*fault.seconds) for fault in chosen))
 
 
-def _bring_to_rest(there: Stage) -> list[str]:
+def _bring_to_rest(there: Stage, evidence: Evidence) -> list[str]:
     """The last restore must make good whatever became of those before; then all is swept, and all processes end."""
     for server in (there.broker, there.source, there.target):
         wait_for(server)
@@ -132,6 +137,7 @@ def _bring_to_rest(there: Stage) -> list[str]:
     restored = _shell(there, "restore", "latest", "--mode", "mirror", "--to", ELSEWHERE, "--yes", "--force")
     if restored.code:
         broken.append(f"a restore once all was well again failed: {restored.err.strip()}")
+    evidence.heard = heard_all(there)
     there.end_worker()
     if (swept := _shell(there, "prune")).code:
         broken.append(f"a prune once all was well again failed: {swept.err.strip()}")

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import redis
 from tests.faults.disks import small_disk
 from tests.faults.freezer import Freezer, children
 from tests.faults.line import Line
+from tests.notify.receiver import SECRET, Receiver, receiving
 from tests.support.age_keys import Pair, age_pair
 from tests.support.backups import fill_all
 from tests.support.processes import CANARY, CELERY, Background, environment, eventually
@@ -43,6 +45,8 @@ class Stage:
     scratch: Server
     to_source: Line
     to_target: Line
+    hearer: Receiver
+    """Who hears of what is wrong."""
     keys: Pair
     ground: State
     """What the source holds beside what changes."""
@@ -55,6 +59,16 @@ class Stage:
     """Whether the storage is a disk of its own."""
     emptied: list[float] = field(default_factory=list)
     """When the broker lost its memory, in seconds since the epoch."""
+    troubles: int = 0
+    """How many faults there were by now."""
+    quiet: threading.Event = field(default_factory=threading.Event)
+    """While it is set nobody writes into the source."""
+    deleted: set[str] = field(default_factory=set)
+    """Backups that somebody wanted to be deleted."""
+    doubted: int = 0
+    """How often a backup was suspicious when the source had lost keys."""
+    unprotected: list[str] = field(default_factory=list)
+    """What a prune has deleted all the same."""
 
     @property
     def storage(self) -> Path:
@@ -76,6 +90,8 @@ class Stage:
             redis_url=self.to_source.url,
             celery_broker_url=self.broker.url,
             backup_storage=str(self.storage),
+            notify_webhook_url=self.hearer.url(),
+            notify_webhook_secret=SECRET,
             **self.keys.settings,
         )
 
@@ -157,6 +173,7 @@ def stage(folder: Path) -> Iterator[Stage]:
             scratch=scratch,
             to_source=to_source,
             to_target=to_target,
+            hearer=stack.enter_context(receiving()),
             keys=keys,
             ground=ground,
             target_settings=settings_of(target),
@@ -199,6 +216,9 @@ def _environment(made: Stage) -> dict[str, str]:
         BACKUP_EVERY_HOURS="0.05",
         BACKUP_AGE_RECIPIENTS=made.keys.recipient,
         BACKUP_AGE_IDENTITY_FILE=str(made.keys.file),
+        NOTIFY_WEBHOOK_URL=made.hearer.url(),
+        NOTIFY_WEBHOOK_SECRET=SECRET,
+        DRILL_SERVERS=str(binaries()[-1].path),
         LOG_FORMAT="json",
         TMPDIR=str(made.scraps),
         REDIS_BACKUP_LEASE_SECONDS=str(LEASE_SECONDS),

@@ -30,4 +30,4 @@ def test_a_minute_of_faults_breaks_no_promise(tmp_path: Path) -> None:
     ]
     ended = run(*command, env=environment(), cwd=tmp_path)
     assert ended.code == 0, ended.out + ended.err
-    assert re.findall(r"^ *(I\d+) held", ended.out, re.MULTILINE) == [f"I{number}" for number in range(1, 11)]
+    assert re.findall(r"^ *(I\d+) held", ended.out, re.MULTILINE) == [f"I{number}" for number in range(1, 14)]

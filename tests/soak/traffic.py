@@ -43,6 +43,7 @@ ASKED: list[tuple[str, int, Choose]] = [
     ("restore", 4, _restore),
     ("undo", 2, lambda _: {}),
     ("verify", 1, lambda _: {"name": "latest"}),
+    ("drill", 2, lambda _: {"name": "latest"}),
     ("copy", 1, lambda _: {"name": "latest"}),
     ("delete", 1, lambda _: {}),
     ("prune", 1, lambda _: {}),
@@ -92,6 +93,8 @@ class Writer(Repeated):
     written = 0
 
     def once(self) -> None:
+        if self.stage.quiet.is_set():
+            return
         client = self.stage.source.client(CHANGING_DB, socket_timeout=1)
         with contextlib.closing(client), client.pipeline(transaction=True) as pipe:
             number, value = self.dice.randrange(PAIRS), self.dice.randbytes(self.dice.choice([8, 100, 2000]))
@@ -146,6 +149,7 @@ class Asker(Repeated):
             if len(listed) < 4:
                 return
             arguments = {"name": self.dice.choice(listed[:-2])}
+            self.stage.deleted.add(arguments["name"])
         self.asked[identity] = (what, time.time())
         headers = {"asked_by": "soak"}
         try:
