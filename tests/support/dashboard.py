@@ -13,6 +13,7 @@ import structlog
 from flask.testing import FlaskClient
 from flask_openapi3 import OpenAPI
 from itsdangerous import URLSafeTimedSerializer
+from jinja2.bccache import Bucket, BytecodeCache
 from kombu import pools
 from werkzeug.test import TestResponse
 
@@ -89,11 +90,29 @@ class Web:
         return script
 
 
+class CompiledTemplates(BytecodeCache):
+    """What this process has compiled of templates: each application is a fresh one, and they would all be compiled for each."""
+
+    def __init__(self) -> None:
+        self._compiled: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if (compiled := self._compiled.get(bucket.key)) is not None:
+            bucket.bytecode_from_string(compiled)
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._compiled[bucket.key] = bucket.bytecode_to_string()
+
+
+_TEMPLATES = CompiledTemplates()
+
+
 def fresh_app() -> OpenAPI:
     """An application that reads the environment anew."""
     for read in (load, load_web):
         read.cache_clear()
     app = create_app()
+    app.jinja_env.bytecode_cache = _TEMPLATES
     app.test_client_class = Browser
     return app
 
