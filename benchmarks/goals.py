@@ -60,6 +60,12 @@ GOALS = (
     Goal("memory with ten times the keys", 150, "MB", figure="peak", data="10m"),
     Goal("memory with a huge value", 2.5 * HUGE_BYTES / 1e6, "MB", figure="peak", data="huge"),
     Goal("backup to S3: time of the slower of backup and upload", 1.15, of=offsite.PLAIN, to=offsite.SLOWER),
+    Goal("backup to S3, encrypted: time of the same", 1.15, of=offsite.CLOSED, to=offsite.SLOWER),
+    Goal(
+        "backup to SFTP: time of the slower of backup and upload", 1.15, of=offsite.PLAIN_SFTP, to=offsite.SLOWER_SFTP
+    ),
+    Goal("backup to SFTP, encrypted: time of the same", 1.15, of=offsite.CLOSED_SFTP, to=offsite.SLOWER_SFTP),
+    *(Goal(f"{name}: memory", 200, "MB", of=name, figure="peak") for name in (offsite.PLAIN_SFTP, offsite.CLOSED_SFTP)),
     Goal("backup to S3: memory", 200, "MB", of=offsite.PLAIN, figure="peak"),
     Goal("backup to S3, encrypted: memory", 200, "MB", of=offsite.CLOSED, figure="peak"),
     Goal("restore from S3: time of fetch and restore", 1.2, of=offsite.FROM_S3, to=offsite.BOTH),

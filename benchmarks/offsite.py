@@ -1,23 +1,19 @@
-"""Backups to a bucket and back next to what they are made of, and to what a user would type; of a server of S3 on this machine."""
+"""Backups to a bucket and to a server of files and back, next to what they are made of, and to what a user would type."""
 
 import os
 import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
-from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.contest import Contestant, Outcome, contest
 from benchmarks.loaded import Loaded, size_of
 from benchmarks.made import Backup, checked, file_compared
 from benchmarks.results import Round, Row
-from benchmarks.servers import free_port, tool
-from benchmarks.timing import FailedError, end_group
+from benchmarks.servers import tool
+from benchmarks.sites import BUCKET, S3, Site, served_s3, served_sftp, sshd
 
 FOLDER, UPLOAD, FETCH, BACK = (
     "backup to a folder",
@@ -28,62 +24,71 @@ FOLDER, UPLOAD, FETCH, BACK = (
 PLAIN, CLOSED, FROM_S3 = "backup to S3", "backup to S3, encrypted", "restore from S3"
 SLOWER, BOTH = "the slower of folder and upload", "fetch, then restore from a folder"
 RCAT, AGE_RCAT = "redis-cli --rdb - | zstd | rclone rcat", "redis-cli --rdb - | zstd | age | rclone rcat"
-KEY, SECRET, BUCKET = "a-key", "a-secret-of-benchmarks", "bucket"
-UP_SECONDS = 20
+AWS_CP = "redis-cli --rdb - | zstd | aws s3 cp -"
+UPLOAD_SFTP, PLAIN_SFTP, CLOSED_SFTP = "rclone copyto SFTP", "backup to SFTP", "backup to SFTP, encrypted"
+RCAT_SFTP, AGE_RCAT_SFTP = f"{RCAT} to SFTP", f"{AGE_RCAT} to SFTP"
+SLOWER_SFTP = "the slower of folder and upload by SFTP"
+_AWS_SETTINGS = (
+    f"AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE={os.devnull} AWS_SHARED_CREDENTIALS_FILE={os.devnull} "
+    "AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
+)
 
 
-@dataclass(frozen=True)
-class S3:
-    """`rclone serve s3` of a folder: an object is a file there."""
+class _Pair(NamedTuple):
+    """Keys of age."""
 
-    folder: Path
-    port: int
-    prefixes: Iterator[str] = field(default_factory=lambda: map(str, count(1)))
-    """Addresses that nothing was written to: the server remembers what it saw in a folder."""
-
-    @property
-    def settings(self) -> dict[str, str]:
-        """The product's."""
-        keys = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "us-east-1"}
-        return keys | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}", "BACKUP_CACHE": str(self.folder / "cache")}
-
-    def of_rclone(self, name: str) -> str:
-        """That object, as rclone calls it."""
-        remote = (
-            f"s3,provider=Rclone,endpoint='http://127.0.0.1:{self.port}',access_key_id={KEY},secret_access_key={SECRET}"
-        )
-        return f'":{remote}:{BUCKET}/{name}"'
-
-    def object(self, name: str) -> Path:
-        """Its file."""
-        return self.folder / "served" / BUCKET / name
+    public: str
+    identity: Path
+    """The file of the secret one."""
 
 
 def run(loaded: Loaded, backup: Backup, rounds: int) -> list[Row]:
     """Compete; what they are made of is measured in the same rounds, and added up behind them."""
+    told = loaded.place.told
     if tool("rclone") is None:
-        return contest(
-            "offsite", loaded.shape, [_needs_rclone(name) for name in (PLAIN, CLOSED, FROM_S3)], 1, loaded.place.told
-        )
-    with _served(loaded) as s3:
-        public, identity = _pair(loaded, s3)
+        ours = (PLAIN, CLOSED, FROM_S3, PLAIN_SFTP, CLOSED_SFTP)
+        return contest("offsite", loaded.shape, [_needs(name, "rclone") for name in ours], 1, told)
+    with ExitStack() as stack:
+        s3 = stack.enter_context(served_s3(loaded))
+        pair = _pair(loaded, s3)
         contestants = [
             Contestant(FOLDER, "floor", partial(checked, loaded)),
-            Contestant(UPLOAD, "floor", partial(_copied, loaded, str(backup.file), s3.of_rclone("uploaded"))),
-            Contestant(PLAIN, "ours", partial(_ours, loaded, s3)),
-            Contestant(CLOSED, "ours", partial(_ours, loaded, s3, identity, BACKUP_AGE_RECIPIENTS=public)),
-            _piped(loaded, s3, RCAT),
-            _piped(loaded, s3, AGE_RCAT, public, identity),
+            *_to(loaded, s3, backup, (UPLOAD, PLAIN, CLOSED, RCAT, AGE_RCAT), pair),
+            _by_aws(loaded, s3),
+        ]
+        if sshd() is None:
+            contestants += [_needs(name, "sshd") for name in (PLAIN_SFTP, CLOSED_SFTP)]
+        else:
+            sftp = stack.enter_context(served_sftp(loaded))
+            names = (UPLOAD_SFTP, PLAIN_SFTP, CLOSED_SFTP, RCAT_SFTP, AGE_RCAT_SFTP)
+            contestants += _to(loaded, sftp, backup, names, pair)
+        contestants += [
             Contestant(FETCH, "floor", partial(_copied, loaded, s3.of_rclone("uploaded"), str(s3.folder / "fetched"))),
             Contestant(BACK, "floor", partial(_restored, loaded, str(backup.storage), backup.manifest.name)),
             Contestant(FROM_S3, "ours", _from_s3(loaded, s3)),
         ]
-        rows = contest("offsite", loaded.shape, contestants, rounds, loaded.place.told)
-    return [*rows, _made_of(rows, SLOWER, max, FOLDER, UPLOAD), _made_of(rows, BOTH, sum, FETCH, BACK)]
+        rows = contest("offsite", loaded.shape, contestants, rounds, told)
+    made = [_made_of(rows, SLOWER, max, FOLDER, UPLOAD), _made_of(rows, BOTH, sum, FETCH, BACK)]
+    by_sftp = [_made_of(rows, SLOWER_SFTP, max, FOLDER, UPLOAD_SFTP)] if sshd() else []
+    return [*rows, *made, *by_sftp]
 
 
-def _needs_rclone(name: str) -> Contestant:
-    return Contestant(name, "ours", lambda: Outcome(Round(seconds=0)), ("rclone",))
+def _needs(name: str, program: str) -> Contestant:
+    return Contestant(name, "ours", lambda: Outcome(Round(seconds=0)), (program,))
+
+
+def _to(
+    loaded: Loaded, site: Site, backup: Backup, names: tuple[str, str, str, str, str], pair: _Pair
+) -> list[Contestant]:
+    """An upload of the file that is there, our backups, and what a user types, each plain and closed."""
+    upload, plain, closed, rcat, age_rcat = names
+    return [
+        Contestant(upload, "floor", partial(_copied, loaded, str(backup.file), site.of_rclone("uploaded"))),
+        Contestant(plain, "ours", partial(_ours, loaded, site)),
+        Contestant(closed, "ours", partial(_ours, loaded, site, pair.identity, BACKUP_AGE_RECIPIENTS=pair.public)),
+        _piped(loaded, site, rcat),
+        _piped(loaded, site, age_rcat, pair),
+    ]
 
 
 def _made_of(rows: list[Row], name: str, made: Callable[[list[float]], float], *parts: str) -> Row:
@@ -97,38 +102,11 @@ def _made_of(rows: list[Row], name: str, made: Callable[[list[float]], float], *
     )
 
 
-@contextmanager
-def _served(loaded: Loaded) -> Iterator[S3]:
-    s3 = S3(loaded.place.new_folder("s3"), free_port())
-    s3.object("").mkdir(parents=True)
-    command = [str(tool("rclone")), "serve", "s3", "--addr", f"127.0.0.1:{s3.port}", "--auth-key", f"{KEY},{SECRET}"]
-    env = dict(os.environ) | {"RCLONE_CONFIG": os.devnull}
-    with (s3.folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, str(s3.folder / "served")], env=env, stdout=log, stderr=log, start_new_session=True
-        )
-    try:
-        _wait(s3.port)
-        yield s3
-    finally:
-        end_group(process)
-
-
-def _wait(port: int) -> None:
-    deadline = time.monotonic() + UP_SECONDS
-    while time.monotonic() < deadline:
-        with socket.socket() as client:
-            if client.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise FailedError("rclone serve s3 does not answer.")
-
-
-def _pair(loaded: Loaded, s3: S3) -> tuple[str, Path]:
-    """A public key, and the file of the secret one."""
+def _pair(loaded: Loaded, s3: Site) -> _Pair:
+    """One that is made for this."""
     file = s3.folder / "identity"
     _, made = loaded.place.ours("keygen", "--out", str(file), source=loaded.server, storage=s3.folder)
-    return str(made["public_key"]), file
+    return _Pair(str(made["public_key"]), file)
 
 
 def _copied(loaded: Loaded, of: str, to: str) -> Outcome:
@@ -139,19 +117,18 @@ def _rclone() -> str:
     return f"{tool('rclone')} --config {os.devnull}"
 
 
-def _ours(loaded: Loaded, s3: S3, identity: Path | None = None, **settings: str) -> Outcome:
+def _ours(loaded: Loaded, site: Site, identity: Path | None = None, **settings: str) -> Outcome:
     """A backup under an address of its own, made, timed and compared."""
-    took, name = _to_s3(loaded, s3, **settings)
-    path = s3.object(name)
+    took, prefix, name = _made(loaded, site, **settings)
+    path = site.object(f"{prefix}/{name}")
     return Outcome(took, _compared(loaded, path, identity), size_of(path))
 
 
-def _to_s3(loaded: Loaded, s3: S3, **settings: str) -> tuple[Round, str]:
-    """What it took, and the name of the object."""
-    prefix = next(s3.prefixes)
-    storage = f"s3://{BUCKET}/{prefix}"
-    took, made = loaded.place.ours("backup", source=loaded.server, storage=storage, **s3.settings, **settings)
-    return took, f"{prefix}/{made['name']}"
+def _made(loaded: Loaded, site: Site, **settings: str) -> tuple[Round, str, str]:
+    """What it took, where it lies, and its name."""
+    storage, prefix = site.new()
+    took, made = loaded.place.ours("backup", source=loaded.server, storage=storage, **site.settings, **settings)
+    return took, prefix, str(made["name"])
 
 
 def _compared(loaded: Loaded, path: Path, identity: Path | None) -> str | None:
@@ -168,19 +145,25 @@ def _compared(loaded: Loaded, path: Path, identity: Path | None) -> str | None:
         opened.unlink()
 
 
-def _piped(loaded: Loaded, s3: S3, name: str, public: str = "", identity: Path | None = None) -> Contestant:
+def _piped(loaded: Loaded, site: Site, name: str, pair: _Pair | None = None) -> Contestant:
     """What a user types."""
-    needs = ("redis-cli", "zstd", "rclone", *(("age",) if public else ()))
+    needs = ("redis-cli", "zstd", "rclone", *(("age",) if pair else ()))
+    closing = f"{tool('age')} -r {pair.public} | " if pair else ""
+    last = f"{closing}{_rclone()} rcat {site.of_rclone('piped')}"
+    return Contestant(name, "peer", lambda: _typed(loaded, site, last, pair.identity if pair else None), needs)
 
-    def run() -> Outcome:
-        closed = f"| {tool('age')} -r {public} " if public else ""
-        snapshot = f"{tool('redis-cli')} -p {loaded.server.port} --rdb -"
-        took = loaded.place.theirs(
-            f"set -o pipefail; {snapshot} | zstd -q -3 {closed}| {_rclone()} rcat {s3.of_rclone('piped')}"
-        )
-        return Outcome(took, _compared(loaded, s3.object("piped"), identity), size_of(s3.object("piped")))
 
-    return Contestant(name, "peer", run, needs)
+def _by_aws(loaded: Loaded, s3: S3) -> Contestant:
+    """The same, where somebody has Amazon's own program."""
+    keys = " ".join(f"{name}={value}" for name, value in s3.keys.items())
+    last = f"{_AWS_SETTINGS} {keys} {tool('aws')} s3 cp --quiet --endpoint-url {s3.endpoint} - s3://{BUCKET}/piped"
+    return Contestant(AWS_CP, "peer", lambda: _typed(loaded, s3, last, None), ("redis-cli", "zstd", "aws"))
+
+
+def _typed(loaded: Loaded, site: Site, last: str, identity: Path | None) -> Outcome:
+    snapshot = f"{tool('redis-cli')} -p {loaded.server.port} --rdb -"
+    took = loaded.place.theirs(f"set -o pipefail; {snapshot} | zstd -q -3 | {last}")
+    return Outcome(took, _compared(loaded, site.object("piped"), identity), size_of(site.object("piped")))
 
 
 def _restored(loaded: Loaded, storage: str, name: str, **settings: str) -> Outcome:
@@ -192,13 +175,13 @@ def _restored(loaded: Loaded, storage: str, name: str, **settings: str) -> Outco
 
 def _from_s3(loaded: Loaded, s3: S3) -> Callable[[], Outcome]:
     """Each round with an empty cache, of a backup that nobody has timed."""
-    made: list[str] = []
+    made: list[tuple[str, str]] = []
 
     def run() -> Outcome:
         if not made:
-            made.append(_to_s3(loaded, s3)[1])
+            made.append(_made(loaded, s3)[1:])
         shutil.rmtree(s3.folder / "cache", ignore_errors=True)
-        prefix, _, name = made[0].partition("/")
-        return _restored(loaded, f"s3://{BUCKET}/{prefix}", name, **s3.settings)
+        ((prefix, name),) = made
+        return _restored(loaded, s3.address(prefix), name, **s3.settings)
 
     return run

@@ -29,7 +29,7 @@ _TITLES = {
     "backup": "Backup",
     "look": "Verify and preview",
     "restore": "Restore",
-    "offsite": "To S3 and back",
+    "offsite": "To S3 and SFTP, and back",
     "size": "Bytes stored",
     "traffic": "Live traffic",
     "queue": "Through the queue",

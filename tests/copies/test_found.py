@@ -14,6 +14,7 @@ from tests.support.processes import Shell
 from tests.support.servers import Binary, Server
 from tests.support.states import assert_same, state
 from worker.arguments.backups import BackupArguments, VerifyArguments
+from worker.arguments.questions import SearchArguments
 from worker.arguments.restore import PreviewArguments, RestoreArguments, UndoArguments
 from worker.backups.backup import backup
 from worker.backups.verify import verify
@@ -26,6 +27,7 @@ from worker.repository.copies.found import find
 from worker.restore.preview.preview import preview
 from worker.restore.restore import restore
 from worker.restore.undo.undo import undo
+from worker.search.search import search
 from worker.storage.local import Folder
 
 
@@ -62,6 +64,23 @@ def test_what_home_has_given_up_is_restored_from_a_copy_and_undone(
     assert_same(before, state(source))
     undo(settings, UndoArguments(run=report["undo"]["name"]), silent)
     assert source.client().dbsize() == 0
+
+
+def test_a_key_is_found_in_what_only_a_copy_holds_where_that_is_named(
+    settings: Settings, source: Server, home: Folder, name: str
+) -> None:
+    catalogue.remove(home, name)
+    source.client().set("key:7", "another")
+    found = search(settings, SearchArguments(key="key:7", names=(name,)), silent)
+    assert [(row["where"], row["change"]) for row in found["found"][0]["versions"]] == [
+        ("live", "differs"),
+        (name, "first"),
+    ]
+    shown = search(settings, SearchArguments(key="key:7", show=name, against="live"), silent)
+    assert [(row["show"], row["against"]) for row in shown["rows"]] == [("value", "another")]
+    restore(settings, RestoreArguments.model_validate(shown["restore"]), silent)
+    assert source.client().get("key:7") == b"value"
+    assert search(settings, SearchArguments(key="key:7"), silent)["looked_through"] == ["live"]
 
 
 def test_the_storage_that_is_named_is_read_and_no_other(

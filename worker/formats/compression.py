@@ -41,14 +41,14 @@ Ended = Callable[[int, int], None]
 """Hears of each frame that ends: how many bytes of the last chunk are behind it, and how many the dump has had by then."""
 
 
-def _unheard(_left: int, _raw: int) -> None:
+def unheard(_left: int, _raw: int) -> None:
     """Nobody wants to know."""
 
 
 class Decompress(Protocol):
     """Yields the dump, in pieces of PIECE_BYTES at the most."""
 
-    def __call__(self, chunks: Iterator[bytes], ended: Ended = _unheard) -> Iterator[bytes]:
+    def __call__(self, chunks: Iterator[bytes], ended: Ended = unheard) -> Iterator[bytes]:
         """Each chunk is done with before the next is asked for."""
         ...
 
@@ -124,11 +124,11 @@ def _gzip_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield compressor.flush()
 
 
-def _zstd_decompress(chunks: Iterator[bytes], ended: Ended = _unheard) -> Iterator[bytes]:
+def _zstd_decompress(chunks: Iterator[bytes], ended: Ended = unheard) -> Iterator[bytes]:
     yield from _members("zstd", zstd.ZstdDecompressor, _zstd_pieces, chunks, ended)
 
 
-def _gzip_decompress(chunks: Iterator[bytes], ended: Ended = _unheard) -> Iterator[bytes]:
+def _gzip_decompress(chunks: Iterator[bytes], ended: Ended = unheard) -> Iterator[bytes]:
     yield from _members("gzip", lambda: isal_zlib.decompressobj(wbits=_GZIP), _gzip_pieces, chunks, ended)
 
 
@@ -176,7 +176,7 @@ def _members(
         raise ArtifactError(f"The {name} data is cut short.")
 
 
-def _unchanged(chunks: Iterator[bytes], ended: Ended = _unheard) -> Iterator[bytes]:  # noqa: ARG001 - it has no frames
+def _unchanged(chunks: Iterator[bytes], ended: Ended = unheard) -> Iterator[bytes]:  # noqa: ARG001 - it has no frames
     yield from chunks
 
 

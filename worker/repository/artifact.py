@@ -12,9 +12,9 @@ from worker.config.settings import CompressionName, FormatName
 from worker.errors import ArtifactError
 from worker.formats import portable, rdb
 from worker.formats.allowance import Allowance
-from worker.formats.compression import COMPRESSIONS, detect
+from worker.formats.compression import COMPRESSIONS, Ended, detect, unheard
 from worker.formats.encryption import Keys, is_encrypted
-from worker.formats.frames import Frame, Frames
+from worker.formats.frames import Frame
 from worker.formats.rdb import writer
 from worker.formats.rdb.codes import FIRST_VERSION_WITH_CHECKSUM
 from worker.formats.rdb.reader.census import Census
@@ -145,23 +145,15 @@ def examiner(chunks: Iterator[bytes], data_format: FormatName) -> Reader:
 
 
 @contextmanager
-def whole(file: Readable, manifest: Manifest, keys: Keys) -> Iterator[Reader]:
+def whole(file: Readable, manifest: Manifest, keys: Keys, ended: Ended = unheard) -> Iterator[Reader]:
     """What reads all entries with their values, and is read to its end in the block: ArtifactError then, where the stored
-    bytes were not those that were written.
+    bytes were not those that were written. `ended` hears of the frames of one that is not encrypted.
     """
-    with whole_in_frames(file, manifest, keys) as (reading, _):
-        yield reading
-
-
-@contextmanager
-def whole_in_frames(file: Readable, manifest: Manifest, keys: Keys) -> Iterator[tuple[Reader, Frames]]:
-    """The same, and where the file can be begun besides its beginning; an encrypted one cannot."""
-    stored, frames = Meter(), Frames(file)
+    stored = Meter()
     allowance = Allowance.of_manifest(manifest.bytes.raw)
-    packed = decrypted(stored.watch(chunks_of(frames)), manifest, keys)
-    decompress = COMPRESSIONS[manifest.compression].decompress
-    raw = allowance.bounded(decompress(packed) if manifest.encrypted else decompress(packed, frames.ended))
-    yield reader(raw, manifest.data_format, values=True), frames
+    packed = decrypted(stored.watch(chunks_of(file)), manifest, keys)
+    raw = COMPRESSIONS[manifest.compression].decompress(packed, unheard if manifest.encrypted else ended)
+    yield reader(allowance.bounded(raw), manifest.data_format, values=True)
     _check_sum(manifest, stored.sha256)
 
 

@@ -14,13 +14,14 @@ from worker.formats.entries import Entry
 from worker.formats.key_text import key_bytes, key_text
 from worker.progress import Progress
 from worker.repository import catalogue
+from worker.repository.copies.found import find
+from worker.repository.copies.places import home
 from worker.repository.scope import scope_of
 from worker.search import history
 from worker.search.alive import Alive
 from worker.search.fitting import fitting
 from worker.search.places import Place, Stored, Version, by_server
 from worker.server.endpoint import SOURCE, Endpoint
-from worker.storage import Storage, open_storage
 
 log = structlog.get_logger()
 
@@ -51,12 +52,12 @@ def search(settings: Settings, arguments: SearchArguments, progress: Progress) -
 
 def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place], list[str]]:
     """Where to look, newest first, and what is wrong with the rest."""
-    storage = open_storage(settings.backup_storage)
     problems: list[str] = []
     if arguments.names:
-        named = {place.name: place for place in (_named(settings, storage, name) for name in arguments.names)}
+        named = {place.name: place for place in (_named(settings, name) for name in arguments.names)}
         stored = sorted(named.values(), key=lambda place: (place.at, place.name), reverse=True)
     else:
+        storage = home(settings)
         read = catalogue.read(storage)
         keys = keys_of(settings)
         stored, problems = [Stored(storage, manifest, keys) for manifest in read.listed], read.problems
@@ -69,8 +70,10 @@ def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place]
     return places, problems
 
 
-def _named(settings: Settings, storage: Storage, name: str) -> Stored:
-    return Stored(storage, catalogue.get(storage, name, scope_of(settings)), keys_of(settings))
+def _named(settings: Settings, name: str) -> Stored:
+    """A backup that was asked for by its name, wherever it lies: who asks for none is not made to fetch what only copies hold."""
+    held = find(settings, name, scope_of(settings))
+    return Stored(held.storage, held.manifest, keys_of(settings))
 
 
 def _live(settings: Settings) -> Alive:
@@ -124,10 +127,10 @@ def _fitting(places: list[Place], arguments: SearchArguments, problems: list[str
 
 def _shown(settings: Settings, arguments: SearchArguments, progress: Progress) -> Data:
     """One version as readable rows, or what differs between two; and the arguments that restore it."""
-    storage, key = open_storage(settings.backup_storage), key_bytes(arguments.key or "")
+    key = key_bytes(arguments.key or "")
 
     def place(name: str) -> Place:
-        return _live(settings) if name == LIVE else _named(settings, storage, name)
+        return _live(settings) if name == LIVE else _named(settings, name)
 
     at = place(arguments.show or "")
     db, held = _only_one(at, arguments, at.versions(key, _databases([at], arguments), progress))

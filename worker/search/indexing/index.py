@@ -21,7 +21,7 @@ import structlog
 from worker.errors import ArtifactError, FormatError, NotFoundError, RefusedError, StorageError
 from worker.formats.encryption import Keys
 from worker.formats.entries import Entry, Opaque
-from worker.formats.frames import Frame
+from worker.formats.frames import Frame, Frames
 from worker.formats.portable import shapes
 from worker.progress import Progress
 from worker.repository import artifact
@@ -219,11 +219,12 @@ def _is_whole(file: BinaryIO, size: int) -> bool:
 def _fill(buckets: Buckets, shelf: Shelf, progress: Progress) -> list[Frame]:
     """Read the whole backup; it is checked while it passes, as a restore would check it beforehand."""
     manifest = shelf.manifest
-    with shelf.storage.open(manifest.name) as file, artifact.whole_in_frames(file, manifest, shelf.keys) as passing:
-        reader, frames = passing
-        for batch in reader.batches():
-            buckets.add(_records(batch, _place(reader.begins_at)))
-            progress("indexing", buckets.count, manifest.keys, "keys")
+    with shelf.storage.open(manifest.name) as file:
+        frames = Frames(file)
+        with artifact.whole(frames, manifest, shelf.keys, frames.ended) as reader:
+            for batch in reader.batches():
+                buckets.add(_records(batch, _place(reader.begins_at)))
+                progress("indexing", buckets.count, manifest.keys, "keys")
     return frames.all()
 
 
