@@ -384,6 +384,31 @@ def test_where_the_button_is_gone_that_had_the_focus_what_it_stood_in_has_it(hou
     visitor.leaves()
 
 
+def test_keys_go_anywhere_but_not_while_somebody_types(furnished: tuple[House, dict[str, Any], list[str]]) -> None:
+    house, cookies, _ = furnished
+    visitor = house.visitor(storage_state=cookies)
+    page, name = visitor.opens("/tasks"), min(one.name for one in house.manifests() if one.kind == "backup")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keys")).to_contain_text("go anywhere")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("Control+k")
+    page.keyboard.type(name)
+    expect(page.get_by_role("dialog").get_by_role("link", name=name).first).to_be_visible()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/backups/{name}")
+    page.get_by_role("button", name="Go to").click()
+    page.keyboard.type("sched")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/schedule")
+    page.keyboard.press("/")
+    page.wait_for_url("**/search")
+    page.get_by_label("Key or pattern").press_sequentially("what?/")
+    expect(page.get_by_label("Key or pattern")).to_have_value("what?/")
+    visitor.leaves()
+
+
 def test_a_key_whose_name_is_html_stays_text(furnished: tuple[House, dict[str, Any], list[str]]) -> None:
     house, cookies, paths = furnished
     visitor = house.visitor(storage_state=cookies)
