@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from local import demo
-from tests.support.browser import PHONE, WAIT_MILLISECONDS, Visitor, chromium
+from tests.support.browser import DESK, PHONE, WAIT_MILLISECONDS, Visitor, axe, chromium
 from tests.support.processes import CELERY, Background, Shell, environment
 from tests.support.servers import Server, binaries, free_port, running
 
@@ -142,5 +142,41 @@ def test_damaged_keys_are_back_after_five_clicks_and_thirty_keystrokes(house: Ho
     page.go_back()
     expect(page.get_by_role("button", name="Undo this restore")).to_be_visible()
     expect(page.get_by_role("region", name="5. Undone")).to_have_count(0)
+    house.shell("restore", "latest", "--mode", "overwrite", "--yes")
+    visitor.leaves()
+
+
+@pytest.mark.parametrize(
+    ("window", "theme"),
+    [pytest.param(PHONE, "dark", id="phone"), pytest.param(DESK, "light", id="desk", marks=pytest.mark.slow)],
+)
+def test_who_does_not_know_which_keys_is_led_to_them_and_needs_no_mouse_and_no_eyes(
+    house: House, window: dict[str, int], theme: str
+) -> None:
+    damage(house.source)
+    visitor, rules = house.visit(viewport=window, color_scheme=theme, reduced_motion="reduce"), axe()
+    visitor.logs_in(PASSWORD)
+
+    def looked_at(region: str) -> None:
+        expect(page.get_by_role("region", name=region, exact=True)).to_be_visible(timeout=WAIT_MILLISECONDS)
+        assert visitor.overflow() == []
+        assert visitor.accuses(rules) == []
+        stops = visitor.stops()
+        assert [one for one in stops if one["width"] < 2 or one["contrast"] < 3 or one["cut"] or one["covered"]] == []
+
+    page = visitor.opens("/incident")
+    looked_at("1. Which keys")
+    page.get_by_role("button", name="I do not know").click()
+    page.get_by_role("button", name="Look at user: only").click()
+    expect(page.get_by_label("Names or patterns")).to_have_value("user:*")
+    expect(page.get_by_role("button", name="Compare it with now")).to_be_visible(timeout=WAIT_MILLISECONDS)
+    looked_at("2. Since when")
+    page.get_by_role("button", name="Compare it with now").click()
+    looked_at("4. Back")
+    page.get_by_role("link", name="All of the preview").click()
+    page.get_by_role("row", name="All keys").get_by_role("button", name="60").click()
+    looked_at("Keys")
+    page.get_by_role("button", name="Next keys").click()
+    expect(page.get_by_role("article")).to_have_count(20, timeout=WAIT_MILLISECONDS)
     house.shell("restore", "latest", "--mode", "overwrite", "--yes")
     visitor.leaves()
