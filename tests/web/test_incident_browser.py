@@ -45,6 +45,7 @@ class House:
     source: Server
     shell: Shell
     storage: Path
+    env: dict[str, str]
     visit: Any
 
     @property
@@ -82,6 +83,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
                 source,
                 shell,
                 folder / "backups",
+                env,
                 lambda **window: Visitor(browser, f"http://127.0.0.1:{port}", **window),
             )
         finally:
@@ -92,7 +94,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
 def damage(source: Server) -> None:
     client: Any = source.client()
     for key in DAMAGED:
-        client.hset(key, "name", "overwritten by a script")
+        client.hset(key, mapping={"username": "overwritten by a script", "points": 0})
     client.delete(*GONE)
 
 
@@ -174,6 +176,7 @@ def test_who_does_not_know_which_keys_is_led_to_them_and_needs_no_mouse_and_no_e
     page.get_by_role("button", name="Compare it with now").click()
     looked_at("4. Back")
     page.get_by_role("link", name="All of the preview").click()
+    looked_at("What differs, and where")
     page.get_by_role("row", name="All keys").get_by_role("button", name="60").click()
     looked_at("Keys")
     page.get_by_role("button", name="Next keys").click()
