@@ -70,7 +70,7 @@ TESTS = {
     "restore/target/headroom": "restore/target/headroom restore/target/guard restore/preview/forecast faults/room faults/reckoned restore/preview",
     "restore/target/needs": "restore/target/headroom restore/preview/forecast faults/room faults/reckoned restore/preview",
     "restore/target/report": "restore/target restore/restore restore/between restore/cut faults/cut_ faults/refus",
-    "restore/target/values": "restore/target/settlement restore/target/writer restore/restore restore/between restore/undo/theirs faults/cut_ restore/target restore/unfit",
+    "restore/target/values": "restore/target/fits_set restore/target/settlement restore/target/writer restore/restore restore/between restore/undo/theirs faults/cut_ restore/target restore/unfit",
     "restore/undo": "restore/undo/chunks restore/durations restore/undo faults/undo repository/manifest",
     "runs": "runs/whose runs/ownership runs/runs runs/operations runs/questions runs/lost runs/last_word runs/cancelling",
     "runs/cancelling": "runs/cancelling web/api/cancelling",
