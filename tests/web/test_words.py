@@ -184,11 +184,13 @@ def test_whose_a_run_is() -> None:
 
 
 def test_a_curve_needs_two_points_and_stays_in_its_picture() -> None:
-    assert charts.curve([(NOW, 5.0)], lambda _at, _value: "") is None
-    drawn = charts.curve([(NOW, 0.0), (NOW + timedelta(days=1), 10.0)], lambda _at, value: f"{value:g}")
+    assert charts.curve([(NOW, 5.0)], lambda _: "") is None
+    drawn = charts.curve([(NOW, 0.0), (NOW + timedelta(days=1), 10.0)], lambda value: f"{value:g}")
     assert drawn is not None
-    assert [(dot.x, dot.y, dot.text) for dot in drawn.dots] == [(8.0, 112.0, "0"), (592.0, 8.0, "10")]
-    assert charts.curve([(NOW, 0.0), (NOW, 0.0)], lambda _at, _value: "") is not None
+    assert [(dot.x, dot.y, dot.said) for dot in drawn.dots] == [(8.0, 112.0, "0"), (592.0, 8.0, "10")]
+    # Wherever one points at, some value is the nearest.
+    assert [(dot.left, dot.width) for dot in drawn.dots] == [(0.0, 300.0), (300.0, 300.0)]
+    assert charts.curve([(NOW, 0.0), (NOW, 0.0)], lambda _: "") is not None
 
 
 def test_bars_are_as_long_as_their_database_is_large() -> None:

@@ -213,9 +213,8 @@ def _verified(backup: Manifest) -> datetime:
 
 
 def _curve(own: list[Manifest], value: Any, shown: Any) -> charts.Curve | None:
-    zone = load_web().tz
     points = [(backup.created_at, float(value(backup))) for backup in reversed(own)]
-    return charts.curve(points, lambda at, count: f"{numbers.moment(at, zone)}: {shown(count)}")
+    return charts.curve(points, shown)
 
 
 @pages.get("/schedule")

@@ -43,6 +43,7 @@ def install(app: Flask) -> None:
         until,
         prose,
         titled,
+        moment,
         called,
         titles.unbroken,
     ):
@@ -106,6 +107,11 @@ def titled(backup: Manifest) -> str:
 def called(name: str) -> str:
     """The same, where only the name of its file is known."""
     return titles.called(name, load_web().tz, datetime.now(UTC))
+
+
+def moment(value: datetime) -> str:
+    """The exact time as plain text, where no element may stand."""
+    return numbers.moment(value, load_web().tz)
 
 
 def due(value: datetime) -> str:

@@ -19,7 +19,11 @@ class Dot:
 
     x: float
     y: float
-    text: str
+    at: datetime
+    said: str
+    left: float
+    """Where the part of the picture begins that it is nearest to, and how wide that is."""
+    width: float
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Bar:
     shares: list[Share]
 
 
-def curve(points: Sequence[tuple[datetime, float]], words: Callable[[datetime, float], str]) -> Curve | None:
+def curve(points: Sequence[tuple[datetime, float]], words: Callable[[float], str]) -> Curve | None:
     """A curve through points in order of time, of which the largest are drawn where there are too many for a picture.
 
     None for fewer than two, of which there is nothing to see.
@@ -67,13 +71,19 @@ def curve(points: Sequence[tuple[datetime, float]], words: Callable[[datetime, f
         return None
     first, last = points[0][0], points[-1][0]
     seconds, most = max((last - first).total_seconds(), 1.0), max(value for _, value in points) or 1.0
+    drawn = thinned(points, DOTS)
+    across = [round(_MARGIN + (at - first).total_seconds() / seconds * (WIDTH - 2 * _MARGIN), 1) for at, _ in drawn]
+    edges = [0.0, *((one + other) / 2 for one, other in pairwise(across)), WIDTH]
     dots = [
         Dot(
-            round(_MARGIN + (at - first).total_seconds() / seconds * (WIDTH - 2 * _MARGIN), 1),
+            x,
             round(HEIGHT - _MARGIN - value / most * (HEIGHT - 2 * _MARGIN), 1),
-            words(at, value),
+            at,
+            words(value),
+            round(begin, 1),
+            round(end - begin, 1),
         )
-        for at, value in thinned(points, DOTS)
+        for x, (at, value), (begin, end) in zip(across, drawn, pairwise(edges), strict=True)
     ]
     line = "M" + " L".join(f"{dot.x} {dot.y}" for dot in dots)
     return Curve(line, f"{line} L{dots[-1].x} {HEIGHT} L{dots[0].x} {HEIGHT} Z", dots, len(points), most, first, last)
