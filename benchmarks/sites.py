@@ -132,7 +132,7 @@ class Sftp:
     def of_rclone(self, name: str) -> str:
         """That object, as rclone calls it."""
         login = f"host=127.0.0.1,port={self.port},user={getpass.getuser()},key_file={self.folder / 'client'}"
-        return f'":sftp,{login},known_hosts_file={self.folder / "known_hosts"},shell_type=none:{self.object(name)}"'
+        return f'":sftp,{login},known_hosts_file={self.folder / "known_hosts"}:{self.object(name)}"'
 
     def object(self, name: str) -> Path:
         """Its file."""
