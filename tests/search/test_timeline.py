@@ -9,8 +9,9 @@ from tests.conftest import StartServer
 from tests.support.backups import settings_for, take
 from tests.support.servers import Binary, Server
 from worker.arguments.questions import TimelineArguments
+from worker.errors import CancelledError
 from worker.progress import silent
-from worker.search import marks
+from worker.search import few, marks
 from worker.search.timeline import timeline
 
 
@@ -74,6 +75,31 @@ def test_of_all_keys_it_says_what_changed_most(story: tuple[Server, Path, list[s
     assert [version["where"] for version in few["versions"]] == ["live", story[2][2]]
     nothing = followed(story, keys=["no such key"])
     assert (nothing["good"], nothing["by_prefix"]) == (None, [])
+
+
+def test_a_few_keys_that_are_named_are_looked_up_and_say_the_same(
+    story: tuple[Server, Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = ["user:1", "user:3", "user:20", "nothing"]
+    looked_up = followed(story, keys=named)
+    assert looked_up["good"] == {"before": story[2][1], "after": story[2][2], "gone": 1, "differs": 1}
+    monkeypatch.setattr(few, "MOST", 0)
+    read = followed(story, keys=named)
+    for version in (*looked_up["versions"], *read["versions"]):
+        version.pop("at")
+    assert looked_up["versions"] == read["versions"]
+    assert looked_up["by_prefix"] == read["by_prefix"]
+
+
+def test_it_ends_when_somebody_cancels_it(story: tuple[Server, Path, list[str]]) -> None:
+    source, folder, _ = story
+
+    def cancelled(phase: str, current: int, total: int | None, unit: str) -> None:  # noqa: ARG001 - as of every Progress
+        raise CancelledError("Cancelled.")
+
+    for arguments in (TimelineArguments(), TimelineArguments(keys=frozenset(["user:1"]))):
+        with pytest.raises(CancelledError):
+            timeline(settings_for(source, folder), arguments, cancelled)
 
 
 def test_a_source_that_is_away_and_a_backup_that_cannot_be_read_are_problems(

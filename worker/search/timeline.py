@@ -3,6 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -10,8 +11,9 @@ import structlog
 
 from worker.arguments.questions import LIVE, TimelineArguments
 from worker.config.settings import Settings
-from worker.errors import BackupSystemError, SourceError
+from worker.errors import BackupSystemError, StoppedError
 from worker.formats.encryption import keys_of
+from worker.formats.entries import EntryStream
 from worker.formats.key_text import key_text
 from worker.progress import Progress
 from worker.repository import catalogue
@@ -19,6 +21,7 @@ from worker.repository.scope import scope_of
 from worker.restore.selection.filters import Selected, prefix_of
 from worker.search import history
 from worker.search.alive import Alive
+from worker.search.few import Few, are_few
 from worker.search.last_good import Step, last_good
 from worker.search.marks import Change, Counts, Marks, Shared
 from worker.search.places import Stored
@@ -36,7 +39,7 @@ Data = dict[str, Any]
 def timeline(settings: Settings, arguments: TimelineArguments, progress: Progress) -> Data:
     """Follow keys through the newest backups of the source. What cannot be read becomes one of the `problems`.
 
-    Each backup is read once. Memory does not grow with the number of keys: see Marks.
+    Each backup is read once, and not at all for a few keys that are named: those are looked up. Memory does not grow with the number of keys: see Marks.
     """
     clock = time.monotonic()
     problems: list[str] = []
@@ -88,6 +91,8 @@ class _Walk:
                     versions[-1]["changes"] = self._counted(marks.until(later[1], later[0].read_by))
             except BackupSystemError as error:
                 marks.close()
+                if isinstance(error, StoppedError):
+                    raise
                 self._problems.append(history.problem(backup, error))
                 continue
             if later is not None:
@@ -101,9 +106,19 @@ class _Walk:
         return versions
 
     def _read(self, backup: Stored, marks: Marks) -> None:
-        with backup.read(self._numbered(backup)) as stream:
-            for batch in Selected(stream, self._arguments).batches():
+        with self._meant(backup) as stream:
+            for batch in stream.batches():
                 marks.add(batch, stream.rdb_version)
+
+    @contextmanager
+    def _meant(self, backup: Stored) -> Iterator[EntryStream]:
+        """The keys of a backup that are followed."""
+        tell = self._numbered(backup)
+        if are_few(self._arguments):
+            yield Few(backup, self._arguments, tell)
+        else:
+            with backup.read(tell) as stream:
+                yield Selected(stream, self._arguments)
 
     def _now(self, newest: Stored, keys: int) -> list[Data]:
         """What became of a backup's keys by now, in a list; none where the source cannot be read.
@@ -113,10 +128,12 @@ class _Walk:
         counts: Counts = Counter()
         try:
             live = Alive(Endpoint(self._settings.redis_url, SOURCE, hurried=self._settings.backup_pace == "full"))
-            with newest.read(self._numbered(newest)) as stream:
-                for judged in live.beside(Selected(stream, self._arguments), newest.databases()):
+            with self._meant(newest) as stream:
+                for judged in live.beside(stream, newest.databases()):
                     counts.update((prefix_of(entry.key), _NOW[kind]) for kind, entry in judged if kind in _NOW)
-        except SourceError as error:
+        except StoppedError:
+            raise
+        except BackupSystemError as error:
             self._problems.append(str(error))
             return []
         changes = self._counted(counts)
