@@ -94,7 +94,7 @@ def test_a_few_keys_that_are_named_are_looked_up_and_say_the_same(
 def test_it_ends_when_somebody_cancels_it(story: tuple[Server, Path, list[str]]) -> None:
     source, folder, _ = story
 
-    def cancelled(phase: str, current: int, total: int | None, unit: str) -> None:  # noqa: ARG001 - as of every Progress
+    def cancelled(phase: str, current: int, total: int | None, unit: str) -> None:
         raise CancelledError("Cancelled.")
 
     for arguments in (TimelineArguments(), TimelineArguments(keys=frozenset(["user:1"]))):
