@@ -143,7 +143,8 @@ def incident_restore() -> Response | Answer:
         number = wording.to_type(counts)
         if number is not None and request.form.get("confirm", "").strip().replace(",", "") != str(number):
             raise UsageError(f"Type {number} to replace that many live keys: they are not what the backup holds.")
-        arguments = checked(RestoreArguments, {**seen.arguments, "preview": seen.id})
+        in_spite = {"force": True} if "force" in request.form else {}
+        arguments = checked(RestoreArguments, {**seen.arguments, "preview": seen.id, **in_spite})
         return jobs.ask("restore", arguments, who)
 
     return _step("restored", ask, "look", "pick", "compare")

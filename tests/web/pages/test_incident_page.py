@@ -59,6 +59,22 @@ def test_live_keys_are_replaced_only_where_their_number_was_typed(web_app: Web, 
     )
 
 
+def test_where_the_live_keys_have_changed_since_they_are_compared_again_or_replaced_all_the_same(
+    web_app: Web, admin: Browser, previewed: Any
+) -> None:
+    name = compared(web_app, previewed, match=["user:*"])
+    looked(web_app, match=["user:*"])
+    error = "The target has changed since the preview: new 2 (1 then)."
+    ended(web_app, "FAILURE", id="back", operation="restore", arguments={"name": name, "preview": "compare"}, error=error, risk="changed")  # fmt: skip
+    page = words(admin.get("/incident?look=look&compare=compare&restored=back"))
+    assert error in page
+    assert "Compare again" in page
+    assert "Type 1 to replace" not in page
+    admin.post("/incident/restore", data={"compare": "compare", "look": "look", "confirm": "1", "force": "on"})
+    (run,) = queued(web_app)
+    assert (run.operation, run.arguments["preview"], run.arguments["force"]) == ("restore", "compare", True)
+
+
 def test_what_was_backed_up_is_asked_for_with_the_keys_that_were_looked_at(
     web_app: Web, admin: Browser, previewed: Any
 ) -> None:
