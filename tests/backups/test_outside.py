@@ -1,12 +1,14 @@
 """What somebody elsewhere hears of a failure names no key, whatever that is called."""
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import StartServer
-from tests.support.processes import CANARY
+from tests.support.processes import CANARY, ROOT
 from tests.support.servers import binaries
 from worker import errors
 from worker.arguments.backups import BackupArguments
@@ -51,3 +53,22 @@ def test_an_error_of_which_nobody_said_anything_else_tells_no_more_than_its_kind
         *("BusyError", "LostError", "BrokerUnavailableError", "ScratchError"),
         *("StorageError", "StorageUnavailableError", "ForbiddenError", "UnreadError"),
     }, "who raises these knows no key"
+
+
+def test_what_is_said_to_be_plain_is_worded_without_a_key_and_without_a_reply() -> None:
+    plain = [
+        (f"{path.relative_to(ROOT)}, line {call.lineno}", names)
+        for path in (ROOT / "worker").rglob("*.py")
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "plain"
+        if (names := {*_names(call.func.value)})
+    ]
+    assert len(plain) > 10
+    telling = {"key", "prefix", "pattern", "value", "words", "reply", "answer", "shown", "key_text", "repr"}
+    assert [(where, names & telling) for where, names in plain if names & telling] == []
+
+
+def _names(of: ast.expr) -> Iterator[str]:
+    for node in ast.walk(of):
+        if isinstance(node, ast.Name | ast.Attribute):
+            yield node.id if isinstance(node, ast.Name) else node.attr
