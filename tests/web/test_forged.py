@@ -25,6 +25,7 @@ FIELDS = {
     "preview": ("name", "by_db", "keys", "findings", "counts", "warnings", "target"),
     "differences": ("keys", "next", "name", "target"),
     "browse": ("name", "keys", "bytes", "types", "branches", "others", "listed", "largest", "document"),
+    "fits": ("keys", "of", "name"),
     "timeline": ("versions", "good", "by_prefix", "problems"),
     "search": ("found", "keys", "total", "key", "version", "rows", "sides", "names"),
     "backup": ("name", "keys", "bytes", "skipped", "warnings", "pruned"),
@@ -70,8 +71,11 @@ def test_no_page_fails_of_a_forged_run(web_app: Web, admin: Browser, operation: 
     wrong = {}
     for number, said in enumerate(values(operation)):
         identity = forge(web_app, operation, number, **said)
+        steps = f"/incident?look={identity}&compare={identity}&restored={identity}&undone={identity}"
         pages = PAGES if operation in ("stats", "ping", "storage") else ()
-        if found := failing(admin, [f"/tasks/{identity}", f"/api/runs/{identity}", f"/api/result/{identity}", *pages]):
+        if found := failing(
+            admin, [steps, f"/tasks/{identity}", f"/api/runs/{identity}", f"/api/result/{identity}", *pages]
+        ):
             wrong[str(said)[:100]] = found
     assert wrong == {}
     assert failing(admin, [*PAGES, "/tasks?page=2", "/tasks?page=3"]) == []
