@@ -11,6 +11,7 @@ from tests.support.bucket import S3
 from tests.support.given import laid, stored, string
 from tests.support.obstacle import before
 from worker.errors import ArtifactError, StorageError
+from worker.formats import compression
 from worker.formats.encryption import NONE
 from worker.formats.entries import Entry
 from worker.progress import silent
@@ -22,15 +23,15 @@ from worker.storage import Storage, open_storage
 from worker.storage.local import Folder
 from worker.storage.remote import Remote
 
-LARGE = 5 << 20
+LARGE = 5 << 18
 KEYS = (b"000", b"040", b"089")
 
 
 @cache
 def given() -> list[Entry]:
-    """Nine megabytes and a value of five that nothing makes smaller: four frames."""
+    """Two megabytes and a value of more than one that nothing makes smaller: four frames."""
     dice = random.Random(3)  # noqa: S311
-    small = [Entry(0, b"%03d" % number, None, "string", string(dice.randbytes(100_000))) for number in range(90)]
+    small = [Entry(0, b"%03d" % number, None, "string", string(dice.randbytes(25_000))) for number in range(90)]
     return [*small[:45], Entry(0, b"large", 2**41, "string", string(dice.randbytes(LARGE))), *small[45:]]
 
 
@@ -40,6 +41,13 @@ def payload(key: bytes) -> bytes | None:
 
 def read(storage: Storage, manifest: Manifest, key: bytes) -> Entry | None:
     return Stored(storage, manifest, NONE).versions(key, [0], silent)[0].read()
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Frames of a quarter of their size, so that backups of four of them are soon made."""
+    monkeypatch.setattr(compression, "FRAME_BYTES", 1 << 20)
+    monkeypatch.setattr(nearby, "WHOLE_BYTES", 2 << 20)
 
 
 @pytest.fixture
@@ -63,12 +71,12 @@ def test_one_key_in_a_bucket_costs_its_frames(
     with before(s3.endpoint) as obstacle:
         monkeypatch.setenv("AWS_ENDPOINT_URL", obstacle.endpoint)
         far = open_storage(in_s3.place)
-        for key, most in ((KEYS[0], 4.3), (KEYS[1], 8.5), (KEYS[2], 4.3)):
+        for key, most in ((KEYS[0], 1.1), (KEYS[1], 2.2), (KEYS[2], 1.1)):
             obstacle.clear()
             found = read(far, manifest, key)
             assert found
             assert found.payload == payload(key)
-            assert 100_000 < obstacle.sent < most * (1 << 20) < manifest.bytes.stored
+            assert 25_000 < obstacle.sent < most * (1 << 20) < manifest.bytes.stored
     assert whole == []
 
 
@@ -113,7 +121,7 @@ def test_what_has_changed_is_never_shown(changed: bytes, other: bytes, whole: li
     read(storage, manifest, changed)
     path = tmp_path / manifest.name
     content = bytearray(path.read_bytes())
-    content[content.index((payload(changed) or b"")[-50_000:-49_900])] ^= 1
+    content[content.index((payload(changed) or b"")[-12_000:-11_900])] ^= 1
     path.write_bytes(content)
     with pytest.raises(ArtifactError):
         read(storage, manifest, changed)
