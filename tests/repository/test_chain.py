@@ -107,6 +107,22 @@ def test_the_newest_one_is_missed_as_well_and_so_is_the_manifest_alone(folder: F
     assert amiss(folder) == [NAME, OTHER]
 
 
+def test_what_is_taken_for_gone_is_told_to_other_machines_once(
+    folder: Folder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(folder, NAME, OTHER, THIRD)
+    catalogue.remove(folder, THIRD)
+    steal(folder, NAME)
+    told = folder.path / ledger.name_of(next(iter(folder.path.glob("redis_backup_ledger_*"))).stem.rpartition("_")[2])
+    assert catalogue.let_go(folder, NAME)
+    assert NAME not in told.read_text()
+    said = told.read_bytes()
+    assert not catalogue.let_go(folder, NAME)
+    assert told.read_bytes() == said
+    become(tmp_path / "empty", monkeypatch)
+    assert amiss(folder) == []
+
+
 def test_what_was_deleted_and_is_there_again_is_named(folder: Folder, tmp_path: Path) -> None:
     store(folder, NAME, OTHER)
     shutil.copytree(folder.path, tmp_path / "copy")

@@ -123,6 +123,18 @@ def test_what_did_not_come_back_is_told_and_noted(
     assert "key:" not in known.model_dump_json()
 
 
+def test_what_the_restore_says_of_keys_that_it_could_not_write_is_kept_beside_what_is_missing(
+    small: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evicting(*arguments: Any, **more: Any) -> Any:
+        return _spoil(*arguments, **more) | {"evicted": 2}
+
+    monkeypatch.setattr(drills, "carried_out", evicting)
+    result = drilled(drilling(small, tmp_path), take(small, tmp_path)["name"])
+    assert not result["rehearsed"]
+    assert any(warning.startswith("Not every key is there: ") for warning in result["warnings"]), result["warnings"]
+
+
 def test_a_damaged_file_fails_the_drill_and_that_is_noted(small: Server, tmp_path: Path) -> None:
     name = take(small, tmp_path)["name"]
     content = bytearray((tmp_path / name).read_bytes())
@@ -194,13 +206,17 @@ def test_the_source_is_never_spoken_to(small: Server, tmp_path: Path) -> None:
 
 
 def test_one_that_is_encrypted_comes_back_where_the_key_is_and_else_it_is_said_what_to_do(
-    small: Server, tmp_path: Path
+    small: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pair = age_pair(tmp_path)
     closed = drilling(small, tmp_path / "b", backup_age_recipients=pair.recipient)
     name = backup(closed, BackupArguments(), silent)["name"]
-    with pytest.raises(SealedError, match="BACKUP_AGE_IDENTITY_FILE"):
-        drilled(closed, name)
+    with monkeypatch.context() as patch:
+        # That is known before anything is fetched, or a server chosen.
+        patch.setattr(drills, "opened", None)
+        patch.setattr(programs, "known", None)
+        with pytest.raises(SealedError, match="BACKUP_AGE_IDENTITY_FILE"):
+            drilled(closed, name)
     assert noted(tmp_path / "b", name).drilled is None
     opened = drilling(small, tmp_path / "b", **pair.settings)
     for way in ("mirror", "keys"):
