@@ -75,6 +75,11 @@ document.addEventListener("click", async (event) => {
   setTimeout(() => { icon.className = "bi bi-copy"; }, 1500);
 });
 
+// A browser leaves what is half out of a table that scrolls where it is when it gets the focus.
+document.addEventListener("focusin", (event) => {
+  if (event.target.closest(".scrolls")) event.target.scrollIntoView({ block: "nearest", inline: "nearest" });
+});
+
 addCopyButtons(document);
 setInterval(tick, 30000);
 setInterval(countDown, 1000);
