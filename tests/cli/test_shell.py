@@ -189,9 +189,18 @@ def test_every_verb_has_a_module_of_its_own_and_help_of_one_line() -> None:
     commands = {verb: shell.get_command(click.Context(shell), verb) for verb in VERBS}
     modules = {path.stem for path in Path(shell_folder.__path__[0]).glob("[a-z]*.py")}
     assert {verb: command and command.name for verb, command in commands.items()} == {verb: verb for verb in VERBS}
-    assert modules - {"verbs", "runner", "recorded", "repair", "options", "console", "stopping", "max_size"} == {
-        module_of(verb).removeprefix("worker.cli.") for verb in VERBS
-    }
+    assert modules - {
+        "verbs",
+        "runner",
+        "recorded",
+        "repair",
+        "options",
+        "console",
+        "stopping",
+        "max_size",
+        "examples",
+        "traces",
+    } == {module_of(verb).removeprefix("worker.cli.") for verb in VERBS}
     assert shell.get_command(click.Context(shell), "performing") is None
 
 

@@ -23,6 +23,7 @@ TABLE = "worker.runs.operations"
 BY_ITSELF = (tasks.notify, tasks.reap, tasks.catch_up, tasks.drills, tasks.watch)
 """Tasks that nobody asks for, and that are no runs."""
 OTHER_WORDS = {
+    "worker.cli.examples": "verbs of the shell, with what is typed behind them",
     "worker.broker.scopes": "two scopes are called like operations",
     "worker.repository.manifest": "kinds of backups",
     "worker.server.refusals": "commands of a server",
@@ -130,6 +131,7 @@ def test_every_row_with_a_verb_is_in_the_shell() -> None:
         "keygen",
         "notify",
         "token",
+        "completion",
         "put-back",
     }
 

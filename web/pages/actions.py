@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
-from typing import Literal
 
 from flask import g, redirect, request, url_for
+from pydantic import BaseModel
 from werkzeug.wrappers import Response
 
 from web import errors, jobs, lookup
@@ -65,30 +65,30 @@ def create() -> Response | Answer:
 
 
 def _read(
-    operation: Literal["verify", "drill"], arguments_of: type[VerifyArguments | DrillArguments], name: str
+    ask: Callable[[BaseModel, str], str], arguments_of: type[VerifyArguments | DrillArguments], name: str
 ) -> Response | Answer:
     """Queue what reads one backup, from where the form says that it lies."""
 
-    def ask(who: str) -> str:
+    def ask_of(who: str) -> str:
         arguments = forms.arguments(arguments_of, request.form, name=lookup.in_full(name))
         lookup.in_full(name, arguments.storage)
-        return jobs.ask(operation, arguments, who)
+        return ask(arguments, who)
 
-    return _ask(ask, partial(show_backup, name))
+    return _ask(ask_of, partial(show_backup, name))
 
 
 @pages.post("/backups/<name>/verify")
 @needs_scope_of("verify")
 def verify(name: str) -> Response | Answer:
     """Read a backup to its end."""
-    return _read("verify", VerifyArguments, name)
+    return _read(partial(jobs.ask, "verify"), VerifyArguments, name)
 
 
 @pages.post("/backups/<name>/drill")
 @needs_scope_of("drill")
 def drill(name: str) -> Response | Answer:
     """Bring a backup back for trial."""
-    return _read("drill", DrillArguments, name)
+    return _read(partial(jobs.ask, "drill"), DrillArguments, name)
 
 
 @pages.post("/backups/<name>/copy")
