@@ -25,6 +25,7 @@ HEADERS = {
 }
 
 STATUS = (
+    (errors.NoSuchStorageError, 404),
     (errors.UsageError, 400),
     (errors.NotFoundError, 404),
     (errors.BusyError, 409),

@@ -57,6 +57,12 @@ class UsageError(BackupSystemError):
     in_short = "What was asked for cannot be, or a setting is wrong"
 
 
+class NoSuchStorageError(UsageError):
+    """No storage of that address is set."""
+
+    in_short = "No storage of that address is set"
+
+
 class NotFoundError(BackupSystemError):
     """There is no backup of that name."""
 

@@ -21,6 +21,7 @@ from web.api.schemas import (
     PinBody,
     PruneBody,
     Queued,
+    TimelineBody,
     Whence,
 )
 from web.auth import needs, needs_scope_of
@@ -42,7 +43,6 @@ from worker.arguments.questions import (
     SearchArguments,
     StatsArguments,
     StorageArguments,
-    TimelineArguments,
     TryChannelsArguments,
 )
 from worker.arguments.restore import DifferencesArguments, PreviewArguments, RestoreArguments, UndoArguments
@@ -295,7 +295,7 @@ def browse(body: BrowseArguments) -> Answer:
 
 @api.post("/backup/timeline", responses=_QUEUED)
 @needs_scope_of("timeline")
-def timeline(body: TimelineArguments) -> Answer:
+def timeline(body: TimelineBody) -> Answer:
     """Follow keys from backup to backup up to now: how many went, changed or came, and the last good backup of them."""
     return _queued(jobs.ask("timeline", body, g.identity.name))
 

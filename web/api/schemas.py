@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from worker.alerts.memory import Alert, Silence
 from worker.arguments.backups import BackupArguments, Keeping, PruneArguments, Reason
 from worker.arguments.places import Address as StorageAddress
+from worker.arguments.questions import TimelineArguments
 from worker.config.address import Address
 from worker.errors import Risk
 from worker.repository.catalogue import Damaged
@@ -47,6 +48,12 @@ class Queued(BaseModel):
 
 class BackupBody(BackupArguments):
     """What a backup may be told; what is left out comes from the settings."""
+
+    model_config = _OPTIONAL
+
+
+class TimelineBody(TimelineArguments):
+    """Which keys are followed, or all; through how many backups."""
 
     model_config = _OPTIONAL
 

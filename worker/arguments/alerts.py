@@ -12,4 +12,4 @@ class SilenceArguments(BaseModel):
 
     key: str = Field(min_length=1, max_length=500)
     """As the list of alerts shows it, such as `backup.failed`."""
-    hours: float = Field(ge=0, le=MOST_HOURS, allow_inf_nan=False)
+    hours: float = Field(strict=True, ge=0, le=MOST_HOURS, allow_inf_nan=False)

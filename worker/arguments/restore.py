@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from worker.arguments.places import Address
 from worker.arguments.redirection import Redirection
-from worker.arguments.selection import Selection, TypeName
+from worker.arguments.selection import ONCE, Selection, TypeName
 from worker.errors import RefusedError
 from worker.formats.key_text import LONGEST_KEY, KeyText
 from worker.repository.manifest import Manifest
@@ -27,7 +27,7 @@ class Request(Selection, Redirection):
     storage: Address | None = None
     """Where to read it: BACKUP_STORAGE, or one of BACKUP_COPIES; None for wherever it lies, at home first."""
     mode: Mode = "skip"
-    kinds: frozenset[WrittenKind] | None = None
+    kinds: Annotated[frozenset[WrittenKind], ONCE] | None = None
     """Only keys that compare so with the live ones: not there, of another value, or of another expiry only."""
 
     @property

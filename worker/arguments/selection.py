@@ -20,6 +20,9 @@ from worker.formats.types import NAMES
 TypeName = Annotated[str, GetPydanticSchema(lambda _source, _handler: literal_schema(list(NAMES)))]
 """A type of types.TYPES."""
 
+ONCE = Field(json_schema_extra={"uniqueItems": False})
+"""Of what is named twice once is meant: it is no error, and the document of the API says so."""
+
 MOST_KEYS = 100_000
 """Keys that may be named one by one; all of them are held in memory."""
 
@@ -59,9 +62,9 @@ class Selection(BaseModel):
     """Only keys that fit one of these, or are named among `keys`."""
     exclude: Globs = ()
     """No key that fits one of these."""
-    keys: Annotated[frozenset[KeyText], Field(max_length=MOST_KEYS)] | None = None
+    keys: Annotated[frozenset[KeyText], Field(max_length=MOST_KEYS), ONCE] | None = None
     """Only these keys, each as `key_text` writes it, and those that fit `match`."""
-    types: Annotated[frozenset[TypeName], Field(min_length=1)] | None = None
+    types: Annotated[frozenset[TypeName], Field(min_length=1), ONCE] | None = None
     databases: Databases = None
 
     @model_validator(mode="after")

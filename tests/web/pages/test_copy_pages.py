@@ -140,7 +140,7 @@ def test_a_storage_that_is_not_ours_is_refused_with_the_form(
 ) -> None:
     name = take_ago(home, 1)
     answer = admin.post(f"/backups/{name}/copy", data={"to": "s3://of-somebody/else"})
-    assert answer.status_code == 400
+    assert answer.status_code == 404
     assert "No such storage is set" in answer.text
     assert queued(web_app) == []
     assert admin.get(f"/backups/{name}/copy").headers["Location"] == f"/backups/{name}"
@@ -252,7 +252,7 @@ def test_another_storage_than_ours_is_never_opened_by_a_form(
     name = take_ago(home, 1)
     for path in ("preview", "restore", "verify", "review"):
         answer = admin.post(f"/backups/{name}/{path}", data={"storage": str(tmp_path / "secret")})
-        assert (path, answer.status_code) == (path, 400)
+        assert (path, answer.status_code) == (path, 404)
         assert "No such storage is set" in answer.text
     assert queued(web_app) == []
 

@@ -2,7 +2,7 @@
 
 from worker.config.settings import Settings
 from worker.config.storage_url import place_of
-from worker.errors import UsageError
+from worker.errors import NoSuchStorageError
 from worker.repository.manifest import Manifest
 from worker.storage import Storage, open_storage
 
@@ -23,14 +23,14 @@ def everywhere(settings: Settings) -> list[Storage]:
 
 
 def named(settings: Settings, address: str) -> Storage:
-    """The one at that address, home or another. UsageError where none is set: an address from outside opens nothing."""
+    """The one at that address, home or another. NoSuchStorageError where none is set: an address from outside opens nothing."""
     return _at(everywhere(settings), (settings.backup_storage, *settings.backup_copies), address)
 
 
 def chosen(settings: Settings, address: str | None) -> list[Storage]:
-    """All of BACKUP_COPIES, or the one at that address. UsageError where there is none."""
+    """All of BACKUP_COPIES, or the one at that address. NoSuchStorageError where there is none."""
     if not settings.backup_copies:
-        raise UsageError("There is no other storage to copy to: set BACKUP_COPIES to the address of one.")
+        raise NoSuchStorageError("There is no other storage to copy to: set BACKUP_COPIES to the address of one.")
     others = elsewhere(settings)
     return others if address is None else [_at(others, settings.backup_copies, address)]
 
@@ -39,7 +39,7 @@ def _at(storages: list[Storage], addresses: tuple[str, ...], address: str) -> St
     for known, storage in zip(addresses, storages, strict=True):
         if storage.place in (address, place_of(address)) or place_of(known) == place_of(address):
             return storage
-    raise UsageError(f"No such storage is set, but {' and '.join(map(str, storages))}.")
+    raise NoSuchStorageError(f"No such storage is set, but {' and '.join(map(str, storages))}.")
 
 
 def is_copied(manifest: Manifest) -> bool:
