@@ -156,7 +156,7 @@ def incident_undo() -> Response | Answer:
     """Undo that restore."""
 
     def ask(who: str) -> str:
-        return jobs.ask("undo", UndoArguments(run=_state().get("restored", "")), who)
+        return jobs.ask("undo", checked(UndoArguments, {"run": _state().get("restored", "")}), who)
 
     return _step("undone", ask, "look", "pick", "compare", "restored")
 
