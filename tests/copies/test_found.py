@@ -174,7 +174,7 @@ def test_the_api_lists_and_hands_out_what_lies_elsewhere(
     for query in ("", f"?storage={there}"):
         assert script.get(f"/api/backup/download/{NAME}{query}").data == there.read(NAME)
     assert script.get(f"/api/backup/download/{NAME}?storage={home}").status_code == 404
-    assert script.get(f"/api/backup/download/{NAME}?storage=/etc").status_code == 400
+    assert script.get(f"/api/backup/download/{NAME}?storage=/etc").status_code == 404
     assert script.get(f"/api/backup/manifest/{NAME}").get_json()["name"] == NAME
 
 

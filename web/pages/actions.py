@@ -113,7 +113,7 @@ def restore(name: str) -> Response | Answer:
         arguments = forms.arguments(RestoreArguments, request.form, name=name)
         arguments.endpoint(load_web())
     except UsageError as error:
-        return show_backup(name, str(error), 400)
+        return show_backup(name, str(error), errors.status_of(error))
 
     def ask(who: str) -> str:
         if arguments.mode != "skip":

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from flask import render_template, request
 
-from web import lookup
+from web import errors, lookup
 from web.activity import Memory, remember
 from web.auth import needs
 from web.pages import forms
@@ -132,7 +132,7 @@ def _review(name: str, form: forms.Form) -> Answer:
         lookup.in_full(name, wanted.storage)
         return show_review(name, wanted)
     except UsageError as error:
-        return show_backup(name, str(error), 400)
+        return show_backup(name, str(error), errors.status_of(error))
 
 
 def show_review(name: str, wanted: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:

@@ -1,6 +1,6 @@
 """Arguments of what is done with alerts."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 MOST_HOURS = 24 * 90
 
@@ -12,4 +12,11 @@ class SilenceArguments(BaseModel):
 
     key: str = Field(min_length=1, max_length=500)
     """As the list of alerts shows it, such as `backup.failed`."""
-    hours: float = Field(strict=True, ge=0, le=MOST_HOURS, allow_inf_nan=False)
+    hours: float = Field(ge=0, le=MOST_HOURS, allow_inf_nan=False)
+
+    @field_validator("hours", mode="before")
+    @classmethod
+    def _a_number(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("must be a number")
+        return value
