@@ -240,6 +240,7 @@ def test_a_large_answer_may_take_as_long_as_it_flows(full: Server, wire_to: Wire
         assert wire.ask(b"GET", b"large") == value
 
 
+@pytest.mark.slow
 @impatiently
 def test_a_large_value_may_be_sent_as_long_as_it_flows(full: Server, wire_to: WireTo) -> None:
     value = os.urandom(12 << 20)

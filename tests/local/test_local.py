@@ -313,9 +313,8 @@ def frozen(server: Server) -> str:
     return "did not answer in time while asking for INFO: is it overloaded, or the network slow?"
 
 
-@pytest.mark.parametrize(
-    "fault", [pytest.param(closed, marks=pytest.mark.slow), pytest.param(refusing, marks=pytest.mark.slow), frozen]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [closed, refusing, frozen])
 def test_a_source_that_does_not_answer_is_said_at_once_and_why(
     project: Path, start_server: StartServer, fault: Callable[[Server], str]
 ) -> None:

@@ -297,7 +297,7 @@ def dying(call: str, nth: int) -> None:
     setattr(os, call, instead)
 
 
-@sweep("work, call", [(work, call) for call in STEPS for work in ("made", "deleted")], quick=3)
+@sweep("work, call", [(work, call) for call in STEPS for work in ("made", "deleted")])
 def test_a_run_that_is_killed_at_any_step_is_no_alarm_here_nor_elsewhere(
     work: str, call: str, folder: Folder, machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

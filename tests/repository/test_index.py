@@ -325,6 +325,7 @@ def test_one_whose_backup_is_gone_is_pruned(source_settings: Any, tmp_path: Path
     assert files(folder) == [".hidden.index", "mine.index"]
 
 
+@pytest.mark.slow
 def test_a_deletion_that_is_killed_leaves_no_index_behind_for_long(source_settings: Any, tmp_path: Path) -> None:
     folder = tmp_path / "storage"
     catalogue.remove(Folder(folder), stored(folder, entries(20)).name)

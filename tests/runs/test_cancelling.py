@@ -229,6 +229,7 @@ def test_a_backup_that_is_cancelled_while_its_source_is_silent_leaves_nothing(of
     assert not list((office.folder / "backups").glob(".*.partial"))
 
 
+@pytest.mark.slow
 def test_a_verb_of_the_shell_can_be_cancelled_and_says_so_by_its_exit_code(office: Office) -> None:
     office.gate.shut(HALF_WAY)
     shell = Background(*PYTHON, "backup", env=office.env, cwd=office.folder, name="shell")

@@ -66,7 +66,12 @@ def web_env(web_env: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return broker, source, env | {"REDIS_URL": url}
 
 
-@pytest.fixture(params=FAULTS.values(), ids=list(FAULTS))
+def _once(name: str) -> Any:
+    """One that is frozen is waited for at each step, so that is slow."""
+    return pytest.param(FAULTS[name], id=name, marks=pytest.mark.slow if name == "frozen" else ())
+
+
+@pytest.fixture(params=map(_once, FAULTS))
 def fault(request: pytest.FixtureRequest) -> Fault:
     chosen: Fault = request.param
     return chosen

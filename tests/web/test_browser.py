@@ -318,8 +318,16 @@ def _of_a_look(visitor: Visitor, name: str) -> Iterator[str]:
     yield visitor.path
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("window", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize(
+    ("window", "theme"),
+    [
+        (DESK, "light"),
+        (PHONE, "dark"),
+        pytest.param(DESK, "dark", marks=pytest.mark.slow),
+        pytest.param(PHONE, "light", marks=pytest.mark.slow),
+    ],
+    ids=["desk-light", "phone-dark", "desk-dark", "phone-light"],
+)
 def test_every_page_is_whole_in_every_width_and_theme(
     furnished: tuple[House, dict[str, Any], list[str]], window: dict[str, int], theme: str
 ) -> None:
