@@ -60,6 +60,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     for item in swept(items):
         item.add_marker(pytest.mark.slow)
+    # A real browser and mutants take longest: begun last, one process would be at them while all others have ended.
+    items.sort(key=lambda item: "browser" not in item.path.name and item.path.parent.name != "mutants")
     if (share := config.getoption("--share")) is not None:
         chosen, others = split(items, share)
         config.hook.pytest_deselected(items=others)
