@@ -291,3 +291,11 @@ def test_the_name_of_a_modules_type_stands_in_its_payload(payload: bytes, name: 
     found = type_name(payload)
     assert (found is None) == (name is None)
     assert found is None or len(found) == 9
+
+
+def test_a_damaged_key_that_was_asked_for_is_not_one_that_the_backup_lacks() -> None:
+    found = findings(keys=frozenset({"k", "other"}))
+    found.add_damaged(entry(), "it is damaged")
+    missing = found.samples.named.missing
+    assert missing is not None
+    assert missing.startswith("1 key that was named is not in the part of the backup that is asked for: other.")
