@@ -40,6 +40,7 @@ from worker.errors import BackupSystemError, NotFoundError, RefusedError, UsageE
 from worker.repository.copies import places
 
 Show = Callable[[str, int], Answer]
+_Reading = VerifyArguments | DrillArguments | CountArguments | BrowseArguments
 
 
 def _ask(ask: Callable[[str], str], again: Show, then: str | None = None) -> Response | Answer:
@@ -64,9 +65,7 @@ def create() -> Response | Answer:
     return _ask(ask, show_backups)
 
 
-def _read(
-    ask: Callable[[BaseModel, str], str], arguments_of: type[VerifyArguments | DrillArguments], name: str
-) -> Response | Answer:
+def _read(ask: Callable[[BaseModel, str], str], arguments_of: type[_Reading], name: str) -> Response | Answer:
     """Queue what reads one backup, from where the form says that it lies."""
 
     def ask_of(who: str) -> str:
@@ -81,14 +80,14 @@ def _read(
 @needs_scope_of("verify")
 def verify(name: str) -> Response | Answer:
     """Read a backup to its end."""
-    return _read(partial(jobs.ask, "verify"), VerifyArguments, name)
+    return _read(lambda said, who: jobs.ask("verify", said, who), VerifyArguments, name)
 
 
 @pages.post("/backups/<name>/drill")
 @needs_scope_of("drill")
 def drill(name: str) -> Response | Answer:
     """Bring a backup back for trial."""
-    return _read(partial(jobs.ask, "drill"), DrillArguments, name)
+    return _read(lambda said, who: jobs.ask("drill", said, who), DrillArguments, name)
 
 
 @pages.post("/backups/<name>/copy")
@@ -142,13 +141,7 @@ def preview(name: str) -> Response | Answer:
 @needs_scope_of("fits")
 def fits(name: str) -> Response | Answer:
     """Count the keys of a backup that a form means."""
-
-    def ask(who: str) -> str:
-        arguments = forms.arguments(CountArguments, request.form, name=lookup.in_full(name))
-        lookup.in_full(name, arguments.storage)
-        return jobs.ask("fits", arguments, who)
-
-    return _ask(ask, partial(show_backup, name))
+    return _read(lambda said, who: jobs.ask("fits", said, who), CountArguments, name)
 
 
 @pages.post("/tasks/<identity>/undo")
@@ -175,13 +168,7 @@ def cancel(identity: str) -> Response:
 @needs_scope_of("browse")
 def browse(name: str) -> Response | Answer:
     """Look into a backup."""
-
-    def ask(who: str) -> str:
-        arguments = forms.arguments(BrowseArguments, request.form, name=lookup.in_full(name))
-        lookup.in_full(name, arguments.storage)
-        return jobs.ask("browse", arguments, who)
-
-    return _ask(ask, partial(show_backup, name))
+    return _read(lambda said, who: jobs.ask("browse", said, who), BrowseArguments, name)
 
 
 @pages.post("/search")

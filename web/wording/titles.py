@@ -1,8 +1,10 @@
 """What a person calls a backup: by its day and time, how many keys it has, and what changed since the one before. Pure."""
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -55,11 +57,12 @@ def _moment(made: datetime, zone: str, now: datetime) -> str:
     return f"{at:%a} {at.day} {at:%b %H:%M}" if at.year == today.year else f"{at.day} {at:%b %Y %H:%M}"
 
 
-def before(backup: Manifest, backups: Iterable[Manifest]) -> Manifest | None:
+def before(backup: Manifest, backups: Sequence[Manifest]) -> Manifest | None:
     """The good backup of the same data that was made before it; `backups` are the newest first."""
     if backup.kind != "backup":
         return None
-    older = (one for one in backups if one.created_at < backup.created_at and one.kind == "backup")
+    first = bisect_left(backups, True, key=lambda one: one.created_at < backup.created_at)
+    older = (one for one in islice(backups, first, None) if one.kind == "backup")
     return next((one for one in older if one.scope == backup.scope), None)
 
 

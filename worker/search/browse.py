@@ -46,8 +46,8 @@ def browse(settings: Settings, arguments: BrowseArguments, progress: Progress) -
         answer = look(stream, arguments, held)
     seconds = round(time.monotonic() - clock, 3)
     log.info("backup_browsed", name=held.manifest.name, seconds=seconds)
-    databases = sorted(held.manifest.keys_by_db)
-    return {"name": held.manifest.name, "prefix": arguments.prefix, "db": arguments.db, "databases": databases} | answer | {"seconds": seconds}  # fmt: skip
+    where = {"name": held.manifest.name, "prefix": arguments.prefix, "db": arguments.db}
+    return {**where, "databases": sorted(held.manifest.keys_by_db), **answer, "seconds": seconds}
 
 
 def _level(stream: EntryStream, arguments: BrowseArguments, _: Found) -> Data:
