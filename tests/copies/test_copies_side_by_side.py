@@ -84,6 +84,19 @@ def is_artifact(method: str, path: str) -> bool:
     return method == "PUT" and ".partial" not in path and ".manifest.json" not in path
 
 
+def held_up(obstacle: Obstacle) -> tuple[threading.Event, threading.Event]:
+    """Hears when an artifact is on its way, which then waits for a minute, or until it may go on."""
+    uploading, go_on = threading.Event(), threading.Event()
+
+    def trouble(_: int, method: str, path: str) -> None:
+        if is_artifact(method, path):
+            uploading.set()
+            go_on.wait(60)
+
+    obstacle.trouble = trouble
+    return uploading, go_on
+
+
 def became(run: Run) -> Any:
     """What one run says of its one copy."""
     (copied,) = run.value["copies"]
@@ -105,14 +118,7 @@ def test_two_workers_at_one_copy_make_it_once(
     """With two brokers nobody knows of the other but by the mark in the bucket, which the second one takes over."""
     of = [start_server(newest) for _ in range(brokers)] * (3 - brokers)
     workers = [begin(broker, f"worker{number}") for number, broker in enumerate(of)]
-    uploading, go_on = threading.Event(), threading.Event()
-
-    def trouble(_: int, method: str, path: str) -> None:
-        if is_artifact(method, path):
-            uploading.set()
-            go_on.wait(60)
-
-    obstacle.trouble = trouble
+    uploading, go_on = held_up(obstacle)
     copy(of[0], home, in_s3, obstacle, tmp_path)
     assert uploading.wait(60)
     copy(of[1], home, in_s3, obstacle, tmp_path)
@@ -148,14 +154,7 @@ def test_a_broker_that_goes_away_in_the_middle_of_a_copy_costs_no_copy(
 ) -> None:
     broker = start_server(newest, "--appendonly", "yes")
     worker = begin(broker, "worker")
-    uploading, go_on = threading.Event(), threading.Event()
-
-    def trouble(_: int, method: str, path: str) -> None:
-        if is_artifact(method, path):
-            uploading.set()
-            go_on.wait(60)
-
-    obstacle.trouble = trouble
+    uploading, go_on = held_up(obstacle)
     copy(broker, home, in_s3, obstacle, tmp_path)
     assert uploading.wait(60)
     broker.kill()

@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from tests.support.backups import files
 from tests.support.browser import DESK, PHONE, WAIT_MILLISECONDS, Visitor, axe, chromium
 from tests.support.dashboard import HOSTILE
 from tests.support.gates import Gate
-from tests.support.processes import CELERY, Background, Shell, damaged_dump, environment, eventually
-from tests.support.servers import Server, binaries, free_port, running
+from tests.support.processes import Shell, damaged_dump, eventually
+from tests.support.servers import Server
+from tests.web.house import PASSWORD, at_work, source_in
 from worker.repository import catalogue
 from worker.repository.manifest import Manifest
 from worker.storage import open_storage
 
-PASSWORD = "a password for the browser"
 COLOURS = ("color-contrast", "link-in-text-block")
 """Those of axe's rules that another theme can break."""
 HELD_BYTES = 100_000
@@ -51,32 +50,15 @@ class House:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder, binary, port = tmp_path_factory.mktemp("house"), binaries()[-1], free_port()
+    folder = tmp_path_factory.mktemp("house")
     with (
         chromium() as browser,
-        running(binary, folder / "broker") as broker,
-        running(binary, folder / "source") as source,
+        source_in(folder) as source,
         Gate(source.port) as gate,
+        at_work(folder, f"redis://127.0.0.1:{gate.port}/0") as (env, url),
     ):
-        demo.fill(source.port, int(time.time()))
-        env = environment(
-            REDIS_URL=f"redis://127.0.0.1:{gate.port}/0",
-            CELERY_BROKER_URL=broker.url,
-            CELERY_RESULT_BACKEND=broker.url[:-1] + "1",
-            BACKUP_STORAGE=str(folder / "backups"),
-            SESSION_SECRET="0123456789abcdef" * 2,
-        )
-        secrets = {"PORT": str(port), "ADMIN_PASSWORD": PASSWORD}
-        worker = Background(*CELERY, "worker", "--concurrency", "2", env=env, cwd=folder, name="worker")
-        web = Background(sys.executable, "-m", "web", env=env | secrets, cwd=folder, name="web")
-        try:
-            worker.wait_until_it_says("ready.")
-            web.wait_until_it_says(f":{port}")
-            shell = Shell(env["REDIS_URL"], folder / "backups", folder)
-            yield House(source, gate, folder / "backups", shell, browser, f"http://127.0.0.1:{port}")
-        finally:
-            web.stop()
-            worker.stop()
+        shell = Shell(env["REDIS_URL"], folder / "backups", folder)
+        yield House(source, gate, folder / "backups", shell, browser, url)
 
 
 def ends(visitor: Visitor, state: str = "Done") -> None:

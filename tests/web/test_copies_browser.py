@@ -14,7 +14,8 @@ from tests.support.bucket import S3
 from tests.support.dashboard import HOSTILE
 from tests.support.processes import CELERY, Background, environment, eventually
 from tests.support.servers import Binary, Server, free_port
-from tests.web.test_browser import PASSWORD, ends
+from tests.web.house import PASSWORD
+from tests.web.test_browser import ends
 from worker.storage.local import Folder
 from worker.storage.remote import Remote
 

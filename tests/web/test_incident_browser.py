@@ -1,24 +1,18 @@
 """An incident from the Summary to its undo, as somebody has it who is in a hurry: clicks and keystrokes are counted."""
 
 import re
-import sys
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, expect
 
-from local import demo
-from tests.support.browser import DESK, PHONE, WAIT_MILLISECONDS, Visitor, axe, chromium
-from tests.support.processes import CELERY, Background, Shell, environment
-from tests.support.servers import Server, binaries, free_port, running
+from tests.support.browser import DESK, PHONE, WAIT_MILLISECONDS, Visitor, axe
+from tests.web.house import PASSWORD, House, damage, house
 
-PASSWORD = "a password for the browser"
+__all__ = ["house"]
+
 MOST_CLICKS, MOST_KEYSTROKES = 5, 30
-DAMAGED, GONE = [f"user:{number}" for number in range(40, 100)], [f"user:{number}" for number in range(1, 11)]
 
 
 @dataclass
@@ -38,64 +32,6 @@ class Hand:
         expect(self.visitor.page.get_by_label(into)).to_be_focused(timeout=WAIT_MILLISECONDS)
         self.visitor.page.keyboard.type(text)
         self.keystrokes += len(text)
-
-
-@dataclass(frozen=True)
-class House:
-    source: Server
-    shell: Shell
-    storage: Path
-    env: dict[str, str]
-    visit: Any
-
-    @property
-    def users(self) -> dict[str, Any]:
-        client: Any = self.source.client()
-        return {key: client.dump(key) for key in DAMAGED + GONE}
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder, binary, port = tmp_path_factory.mktemp("house"), binaries()[-1], free_port()
-    with (
-        chromium() as browser,
-        running(binary, folder / "broker") as broker,
-        running(binary, folder / "source") as source,
-    ):
-        demo.fill(source.port, int(time.time()))
-        env = environment(
-            REDIS_URL=source.url,
-            CELERY_BROKER_URL=broker.url,
-            CELERY_RESULT_BACKEND=broker.url[:-1] + "1",
-            BACKUP_STORAGE=str(folder / "backups"),
-            SESSION_SECRET="0123456789abcdef" * 2,
-        )
-        secrets = {"PORT": str(port), "ADMIN_PASSWORD": PASSWORD}
-        worker = Background(*CELERY, "worker", "--concurrency", "2", env=env, cwd=folder, name="worker")
-        web = Background(sys.executable, "-m", "web", env=env | secrets, cwd=folder, name="web")
-        try:
-            worker.wait_until_it_says("ready.")
-            web.wait_until_it_says(f":{port}")
-            shell = Shell(env["REDIS_URL"], folder / "backups", folder)
-            for _ in range(2):
-                assert shell("backup").code == 0
-            yield House(
-                source,
-                shell,
-                folder / "backups",
-                env,
-                lambda **window: Visitor(browser, f"http://127.0.0.1:{port}", **window),
-            )
-        finally:
-            web.stop()
-            worker.stop()
-
-
-def damage(source: Server) -> None:
-    client: Any = source.client()
-    for key in DAMAGED:
-        client.hset(key, mapping={"username": "overwritten by a script", "points": 0})
-    client.delete(*GONE)
 
 
 def done(step: Locator) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.support.backups import aged
 from tests.support.browser import WAIT_MILLISECONDS
 from tests.support.processes import CELERY, Background
-from tests.web.test_incident_browser import PASSWORD, House, damage, house
+from tests.web.house import PASSWORD, House, damage, house
 from worker.repository import catalogue
 from worker.storage import open_storage
 

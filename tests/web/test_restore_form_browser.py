@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import WAIT_MILLISECONDS
-from tests.web.test_incident_browser import PASSWORD, House, house
+from tests.web.house import PASSWORD, House, house
 
 __all__ = ["house"]
 
