@@ -28,7 +28,13 @@ _SHOWN: dict[str, tuple[str, ...]] = {
         backing_up.SCAN,
         backing_up.DUMP_GO,
     ),
-    "restore.svg": (restoring.LOAD, restoring.MIRROR, restoring.PIPE, restoring.OVERWRITE),
+    "restore.svg": (
+        restoring.LOAD,
+        restoring.MIRROR,
+        restoring.OVERWRITE_EMPTY,
+        restoring.PIPE,
+        restoring.OVERWRITE,
+    ),
     "memory.svg": (
         backing_up.REPLICATION,
         backing_up.SCAN,

@@ -22,6 +22,7 @@ SHOWN = (
     backing_up.DUMP_GO,
     restoring.LOAD,
     restoring.MIRROR,
+    restoring.OVERWRITE_EMPTY,
     restoring.OVERWRITE,
     restoring.PIPE,
 )

@@ -11,12 +11,15 @@ from benchmarks.results import Round, Row
 from benchmarks.servers import Server, loading, tool
 
 LOAD, PIPE = "redis-server loads its file", "redis-cli --pipe of RESTORE"
-OVERWRITE, MIRROR = "restore, overwrite", "restore, mirror by replication"
+MIRROR = "restore, mirror by replication"
+SKIP_EMPTY, OVERWRITE_EMPTY = "restore, skip, into an empty target", "restore, overwrite, into an empty target"
+OVERWRITE = "restore, overwrite, key by key"
 PIPE_LIVE = "redis-cli --pipe of RESTORE, over live data"
 OVERWRITE_LIVE = "restore, overwrite, over live data"
 OVERWRITE_UNDO = "restore, overwrite, over live data, undo kept"
 MIRROR_LIVE = "restore, mirror by replication, over live data"
 NO_UNDO = {"BACKUP_UNDO_DAYS": "0"}
+BY_KEYS = {"RESTORE_WHOLE_KEYS": "0"}
 
 
 def run(loaded: Loaded, backup: Backup, rounds: int, *, lean: bool = False) -> list[Row]:
@@ -27,10 +30,12 @@ def run(loaded: Loaded, backup: Backup, rounds: int, *, lean: bool = False) -> l
     found = [
         Contestant(LOAD, "floor", lambda: Outcome(load())),
         ours(MIRROR, empty, "mirror"),
-        ours(OVERWRITE, empty, "overwrite"),
+        ours(OVERWRITE_EMPTY, empty, "overwrite"),
+        ours(OVERWRITE, empty, "overwrite", **BY_KEYS),
     ]
     if not lean:
         found += [
+            ours(SKIP_EMPTY, empty, "skip"),
             _pipe(loaded, PIPE, empty),
             _pipe(loaded, PIPE_LIVE, full),
             ours(OVERWRITE_LIVE, full, "overwrite", **NO_UNDO),

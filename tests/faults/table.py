@@ -45,6 +45,7 @@ TABLE = [
             "the next one completes it, or it is undone; no target stays a replica of ours",
             "faults/test_mirrors_by_keys.py::test_our_process_is_killed_at_any_moment "
             "restore/mirror/test_mirror_faults.py::test_our_process_is_killed "
+            "restore/mirror/test_whole.py::test_our_process_is_killed "
             "restore/undo/test_killed_undos.py::test_a_restore_that_was_killed_is_undone "
             "restore/undo/test_killed_undos.py::test_an_undo_that_was_killed_is_completed_by_the_next "
             "faults/test_undo_faults.py::test_our_process_is_killed",
@@ -367,7 +368,8 @@ TABLE = [
         ),
         (
             "being written to by others",
-            "what others changed since is left alone by an undo, and named",
+            "nothing that they wrote is lost to a backup that goes in as one file; what others changed since is left alone by an undo, and named",
+            "restore/mirror/test_whole.py::test_what_others_write_until_it_takes_no_writes_any_more_is_not_lost "
             "restore/undo/test_theirs.py::test_what_others_have_changed_since_is_left_alone_and_named "
             "restore/preview/test_as_previewed.py::test_a_target_that_has_changed_since_is_refused_unless_forced",
         ),

@@ -16,7 +16,10 @@ from tests.support.states import State, assert_same, state
 from worker.server import refusals, rights
 from worker.server.endpoint import TARGET, Endpoint
 
-QUICK = ("backup by scan", "restore of json, overwrite", "mirror as one file", "preview of a mirror")
+QUICK = (
+    *("backup by scan", "restore of json, overwrite", "whole restore as one file", "mirror as one file"),
+    "preview of a mirror",
+)
 """One of each kind; the others belong to the slow set."""
 WAYS = {"mirror as one file": "replication", "mirror key by key": "keys"}
 MODES = {"preview": "overwrite", "preview of a mirror": "mirror"}
@@ -135,6 +138,19 @@ def restored(scene: Scene, acl: str, operation: str) -> Any:
     data_format, mode = re.findall("rdb|json|skip|overwrite", operation)
     scene.taken(data_format)
     return good(scene.shell(scene.other, acl)("restore", "latest", "--mode", mode, "--yes", "--json"))
+
+
+@pytest.mark.parametrize("rightly", [least, pytest.param(best, marks=pytest.mark.slow)])
+def test_the_least_rights_are_enough_for_a_whole_restore_as_one_file(
+    rightly: Callable[[Server, str], str], scene: Scene
+) -> None:
+    source, target = scene.source, scene.other
+    scene.taken()
+    shell = scene.shell(target, rightly(target, "whole restore as one file"))
+    done = good(shell("restore", "latest", "--json", RESTORE_WHOLE_KEYS="1"))
+    assert (done["way"], done["undo"]["keys"]) == ("replication", 0)
+    assert_same(target, source)
+    assert rightly is least or refused(target) == set()
 
 
 @pytest.mark.parametrize("operation", operations("mirror"))

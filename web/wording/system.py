@@ -151,6 +151,7 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "NOTIFY_WEBHOOK_SECRET": _secret(settings.notify_webhook_secret),
         "HEARTBEAT_URL": _secret(settings.heartbeat_url),
         "PUBLIC_URL": settings.public_url or "none: messages have no links",
+        "RESTORE_WHOLE_KEYS": f"{settings.restore_whole_keys:,}" if settings.restore_whole_keys else "0: never",
         "MIRROR_BIND, MIRROR_PORT": f"{settings.mirror_bind or 'as the target sees us'}, {settings.mirror_port or 'any'}",
         "MIRROR_FROM": listed(map(str, settings.mirror_from)) or "where we reach the target",
         "TZ": settings.tz,

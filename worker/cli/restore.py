@@ -65,8 +65,9 @@ def restored(data: Data, replacing_those: str) -> None:
     origin = f" (of {data['source']})" if data["source"] not in (None, data["target"]) else ""
     cut = ", not to its end" if data["cut_short"] else ""
     say(f"{data['name']}{origin} to {data['target']}{cut}: {counts(data)}, {data['seconds']:.1f} s")
-    if data["way"]:
-        say(f"  mirrored by {data['way']}: {data['reason']}")
+    if data["mode"] == "mirror" or data["way"] == "replication":
+        done = "mirrored" if data["mode"] == "mirror" else "restored"
+        say(f"  {done} by {data['way']}: {data['reason']}")
     for failure in data["failures"]:
         say(f"  failed: database {failure['db']}, {failure['type']} '{failure['key']}': {failure['error']}")
     notes(data["warnings"])

@@ -188,6 +188,8 @@ class Settings(FromEnvironment):
     """What expects to hear of each backup of the schedule, and sounds the alarm where it does not."""
     public_url: PublicURL | None = None
     """Where people reach the dashboard: messages link to its pages."""
+    restore_whole_keys: int = Field(default=100_000, ge=0)
+    """From so many keys on an empty target loads a whole backup as one file, as a mirror does; 0: never."""
     mirror_bind: Address | None = None
     """The address where a mirror's target fetches its data; None: the one that our own connection to it comes from."""
     mirror_port: int = Field(default=0, ge=0, le=65535)

@@ -21,7 +21,7 @@ from worker.errors import (
 from worker.formats.entries import EntryStream
 from worker.progress import Progress, both
 from worker.repository.sound import sound
-from worker.restore.mirror import mirror, recovery
+from worker.restore.mirror import mirror, recovery, whole
 from worker.restore.preview.kinds import OfKinds
 from worker.restore.preview.left_alone import LeftAlone
 from worker.restore.preview.staleness import changes_since
@@ -81,10 +81,16 @@ def carried_out(  # noqa: PLR0913 - a restore is all of this
     room = Room(settings, job, force=arguments.force)
     piecemeal = _check(settings, arguments, job, room)
     job = job.begun()
-    undo = snapshot.take(settings, job)
+    undo = snapshot.take(settings, job, whole=piecemeal is None)
     named = Named(arguments)
     try:
-        _write(settings, job, _stream(job, named), piecemeal, room)
+        if arguments.mode != "mirror" and piecemeal is None and (piecemeal := whole.run(settings, job)):
+            # It took a while, and others may have written there.
+            snapshot.discard(settings, undo)
+            job = job.begun()
+            undo = snapshot.take(settings, job, whole=False)
+        if job.report.way is None:
+            _write(settings, job, _stream(job, named), piecemeal, room)
     except BackupSystemError as error:
         if isinstance(error, RefusedError) and error.report is None:
             # Refused after all, before the first key was written: there is nothing to undo.
@@ -99,16 +105,18 @@ def carried_out(  # noqa: PLR0913 - a restore is all of this
 
 
 def _check(settings: Settings, arguments: RestoreArguments, job: Job, room: Room) -> str | None:
-    """Raise what speaks against the restore. Gives why a mirror has to go key by key, None where it does not."""
+    """Raise what speaks against the restore. Gives why it has to go key by key, None where it goes as one file."""
     for warning in job.plan.warnings:
         job.report.warn(warning)
     _end_left(settings, job)
     job.target.check(job.plan.demand)
     _check_fresh(settings, arguments, job)
-    mirrors = arguments.mode == "mirror"
-    piecemeal = mirror.choose(settings, job.plan, force=arguments.force) if mirrors else None
-    room.check(whole=mirrors and piecemeal is None)
-    return piecemeal
+    if arguments.mode == "mirror":
+        piecemeal = mirror.choose(settings, job.plan, force=arguments.force)
+        room.check(whole=piecemeal is None)
+        return piecemeal
+    room.check(whole=False)
+    return whole.choose(settings, job, force=arguments.force)
 
 
 def _end_left(settings: Settings, job: Job) -> None:
@@ -146,7 +154,9 @@ def _write(settings: Settings, job: Job, stream: EntryStream, piecemeal: str | N
     """Write, and count in the target's report."""
     if job.plan.request.mode == "mirror":
         mirror.run(settings, job, stream, piecemeal, partial(room.check, whole=False))
-    elif job.plan.request.mode == "skip":
+        return
+    job.report.way, job.report.reason = "keys", piecemeal
+    if job.plan.request.mode == "skip":
         _apply_beside(job, stream)
     else:
         _apply(job, stream)

@@ -76,6 +76,11 @@ OPERATIONS: dict[str, Needs] = {
         f"restore {_BETTER_BUILT} {_BETTER_RESTORE}",
         writes=True,
     ),
+    "whole restore as one file": Needs(
+        f"{_RESTORE} config|get replicaof function|list module|list",
+        f"exists dump pttl {_BETTER_RESTORE} config|set",
+        writes=True,
+    ),
     "mirror as one file": Needs(
         f"{_RESTORE} dump pttl scan unlink config|get replicaof",
         f"pexpiretime hpexpiretime function|load function|dump dbsize config|set {_CONNECTIONS}",

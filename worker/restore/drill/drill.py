@@ -233,7 +233,10 @@ class _Attempt:
 
 
 def _alone(settings: Settings) -> Settings:
-    """What a restore is to know: nothing is kept to undo it, and what is said of mirrors is said of real targets."""
+    """What a restore is to know: nothing is kept to undo it, what is said of mirrors is said of real targets, and only a
+    mirror is loaded as one file.
+    """
+    of_mirrors = {"mirror_bind": None, "mirror_port": 0, "mirror_from": ()}
     return settings.model_copy(
-        update={"backup_undo_days": 0, "mirror_bind": None, "mirror_port": 0, "mirror_from": (), "redis_targets": {}}
+        update={"backup_undo_days": 0, "restore_whole_keys": 0, "redis_targets": {}, **of_mirrors}
     )

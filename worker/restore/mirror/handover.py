@@ -5,7 +5,7 @@ cut anywhere leaves the old data or the new, and `REPLICAOF NO ONE` on every pat
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -48,6 +48,13 @@ class File:
     """How many of those have expired, so that the target does not show them; complete when `meanwhile` has ended."""
 
 
+Look = Callable[[Wire], None]
+
+
+def all_is_well(_: Wire) -> None:
+    """A look at a target of which all may go."""
+
+
 class Handover:
     """One target that is handed to a primary of ours, and back. `progress` may raise to stop it."""
 
@@ -59,15 +66,17 @@ class Handover:
         self.ended = False
         """Whether the target is known to be a primary again."""
 
-    def run(self, file: File, meanwhile: Iterator[object]) -> None:
+    def run(self, file: File, meanwhile: Iterator[object], last_look: Look = all_is_well) -> None:
         """Let the target load the file, and go through `meanwhile` while it does.
 
-        Raises NobodyCameError when it did not come to us: nothing was changed then.
+        `last_look` may raise as well: it is asked when the target takes no writes any more, and was sent nothing yet.
+
+        Raises NobodyCameError when it did not come to us, or what the last look raised: nothing was changed then.
         Raises TargetError, ArtifactError, or what `progress` raised, with what the target holds then.
         """
         try:
             with self._endpoint.translated("loading the backup as a replica of ours"), self._fence.named() as wire:
-                state = self._load(wire, file, meanwhile)
+                state = self._load(wire, file, meanwhile, last_look)
                 wire.ask(b"REPLICAOF", b"NO", b"ONE")
                 self.ended = True
                 for _ in meanwhile:
@@ -79,7 +88,7 @@ class Handover:
             self._taken_back()
             raise
 
-    def _load(self, wire: Wire, file: File, meanwhile: Iterator[object]) -> dict[str, str]:
+    def _load(self, wire: Wire, file: File, meanwhile: Iterator[object], last_look: Look) -> dict[str, str]:
         """INFO's facts as soon as the file is loaded."""
         known_by = info(wire).get("master_replid")
         if known_by is None:
@@ -90,6 +99,7 @@ class Handover:
         expected = Expected(self._networks, known_by, password)
         self._primary.let_in(expected, lambda: _has_heard(wire), COMING_SECONDS)
         take_back(wire, self._demotion.password)
+        last_look(wire)
         for sent in self._primary.send(file.length, self._exactly(file)):
             self._progress("sending", sent, file.length, "bytes")
         self._wait(wire, meanwhile)

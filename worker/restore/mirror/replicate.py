@@ -10,8 +10,9 @@ from worker.config.settings import Settings
 from worker.formats.rdb.reader.census import Census
 from worker.formats.tally import Tally
 from worker.repository import artifact
-from worker.restore.mirror import recovery
-from worker.restore.mirror.handover import File, Handover
+from worker.restore.mirror import emptiness, recovery
+from worker.restore.mirror.emptiness import NotEmptyError
+from worker.restore.mirror.handover import File, Handover, all_is_well
 from worker.restore.mirror.password import digest
 from worker.restore.mirror.primary import NobodyCameError, Primary
 from worker.restore.mirror.promotion import Demotion
@@ -26,7 +27,8 @@ from worker.server.wire import Wire
 def replicate(settings: Settings, job: Job) -> str | None:
     """Let the target load the backup, and count in its report; or why that cannot be, and then nothing was changed.
 
-    Raises TargetError with what the target holds now, and whatever `progress` raises.
+    In a mode that deletes nothing it cannot be where anything is there. Raises TargetError with what the target holds now,
+    and whatever `progress` raises.
     """
     if not job.fence.outlives_us:
         return _replicate(settings, job, None)
@@ -36,8 +38,10 @@ def replicate(settings: Settings, job: Job) -> str | None:
 
 def _replicate(settings: Settings, job: Job, watchdog: Watchdog | None) -> str | None:
     with job.plan.endpoint.translated("becoming a replica of ours"), Wire(job.plan.endpoint) as wire:
-        before = info(wire)
-        deleted = _surplus(job, wire, keyspace(before))
+        before, deletes = info(wire), job.plan.request.deletes
+        if not deletes and (clause := emptiness.held(wire)):
+            return clause
+        deleted = _surplus(job, wire, keyspace(before)) if deletes else 0
         bind = settings.mirror_bind or wire.local_address
         host = wire.local_address if ip_address(bind).is_unspecified else bind
         networks = settings.mirror_from or _comes_from(wire, host)
@@ -49,11 +53,14 @@ def _replicate(settings: Settings, job: Job, watchdog: Watchdog | None) -> str |
     with primary:
         demotion = _demotion(job, primary, host, before)
         handover = Handover(demotion, primary, networks, job.fence, job.progress)
+        last_look = all_is_well if deletes else emptiness.check
         try:
             with _watched(settings, job, watchdog, demotion, handover):
-                handover.run(*_on_its_way(job, census, from_wire=from_wire))
+                handover.run(*_on_its_way(job, census, from_wire=from_wire), last_look)
         except NobodyCameError as error:
             return _not_come(host, error.turned_away)
+        except NotEmptyError as error:
+            return f"others have written there in the last moment: {error}"
     _count(job, census, deleted)
     if warning := _unsaved(before, from_wire=from_wire):
         job.report.warn(warning)

@@ -55,9 +55,9 @@ class Report:
     cut_short: bool = False
     """Whether it ended early."""
     way: Literal["replication", "keys"] | None = None
-    """How a mirror was made: the target loaded the backup as one file, or key by key."""
+    """How it was written: the target loaded the backup as one file, or key by key."""
     reason: str | None = None
-    """Why it was made that way."""
+    """Why it was written that way."""
     failures: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     passed_over: Callable[[Entry], None] | None = None

@@ -25,13 +25,15 @@ _EMPTY_STRING = b"\0\0"
 class Present(EntriesAlone):
     """The keys of a plan as they are now: an EntryStream, without those that are not there."""
 
-    def __init__(self, plan: Plan, facts: Facts, keys: Keys, names: KeySet | None) -> None:
+    def __init__(self, plan: Plan, facts: Facts, keys: Keys, names: KeySet | None, *, whole: bool = False) -> None:
+        """`whole`: it writes all of the backup, as one file."""
         self.plan, self.facts = plan, facts
         self.named = 0
         """Keys that the restore will deal with, as far as they have been read."""
         self.libraries: list[bytes] = []
         self.warnings: list[str] = []
         self._databases, self._keys, self._names = sorted(facts.keys), keys, names
+        self._whole = whole or plan.request.deletes
         self._stream = plan.stream(values=False)
         self._empty: dict[int, bool] = {}
         self._remaining = self._batches()
@@ -58,8 +60,8 @@ class Present(EntriesAlone):
 
     def _batches(self) -> Iterator[list[Entry]]:
         expected = self.plan.expected_keys
-        if self.plan.request.deletes and not self._databases and expected:
-            # A mirror into an empty server: the backup need not be read to know that nothing of it is there.
+        if self._whole and not self._databases and expected:
+            # All of it into an empty server: the backup need not be read to know that nothing of it is there.
             self.named = expected
         elif self._is_vain():
             self._look_for_a_key()

@@ -34,8 +34,8 @@ from worker.server.reading.keys import Keys
 from worker.storage import Storage, open_storage
 
 
-def take(settings: Settings, job: Job) -> dict[str, Any] | None:
-    """Keep the present state of what the restore will touch, and read it back.
+def take(settings: Settings, job: Job, *, whole: bool) -> dict[str, Any] | None:
+    """Keep the present state of what the restore will touch, and read it back; `whole`: all of the backup, as one file.
 
     Its name, how many keys it holds, and for how many days; None where nothing will be touched, or nothing is to be kept.
     Raises StorageError, TargetError, ArtifactError or RefusedError where that cannot be: the restore must not begin then.
@@ -45,7 +45,7 @@ def take(settings: Settings, job: Job) -> dict[str, Any] | None:
         return None
     storage = open_storage(settings.backup_storage)
     with _explained():
-        manifest = _keep(settings, storage, job)
+        manifest = _keep(settings, storage, job, whole=whole)
         if manifest is None:
             return None
         opened = verify(settings, VerifyArguments(name=manifest.name), job.progress)["contents"]
@@ -79,13 +79,13 @@ def _explained() -> Iterator[None]:
         ) from None
 
 
-def _keep(settings: Settings, storage: Storage, job: Job) -> Manifest | None:
+def _keep(settings: Settings, storage: Storage, job: Job, *, whole: bool) -> Manifest | None:
     """A backup of what will be touched; None where there is nothing to keep, or no need to."""
     plan, watch = job.plan, Watch(job.plan.endpoint)
     compression = COMPRESSIONS[settings.backup_compression or DEFAULT_COMPRESSION["rdb"]]
     new = New(watch.since, "rdb", compression, _encryption(settings, job))
     with KeySet() if plan.request.deletes else nullcontext() as named, Keys(plan.endpoint) as keys:
-        present = Present(plan, read_facts(plan.endpoint), keys, named)
+        present = Present(plan, read_facts(plan.endpoint), keys, named, whole=whole)
         loses = present.begin()
         if not (loses or present.named or present.brought):
             return None
