@@ -3,7 +3,7 @@ FROM python:3.12-slim@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1
 
 # The folders that the program writes belong to its user: a named volume that is mounted there takes that over.
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin backup \
-    && install -d -o backup -g backup -m 0700 /app /app/var /app/backups /app/cache /app/signing
+    && install -d -o backup -g backup -m 0700 /app /app/var /app/backups /app/cache /app/signing /app/stream
 WORKDIR /app
 
 # Packages before the code: a change of the code does not install them anew.
@@ -16,4 +16,4 @@ RUN python -m compileall -q celeryconfig.py worker web
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 USER 10001:10001
-CMD ["celery", "-q", "-A", "worker", "worker", "--queues", "jobs,quick,questions", "--concurrency", "2", "--without-gossip", "--without-mingle"]
+CMD ["celery", "-q", "-A", "worker", "worker", "--queues", "jobs,quick,questions,stream", "--concurrency", "2", "--without-gossip", "--without-mingle"]

@@ -10,7 +10,7 @@ from worker.broker.envelope import EXCHANGE
 from worker.config.settings import load
 from worker.notify.channels import channels
 from worker.repository.behalf import Asker
-from worker.runs.operations import OPERATIONS, QUEUES
+from worker.runs.operations import OPERATIONS, QUEUES, STREAM
 
 _settings = load()
 _every_hours = _settings.backup_every_hours
@@ -23,7 +23,7 @@ include = ["worker.tasks", "worker.lifecycle"]
 
 # Each queue is bound by its own name: with Celery's default of one shared key, all would get every message.
 _exchange = Exchange(EXCHANGE)  # type: ignore[no-untyped-call]
-task_queues = [Queue(name, _exchange, routing_key=name) for name in QUEUES]  # type: ignore[no-untyped-call]
+task_queues = [Queue(name, _exchange, routing_key=name) for name in (*QUEUES, STREAM)]  # type: ignore[no-untyped-call]
 task_default_queue = task_default_routing_key = "jobs"
 task_default_exchange = EXCHANGE
 # A dashboard never waits behind an hour of backup, and what looks after runs and storage never behind a question. By
@@ -31,6 +31,7 @@ task_default_exchange = EXCHANGE
 task_routes = {one.task: {"queue": one.queue} for one in OPERATIONS.values() if one.queue}
 _of_beat = ("reap", "catch_up", "drills", "notify", "watch")
 task_routes |= {f"worker.tasks.{name}": {"queue": "quick"} for name in _of_beat}
+task_routes |= {"worker.tasks.visit": {"queue": STREAM}, "worker.tasks.seal": {"queue": "jobs"}}
 
 # JSON only: whoever reaches the broker must not be able to hand us objects.
 task_serializer = result_serializer = "json"
@@ -63,6 +64,7 @@ task_time_limit = task_soft_time_limit + 300
 _question = {"soft_time_limit": _settings.question_minutes * 60, "time_limit": _settings.question_minutes * 60 + 60}
 task_annotations = {one.task: _question for one in OPERATIONS.values() if one.queue == "questions"}
 # Who looks what is wrong must not keep others waiting for a storage that is slow.
+task_annotations["worker.tasks.visit"] = {"soft_time_limit": 120, "time_limit": 150}
 task_annotations["worker.tasks.watch"] = {"soft_time_limit": 50, "time_limit": 80}
 # Longer than everything that it waits for together.
 task_annotations["worker.tasks.notify"] = {"soft_time_limit": 180, "time_limit": 200}
@@ -95,6 +97,19 @@ beat_schedule = {
     # A run that was killed is known as such within 90 seconds: its lease runs out after 60.
     "reap": {"task": "worker.tasks.reap", "schedule": timedelta(seconds=20), "options": {"expires": 20}},
 }
+if _settings.backup_stream_seconds:
+    # One that nobody has taken when the next is due is not worth taking.
+    beat_schedule["visit"] = {
+        "task": "worker.tasks.visit",
+        "schedule": timedelta(seconds=_settings.backup_stream_seconds),
+        "options": {"expires": max(1.0, _settings.backup_stream_seconds), "ignore_result": True},
+    }
+    # What could not go into storage when its hour was over.
+    beat_schedule["seal"] = {
+        "task": "worker.tasks.seal",
+        "schedule": timedelta(minutes=5),
+        "options": {"expires": 300, "ignore_result": True},
+    }
 if _settings.drill_every_days:
     # What is due is known by the notes beside the backups.
     beat_schedule["drills"] = {

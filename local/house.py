@@ -25,7 +25,7 @@ UP_SECONDS = 60
 # A job that runs may finish: a worker that is asked to end takes no new one.
 STOP_SECONDS = 60
 _ROOT_WARNING = "ignore:You're running the worker with superuser privileges"
-_ROLES = {"worker": "jobs", "quick": "quick", "questions": "questions", "beat": "beat"}
+_ROLES = {"worker": "jobs", "quick": "quick", "questions": "questions", "stream": "stream", "beat": "beat"}
 
 
 class Stopped(Exception):  # noqa: N818  no error: somebody asked for the end, or a child came to its own
@@ -113,7 +113,10 @@ class House:
         if settings.load().log_format == "auto" and sys.stdout.isatty():
             # They write to us, and it is we who know that there is a terminal.
             env["LOG_FORMAT"] = "text"
+        followed = settings.load().backup_stream_seconds > 0
         for name, line in parse_procfile((self.root / "Procfile").read_text()).processes.items():
+            if name == "stream" and not followed:
+                continue
             # exec: what we ask to end is then the program itself, not a shell around it.
             command = ["/bin/sh", "-c", f"exec {line}"]
             self.processes.append(Child(name, Program(command, dashboard.told(name, env)), self.screen))

@@ -123,6 +123,13 @@ class SourceUnavailableError(TemporaryError, SourceError):
     in_short = "The source could not be read this time"
 
 
+class StreamBrokenError(SourceError):
+    """The replication stream does not go on where it was left."""
+
+    in_short = "The replication stream does not go on where it was left"
+    knows_keys = False
+
+
 class PartialError(SourceUnavailableError):
     """A backup ran to its end and does not hold all that it should: it was kept, and counts as none."""
 

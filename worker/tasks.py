@@ -49,10 +49,10 @@ from worker.backups.suspicion import accept as accepts
 from worker.celery import app
 from worker.config.settings import Settings, load
 from worker.engines import probe as pings
-from worker.errors import BackupSystemError, BrokerUnavailableError
+from worker.errors import BackupSystemError, BrokerUnavailableError, BusyError
 from worker.notify import deliver, heartbeat
 from worker.notify import trial as channel_trial
-from worker.progress import Progress
+from worker.progress import Progress, silent
 from worker.repository.behalf import Asker
 from worker.restore import restore as restores
 from worker.restore.drill import drill as drilling
@@ -67,6 +67,8 @@ from worker.runs.run import Run
 from worker.search import browse as browsing
 from worker.search import search as searches
 from worker.search import timeline as timelines
+from worker.segments import sealing
+from worker.segments import visit as visits
 from worker.storage import trial
 
 log = structlog.get_logger()
@@ -287,6 +289,30 @@ def watch() -> None:
         log.warning("watch_given_up", why="it took too long; the next one goes on from there")
     except BackupSystemError as error:
         log.warning("watch_failed", error=str(error))
+
+
+@app.task
+def visit() -> Data:
+    """Bring home what has come in the source's replication stream since the last visit."""
+    try:
+        outcome = visits.visit(load())
+    except BusyError as error:
+        return {"skipped": str(error)}
+    if outcome["whole"]:
+        seal.apply_async(expires=300)
+    if outcome["wants_base"]:
+        send(backup, Asker("beat").on("for moments to go back to"))
+    return outcome
+
+
+@app.task
+def seal() -> Data:
+    """Bring what is whole of the stream into storage, and to the others."""
+    try:
+        return sealing.seal(load(), silent)
+    except BackupSystemError as error:
+        log.warning("stream_not_stored", error=str(error))
+        raise
 
 
 @app.task(ignore_result=True)

@@ -26,7 +26,7 @@ NEEDS = {
 """Settings that cannot be without another one."""
 ANY_TEXT = (
     *("BACKUP_STORAGE", "BACKUP_COPIES", "BACKUP_CACHE", "BACKUP_AGE_IDENTITY_FILE", "BACKUP_AGE_PASSPHRASE"),
-    *("BACKUP_STATE", "BACKUP_SIGNING_KEY_FILE"),
+    *("BACKUP_STATE", "BACKUP_STREAM_FOLDER", "BACKUP_SIGNING_KEY_FILE"),
 )
 # The example of age's own specification.
 AGE = "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p"
@@ -133,6 +133,11 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
         ("BACKUP_UNDO_DAYS", "0", 0),
         ("BACKUP_TRASH_DAYS", "0", 0),
         ("BACKUP_PACE", "full", "full"),
+        ("BACKUP_STREAM_SECONDS", "5", 5.0),
+        ("BACKUP_STREAM", "listen", "listen"),
+        ("BACKUP_STREAM_CLOCK", "publish", "publish"),
+        ("BACKUP_STREAM_HOURS", "12", 12.0),
+        ("BACKUP_STREAM_FOLDER", "/var/lib/stream", None),
         ("BACKUP_DAILY_AT", "23:59", time(23, 59)),
         ("BACKUP_DAILY_AT", "4:05", time(4, 5)),
         ("BACKUP_EVERY_HOURS", "0.5", 0.5),
@@ -204,6 +209,7 @@ def test_all_databases_can_be_said(databases: str, monkeypatch: pytest.MonkeyPat
         ("BACKUP_AGE_IDENTITY_FILE", f"AGE-SECRET-KEY-1{CANARY}"),
         ("BACKUP_CACHE", f"s3://{CANARY}"),
         ("BACKUP_STATE", f"s3://{CANARY}"),
+        ("BACKUP_STREAM_FOLDER", f"s3://{CANARY}"),
         ("BACKUP_SIGNING_KEY_FILE", f"-----BEGIN PRIVATE KEY-----{CANARY}"),
         ("BACKUP_TRUSTED_KEYS", f"{SIGNING}{CANARY}"),
         ("BACKUP_TRUSTED_KEYS", SIGNING.replace("=", CANARY)),

@@ -15,12 +15,12 @@ from web.wording import outcomes
 from worker import tasks
 from worker.celery import app
 from worker.cli.verbs import VERBS
-from worker.runs.operations import OPERATIONS, QUEUES, TASKS, Name, of, of_task
+from worker.runs.operations import OPERATIONS, QUEUES, STREAM, TASKS, Name, of, of_task
 from worker.runs.reaper import killed
 from worker.runs.run import Run
 
 TABLE = "worker.runs.operations"
-BY_ITSELF = (tasks.notify, tasks.reap, tasks.catch_up, tasks.drills, tasks.watch)
+BY_ITSELF = (tasks.notify, tasks.reap, tasks.catch_up, tasks.drills, tasks.watch, tasks.visit, tasks.seal)
 """Tasks that nobody asks for, and that are no runs."""
 OTHER_WORDS = {
     "worker.cli.examples": "verbs of the shell, with what is typed behind them",
@@ -104,8 +104,9 @@ def test_every_task_is_routed_to_the_queue_of_its_row() -> None:
     routed = {one.name: router.route({}, one.task)["queue"].name for one in OPERATIONS.values() if one.queue}
     assert routed == {one.name: one.queue for one in OPERATIONS.values() if one.queue}
     for task in BY_ITSELF:
-        assert router.route({}, task.name)["queue"].name == "quick"
-    assert {queue.name for queue in app.conf.task_queues} == set(QUEUES)
+        expected = {"worker.tasks.visit": STREAM, "worker.tasks.seal": "jobs"}.get(task.name, "quick")
+        assert router.route({}, task.name)["queue"].name == expected
+    assert {queue.name for queue in app.conf.task_queues} == {*QUEUES, STREAM}
 
 
 def test_every_task_is_tried_again_as_often_as_its_row_says() -> None:
@@ -130,6 +131,7 @@ def test_every_row_with_a_verb_is_in_the_shell() -> None:
         "export",
         "keygen",
         "notify",
+        "visit",
         "token",
         "completion",
         "put-back",

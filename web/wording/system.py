@@ -120,6 +120,12 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         "BACKUP_AGE_IDENTITY_FILE": settings.backup_age_identity_file or "none here",
         "BACKUP_AGE_PASSPHRASE": _secret(settings.backup_age_passphrase),
         "BACKUP_PACE": settings.backup_pace,
+        "BACKUP_STREAM_SECONDS": f"{settings.backup_stream_seconds:g}"
+        if settings.backup_stream_seconds
+        else "0: never",
+        "BACKUP_STREAM, BACKUP_STREAM_CLOCK": f"{settings.backup_stream}, {settings.backup_stream_clock}",
+        "BACKUP_STREAM_HOURS": f"{settings.backup_stream_hours:g}",
+        "BACKUP_STREAM_FOLDER": settings.backup_stream_folder,
         "BACKUP_KEEP": str(settings.backup_keep),
         "BACKUP_KEEP_MANUAL": str(settings.backup_keep_manual),
         "BACKUP_KEEP_HOURLY": str(settings.backup_keep_hourly),

@@ -71,6 +71,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "keygen": (("--out age-key.txt --passphrase", "a key to encrypt to, and the sheet to print"),),
     "notify": (("--test", "a message to everybody who is to hear of it"),),
+    "visit": (("", "what the source has run since the last visit; beat does it every BACKUP_STREAM_SECONDS"),),
     "token": (("create script --scope read --scope backup", "a token that may do that, and no more"),),
     "completion": (("bash >> ~/.bashrc", "verbs and options by the Tab key"),),
 }

@@ -15,6 +15,7 @@ VERBS = {
     "export": "Write a backup as portable JSON.",
     "keygen": "Make a key to encrypt backups to, and print the recovery sheet.",
     "notify": "Show what waits to be told, or try out who hears of it.",
+    "visit": "Bring home what has come in the source's replication stream.",
     "token": "Make, list and revoke tokens for the API.",
     "completion": "Print what has a shell complete verbs and options.",
 }

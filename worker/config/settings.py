@@ -46,6 +46,8 @@ FormatName = Literal["rdb", "json"]
 CompressionName = Literal["zstd", "gzip", "none"]
 EngineName = Literal["auto", "replication", "scan", "typed"]
 PaceName = Literal["auto", "full"]
+StreamName = Literal["visit", "listen"]
+ClockName = Literal["visit", "info", "publish"]
 LogFormat = Literal["auto", "json", "text"]
 
 
@@ -130,6 +132,16 @@ class Settings(FromEnvironment):
     backup_trusted_keys: TrustedKeys = ()
     """Public keys, beside our own, whose signatures are trusted, and then nothing that is not signed; none: whoever signed there
     before we did, and what is older than our first signature."""
+    backup_stream_seconds: float = Field(default=0, ge=0, le=3600, allow_inf_nan=False)
+    """How often the source is asked for what has come in its replication stream; 0: never."""
+    backup_stream: StreamName = "visit"
+    """`visit`: it is asked and let go; `listen`: it is followed all the time."""
+    backup_stream_clock: ClockName = "visit"
+    """What tells when the stream stood where: each visit, or between two of them, each second, `info` or a mark by `publish`."""
+    backup_stream_hours: float = Field(default=48, ge=1, le=24 * 3650, allow_inf_nan=False)
+    """For how long any moment can be gone back to."""
+    backup_stream_folder: CacheFolder = "var/stream"
+    """Where the stream lies on this machine until it goes into storage, an hour at a time."""
     backup_databases: Databases = None
     backup_pace: PaceName = "auto"
     """Key by key: `auto` is gentle beside live traffic, `full` is as fast as it can be."""

@@ -70,7 +70,7 @@ def _zstd_compress(chunks: Iterator[bytes]) -> Iterator[bytes]:
     with ThreadPoolExecutor(_SQUEEZERS, "compression") as threads:
         begun: deque[Future[bytes]] = deque()
         for frame in _framed(chunks):
-            begun.append(threads.submit(_zstd_frame, frame))
+            begun.append(threads.submit(zstd_frame, frame))
             if len(begun) > _SQUEEZERS:
                 yield begun.popleft().result()
         while begun:
@@ -102,7 +102,8 @@ def _cut(chunk: bytes, first: int) -> Iterator[bytes]:
         yield chunk[at : at + FRAME_BYTES]
 
 
-def _zstd_frame(pieces: list[bytes]) -> bytes:
+def zstd_frame(pieces: list[bytes]) -> bytes:
+    """One frame of all of these."""
     parameter = zstd.CompressionParameter
     options: dict[int, int] = {parameter.compression_level: ZSTD_LEVEL, parameter.checksum_flag: 1}
     return zstd.compress(b"".join(pieces), options=options)

@@ -39,6 +39,10 @@ Server = Literal["source", "target"]
 
 QUEUES: tuple[Queue, ...] = get_args(Queue)
 """The queue for long work, for what takes moments, and for questions, which may take anything in between."""
+STREAM = "stream"
+"""The queue for visits of the replication stream, which no other work may delay; only where BACKUP_STREAM_SECONDS is set has anybody
+to serve it.
+"""
 TASKS = "worker.tasks."
 KEPT, KEPT_OF_QUESTIONS = 1000, 50
 _KILLED = "Its process was killed, or was not heard of any more"
@@ -373,5 +377,5 @@ def of_task(task: str) -> Operation | None:
 
 def unserved(roles: Iterable[str]) -> list[str]:
     """The queues for which nobody is alive. A worker is named after its queue, or otherwise and then serves all."""
-    all_of_them = set(roles) - {*QUEUES, "beat"}
+    all_of_them = set(roles) - {*QUEUES, STREAM, "beat"}
     return [queue for queue in QUEUES if not all_of_them and queue not in set(roles)]

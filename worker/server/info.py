@@ -82,7 +82,11 @@ def read_facts(endpoint: Endpoint) -> Facts:
 
 def facts_of(wire: Wire) -> Facts:
     """The same on an open connection. Raises redis errors, and SentinelError."""
-    fields = info(wire)
+    return facts_in(info(wire))
+
+
+def facts_in(fields: dict[str, str]) -> Facts:
+    """The same in what INFO said. Raises SentinelError, and redis' ConnectionError where a number is none."""
     # Redis has the first of these fields, Valkey the second.
     if "sentinel" in (fields.get("redis_mode"), fields.get("server_mode")):
         raise SentinelError

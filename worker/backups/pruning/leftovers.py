@@ -12,16 +12,19 @@ from worker.repository import catalogue
 from worker.repository.manifest import MANIFEST_SUFFIX, Manifest
 from worker.repository.notes import NOTES_SUFFIX
 from worker.repository.versions.records import forget
+from worker.segments.segment import SEGMENT_SUFFIX
 from worker.storage import Storage
 
 log = structlog.get_logger()
 
 
 def _owned(storage: Storage) -> set[str]:
-    """Files of backups with a manifest, damaged or not, which no sweep may take for leftovers."""
+    """Files of backups and segments with a manifest, damaged or not, which no sweep may take for leftovers."""
     names = [file.name for file in storage.files() if file.name.endswith(MANIFEST_SUFFIX)]
     backups = [name.removesuffix(MANIFEST_SUFFIX) for name in names]
-    return {*names, *backups, *(name + NOTES_SUFFIX for name in backups)}
+    documents = [file.name for file in storage.files() if file.name.endswith(SEGMENT_SUFFIX)]
+    segments = [name.removesuffix(SEGMENT_SUFFIX) for name in documents]
+    return {*names, *backups, *(name + NOTES_SUFFIX for name in backups), *documents, *segments}
 
 
 def sweep(storage: Storage, *, dry_run: bool) -> list[str]:

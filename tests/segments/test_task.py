@@ -1,0 +1,48 @@
+"""Visits as tasks of a real worker: on their queue, with a base that is made by itself, and stored when their hour is over."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.processes import eventually
+from tests.support.works import Works
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_first_visits_get_a_base_made_and_then_bring_what_comes(works: Works) -> None:
+    first = works.do("visit")
+    assert first["wants_base"] is True
+    eventually(lambda: len(works.manifests) == 1, lambda: works.worker.said)
+    works.source.client().set("key", "value")
+
+    def brought() -> bool:
+        outcome: dict[str, Any] = works.do("visit")
+        return bool(outcome["base"]) and outcome["gap"] is None
+
+    eventually(brought, lambda: works.worker.said)
+    assert works.secrets_told() == []
+
+
+def test_what_is_whole_of_the_stream_is_stored_and_read_by_thirty_lines(works: Works, tmp_path: Path) -> None:
+    works.source.client().set("seen", "by anybody")
+    works.do("visit")
+    growing = next((works.folder / "var/stream").glob("*/*.growing"))
+    growing.rename(growing.with_suffix(".whole"))
+    sealed = works.do("seal")["sealed"]
+    assert [(works.storage / name).exists() for name in sealed] == [True]
+    assert (works.storage / f"{sealed[0]}.segment.json").exists()
+    guide = (Path(__file__).parents[2] / "docs/format.md").read_text()
+    program = guide.rpartition("```python\n")[2].partition("```")[0]
+    (tmp_path / "read.py").write_text(program)
+    said = subprocess.run(
+        [sys.executable, str(tmp_path / "read.py"), str(works.storage / sealed[0])],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "[b'SET', b'seen', b'by anybody']" in said.stdout
+    assert works.do("seal") == {"sealed": [], "copied": 0, "warnings": []}

@@ -1,0 +1,81 @@
+"""A source that is visited, and what its stream makes of another server."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.support.backups import settings_for, take
+from tests.support.reading import raw
+from tests.support.servers import Server
+from tests.support.states import State, assert_same, state
+from worker.config.settings import Settings
+from worker.formats.commands.reading import parsed
+from worker.segments.moments import Wanted, find
+from worker.segments.recording import Recording
+from worker.segments.visit import visit
+
+BACKLOG = ("--repl-backlog-size", "64mb")
+
+
+@dataclass
+class Streamed:
+    """A source, and where its backups and its stream go."""
+
+    source: Server
+    folder: Path
+
+    @property
+    def storage(self) -> Path:
+        return self.folder / "backups"
+
+    @property
+    def stream(self) -> Path:
+        """The folder of its stream on this machine."""
+        return next((self.folder / "stream").iterdir())
+
+    @property
+    def settings(self) -> Settings:
+        return settings_for(self.source, self.storage, backup_stream_folder=str(self.folder / "stream"))
+
+    def take(self) -> dict[str, Any]:
+        """A backup of it."""
+        return take(self.source, self.storage)
+
+    def visit(self) -> dict[str, Any]:
+        """What a visit says."""
+        return visit(self.settings)
+
+    def find(self, **wanted: Any) -> Recording:
+        """A moment; the last one by default."""
+        return find(self.settings, Wanted(**wanted))
+
+
+def played(recording: Recording, server: Server) -> Server:
+    """The server, after it was sent the commands as by a client."""
+    return sent(recording.commands(), server, recording.database)
+
+
+def sent(chunks: Iterable[bytes], server: Server, db: int = 0) -> Server:
+    client: Any = raw(server, db)
+    connection = client.connection_pool.get_connection()
+    try:
+        batch = [arguments for arguments, _ in parsed(chunks)]
+        for arguments in batch:
+            connection.send_command(*arguments, check_health=False)
+            connection.read_response()
+    finally:
+        connection.disconnect()
+    return server
+
+
+def assert_played(then: Server | State, server: Server, within_ms: int = 5000) -> None:
+    """The server holds what the source did. What 6.2 sends has no absolute expiries: those are as exact as the visits are near."""
+    source = then if isinstance(then, State) else state(then, times=False)
+    here = state(server, times=False)
+    if server.binary.version < (7, 0):
+        late = {key: at for key, at in here.expiries.items() if abs(at - source.expiries.get(key, 0)) > within_ms}
+        assert not late
+        assert here.expiries.keys() == source.expiries.keys()
+        here = replace(here, expiries=source.expiries)
+    assert_same(source, here, times=False)

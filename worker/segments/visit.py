@@ -1,0 +1,281 @@
+"""A visit: what has come in the source's replication stream since the last one is brought home, and on disk when it ends.
+
+It asks INFO first, and then for exactly what that has named: the place is then the end of a command, and outside a transaction.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from worker.broker import lock
+from worker.config.settings import Settings
+from worker.errors import FormatError, SourceError, StorageError, StreamBrokenError
+from worker.formats.commands.absolute import FIRST_ABSOLUTE
+from worker.progress import Proof
+from worker.repository.manifest import Manifest
+from worker.segments import standing as standings
+from worker.segments.bases import bases_of
+from worker.segments.continuing import Backlog, backlog_of
+from worker.segments.folder import folder_of
+from worker.segments.following import followed
+from worker.segments.frame import Frame, Opening, milliseconds
+from worker.segments.framing import Clock, Framing
+from worker.segments.growing import WHOLE, Growing, Position, alone
+from worker.segments.standing import Standing
+from worker.server.endpoint import SOURCE, Endpoint
+from worker.server.info import Facts, facts_in, info, keyspace, number
+from worker.server.wire import Wire
+
+CONNECT_SECONDS, ANSWER_SECONDS = 3, 10
+BATCH_BYTES = 8 << 20
+"""Of frames, that are written together."""
+MOST_BYTES = 256 << 20
+"""Of a file, before the next one is begun."""
+HOUR_MS, LOOK_MS, ASK_MS, ASK_BASE_MS = 3_600_000, 15_000, 60_000, 600_000
+"""A file is of one hour; how often a base is looked for while there is none; how often the stream is asked for, though it has not
+gone on; how often somebody is asked to make a base.
+"""
+
+
+@dataclass(frozen=True)
+class Source:
+    """The source as INFO showed it at one moment."""
+
+    address: str
+    facts: Facts
+    backlog: Backlog
+    ms: int
+    """By its own clock."""
+    counts: dict[int, int]
+
+    @property
+    def relative(self) -> bool:
+        """Whether the expiries in its stream count from when it ran a command."""
+        return self.facts.server == "redis" and self.facts.redis_version < FIRST_ABSOLUTE
+
+
+def visit(settings: Settings) -> dict[str, Any]:
+    """Bring home what has come: `{address, from, to, bytes, commands, gap, follows, base, wants_base, whole}`.
+
+    `gap` says why what came in between is lost, `follows` whether the source can be followed now, `base` is the newest backup that
+    moments can be made from, `wants_base` whether somebody is to make one, and `whole` whether a file waits to go into storage. Raises SourceError, StorageError, and BusyError while another visit is at work.
+    """
+    endpoint = visited_source(settings)
+    with alone(folder_of(settings)) as growing, lock.held(settings, f"stream {endpoint.address}") as lease:
+        growing.recover()
+        with endpoint.translated("sending what has come since the last visit"), Wire(endpoint) as wire:
+            return Visit(settings, growing, wire, endpoint, lease.check).run()
+
+
+def visited_source(settings: Settings) -> Endpoint:
+    """The source, which is not waited for as long as for a backup."""
+    role = replace(SOURCE, connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS)
+    return Endpoint(settings.redis_url, role)
+
+
+class Visit:
+    """One of them, on an open connection."""
+
+    def __init__(self, settings: Settings, growing: Growing, wire: Wire, endpoint: Endpoint, prove: Proof) -> None:
+        self._settings, self._growing, self._endpoint, self._prove = settings, growing, endpoint, prove
+        self.source = read_source(wire, endpoint.address)
+        self._before = standings.of_folder(growing.folder) or Standing(address=endpoint.address, ms=0)
+        changes = {"ms": max(self.source.ms, self._before.ms), "backlog": self.source.backlog.size}
+        self.standing = self._before.model_copy(update=changes | {"counts": self.source.counts})
+
+    def run(self) -> dict[str, Any]:
+        """Go on where the last visit ended; begin a new stretch where that cannot be."""
+        gap, began, appended = self._go_on(), self._growing.position, Appended()
+        try:
+            if began is not None and self._is_due(began):
+                appended = self._bring(began)
+        except StreamBrokenError as error:
+            gap = self._break(str(error))
+        if self._growing.position is not None and self._is_full(self._growing.position):
+            self._growing.go_on()
+        self._look_for_a_base()
+        wants_base = self._ask_for_a_base()
+        standings.note(self._settings, self._growing.folder, self.standing)
+        return self._outcome(began, gap, appended) | {"wants_base": wants_base}
+
+    def _go_on(self) -> str:
+        """Why the stretch had to end, where it had to. There is a place to go on from afterwards, unless nobody can follow now."""
+        position = self._growing.position
+        if position is None:
+            self._begin(self._before.gap)
+            return ""
+        refusal = self.source.backlog.refusal(position.history, position.offset)
+        return self._break(refusal) if refusal else ""
+
+    def _break(self, why: str) -> str:
+        position, backlog = self._growing.position, self.source.backlog
+        since = self._quiet_until(position) if position else self._before.ms
+        if position and backlog.history == position.history and backlog.offset > position.offset:
+            # How much that was tells which backlog would have held it.
+            self.standing = self.standing.measured(
+                (self.standing.ms - since) / 1000, backlog.offset - position.offset, 0
+            )
+        changes = {"gap": why, "gap_since": since, "base": "", "base_ms": 0, "base_offset": 0, "looked_ms": 0}
+        self.standing = self.standing.model_copy(update=changes | {"marks": (), "follows": False})
+        self._growing.end()
+        self._begin(why)
+        return why
+
+    def _begin(self, gap: str) -> None:
+        """Begin a stretch as early as the source still allows, at a place that is the end of a command."""
+        if not self.source.backlog.active:
+            self.standing = self.standing.model_copy(update={"follows": False})
+            return
+        offset, since = self._earliest()
+        self._growing.begin(
+            Opening(
+                address=self._endpoint.address,
+                server=self.source.facts.server,
+                version=self.source.facts.version,
+                relative=self.source.relative,
+                history=self.source.backlog.history,
+                start=offset,
+                db=None,
+                since=since,
+                gap=gap,
+            )
+        )
+        changes = {"began": since, "began_offset": offset, "offset": offset, "follows": True, "base": "", "marks": ()}
+        self.standing = self.standing.model_copy(update=changes)
+
+    def _earliest(self) -> tuple[int, int]:
+        """The offset, and its time."""
+        backlog = self.source.backlog
+        with suppress(StorageError):
+            for base in bases_of(self._settings):
+                offset = base.source.replication_offset or 0
+                if base.source.replication_id == backlog.history and backlog.refusal(backlog.history, offset) is None:
+                    return offset, milliseconds(base.created_at)
+        if self._before.ms and not self._before.follows and backlog.held < backlog.size:
+            # There was no backlog at the last visit: what it ever held is still there, and began between two commands.
+            return backlog.first - 1, self._before.ms
+        return backlog.offset, self.source.ms
+
+    def _is_due(self, position: Position) -> bool:
+        """Whether something has come; or nobody has asked for so long that the source might forget its stream."""
+        return self.source.backlog.offset > position.offset or self.standing.ms - self._before.asked_ms > ASK_MS
+
+    def _is_full(self, position: Position) -> bool:
+        opening = self._growing.opening
+        hours = position.until // HOUR_MS - (opening.since if opening else 0) // HOUR_MS
+        return hours > 0 or self._growing.size > MOST_BYTES
+
+    def _quiet_until(self, position: Position) -> int:
+        """When the stream was last known to stand there."""
+        return max(position.until, self._before.ms) if self._before.offset == position.offset else position.until
+
+    def _bring(self, position: Position) -> "Appended":
+        """Bring home what INFO has named."""
+        size, since = self.source.backlog.offset - position.offset, self._quiet_until(position)
+        clock = Clock(since, self.standing.ms, list(self._before.marks))
+        with Wire(self._endpoint) as wire, followed(wire, position.history, position.offset) as stream:
+            framing = Framing(position.offset, position.db, position.after, stream.history, clock)
+            appended = self._append(framing, stream.chunks(size))
+        seconds = (self.standing.ms - since) / 1000
+        standing = self.standing.measured(seconds, size, appended.largest)
+        changes = {"asked_ms": standing.ms, "marks": (), "offset": framing.start}
+        self.standing = standing.model_copy(update=changes)
+        return appended
+
+    def _append(self, framing: Framing, chunks: Iterator[bytes]) -> "Appended":
+        """Write what comes, some frames at a time; what was whole before it broke off is kept."""
+        appended = Appended()
+        batch: list[tuple[Frame, bytes]] = []
+        try:
+            for chunk in chunks:
+                batch += framing.feed(chunk)
+                if sum(len(content) for _, content in batch) > BATCH_BYTES:
+                    self._write(batch, appended)
+                    batch = []
+            batch += framing.rest()
+            if batch and framing.start == self.source.backlog.offset:
+                frame, content = batch[-1]
+                batch[-1] = frame.model_copy(update={"counts": self.source.counts}), content
+        except FormatError as error:
+            raise SourceError(f"{error} Nothing of it was kept, and the next visit asks again.") from None
+        finally:
+            self._write(batch, appended)
+        return appended
+
+    def _write(self, batch: list[tuple[Frame, bytes]], appended: "Appended") -> None:
+        if not batch:
+            return
+        self._prove()
+        self._growing.append(batch)
+        for frame, _ in batch:
+            appended.commands += sum(frame.commands.values())
+            appended.largest = max(appended.largest, frame.largest)
+
+    def _look_for_a_base(self) -> None:
+        """The newest backup that lies in this stretch; not looked for often, for its storage may be far away."""
+        standing = self.standing
+        every = LOOK_MS if not standing.base else LOOK_MS * 40
+        if standing.ms - standing.looked_ms < every or self._growing.position is None:
+            return
+        standing = standing.model_copy(update={"looked_ms": standing.ms})
+        with suppress(StorageError):
+            base = next((base for base in bases_of(self._settings) if self._is_within(base)), None)
+            changes = {"base": "", "base_ms": 0, "base_offset": 0}
+            if base is not None:
+                changes = {
+                    "base": base.name,
+                    "base_ms": milliseconds(base.created_at),
+                    "base_offset": base.source.replication_offset or 0,
+                }
+            standing = standing.model_copy(update=changes)
+        self.standing = standing
+
+    def _is_within(self, base: Manifest) -> bool:
+        """Whether that backup is one of this history, from the start of the stretch on."""
+        offset, backlog = base.source.replication_offset or 0, self.source.backlog
+        known = base.source.replication_id == backlog.history or (
+            base.source.replication_id == backlog.before and offset < backlog.before_until
+        )
+        return known and self.standing.began_offset <= offset <= self.standing.offset
+
+    def _ask_for_a_base(self) -> bool:
+        """Whether somebody is to make one now; not asked for again while it may be on its way."""
+        standing = self.standing
+        if standing.base or standing.ms - standing.base_asked_ms < ASK_BASE_MS:
+            return False
+        self.standing = standing.model_copy(update={"base_asked_ms": standing.ms})
+        return True
+
+    def _outcome(self, began: Position | None, gap: str, appended: "Appended") -> dict[str, Any]:
+        standing = self.standing
+        offset = began.offset if began is not None else standing.offset
+        return {
+            "address": standing.address,
+            "from": offset,
+            "to": standing.offset,
+            "bytes": max(0, standing.offset - offset),
+            "commands": appended.commands,
+            "gap": gap or None,
+            "follows": standing.follows,
+            "base": standing.base or None,
+            "whole": any(self._growing.folder.glob(f"*{WHOLE}")),
+        }
+
+
+@dataclass
+class Appended:
+    """What a visit has brought."""
+
+    commands: int = 0
+    largest: int = 0
+
+
+def read_source(wire: Wire, address: str) -> Source:
+    """Ask INFO. Raises redis errors."""
+    fields = info(wire)
+    counts = {db: counts["keys"] for db, counts in keyspace(fields).items()}
+    # Of a server that tells no time it is ours.
+    ms = number(fields, "server_time_usec") // 1000 or int(time.time() * 1000)
+    return Source(address, facts_in(fields), backlog_of(fields), ms, counts)
