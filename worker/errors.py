@@ -127,7 +127,6 @@ class StreamBrokenError(SourceError):
     """The replication stream does not go on where it was left."""
 
     in_short = "The replication stream does not go on where it was left"
-    knows_keys = False
 
 
 class PartialError(SourceUnavailableError):

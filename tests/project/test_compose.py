@@ -301,7 +301,7 @@ def test_the_image_is_slim_and_its_user_is_not_root() -> None:
 
 def test_the_image_alone_serves_all_queues() -> None:
     command = ast.literal_eval(dockerfile("CMD")[-1])
-    assert command[command.index("--queues") + 1].split(",") == ["jobs", "quick", "questions"]
+    assert command[command.index("--queues") + 1].split(",") == ["jobs", "quick", "questions", "stream"]
 
 
 def test_what_the_image_copies_exists_and_is_not_ignored() -> None:

@@ -1,7 +1,7 @@
 """A source that is visited, and what its stream makes of another server."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,11 @@ from tests.support.servers import Server
 from tests.support.states import State, assert_same, state
 from worker.config.settings import Settings
 from worker.formats.commands.reading import parsed
+from worker.progress import silent
+from worker.segments.growing import alone
 from worker.segments.moments import Wanted, find
 from worker.segments.recording import Recording
+from worker.segments.sealing import seal
 from worker.segments.visit import visit
 
 BACKLOG = ("--repl-backlog-size", "64mb")
@@ -24,6 +27,8 @@ class Streamed:
 
     source: Server
     folder: Path
+    more: dict[str, Any] = field(default_factory=dict)
+    """Other settings."""
 
     @property
     def storage(self) -> Path:
@@ -36,7 +41,7 @@ class Streamed:
 
     @property
     def settings(self) -> Settings:
-        return settings_for(self.source, self.storage, backup_stream_folder=str(self.folder / "stream"))
+        return settings_for(self.source, self.storage, backup_stream_folder=str(self.folder / "stream"), **self.more)
 
     def take(self) -> dict[str, Any]:
         """A backup of it."""
@@ -45,6 +50,13 @@ class Streamed:
     def visit(self) -> dict[str, Any]:
         """What a visit says."""
         return visit(self.settings)
+
+    def end_the_hour(self) -> dict[str, Any]:
+        """As a visit does when an hour is over, and then the task that stores it."""
+        with alone(self.stream) as growing:
+            growing.recover()
+            growing.go_on()
+        return seal(self.settings, silent)
 
     def find(self, **wanted: Any) -> Recording:
         """A moment; the last one by default."""

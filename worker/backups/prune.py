@@ -13,6 +13,7 @@ from worker.backups.pruning import choice as choices
 from worker.backups.pruning.account import Pruning, as_freed, doomed, emptied
 from worker.backups.pruning.choice import Choice
 from worker.backups.pruning.leftovers import let_go, sweep
+from worker.backups.pruning.stream import delete_segments
 from worker.backups.retention.decision import Decision, replacements
 from worker.backups.retention.emptying import doubtful, due
 from worker.backups.suspicion.notice import announce
@@ -104,7 +105,14 @@ def _carry_notes(home: catalogue.Catalogue, there: Storage) -> None:
             catalogue.note(there, backup.name, **backup.model_dump(include=DOUBTS))
 
 
-_TOLD: dict[str, Any] = {"deleted": [], "trashed": [], "emptied": [], "kept_total": None, "freed_bytes": 0}
+_TOLD: dict[str, Any] = {
+    "deleted": [],
+    "trashed": [],
+    "emptied": [],
+    "segments": [],
+    "kept_total": None,
+    "freed_bytes": 0,
+}
 """What is said of each other storage; here where nothing is known of it."""
 
 
@@ -115,11 +123,14 @@ def _prune(arguments: PruneArguments, choice: Choice, progress: Progress, prove:
         if not arguments.dry_run:
             _read_back(storage, choice.decisions, progress)
             pruning.carry_out(storage, progress, prove)
+            if not arguments.made_by:
+                delete_segments(storage, choice.stream, prove)
         prove()
         pruning.swept = [] if arguments.made_by else sweep(storage, dry_run=arguments.dry_run)
         if not (arguments.made_by or arguments.dry_run):
             let_go(storage, choice.contents, choice.policy, choice.now)
     report = pruning.report
+    report["segments"] = [] if arguments.made_by else [segment.name for segment in choice.stream.doomed]
     if not arguments.dry_run:
         catalogue.settle(storage)
         names = {how: [entry["name"] for entry in report[how]] for how in ("trashed", "emptied")}

@@ -137,17 +137,23 @@ class Stretch:
         return sorted(point for point in points if point[1] >= self.first)
 
 
-def stretches(settings: Settings) -> tuple[list[Stretch], list[str]]:
-    """All that there is of the source's stream, oldest first, and a sentence for each segment that cannot be relied on."""
-    storage = open_storage(settings.backup_storage)
+def stretches(settings: Settings, elsewhere: Storage | None = None) -> tuple[list[Stretch], list[str]]:
+    """All that there is of the source's stream, oldest first, and a sentence for each segment that cannot be relied on.
+
+    Of another storage what lies there alone; else what lies at home, and what is still on this machine. StorageError.
+    """
+    home = open_storage(settings.backup_storage)
+    storage = elsewhere or home
     folder, address = folder_of(settings), scope_of(settings).address
     stored, faults = segments_in(storage)
     parts = [Part(segment, None, storage, settings) for segment in stored if segment.address == address]
-    there = {part.segment.last for part in parts}
-    parts += [part for part in _local(settings, folder, storage) if part.segment.last not in there]
+    quiet = None
+    if storage == home:
+        there = {part.segment.last for part in parts}
+        parts += [part for part in _local(settings, folder, storage) if part.segment.last not in there]
+        known = standings.of_folder(folder) or standings.shown_or_none(settings, address or "")
+        quiet = (known.offset, known.ms) if known else None
     bases = bases_of(settings, storage)
-    known = standings.of_folder(folder) or standings.shown_or_none(settings, address or "")
-    quiet = (known.offset, known.ms) if known else None
     return [Stretch(tuple(ones), tuple(_within(ones, bases)), quiet) for ones in _linked(parts)], faults
 
 

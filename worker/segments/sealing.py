@@ -11,7 +11,7 @@ from worker.formats.encryption import encryption_of
 from worker.logs import log
 from worker.progress import Progress, reported
 from worker.repository.checksum import Meter
-from worker.repository.manifest import Encrypted
+from worker.repository.manifest import NAMES_TRIED, Encrypted
 from worker.segments.folder import folder_of
 from worker.segments.frame import Frame, commands_of, frames_of, opening_of
 from worker.segments.growing import WHOLE
@@ -41,7 +41,7 @@ def _store(settings: Settings, storage: Storage, path: Path, there: list[Segment
         if known is None:
             encryption = encryption_of(settings)
             file.seek(0)
-            with storage.draft([path.stem + ".zst" + encryption.suffix], claim=frames[-1].sha256) as draft:
+            with storage.draft(_names(path.stem, encryption.suffix), claim=frames[-1].sha256) as draft:
                 meter = Meter()
                 chunks = reported(chunks_of(file), progress, "storing", path.stat().st_size)
                 with closing(encryption.encrypt(chunks)) as stored:
@@ -61,6 +61,12 @@ def _store(settings: Settings, storage: Storage, path: Path, there: list[Segment
             log.info("segment_stored", name=segment.name, commands=sum(segment.commands.values()), bytes=segment.stored)
     path.unlink()
     return None if known else segment.name
+
+
+def _names(stem: str, suffix: str) -> Iterator[str]:
+    """The name of the file, and others: whose folder was lost may begin where it once began."""
+    yield f"{stem}.zst{suffix}"
+    yield from (f"{stem}_{number}.zst{suffix}" for number in range(2, NAMES_TRIED))
 
 
 def _checked(file: Any) -> Iterator[Frame]:

@@ -16,7 +16,7 @@ from worker.segments.frame import Count, Frame, Milliseconds, Opening
 from worker.storage import Storage
 
 SEGMENT_SUFFIX = ".segment.json"
-NAME = re.compile(r"redis_stream_\d{8}_\d{6}_\d+\.zst(\.age)?")
+NAME = re.compile(r"redis_stream_\d{8}_\d{6}_\d+(_\d+)?\.zst(\.age)?")
 
 
 class History(BaseModel):

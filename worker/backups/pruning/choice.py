@@ -11,6 +11,7 @@ from worker.backups.copies.retention import (
     unless_at_home,
     while_home_doubts,
 )
+from worker.backups.pruning.stream import kept_in, with_bases
 from worker.backups.retention.clock import newest_first
 from worker.backups.retention.decide import decide
 from worker.backups.retention.decision import Decision, narrowed
@@ -24,6 +25,7 @@ from worker.repository.copies import holdings
 from worker.repository.manifest import Manifest
 from worker.repository.trash import Trashed, is_token
 from worker.repository.versions.locks import lock_of
+from worker.segments.keeping import Kept
 from worker.storage import Storage
 
 
@@ -38,15 +40,19 @@ class Choice:
     """The names of those that go by way of the trash."""
     policy: Policy
     now: datetime
+    stream: Kept
+    """What of the replication stream is kept there."""
 
 
 def at_home(settings: Settings, arguments: PruneArguments, home: Storage) -> Choice:
     """Where backups are made. StorageError."""
     now = datetime.now(UTC)
     contents = watching(settings, catalogue.read(home), now)
-    decisions = _unlocked(home, _decided(settings, arguments, contents, now))
+    decided = _decided(settings, arguments, contents, now)
+    stream = kept_in(settings, home, decided)
+    decisions = _unlocked(home, with_bases(decided, stream))
     by_way = _by_way_of_trash(settings, contents, decisions, now)
-    return Choice(home, contents, decisions, by_way, policy_of(settings), now)
+    return Choice(home, contents, decisions, by_way, policy_of(settings), now, stream)
 
 
 def elsewhere(settings: Settings, there: Storage, home: catalogue.Catalogue) -> Choice:
@@ -55,10 +61,11 @@ def elsewhere(settings: Settings, there: Storage, home: catalogue.Catalogue) -> 
     at_home = watching(settings, home, now).listed
     contents = watching(settings, replace(contents, listed=as_at_home(contents.listed, at_home)), now)
     decided = while_home_doubts(decide(contents.listed, contents.undos, policy, now), at_home, now)
-    decisions = _unlocked(there, unless_at_home(decided, home))
+    stream = kept_in(settings, there, decided)
+    decisions = _unlocked(there, unless_at_home(with_bases(decided, stream), home))
     unpinned = contents.unpinned | home.unpinned if settings.backup_trash_days else set[str]()
     doomed = {decision.manifest.name for decision in decisions if not decision.keep}
-    return Choice(there, contents, decisions, {*(doomed & unpinned)}, policy, now)
+    return Choice(there, contents, decisions, {*(doomed & unpinned)}, policy, now, stream)
 
 
 def watching(settings: Settings, contents: catalogue.Catalogue, now: datetime) -> catalogue.Catalogue:
