@@ -68,7 +68,7 @@ from worker.search import browse as browsing
 from worker.search import search as searches
 from worker.search import timeline as timelines
 from worker.segments import sealing
-from worker.segments import visit as visits
+from worker.segments.visits import visit as visits
 from worker.storage import trial
 
 log = structlog.get_logger()

@@ -6,7 +6,7 @@ import pytest
 
 from worker.errors import ArtifactError, StorageError
 from worker.segments.frame import Frame, Opening, commands_of, frames_of, opening_of, packed
-from worker.segments.growing import Growing, alone
+from worker.segments.visits.growing import Growing, alone
 from worker.server.wire import pack
 
 OPENING = Opening(address="here:1", server="redis", version="7.0.0", history="a" * 40, start=100, db=None, since=1000)

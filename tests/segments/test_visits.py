@@ -16,9 +16,9 @@ from tests.support.servers import Binary, Server
 from tests.support.states import state
 from tests.support.streams import BACKLOG, Streamed, assert_played, played
 from worker.errors import BusyError, NotFoundError
-from worker.segments.folder import folder_of
-from worker.segments.growing import alone
-from worker.segments.standing import of_folder
+from worker.segments.visits.folder import folder_of
+from worker.segments.visits.growing import alone
+from worker.segments.visits.standing import of_folder
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from tests.support.states import State, assert_same, state
 from worker.config.settings import Settings
 from worker.formats.commands.reading import parsed
 from worker.progress import silent
-from worker.segments.growing import alone
 from worker.segments.moments import Wanted, find
 from worker.segments.recording import Recording
 from worker.segments.sealing import seal
-from worker.segments.visit import visit
+from worker.segments.visits.growing import alone
+from worker.segments.visits.visit import visit
 
 BACKLOG = ("--repl-backlog-size", "64mb")
 

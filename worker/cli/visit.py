@@ -4,7 +4,7 @@ from worker.cli.console import notes, say, show, size
 from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
 from worker.segments.sealing import seal
-from worker.segments.visit import visit
+from worker.segments.visits.visit import visit
 
 
 @verb("visit")

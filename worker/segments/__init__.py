@@ -1,6 +1,6 @@
-"""The replication stream of a source, as it is brought home by visits.
+"""The replication stream of a source, from one moment to another.
 
-A visit asks the source for what has come since the last one, and appends it as frames to a local file (growing); each hour that
-becomes a segment. Segments that follow each other are a stretch, and a stretch with a backup by replication in it is a chain, which
-gives back any moment behind that backup.
+visits/ bring it home: whole commands as frames (frame) in a file of this machine. What is whole of it goes into storage (sealing) as
+segments (segment), for as long as a moment needs them (keeping). Segments that follow each other are a stretch (chain), and a stretch
+with a backup by replication in it (bases) gives back any moment behind that backup (moments) as a recording of commands (cutting).
 """

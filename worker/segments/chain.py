@@ -13,12 +13,12 @@ from worker.formats.encryption import keys_of
 from worker.repository.checksum import Meter
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
-from worker.segments import standing as standings
 from worker.segments.bases import bases_of
-from worker.segments.folder import folder_of
 from worker.segments.frame import Frame, frames_of, opening_of
-from worker.segments.growing import GROWING, WHOLE
 from worker.segments.segment import Segment, described, segments_in
+from worker.segments.visits import standing as standings
+from worker.segments.visits.folder import folder_of
+from worker.segments.visits.growing import GROWING, WHOLE
 from worker.storage import Storage, chunks_of, open_storage
 from worker.storage.tempfiles import temporary
 

@@ -12,10 +12,10 @@ from worker.logs import log
 from worker.progress import Progress, reported
 from worker.repository.checksum import Meter
 from worker.repository.manifest import NAMES_TRIED, Encrypted
-from worker.segments.folder import folder_of
 from worker.segments.frame import Frame, commands_of, frames_of, opening_of
-from worker.segments.growing import WHOLE
 from worker.segments.segment import SEGMENT_SUFFIX, Segment, add, described, segments_in
+from worker.segments.visits.folder import folder_of
+from worker.segments.visits.growing import WHOLE
 from worker.storage import Storage, chunks_of, open_storage
 
 

@@ -15,15 +15,15 @@ from worker.errors import FormatError, SourceError, StorageError, StreamBrokenEr
 from worker.formats.commands.absolute import FIRST_ABSOLUTE
 from worker.progress import Proof
 from worker.repository.manifest import Manifest
-from worker.segments import standing as standings
 from worker.segments.bases import bases_of
-from worker.segments.continuing import Backlog, backlog_of
-from worker.segments.folder import folder_of
-from worker.segments.following import followed
 from worker.segments.frame import Frame, Opening, milliseconds
-from worker.segments.framing import Clock, Framing
-from worker.segments.growing import WHOLE, Growing, Position, alone
-from worker.segments.standing import Standing
+from worker.segments.visits import standing as standings
+from worker.segments.visits.continuing import Backlog, backlog_of
+from worker.segments.visits.folder import folder_of
+from worker.segments.visits.following import followed
+from worker.segments.visits.framing import Clock, Framing
+from worker.segments.visits.growing import WHOLE, Growing, Position, alone
+from worker.segments.visits.standing import Standing
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.info import Facts, facts_in, info, keyspace, number
 from worker.server.wire import Wire
