@@ -2,5 +2,6 @@
 
 visits/ bring it home: whole commands as frames (frame) in a file of this machine. What is whole of it goes into storage (sealing) as
 segments (segment), for as long as a moment needs them (keeping). Segments that follow each other are a stretch (chain), and a stretch
-with a backup by replication in it (bases) gives back any moment behind that backup (moments) as a recording of commands (cutting).
+with a backup by replication in it (bases) gives back any moment behind that backup (moments) as a recording of commands (cutting),
+which playing/ makes a backup of again.
 """

@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from worker.repository.manifest import Manifest
+from worker.server.scratch import memory
 from worker.server.scratch.programs import Program
 from worker.server.scratch.scratch import FEWEST_DATABASES, Wanted
 
 _FIRST_WITH_VECTORS = (8,)
-_PER_BYTE, _BARE_BYTES = 4, 64 << 20
-"""Where nobody has measured it: what a byte of a dump takes in memory, generously, and what a server takes without data."""
-_MARGIN = 1.25
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,7 @@ def choose(manifest: Manifest, programs: Iterable[Program], spare: int | None) -
 
 def memory_needed(manifest: Manifest) -> int:
     """Bytes that a server would use for it, as far as can be told without reading it."""
-    return _BARE_BYTES + (
-        int(manifest.memory * _MARGIN) if manifest.memory is not None else manifest.bytes.raw * _PER_BYTE
-    )
+    return memory.needed(manifest.memory, manifest.bytes.raw)
 
 
 def _takes(program: Program, manifest: Manifest, types: set[str]) -> bool:

@@ -7,6 +7,9 @@ from pathlib import Path
 
 SHARE = 0.8
 """Of what is free: others need some too."""
+_PER_BYTE, _BARE_BYTES = 4, 64 << 20
+"""Where nobody has measured it: what a byte of a dump takes in memory, generously, and what a server takes without data."""
+_MARGIN = 1.25
 _ROOT = Path("/")
 _CGROUPS = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 """Files of the limit and of what is in use, of cgroups of version 2 and 1."""
@@ -16,6 +19,13 @@ def spare(root: Path = _ROOT) -> int | None:
     """Bytes that a server of ours may take; None where nobody says it. `root` is where /proc and /sys are."""
     free = [*_of_the_machine(root), *_of_the_containers(root), *_of_the_process()]
     return int(max(0, min(free)) * SHARE) if free else None
+
+
+def needed(measured: int | None, dump: int) -> int:
+    """Bytes that a server would use for data of which the source has used so many (None where nobody has measured that), as
+    far as can be told by a dump of so many bytes that is not read.
+    """
+    return _BARE_BYTES + (int(measured * _MARGIN) if measured is not None else dump * _PER_BYTE)
 
 
 def _of_the_machine(root: Path) -> Iterator[int]:

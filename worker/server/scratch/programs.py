@@ -15,6 +15,7 @@ from worker.formats.rdb.codes import FIRST_VALKEY_VERSION
 NAMES = ("redis-server", "valkey-server")
 OLDEST = (6, 2)
 _FIRST_VALKEY_WITH_ITS_OWN_RDB = (9,)
+_FIRST_THAT_GUARDS_DEBUG = (7, 0)
 _FIRST_RDB_OF_REDIS_ALONE = 12
 _LOADED_SINCE = {9: (6, 2), 10: (7, 0), 11: (7, 2), 12: (7, 4), 13: (8, 6), 14: (8, 8)}
 """By the RDB version of a file, the first Redis that loads it."""
@@ -32,6 +33,11 @@ class Program:
 
     def __str__(self) -> str:
         return f"{self.make} {'.'.join(map(str, self.version))}"
+
+    @property
+    def guards_debug(self) -> bool:
+        """Whether it has DEBUG only where its configuration says so."""
+        return self.make == "valkey" or self.version >= _FIRST_THAT_GUARDS_DEBUG
 
     def loads(self, rdb_version: int) -> bool:
         """Whether it loads an RDB file of that version; each make refuses what is the other's own."""

@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ START_SECONDS, POLL_SECONDS, END_SECONDS = 30, 0.02, 20
 MOST_BYTES_OF_A_PATH = 100
 """Of a Unix socket; a system allows 104 or 108."""
 FEWEST_DATABASES = 16
+_LOG_BYTES = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Wanted:
     max_memory: int
     """In bytes; 0 for no limit."""
     databases: int = FEWEST_DATABASES
+    aof: Path | None = None
+    """A folder with an AOF that it loads; nothing of that expires then. None where it begins empty."""
 
 
 class Scratch:
@@ -43,6 +46,7 @@ class Scratch:
 
     def __init__(self, program: Program, socket: Path, process: subprocess.Popen[bytes]) -> None:
         self.program, self._process = program, process
+        self._log = socket.with_name("log")
         self.endpoint = Endpoint(f"unix://{quote(str(socket))}", SCRATCH, hurried=True)
         self._said, self._ended = b"", False
 
@@ -55,6 +59,14 @@ class Scratch:
             self._said += chunk
             self._ended = not chunk or b'"ended"' in self._said
         return self._ended
+
+    @property
+    def log(self) -> str:
+        """The end of what it has written into its log. It may quote what it was given: nothing to show as it is."""
+        with suppress(OSError), self._log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_BYTES))
+            return file.read().decode("utf-8", "replace")
+        return ""
 
     def answers(self) -> bool:
         """Whether it is at our service, within a second."""
@@ -76,9 +88,14 @@ class Scratch:
         )
 
 
+def _until_it_answers(scratch: "Scratch") -> None:
+    scratch.wait()
+
+
 @contextmanager
-def running(wanted: Wanted) -> Iterator[Scratch]:
-    """A server that holds nothing and writes nothing to disk, until the end of the block.
+def running(wanted: Wanted, ready: Callable[[Scratch], None] = _until_it_answers) -> Iterator[Scratch]:
+    """A server that holds nothing, or what its AOF has, and writes nothing to disk, until the end of the block. `ready` waits
+    for it to be at our service.
 
     ScratchError where it does not start, StorageError where the folder for temporary files takes nothing.
     """
@@ -89,7 +106,7 @@ def running(wanted: Wanted) -> Iterator[Scratch]:
         process = _kept(order, lock)
         try:
             scratch = Scratch(wanted.program, socket, process)
-            scratch.wait()
+            ready(scratch)
             yield scratch
         finally:
             _end(process)
@@ -128,8 +145,23 @@ def _command(wanted: Wanted, folder: Path, socket: Path) -> list[str]:
     """No network, nothing on disk: what it loads as a replica it loads from the wire."""
     return [
         wanted.program.path,
-        *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(folder)),
-        *("--save", "", "--appendonly", "no", "--daemonize", "no", "--repl-diskless-load", "on-empty-db"),
+        *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700"),
+        *("--save", "", "--daemonize", "no", "--repl-diskless-load", "on-empty-db"),
         *("--maxmemory", str(wanted.max_memory), "--maxmemory-policy", "noeviction"),
         *("--databases", str(max(FEWEST_DATABASES, wanted.databases))),
+        *(_empty(folder) if wanted.aof is None else _loading(wanted.program, wanted.aof)),
+    ]
+
+
+def _empty(folder: Path) -> list[str]:
+    return ["--dir", str(folder), "--appendonly", "no"]
+
+
+def _loading(program: Program, aof: Path) -> list[str]:
+    """A replica leaves it to its primary what expires; and where that would be, nobody ever listens."""
+    return [
+        *("--dir", str(aof), "--appendonly", "yes", "--replicaof", "127.0.0.1", "0"),
+        *("--aof-load-truncated", "no", "--auto-aof-rewrite-percentage", "0"),
+        *("--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0"),
+        *(("--enable-debug-command", "local") if program.guards_debug else ()),
     ]
