@@ -246,7 +246,7 @@ def test_the_code_does_not_know_its_tests_nor_what_make_run_starts() -> None:
 def test_the_web_enters_by_the_doors_and_reads_what_is_remembered() -> None:
     doors = "worker.arguments worker.celery worker.runs worker.repository worker.broker worker.notify worker.storage worker.config worker.errors worker.logs"
     pure = "worker.backups.retention worker.backups.suspicion.judge worker.backups.copies.retention worker.backups.schedule worker.formats.types"
-    pure += " worker.alerts.events worker.alerts.judged worker.alerts.memory worker.alerts.strict worker.words"
+    pure += " worker.alerts.events worker.alerts.judged worker.alerts.memory worker.alerts.strict worker.words worker.segments.visits.standing"
     inside = [one for one in imports(ROOT) if within(one.by, "web") and within(one.of, "worker")]
     assert [str(one) for one in inside if not within(one.of, f"{doors} {pure}") and one.of != "worker"] == []
 

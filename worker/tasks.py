@@ -69,6 +69,7 @@ from worker.search import search as searches
 from worker.search import timeline as timelines
 from worker.segments import sealing
 from worker.segments.visits import visit as visits
+from worker.segments.visits.standing import as_shown
 from worker.storage import trial
 
 log = structlog.get_logger()
@@ -229,7 +230,9 @@ def stats(self: Task, **arguments: Any) -> Data:
 @door
 def ping(self: Task, **arguments: Any) -> Data:
     """Reach the source, and find out what is allowed there."""
-    return attempt(self, arguments, PingArguments, lambda settings, *_: pings.ping(settings))
+    return attempt(
+        self, arguments, PingArguments, lambda settings, *_: pings.ping(settings) | {"stream": as_shown(settings)}
+    )
 
 
 @door
@@ -298,6 +301,9 @@ def visit() -> Data:
         outcome = visits.visit(load())
     except BusyError as error:
         return {"skipped": str(error)}
+    if outcome["gap"]:
+        # It is told at once, and may be over when somebody looks the next time.
+        send(watch, Asker("beat").on("for a gap"))
     if outcome["whole"]:
         seal.apply_async(expires=300)
     if outcome["wants_base"]:

@@ -30,6 +30,7 @@ from worker.runs import reach
 from worker.runs.operations import OPERATIONS
 from worker.runs.run import State
 from worker.runs.store import Runs, open_runs
+from worker.segments.visits.standing import shown
 from worker.storage import Storage, open_storage
 
 LAST = 100
@@ -173,6 +174,7 @@ def _of_broker(settings: Settings) -> Iterator[Gauge]:
     alive = {(role,): float(len(hosts)) for role, hosts in heartbeat.seen(settings).items()}
     yield _labelled("processes", "Workers and beats that were heard of lately.", ("role",), alive.items())
     yield from _of_alerts(settings)
+    yield from _of_stream(settings)
     yield from _of_channels(settings)
     with open_runs(settings, BROKER_SECONDS) as runs:
         yield from _of_runs(runs)
@@ -193,6 +195,22 @@ def _of_alerts(settings: Settings) -> Iterator[Gauge]:
     of: list[Labelled] = [((level,), counts[level]) for level in ("warning", "bad")]
     yield _labelled("alerts", "What is wrong now and not silenced, by how bad it is.", ("level",), of)
     yield _gauge("alerts_seen_timestamp_seconds", "When a worker last looked.", known.seen_at.timestamp())
+
+
+def _of_stream(settings: Settings) -> Iterator[Gauge]:
+    """Nothing where it is not brought home, or was not yet."""
+    last = shown(settings, str(scope_of(settings).address)) if settings.backup_stream_seconds else None
+    if last is None:
+        return
+    yield _gauge("stream_visit_timestamp_seconds", "When the replication stream was last visited.", last.here_ms / 1000)
+    if last.is_chain:
+        age = last.age_seconds(datetime.now(UTC))
+        yield _gauge("stream_recovery_point_seconds", "The age of what would be lost now.", age)
+    yield _gauge(
+        "stream_gap", "Whether it has a gap that no backup ends, so that no moment is there.", not last.is_chain
+    )
+    yield _gauge("stream_backlog_bytes", "What the source keeps of its stream.", last.backlog)
+    yield _gauge("stream_backlog_wanted_bytes", "What it needs to keep, by the last day.", last.wanted_backlog)
 
 
 def _of_channels(settings: Settings) -> Iterator[Gauge]:

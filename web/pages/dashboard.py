@@ -141,7 +141,9 @@ def overview() -> str:
     newest = own[0] if own else None
     seen = situation(settings, memory, contents, now)
     listeners, missed = system.listeners(settings, memory)
-    asked = answers.Facts(now, None if contents.fault else own, seen.drills, listeners, missed)
+    asked = answers.Facts(
+        now, None if contents.fault else own, seen.drills, listeners, missed, system.stream(settings, memory)
+    )
     return render_template(
         "summary.html",
         answers=answers.answers(asked),
@@ -279,6 +281,8 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         source=source,
         asked=asked,
         trial=memory.trial,
+        stream=system.stream(settings, memory),
+        is_followed=settings.backup_stream_seconds > 0,
         encrypted_there=_encrypted_there(settings),
         free=_free_bytes(settings),
         roles=system.ROLES,

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from web.wording.numbers import NOTHING, age, counted, duration, listed
 from worker.repository.drills.standing import Standing
 from worker.repository.manifest import Manifest
+from worker.segments.visits.standing import Standing as Stream
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Facts:
     """The channels that messages go to; None while the broker is away."""
     missed: Sequence[str] = ()
     """Those of them that do not work."""
+    stream: Stream | None = None
+    """How it stands with the replication stream; None where it is not brought home."""
 
 
 def answers(facts: Facts) -> list[Answer]:
@@ -64,6 +67,12 @@ def _since(facts: Facts) -> Answer:
     question = "To which moment?"
     if not facts.own:
         return Answer(question, NOTHING, "not known" if facts.own is None else "to none so far")
+    if facts.stream is not None and facts.stream.is_chain:
+        first = datetime.fromtimestamp(facts.stream.base_ms / 1000, UTC)
+        words = f"any since {age(first, facts.now)}, or one of {counted(len(facts.own), 'backup')}"
+        return Answer(
+            question, f"{counted(round(facts.stream.age_seconds(facts.now)), 'second')} ago", words, "pages.backups"
+        )
     newest, oldest = facts.own[0].created_at, facts.own[-1].created_at
     words = f"or one of {len(facts.own):,}, from {age(oldest, facts.now)} on" if len(facts.own) > 1 else "the only one"
     return Answer(question, age(newest, facts.now), words, "pages.backups")

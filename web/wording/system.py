@@ -24,11 +24,13 @@ from worker.notify.standing import standings
 from worker.repository.scope import scope_of
 from worker.runs.run import Run
 from worker.runs.store import open_runs
+from worker.segments.visits.standing import Standing, shown_or_none
 
 ROLES = {
     "jobs": "backups, restores, undos, verifications, copies",
     "quick": "statistics, checks, pruning, pinning, deletions",
     "questions": "previews, searches, trials of the storage",
+    "stream": "visits of the replication stream",
     "celery": "everything",
     "beat": "the schedule",
 }
@@ -67,6 +69,13 @@ def listeners(settings: WebSettings, memory: Memory) -> tuple[list[str] | None, 
     except BrokerUnavailableError:
         return None, []
     return names, [name for name in names if name in known and known[name].why is not None]
+
+
+def stream(settings: WebSettings, memory: Memory) -> Standing | None:
+    """How it stands with the replication stream; None where it is not brought home, was not yet, or nobody can tell."""
+    if memory.away is not None or not settings.backup_stream_seconds:
+        return None
+    return shown_or_none(settings, str(scope_of(settings).address))
 
 
 def _deeds(settings: WebSettings) -> list[tuple[audit.Deed, str]]:

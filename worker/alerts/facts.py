@@ -17,6 +17,7 @@ from worker.repository.scope import scope_of
 from worker.runs import reach
 from worker.runs.run import Run
 from worker.runs.store import Ours, open_runs
+from worker.segments.visits.standing import Standing, shown
 
 STORAGE_SECONDS = 20
 """How long manifests are read that no one has read before; the next look goes on from there."""
@@ -53,6 +54,8 @@ class Facts:
     free_bytes: int | None = None
     alive: dict[str, list[str]] | None = None
     """Hosts by role."""
+    stream: Standing | None = None
+    """How it stands with the replication stream, by the last visit."""
 
     @property
     def own(self) -> list[Manifest]:
@@ -98,6 +101,7 @@ def gather(settings: Settings, now: datetime, since: datetime) -> Facts:
             word=reach.latest([statistics, ours.latest("ping"), ours.latest("ping", state="SUCCESS"), last_made]),
             free_bytes=(numbers.get("storage") or {}).get("free_bytes"),
             alive=heartbeat.seen(settings),
+            stream=shown(settings, str(scope_of(settings).address)) if settings.backup_stream_seconds else None,
         )
 
 

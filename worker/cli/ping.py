@@ -4,6 +4,7 @@ from worker.cli.console import facts, show, size
 from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
 from worker.engines.probe import ping
+from worker.segments.visits.standing import as_shown
 from worker.server.endpoint import acl_line
 
 
@@ -11,7 +12,7 @@ from worker.server.endpoint import acl_line
 def command(as_json: bool) -> None:
     """Reach the source: what it is, what we may do there, which engine would be used."""
     with looked_up("ping"):
-        result = ping(load())
+        result = ping(load()) | {"stream": as_shown(load())}
     show(result, as_json=as_json, view=pinged)
 
 
@@ -27,7 +28,15 @@ def pinged(data: Data) -> None:
         ("Restore", "allowed" if data["may_restore"] else "not allowed"),
         *((name[:1].upper() + name[1:], _in_words(data["user"], right)) for name, right in data["rights"].items()),
     ]
+    if data["stream"]:
+        rows.append(("Stream", _stream(data["stream"])))
     facts(rows)
+
+
+def _stream(stream: Data) -> str:
+    """How large the replication backlog is, and how large it is to be."""
+    wanted = f"repl-backlog-size is {size(stream['backlog'])}, and {size(stream['wanted_backlog'])} are needed"
+    return f"{wanted}: raise it where maxmemory has room" if stream["is_short"] else wanted
 
 
 def _in_words(user: str, right: Data) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from worker.alerts.conditions import backups, copies, drills, source, storage, workers
+from worker.alerts.conditions import backups, copies, drills, source, storage, stream, workers
 from worker.alerts.conditions.condition import Condition, Judge, Judgement
 from worker.alerts.facts import Facts
 
@@ -43,6 +43,9 @@ ROWS: dict[str, Judge] = {
     "storage.full": storage.nearly_full,
     "source.away": source.away,
     "worker.away": workers.nobody_at_work,
+    "stream.gap": stream.gap,
+    "stream.late": stream.late,
+    "stream.short": stream.short,
     "verify.failed": backups.damaged,
     "manifest.damaged": backups.damaged_manifests,
     "drill.failed": drills.failed,

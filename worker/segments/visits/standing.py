@@ -3,14 +3,18 @@ shows it.
 """
 
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from worker.broker import connection
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError
+from worker.repository.scope import scope_of
 from worker.segments.frame import Count, Mark, Milliseconds
+from worker.segments.visits.folder import folder_of
 from worker.storage.owned import made
 
 _FILE = "standing.json"
@@ -26,6 +30,8 @@ class Standing(BaseModel):
     address: str
     ms: Milliseconds
     """When it was."""
+    here_ms: Milliseconds = 0
+    """The same by the clock of the machine that visits."""
     offset: Count = 0
     """How far the stream is at home."""
     asked_ms: Milliseconds = 0
@@ -73,6 +79,15 @@ class Standing(BaseModel):
         """Whether there is a moment to go back to."""
         return bool(self.base) and self.base_offset >= self.began_offset
 
+    @property
+    def is_short(self) -> bool:
+        """Whether the source's backlog is smaller than it needs to be."""
+        return 0 < self.backlog < self.wanted_backlog
+
+    def age_seconds(self, now: datetime) -> float:
+        """How old it is: what the source has run since would be lost with it."""
+        return max(0.0, now.timestamp() - self.here_ms / 1000)
+
     def measured(self, seconds: float, size: int, largest: int) -> "Standing":
         """The same after `size` bytes had come in so many seconds."""
         fresh = self.ms - self.peak_ms < DAY_MS
@@ -119,3 +134,12 @@ def shown_or_none(settings: Settings, address: str) -> Standing | None:
     with suppress(BrokerUnavailableError):
         return shown(settings, address)
     return None
+
+
+def as_shown(settings: Settings) -> dict[str, Any] | None:
+    """What there is to say of it, for `ping`; None where nobody has visited."""
+    known = of_folder(folder_of(settings)) or shown_or_none(settings, str(scope_of(settings).address))
+    if known is None:
+        return None
+    numbers = {"backlog": known.backlog, "wanted_backlog": known.wanted_backlog, "is_short": known.is_short}
+    return {"offset": known.offset, "is_chain": known.is_chain, "gap": known.gap or None, **numbers}

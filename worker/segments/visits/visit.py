@@ -82,8 +82,9 @@ class Visit:
         self._settings, self._growing, self._endpoint, self._prove = settings, growing, endpoint, prove
         self.source = read_source(wire, endpoint.address)
         self._before = standings.of_folder(growing.folder) or Standing(address=endpoint.address, ms=0)
-        changes = {"ms": max(self.source.ms, self._before.ms), "backlog": self.source.backlog.size}
-        self.standing = self._before.model_copy(update=changes | {"counts": self.source.counts})
+        changes: dict[str, Any] = {"ms": max(self.source.ms, self._before.ms), "backlog": self.source.backlog.size}
+        changes |= {"here_ms": int(time.time() * 1000), "counts": self.source.counts}
+        self.standing = self._before.model_copy(update=changes)
 
     def run(self) -> dict[str, Any]:
         """Go on where the last visit ended; begin a new stretch where that cannot be."""
