@@ -2,18 +2,15 @@
 
 from datetime import timedelta
 
-from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 from kombu.transport import TRANSPORT_ALIASES
 
 from worker.broker.envelope import EXCHANGE
 from worker.config.settings import load
-from worker.notify.channels import channels
-from worker.repository.behalf import Asker
 from worker.runs.operations import OPERATIONS, QUEUES, STREAM
+from worker.timetable import timetable
 
 _settings = load()
-_every_hours = _settings.backup_every_hours
 
 # By name, so that rediss:// keeps its certificates: kombu looks at the scheme for that.
 TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), "worker.broker.transport:Transport"))
@@ -72,62 +69,5 @@ task_annotations["worker.tasks.notify"] = {"soft_time_limit": 180, "time_limit":
 worker_hijack_root_logger = False
 timezone = _settings.tz
 
-beat_schedule = {
-    "daily": {
-        "task": "worker.tasks.backup",
-        "schedule": crontab(hour=_settings.backup_daily_at.hour, minute=_settings.backup_daily_at.minute),
-        "options": {"headers": {"asked_by": str(Asker("beat", "daily"))}},
-    },
-    # A promise of freshness: it looks often, and does nothing while a young enough backup exists.
-    "interval": {
-        "task": "worker.tasks.backup",
-        "schedule": timedelta(seconds=max(1, min(3600, _every_hours * 3600 / 24))),
-        # A little more than it says, so that it never races the daily backup of the same moment.
-        "kwargs": {"unless_younger_than_hours": _every_hours * 1.02},
-        "options": {"headers": {"asked_by": str(Asker("beat", "interval"))}},
-    },
-    # So that the dashboard knows whether the source can be reached.
-    "stats": {
-        "task": "worker.tasks.stats",
-        "schedule": timedelta(minutes=5),
-        "options": {"headers": {"asked_by": str(Asker("beat", "stats"))}, "ignore_result": True},
-    },
-    # Somebody hears of what is wrong, and of what is over.
-    "watch": {"task": "worker.tasks.watch", "schedule": timedelta(minutes=1), "options": {"expires": 60}},
-    # A run that was killed is known as such within 90 seconds: its lease runs out after 60.
-    "reap": {"task": "worker.tasks.reap", "schedule": timedelta(seconds=20), "options": {"expires": 20}},
-}
-if _settings.backup_stream_seconds:
-    # One that nobody has taken when the next is due is not worth taking.
-    beat_schedule["visit"] = {
-        "task": "worker.tasks.visit",
-        "schedule": timedelta(seconds=_settings.backup_stream_seconds),
-        "options": {"expires": max(1.0, _settings.backup_stream_seconds), "ignore_result": True},
-    }
-    # What could not go into storage when its hour was over.
-    beat_schedule["seal"] = {
-        "task": "worker.tasks.seal",
-        "schedule": timedelta(minutes=5),
-        "options": {"expires": 300, "ignore_result": True},
-    }
-if _settings.drill_every_days:
-    # What is due is known by the notes beside the backups.
-    beat_schedule["drills"] = {
-        "task": "worker.tasks.drills",
-        "schedule": timedelta(minutes=30),
-        "options": {"expires": 1800},
-    }
-if channels(_settings):
-    # Whatever could not be brought there before, and what nobody was called for.
-    beat_schedule["notify"] = {
-        "task": "worker.tasks.notify",
-        "schedule": timedelta(minutes=1),
-        "options": {"expires": 60},
-    }
-if _settings.backup_copies:
-    # What was missed while the broker or a storage was away is made up for.
-    beat_schedule["copies"] = {
-        "task": "worker.tasks.catch_up",
-        "schedule": timedelta(minutes=5),
-        "options": {"expires": 300},
-    }
+beat_schedule = timetable(_settings)
+beat_scheduler = "worker.beat:Scheduler"

@@ -12,6 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 
+from tests.support import choices
 from tests.support.servers import Binary, Server, binaries, free_port, newest_ones, one_of_the_newest, representatives
 from tests.support.shares import split, swept
 from worker.notify import outbox
@@ -35,11 +36,21 @@ StartServer = Callable[..., Server]
 os.environ["BACKUP_STATE"] = tempfile.mkdtemp(prefix="signing-")
 atexit.register(shutil.rmtree, os.environ["BACKUP_STATE"], ignore_errors=True)
 
+# Of a broker that nobody reaches the machine knows that nothing is chosen there, as if it had been reached of late.
+choices.seen(choices.NOWHERE, os.environ["BACKUP_STATE"])
+
 # The same examples each time, and as long as a busy machine needs for them: neither chance nor load fails a test.
 hypothesis.settings.register_profile(
     "same-everywhere", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
 )
 hypothesis.settings.load_profile("same-everywhere")
+
+
+@pytest.fixture(autouse=True)
+def _nobody_remembers_what_was_chosen() -> Iterator[None]:
+    """Another broker may come to have the port of one that is gone."""
+    yield
+    choices.forget(os.environ["BACKUP_STATE"], but=choices.NOWHERE)
 
 
 @pytest.fixture(autouse=True)

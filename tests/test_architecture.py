@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 # From the top down: a folder imports from its own and from those below it. Beside each why it stands where it does.
 FOLDERS = {
     "web": "shows and asks; what changes something goes through a task",
-    "worker.__main__ worker.cli worker.lifecycle worker.consumer worker.tasks worker.attempt worker.celery celeryconfig": "doors: they unpack, call a verb, and return",
+    "worker.__main__ worker.cli worker.lifecycle worker.beat worker.timetable worker.consumer worker.tasks worker.attempt worker.celery celeryconfig": "doors: they unpack, call a verb, and return",
     "worker.restore.drill": "a restore that nobody asked for, looked at afterwards",
     "worker.restore": "the verb: it has everything below done",
     "worker.restore.preview": "what a restore would do, and so also what it would undo or mirror",
@@ -45,7 +45,7 @@ LISTS = {"worker.cli": "one verb a module"}
 
 # Whoever is not named here may not import it: a foreign thing is met, and translated, in its home.
 HOMES = {
-    "celery": "worker.celery worker.lifecycle worker.consumer worker.tasks worker.attempt celeryconfig web.jobs",
+    "celery": "worker.celery worker.lifecycle worker.beat worker.timetable worker.consumer worker.tasks worker.attempt celeryconfig web.jobs",
     "kombu": "celeryconfig worker.broker.transport",
     "billiard": "",
     "flask": "web",
@@ -246,7 +246,7 @@ def test_the_code_does_not_know_its_tests_nor_what_make_run_starts() -> None:
 def test_the_web_enters_by_the_doors_and_reads_what_is_remembered() -> None:
     doors = "worker.arguments worker.celery worker.runs worker.repository worker.broker worker.notify worker.storage worker.config worker.errors worker.logs"
     pure = "worker.backups.retention worker.backups.suspicion.judge worker.backups.copies.retention worker.backups.schedule worker.formats.types"
-    pure += " worker.alerts.events worker.alerts.judged worker.alerts.memory worker.alerts.strict worker.words worker.segments.visits.standing"
+    pure += " worker.backups.choosing worker.alerts.events worker.alerts.judged worker.alerts.memory worker.alerts.strict worker.words worker.segments.visits.standing"
     inside = [one for one in imports(ROOT) if within(one.by, "web") and within(one.of, "worker")]
     assert [str(one) for one in inside if not within(one.of, f"{doors} {pure}") and one.of != "worker"] == []
 
@@ -352,7 +352,7 @@ def test_a_circle_is_reported(house: Path) -> None:
 def test_a_package_away_from_home_is_reported(house: Path) -> None:
     (house / "worker/backups/backup.py").write_text("import celery.signals\nfrom flask import g\n")
     assert strangers(house) == [
-        "worker.backups.backup, line 1, imports celery.signals: celery is at home in worker.celery worker.lifecycle worker.consumer worker.tasks worker.attempt celeryconfig web.jobs only.",
+        "worker.backups.backup, line 1, imports celery.signals: celery is at home in worker.celery worker.lifecycle worker.beat worker.timetable worker.consumer worker.tasks worker.attempt celeryconfig web.jobs only.",
         "worker.backups.backup, line 2, imports flask: flask is at home in web only.",
     ]
 

@@ -7,6 +7,7 @@ jobs.py    asking a worker to do something, and being told that it cannot be ask
 activity.py (of runs and workers), standing.py (of alerts), lookup.py (one backup): what is known
 auth.py (identity, sessions, scopes, CSRF), rate_limits.py (how often), known_browsers.py (that logged in before)
 networks.py (who is one visitor), connections.py (what a slow client may take)
+planned.py (what is chosen of the schedule)
 readings.py (who was given data), access.py (a line in the log for each request)
 errors.py: one sentence, as JSON or as a page
 """
@@ -16,11 +17,12 @@ import hmac
 from flask_openapi3 import Info, OpenAPI
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from web import access, auth, errors
+from web import access, auth, errors, planned
 from web.api import (
     docs,
     health,
     routes,  # noqa: F401 - its calls are in the blueprint
+    schedule,  # noqa: F401 - as above
     status,  # noqa: F401 - as above
 )
 from web.api.blueprint import SECURITY, api
@@ -69,6 +71,7 @@ def create_app() -> OpenAPI:
     access.install(app)
     errors.install(app)
     auth.install(app)
+    planned.install(app)
     app.register_blueprint(login.auth)
     app.register_api(api)
     app.register_blueprint(docs.docs)

@@ -11,6 +11,7 @@ from celery.exceptions import TimeLimitExceeded, WorkerLostError
 
 from worker import logs
 from worker.broker import heartbeat
+from worker.broker.choices import following
 from worker.broker.lease import LEASE_SECONDS
 from worker.celery import app
 from worker.config.settings import load
@@ -26,6 +27,11 @@ from worker.storage import tempfiles
 from worker.tasks import MEANS, backup, log_interrupted, reap, send, stats, watch
 
 log = structlog.get_logger()
+
+
+@signals.task_prerun.connect
+def _task_begins(**_: Any) -> None:
+    following.refresh(load())
 
 
 @signals.task_failure.connect

@@ -143,6 +143,15 @@ TABLE = [
     *_rows(
         "Clocks and schedules",
         (
+            "what is chosen of the schedule cannot be read, or is lost",
+            "the last good choices count, and it is said; who knows of none prunes nothing; beat goes on",
+            "schedule/test_choices.py::test_garbage_counts_for_nothing_and_the_last_good_choices_do "
+            "schedule/test_choices.py::test_a_broker_that_has_lost_its_data_has_nobody_keep_less "
+            "schedule/test_followed.py::test_a_worker_that_runs_keeps_as_many_as_are_chosen_and_never_fewer_because_of_garbage "
+            "schedule/test_followed.py::test_a_worker_that_has_never_read_the_choices_deletes_nothing "
+            "schedule/test_followed.py::test_beat_goes_on_by_what_it_knew_while_nobody_can_tell",
+        ),
+        (
             "two beats; beat away over its slot, its file lost",
             "one backup for each slot, made up for once",
             "runs/test_runs_of_workers.py::test_of_two_beats_one_makes_the_backup "

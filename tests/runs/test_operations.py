@@ -132,6 +132,7 @@ def test_every_row_with_a_verb_is_in_the_shell() -> None:
         "keygen",
         "notify",
         "visit",
+        "schedule",
         "token",
         "completion",
         "put-back",

@@ -31,6 +31,7 @@ KNOWN = {
         "words",
     ),
     *(
+        "backups.choosing",
         "backups.copies.retention",
         "backups.retention",
         "backups.suspicion.judge",

@@ -10,6 +10,7 @@ backup: POST /backups/create, POST /backups/<name>/verify, POST /backups/<name>/
 restore: POST /backups/<name>/restore, POST /tasks/<identity>/undo
 restore: POST /system/notify, POST /backups/<name>/pin, POST /backups/<name>/unpin, POST /backups/<name>/accept, POST /backups/<name>/put-back, POST /alerts/silence, POST /incident/restore, POST /incident/undo
 delete: POST /backups/<name>/delete, POST /schedule/prune
+schedule: POST /schedule
 read: GET /, GET /backups, GET /backups/<name>, GET /tasks, GET /tasks/<identity>, GET /restores, GET /schedule, GET /system, GET /recovery-sheet, GET /alerts
 read: GET /search, POST /search, POST /backups/<name>/preview, POST /backups/<name>/review, POST /backups/<name>/fits, GET /backups/<name>/restore
 read: POST /backups/<name>/browse, GET /tasks/<identity>/document

@@ -9,7 +9,9 @@ from worker.alerts.memory import Alert, Silence
 from worker.arguments.backups import BackupArguments, Keeping, PruneArguments, Reason
 from worker.arguments.places import Address as StorageAddress
 from worker.arguments.questions import TimelineArguments
+from worker.broker.choices.origins import Row
 from worker.config.address import Address
+from worker.config.schedule.plan import Value
 from worker.errors import Risk
 from worker.repository.catalogue import Damaged
 from worker.repository.copies.standing import Standing
@@ -164,6 +166,17 @@ class AlertList(BaseModel):
     seen_at: datetime | None = Field(description="When a worker last looked; null where none has.")
     page: int
     per_page: int
+
+
+class Schedule(BaseModel):
+    """When backups are made, and how many are kept."""
+
+    revision: int = Field(description="How often it was changed; whoever changes it says which one they have seen.")
+    problem: str | None = Field(description="Why these may not be what was chosen last; null where they are.")
+    settings: list[Row]
+    next_daily: datetime
+    changes: dict[str, tuple[Value, Value]] = Field(default={}, description="What was changed, from and to.")
+    gives_up: list[str] = Field(default=[], description="The backups that the next prune deletes by it.")
 
 
 class ShownRun(Run):

@@ -12,8 +12,9 @@ from web import errors, jobs, lookup
 from web.auth import needs, needs_scope_of
 from web.pages import forms
 from web.pages.backups import show_backup, show_backups, show_review
-from web.pages.dashboard import Answer, pages, show_schedule, show_system
+from web.pages.dashboard import Answer, pages, show_system
 from web.pages.runs import show_undo
+from web.pages.schedule import show_schedule
 from web.pages.search import asked_for, show_search
 from worker.arguments.backups import (
     AcceptArguments,

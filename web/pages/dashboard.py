@@ -13,13 +13,12 @@ from flask import Blueprint, render_template, request
 
 from web.activity import Memory, remember
 from web.auth import needs
-from web.pages.forecast import forecast
 from web.pages.misfits import rendered
+from web.planned import planned
 from web.wording import answers, numbers, system, verdict
-from web.wording.pictures import calendar, charts, day_strip
+from web.wording.pictures import charts, day_strip
 from worker.alerts.judged import promised
 from worker.backups import schedule
-from worker.backups.retention.emptying import doubtful, due
 from worker.broker.scopes import SCOPES
 from worker.config.settings import WebSettings, load_web
 from worker.errors import StorageError, UnreadError
@@ -37,7 +36,6 @@ from worker.storage import open_storage
 pages = Blueprint("pages", __name__)
 
 PER_PAGE, MOST_PAGES = 25, 1_000_000
-DECISIONS_PER_PAGE = 100
 Answer = tuple[str, int]
 Item = TypeVar("Item")
 
@@ -219,45 +217,6 @@ def _curve(own: list[Manifest], value: Any, shown: Any) -> charts.Curve | None:
     return charts.curve(points, shown)
 
 
-@pages.get("/schedule")
-@needs("read")
-def plan() -> str:
-    """What runs when."""
-    return show_schedule()[0]
-
-
-def show_schedule(error: str | None = None, status: int = 200) -> Answer:
-    """What runs when, and what the next prune would delete."""
-    settings, now = load_web(), datetime.now(UTC)
-    memory, contents = remember(settings), stored(settings)
-    newest = contents.newest(settings)
-    expected = forecast(settings, contents.listed, contents.undos, now)
-    policy, decisions = expected.policy, expected.decisions
-    given_up = {decision.manifest.name for decision in decisions if not decision.keep}
-    to_trash = given_up & contents.unpinned if settings.backup_trash_days else frozenset[str]()
-    doomed = [decision for decision in decisions if not decision.keep and decision.manifest.name not in to_trash]
-    return render_template(
-        "schedule.html",
-        settings=settings,
-        memory=memory,
-        daily=schedule.next_daily(settings, now),
-        interval=schedule.next_interval(settings, newest.created_at if newest else None, now),
-        last=memory.planned,
-        forecast=expected,
-        months=calendar.months(decisions, settings.tz),
-        weekdays=calendar.WEEKDAYS,
-        part=part(decisions, DECISIONS_PER_PAGE),
-        decisions=len(decisions),
-        doomed=len(doomed),
-        doomed_bytes=sum(decision.manifest.bytes.stored for decision in doomed),
-        to_trash=to_trash,
-        due=due(contents.listed, contents.trash, policy, now),
-        doubtful=doubtful(contents.listed, contents.trash, policy, now),
-        contents=contents,
-        error=error,
-    ), status
-
-
 @pages.get("/system")
 @needs("read")
 def machinery() -> str:
@@ -284,6 +243,7 @@ def show_system(error: str | None = None, status: int = 200) -> Answer:
         stream=system.stream(settings, memory),
         is_followed=settings.backup_stream_seconds > 0,
         encrypted_there=_encrypted_there(settings),
+        planned=planned(),
         free=_free_bytes(settings),
         roles=system.ROLES,
         scopes=SCOPES,

@@ -8,15 +8,12 @@ from flask import request
 
 from web.pages import forms
 from worker.arguments.backups import Keeping
-from worker.backups.copies.retention import once_copied
-from worker.backups.retention.decide import decide
 from worker.backups.retention.decision import Decision
+from worker.backups.retention.foreseen import foreseen
 from worker.backups.retention.periods import counted
 from worker.backups.retention.policy import Policy, changed, field_of, policy_of
-from worker.backups.suspicion.judge import thresholds_of, watched
 from worker.config.settings import WebSettings
 from worker.errors import UsageError
-from worker.repository.copies import holdings
 from worker.repository.manifest import Manifest
 
 NUMBERS = {
@@ -79,9 +76,7 @@ def forecast(settings: WebSettings, listed: list[Manifest], undos: list[Manifest
         refused = str(error)
     usual = policy_of(settings)
     policy = changed(usual, asked)
-    decisions = decide(watched(listed, thresholds_of(settings), now), undos, policy, now)
-    if settings.backup_local_keep:
-        decisions = once_copied(decisions, holdings.remembered(settings))
+    decisions = foreseen(settings, policy, listed, undos, now)
     numbers = asked.model_dump(exclude_none=True)
     others = {name: number for name, number in numbers.items() if number != _number(usual, name)}
     return Forecast(policy, decisions, others, refused)

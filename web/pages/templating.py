@@ -46,6 +46,7 @@ def install(app: Flask) -> None:
         moment,
         called,
         titles.unbroken,
+        numbers.plain,
     ):
         app.jinja_env.filters[function.__name__] = function
     app.jinja_env.globals.update(

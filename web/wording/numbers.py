@@ -16,12 +16,18 @@ __all__ = [
     "listed",
     "moment",
     "number",
+    "plain",
     "several",
     "short",
     "size",
     "span",
     "when",
 ]
+
+
+def plain(value: str | float) -> str:
+    """A value as it is typed in: text, or a number without thousands."""
+    return value if isinstance(value, str) else f"{value:.15g}"
 
 
 def duration(seconds: float | None) -> str:

@@ -1,15 +1,17 @@
-"""What somebody is told of that is no alert, for it is done: a restore, an undo, a login from elsewhere, a new token.
+"""What somebody is told of that is no alert, for it is done: a restore, an undo, a login from elsewhere, a new token, another schedule.
 
 Whom it was done by and how much it was is said, and no name of a key.
 """
 
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import structlog
 
 from worker.alerts.telling import tell
 from worker.broker import connection
+from worker.config.schedule.plan import Value
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError
 from worker.notify.message import Level, Message
@@ -64,8 +66,15 @@ def token_made(settings: Settings, name: str, scopes: list[str], who: str) -> No
     _say(settings, "token.made", f"{words[0].upper()}{words[1:]}", f"token:{name}")
 
 
-def _say(settings: Settings, event: str, sentence: str, key: str) -> None:
-    message = Message(event=event, level="warning", sentence=sentence, path="/system", at=datetime.now(UTC), key=key)
+def schedule_changed(settings: Settings, changes: Mapping[str, tuple[Value, Value]], who: str) -> None:
+    """Somebody has chosen other values of the schedule; `changes` has the old and the new one of each. It never raises."""
+    words = listed(f"{name} is {new} now (it was {old})" for name, (old, new) in changes.items())
+    sentence = f"{who[0].upper()}{who[1:]} has changed the schedule: {words}."
+    _say(settings, "schedule.changed", sentence, "schedule", "/schedule")
+
+
+def _say(settings: Settings, event: str, sentence: str, key: str, path: str = "/system") -> None:
+    message = Message(event=event, level="warning", sentence=sentence, path=path, at=datetime.now(UTC), key=key)
     tell(settings, message)
 
 

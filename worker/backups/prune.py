@@ -18,6 +18,7 @@ from worker.backups.retention.decision import Decision, replacements
 from worker.backups.retention.emptying import doubtful, due
 from worker.backups.suspicion.notice import announce
 from worker.broker import lock
+from worker.broker.choices import following
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, StoppedError
 from worker.progress import Progress, Proof, undisputed
@@ -36,8 +37,10 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     To the trash goes what was pinned once, and what a token gives up that the settings would keep. Only files that a
     manifest stands for are deleted, and leftovers that carry a dead run's mark. What pushes a backup out is read back whole
     before that goes. Raises ArtifactError, then nothing was deleted; BusyError while another is at work, LostError where
-    another may be, while this one stood still, StoppedError. What it says, and its `report`, tell what was deleted by then.
+    another may be, while this one stood still, StoppedError, RefusedError where nobody knows how many are to be kept. What it says, and its `report`, tell what was deleted by then.
     """
+    if not arguments.dry_run:
+        following.require(settings)
     home = open_storage(settings.backup_storage)
     with _alone(settings, home, arguments) as prove:
         choice = choices.at_home(settings, arguments, home)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from worker.backups import schedule
+from worker.broker.choices import following
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, SourceUnavailableError
 from worker.notify.overview import overview
@@ -69,7 +70,7 @@ def stats(settings: Settings) -> dict[str, Any]:
             [
                 *contents.warnings,
                 *(said for each in copies for said in each.warnings),
-                *([rehearsed.warning] if rehearsed.warning else []),
+                *filter(None, (rehearsed.warning, following.standing(settings).warning)),
             ]
         ),
         "source": (source := _source(settings)),

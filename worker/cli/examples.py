@@ -64,6 +64,11 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "storage": (("", "whether each storage can be written, read and deleted from"),),
     "silence": (("backup.failed --hours 8", "say nothing of that alert until then"),),
     "alerts": (("--history", "what was wrong, and for how long"),),
+    "schedule": (
+        ("", "each number and time, and whether the environment or somebody says so"),
+        ("--set keep=14 --set daily_at=04:30", "from now on; nothing needs a restart"),
+        ("--reset keep", "as the default is"),
+    ),
     "cancel": (("RUN", "it ends, and leaves all whole"),),
     "export": (
         ("latest -o copy.json", "as a document that needs nothing of ours"),

@@ -1,6 +1,7 @@
 """`ping`: what we may do at the source."""
 
-from worker.cli.console import facts, show, size
+from worker.broker.choices import following
+from worker.cli.console import facts, notes, show, size
 from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
 from worker.engines.probe import ping
@@ -12,6 +13,7 @@ from worker.server.endpoint import acl_line
 def command(as_json: bool) -> None:
     """Reach the source: what it is, what we may do there, which engine would be used."""
     with looked_up("ping"):
+        following.refresh(load())
         result = ping(load()) | {"stream": as_shown(load())}
     show(result, as_json=as_json, view=pinged)
 
@@ -31,6 +33,7 @@ def pinged(data: Data) -> None:
     if data["stream"]:
         rows.append(("Stream", _stream(data["stream"])))
     facts(rows)
+    notes(data["warnings"])
 
 
 def _stream(stream: Data) -> str:

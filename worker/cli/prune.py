@@ -7,6 +7,7 @@ import click
 
 from worker.arguments.backups import PruneArguments
 from worker.backups.prune import prune
+from worker.broker.choices import following
 from worker.cli.console import notes, number, say, show, size
 from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, verb
@@ -40,13 +41,20 @@ PERIODS = click.IntRange(min=0)
     help="How much the backups of one source may take, the oldest go first (default: BACKUP_KEEP_BYTES; 0: no ceiling).",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
-def command(as_json: bool, **asked: Any) -> None:
+@click.option(
+    "--without-broker",
+    is_flag=True,
+    help="Where the broker is gone for good: go by what this machine last knew of the chosen numbers, and else by the defaults.",
+)
+def command(as_json: bool, without_broker: bool, **asked: Any) -> None:
     """Delete the oldest backups, and what killed runs left behind.
 
     The last good backup of a source, the last rehearsed one, and all of a source whose newest backup is suspicious, stay
     whatever is said here.
     """
     arguments = checked(PruneArguments, **asked)
+    if not without_broker:
+        following.refresh(load())
     shown = partial(show, as_json=as_json, view=pruned)
     performed("prune", arguments, lambda progress: prune(load(), arguments, progress), shown=shown)
 

@@ -1,6 +1,7 @@
 """`stats`: the numbers."""
 
 from worker.backups.stats import stats
+from worker.broker.choices import following
 from worker.cli.console import age, facts, notes, show, size
 from worker.cli.runner import Data, looked_up, verb
 from worker.config.settings import load
@@ -10,6 +11,7 @@ from worker.config.settings import load
 def command(as_json: bool) -> None:
     """Show the numbers: backups, source, and what comes next."""
     with looked_up("stats"):
+        following.refresh(load())
         result = stats(load())
     show(result, as_json=as_json, view=view_of)
 

@@ -11,6 +11,7 @@ VERBS = {
     "list": "Show the backups, newest first.",
     **{operation.name.replace("_", "-"): operation.verb for operation in OPERATIONS.values() if operation.verb},
     "alerts": "Show what is wrong, and what was.",
+    "schedule": "Show when backups are made and how many are kept, or change that.",
     "cancel": "Cancel a run that waits or runs.",
     "export": "Write a backup as portable JSON.",
     "keygen": "Make a key to encrypt backups to, and print the recovery sheet.",

@@ -4,7 +4,7 @@ import os
 from datetime import time
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic.fields import FieldInfo
@@ -24,13 +24,14 @@ from worker.config.fields import (
     RedisTargets,
     RedisURL,
     Secret,
-    TimeOfDay,
-    TimeZone,
     WatchedURL,
     Weekly,
     WeekTime,
 )
 from worker.config.notify_urls import Levels, NotifyURLs, PageURL, PublicURL
+from worker.config.schedule import in_force
+from worker.config.schedule.chosen import Chosen
+from worker.config.schedule.plan import Plan
 from worker.config.signing_keys import SigningKeyFile, TrustedKeys
 from worker.config.storage_url import StorageURL, StorageURLs, place_of
 from worker.config.validation import first_fault
@@ -95,7 +96,7 @@ class FromEnvironment(BaseSettings):
         return init_settings, env_settings, SecretFiles(settings_cls)
 
 
-class Settings(FromEnvironment):
+class Settings(Plan, FromEnvironment):
     """The settings of one process; each field is the environment variable of the same name in capitals."""
 
     model_config = SettingsConfigDict(
@@ -145,20 +146,6 @@ class Settings(FromEnvironment):
     backup_databases: Databases = None
     backup_pace: PaceName = "auto"
     """Key by key: `auto` is gentle beside live traffic, `full` is as fast as it can be."""
-    backup_keep: int = Field(default=7, ge=1, le=100_000)
-    backup_keep_manual: int = Field(default=7, ge=1, le=100_000)
-    """How many backups made by hand are kept, and how many of each token."""
-    backup_keep_hourly: int = Field(default=0, ge=0, le=100_000)
-    """Of how many of the last hours that have a backup of the schedule's the newest is kept, besides the others; 0: of none."""
-    backup_keep_daily: int = Field(default=0, ge=0, le=100_000)
-    """The same of days in TZ, and so on."""
-    backup_keep_weekly: int = Field(default=0, ge=0, le=100_000)
-    backup_keep_monthly: int = Field(default=0, ge=0, le=100_000)
-    backup_keep_yearly: int = Field(default=0, ge=0, le=100_000)
-    backup_keep_hours: float = Field(default=0, ge=0, le=24 * 36500)
-    """Every backup of the schedule's that is younger is kept, besides the others; 0: there is no such span."""
-    backup_keep_bytes: int = Field(default=0, ge=0)
-    """How much the backups of one source may take: the oldest go first, but for what is never deleted; 0: as much as they do."""
     backup_suspicious_keys: float = Field(default=50, ge=1, le=100)
     """By more than how many percent the keys may not fall against the last good backups; with 100 that is never suspicious."""
     backup_suspicious_bytes: float = Field(default=50, ge=1, le=100)
@@ -171,8 +158,6 @@ class Settings(FromEnvironment):
     """How long a restore can be undone; with 0 nothing is kept for that."""
     backup_trash_days: int = Field(default=7, ge=0, le=3650)
     """How long a deleted backup can be put back; with 0 it is gone at once."""
-    backup_daily_at: TimeOfDay = time(3, 0)
-    backup_every_hours: float = Field(default=24, gt=0, le=24 * 365)
     backup_source_away_minutes: float = Field(default=15, ge=0, le=60 * 24 * 365)
     """For how long the source may be away before somebody is told."""
     backup_room_for: int = Field(default=3, ge=0, le=1000)
@@ -183,8 +168,6 @@ class Settings(FromEnvironment):
     """In TZ: when a summary of the week is told."""
     notify_again_days: float = Field(default=0, ge=0, le=365)
     """After how many days what is still wrong is told again; with 0 never."""
-    drill_every_days: float = Field(default=7, ge=0, le=3650, allow_inf_nan=False)
-    """How often the newest backup is brought back for trial; 0: never by itself."""
     drill_servers: Programs = ()
     """Paths of servers for that, besides those of PATH."""
     question_minutes: float = Field(default=15, gt=0, le=12 * 60)
@@ -208,7 +191,6 @@ class Settings(FromEnvironment):
     """The port for that, open only meanwhile; 0: any free one."""
     mirror_from: Networks = ()
     """Where it comes from; empty: from where we reach it."""
-    tz: TimeZone = "UTC"
     log_level: LogLevel = "INFO"
     log_format: LogFormat = "auto"
     """`auto`: for people where the log is a terminal, JSON elsewhere."""
@@ -291,19 +273,45 @@ def load_timing() -> Timing:
     return Timing()
 
 
-@cache
-def load() -> Settings:
-    """The settings of this process. UsageError names the first one that is wrong."""
-    return _read(Settings)
-
-
-@cache
-def load_web() -> WebSettings:
-    """The same for the dashboard, with what only it needs."""
-    return _read(WebSettings)
-
-
 Kind = TypeVar("Kind", bound=Settings)
+
+
+class Loaded(Generic[Kind]):
+    """The settings of this process: what the environment says, read once, and where it says nothing what was chosen last."""
+
+    def __init__(self, kind: type[Kind]) -> None:
+        self._kind = kind
+        self._said: Kind | None = None
+        self._shown: tuple[Chosen, Kind] | None = None
+
+    def __call__(self) -> Kind:
+        """All of them. UsageError names the first one that is wrong."""
+        chosen = in_force.chosen(self.said.celery_broker_url, self.said.backup_state)
+        if self._shown is None or self._shown[0] is not chosen:
+            self._shown = chosen, laid_over(self.said, chosen)
+        return self._shown[1]
+
+    @property
+    def said(self) -> Kind:
+        """What the environment says, and the defaults: `model_fields_set` names what it says. UsageError."""
+        if self._said is None:
+            self._said = _read(self._kind)
+        return self._said
+
+    def cache_clear(self) -> None:
+        """Read the environment anew when somebody asks next."""
+        self._said = self._shown = None
+
+
+load = Loaded(Settings)
+load_web = Loaded(WebSettings)
+"""The same for the dashboard, with what only it needs."""
+
+
+def laid_over(said: Kind, chosen: Chosen) -> Kind:
+    """These settings with what was chosen, where the environment says nothing."""
+    free = {field: value for field, value in chosen.typed.items() if field not in said.model_fields_set}
+    return said.model_copy(update=free) if free else said
 
 
 def _read(kind: type[Kind]) -> Kind:

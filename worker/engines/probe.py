@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from worker import engines
+from worker.broker.choices import following
 from worker.config.settings import Settings
 from worker.engines.replication import Replication
 from worker.errors import BackupSystemError
@@ -16,7 +17,7 @@ def ping(settings: Settings) -> dict[str, Any]:
     """Facts, the engine of choice and rights, as a dict. Raises SourceError where the source cannot be reached.
 
     `rights` says of each operation whether it is `allowed`, what an ACL line would have to add for it (`missing`), with
-    what it would do better (`better`), and `why` it is not to be, where rights would not help.
+    what it would do better (`better`), and `why` it is not to be, where rights would not help. `warnings` tell what is not known of the chosen settings.
     """
     endpoint = Endpoint(settings.redis_url, SOURCE)
     facts = read_facts(endpoint)
@@ -32,6 +33,7 @@ def ping(settings: Settings) -> dict[str, Any]:
         "may_backup": engine["name"] != "none",
         "may_restore": any(right["allowed"] for name, right in allowed.items() if name.startswith("restore")),
         "rights": allowed,
+        "warnings": [problem] if (problem := following.standing(settings).warning) else [],
     }
 
 

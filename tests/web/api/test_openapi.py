@@ -48,7 +48,7 @@ def test_every_call_is_in_it(web_app: Web, document: Any) -> None:
         if method not in ("HEAD", "OPTIONS")
     }
     assert {(path, method) for path, item in document["paths"].items() for method in item} == calls
-    assert len(calls) == 30
+    assert len(calls) == 32
 
 
 def test_every_call_says_what_it_does_who_may_and_what_can_go_wrong(document: Any) -> None:
@@ -92,7 +92,7 @@ def live(web_app: Web) -> Iterator[Live]:
     process = Background(sys.executable, "-m", "web", env=web_app.env | more, cwd=web_app.folder, name="web")
     try:
         process.wait_until_it_says("The dashboard is at")
-        token = tokens.create(web_app.settings, "examiner", ["read", "backup", "restore", "delete"], "admin")
+        token = tokens.create(web_app.settings, "examiner", ["read", "backup", "restore", "delete", "schedule"], "admin")
         yield Live(f"http://127.0.0.1:{port}", process, token)
     finally:
         process.stop()
