@@ -6,9 +6,8 @@ from flask import g
 
 from web import planned
 from web.api.blueprint import api, faults
-from web.api.schemas import Schedule
+from web.api.schemas import Schedule, ScheduleBody
 from web.auth import needs
-from worker.arguments.schedule import ScheduleArguments
 from worker.backups.choosing import change
 from worker.config.settings import load_web
 
@@ -22,7 +21,7 @@ def schedule() -> dict[str, Any]:
 
 @api.put("/schedule", responses={200: Schedule, **faults(409, 413, 415)})
 @needs("schedule")
-def change_schedule(body: ScheduleArguments) -> dict[str, Any]:
+def change_schedule(body: ScheduleBody) -> dict[str, Any]:
     """Choose settings of the schedule, where the environment says nothing; what is left out goes back to its default.
 
     `revision` is the one that was seen: 409 where somebody else has changed it since. Where the next prune would delete by it

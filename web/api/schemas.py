@@ -9,6 +9,7 @@ from worker.alerts.memory import Alert, Silence
 from worker.arguments.backups import BackupArguments, Keeping, PruneArguments, Reason
 from worker.arguments.places import Address as StorageAddress
 from worker.arguments.questions import TimelineArguments
+from worker.arguments.schedule import ScheduleArguments
 from worker.broker.choices.origins import Row
 from worker.config.address import Address
 from worker.config.schedule.plan import Value
@@ -60,16 +61,26 @@ class TimelineBody(TimelineArguments):
     model_config = _OPTIONAL
 
 
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class PruneBody(PruneArguments):
     """How many backups to keep (default: as the settings say), and whether only to say what would go."""
 
     # So that `"dry_run": 0` is an error and not a real run; but JSON has one kind of numbers.
     model_config = ConfigDict(**_OPTIONAL, strict=True)
 
-    @field_validator(*Keeping.model_fields, mode="before")
-    @classmethod
-    def _whole(cls, value: object) -> object:
-        return int(value) if isinstance(value, float) and value.is_integer() else value
+    _numbers = field_validator(*Keeping.model_fields, mode="before")(_whole)
+
+
+class ScheduleBody(ScheduleArguments):
+    """All that is to be chosen; what is left out goes back to its default."""
+
+    # As above: `"revision": false` is no number.
+    model_config = ConfigDict(strict=True)
+
+    _numbers = field_validator(*Keeping.model_fields, "revision", "gives_up", mode="before")(_whole)
 
 
 class PinBody(BaseModel):

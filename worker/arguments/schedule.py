@@ -1,37 +1,31 @@
 """What an admin may choose of the schedule, all at once, and what they have seen before."""
 
-from typing import Literal
+from typing import Any
+from zoneinfo import available_timezones
 
 from pydantic import Field, StrictBool
 
 from worker.arguments.backups import Keeping
 from worker.config.schedule.plan import NAMES, Value
 
-Name = Literal[
-    "daily_at",
-    "every_hours",
-    "tz",
-    "drill_every_days",
-    "keep",
-    "keep_manual",
-    "keep_hourly",
-    "keep_daily",
-    "keep_weekly",
-    "keep_monthly",
-    "keep_yearly",
-    "keep_hours",
-    "keep_bytes",
-]
+
+# The document of the API must say all that the settings refuse.
+def _times(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": "string", "pattern": "^([01]?[0-9]|2[0-3]):[0-5][0-9]$"}, {"type": "null"}]
+
+
+def _zones(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"type": "string", "enum": sorted(available_timezones())}, {"type": "null"}]
 
 
 class ScheduleArguments(Keeping):
     """All that is to be chosen: what is left out is not, and is as its default says. The environment wins over both."""
 
-    daily_at: str | None = Field(default=None, max_length=5)
+    daily_at: str | None = Field(default=None, max_length=5, json_schema_extra=_times)
     """When the daily backup is made, such as 04:30."""
     every_hours: float | None = Field(default=None, gt=0, le=24 * 365, allow_inf_nan=False)
     """No backup of the source may be older."""
-    tz: str | None = Field(default=None, min_length=1, max_length=100)
+    tz: str | None = Field(default=None, min_length=1, max_length=100, json_schema_extra=_zones)
     """The time zone of the schedule, such as Europe/Berlin."""
     drill_every_days: float | None = Field(default=None, ge=0, le=3650, allow_inf_nan=False)
     """How often the newest backup is rehearsed; 0: never by itself."""

@@ -92,7 +92,9 @@ def live(web_app: Web) -> Iterator[Live]:
     process = Background(sys.executable, "-m", "web", env=web_app.env | more, cwd=web_app.folder, name="web")
     try:
         process.wait_until_it_says("The dashboard is at")
-        token = tokens.create(web_app.settings, "examiner", ["read", "backup", "restore", "delete", "schedule"], "admin")
+        token = tokens.create(
+            web_app.settings, "examiner", ["read", "backup", "restore", "delete", "schedule"], "admin"
+        )
         yield Live(f"http://127.0.0.1:{port}", process, token)
     finally:
         process.stop()
