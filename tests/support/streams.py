@@ -41,7 +41,16 @@ class Streamed:
 
     @property
     def settings(self) -> Settings:
-        return settings_for(self.source, self.storage, backup_stream_folder=str(self.folder / "stream"), **self.more)
+        return settings_for(
+            self.source,
+            self.storage,
+            **{
+                "backup_stream_folder": str(self.folder / "stream"),
+                "backup_cache": str(self.folder / "cache"),
+                "drill_servers": (self.source.binary.path,),
+                **self.more,
+            },
+        )
 
     def take(self) -> dict[str, Any]:
         """A backup of it."""

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 
+from worker.arguments.moments import BackupOrMoment
 from worker.arguments.places import Address
 from worker.config.fields import Databases
 from worker.config.settings import CompressionName, EngineName, FormatName
@@ -24,11 +25,11 @@ class BackupArguments(BaseModel):
 
 
 class VerifyArguments(BaseModel):
-    """Which backup to verify, and where."""
+    """Which backup to verify, and where; or of which moment the chain."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1, max_length=200)
+    name: BackupOrMoment
     storage: Address | None = None
     """BACKUP_STORAGE, or one of BACKUP_COPIES; None for wherever it lies, at home first."""
 
@@ -38,8 +39,8 @@ class DrillArguments(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(min_length=1, max_length=200)
-    """`latest` is the newest."""
+    name: BackupOrMoment
+    """`latest` is the newest; a moment of the source as for a restore."""
     storage: Address | None = None
     """BACKUP_STORAGE, or one of BACKUP_COPIES; None for wherever it lies, at home first."""
     full: StrictBool = False

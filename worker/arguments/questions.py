@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 from pydantic.config import JsonDict
 
+from worker.arguments.moments import BackupOrMoment
 from worker.arguments.places import Address
 from worker.arguments.selection import LONGEST_GLOB, Selection
 from worker.config.fields import Databases
@@ -18,7 +19,7 @@ MOST_DATABASES = 999_999_999
 
 CURSOR = r"^[0-9]:[0-9]{1,9}:"
 
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Name = BackupOrMoment
 
 
 def _only(*asked: str) -> JsonDict:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
+from worker.arguments.moments import BackupOrMoment
 from worker.arguments.places import Address
 from worker.arguments.redirection import Redirection
 from worker.arguments.selection import ONCE, Selection, TypeName
@@ -22,8 +23,10 @@ _CURSOR = r"^([0-9]{1,18}|[0-9]{1,9}:[\s\S]*)$"
 class Request(Selection, Redirection):
     """Which backup, how, how much of it, and where to."""
 
-    name: str = Field(min_length=1, max_length=200)
-    """Of the backup; `latest` is the newest."""
+    name: BackupOrMoment
+    """Of the backup; `latest` is the newest. Or a moment of the source: `@2026-11-28T14:03:05Z`, `@-10m`, `@before:FLUSHALL`,
+    `@before:RUN`, `@offset:N`.
+    """
     storage: Address | None = None
     """Where to read it: BACKUP_STORAGE, or one of BACKUP_COPIES; None for wherever it lies, at home first."""
     mode: Mode = "skip"

@@ -20,8 +20,9 @@ from worker.progress import Progress, reported
 from worker.repository import artifact
 from worker.repository.check import check
 from worker.repository.checksum import Meter
-from worker.repository.copies.found import fetched, find
+from worker.repository.copies.found import fetched
 from worker.repository.scope import scope_of
+from worker.restore.selection.held import held
 from worker.storage import chunks_of, write_new
 
 STDOUT = Path("-")
@@ -71,14 +72,15 @@ def _file(settings: Settings, path: Path, max_size: int | None, progress: Progre
 @contextmanager
 def _backup(settings: Settings, what: str, progress: Progress, address: str | None) -> Iterator[_Opened]:
     """A backup, which is verified first."""
-    held = find(settings, what, scope_of(settings), address)
-    manifest, keys = held.manifest, keys_of(settings)
-    with fetched(settings, held, partial(check, manifest=manifest, keys=keys, progress=progress), progress) as file:
-        stored = reported(chunks_of(file), progress, "exporting", manifest.bytes.stored)
-        packed = artifact.decrypted(stored, manifest, keys)
-        dump = artifact.unpacked(packed, manifest.compression, Allowance.of_manifest(manifest.bytes.raw))
-        reader = artifact.reader(dump, manifest.data_format, values=True)
-        yield reader, manifest.name, artifact.header(manifest.created_at, manifest.source)
+    with held(settings, what, scope_of(settings), address, progress) as backup:
+        manifest, keys = backup.manifest, keys_of(settings)
+        verified = partial(check, manifest=manifest, keys=keys, progress=progress)
+        with fetched(settings, backup, verified, progress) as file:
+            stored = reported(chunks_of(file), progress, "exporting", manifest.bytes.stored)
+            packed = artifact.decrypted(stored, manifest, keys)
+            dump = artifact.unpacked(packed, manifest.compression, Allowance.of_manifest(manifest.bytes.raw))
+            reader = artifact.reader(dump, manifest.data_format, values=True)
+            yield reader, manifest.name, artifact.header(manifest.created_at, manifest.source)
 
 
 def _print(chunks: Iterator[bytes]) -> None:

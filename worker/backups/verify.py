@@ -8,6 +8,8 @@ from typing import Any
 import structlog
 
 from worker.arguments.backups import VerifyArguments
+from worker.arguments.moments import is_moment
+from worker.backups.chains.verify import verify_chain
 from worker.config.settings import Settings
 from worker.errors import SealedError
 from worker.formats.encryption import keys_of
@@ -27,8 +29,11 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     where storage can be written. Of what no key here opens only the bytes are checked: `contents` says so, and so does a
     warning, and no time is noted.
 
-    ArtifactError names what is wrong: missing, short, changed, extra or foreign, forged or signed by a stranger.
+    Of a moment the chain is played. ArtifactError names what is wrong: missing, short, changed, extra or foreign, forged or
+    signed by a stranger.
     """
+    if is_moment(arguments.name):
+        return verify_chain(settings, arguments, progress)
     clock = time.monotonic()
     held = find(settings, arguments.name, scope_of(settings), arguments.storage)
     manifest, storage = held

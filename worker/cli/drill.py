@@ -4,7 +4,7 @@ import click
 
 from worker.arguments.backups import DrillArguments
 from worker.cli.console import notes, number, say, show, size
-from worker.cli.options import with_from
+from worker.cli.options import or_moment, with_from
 from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, verb
 from worker.config.settings import load
@@ -14,7 +14,7 @@ _HOW = {"mirror": "loaded as one file", "keys": "written key by key"}
 
 
 @verb("drill")
-@click.argument("name")
+@or_moment
 @with_from
 @click.option("--full", is_flag=True, help="Compare the values of all keys, and not of a sample.")
 @click.option("--way", type=click.Choice([*_HOW]), help="As one file, or key by key; without, by turns.")

@@ -24,6 +24,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("latest --mode overwrite --key settings:bot", "one key, as it was"),
         ("latest --mode mirror", "exactly what the backup holds, and nothing else"),
         ("latest --to staging --map-db 0:5", "into another server, and another database"),
+        ("--before FLUSHALL --mode mirror", "the moment before somebody emptied it"),
+        ("--at '2026-11-28 14:03:05' --to staging", "any moment, into another server"),
     ),
     "undo": (("RUN", "what was there before that restore; it has said its run"),),
     "search": (
@@ -31,12 +33,16 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("--match 'user:*' --limit 20", "all keys that fit"),
         ("settings:bot --show latest", "its value there"),
         ("settings:bot --show latest --against live", "what has changed since"),
+        ("settings:bot --at -10m", "its value ten minutes ago beside the live one"),
     ),
     "timeline": (
         ("settings:bot", "since when it is not what it was"),
         ("--match 'user:*' --backups 10", "how many of these changed from backup to backup"),
     ),
-    "verify": (("latest", "read it whole, and compare its checksum"),),
+    "verify": (
+        ("latest", "read it whole, and compare its checksum"),
+        ("--before FLUSHALL", "the chain up to there: a server plays it, and its keys are counted"),
+    ),
     "drill": (
         ("latest", "bring it back into a server of its own, and compare"),
         ("latest --full", "the values of all keys"),
@@ -73,6 +79,7 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "export": (
         ("latest -o copy.json", "as a document that needs nothing of ours"),
         ("latest -o - | jq .", "on standard output"),
+        ("--at -10m --aof moment", "the source ten minutes ago, as a folder that any server loads"),
     ),
     "keygen": (("--out age-key.txt --passphrase", "a key to encrypt to, and the sheet to print"),),
     "notify": (("--test", "a message to everybody who is to hear of it"),),

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 import click
 
+from worker.arguments.moments import meant
 from worker.arguments.restore import Request
 from worker.errors import UsageError
 from worker.formats.types import NAMES
@@ -42,6 +43,47 @@ with_from = click.option(
     metavar="PLACE",
     help="Read it there: in BACKUP_STORAGE, or one of BACKUP_COPIES, by its address.",
 )
+
+_MOMENT = (
+    click.option(
+        "--at", metavar="TIME", help="The source at that moment, in UTC as in '2026-11-28 14:03:05', or -10m ago."
+    ),
+    click.option(
+        "--before", metavar="WHAT", help="The source right before its last FLUSHALL, or before that run began."
+    ),
+    click.option("--at-offset", type=click.IntRange(min=0), metavar="N", help="The source at that replication offset."),
+)
+
+
+def with_moment(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say a moment of the source: the command is given it as `moment`, or None."""
+
+    @wraps(command)
+    def run(*, at: str | None, before: str | None, at_offset: int | None, **options: Any) -> Any:
+        said = (at and f"@{at}", before and f"@before:{before}", None if at_offset is None else f"@offset:{at_offset}")
+        moments = [moment for moment in said if moment]
+        if len(moments) > 1:
+            raise UsageError("One moment can be meant: leave out all but one of --at, --before and --at-offset.")
+        for moment in moments:
+            meant(moment)
+        return command(moment=next(iter(moments), None), **options)
+
+    for option in reversed(_MOMENT):
+        run = option(run)
+    return run
+
+
+def or_moment(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument of whatever takes the name of a backup, or in its place a moment of the source."""
+
+    @wraps(command)
+    def run(*, name: str | None, moment: str | None, **options: Any) -> Any:
+        if (name is None) == (moment is None):
+            raise UsageError("Name a backup, or say with one of --at, --before and --at-offset which moment is meant.")
+        return command(name=name or moment, **options)
+
+    return click.argument("name", required=False)(with_moment(run))
+
 
 _PART_AND_PLACE = (
     with_from,

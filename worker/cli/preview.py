@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import click
-
 from worker.arguments.restore import PreviewArguments
 from worker.cli.console import facts, notes, number, say, show, size, table
-from worker.cli.options import part_and_place, replacing, with_mode
+from worker.cli.options import or_moment, part_and_place, replacing, with_mode
 from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, verb
 from worker.cli.traces import read_at_shell
@@ -16,7 +14,7 @@ from worker.restore.target.report import counts
 
 
 @verb("preview")
-@click.argument("name")
+@or_moment
 @with_mode
 @part_and_place
 def command(as_json: bool, name: str, mode: str, **options: Any) -> None:

@@ -5,21 +5,23 @@ from typing import Any
 
 import click
 
+from worker.arguments.moments import at_offset, is_moment
 from worker.arguments.restore import RestoreArguments
 from worker.cli.console import notes, number, say, show
-from worker.cli.options import part_and_place, replacing, with_mode
+from worker.cli.options import or_moment, part_and_place, replacing, with_mode
 from worker.cli.recorded import performed
 from worker.cli.runner import Data, checked, confirm, verb
-from worker.config.settings import load
+from worker.config.settings import Settings, load
 from worker.repository.copies.found import find
-from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.restore.restore import check_complete, restore
+from worker.restore.selection.held import recording
 from worker.restore.target.report import counts
+from worker.segments.playing.made import moment_of
 
 
 @verb("restore")
-@click.argument("name")
+@or_moment
 @with_mode
 @part_and_place
 @click.option("--preview", metavar="RUN", help="Only if the target is still as that preview saw it.")
@@ -40,9 +42,8 @@ def command(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
     arguments = checked(RestoreArguments, name=name, mode=mode, **options)
     settings = load()
     if mode != "skip" and not yes:
-        manifest = find(settings, name, scope_of(settings), arguments.storage).manifest
-        arguments = arguments.model_copy(update={"name": manifest.name})
-        confirm(question(manifest, mode, arguments.endpoint(settings).address))
+        arguments, backup = _named(settings, arguments)
+        confirm(question(backup, mode, arguments.endpoint(settings).address))
 
     def view(data: Data) -> None:
         restored(data, replacing(arguments, data["name"]))
@@ -51,10 +52,21 @@ def command(as_json: bool, name: str, mode: str, yes: bool, **options: Any) -> N
     performed("restore", arguments, lambda progress: restore(settings, arguments, progress), check_complete, shown)
 
 
-def question(manifest: Manifest, mode: str, target: str) -> str:
-    """What a restore that takes something away is about to do, with the addresses it may be wrong about."""
+def _named(settings: Settings, arguments: RestoreArguments) -> tuple[RestoreArguments, str]:
+    """The same for exactly what is asked about, and what that is."""
+    if is_moment(arguments.name):
+        recorded = recording(settings, arguments.name)
+        origin = f" of {recorded.base.source.address}" if recorded.base.source.address else ""
+        exactly = arguments.model_copy(update={"name": at_offset(recorded.offset)})
+        return exactly, f"the state{origin} at {moment_of(recorded)}"
+    manifest = find(settings, arguments.name, scope_of(settings), arguments.storage).manifest
     origin = f" of {manifest.source.address}" if manifest.source.address else ""
-    backup = f"{manifest.name}{origin} ({number(manifest.keys)} keys)"
+    named = arguments.model_copy(update={"name": manifest.name})
+    return named, f"{manifest.name}{origin} ({number(manifest.keys)} keys)"
+
+
+def question(backup: str, mode: str, target: str) -> str:
+    """What a restore that takes something away is about to do, with the addresses it may be wrong about."""
     if mode == "mirror":
         return f"Overwrite keys of {target} with {backup}, and delete those that it does not have?"
     return f"Overwrite keys of {target} with {backup}?"

@@ -8,6 +8,7 @@ import click
 
 from worker.arguments.questions import SearchArguments
 from worker.cli.console import age, facts, notes, number, say, show, size, table
+from worker.cli.options import with_moment
 from worker.cli.runner import Data, checked, looked_up, verb
 from worker.cli.traces import read_at_shell
 from worker.config.settings import load
@@ -19,20 +20,21 @@ from worker.search.search import search
 @click.argument("key", required=False)
 @click.option("--match", metavar="GLOB", help="All keys that fit, such as 'user:*', in place of one KEY.")
 @click.option("--in", "names", multiple=True, metavar="NAME", help="Only in this backup; may be repeated.")
+@with_moment
 @click.option("--db", "databases", metavar="0,3", help="Only these databases.")
 @click.option("--live/--no-live", default=True, show_default=True, help="Whether to look in the source as well.")
 @click.option("--limit", type=int, help="How many keys that fit a GLOB are shown at once (default: 100).")
 @click.option("--after", metavar="CURSOR", help="Those that follow: the search before tells what to write here.")
 @click.option("--show", metavar="NAME", help="Show the version of this backup, or of `live`.")
 @click.option("--against", metavar="NAME", help="What differs between that version and this one.")
-def command(as_json: bool, **options: Any) -> None:
+def command(as_json: bool, names: tuple[str, ...], moment: str | None, **options: Any) -> None:
     """Find KEY in all backups and in the source: where it is, and where it changed.
 
     KEY is looked up to the letter; of the keys that fit a GLOB those come first that have changed since the newest backup or
     are gone. In KEY other bytes than text are written as \\xNN, and a backslash as \\\\. The first search of a backup makes its
     index, which takes as long as reading it.
     """
-    arguments = checked(SearchArguments, **options)
+    arguments = checked(SearchArguments, names=(*names, *filter(None, [moment])), **options)
     with looked_up("search") as progress:
         result = search(load(), arguments, progress)
     if arguments.show is not None:

@@ -207,7 +207,7 @@ def _outcome(job: Job, undo: dict[str, Any] | None, clock: float) -> dict[str, A
     if report.lost:
         report.warn(f"{losing(report.lost, report.lost_keys)}.")
     return {
-        "name": manifest.name,
+        "name": job.plan.name,
         "mode": job.plan.request.mode,
         "source": manifest.source.address,
         "target": job.plan.endpoint.address,

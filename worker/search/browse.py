@@ -15,8 +15,9 @@ from worker.formats.entries import Entry, EntryStream, Passing
 from worker.formats.key_text import key_bytes
 from worker.progress import Progress
 from worker.repository import artifact
-from worker.repository.copies.found import Found, find
+from worker.repository.copies.found import Found
 from worker.repository.scope import scope_of
+from worker.restore.selection.held import held, known_as
 from worker.search.indexing.index import content
 from worker.search.places import Stored
 from worker.search.tree import Tree
@@ -40,14 +41,17 @@ def browse(settings: Settings, arguments: BrowseArguments, progress: Progress) -
     large.
     """
     clock = time.monotonic()
-    held = find(settings, arguments.name, scope_of(settings), arguments.storage)
     look = _level if arguments.document is None else _document
-    with Stored(held.storage, held.manifest, keys_of(settings)).read(progress) as stream:
-        answer = look(stream, arguments, held)
+    with (
+        held(settings, arguments.name, scope_of(settings), arguments.storage, progress) as backup,
+        Stored(backup.storage, backup.manifest, keys_of(settings)).read(progress) as stream,
+    ):
+        answer = look(stream, arguments, backup)
     seconds = round(time.monotonic() - clock, 3)
-    log.info("backup_browsed", name=held.manifest.name, seconds=seconds)
-    where = {"name": held.manifest.name, "prefix": arguments.prefix, "db": arguments.db}
-    return {**where, "databases": sorted(held.manifest.keys_by_db), **answer, "seconds": seconds}
+    name = known_as(arguments.name, backup.manifest)
+    log.info("backup_browsed", name=name, seconds=seconds)
+    where = {"name": name, "prefix": arguments.prefix, "db": arguments.db}
+    return {**where, "databases": sorted(backup.manifest.keys_by_db), **answer, "seconds": seconds}
 
 
 def _level(stream: EntryStream, arguments: BrowseArguments, _: Found) -> Data:
@@ -58,18 +62,18 @@ def _level(stream: EntryStream, arguments: BrowseArguments, _: Found) -> Data:
     return tree.told()
 
 
-def _document(stream: EntryStream, arguments: BrowseArguments, held: Found) -> Data:
+def _document(stream: EntryStream, arguments: BrowseArguments, backup: Found) -> Data:
     some = _Some(stream, arguments)
-    header = artifact.header(held.manifest.created_at, held.manifest.source)
+    header = artifact.header(backup.manifest.created_at, backup.manifest.source)
     chunks, room = list[bytes](), ROOM
     for chunk in portable.write(some, header):
         room -= len(chunk)
         if room >= 0:
             chunks.append(chunk)
     if room < 0 or some.room < 0:
-        raise RefusedError(TOO_MUCH.replace("NAME", held.manifest.name))
+        raise RefusedError(TOO_MUCH.replace("NAME", backup.manifest.name))
     if not some.keys:
-        raise NotFoundError(f"{held.manifest.name} has no such key: look from where it lies in the tree.")
+        raise NotFoundError(f"{backup.manifest.name} has no such key: look from where it lies in the tree.")
     return {"keys": some.keys, "document": {"rows": [b"".join(chunks).decode()]}}
 
 

@@ -106,8 +106,10 @@ def by_server(places: Sequence[Place]) -> list[list[int]]:
 class Stored:
     """A backup."""
 
-    def __init__(self, storage: Storage, manifest: Manifest, keys: Keys) -> None:
-        self.name, self.at, self.address = manifest.name, manifest.created_at, manifest.source.address
+    def __init__(self, storage: Storage, manifest: Manifest, keys: Keys, known_as: str = "") -> None:
+        """`known_as` is what leads to it, where that is not its name: of a moment."""
+        self.name = known_as or manifest.name
+        self.at, self.address = manifest.created_at, manifest.source.address
         self.read_by = (manifest.created_at.timestamp() + manifest.duration_seconds) * 1000
         self.rdb_version = manifest.rdb_version
         self._storage, self._manifest, self._keys = storage, manifest, keys
@@ -152,7 +154,7 @@ class Stored:
         """
         there = nearby.entry(self._storage, self._manifest, key, record)
         if there is None:
-            with self._storage.fetch(self.name, progress) as file:
+            with self._storage.fetch(self._manifest.name, progress) as file:
                 entries = artifact.resumed(file, self._manifest, self._keys, record.begins_at)
                 if (there := nearby.first(entries, key, record)) is None:
                     artifact.check_bytes(file, self._manifest, silent)
@@ -170,7 +172,10 @@ class Stored:
     def read(self, progress: Progress) -> Iterator[EntryStream]:
         """All of it, to be read to the end in the block. Raises ArtifactError, at its end too, and RefusedError."""
         index.check_readable(self._manifest)
-        with self._storage.open(self.name) as file, artifact.whole(file, self._manifest, self._keys) as reader:
+        with (
+            self._storage.open(self._manifest.name) as file,
+            artifact.whole(file, self._manifest, self._keys) as reader,
+        ):
             yield _Counted(reader, progress, self._manifest.keys)
 
 

@@ -1,6 +1,9 @@
 """One key through time: in which backups it is, and in the live source; where it changed, and what it held."""
 
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import structlog
@@ -14,9 +17,9 @@ from worker.formats.entries import Entry
 from worker.formats.key_text import key_bytes, key_text
 from worker.progress import Progress
 from worker.repository import catalogue
-from worker.repository.copies.found import find
 from worker.repository.copies.places import home
 from worker.repository.scope import scope_of
+from worker.restore.selection.held import held, known_as
 from worker.search import history
 from worker.search.alive import Alive
 from worker.search.fitting import fitting
@@ -39,23 +42,27 @@ def search(settings: Settings, arguments: SearchArguments, progress: Progress) -
     Raises NotFoundError for a backup that is named and not there, and for a version to be shown that is not there.
     """
     clock = time.monotonic()
-    if arguments.show is not None:
-        answer = _shown(settings, arguments, progress)
-    else:
-        places, problems = _places(settings, arguments)
-        look = _through_time if arguments.match is None else _fitting
-        answer = look(places, arguments, problems, progress) | {"problems": problems}
+    with ExitStack() as block:
+        named = partial(_named, settings, block, progress)
+        if arguments.show is not None:
+            answer = _shown(settings, arguments, named, progress)
+        else:
+            places, problems = _places(settings, arguments, named)
+            look = _through_time if arguments.match is None else _fitting
+            answer = look(places, arguments, problems, progress) | {"problems": problems}
     seconds = round(time.monotonic() - clock, 3)
     log.info("key_searched", seconds=seconds)
     return answer | {"seconds": seconds}
 
 
-def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place], list[str]]:
+def _places(
+    settings: Settings, arguments: SearchArguments, named: Callable[[str], Stored]
+) -> tuple[list[Place], list[str]]:
     """Where to look, newest first, and what is wrong with the rest."""
     problems: list[str] = []
     if arguments.names:
-        named = {place.name: place for place in (_named(settings, name) for name in arguments.names)}
-        stored = sorted(named.values(), key=lambda place: (place.at, place.name), reverse=True)
+        by_name = {place.name: place for place in map(named, arguments.names)}
+        stored = sorted(by_name.values(), key=lambda place: (place.at, place.name), reverse=True)
     else:
         storage = home(settings)
         read = catalogue.read(storage)
@@ -70,10 +77,13 @@ def _places(settings: Settings, arguments: SearchArguments) -> tuple[list[Place]
     return places, problems
 
 
-def _named(settings: Settings, name: str) -> Stored:
-    """A backup that was asked for by its name, wherever it lies: who asks for none is not made to fetch what only copies hold."""
-    held = find(settings, name, scope_of(settings))
-    return Stored(held.storage, held.manifest, keys_of(settings))
+def _named(settings: Settings, block: ExitStack, progress: Progress, name: str) -> Stored:
+    """A backup that was asked for by its name, wherever it lies: who asks for none is not made to fetch what only copies hold.
+
+    A moment is there until the end of the block.
+    """
+    backup = block.enter_context(held(settings, name, scope_of(settings), None, progress))
+    return Stored(backup.storage, backup.manifest, keys_of(settings), known_as(name, backup.manifest))
 
 
 def _live(settings: Settings) -> Alive:
@@ -125,25 +135,25 @@ def _fitting(places: list[Place], arguments: SearchArguments, problems: list[str
     return fitting(places, arguments, problems, lambda place: _numbered(progress, places.index(place) + 1, places))
 
 
-def _shown(settings: Settings, arguments: SearchArguments, progress: Progress) -> Data:
+def _shown(settings: Settings, arguments: SearchArguments, named: Callable[[str], Stored], progress: Progress) -> Data:
     """One version as readable rows, or what differs between two; and the arguments that restore it."""
     key = key_bytes(arguments.key or "")
 
     def place(name: str) -> Place:
-        return _live(settings) if name == LIVE else _named(settings, name)
+        return _live(settings) if name == LIVE else named(name)
 
     at = place(arguments.show or "")
-    db, held = _only_one(at, arguments, at.versions(key, _databases([at], arguments), progress))
-    shown = history.row(at, held)
+    db, own = _only_one(at, arguments, at.versions(key, _databases([at], arguments), progress))
+    shown = history.row(at, own)
     other, against = None, None
     if arguments.against is not None:
         beside = place(arguments.against)
         version = beside.versions(key, [db], progress).get(db)
         other = None if version is None else history.held(version)
         against = history.row(beside, other)
-    sides = history.sides(held.version, other.version if other else None)
+    sides = history.sides(own.version, other.version if other else None)
     room = ROOM if arguments.against is None else ROOM_BESIDE
-    rows, more = differences.rows(held.entry, other.entry if other else None, sides, MOST_ROWS, room)
+    rows, more = differences.rows(own.entry, other.entry if other else None, sides, MOST_ROWS, room)
     return {
         "key": key_text(key),
         "db": db,
@@ -151,7 +161,7 @@ def _shown(settings: Settings, arguments: SearchArguments, progress: Progress) -
         "against": against,
         "rows": [{"part": row["part"], "show": row["backup"], "against": row["live"]} for row in rows],
         "more": more,
-        "restore": None if at.name == LIVE else _way_back(at.name, held.entry),
+        "restore": None if at.name == LIVE else _way_back(at.name, own.entry),
     }
 
 
@@ -160,8 +170,8 @@ def _only_one(place: Place, arguments: SearchArguments, versions: dict[int, Vers
         listed = ", ".join(map(str, versions))
         raise UsageError(f"{place.name} has that key in the databases {listed}: say which one is meant, with --db.")
     for db, version in versions.items():
-        if (held := history.held(version)) is not None:
-            return db, held
+        if (kept := history.held(version)) is not None:
+            return db, kept
     raise NotFoundError(
         f"{place.name} does not have the key {arguments.key!r}: search without a version shows where it is."
     )

@@ -83,14 +83,17 @@ def test_a_moment_is_a_backup_of_what_was_there_then(binary: Binary, source: Ser
     base = take(source, tmp_path / "backups")
     scenes.after(source)
     recording = recorded(source, tmp_path / "backups", base["name"])
-    keys = scenes.keys(source)
     source.client().flushall()
     time.sleep(scenes.SOON / 1000)
     with made(settings, recording, silent) as held:
         manifest = held.manifest
-        assert keys_in(held, settings) == keys
+        assert keys_in(held, settings) == scenes.KEYS
     assert manifest.name.startswith(f"redis_backup_{recording.at:%Y%m%d_%H%M%S}")
-    assert (manifest.created_at, manifest.consistency, manifest.keys) == (recording.at, "point-in-time", len(keys))
+    assert (manifest.created_at, manifest.consistency, manifest.keys) == (
+        recording.at,
+        "point-in-time",
+        len(scenes.KEYS),
+    )
     assert manifest.source == recording.base.source.model_copy(update={"replication_offset": recording.offset})
     assert manifest.functions == (binary.version >= (7, 0))
     assert base["name"] in manifest.engine_reason

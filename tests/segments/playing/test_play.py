@@ -42,7 +42,6 @@ def test_what_has_expired_since_is_still_there(binary: Binary, source: Server, t
     with tape(source) as recorded:
         scenes.after(source)
         _, commands = recorded.until_now()
-    keys = scenes.keys(source)
     folder = tmp_path / "aof"
     has = written(folder, recorded.base, commands, binary)
     assert has.database == 9
@@ -51,7 +50,7 @@ def test_what_has_expired_since_is_still_there(binary: Binary, source: Server, t
         found, libraries = entries(b"".join(dump(scratch)))
         with Wire(scratch.endpoint, 12) as wire:
             assert wire.ask(b"LRANGE", b"list", b"0", b"-1") == [b"1", b"2"]
-    assert {(entry.db, entry.key) for entry in found} == keys
+    assert {(entry.db, entry.key) for entry in found} == scenes.KEYS
     assert libraries == (binary.version >= (7, 0))
     soon = [entry for entry in found if entry.key.endswith(b"soon")]
     assert len(soon) == 2

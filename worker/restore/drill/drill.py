@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from worker.arguments.backups import DrillArguments
+from worker.arguments.moments import is_moment
 from worker.arguments.restore import Mode, RestoreArguments
 from worker.broker import lock
 from worker.config.settings import Settings
@@ -24,7 +25,7 @@ from worker.errors import (
 )
 from worker.formats.encryption import keys_of
 from worker.progress import Progress
-from worker.repository.copies.found import Found, find
+from worker.repository.copies.found import Found
 from worker.repository.drills.rehearsal import Rehearsal, Way
 from worker.repository.scope import scope_of
 from worker.restore.drill import account
@@ -32,6 +33,7 @@ from worker.restore.drill.choice import NoServer, choose
 from worker.restore.drill.comparison import Comparison, compare
 from worker.restore.drill.decoding import decode
 from worker.restore.restore import carried_out, check_complete
+from worker.restore.selection.held import held, known_as
 from worker.restore.selection.plan import Plan, opened
 from worker.server.endpoint import SCRATCH, Endpoint
 from worker.server.fence import Fence, Ours
@@ -56,17 +58,17 @@ def drill(settings: Settings, arguments: DrillArguments, progress: Progress) -> 
     ArtifactError and TargetError, which are noted; ScratchError, which is not; StorageError.
     """
     clock = time.monotonic()
-    held = find(settings, arguments.name, scope_of(settings), arguments.storage)
-    _refuse(settings, held)
-    with lock.held(settings, f"drills on {socket.gethostname()}"):
-        attempt = _Attempt(settings, arguments, held, progress)
-        try:
-            attempt.run()
-        except (ArtifactError, TargetError) as error:
-            attempt.differs = [_DAMAGED if isinstance(error, ArtifactError) else _GAVE_UP]
-            attempt.note()
-            raise
-        warnings = attempt.note()
+    with held(settings, arguments.name, scope_of(settings), arguments.storage, progress) as backup:
+        _refuse(settings, backup)
+        with lock.held(settings, f"drills on {socket.gethostname()}"):
+            attempt = _Attempt(settings, arguments, backup, progress)
+            try:
+                attempt.run()
+            except (ArtifactError, TargetError) as error:
+                attempt.differs = [_DAMAGED if isinstance(error, ArtifactError) else _GAVE_UP]
+                attempt.note()
+                raise
+            warnings = attempt.note()
     seconds = round(time.monotonic() - clock, 3)
     outcome = attempt.outcome()
     log.info("backup_rehearsed", **{name: outcome[name] for name in _LOGGED}, seconds=seconds)
@@ -120,6 +122,16 @@ class _Attempt:
     differs: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
+    @property
+    def name(self) -> str:
+        """What leads to the same backup again, or to the same moment."""
+        return known_as(self.arguments.name, self.held.manifest)
+
+    @property
+    def _place(self) -> str | None:
+        """Where it is read; a moment is made anew, or found where it was."""
+        return None if is_moment(self.arguments.name) else self.held.storage.place
+
     def run(self) -> None:
         """Do it. Raises what `drill` raises."""
         wanted = choose(self.held.manifest, programs.known(self.settings.drill_servers), memory.spare())
@@ -149,8 +161,7 @@ class _Attempt:
 
     def _restore(self, scratch: Scratch) -> None:
         mode: Mode = "mirror" if self.way == "mirror" else "overwrite"
-        place = self.held.storage.place
-        request = RestoreArguments(name=self.held.manifest.name, storage=place, mode=mode)
+        request = RestoreArguments(name=self.name, storage=self._place, mode=mode)
         clock, fence = time.monotonic(), Fence(scratch.endpoint, Ours())
         with opened(self.settings, request, scratch.endpoint, self.progress, anew=True) as plan:
             report = carried_out(_alone(self.settings), request, plan, fence, progress=self.progress, clock=clock)
@@ -173,8 +184,7 @@ class _Attempt:
 
     def _read(self, none: NoServer) -> None:
         self.way, self.server, self.reason = "read", None, none.why
-        manifest = self.held.manifest
-        request = RestoreArguments(name=manifest.name, storage=self.held.storage.place)
+        request = RestoreArguments(name=self.name, storage=self._place)
         clock = time.monotonic()
         with opened(self.settings, request, _NOWHERE, self.progress, anew=True) as plan:
             self.keys, self.differs = decode(plan, self.progress)
@@ -212,7 +222,7 @@ class _Attempt:
         noted = self._rehearsal()
         per_gb = noted.seconds_per_gb
         return {
-            "name": self.held.manifest.name,
+            "name": self.name,
             "where": str(self.held.storage),
             "rehearsed": noted.is_good,
             "way": noted.way,

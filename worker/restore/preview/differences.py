@@ -58,8 +58,8 @@ def differences(settings: Settings, arguments: DifferencesArguments, progress: P
         find = _deleted if arguments.kind == "deleted" else _of_backup
         keys, after = find(plan, arguments, progress)
     seconds = round(time.monotonic() - clock, 3)
-    log.info("differences_shown", name=plan.manifest.name, keys=len(keys), seconds=seconds)
-    facts = {"name": plan.manifest.name, "mode": arguments.mode, "target": plan.endpoint.address}
+    log.info("differences_shown", name=plan.name, keys=len(keys), seconds=seconds)
+    facts = {"name": plan.name, "mode": arguments.mode, "target": plan.endpoint.address}
     return {**facts, "keys": keys, "next": after, "seconds": seconds}
 
 

@@ -47,7 +47,7 @@ def preview(settings: Settings, arguments: Request, progress: Progress) -> dict[
         look = Look(settings, plan)
         look.compare(progress)
     seconds = round(time.monotonic() - clock, 3)
-    name, mode = plan.manifest.name, arguments.mode
+    name, mode = plan.name, arguments.mode
     log.info("restore_previewed", name=name, mode=mode, seconds=seconds, counts=dict(look.findings.counts))
     return {
         "run": logs.current_run(),

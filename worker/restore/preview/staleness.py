@@ -51,9 +51,9 @@ def _seen(settings: Settings, preview: str) -> Run:
 
 def _check_fits(seen: Run, plan: Plan) -> None:
     """RefusedError where the preview was of another backup, or of another part, way or place."""
-    if seen.value["name"] != plan.manifest.name:
+    if seen.value["name"] != plan.name:
         raise RefusedError(
-            f"The preview {seen.id} is one of {seen.value['name']} and not of {plan.manifest.name}: preview the restore again."
+            f"The preview {seen.id} is one of {seen.value['name']} and not of {plan.name}: preview the restore again."
         )
     arguments = seen.arguments
     previewed = PreviewArguments.model_validate({name: value for name, value in arguments.items() if name != "keys"})

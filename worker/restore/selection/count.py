@@ -9,9 +9,10 @@ from worker.formats.encryption import keys_of
 from worker.formats.key_text import key_bytes
 from worker.progress import Progress
 from worker.repository import artifact
-from worker.repository.copies.found import Found, find
+from worker.repository.copies.found import Found
 from worker.repository.scope import scope_of
 from worker.restore.selection.filters import Selected
+from worker.restore.selection.held import held, known_as
 from worker.search.indexing import index
 
 
@@ -21,26 +22,26 @@ def count(settings: Settings, arguments: CountArguments, progress: Progress) -> 
     Raises NotFoundError, RefusedError for a backup whose keys nobody could count, and ArtifactError.
     """
     clock = time.monotonic()
-    held = find(settings, arguments.name, scope_of(settings), arguments.storage)
-    index.check_readable(held.manifest)
-    by_name = arguments.keys is not None and not (arguments.match or arguments.exclude or arguments.types)
-    number = (_looked_up if by_name else _read)(settings, held, arguments, progress)
-    seconds = round(time.monotonic() - clock, 3)
-    return {"name": held.manifest.name, "keys": number, "of": held.manifest.keys, "seconds": seconds}
+    with held(settings, arguments.name, scope_of(settings), arguments.storage, progress) as backup:
+        index.check_readable(backup.manifest)
+        by_name = arguments.keys is not None and not (arguments.match or arguments.exclude or arguments.types)
+        number = (_looked_up if by_name else _read)(settings, backup, arguments, progress)
+    seconds, name = round(time.monotonic() - clock, 3), known_as(arguments.name, backup.manifest)
+    return {"name": name, "keys": number, "of": backup.manifest.keys, "seconds": seconds}
 
 
-def _looked_up(settings: Settings, held: Found, arguments: CountArguments, progress: Progress) -> int:
+def _looked_up(settings: Settings, backup: Found, arguments: CountArguments, progress: Progress) -> int:
     wanted = {key_bytes(text) for text in arguments.keys or ()}
-    databases = [db for db in held.manifest.keys_by_db if arguments.databases is None or db in arguments.databases]
-    with index.opened(held.storage, held.manifest, keys_of(settings), progress) as opened:
+    databases = [db for db in backup.manifest.keys_by_db if arguments.databases is None or db in arguments.databases]
+    with index.opened(backup.storage, backup.manifest, keys_of(settings), progress) as opened:
         return sum(bool(opened.find(db, key)) for db in databases for key in wanted)
 
 
-def _read(settings: Settings, held: Found, arguments: CountArguments, progress: Progress) -> int:
+def _read(settings: Settings, backup: Found, arguments: CountArguments, progress: Progress) -> int:
     number = 0
-    with held.storage.fetch(held.manifest.name, progress) as file:
-        chunks = artifact.raw_chunks(file, held.manifest, keys_of(settings))
-        for batch in Selected(artifact.reader(chunks, held.manifest.data_format, values=False), arguments).batches():
+    with backup.storage.fetch(backup.manifest.name, progress) as file:
+        chunks = artifact.raw_chunks(file, backup.manifest, keys_of(settings))
+        for batch in Selected(artifact.reader(chunks, backup.manifest.data_format, values=False), arguments).batches():
             number += len(batch)
             progress("counting", number, None, "keys")
     return number

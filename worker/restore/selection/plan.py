@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import BinaryIO
 
+from worker.arguments.moments import is_moment
 from worker.arguments.restore import Request
 from worker.config.settings import Settings
 from worker.errors import RefusedError
@@ -14,11 +15,12 @@ from worker.formats.encryption import Keys, keys_of
 from worker.progress import Progress
 from worker.repository import artifact
 from worker.repository.check import check
-from worker.repository.copies.found import fetched, find
+from worker.repository.copies.found import fetched
 from worker.repository.manifest import Manifest
 from worker.repository.scope import scope_of
 from worker.repository.signing.trust import trust_of
 from worker.restore.selection.filters import Selected
+from worker.restore.selection.held import held, known_as
 from worker.restore.selection.mapping import Redirected
 from worker.server import rights
 from worker.server.endpoint import Endpoint
@@ -71,6 +73,11 @@ class Plan:
             return self.as_of(milliseconds(wire.try_(b"TIME")))
 
     @property
+    def name(self) -> str:
+        """What leads to the same backup again, or to the same moment."""
+        return known_as(self.request.name, self.manifest)
+
+    @property
     def databases(self) -> list[int]:
         """Those of the target that are written. Raises what `Request.databases_of` raises."""
         return self.request.databases_of(self.manifest)
@@ -104,6 +111,8 @@ class Plan:
     @property
     def warnings(self) -> list[str]:
         """What is to be known of the backup before it is restored."""
+        if is_moment(self.request.name):
+            return [*self.manifest.warnings, *self.strangers]
         if not self.manifest.lacks_keys:
             return self.strangers
         words = f"{self.manifest.name} is {lacking(self.manifest)}: it does not hold all the keys that there were."
@@ -131,13 +140,13 @@ def opened(
 
     Raises NotFoundError, RefusedError for a backup that cannot be restored, and ArtifactError.
     """
-    held = find(settings, request.name, scope_of(settings), request.storage)
-    manifest, keys = held.manifest, keys_of(settings)
-    _check_readable(manifest)
-    strangers = trust_of(settings, held.storage).strangers([manifest])
-    verified = partial(check, manifest=manifest, keys=keys, progress=progress)
-    with fetched(settings, held, verified, progress, anew=anew) as file:
-        yield Plan(manifest, file, request, endpoint, keys, round(time.time() * 1000), strangers)
+    with held(settings, request.name, scope_of(settings), request.storage, progress) as backup:
+        manifest, keys = backup.manifest, keys_of(settings)
+        _check_readable(manifest)
+        strangers = trust_of(settings, backup.storage).strangers([manifest])
+        verified = partial(check, manifest=manifest, keys=keys, progress=progress)
+        with fetched(settings, backup, verified, progress, anew=anew) as file:
+            yield Plan(manifest, file, request, endpoint, keys, round(time.time() * 1000), strangers)
 
 
 def lacking(manifest: Manifest) -> str:

@@ -23,9 +23,9 @@ from worker.formats.encryption import HOW, PLAIN, Encryption, encryption_of
 from worker.formats.tally import Counted, Tally
 from worker.progress import followed
 from worker.repository import catalogue
-from worker.repository.copies.found import find
 from worker.repository.manifest import UNDO_FACT, Manifest, Origin
 from worker.repository.writer import New, contents, writing
+from worker.restore.selection.held import keep
 from worker.restore.selection.keyset import KeySet
 from worker.restore.target.job import Job
 from worker.restore.undo.current import Present
@@ -53,8 +53,7 @@ def take(settings: Settings, job: Job, *, whole: bool) -> dict[str, Any] | None:
         job.report.warn(
             f"This restore can be undone only where the secret key is: what was there before is encrypted. {HOW}"
         )
-    # A prune that began before there was an undo did not know that the undo needs the backup.
-    find(settings, job.plan.manifest.name, catalogue.ANY, job.plan.request.storage)
+    keep(settings, job.plan.name, job.plan.request.storage, settings.backup_undo_days)
     return {"name": manifest.name, "keys": manifest.keys, "days": settings.backup_undo_days}
 
 
@@ -150,9 +149,9 @@ def _way_back(present: Present) -> dict[str, Any]:
     return {
         "source": origin.model_dump(),
         "undoes": logs.current_run(),
-        "restored": plan.manifest.name,
+        "restored": plan.name,
         "restored_at": datetime.fromtimestamp(plan.at / 1000, UTC),
-        "restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.manifest.name},
+        "restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.name},
     }
 
 

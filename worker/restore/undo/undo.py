@@ -1,7 +1,8 @@
 """A restore undone: what it touched becomes what it was, and what others have changed since is left alone."""
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
@@ -17,8 +18,9 @@ from worker.formats.encryption import Keys, keys_of
 from worker.progress import Progress, both
 from worker.repository import artifact, catalogue
 from worker.repository.check import check
-from worker.repository.copies.found import Found, find
+from worker.repository.copies.found import Found
 from worker.repository.manifest import Manifest
+from worker.restore.selection.held import held
 from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.plan import Demand, Plan
 from worker.restore.target.job import Job
@@ -100,9 +102,10 @@ def check_complete(report: dict[str, Any]) -> None:
 
 def _undo(settings: Settings, kept: Manifest, fence: Fence, progress: Progress, *, force: bool) -> dict[str, Any]:
     clock, storage, keys = time.monotonic(), open_storage(settings.backup_storage), keys_of(settings)
-    (backup, lies_in), target = _restored(settings, kept), Target(fence.endpoint, "overwrite")
+    target = Target(fence.endpoint, "overwrite")
     as_payloads = takes_payloads(target.facts)
     with (
+        _restored(settings, kept, progress) as (backup, lies_in),
         lies_in.fetch(backup.name, progress) as restored,
         storage.fetch(kept.name, progress) as before,
         KeySet() as known,
@@ -203,17 +206,24 @@ class _Undone:
         }
 
 
-def _restored(settings: Settings, kept: Manifest) -> Found:
-    """The backup that was restored, wherever it lies now."""
-    try:
-        return find(settings, kept.restored or "", catalogue.ANY)
-    except NotFoundError:
-        instead = "delete those by hand."
-        if not kept.names_only:
-            instead = f"restore {kept.name} with the mode overwrite instead; it holds what was replaced."
-        raise NotFoundError(
-            f"The backup {kept.restored}, which was restored, is gone, so nobody can tell which keys that created: {instead}"
-        ) from None
+@contextmanager
+def _restored(settings: Settings, kept: Manifest, progress: Progress) -> Iterator[Found]:
+    """The backup that was restored, wherever it lies now, or the moment."""
+    with ExitStack() as block:
+        try:
+            backup = block.enter_context(held(settings, kept.restored or "", catalogue.ANY, None, progress))
+        except NotFoundError:
+            raise _gone(kept) from None
+        yield backup
+
+
+def _gone(kept: Manifest) -> NotFoundError:
+    instead = "delete those by hand."
+    if not kept.names_only:
+        instead = f"restore {kept.name} with the mode overwrite instead; it holds what was replaced."
+    return NotFoundError(
+        f"The backup {kept.restored}, which was restored, is gone, so nobody can tell which keys that created: {instead}"
+    )
 
 
 def _mark(storage: Storage, kept: Manifest) -> list[str]:

@@ -49,7 +49,7 @@ def made(settings: Settings, recording: Recording, progress: Progress) -> Iterat
     room; what reading the base raises, SealedError where no key here opens it.
     """
     shelf = shelf_of(settings)
-    with shelf.held(_key(recording), partial(_make, settings, recording, progress), progress) as folder:
+    with shelf.held(key_of(recording), partial(_make, settings, recording, progress), progress) as folder:
         storage = open_storage(str(folder))
         (manifest,) = catalogue.read(storage).listed
         yield Found(manifest, storage)
@@ -60,7 +60,7 @@ def shelf_of(settings: Settings) -> Shelf:
     return Shelf(Cache(Path(settings.backup_cache).absolute(), settings.backup_cache_bytes), settings)
 
 
-def _key(recording: Recording) -> str:
+def key_of(recording: Recording) -> str:
     """What makes a moment: the same base, played to the same offset."""
     return hashlib.sha256(f"{recording.base.sha256} {recording.offset}".encode()).hexdigest()[:32]
 
@@ -148,5 +148,10 @@ def _fields(recording: Recording, census: Census, tally: Tally) -> dict[str, Any
 
 def words(recording: Recording) -> str:
     """Which moment it is, and what it was made of, as a sentence."""
-    at = f"{recording.at:%Y-%m-%d %H:%M:%S} UTC ± {recording.accuracy_seconds:g} s"
-    return f"It is the source at {at}, made from {recording.base.name} and what was sent since, up to offset {recording.offset}."
+    made_from = f"made from {recording.base.name} and what was sent since, up to offset {recording.offset}"
+    return f"It is the source at {moment_of(recording)}, {made_from}."
+
+
+def moment_of(recording: Recording) -> str:
+    """When that is, and how exactly anybody knows it."""
+    return f"{recording.at:%Y-%m-%d %H:%M:%S} UTC ± {recording.accuracy_seconds:g} s"

@@ -6,6 +6,7 @@ A folder is whole once its manifest is in it. Whoever makes or reads it holds it
 import fcntl
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -58,7 +59,7 @@ class Shelf:
                 descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 if _is_made(path) and _locked(path, descriptor, fcntl.LOCK_SH) and _is_made(path):
-                    os.utime(path)
+                    _touch(path, time.time())
                     return descriptor
                 if not _is_made(path) and _locked(path, descriptor, fcntl.LOCK_EX):
                     self._fill(path, make)
@@ -82,6 +83,28 @@ class Shelf:
         finally:
             if not _is_made(path):
                 shutil.rmtree(path, ignore_errors=True)
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """An empty folder of our own until the end of the block, which nobody sweeps."""
+        with self.cache.usable():
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = -1
+            while descriptor < 0:
+                path = Path(tempfile.mkdtemp(dir=self.folder))
+                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+                if not _locked(path, descriptor, fcntl.LOCK_EX):
+                    os.close(descriptor)
+                    descriptor = -1
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+            os.close(descriptor)
+
+    def keep(self, key: str, seconds: float) -> None:
+        """Treat what there is as if it were read so many seconds from now, so that it stays as long."""
+        _touch(self.folder / key, time.time() + seconds)
 
     def sweep(self) -> None:
         """Remove what a killed run left, what was read long ago, and the oldest of those that are too many or too large."""
@@ -117,6 +140,12 @@ def _locked(path: Path, descriptor: int, how: int) -> bool:
     with suppress(OSError):
         return os.path.samestat(path.stat(), os.fstat(descriptor))
     return False
+
+
+def _touch(path: Path, at: float) -> None:
+    with suppress(OSError):
+        if path.stat().st_mtime < at:
+            os.utime(path, (at, at))
 
 
 def _is_made(path: Path) -> bool:
