@@ -28,7 +28,8 @@ task_default_exchange = EXCHANGE
 task_routes = {one.task: {"queue": one.queue} for one in OPERATIONS.values() if one.queue}
 _of_beat = ("reap", "catch_up", "drills", "notify", "watch")
 task_routes |= {f"worker.tasks.{name}": {"queue": "quick"} for name in _of_beat}
-task_routes |= {"worker.tasks.visit": {"queue": STREAM}, "worker.tasks.seal": {"queue": "jobs"}}
+task_routes |= {f"worker.tasks.{name}": {"queue": STREAM} for name in ("visit", "listen")}
+task_routes |= {"worker.tasks.seal": {"queue": "jobs"}}
 
 # JSON only: whoever reaches the broker must not be able to hand us objects.
 task_serializer = result_serializer = "json"
@@ -61,7 +62,8 @@ task_time_limit = task_soft_time_limit + 300
 _question = {"soft_time_limit": _settings.question_minutes * 60, "time_limit": _settings.question_minutes * 60 + 60}
 task_annotations = {one.task: _question for one in OPERATIONS.values() if one.queue == "questions"}
 # Who looks what is wrong must not keep others waiting for a storage that is slow.
-task_annotations["worker.tasks.visit"] = {"soft_time_limit": 120, "time_limit": 150}
+for _name in ("visit", "listen"):
+    task_annotations[f"worker.tasks.{_name}"] = {"soft_time_limit": 120, "time_limit": 150}
 task_annotations["worker.tasks.watch"] = {"soft_time_limit": 50, "time_limit": 80}
 # Longer than everything that it waits for together.
 task_annotations["worker.tasks.notify"] = {"soft_time_limit": 180, "time_limit": 200}

@@ -68,6 +68,7 @@ from worker.search import browse as browsing
 from worker.search import search as searches
 from worker.search import timeline as timelines
 from worker.segments import sealing
+from worker.segments.visits import listen as listening
 from worker.segments.visits import visit as visits
 from worker.segments.visits.standing import as_shown
 from worker.storage import trial
@@ -297,8 +298,19 @@ def watch() -> None:
 @app.task
 def visit() -> Data:
     """Bring home what has come in the source's replication stream since the last visit."""
+    return _brought(lambda: visits.visit(load(), load().backup_stream_seconds - 1))
+
+
+@app.task
+def listen() -> Data:
+    """Follow the source's replication stream for a minute, and take over from whoever does."""
+    return _brought(lambda: listening.listen(load()))
+
+
+def _brought(bring: Callable[[], Data]) -> Data:
+    """What was brought home, with what follows from it queued."""
     try:
-        outcome = visits.visit(load())
+        outcome = bring()
     except BusyError as error:
         return {"skipped": str(error)}
     if outcome["gap"]:

@@ -9,6 +9,7 @@ from celery.schedules import crontab
 from worker.config.settings import Settings
 from worker.notify.channels import channels
 from worker.repository.behalf import Asker
+from worker.segments.visits.pace import EVERY_SECONDS
 
 Entries = dict[str, dict[str, Any]]
 
@@ -66,7 +67,7 @@ def timetable(settings: Settings) -> Entries:
         "reap": _every("reap", seconds=20),
     }
     if settings.backup_stream_seconds:
-        entries |= _stream(settings.backup_stream_seconds)
+        entries |= _stream(settings)
     if settings.drill_every_days:
         # What is due is known by the notes beside the backups.
         entries["drills"] = _every("drills", minutes=30)
@@ -79,20 +80,17 @@ def timetable(settings: Settings) -> Entries:
     return entries
 
 
-def _stream(seconds: float) -> Entries:
+def _stream(settings: Settings) -> Entries:
     """One that nobody has taken when the next is due is not worth taking."""
+    seconds = EVERY_SECONDS if settings.backup_stream == "listen" else settings.backup_stream_seconds
     return {
-        "visit": {
-            "task": "worker.tasks.visit",
+        "stream": {
+            "task": f"worker.tasks.{settings.backup_stream}",
             "schedule": timedelta(seconds=seconds),
             "options": {"expires": max(1.0, seconds), "ignore_result": True},
         },
         # What could not go into storage when its hour was over.
-        "seal": {
-            "task": "worker.tasks.seal",
-            "schedule": timedelta(minutes=5),
-            "options": {"expires": 300, "ignore_result": True},
-        },
+        "seal": _every("seal", minutes=5),
     }
 
 

@@ -20,7 +20,7 @@ from worker.runs.reaper import killed
 from worker.runs.run import Run
 
 TABLE = "worker.runs.operations"
-BY_ITSELF = (tasks.notify, tasks.reap, tasks.catch_up, tasks.drills, tasks.watch, tasks.visit, tasks.seal)
+BY_ITSELF = (tasks.notify, tasks.reap, tasks.catch_up, tasks.drills, tasks.watch, tasks.visit, tasks.listen, tasks.seal)
 """Tasks that nobody asks for, and that are no runs."""
 OTHER_WORDS = {
     "worker.cli.examples": "verbs of the shell, with what is typed behind them",
@@ -104,7 +104,9 @@ def test_every_task_is_routed_to_the_queue_of_its_row() -> None:
     routed = {one.name: router.route({}, one.task)["queue"].name for one in OPERATIONS.values() if one.queue}
     assert routed == {one.name: one.queue for one in OPERATIONS.values() if one.queue}
     for task in BY_ITSELF:
-        expected = {"worker.tasks.visit": STREAM, "worker.tasks.seal": "jobs"}.get(task.name, "quick")
+        expected = {"worker.tasks.visit": STREAM, "worker.tasks.listen": STREAM, "worker.tasks.seal": "jobs"}.get(
+            task.name, "quick"
+        )
         assert router.route({}, task.name)["queue"].name == expected
     assert {queue.name for queue in app.conf.task_queues} == {*QUEUES, STREAM}
 

@@ -22,7 +22,7 @@ _NO_PORT = b"65536"
 
 
 class Followed:
-    """A connection whose next bytes are the stream."""
+    """A connection whose next bytes are the stream; what was received and is not given yet waits."""
 
     def __init__(self, wire: Wire, history: str, first: bytes) -> None:
         self.history = history
@@ -32,8 +32,8 @@ class Followed:
     def chunks(self, size: int) -> Iterator[bytes]:
         """Yield the next `size` bytes. Raises redis errors, also where the source hangs up before."""
         while size > 0:
-            chunk = (self._first or self._more())[:size]
-            self._first = b""
+            received = self._first or self._more()
+            chunk, self._first = received[:size], received[size:]
             size -= len(chunk)
             yield chunk
 

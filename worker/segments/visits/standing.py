@@ -34,6 +34,8 @@ class Standing(BaseModel):
     """The same by the clock of the machine that visits."""
     offset: Count = 0
     """How far the stream is at home."""
+    history: str = ""
+    """The replication id that the source had there."""
     asked_ms: Milliseconds = 0
     """When the stream itself was last asked for: a server that nobody follows forgets it after an hour."""
     began: Milliseconds = 0

@@ -6,29 +6,29 @@ It asks INFO first, and then for exactly what that has named: the place is then 
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from worker.broker import lock
 from worker.config.settings import Settings
 from worker.errors import FormatError, SourceError, StorageError, StreamBrokenError
-from worker.formats.commands.absolute import FIRST_ABSOLUTE
 from worker.progress import Proof
 from worker.repository.manifest import Manifest
 from worker.segments.bases import bases_of
 from worker.segments.frame import Frame, Opening, milliseconds
 from worker.segments.visits import standing as standings
-from worker.segments.visits.continuing import Backlog, backlog_of
+from worker.segments.visits.clock import marks, with_mark
 from worker.segments.visits.folder import folder_of
 from worker.segments.visits.following import followed
 from worker.segments.visits.framing import Clock, Framing
 from worker.segments.visits.growing import WHOLE, Growing, Position, alone
+from worker.segments.visits.source import read_source, visited_source
 from worker.segments.visits.standing import Standing
-from worker.server.endpoint import SOURCE, Endpoint
-from worker.server.info import Facts, facts_in, info, keyspace, number
+from worker.server.endpoint import Endpoint
 from worker.server.wire import Wire
 
-CONNECT_SECONDS, ANSWER_SECONDS = 3, 10
+HELD_SECONDS = 12
+"""How long a visitor that was killed is in the way of the next: a backlog may hold no more than that."""
 BATCH_BYTES = 8 << 20
 """Of frames, that are written together."""
 MOST_BYTES = 256 << 20
@@ -39,40 +39,26 @@ gone on; how often somebody is asked to make a base.
 """
 
 
-@dataclass(frozen=True)
-class Source:
-    """The source as INFO showed it at one moment."""
-
-    address: str
-    facts: Facts
-    backlog: Backlog
-    ms: int
-    """By its own clock."""
-    counts: dict[int, int]
-
-    @property
-    def relative(self) -> bool:
-        """Whether the expiries in its stream count from when it ran a command."""
-        return self.facts.server == "redis" and self.facts.redis_version < FIRST_ABSOLUTE
-
-
-def visit(settings: Settings) -> dict[str, Any]:
+def visit(settings: Settings, seconds: float = 0) -> dict[str, Any]:
     """Bring home what has come: `{address, from, to, bytes, commands, gap, follows, base, wants_base, whole}`.
 
     `gap` says why what came in between is lost, `follows` whether the source can be followed now, `base` is the newest backup that
-    moments can be made from, `wants_base` whether somebody is to make one, and `whole` whether a file waits to go into storage. Raises SourceError, StorageError, and BusyError while another visit is at work.
+    moments can be made from, `wants_base` whether somebody is to make one, and `whole` whether a file waits to go into storage. With `seconds` it stays for so long, to
+    see when the stream stands where, as BACKUP_STREAM_CLOCK says. Raises SourceError, StorageError, and BusyError while another visit is
+    at work.
     """
     endpoint = visited_source(settings)
-    with alone(folder_of(settings)) as growing, lock.held(settings, f"stream {endpoint.address}") as lease:
+    with (
+        alone(folder_of(settings)) as growing,
+        lock.held(settings, f"stream {endpoint.address}", HELD_SECONDS) as lease,
+    ):
         growing.recover()
         with endpoint.translated("sending what has come since the last visit"), Wire(endpoint) as wire:
-            return Visit(settings, growing, wire, endpoint, lease.check).run()
-
-
-def visited_source(settings: Settings) -> Endpoint:
-    """The source, which is not waited for as long as for a backup."""
-    role = replace(SOURCE, connect_seconds=CONNECT_SECONDS, answer_seconds=ANSWER_SECONDS)
-    return Endpoint(settings.redis_url, role)
+            one = Visit(settings, growing, wire, endpoint, lease.check)
+            outcome = one.run()
+            if settings.backup_stream_clock != "visit":
+                one.watch_the_clock(wire, seconds)
+            return outcome
 
 
 class Visit:
@@ -100,6 +86,14 @@ class Visit:
         wants_base = self._ask_for_a_base()
         standings.note(self._settings, self._growing.folder, self.standing)
         return self._outcome(began, gap, appended) | {"wants_base": wants_base}
+
+    def watch_the_clock(self, wire: Wire, seconds: float) -> None:
+        """Note when the stream stands where, for so long. Raises redis errors."""
+        for mark in marks(wire, self._settings.backup_stream_clock, seconds):
+            if mark is not None:
+                changes = {"marks": with_mark(self.standing.marks, mark)}
+                self.standing = self.standing.model_copy(update=changes)
+                standings.note(self._settings, self._growing.folder, self.standing)
 
     def _go_on(self) -> str:
         """Why the stretch had to end, where it had to. There is a place to go on from afterwards, unless nobody can follow now."""
@@ -170,7 +164,10 @@ class Visit:
 
     def _quiet_until(self, position: Position) -> int:
         """When the stream was last known to stand there."""
-        return max(position.until, self._before.ms) if self._before.offset == position.offset else position.until
+        seen = [mark.ms for mark in self._before.marks if mark.offset == position.offset]
+        if self._before.offset == position.offset:
+            seen.append(self._before.ms)
+        return max(position.until, *seen) if seen else position.until
 
     def _bring(self, position: Position) -> "Appended":
         """Bring home what INFO has named."""
@@ -181,7 +178,7 @@ class Visit:
             appended = self._append(framing, stream.chunks(size))
         seconds = (self.standing.ms - since) / 1000
         standing = self.standing.measured(seconds, size, appended.largest)
-        changes = {"asked_ms": standing.ms, "marks": (), "offset": framing.start}
+        changes = {"asked_ms": standing.ms, "marks": (), "offset": framing.start, "history": framing.history}
         self.standing = standing.model_copy(update=changes)
         return appended
 
@@ -261,8 +258,11 @@ class Visit:
             "gap": gap or None,
             "follows": standing.follows,
             "base": standing.base or None,
-            "whole": any(self._growing.folder.glob(f"*{WHOLE}")),
+            "whole": self._has_whole(),
         }
+
+    def _has_whole(self) -> bool:
+        return any(self._growing.folder.glob(f"*{WHOLE}"))
 
 
 @dataclass
@@ -271,12 +271,3 @@ class Appended:
 
     commands: int = 0
     largest: int = 0
-
-
-def read_source(wire: Wire, address: str) -> Source:
-    """Ask INFO. Raises redis errors."""
-    fields = info(wire)
-    counts = {db: counts["keys"] for db, counts in keyspace(fields).items()}
-    # Of a server that tells no time it is ours.
-    ms = number(fields, "server_time_usec") // 1000 or int(time.time() * 1000)
-    return Source(address, facts_in(fields), backlog_of(fields), ms, counts)
