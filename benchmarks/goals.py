@@ -57,6 +57,12 @@ GOALS = (
         for name in (restoring.SKIP_EMPTY, restoring.OVERWRITE_EMPTY)
     ),
     Goal("restore, overwrite, key by key: time of `redis-cli --pipe`", 1.3, of=restoring.OVERWRITE, to=restoring.PIPE),
+    Goal(
+        "restore, overwrite, undo kept: time of one that keeps nothing",
+        1.5,
+        of=restoring.OVERWRITE_UNDO,
+        to=restoring.OVERWRITE_LIVE,
+    ),
     Goal("restore, mirror by replication: time of the native load", 1.4, of=restoring.MIRROR, to=restoring.LOAD),
     Goal("verify: time of the backup", 1, of=looking.VERIFY, to=backing_up.REPLICATION),
     Goal("preview, all identical: time of the scan backup", 1, of=looking.PREVIEW, to=backing_up.SCAN),

@@ -18,6 +18,7 @@ PIPE_LIVE = "redis-cli --pipe of RESTORE, over live data"
 OVERWRITE_LIVE = "restore, overwrite, over live data"
 OVERWRITE_UNDO = "restore, overwrite, over live data, undo kept"
 MIRROR_LIVE = "restore, mirror by replication, over live data"
+MIRROR_UNDO = "restore, mirror by replication, over live data, undo kept"
 NO_UNDO = {"BACKUP_UNDO_DAYS": "0"}
 BY_KEYS = {"RESTORE_WHOLE_KEYS": "0"}
 
@@ -41,6 +42,7 @@ def run(loaded: Loaded, backup: Backup, rounds: int, *, lean: bool = False) -> l
             ours(OVERWRITE_LIVE, full, "overwrite", **NO_UNDO),
             ours(OVERWRITE_UNDO, full, "overwrite"),
             ours(MIRROR_LIVE, full, "mirror", **NO_UNDO),
+            ours(MIRROR_UNDO, full, "mirror"),
         ]
     return contest("restore", loaded.shape, found, rounds, loaded.place.told)
 

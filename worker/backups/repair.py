@@ -119,7 +119,7 @@ def _rebuilt(storage: Storage, name: str, keys: Keys, progress: Progress, most: 
         | {"name": name, "created_at": named_moment(name), "max_size": most}
     )
     if undo:
-        fields |= {**undo, "consistency": "per-key", "engine": "scan", "pinned": False, "damaged": 0}
+        fields |= {"consistency": "per-key", "engine": "scan", **undo, "pinned": False, "damaged": 0}
     fields["warnings"] = [*_words(walked, undo=bool(undo)), *fields["warnings"]]
     try:
         return Manifest.model_validate(fields)

@@ -24,10 +24,12 @@ from worker.repository.signing.trust import trust_of
 log = structlog.get_logger()
 
 
-def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -> dict[str, Any]:
+def verify(
+    settings: Settings, arguments: VerifyArguments, progress: Progress, *, passed: bool = False
+) -> dict[str, Any]:
     """Read the whole artifact: bytes, sha256, compression, structure, checksum, number of keys. Notes the time on success,
     where storage can be written. Of what no key here opens only the bytes are checked: `contents` says so, and so does a
-    warning, and no time is noted.
+    warning, and no time is noted. `passed` is as in `check`.
 
     Of a moment the chain is played. ArtifactError names what is wrong: missing, short, changed, extra or foreign, forged or
     signed by a stranger.
@@ -39,7 +41,7 @@ def verify(settings: Settings, arguments: VerifyArguments, progress: Progress) -
     manifest, storage = held
     warnings, contents = _damaged(manifest), True
     try:
-        walk = partial(check, manifest=manifest, keys=keys_of(settings), progress=progress, walked=True)
+        walk = partial(check, manifest=manifest, keys=keys_of(settings), progress=progress, walked=True, passed=passed)
         with fetched(settings, held, walk, progress, anew=True):
             pass
     except SealedError as error:

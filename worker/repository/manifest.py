@@ -108,7 +108,7 @@ class _Format(BaseModel):
 
 UNDO_FACT = "redis-backup-undo"
 """The AUX field of an undo's RDB file that says what it undoes, as JSON: these fields of its manifest."""
-UNDO_FIELDS = ("source", "undoes", "restored", "restored_at", "restore_arguments")
+UNDO_FIELDS = ("source", "undoes", "restored", "restored_at", "restore_arguments", "engine", "consistency")
 
 
 class Manifest(BaseModel):

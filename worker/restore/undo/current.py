@@ -71,17 +71,22 @@ class Present(EntriesAlone):
             self._read_libraries()
 
     def _there(self) -> Iterator[list[Entry]]:
-        plan = self.plan
+        yield from self._kept(self._touched())
+        if self._names is not None:
+            yield from self._others(Surplus(self.plan, self._names))
+
+    def _touched(self) -> Iterator[tuple[int, list[bytes]]]:
+        """The names of keys that the restore will deal with, each part with its database."""
+        deletes = self.plan.request.deletes
         for batch in self._stream.batches():
-            touched = batch if plan.request.deletes else [entry for entry in batch if self._is_written(entry)]
+            touched = batch if deletes else [entry for entry in batch if self._is_written(entry)]
             self.named += len(touched)
             for db, entries in groupby(touched, attrgetter("db")):
                 names = [entry.key for entry in entries]
                 if self._names is not None:
                     self._names.add(db, names)
-                yield from self._kept(db, names)
-        if self._names is not None:
-            yield from self._others(Surplus(plan, self._names))
+                if not self._is_empty(db):
+                    yield db, names
 
     def _is_vain(self) -> bool:
         """Whether walking the backup to its end cannot find anything that is there."""
@@ -102,23 +107,26 @@ class Present(EntriesAlone):
     def _is_written(self, entry: Entry) -> bool:
         return entry.expires_at is None or entry.expires_at > self.plan.at
 
-    def _kept(self, db: int, names: list[bytes]) -> Iterator[list[Entry]]:
-        if self._is_empty(db):
-            return
+    def _kept(self, parts: Iterator[tuple[int, list[bytes]]]) -> Iterator[list[Entry]]:
         if self.plan.request.mode == "skip":
-            there = zip(names, self._keys.there(db, names), strict=True)
-            if entries := [Entry(db, name, None, "string", _EMPTY_STRING) for name, exists in there if exists]:
-                yield entries
+            for db, names in parts:
+                there = zip(names, self._keys.there(db, names), strict=True)
+                if entries := [Entry(db, name, None, "string", _EMPTY_STRING) for name, exists in there if exists]:
+                    yield entries
             return
         held: list[Entry] = []
         size = 0
-        for entry in self._keys.read(db, names):
-            if entry is not None:
-                held.append(entry)
-                size += len(entry.payload or b"")
-            if size > BATCH_BYTES:
-                yield held
-                held, size = [], 0
+        # While what was read is being written, the server is busy with the next.
+        for answered in self._keys.read_ahead((db, some) for db, names in parts for some in self._keys.cut(names)):
+            answered.reverse()
+            while answered:
+                if (entry := answered.pop()) is not None:
+                    held.append(entry)
+                    size += len(entry.payload or b"")
+                del entry
+                if size > BATCH_BYTES:
+                    yield held
+                    held, size = [], 0
         if held:
             yield held
 
@@ -134,8 +142,8 @@ class Present(EntriesAlone):
     def _others(self, surplus: Surplus) -> Iterator[list[Entry]]:
         """The keys that a mirror deletes."""
         with self.plan.endpoint.translated("reading keys"), Wire(self.plan.endpoint) as wire:
-            for db, names in surplus.batches(wire, self._databases):
-                yield from self._kept(db, names)
+            there = surplus.batches(wire, self._databases)
+            yield from self._kept((db, names) for db, names in there if not self._is_empty(db))
 
     def _read_libraries(self) -> None:
         """Function libraries that a restore may replace. A scan of no databases reads only them."""

@@ -11,14 +11,10 @@ from worker.restore.selection.keyset import KeySet
 from worker.restore.selection.plan import Plan
 from worker.restore.target.commands import without_field_expiry
 from worker.restore.target.loadable import Fit, fitted
+from worker.restore.undo.kept import Kept, drained
 from worker.restore.undo.spool import Aside
 
 CHUNK_KEYS, CHUNK_BYTES = 500, 1 << 20
-ASIDE_BYTES = 16 << 20
-"""A kept payload of so many bytes waits on disk while the live value and what the restore wrote are in memory."""
-
-_Kept = tuple[Entry, Aside | None]
-"""What was kept of one key; a large payload is aside, and not in the entry."""
 
 
 @dataclass(slots=True)
@@ -41,21 +37,19 @@ class Pair:
 
 
 class Pairs:
-    """All that a restore has dealt with: its stream and what was kept, in the same order, walked side by side; once."""
+    """All that a restore has dealt with: its stream, and what was kept of each key; walked once."""
 
-    def __init__(self, plan: Plan, kept: EntryStream, fit: Fit | None) -> None:
+    def __init__(self, plan: Plan, kept: Kept, fit: Fit | None) -> None:
         """`fit` is the target's, as which the restore wrote its keys; None where only their names are asked for."""
-        self.plan, self.kept, self._fit = plan, kept, fit
+        self.plan, self.kept, self._kept, self._fit = plan, kept.stream, kept, fit
         stream = plan.stream(values=fit is not None)
         self.restored: EntryStream = fitted(stream, fit, plan.manifest.rdb_version) if fit else stream
-        # A for loop would keep the last payload alive.
-        self._entries = map(_set_aside, _drained(kept))
-        self._next: _Kept | None = None
 
     def each(self) -> Iterator[Pair]:
         """Yield every key that was written or deleted, those that the backup does not have at the end."""
         yield from filter(self._was_touched, self._named())
-        yield from self._others()
+        if self.plan.request.deletes or not self._kept.has_more:
+            yield from self._others()
 
     def check(self) -> None:
         """ArtifactError where the two do not belong together, because then every key would look like one that was created."""
@@ -71,30 +65,21 @@ class Pairs:
                     )
 
     def _named(self) -> Iterator[Pair]:
-        self._next = next(self._entries, None)
-        yield from filter(None, map(self._pair, _drained(self.restored)))
+        self._kept.begin()
+        yield from filter(None, map(self._pair, drained(self.restored)))
 
     def _pair(self, entry: Entry) -> Pair | None:
         gone = expired(entry, self.plan.at)
         if gone and not self.plan.request.deletes:
             return None
-        before, aside = self._before(entry)
+        before, aside = self._kept.of(entry.db, entry.key) or (None, None)
         if self._fit and not self._fit.field_expiry:
             entry = without_field_expiry(entry, self.plan.at)
         return Pair(entry.db, entry.key, before, None if gone else entry, aside)
 
-    def _before(self, entry: Entry) -> _Kept | tuple[None, None]:
-        kept = self._next
-        if kept is None or kept[0].key != entry.key or kept[0].db != entry.db:
-            return None, None
-        self._next = next(self._entries, None)
-        return kept
-
     def _others(self) -> Iterator[Pair]:
-        while self._next is not None:
-            before, aside = self._next
+        for before, aside in self._kept.others():
             yield Pair(before.db, before.key, before, None, aside)
-            self._next = next(self._entries, None)
 
     def _was_touched(self, pair: Pair) -> bool:
         if self.plan.request.mode == "skip" and pair.before is not None:
@@ -104,20 +89,6 @@ class Pairs:
             return True
         sides = Sides(self.restored.rdb_version, self.kept.rdb_version, self.plan.at)
         return judged(pair.wrote, pair.whole_before(), sides) in kinds
-
-
-def _drained(stream: EntryStream) -> Iterator[Entry]:
-    """Yield the entries, and take each out of its list, so that no list keeps a payload alive."""
-    for batch in stream.batches():
-        batch.reverse()
-        while batch:
-            yield batch.pop()
-
-
-def _set_aside(entry: Entry) -> _Kept:
-    if entry.payload is None or len(entry.payload) < ASIDE_BYTES:
-        return entry, None
-    return entry._replace(payload=None), Aside(entry.payload)
 
 
 def chunks(pairs: Iterator[Pair]) -> Iterator[list[Pair]]:

@@ -13,6 +13,7 @@ from worker.arguments.restore import RestoreArguments, UndoArguments
 from worker.backups.adopt import undone_by
 from worker.broker import lock
 from worker.config.settings import Settings
+from worker.engines.replication import Replication
 from worker.errors import ArtifactError, BackupSystemError, IncompleteError, NotFoundError, RefusedError
 from worker.formats.encryption import Keys, keys_of
 from worker.progress import Progress, both
@@ -28,6 +29,7 @@ from worker.restore.target.loadable import Fit
 from worker.restore.target.report import on_their_way
 from worker.restore.target.target import Target
 from worker.restore.undo import functions
+from worker.restore.undo.kept import Indexed, InOrder
 from worker.restore.undo.merge import Pairs
 from worker.restore.undo.revert import Outcome, WayBack, takes_payloads
 from worker.server import rights
@@ -116,7 +118,8 @@ def _undo(settings: Settings, kept: Manifest, fence: Fence, progress: Progress, 
         at = round(kept.restored_at.timestamp() * 1000) if kept.restored_at else 0
         job = Job(Plan(backup, restored, arguments_of(kept), fence.endpoint, keys, at), target, fence, progress)
         target.check(_demand(job.plan, kept, as_payloads=as_payloads))
-        _pairs(job.plan, kept, before, None).check()
+        if kept.engine != Replication.engine:
+            _pairs(job.plan, kept, before, None).check()
         pairs = _pairs(job.plan, kept, before, target.fit(backup.rdb_version))
         way_back = WayBack(job, pairs, known, force=force)
         undone = _Undone(kept, job, way_back.outcome)
@@ -164,7 +167,8 @@ def _pairs(plan: Plan, kept: Manifest, file: BinaryIO, fit: Fit | None) -> Pairs
     """What was restored beside what was kept, each read from its start."""
     file.seek(0)
     chunks = artifact.raw_chunks(file, kept, plan.keys)
-    return Pairs(plan, artifact.reader(chunks, kept.data_format, values=fit is not None), fit)
+    stream = artifact.reader(chunks, kept.data_format, values=fit is not None)
+    return Pairs(plan, Indexed(stream) if kept.engine == Replication.engine else InOrder(stream), fit)
 
 
 def _undo_functions(job: Job, pairs: Pairs, *, force: bool) -> None:
