@@ -24,7 +24,7 @@ FOLDERS = {
     "worker.restore.undo": "what a restore found is kept, and brought back, by whatever writes",
     "worker.restore.mirror": "another way to write, beside the one key by key",
     "worker.restore.target": "a Redis that is written to, for a selection of keys",
-    "worker.backups worker.alerts worker.search worker.restore.selection": "what is done with backups, and with a choice of their keys",
+    "worker.backups worker.alerts worker.search worker.segments.telling worker.restore.selection": "what is done with backups, and with a choice of their keys",
     "worker.arguments": "what may be asked for, beside a manifest; it does nothing, so web, tasks and shell share it",
     "worker.runs": "whose a run is, is told by the catalogue's addresses",
     "worker.notify": "who hears of it, whatever has happened above",

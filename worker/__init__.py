@@ -8,7 +8,8 @@ the way back  restore/: drill/ (it is rehearsed), preview/ (what it would do), u
 backups     backups/ (a verb a module; copies/ for those in other storages), search/ (keys through time)
 what is wrong  alerts/ (judged, remembered, and told once)
 asked for   arguments/ (the models that tasks, shell and web share)
-the stream  segments/ (what a source's replication brings between two backups; playing/ is the way back to any moment in it)
+the stream  segments/ (what a source's replication brings between two backups; playing/ is the way back to any moment in it,
+            telling/ says what happened)
 memory      runs/ (from queued to its end), repository/ (what a backup is), notify/ (who hears of it),
             broker/ (locks, tokens, who is alive, what is chosen of the schedule)
 a Redis     engines/ (ways to read it), server/ (speaking to it)

@@ -36,6 +36,7 @@ from worker.arguments.questions import (
     TryChannelsArguments,
 )
 from worker.arguments.restore import DifferencesArguments, PreviewArguments, RestoreArguments, UndoArguments
+from worker.arguments.stream import HappenedArguments, WritesArguments
 from worker.attempt import Data, asker_of, attempt
 from worker.backups import backup as backups
 from worker.backups import pin as pins
@@ -68,6 +69,8 @@ from worker.search import browse as browsing
 from worker.search import search as searches
 from worker.search import timeline as timelines
 from worker.segments import sealing
+from worker.segments.telling import happened as happenings
+from worker.segments.telling import writes as writing
 from worker.segments.visits import listen as listening
 from worker.segments.visits import visit as visits
 from worker.segments.visits.standing import as_shown
@@ -208,6 +211,18 @@ def search(self: Task, **arguments: Any) -> Data:
 def timeline(self: Task, **arguments: Any) -> Data:
     """Follow keys from backup to backup. Arguments: match, exclude, keys, types, databases, backups (how many)."""
     return attempt(self, arguments, TimelineArguments, timelines.timeline)
+
+
+@door
+def happened(self: Task, **arguments: Any) -> Data:
+    """Say what happened when, by the replication stream. Arguments: since, until, prefixes."""
+    return attempt(self, arguments, HappenedArguments, happenings.happened)
+
+
+@door
+def writes(self: Task, **arguments: Any) -> Data:
+    """Show each write to a key, the newest first. Arguments: key, db, since, until, limit, after, show."""
+    return attempt(self, arguments, WritesArguments, writing.writes)
 
 
 @door

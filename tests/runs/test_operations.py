@@ -173,6 +173,7 @@ def test_all_but_what_looks_stands_in_the_audit_log() -> None:
             "differences",
             "drill",
             "fits",
+            "happened",
             "ping",
             "preview",
             "search",
@@ -180,5 +181,6 @@ def test_all_but_what_looks_stands_in_the_audit_log() -> None:
             "storage",
             "timeline",
             "verify",
+            "writes",
         ),
     }

@@ -60,6 +60,12 @@ class Streamed:
         """What a visit says."""
         return visit(self.settings)
 
+    def overrun(self) -> None:
+        """More is written than its backlog holds, which the next visit finds."""
+        self.source.client().config_set("repl-backlog-size", "1mb")
+        for number in range(40):
+            self.source.client().set(f"large:{number}", b"x" * 100_000)
+
     def end_the_hour(self) -> dict[str, Any]:
         """As a visit does when an hour is over, and then the task that stores it."""
         with alone(self.stream) as growing:

@@ -14,6 +14,7 @@ from web.api.schemas import (
     AlertList,
     BackupBody,
     BackupList,
+    HappenedBody,
     Issued,
     Named,
     Numbers,
@@ -46,6 +47,7 @@ from worker.arguments.questions import (
     TryChannelsArguments,
 )
 from worker.arguments.restore import DifferencesArguments, PreviewArguments, RestoreArguments, UndoArguments
+from worker.arguments.stream import WritesArguments
 from worker.config.settings import load_web
 from worker.errors import BackupSystemError, UsageError
 from worker.repository import catalogue
@@ -298,6 +300,20 @@ def browse(body: BrowseArguments) -> Answer:
 def timeline(body: TimelineBody) -> Answer:
     """Follow keys from backup to backup up to now: how many went, changed or came, and the last good backup of them."""
     return _queued(jobs.ask("timeline", body, g.identity.name))
+
+
+@api.post("/stream/happened", responses=_QUEUED)
+@needs_scope_of("happened")
+def happened(body: HappenedBody) -> Answer:
+    """Say what was written and deleted when, what stands out, and the offset right before it; by the replication stream."""
+    return _queued(jobs.ask("happened", body, g.identity.name))
+
+
+@api.post("/stream/writes", responses=_QUEUED)
+@needs_scope_of("writes")
+def writes(body: WritesArguments) -> Answer:
+    """Show each write to a key in the replication stream, the newest first; `next` of one page is `after` of the next."""
+    return _queued(jobs.ask("writes", body, g.identity.name))
 
 
 @api.post("/ping", responses={202: Queued})

@@ -10,6 +10,7 @@ from worker.arguments.backups import BackupArguments, Keeping, PruneArguments, R
 from worker.arguments.places import Address as StorageAddress
 from worker.arguments.questions import TimelineArguments
 from worker.arguments.schedule import ScheduleArguments
+from worker.arguments.stream import HappenedArguments
 from worker.broker.choices.origins import Row
 from worker.config.address import Address
 from worker.config.schedule.plan import Value
@@ -63,6 +64,12 @@ class TimelineBody(TimelineArguments):
 
 def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class HappenedBody(HappenedArguments):
+    """Of which span, and whether by prefix as well."""
+
+    model_config = _OPTIONAL
 
 
 class PruneBody(PruneArguments):

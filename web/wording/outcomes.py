@@ -184,6 +184,20 @@ def _timeline(value: dict[str, Any]) -> str:
     return f"{good['before']} is the last good one of {looked}." if good else f"Nothing went or changed in {looked}."
 
 
+@_tells("happened")
+def _happened(value: dict[str, Any]) -> str:
+    whole = value.get("totals", {})
+    told = f"{counted(whole.get('writes'), 'write')}, {counted(whole.get('deleted'), 'key')} deleted or expired"
+    gaps = len(value.get("gaps", ()))
+    return f"{told}; {counted(gaps, 'gap')}, of which nothing is known." if gaps else f"{told}."
+
+
+@_tells("writes")
+def _writes(value: dict[str, Any]) -> str:
+    many = counted(sum("gap" not in row for row in value.get("writes", ())), "write")
+    return f"{many} to {short(value.get('key'))}{', and more follow' if value.get('next') else ''}."
+
+
 def _sides(value: dict[str, Any]) -> str:
     return listed(side.get("where") for side in (value.get("show"), value.get("against")) if side)
 

@@ -39,6 +39,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("settings:bot", "since when it is not what it was"),
         ("--match 'user:*' --backups 10", "how many of these changed from backup to backup"),
     ),
+    "happened": (
+        ("--since -1h", "what was written and deleted in the last hour, and what stands out"),
+        ("--since -10m --prefixes", "by how the keys begin as well"),
+    ),
+    "writes": (
+        ("settings:bot", "each write to it, the newest first, and the place right before"),
+        ("settings:bot --since -1h --show", "with what was written"),
+    ),
     "verify": (
         ("latest", "read it whole, and compare its checksum"),
         ("--before FLUSHALL", "the chain up to there: a server plays it, and its keys are counted"),

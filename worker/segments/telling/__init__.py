@@ -1,0 +1,1 @@
+"""What the replication stream tells: what happened when (`happened`), and each write to one key (`writes`)."""
