@@ -293,6 +293,31 @@ TABLE = [
         ),
     ),
     *_rows(
+        "The replication stream",
+        (
+            "kill -9 of a visit at each write, fsync, link, rename, unlink; ENOSPC and EIO in their place",
+            "the next visit goes on where whole frames end: nothing is lost, nothing is there twice",
+            "faults/test_stream_faults.py::test_a_visit_that_is_killed_loses_nothing "
+            "faults/test_stream_faults.py::test_a_visit_can_be_killed_at_every_call "
+            "faults/test_stream_faults.py::test_a_disk_that_fails_a_visit_loses_nothing "
+            "segments/test_growing.py::test_whatever_a_killed_visit_left_is_cut_off",
+        ),
+        (
+            "the source writes more than its backlog holds, or begins another history",
+            "the gap is told, a new stretch begins, no moment within it is offered, and no snapshot is caused",
+            "segments/test_visits.py::test_after_a_gap_a_new_stretch_begins_and_no_moment_lies_in_between "
+            "segments/test_visits.py::test_a_restart_without_its_history_is_a_gap "
+            "segments/test_visits.py::test_no_visit_makes_the_source_fork",
+        ),
+        (
+            "a failover; the source is frozen; our clock is days off",
+            "the stream goes on; the visit is given up and the next one goes on; moments are by the source's clock",
+            "segments/test_visits.py::test_a_replica_that_was_promoted_goes_on "
+            "faults/test_stream_faults.py::test_a_source_that_is_frozen_is_left_and_asked_again "
+            "faults/test_stream_faults.py::test_a_clock_of_ours_that_is_wrong_makes_no_wrong_moment",
+        ),
+    ),
+    *_rows(
         "Damaged and foreign files",
         (
             "bits flipped at 500 positions and files cut everywhere, in each format",
