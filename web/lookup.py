@@ -2,7 +2,9 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
+from worker.arguments.moments import is_moment, meant
 from worker.config.settings import load_web
 from worker.errors import ArtifactError, NotFoundError
 from worker.repository import catalogue
@@ -75,6 +77,26 @@ def in_full(name: str, address: str | None = None) -> str:
     with suppress(ArtifactError):
         return manifest(name).name
     return name
+
+
+def named(name: str, address: str | None = None) -> str:
+    """The same for what may be a moment of the source as well: whether there is such a one, is the task's to report. UsageError."""
+    if is_moment(name):
+        meant(name)
+        return name
+    return in_full(name, address)
+
+
+def stand_in(name: str) -> Manifest:
+    """What is known of a moment before it is made: the source, as the newest backup has it, and nothing of its keys. NotFoundError."""
+    unknown: dict[str, object] = {
+        "name": name,
+        "keys": None,
+        "keys_by_db": {},
+        "warnings": [],
+        "created_at": datetime.now(UTC),
+    }
+    return manifest(catalogue.LATEST).model_copy(update=unknown)
 
 
 def to_delete(name: str, asked_by: str) -> str:

@@ -46,3 +46,21 @@ def test_what_is_whole_of_the_stream_is_stored_and_read_by_thirty_lines(works: W
     )
     assert "[b'SET', b'seen', b'by anybody']" in said.stdout
     assert works.do("seal") == {"sealed": [], "copied": 0, "warnings": []}
+
+
+def test_a_moment_is_previewed_and_then_restored_as_it_was_seen(works: Works) -> None:
+    eventually(lambda: works.do("visit")["base"], lambda: works.worker.said)
+    client = works.source.client()
+    client.set("a moment ago", "was written")
+    works.do("visit")
+    number = client.dbsize()
+    client.flushall()
+    works.do("visit")
+    seen = works.send("preview", name="@before:FLUSHALL", mode="mirror")
+    told = seen.result()
+    assert told["counts"]["new"] == number
+    report = works.do("restore", name="@before:FLUSHALL", mode="mirror", preview=seen.id)
+    assert report["name"] == told["name"]
+    assert (client.dbsize(), client.get("a moment ago")) == (number, b"was written")
+    assert "There is no moment at offset" in works.failure("restore", name="@offset:999999999999")
+    assert works.secrets_told() == []

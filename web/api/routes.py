@@ -88,11 +88,12 @@ def create(body: BackupBody) -> Answer:
 def restore(body: RestoreArguments) -> Answer:
     """Restore a backup.
 
-    With the mode `overwrite` the name must be given in full; with `skip`, `latest` will do.
+    With the mode `overwrite` the name must be given in full; with `skip`, `latest` will do. In its place a moment of the source
+    may be named: `@2026-11-28T14:03:05Z`, `@-10m`, `@before:FLUSHALL`, `@before:RUN`, `@offset:14203`.
     """
     if body.mode != "skip":
         _in_full(body.name, "overwrite with it")
-    lookup.in_full(body.name, body.storage)
+    lookup.named(body.name, body.storage)
     return _queued(jobs.ask("restore", body, g.identity.name))
 
 
@@ -103,7 +104,7 @@ def preview(body: PreviewArguments) -> Answer:
 
     The id of this run can be given to the restore as `preview`: it is refused where the target has changed since.
     """
-    lookup.in_full(body.name, body.storage)
+    lookup.named(body.name, body.storage)
     return _queued(jobs.ask("preview", body, g.identity.name))
 
 
@@ -122,8 +123,8 @@ def undo(body: UndoArguments) -> Answer:
 @api.post("/backup/verify", responses={**_QUEUED, **faults(404, 409)})
 @needs_scope_of("verify")
 def verify(body: VerifyArguments) -> Answer:
-    """Read a backup to its end and compare it with its manifest."""
-    lookup.in_full(body.name, body.storage)
+    """Read a backup to its end and compare it with its manifest; of a moment play the chain, and count its keys."""
+    lookup.named(body.name, body.storage)
     return _queued(jobs.ask("verify", body, g.identity.name))
 
 
@@ -134,7 +135,7 @@ def drill(body: DrillArguments) -> Answer:
 
     Neither the source nor any target is touched. With `full` the values of all keys are compared, else those of a sample.
     """
-    lookup.in_full(body.name, body.storage)
+    lookup.named(body.name, body.storage)
     return _queued(jobs.ask("drill", body, g.identity.name))
 
 
@@ -283,7 +284,7 @@ def search(body: SearchArguments) -> Answer:
 @needs_scope_of("differences")
 def differences(body: DifferencesArguments) -> Answer:
     """Show the keys that a preview counts, with their values, a page at a time: `next` of one is `after` of the one behind."""
-    lookup.in_full(body.name, body.storage)
+    lookup.named(body.name, body.storage)
     return _queued(jobs.ask("differences", body, g.identity.name))
 
 
@@ -291,7 +292,7 @@ def differences(body: DifferencesArguments) -> Answer:
 @needs_scope_of("browse")
 def browse(body: BrowseArguments) -> Answer:
     """Look into a backup: how many keys and bytes are below each prefix, the largest keys; or some as a JSON document."""
-    name = lookup.in_full(body.name, body.storage)
+    name = lookup.named(body.name, body.storage)
     return _queued(jobs.ask("browse", body.model_copy(update={"name": name}), g.identity.name))
 
 

@@ -70,8 +70,8 @@ def _read(ask: Callable[[BaseModel, str], str], arguments_of: type[_Reading], na
     """Queue what reads one backup, from where the form says that it lies."""
 
     def ask_of(who: str) -> str:
-        arguments = forms.arguments(arguments_of, request.form, name=lookup.in_full(name))
-        lookup.in_full(name, arguments.storage)
+        arguments = forms.arguments(arguments_of, request.form, name=lookup.named(forms.named(name, request.form)))
+        lookup.named(arguments.name, arguments.storage)
         return ask(arguments, who)
 
     return _ask(ask_of, partial(show_backup, name))
@@ -109,6 +109,7 @@ def copy(name: str) -> Response | Answer:
 @needs_scope_of("restore")
 def restore(name: str) -> Response | Answer:
     """Restore a backup; over live keys only when its name was typed in."""
+    name = forms.named(name, request.form)
     try:
         arguments = forms.arguments(RestoreArguments, request.form, name=name)
         arguments.endpoint(load_web())
@@ -117,8 +118,8 @@ def restore(name: str) -> Response | Answer:
 
     def ask(who: str) -> str:
         if arguments.mode != "skip":
-            forms.confirm(request.form, lookup.in_full(name), "overwrite live keys with it")
-        full = lookup.in_full(name, arguments.storage)
+            forms.confirm(request.form, lookup.named(name), "overwrite live keys with it")
+        full = lookup.named(arguments.name, arguments.storage)
         return jobs.ask("restore", arguments.model_copy(update={"name": full}), who)
 
     return _ask(ask, partial(show_review, name, arguments))
@@ -130,9 +131,9 @@ def preview(name: str) -> Response | Answer:
     """Find out what a restore would do to what is there now."""
 
     def ask(who: str) -> str:
-        arguments = forms.arguments(PreviewArguments, request.form, name=lookup.in_full(name))
+        arguments = forms.arguments(PreviewArguments, request.form, name=lookup.named(forms.named(name, request.form)))
         arguments.endpoint(load_web())
-        lookup.in_full(name, arguments.storage)
+        lookup.named(arguments.name, arguments.storage)
         return jobs.ask("preview", arguments, who)
 
     return _ask(ask, partial(show_backup, name))

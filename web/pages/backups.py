@@ -12,6 +12,7 @@ from web.pages.dashboard import PER_PAGE, Answer, Stored, pages, part, stored
 from web.wording import by_hand, consequences, restores, titles
 from web.wording.copies import Home, Survey, sources, whence
 from web.wording.pictures import charts
+from worker.arguments.moments import SIGN, is_moment
 from worker.arguments.restore import RestoreArguments
 from worker.config.settings import WebSettings, load_web
 from worker.config.storage_url import place_of
@@ -69,7 +70,11 @@ def backup(name: str) -> str:
 
 
 def show_backup(name: str, error: str | None = None, status: int = 200) -> Answer:
-    """All that is known of a backup, and what can be done with it. NotFoundError where there is none."""
+    """All that is known of a backup, and what can be done with it; of a moment the form that brings it back. NotFoundError where
+    there is none.
+    """
+    if is_moment(name):
+        return _show_moment(name, error, status)
     settings, known, form = load_web(), lookup.look(name), request.form or request.args
     memory, days = remember(settings), settings.backup_trash_days
     bare = {"name": name, "memory": memory, "error": error, "form": form, "trash_days": days}
@@ -105,6 +110,22 @@ def show_backup(name: str, error: str | None = None, status: int = 200) -> Answe
     ), status
 
 
+def _show_moment(name: str, error: str | None, status: int) -> Answer:
+    """The form for any moment; `name` is one, or the sign of one alone."""
+    settings = load_web()
+    return render_template(
+        "moment.html",
+        backup=lookup.stand_in(name),
+        moment=request.form.get("moment") or name.removeprefix(SIGN),
+        kinds=restores.KINDS,
+        source=scope_of(settings).address,
+        targets=_targets(settings),
+        memory=remember(settings),
+        error=error,
+        form=request.form,
+    ), status
+
+
 def _targets(settings: WebSettings) -> dict[str, str | None]:
     """Where else a restore may write: the address of each by its name."""
     return {
@@ -128,16 +149,17 @@ def reviewed(name: str) -> Answer:
 
 def _review(name: str, form: forms.Form) -> Answer:
     try:
-        wanted = forms.arguments(RestoreArguments, form, name=name)
-        lookup.in_full(name, wanted.storage)
-        return show_review(name, wanted)
+        wanted = forms.arguments(RestoreArguments, form, name=forms.named(name, form))
+        lookup.named(wanted.name, wanted.storage)
+        return show_review(wanted.name if is_moment(name) else name, wanted)
     except UsageError as error:
         return show_backup(name, str(error), errors.status_of(error))
 
 
 def show_review(name: str, wanted: RestoreArguments, error: str | None = None, status: int = 200) -> Answer:
     """The words, and the form that starts it."""
-    settings, known = load_web(), lookup.look(name)
+    settings = load_web()
+    known = lookup.Known(name, lookup.stand_in(name), None) if is_moment(name) else lookup.look(name)
     is_elsewhere = wanted.storage is not None and place_of(wanted.storage) != place_of(settings.backup_storage)
     manifest = known.manifest or (known.elsewhere if is_elsewhere or known.is_alone else None)
     if manifest is None or known.trashed is not None:

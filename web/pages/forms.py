@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from werkzeug.datastructures import MultiDict
 
 from web.wording import numbers, restores
+from worker.arguments.moments import SIGN, is_moment
 from worker.config.validation import first_fault
 from worker.errors import UsageError
 
@@ -29,6 +30,12 @@ def arguments(model: type[Model], form: Form, **own: Any) -> Model:
         return model.model_validate(typed | own)
     except ValidationError as error:
         raise UsageError(f"Please correct this: {first_fault(error)}.") from None
+
+
+def named(name: str, form: Form) -> str:
+    """What the form of a page is about: the backup or the moment that the page is of, or the moment that was typed in there."""
+    typed = form.get("moment", "").strip()
+    return f"{SIGN}{typed.removeprefix(SIGN)}" if is_moment(name) and typed else name
 
 
 def fields(arguments: dict[str, Any], without: tuple[str, ...] = ()) -> Form:
