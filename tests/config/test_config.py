@@ -138,6 +138,7 @@ def test_the_broker_of_make_run_is_found_with_its_password_in_its_folder(
         ("BACKUP_STREAM_CLOCK", "publish", "publish"),
         ("BACKUP_STREAM_HOURS", "12", 12.0),
         ("BACKUP_STREAM_FOLDER", "/var/lib/stream", None),
+        ("BACKUP_FULL_EVERY_DAYS", "7", 7.0),
         ("BACKUP_DAILY_AT", "23:59", time(23, 59)),
         ("BACKUP_DAILY_AT", "4:05", time(4, 5)),
         ("BACKUP_EVERY_HOURS", "0.5", 0.5),

@@ -134,6 +134,9 @@ def shown(settings: WebSettings, memory: Memory) -> dict[str, str]:
         else "0: never",
         "BACKUP_STREAM, BACKUP_STREAM_CLOCK": f"{settings.backup_stream}, {settings.backup_stream_clock}",
         "BACKUP_STREAM_HOURS": f"{settings.backup_stream_hours:g}",
+        "BACKUP_FULL_EVERY_DAYS": f"{settings.backup_full_every_days:g}"
+        if settings.backup_full_every_days
+        else "0: each is a snapshot",
         "BACKUP_STREAM_FOLDER": settings.backup_stream_folder,
         "BACKUP_KEEP": str(settings.backup_keep),
         "BACKUP_KEEP_MANUAL": str(settings.backup_keep_manual),

@@ -8,6 +8,7 @@ from typing import Any
 
 from worker.arguments.backups import BackupArguments
 from worker.backups import plan as plans
+from worker.backups import renewal
 from worker.backups.judgement import judged
 from worker.backups.plan import Plan
 from worker.backups.suspicion.notice import notice
@@ -49,6 +50,18 @@ def _backup(settings: Settings, arguments: BackupArguments, progress: Progress, 
     storage = open_storage(settings.backup_storage)
     if (young := _young_enough(storage, scope_of(settings), arguments.unless_younger_than_hours)) is not None:
         return {"skipped": f"{young.name} is younger than {arguments.unless_younger_than_hours:g} hours"}
+    made: Manifest | None = None
+    if renewal.is_due(settings, arguments, storage, datetime.now(UTC)):
+        made = renewal.renewed(settings, storage, progress, prove)
+    return notice(settings, storage, made or _read_anew(storage, settings, arguments, progress, prove)).model_dump(
+        mode="json"
+    )
+
+
+def _read_anew(
+    storage: Storage, settings: Settings, arguments: BackupArguments, progress: Progress, prove: Proof
+) -> Manifest:
+    """Of the source as it is now."""
     plan = plans.plan(settings, arguments)
     plans.check_room(storage, plan)
     made: Manifest | None = None
@@ -60,7 +73,7 @@ def _backup(settings: Settings, arguments: BackupArguments, progress: Progress, 
                 raise
             log.warning("snapshot_failed", why=str(error), engine=other.source.engine)
             plan = other
-    return notice(settings, storage, made).model_dump(mode="json")
+    return made
 
 
 def _make(storage: Storage, plan: Plan, settings: Settings, progress: Progress, prove: Proof) -> Manifest:

@@ -141,6 +141,8 @@ class Settings(Plan, FromEnvironment):
     """What tells when the stream stood where: each visit, or between two of them, each second, `info` or a mark by `publish`."""
     backup_stream_hours: float = Field(default=48, ge=1, le=24 * 3650, allow_inf_nan=False)
     """For how long any moment can be gone back to."""
+    backup_full_every_days: float = Field(default=0, ge=0, le=365, allow_inf_nan=False)
+    """How old a snapshot may be that the schedule's backups are made from, with the stream since; 0: each is a snapshot."""
     backup_stream_folder: CacheFolder = "var/stream"
     """Where the stream lies on this machine until it goes into storage, an hour at a time."""
     backup_databases: Databases = None

@@ -137,6 +137,8 @@ class Manifest(BaseModel):
     keys_by_db: dict[Count, dict[str, Count]]
     """Keys by database and type."""
     expiring: Count
+    made_from: str | None = None
+    """The backup that it was made from, with what the source sent since; None where the source itself was read."""
     prefixes: Prefixes | None = None
     """How the names of most keys begin; None where nobody has counted that. Where the backup is encrypted they are hashed."""
     functions: Count = 0
@@ -255,7 +257,7 @@ LATER = {
     *("suspicious", "accepted_at", "accepted_by"),
 }
 """Fields that are not known when a manifest is written; they stand in the notes."""
-SIGNED = {"signer", "chain", "sequence", "previous", "prefixes"}
+SIGNED = {"signer", "chain", "sequence", "previous", "prefixes", "made_from"}
 """Fields that only a signed manifest has."""
 NAMING = frozenset({"match", "exclude", "keys", "prefix", "strip_prefix"})
 """Arguments of a restore that tell names of keys."""

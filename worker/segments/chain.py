@@ -112,6 +112,11 @@ class Stretch:
         last = self.parts[-1].segment.until
         return max(last, self.quiet[1]) if self.quiet and self.quiet[0] == self.end else last
 
+    def history_at(self, offset: int) -> str | None:
+        """The replication id that the source had behind that offset; None where it lies outside."""
+        known = [history for part in self.parts for history in part.segment.histories]
+        return next((each.id for each in reversed(known) if each.start < offset <= each.end), None)
+
     @property
     def gap(self) -> str:
         """Why there is nothing right before it, where that is known."""

@@ -70,6 +70,7 @@ def recording_of(settings: Settings, storage: Storage, place: Found) -> Recordin
         storage=storage,
         database=_database(settings, storage, place, start),
         offset=place.offset,
+        history=stretch.history_at(place.offset) or place.base.source.replication_id or "",
         at=datetime.fromtimestamp(place.ms / 1000, UTC),
         accuracy_seconds=place.accuracy_ms / 1000,
         commands=partial(commands_between, stretch, start, place.offset),

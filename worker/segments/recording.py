@@ -19,6 +19,8 @@ class Recording:
     """Selected when the commands begin."""
     offset: int
     """The source's replication offset at the moment."""
+    history: str
+    """The replication id that it had there."""
     at: datetime
     """The moment, in UTC."""
     accuracy_seconds: float

@@ -84,4 +84,13 @@ def recorded(server: Server, storage: Path, name: str) -> Recording:
     base = catalogue.get(Folder(storage), name)
     with tape(server, base) as continued:
         offset, commands = continued.until_now()
-    return Recording(base, Folder(storage), 0, offset, datetime.now(UTC), 0.5, lambda: iter([commands]))
+    return Recording(
+        base,
+        Folder(storage),
+        0,
+        offset,
+        base.source.replication_id or "",
+        datetime.now(UTC),
+        0.5,
+        lambda: iter([commands]),
+    )

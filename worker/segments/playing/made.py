@@ -8,6 +8,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from worker.formats.compression import COMPRESSIONS
 from worker.formats.encryption import PLAIN, Encryption, Keys, keys_of
 from worker.formats.rdb.reader.census import Census
 from worker.formats.tally import Tally
-from worker.progress import Progress, followed
+from worker.progress import Progress, Proof, followed, undisputed
 from worker.repository import artifact, behalf, catalogue
 from worker.repository.check import check
 from worker.repository.copies.found import Found
@@ -32,7 +33,7 @@ from worker.segments.playing.shelf import Shelf
 from worker.segments.recording import Recording
 from worker.server.scratch import memory, programs
 from worker.server.scratch.scratch import Scratch
-from worker.storage import open_storage
+from worker.storage import Storage, open_storage
 from worker.storage.cache import Cache
 
 _PLAYED = "played"
@@ -114,16 +115,31 @@ def _check_room(folder: Path, base: Manifest) -> None:
 
 
 def _make(settings: Settings, recording: Recording, progress: Progress, folder: Path) -> None:
-    """Play it, and write what is there then."""
+    """Play it, and keep what is there then."""
     new = New(recording.at, "rdb", COMPRESSIONS["zstd"], _encryption(recording.base, keys_of(settings)))
     with played(settings, recording, folder / _PLAYED, progress) as scratch:
-        tally = Tally()
-        with writing(open_storage(str(folder)), new) as writer, closing(dump(scratch)) as sent:
-            census = Census(sent, tally)
-            with closing(census.chunks()) as chunks:
-                writer.write(followed(chunks, lambda: progress("writing", tally.keys, None, "keys")))
-            fields = _fields(recording, census, tally)
-            writer.commit("moment_made", progress=progress, **fields, **behalf.manifest_fields())
+        write_moment(Destination(open_storage(str(folder)), new, "moment_made"), recording, scratch, progress)
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a moment is written to, as what, and what the log calls that."""
+
+    storage: Storage
+    new: New
+    event: str
+    prove: Proof = undisputed
+
+
+def write_moment(to: Destination, recording: Recording, scratch: Scratch, progress: Progress) -> Manifest:
+    """Write what the server holds, which has played the recording, as a backup. Raises what `Writer.commit` and `dump` raise."""
+    tally = Tally()
+    with writing(to.storage, to.new) as writer, closing(dump(scratch)) as sent:
+        census = Census(sent, tally)
+        with closing(census.chunks()) as chunks:
+            writer.write(followed(chunks, lambda: progress("writing", tally.keys, None, "keys")))
+        fields = _fields(recording, census, tally)
+        return writer.commit(to.event, to.prove, progress, **fields, **behalf.manifest_fields())
 
 
 def _encryption(base: Manifest, keys: Keys) -> Encryption:
@@ -140,7 +156,10 @@ def _fields(recording: Recording, census: Census, tally: Tally) -> dict[str, Any
         "consistency": "point-in-time",
         "engine": "replication",
         "engine_reason": f"made from {base.name} and what the source sent since, up to its offset {recording.offset}",
-        "source": base.source.model_copy(update={"replication_offset": recording.offset}),
+        "source": base.source.model_copy(
+            update={"replication_offset": recording.offset, "replication_id": recording.history}
+        ),
+        "made_from": base.name,
         "memory": base.memory,
         "warnings": [words(recording)],
     }
