@@ -129,6 +129,17 @@ def test_a_moment_that_was_restored_is_kept_as_long_as_its_undo(
     undo(moment.settings, UndoArguments(run=report["undo"]["name"], force=True), silent)
 
 
+def test_what_was_restored_is_undone_when_its_chain_has_gone(moment: Moment) -> None:
+    before = state(moment.streamed.source, times=False)
+    report = moment.restore(mode="mirror")
+    for path in moment.streamed.stream.iterdir():
+        path.unlink()
+    with pytest.raises(NotFoundError):
+        moment.restore()
+    undo(moment.settings, UndoArguments(run=report["undo"]["name"]), silent)
+    same(moment.streamed.source, before)
+
+
 def test_without_the_moment_its_undo_says_what_to_do(moment: Moment) -> None:
     report = moment.restore(mode="overwrite")
     for path in moment.streamed.stream.iterdir():

@@ -25,6 +25,7 @@ from worker.progress import Progress, Proof, undisputed
 from worker.repository import catalogue
 from worker.repository.check import check_stored
 from worker.repository.copies import places
+from worker.segments.playing.made import shelf_of
 from worker.storage import Storage, open_storage, require
 
 log = structlog.get_logger()
@@ -51,6 +52,9 @@ def prune(settings: Settings, arguments: PruneArguments, progress: Progress) -> 
     spared = arguments.made_by or not home.exists()
     report["copies"] = [] if spared else _prune_copies(settings, arguments, home, progress)
     report["warnings"] += [copies["error"] for copies in report["copies"] if copies["error"]]
+    if not arguments.dry_run:
+        # Moments that were made and are not read any more: of those nothing is said, for they can be made again.
+        shelf_of(settings).sweep()
     return report
 
 

@@ -1,13 +1,13 @@
 """What somebody names, at hand: a backup, wherever it lies, or a moment of the source, which is made one for as long."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 
 from worker.arguments import moments as naming
 from worker.arguments.moments import Meant, is_moment, meant
 from worker.config.settings import Settings
-from worker.errors import BrokerUnavailableError, UsageError
+from worker.errors import BrokerUnavailableError, NotFoundError, UsageError
 from worker.progress import Progress
 from worker.repository.catalogue import ANY
 from worker.repository.copies.found import Found, find
@@ -15,7 +15,7 @@ from worker.repository.manifest import Manifest, Scope
 from worker.runs.store import open_runs
 from worker.segments import moments
 from worker.segments.moments import Wanted
-from worker.segments.playing.made import key_of, made, shelf_of
+from worker.segments.playing.made import kept, key_of, made, shelf_of
 from worker.segments.recording import Recording
 
 _DAY = 24 * 3600
@@ -33,7 +33,16 @@ def held(settings: Settings, name: str, scope: Scope, address: str | None, progr
         return
     if address is not None:
         raise UsageError("A moment is made here, of the backups and the stream at home: leave out where to read it.")
-    with made(settings, recording(settings, name), progress) as moment:
+    with ExitStack() as block:
+        try:
+            recorded = recording(settings, name)
+        except NotFoundError:
+            # What was restored is kept for longer than its chain: without it nobody could undo that.
+            moment = block.enter_context(kept(settings, meant(name).offset or -1))
+            if moment is None:
+                raise
+        else:
+            moment = block.enter_context(made(settings, recorded, progress))
         yield moment
 
 

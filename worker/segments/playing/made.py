@@ -7,7 +7,7 @@ its preview has played.
 import hashlib
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from worker.repository import artifact, behalf, catalogue
 from worker.repository.check import check
 from worker.repository.copies.found import Found
 from worker.repository.manifest import Manifest
+from worker.repository.scope import scope_of
 from worker.repository.writer import New, contents, writing
 from worker.segments.bases import is_base
 from worker.segments.playing import aof
@@ -54,6 +55,21 @@ def made(settings: Settings, recording: Recording, progress: Progress) -> Iterat
         storage = open_storage(str(folder))
         (manifest,) = catalogue.read(storage).listed
         yield Found(manifest, storage)
+
+
+@contextmanager
+def kept(settings: Settings, offset: int) -> Iterator[Found | None]:
+    """The moment at that offset of this source, where it was made and is still there; its chain may have gone since."""
+    shelf, address = shelf_of(settings), scope_of(settings).address
+    with ExitStack() as block:
+        for path in shelf.made():
+            storage = open_storage(str(path))
+            for manifest in catalogue.read(storage).listed:
+                is_it = (manifest.source.replication_offset, manifest.source.address) == (offset, address)
+                if is_it and block.enter_context(shelf.reading(path)):
+                    yield Found(manifest, storage)
+                    return
+        yield None
 
 
 def shelf_of(settings: Settings) -> Shelf:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,6 +101,21 @@ class Shelf:
         finally:
             shutil.rmtree(path, ignore_errors=True)
             os.close(descriptor)
+
+    def made(self) -> list[Path]:
+        """The folders of all that are whole, the one that was read last before the others."""
+        return [path for _, path in sorted(self._there(), reverse=True) if _is_made(path)]
+
+    @contextmanager
+    def reading(self, path: Path) -> Iterator[bool]:
+        """Whether it is there until the end of the block."""
+        with ExitStack() as block:
+            is_there = False
+            with suppress(OSError):
+                descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+                block.callback(os.close, descriptor)
+                is_there = _locked(path, descriptor, fcntl.LOCK_SH) and _is_made(path)
+            yield is_there
 
     def keep(self, key: str, seconds: float) -> None:
         """Treat what there is as if it were read so many seconds from now, so that it stays as long."""
