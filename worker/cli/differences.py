@@ -7,7 +7,7 @@ import click
 
 from worker.arguments.restore import DifferencesArguments, ShownKind
 from worker.cli.console import notes, say, show
-from worker.cli.options import part_and_place, with_mode
+from worker.cli.options import or_moment, part_and_place, with_mode
 from worker.cli.preview import sampled
 from worker.cli.runner import Data, checked, looked_up, verb
 from worker.cli.traces import read_at_shell
@@ -17,7 +17,7 @@ from worker.restore.preview.differences import differences
 
 
 @verb("differences")
-@click.argument("name")
+@or_moment
 @with_mode
 @click.option(
     "--kind", type=click.Choice(get_args(ShownKind)), help="Only of this kind; else all that would be written."

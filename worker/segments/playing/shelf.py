@@ -143,7 +143,9 @@ class Shelf:
             try:
                 if _locked(path, descriptor, fcntl.LOCK_EX):
                     shutil.rmtree(path, ignore_errors=True)
-                    journal.shelf(self.settings, open_storage(str(path))).path.unlink(missing_ok=True)
+                    signed = journal.shelf(self.settings, open_storage(str(path))).path
+                    for left in signed.parent.glob(f"{signed.stem}.*"):
+                        left.unlink(missing_ok=True)
             finally:
                 os.close(descriptor)
 
