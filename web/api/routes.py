@@ -40,6 +40,7 @@ from worker.arguments.backups import (
 )
 from worker.arguments.questions import (
     BrowseArguments,
+    CountArguments,
     PingArguments,
     SearchArguments,
     StatsArguments,
@@ -286,6 +287,14 @@ def differences(body: DifferencesArguments) -> Answer:
     """Show the keys that a preview counts, with their values, a page at a time: `next` of one is `after` of the one behind."""
     lookup.named(body.name, body.storage)
     return _queued(jobs.ask("differences", body, g.identity.name))
+
+
+@api.post("/backup/fits", responses={**_QUEUED, **faults(404, 409)})
+@needs_scope_of("fits")
+def fits(body: CountArguments) -> Answer:
+    """Count the keys of a backup that a preview or a restore with the same selection would take."""
+    name = lookup.in_full(body.name, body.storage)
+    return _queued(jobs.ask("fits", body.model_copy(update={"name": name}), g.identity.name))
 
 
 @api.post("/backup/browse", responses={**_QUEUED, **faults(404, 409)})

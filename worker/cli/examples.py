@@ -47,6 +47,14 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
         ("settings:bot", "each write to it, the newest first, and the place right before"),
         ("settings:bot --since -1h --show", "with what was written"),
     ),
+    "browse": (
+        ("latest", "the keys by prefix, and the largest"),
+        ("latest user:42:", "what lies below that prefix"),
+        ("latest settings:bot --show key | jq .", "one key with its value, as a document"),
+    ),
+    "fits": (
+        ("latest --match 'user:*' --exclude 'user:tmp:*'", "how many keys a restore with the same options means"),
+    ),
     "verify": (
         ("latest", "read it whole, and compare its checksum"),
         ("--before FLUSHALL", "the chain up to there: a server plays it, and its keys are counted"),

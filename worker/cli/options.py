@@ -85,7 +85,7 @@ def or_moment(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("name", required=False)(with_moment(run))
 
 
-_PART_AND_PLACE = (
+_PART = (
     with_from,
     click.option(
         "--match", multiple=True, metavar="GLOB", help="Only keys that fit, such as 'user:*'; may be repeated."
@@ -107,6 +107,8 @@ _PART_AND_PLACE = (
     ),
     click.option("--type", "types", multiple=True, type=click.Choice(NAMES), help="Only this type; may be repeated."),
     click.option("--db", "databases", metavar="0,3", help="Only these databases."),
+)
+_PLACE = (
     click.option("--to", "target", metavar="NAME", help="Into this server of REDIS_TARGETS."),
     click.option("--map-db", "map_databases", metavar="0:5", help="Keys of database 0 go to database 5."),
     click.option("--prefix", help="Put before every key."),
@@ -124,16 +126,25 @@ _PART_AND_PLACE = (
 )
 
 
-def part_and_place(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options of whatever takes keys out of a backup: which ones, and where to."""
+def part(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of whatever means some keys of a backup: which ones, and where to read it."""
 
     @wraps(command)
     def run(*, named: tuple[str, ...], keys: tuple[str, ...], **options: Any) -> Any:
         return command(keys=(*keys, *named), **options)
 
-    for option in reversed(_PART_AND_PLACE):
-        run = option(run)
-    return run
+    return _with(_PART, run)
+
+
+def part_and_place(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of whatever takes keys out of a backup: which ones, and where to."""
+    return part(_with(_PLACE, command))
+
+
+def _with(options: tuple[Callable[..., Any], ...], command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def command_line(verb: str, request: Request, **changed: Any) -> str:

@@ -204,6 +204,7 @@ _ROWS = (
     Operation(
         "browse",
         "Look into a backup",
+        "Look into a backup: its keys by prefix, or some of them as JSON.",
         plural="Looks into backups",
         queue="questions",
         scope="read",
@@ -248,7 +249,14 @@ _ROWS = (
         concerns=("source", "storage"),
         advice={"failed": "Mend what the sentence names, and look again.", "interrupted": "Look again."},
     ),
-    Operation("fits", "Count of keys", queue="questions", scope="read", asks=True),
+    Operation(
+        "fits",
+        "Count of keys",
+        "Count the keys of a backup that are meant.",
+        queue="questions",
+        scope="read",
+        asks=True,
+    ),
     Operation(
         "verify",
         "Verification",

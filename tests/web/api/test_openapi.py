@@ -48,7 +48,7 @@ def test_every_call_is_in_it(web_app: Web, document: Any) -> None:
         if method not in ("HEAD", "OPTIONS")
     }
     assert {(path, method) for path, item in document["paths"].items() for method in item} == calls
-    assert len(calls) == 34
+    assert len(calls) == 35
 
 
 def test_every_call_says_what_it_does_who_may_and_what_can_go_wrong(document: Any) -> None:

@@ -50,7 +50,8 @@ def remember(broker: str, folder: str, choices: Chosen) -> None:
     file = file_of(broker, folder)
     draft = file.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
-        file.parent.mkdir(parents=True, exist_ok=True)
+        # The key to sign with may come to lie there, too.
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with draft.open("w") as written:
             written.write(choices.model_dump_json(indent=1))
             written.flush()
