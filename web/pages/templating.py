@@ -1,7 +1,9 @@
 """How pages look: Bootstrap from its wheel, words and times for templates, light or dark."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import zip_longest
 from typing import Any
 
 from flask import Flask, redirect, request
@@ -42,6 +44,8 @@ def install(app: Flask) -> None:
         due,
         until,
         prose,
+        retitled,
+        story,
         titled,
         moment,
         called,
@@ -132,18 +136,33 @@ def until(milliseconds: int | None) -> str:
 
 def prose(sentence: str) -> Markup:
     """A sentence in which what stands between backticks is something to type."""
-    parts = [_linked(part) for part in str(sentence).split("`")]
+    return _prose(sentence, titles.unbroken)
+
+
+def retitled(text: str) -> Markup:
+    """A text in which backups are called by their day and time."""
+    return titles.retitled(text, load_web().tz, datetime.now(UTC))
+
+
+def story(sentence: str) -> Markup:
+    """The same as prose, but for what is to be typed: what became of a run, in a list."""
+    return _prose(sentence, retitled)
+
+
+def _prose(sentence: str, files: Callable[[str], Markup]) -> Markup:
+    parts = str(sentence).split("`")
     if len(parts) % 2 == 0:
-        return _linked(str(sentence))
-    typed = (f"<code>{part}</code>" if number % 2 else part for number, part in enumerate(parts))
-    return Markup("".join(typed))  # noqa: S704 - every part is escaped
+        return _linked(str(sentence), files)
+    typed = (Markup("<code>%s</code>") % _linked(part, titles.unbroken) for part in parts[1::2])
+    said = [_linked(part, files) for part in parts[::2]]
+    return Markup("").join(piece for pair in zip_longest(said, typed, fillvalue=Markup("")) for piece in pair)
 
 
-def _linked(text: str) -> Markup:
-    """The text with names of files in one line, and a link in place of the id of a run."""
+def _linked(text: str, files: Callable[[str], Markup]) -> Markup:
+    """The text with names of files as `files` shows them, and a link in place of the id of a run."""
     parts = _RUN.split(text)
     link = Markup('<a href="/tasks/%s">this run</a>')
-    return Markup("").join(link % part if number % 2 else titles.unbroken(part) for number, part in enumerate(parts))
+    return Markup("").join(link % part if number % 2 else files(part) for number, part in enumerate(parts))
 
 
 def _time(value: datetime | str | float | None, more: str, shown: Any) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
@@ -105,10 +105,19 @@ def _count(counts: dict[str, int], prefix: str, others: int) -> int | None:
 
 def unbroken(text: str) -> Markup:
     """The text, in which the name of a file stays in one line."""
-    parts = [(escape(text[at:end]), escape(text[end:to])) for at, end, to in _files(text)]
-    return Markup("").join(
-        plain + (Markup('<span class="file">%s</span>') % name if name else "") for plain, name in parts
+    return _with_files(text, lambda name: Markup('<span class="file">%s</span>') % name)
+
+
+def retitled(text: str, zone: str, now: datetime) -> Markup:
+    """The text, in which each backup is called by its day and time; the name of its file is for whoever points at it."""
+    return _with_files(
+        text, lambda name: Markup('<span class="file" title="%s">%s</span>') % (name, called(name, zone, now))
     )
+
+
+def _with_files(text: str, shown: Callable[[str], Markup]) -> Markup:
+    parts = [(text[at:end], text[end:to]) for at, end, to in _files(text)]
+    return Markup("").join(escape(plain) + (shown(name) if name else "") for plain, name in parts)
 
 
 def _files(text: str) -> list[tuple[int, int, int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from worker.errors import BackupSystemError
+from worker.errors import BackupSystemError, StoppedError
 from worker.formats.compare import values
 from worker.formats.entries import Entry
 from worker.search.indexing import index
@@ -70,7 +70,9 @@ def lost(entry: Entry, read_by: float) -> str:
 
 
 def problem(place: Place, error: BackupSystemError) -> str:
-    """What is wrong with a place, with its name."""
+    """What is wrong with a place, with its name. Raises StoppedError again: of a run that is to end no place is at fault."""
+    if isinstance(error, StoppedError):
+        raise error
     return str(error) if error.of == place.name else f"{place.name}: {error}"
 
 

@@ -71,7 +71,7 @@ def test_two_versions_stand_side_by_side(changing: Web, admin: Browser) -> None:
     older = catalogue.read(open_storage(str(changing.storage))).backups[-1].name
     value = sought(changing, key=HOSTILE, show=older, against="live")
     said = words(look_at(changing, admin, "search", value, key=HOSTILE, show=older, against="live"))
-    assert f"Shown: {older}" in said
+    assert re.search(rf"Shown: (Today|Yesterday) \d\d:\d\d {older}, ", said)
     assert "Against: live" in said
     assert f"one three {HOSTILE}" in said
     assert "Restore this one" in said

@@ -12,6 +12,8 @@ from tests.web.pages.reading import read
 from web.wording import titles
 from worker.formats.prefixes import Prefixes
 from worker.repository.manifest import Manifest
+from worker.runs.run import new
+from worker.runs.store import open_runs
 
 NOW = datetime(2026, 3, 5, 12, 0, tzinfo=UTC)
 
@@ -96,3 +98,25 @@ def test_the_pages_call_it_so_and_say_what_changed(web_app: Web, admin: Browser)
     assert "order: 0 12 +12" in page
     assert page.index("34 keys, 12 more") < page.index(name)
     assert "34 keys, 12 more than before" in read(admin, "/backups")
+
+
+def test_in_a_text_the_name_of_a_file_becomes_what_the_backup_is_called_and_nothing_else_is_markup() -> None:
+    shown = titles.retitled(f"<b> {made(2).name}, and dump.rdb", "UTC", NOW)
+    assert shown == (
+        '&lt;b&gt; <span class="file" title="redis_backup_20260305_100000.rdb.zst">Today 10:00</span>, and dump.rdb'
+    )
+
+
+def test_lists_of_runs_call_backups_by_their_titles(web_app: Web, admin: Browser) -> None:
+    name = make_backup(web_app)
+    run = new("one", "verify", {"name": name}, "admin").model_copy(
+        update={
+            "state": "FAILURE",
+            "error": f"{name} is cut short: `python -m worker list` says more, and `verify {name}`.",
+        }
+    )
+    with open_runs(web_app.settings) as runs:
+        runs.put(run)
+    page = admin.get("/tasks").text
+    assert f'<span class="file" title="{name}">Today' in page
+    assert f'<code>verify <span class="file">{name}</span></code>' in page
