@@ -4,9 +4,12 @@ import io
 import re
 import sys
 import time
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
+from tests.support.processes import environment, run
 from worker.cli import console
 
 
@@ -38,3 +41,20 @@ def test_where_nobody_looks_nothing_is_shown(monkeypatch: pytest.MonkeyPatch) ->
     with console.progress() as progress:
         progress("reading", 1, 2, "keys")
     assert screen.getvalue() == ""
+
+
+def test_a_verb_starts_without_what_draws_the_bar_which_is_there_for_who_sees_it(tmp_path: Path) -> None:
+    started = """
+        import sys
+        import click
+        from worker.cli import console
+        from worker.cli.verbs import Verbs
+        Verbs().get_command(click.Context(Verbs()), "restore")
+        print(sorted(name for name in sys.modules if name.startswith("rich.")))
+        sys.stderr.isatty = lambda: True
+        with console.progress() as tell:
+            tell("restoring", 1, 2, "keys")
+        print("rich.progress" in sys.modules)
+    """
+    ended = run(sys.executable, "-c", dedent(started), env=environment(), cwd=tmp_path, forked=False)
+    assert (ended.code, ended.out.splitlines()) == (0, ["[]", "True"])

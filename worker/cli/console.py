@@ -39,6 +39,8 @@ def progress() -> Iterator[Progress]:
         yield silent
         return
     # rich is 100 ms to import: only who sees the bar pays for it.
+    if sys.modules.get("rich", sys) is None:
+        del sys.modules["rich"]
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
     from rich.progress import Progress as Bar  # noqa: PLC0415

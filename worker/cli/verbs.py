@@ -1,5 +1,6 @@
 """Which verbs there are; a verb's own module, and with it half of the house, is loaded only when it is called."""
 
+import sys
 from importlib import import_module
 
 import click
@@ -39,6 +40,8 @@ class Verbs(click.Group):
         """The command of a verb, with examples below its help; None where there is no such verb."""
         if cmd_name not in VERBS:
             return None
+        # Where it is installed structlog loads it, for a way to show tracebacks that is not used here: an eighth of the start.
+        sys.modules.setdefault("rich", None)  # type: ignore[arg-type]
         command: click.Command = import_module(module_of(cmd_name)).command
         command.epilog = shown(ctx.find_root().info_name or "python -m worker", cmd_name)
         return command
