@@ -66,6 +66,8 @@ GOALS = (
     Goal("restore, mirror by replication: time of the native load", 1.4, of=restoring.MIRROR, to=restoring.LOAD),
     Goal("verify: time of the backup", 1, of=looking.VERIFY, to=backing_up.REPLICATION),
     Goal("preview, all identical: time of the scan backup", 1, of=looking.PREVIEW, to=backing_up.SCAN),
+    Goal("search of a key in a million, without an index", 1000, "ms", of=looking.SEARCH),
+    Goal("search of a pattern in a million keys", 1000, "ms", of=looking.SEARCH_PATTERN),
     Goal("memory", 150, "MB", figure="peak"),
     Goal("memory with ten times the keys", 150, "MB", figure="peak", data="10m"),
     Goal("memory with a huge value", 2.5 * HUGE_BYTES / 1e6, "MB", figure="peak", data="huge"),

@@ -1,7 +1,7 @@
 """The stored file of a backup, read back: whole or not, of which format, and what is in it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -134,9 +134,13 @@ def raw_chunks(file: Readable, manifest: Manifest, keys: Keys) -> Iterator[bytes
     )
 
 
-def reader(chunks: Iterator[bytes], data_format: FormatName, *, values: bool) -> Reader:
-    """A reader of the entries in these chunks; without `values` payloads are skipped where that is possible."""
-    return rdb.Reader(chunks, values=values) if data_format == "rdb" else portable.Reader(chunks)
+def reader(
+    chunks: Iterator[bytes], data_format: FormatName, *, values: bool, fits: Callable[[bytes], object] | None = None
+) -> Reader:
+    """A reader of the entries in these chunks; without `values` payloads are skipped where that is possible, and so are keys
+    that it is not true of where there is a `fits`.
+    """
+    return rdb.Reader(chunks, values=values, fits=fits) if data_format == "rdb" else portable.Reader(chunks)
 
 
 def examiner(chunks: Iterator[bytes], data_format: FormatName) -> Reader:
@@ -145,15 +149,21 @@ def examiner(chunks: Iterator[bytes], data_format: FormatName) -> Reader:
 
 
 @contextmanager
-def whole(file: Readable, manifest: Manifest, keys: Keys, ended: Ended = unheard) -> Iterator[Reader]:
+def whole(
+    file: Readable,
+    manifest: Manifest,
+    keys: Keys,
+    ended: Ended = unheard,
+    fits: Callable[[bytes], object] | None = None,
+) -> Iterator[Reader]:
     """What reads all entries with their values, and is read to its end in the block: ArtifactError then, where the stored
-    bytes were not those that were written. `ended` hears of the frames of one that is not encrypted.
+    bytes were not those that were written. `ended` hears of the frames of one that is not encrypted; `fits` is as in `reader`.
     """
     stored = Meter()
     allowance = Allowance.of_manifest(manifest.bytes.raw)
     packed = decrypted(stored.watch(chunks_of(file)), manifest, keys)
     raw = COMPRESSIONS[manifest.compression].decompress(packed, unheard if manifest.encrypted else ended)
-    yield reader(allowance.bounded(raw), manifest.data_format, values=True)
+    yield reader(allowance.bounded(raw), manifest.data_format, values=True, fits=fits)
     _check_sum(manifest, stored.sha256)
 
 

@@ -17,6 +17,7 @@ from worker.search.page import Place as Order
 from worker.search.places import Fits, Place, Stored, by_server
 from worker.search.settled import Versions, seen
 from worker.search.standing import Standing
+from worker.server import globs
 
 PAGE_BYTES = 1 << 20
 """The size of a page, roughly: a result is kept in the broker."""
@@ -98,7 +99,7 @@ class _Sweep:
     def _judged(self, stored: Stored, live: Alive) -> Iterator[list[tuple[Kind, Entry]]]:
         databases = frozenset(db for db, backup in self._beside.items() if backup is stored)
         wanted = databases if self._databases is None else self._databases & databases
-        with stored.read(self._tell(stored)) as stream:
+        with stored.read(self._tell(stored), globs.compiled(self._match.encode()).fullmatch) as stream:
             chosen = Fits(stream, self._match, wanted)
             yield from _read(live, live.beside(chosen, stored.databases()), SourceError)
 

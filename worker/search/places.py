@@ -14,10 +14,15 @@ from worker.progress import Progress, silent
 from worker.repository import artifact
 from worker.repository.manifest import Manifest
 from worker.search.indexing import index, nearby
+from worker.search.indexing.shelf import Shelf
 from worker.server import globs
 from worker.storage import Storage
 
 SHARED = "shared"
+LEAST_KEYS = 50_000
+"""An index of fewer is made at once."""
+HELD_BYTES = 1 << 20
+"""A larger value that was met on a walk is read anew where it is to be shown."""
 
 Fitting = Iterator[list[Entry]]
 
@@ -165,33 +170,74 @@ class Stored:
 
         Whether the artifact is what it was is known at the end.
         """
-        with self.read(progress) as stream:
+        with self.read(progress, globs.compiled(match.encode()).fullmatch) as stream:
             yield from Fits(stream, match, databases).batches()
 
     @contextmanager
-    def read(self, progress: Progress) -> Iterator[EntryStream]:
-        """All of it, to be read to the end in the block. Raises ArtifactError, at its end too, and RefusedError."""
+    def read(self, progress: Progress, fits: Callable[[bytes], object] | None = None) -> Iterator[EntryStream]:
+        """All of it, to be read to the end in the block; keys that it is not true of may be left out where there is a `fits`.
+
+        Raises ArtifactError, at its end too, and RefusedError.
+        """
         index.check_readable(self._manifest)
         with (
             self._storage.open(self._manifest.name) as file,
-            artifact.whole(file, self._manifest, self._keys) as reader,
+            artifact.whole(file, self._manifest, self._keys, fits=fits) as reader,
         ):
             yield _Counted(reader, progress, self._manifest.keys)
+
+
+class Passed(Stored):
+    """A backup that is one of many to be looked through: walked for the key the first time, and asked by its index then.
+
+    To make an index takes three times as long as a walk. So who looks for one key once does not wait for it; who comes again
+    does, and finds any key in moments from then on.
+    """
+
+    def versions(self, key: bytes, databases: list[int], progress: Progress) -> dict[int, Version]:
+        """As of any backup. Raises ArtifactError and RefusedError."""
+        index.check_readable(self._manifest)
+        if (self._manifest.keys or 0) < LEAST_KEYS:
+            return super().versions(key, databases, progress)
+        shelf = Shelf(self._storage, self._manifest, self._keys)
+        wanted = {db for db in databases if db in self._manifest.keys_by_db}
+        if not wanted or index.is_asked(shelf):
+            return super().versions(key, databases, progress)
+        versions = {db: self._seen(entry) for db, entry in self._walked(key, wanted, progress).items()}
+        index.ask(shelf)
+        return versions
+
+    def _walked(self, key: bytes, databases: set[int], progress: Progress) -> dict[int, Entry]:
+        by_db: dict[int, Entry] = {}
+        with self.read(progress, fits=key.__eq__) as stream:
+            for batch in stream.batches():
+                by_db |= {entry.db: entry for entry in batch if entry.key == key and entry.db in databases}
+        return by_db
+
+    def _seen(self, entry: Entry) -> Version:
+        db, key, content = entry.db, entry.key, index.content(entry)
+        held = entry if len(content) <= HELD_BYTES else None
+
+        def read() -> Entry | None:
+            return held or self._walked(key, {db}, silent).get(db)
+
+        version, expires_at = self._manifest.rdb_version, index.bounded_expiry(entry.expires_at)
+        return Version(form_of(version), index.digest(entry), expires_at, read, version)
 
 
 class _Counted(Passing):
     """An EntryStream that reports how far it has come."""
 
-    def __init__(self, stream: EntryStream, progress: Progress, total: int | None) -> None:
-        super().__init__(stream)
-        self._progress, self._total = progress, total
+    def __init__(self, reader: artifact.Reader, progress: Progress, total: int | None) -> None:
+        super().__init__(reader)
+        self._reader, self._progress, self._total = reader, progress, total
 
     def batches(self) -> Iterator[list[Entry]]:
         """Yield the stream's batches."""
         seen = 0
         for batch in self._stream.batches():
             seen += len(batch)
-            self._progress("reading", seen, self._total, "keys")
+            self._progress("reading", seen + self._reader.passed, self._total, "keys")
             yield batch
 
 

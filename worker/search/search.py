@@ -23,7 +23,7 @@ from worker.restore.selection.held import held, known_as
 from worker.search import history
 from worker.search.alive import Alive
 from worker.search.fitting import fitting
-from worker.search.places import Place, Stored, Version, by_server
+from worker.search.places import Passed, Place, Stored, Version, by_server
 from worker.server.endpoint import SOURCE, Endpoint
 
 log = structlog.get_logger()
@@ -67,7 +67,7 @@ def _places(
         storage = home(settings)
         read = catalogue.read(storage)
         keys = keys_of(settings)
-        stored, problems = [Stored(storage, manifest, keys) for manifest in read.listed], read.problems
+        stored, problems = [Passed(storage, manifest, keys) for manifest in read.listed], read.problems
     places: list[Place] = [*stored]
     if arguments.live:
         try:

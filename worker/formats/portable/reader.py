@@ -31,6 +31,8 @@ class Reader(EntriesAlone):
         self.facts: dict[str, str] = {}
         self.begins_at = 0
         """Behind which byte the entries of the last batch lie: `artifact.resumed` begins there."""
+        self.passed = 0
+        """Keys that were left out: none."""
         self._chunks, self._part = chunks, part
         self._number = 0
         self._count = 0

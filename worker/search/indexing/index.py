@@ -35,6 +35,8 @@ log = structlog.get_logger()
 
 FORMAT = 2
 MAGIC = b"RBKINDEX"
+ASKED = b"RBKASKED"
+"""What stands in the place of an index that somebody would have used once."""
 _HEADER = Struct(">8sIIQI32s")
 _FRAME = Struct(">QQ32s")
 FRAMES_BESIDE = 8
@@ -171,6 +173,23 @@ def opened(storage: Storage, manifest: Manifest, keys: Keys, progress: Progress)
     with Buckets(RECORD_BYTES) as buckets:
         frames = _fill(buckets, shelf, progress)
         return _keep(shelf, manifest, buckets, frames, progress)
+
+
+def is_asked(shelf: Shelf) -> bool:
+    """Whether somebody would have used an index of this backup before, or there is one."""
+    try:
+        with shelf.storage.open(shelf.name):
+            return True
+    except NotFoundError:
+        return False
+    except StorageError:
+        return True
+
+
+def ask(shelf: Shelf) -> None:
+    """Remember that somebody would have used one; where that cannot be, the next one is the first again."""
+    with suppress(StorageError, NotFoundError):
+        shelf.put(iter([ASKED]))
 
 
 def check_readable(manifest: Manifest) -> None:
