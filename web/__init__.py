@@ -36,6 +36,7 @@ from web.pages import (
     login,
     recovery,  # noqa: F401 - as above
     runs,  # noqa: F401 - as above
+    stream,  # noqa: F401 - as above
     templating,
 )
 from worker import __version__, logs

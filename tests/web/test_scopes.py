@@ -15,11 +15,12 @@ read: GET /, GET /backups, GET /backups/<name>, GET /tasks, GET /tasks/<identity
 read: GET /search, POST /search, POST /backups/<name>/preview, POST /backups/<name>/review, POST /backups/<name>/fits, GET /backups/<name>/restore
 read: POST /backups/<name>/browse, GET /tasks/<identity>/document
 read: GET /incident, POST /incident/look, POST /incident/compare, POST /tasks/<identity>/differences
+read: GET /stream, POST /stream/happened, POST /stream/writes
 read: POST /system/ask, POST /system/try, POST /tasks/<identity>/cancel, POST /theme, GET /metrics, GET /readyz
 read: GET /api/docs, GET /api/docs/openapi.json, GET /api/docs/swagger/<path:filename>
 read: GET /backups/create, GET /backups/<name>/verify, GET /backups/<name>/drill, GET /backups/<name>/fits, GET /backups/<name>/delete, GET /backups/<name>/pin, GET /backups/<name>/copy
 read: GET /backups/<name>/unpin, GET /backups/<name>/accept, GET /backups/<name>/put-back, GET /schedule/prune, GET /system/ask, GET /system/try, GET /system/notify, GET /tasks/<identity>/undo, GET /alerts/silence
-read: GET /backups/<name>/browse, GET /incident/look, GET /incident/compare, GET /incident/restore, GET /incident/undo, GET /tasks/<identity>/differences
+read: GET /backups/<name>/browse, GET /incident/look, GET /incident/compare, GET /incident/restore, GET /incident/undo, GET /tasks/<identity>/differences, GET /stream/happened, GET /stream/writes
 """
 """The last three lines are where a browser comes back to that asked for a change without a login: they lead to the page."""
 

@@ -145,6 +145,7 @@ def overview() -> str:
     return render_template(
         "summary.html",
         answers=answers.answers(asked),
+        is_followed=settings.backup_stream_seconds > 0,
         verdict=verdict.verdict(seen),
         days=day_strip.days(_past(memory, own, settings), now, settings.tz),
         words=day_strip.WORDS,

@@ -56,6 +56,7 @@ def show_incident(error: str | None = None, status: int = 200) -> Answer:
         "text": wording.as_text(look.arguments) if typed is None and look else typed or "",
         "why_no_values": why_no_values,
         "undo_days": settings.backup_undo_days,
+        "visited": bool(settings.backup_stream_seconds),
         "memory": remember(settings),
         "away": away,
         "live": [run for run in runs.values() if not run.ended],

@@ -15,7 +15,7 @@ from web.auth import needs
 from web.pages import forms
 from web.pages.login import local
 from web.standing import standing
-from web.wording import consequences, numbers, outcomes, runs, titles
+from web.wording import consequences, numbers, outcomes, runs, stream, titles
 from web.wording.keys import befallen, marked
 from worker import __version__
 from worker.config.settings import load_web
@@ -59,6 +59,7 @@ def install(app: Flask) -> None:
         of_keys=befallen,
         marked=marked.marked,
         outcomes=outcomes,
+        of_stream=stream,
         forms=forms,
         risks=consequences.RISKS,
     )

@@ -3,7 +3,7 @@
 
 const KEYS = [["Ctrl K", "go anywhere"], ["/", "search for a key"], ["?", "these keys"], ["Esc", "close this"]];
 const BESIDE = [
-  ["Something is wrong with my data", "/incident"], ["Previews", "/tasks?kind=preview"], ["Searches", "/tasks?kind=search"],
+  ["Something is wrong with my data", "/incident"], ["What happened", "/stream"], ["Previews", "/tasks?kind=preview"], ["Searches", "/tasks?kind=search"],
   ["Looks into backups", "/tasks?kind=browse"], ["API tokens", "/system#tokens"], ["Recovery sheet", "/recovery-sheet"],
   ["API", "/api/docs"], ["Trash", "/backups#trash"],
 ];

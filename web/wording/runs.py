@@ -103,6 +103,12 @@ def described(operation: str, arguments: dict[str, Any]) -> str:
         return _sought(arguments)
     if operation == "timeline":
         return restores.narrowing(arguments) or "all keys"
+    if operation == "writes":
+        return short(arguments.get("key"))
+    if operation == "happened":
+        return " to ".join(
+            str(arguments[end])[:16].replace("T", " ") for end in ("since", "until") if arguments.get(end)
+        )
     if operation == "undo":
         return "of a restore"
     if operation == "backup":

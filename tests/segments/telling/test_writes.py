@@ -152,6 +152,8 @@ def test_the_version_right_before_a_write_comes_back(
     newest = told(streamed, "key")["writes"][0]
     server = played(streamed.find(offset=newest["before"]), start_server(binary)).client()
     assert (server.get("key"), server.exists("with it")) == (b"good", 0)
+    server = played(streamed.find(offset=newest["after"]), start_server(binary)).client()
+    assert (server.get("key"), server.exists("with it")) == (b"bad", 1)
 
 
 def test_pages_follow_each_other_and_none_is_told_twice(streamed: Streamed) -> None:

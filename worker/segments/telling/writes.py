@@ -4,7 +4,7 @@ Frames that cannot hold the key are passed over by their filters; those that may
 """
 
 import time
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -126,39 +126,41 @@ class _Page:
         commands = raw()
         self.progress("reading", self.looked_into, None, "frames")
         if whole or self._needle in commands:
-            for command, effect in reversed([*self._found(part, frame, commands)]):
-                self._take(stretch, part, frame, command, effect)
+            for command, effect, behind in reversed(self._found(part, frame, commands)):
+                self._take(stretch, part, frame, command, effect, behind)
 
     def _reached(self, frame: Frame) -> bool:
         """Whether the page begins in this frame, or has begun."""
         at, offset = self._after or (0, 0)
         return frame.since == at and frame.start < offset <= frame.end
 
-    def _found(self, part: Part, frame: Frame, commands: bytes) -> Iterator[tuple[Command, Effect]]:
-        """What touches the key, and of a key that many write to at once no more than a page needs, the last ones."""
-        middle = (frame.since + frame.until) // 2
-        touching: deque[tuple[Command, Effect]] = deque()
+    def _found(self, part: Part, frame: Frame, commands: bytes) -> list[tuple[Command, Effect, int]]:
+        """What touches the key, each with the next place behind it that is outside a transaction."""
+        middle, places = (frame.since + frame.until) // 2, [frame.end]
+        touching: list[tuple[Command, Effect]] = []
         for command in commands_in(frame, commands):
-            if self._after is not None and command.end > self._after[1] - 1:
+            if self._after is not None and command.end >= self._after[1]:
+                places.append(command.end)
                 break
-            if command.word not in WHOLE and self._key not in command.arguments:
-                continue
-            touching.extend((command, effect) for effect in effects(_made_absolute(part, command, middle), self._key))
+            places.append(command.before)
+            if command.word in WHOLE or self._key in command.arguments:
+                touching += [(command, each) for each in effects(_made_absolute(part, command, middle), self._key)]
         self._after = None
-        return iter(touching)
+        places.sort()
+        return [(command, effect, places[bisect_left(places, command.end)]) for command, effect in touching]
 
-    def _take(self, stretch: Stretch, part: Part, frame: Frame, command: Command, effect: Effect) -> None:
+    def _take(self, stretch: Stretch, part: Part, frame: Frame, command: Command, effect: Effect, behind: int) -> None:
         since, until = window(frame, command.start, command.end)
         blur = (frame.until - frame.since) // 2 if part.segment.relative else 0
         self._waiting.meet(effect, until, blur)
         if self.more or not self._is_meant(effect, since, until):
             return
-        writes = sum("gap" not in row for row in self.rows)
-        if writes >= self.arguments.limit and self._last != f"{frame.since}:{command.end}":
+        place = f"{frame.since}:{command.end}"
+        if sum("gap" not in row for row in self.rows) >= self.arguments.limit and self._last != place:
             self.more = True
             return
-        self._last = f"{frame.since}:{command.end}"
-        self.rows.append(row := self._row(stretch, command, effect, since, until))
+        self._last = place
+        self.rows.append(row := self._row(stretch, command, effect, (since, until), behind))
         if effect.did == "taken":
             self._waiting.add(effect, Taken(row, since, until))
 
@@ -168,10 +170,10 @@ class _Page:
         here = wanted is None or effect.db is None or wanted in (effect.db, _swapped(effect))
         return here and until >= self._since and since <= self._until
 
-    def _row(self, stretch: Stretch, command: Command, effect: Effect, since: int, until: int) -> Data:
+    def _row(self, stretch: Stretch, command: Command, effect: Effect, times: tuple[int, int], behind: int) -> Data:
         row: Data = {
-            "at": iso(since),
-            "until": iso(until),
+            "at": iso(times[0]),
+            "until": iso(times[1]),
             "db": effect.db,
             "command": command.word.decode("ascii", "replace"),
             "did": effect.did,
@@ -179,8 +181,8 @@ class _Page:
             "other": None if effect.other is None else key_text(effect.other),
             "other_db": effect.other_db,
             "expires_at": effect.expiry if isinstance(effect.expiry, int) else None,
-            "offset": command.end,
             "before": command.before if command.before >= stretch.first else None,
+            "after": behind if behind >= stretch.first else None,
         }
         if self.arguments.show:
             row["rows"] = [*self._shown(command, effect)]

@@ -1,0 +1,105 @@
+"""What the replication stream tells, in words: a step, a burst, when a command was run, what became of a key."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from web.wording.numbers import counted, duration, number, size, when
+from web.wording.pictures import steps
+
+FATES = {
+    "written": "written",
+    "expiry": "another expiry",
+    "deleted": "deleted",
+    "expired": "expired",
+    "deleted_or_expired": "deleted or expired",
+    "emptied": "emptied with its database",
+    "swapped": "databases swapped",
+    "renamed_away": "renamed to",
+    "renamed_here": "renamed from",
+    "copied_here": "copied from",
+    "moved_away": "moved to database",
+    "moved_here": "moved from database",
+}
+LOST = frozenset(("deleted", "expired", "deleted_or_expired", "emptied", "renamed_away", "moved_away"))
+"""Behind these the key is not there any more."""
+
+Data = dict[str, Any]
+
+
+def fate(row: Data) -> str:
+    """What became of the key, without the name of another one."""
+    did = str(row.get("did"))
+    if did == "swapped":
+        return f"databases {row.get('db')} and {row.get('other_db')} swapped"
+    words = FATES.get(did, did)
+    return f"{words} {row['other_db']}" if did.startswith("moved") else words
+
+
+def step(said: Data) -> str:
+    """One step, for whoever points at it: `1,234 writes, 12 keys deleted or expired`."""
+    words = counted(said.get("writes"), "write")
+    if said.get("deleted"):
+        words += f", {counted(said['deleted'], 'key')} deleted or expired"
+    if within := said.get("within_seconds"):
+        words += f" (known to within {duration(within)})"
+    return f"{words}; a gap: {said['gap']}" if said.get("gap") else words
+
+
+def commands(said: Data) -> str:
+    """`SET 1,200, DEL 41 and 3 others`."""
+    words = ", ".join(f"{name} {number(many)}" for name, many in (said.get("commands") or {}).items())
+    return f"{words} and {number(said['others'])} others" if said.get("others") else words
+
+
+def picture(value: Data) -> steps.Bars | None:
+    """The steps as bars; None where the result is of another version, or of no time."""
+    try:
+        return steps.bars(value.get("steps") or [], step)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def peak(said: Data) -> str:
+    """A burst: `41,203 deletes`, `120,000 SETs`."""
+    what = said.get("what")
+    return f"{number(said.get('count'))} {'deletes' if what == 'deletes' else f'times {what}'}"
+
+
+def named(said: Data) -> str:
+    """`FLUSHDB of database 3`, `SWAPDB 0 and 3`."""
+    if databases := said.get("databases"):
+        return f"{said.get('command')} {' and '.join(map(str, databases))}"
+    return f"{said.get('command')}{'' if said.get('db') is None else f' of database {said["db"]}'}"
+
+
+def within(said: Data) -> str:
+    """How exactly the time is known; empty where it is to the second."""
+    since, until = when(said.get("at")), when(said.get("until"))
+    apart = (until - since) if since and until else timedelta()
+    return f"within {duration(apart.total_seconds())}" if apart >= timedelta(seconds=1) else ""
+
+
+def last(said: Data) -> datetime | None:
+    """The later end of when it may have been run: it was certainly run by then."""
+    return when(said.get("until"))
+
+
+def wide(value: Data) -> str:
+    """How long a step is: `minute`, `15 minutes`."""
+    seconds = int(value.get("step_seconds") or 60)
+    minutes = seconds // 60
+    if minutes == 1:
+        return "minute"
+    return f"{minutes} minutes" if minutes < 60 else "hour" if minutes == 60 else f"{minutes // 60} hours"
+
+
+def shown(row: Data) -> list[str]:
+    """The arguments of a write as they are shown, and how many more there are."""
+    parts = [each for each in row.get("rows") or [] if isinstance(each, dict)]
+    words = [str(each.get("value")) for each in parts if str(each.get("part")).isdigit()]
+    return words + [f"and {each.get('value')} more" for each in parts if each.get("part") == "more"]
+
+
+def largest(said: Data) -> str:
+    """`SET, 3.1 MB`."""
+    return f"{said.get('command')}, {size(said.get('bytes'))}"
