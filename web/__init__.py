@@ -32,13 +32,12 @@ from web.pages import (
     alerts,  # noqa: F401 - as above
     dashboard,
     differences,  # noqa: F401 - as above
-    incident,  # noqa: F401 - as above
     login,
     recovery,  # noqa: F401 - as above
     runs,  # noqa: F401 - as above
-    stream,  # noqa: F401 - as above
     templating,
 )
+from web.pages.past import incident, stream  # noqa: F401 - as above
 from worker import __version__, logs
 from worker.config.settings import WebSettings, load_web
 

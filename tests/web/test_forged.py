@@ -27,6 +27,19 @@ FIELDS = {
     "browse": ("name", "keys", "bytes", "types", "branches", "others", "listed", "largest", "document"),
     "fits": ("keys", "of", "name"),
     "timeline": ("versions", "good", "by_prefix", "problems"),
+    "happened": (
+        "steps",
+        "totals",
+        "gaps",
+        "peaks",
+        "named",
+        "largest",
+        "prefixes",
+        "since",
+        "problems",
+        "step_seconds",
+    ),
+    "writes": ("writes", "key", "db", "next", "since", "problems", "looked_into"),
     "search": ("found", "keys", "total", "key", "version", "rows", "sides", "names"),
     "backup": ("name", "keys", "bytes", "skipped", "warnings", "pruned"),
     "copy": ("copies", "bytes", "name"),
@@ -74,7 +87,15 @@ def test_no_page_fails_of_a_forged_run(web_app: Web, admin: Browser, operation: 
         steps = f"/incident?look={identity}&compare={identity}&restored={identity}&undone={identity}"
         pages = PAGES if operation in ("stats", "ping", "storage") else ()
         if found := failing(
-            admin, [steps, f"/tasks/{identity}", f"/api/runs/{identity}", f"/api/result/{identity}", *pages]
+            admin,
+            [
+                steps,
+                f"/stream?look={identity}",
+                f"/tasks/{identity}",
+                f"/api/runs/{identity}",
+                f"/api/result/{identity}",
+                *pages,
+            ],
         ):
             wrong[str(said)[:100]] = found
     assert wrong == {}

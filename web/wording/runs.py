@@ -99,16 +99,10 @@ def described(operation: str, arguments: dict[str, Any]) -> str:
     if name := arguments.get("name"):
         shown = [these(arguments)] if operation == "differences" else []
         return ", ".join([*shown, str(name), *_how(arguments)])
-    if operation == "search":
-        return _sought(arguments)
-    if operation == "timeline":
-        return restores.narrowing(arguments) or "all keys"
-    if operation == "writes":
-        return short(arguments.get("key"))
-    if operation == "happened":
-        return " to ".join(
-            str(arguments[end])[:16].replace("T", " ") for end in ("since", "until") if arguments.get(end)
-        )
+    if operation in ("search", "timeline"):
+        return _sought(arguments) if operation == "search" else restores.narrowing(arguments) or "all keys"
+    if operation in ("writes", "happened"):
+        return _of_stream(arguments)
     if operation == "undo":
         return "of a restore"
     if operation == "backup":
@@ -126,6 +120,13 @@ def described(operation: str, arguments: dict[str, Any]) -> str:
             [word for word in (kept, manual, *rules, only, "only looking" if arguments.get("dry_run") else "") if word]
         )
     return ""
+
+
+def _of_stream(arguments: dict[str, Any]) -> str:
+    times = [
+        f"{word} {str(arguments[word])[:16].replace('T', ' ')}" for word in ("since", "until") if arguments.get(word)
+    ]
+    return ", ".join([*([short(arguments["key"])] if "key" in arguments else []), *times])
 
 
 def _how(arguments: dict[str, Any]) -> list[str]:

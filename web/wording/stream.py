@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from web.wording.numbers import counted, duration, number, size, when
+from web.wording.numbers import counted, duration, number, when
 from web.wording.pictures import steps
 
 FATES = {
@@ -20,6 +20,8 @@ FATES = {
     "moved_away": "moved to database",
     "moved_here": "moved from database",
 }
+WORTH_A_LOOK = 10_000
+"""Bytes of a command that is shown among the largest."""
 LOST = frozenset(("deleted", "expired", "deleted_or_expired", "emptied", "renamed_away", "moved_away"))
 """Behind these the key is not there any more."""
 
@@ -55,21 +57,23 @@ def picture(value: Data) -> steps.Bars | None:
     """The steps as bars; None where the result is of another version, or of no time."""
     try:
         return steps.bars(value.get("steps") or [], step)
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return None
 
 
 def peak(said: Data) -> str:
-    """A burst: `41,203 deletes`, `120,000 SETs`."""
+    """A burst: `41,203 deletes`, `SET, 120,000 times`."""
     what = said.get("what")
-    return f"{number(said.get('count'))} {'deletes' if what == 'deletes' else f'times {what}'}"
+    many = number(said.get("count"))
+    return f"{many} deletes" if what == "deletes" else f"{what}, {many} times"
 
 
 def named(said: Data) -> str:
     """`FLUSHDB of database 3`, `SWAPDB 0 and 3`."""
     if databases := said.get("databases"):
         return f"{said.get('command')} {' and '.join(map(str, databases))}"
-    return f"{said.get('command')}{'' if said.get('db') is None else f' of database {said["db"]}'}"
+    where = "" if said.get("db") is None else f" of database {said['db']}"
+    return f"{said.get('command')}{where}"
 
 
 def within(said: Data) -> str:
@@ -87,6 +91,8 @@ def last(said: Data) -> datetime | None:
 def wide(value: Data) -> str:
     """How long a step is: `minute`, `15 minutes`."""
     seconds = int(value.get("step_seconds") or 60)
+    if seconds < 60:
+        return f"{seconds} seconds"
     minutes = seconds // 60
     if minutes == 1:
         return "minute"
@@ -100,6 +106,6 @@ def shown(row: Data) -> list[str]:
     return words + [f"and {each.get('value')} more" for each in parts if each.get("part") == "more"]
 
 
-def largest(said: Data) -> str:
-    """`SET, 3.1 MB`."""
-    return f"{said.get('command')}, {size(said.get('bytes'))}"
+def large(commands: list[Data]) -> list[Data]:
+    """Those of the largest that are worth a look, and the largest in any case."""
+    return [*commands[:1], *(each for each in commands[1:] if each.get("bytes", 0) >= WORTH_A_LOOK)]

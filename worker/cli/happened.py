@@ -56,10 +56,10 @@ def between(said: Data) -> str:
     """When something was run, as exactly as that is known."""
     since, until = datetime.fromisoformat(said["at"]), datetime.fromisoformat(said["until"])
     if until.date() != since.date():
-        return f"between {moment(said['at'])} and {moment(said['until'])}"
+        return f"{moment(said['at'])} to {moment(said['until'])}"
     if (until - since).total_seconds() < 1:
-        return f"at {moment(said['until'])}"
-    return f"between {moment(said['at'])} and {until:%H:%M:%S}"
+        return moment(said["until"])
+    return f"{moment(said['at'])} to {until:%H:%M:%S}"
 
 
 def before(peak: Data) -> str:
@@ -79,6 +79,8 @@ def _where(each: Data) -> str:
 
 
 def _wide(seconds: int) -> str:
+    if seconds < 60:
+        return f"{seconds} s"
     return f"{seconds // 60} min" if seconds < 3600 else f"{seconds // 3600} h"
 
 
@@ -88,7 +90,7 @@ def _row(step: Data) -> tuple[str, ...]:
     words += f" (known to within {step['within_seconds']:g} s)" if step["within_seconds"] else ""
     words += f"{'; ' if words else ''}a GAP: {step['gap']}" if step["gap"] else ""
     counts = (number(step["writes"]), number(step["deleted"]), size(step["bytes"]), size(step["largest"]))
-    return f"{moment(step['at'])[:16]}", *counts, words
+    return moment(step["at"]), *counts, words
 
 
 def _prefixes(prefixes: Data) -> None:

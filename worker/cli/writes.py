@@ -65,11 +65,11 @@ def view_of(data: Data) -> None:
 
 def _row(row: Data) -> tuple[str, ...]:
     if "gap" in row:
-        return between(row).removeprefix("between "), "", "a GAP", "", row["gap"], ""
+        return between(row), "", "a GAP", "", row["gap"], ""
     db = "all" if row["command"] == "FLUSHALL" else number(row["db"])
     place = "-" if row["before"] is None else str(row["before"])
     command = " ".join([row["command"], *_arguments(row)])
-    return between(row).removeprefix("between ").removeprefix("at "), db, command, size(row["bytes"]), fate(row), place
+    return between(row), db, command, size(row["bytes"]), fate(row), place
 
 
 def fate(row: Data) -> str:

@@ -78,7 +78,6 @@ def test_values_are_told_only_where_they_are_asked_for(streamed: Streamed) -> No
     assert "secret" not in str([told(streamed, key) for key in ("key", "list", "long")])
     (shown,) = told(streamed, "key", show=True)["writes"]
     assert shown["rows"] == [
-        {"part": "1", "value": "key"},
         {"part": "2", "value": "secret"},
         {"part": "after", "value": "secret"},
     ]
@@ -167,7 +166,7 @@ def test_pages_follow_each_other_and_none_is_told_twice(streamed: Streamed) -> N
     seen, cursor = [], None
     for _ in range(6):
         page = told(streamed, "key", limit=5, show=True, **({"after": cursor} if cursor else {}))
-        seen += [int(row["rows"][1]["value"]) for row in page["writes"]]
+        seen += [int(row["rows"][0]["value"]) for row in page["writes"]]
         if (cursor := page["next"]) is None:
             break
         client.set("key", "meanwhile")

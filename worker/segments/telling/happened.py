@@ -21,7 +21,7 @@ from worker.segments.moments import NONE_AT_ALL
 from worker.segments.telling.bursts import MINUTE, Burst, Line, bursts
 from worker.segments.telling.looking import Looked, Spot, wanted
 from worker.segments.telling.prefixes import ByPrefix
-from worker.segments.telling.steps import Step, Steps, begin_of, merged, middle, total, width_for
+from worker.segments.telling.steps import Step, Steps, add, begin_of, total, width_for
 from worker.segments.telling.walking import FOREVER, Span, Unread, iso, walk
 
 log = structlog.get_logger()
@@ -83,11 +83,18 @@ class _Telling:
     with_prefixes: bool
     progress: Progress
     lines: list[Line] = field(default_factory=list)
+    steps: Steps = field(default_factory=dict)
     minutes: Steps = field(default_factory=dict)
+    """What bursts are found in."""
     unread: list[Unread] = field(default_factory=list)
     looked: Looked = field(default_factory=Looked)
     found: list[Burst] = field(default_factory=list)
     by_prefix: ByPrefix = field(default_factory=ByPrefix)
+
+    @property
+    def width(self) -> int:
+        """Milliseconds of a step."""
+        return width_for(self.span.until - self.span.since)
 
     @property
     def problems(self) -> list[str]:
@@ -96,7 +103,7 @@ class _Telling:
 
     def read(self) -> None:
         """All lines once, and then the commands of what stands out."""
-        width = max(MINUTE, width_for(self.span.until - self.span.since) // 15)
+        width = max(MINUTE, self.width // 15)
         for number, stretch in enumerate(self.chains):
             for _, frame, raw in walk(stretch, self.span, faults=self.unread.append):
                 self._add(number, frame, width)
@@ -118,7 +125,8 @@ class _Telling:
                     self.looked.into(number, frame, raw, why)
 
     def _add(self, number: int, frame: Frame, width: int) -> None:
-        self.minutes.setdefault(begin_of(middle(frame), width), Step()).add(frame)
+        add(self.steps, frame, self.width)
+        add(self.minutes, frame, width)
         counts = (frame.start, frame.end, frame.deleted, frame.largest, frame.commands)
         self.lines.append(Line(number, frame.since, frame.until, *counts))
         if len(self.lines) % 1000 == 0:
@@ -137,8 +145,7 @@ class _Telling:
 
     def told(self) -> Data:
         """The answer, in plain words and numbers."""
-        width = width_for(self.span.until - self.span.since)
-        steps, gaps = merged(self.minutes, width), self.gaps()
+        width, steps, gaps = self.width, self.steps, self.gaps()
         begins = range(begin_of(self.span.since, width), self.span.until + 1, width)
         whole = total(steps.values())
         return {

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from worker.segments.frame import Frame
 
-WIDTHS = (60, 300, 900, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
+WIDTHS = (15, 60, 300, 900, 3600, 6 * 3600, 24 * 3600, 7 * 24 * 3600)
 """Seconds of a step: the first of these that makes no more than MOST of them."""
 MOST = 200
 
@@ -64,12 +64,9 @@ def begin_of(ms: int, width: int) -> int:
     return ms - ms % width
 
 
-def merged(steps: Steps, width: int) -> Steps:
-    """The same in wider steps."""
-    wider: Steps = {}
-    for begin, step in steps.items():
-        wider.setdefault(begin_of(begin, width), Step()).merge(step)
-    return wider
+def add(steps: Steps, frame: Frame, width: int) -> None:
+    """Take a frame in to the step that it is of, which are so many milliseconds wide."""
+    steps.setdefault(begin_of(middle(frame), width), Step()).add(frame)
 
 
 def total(steps: Iterable[Step]) -> Step:

@@ -7,7 +7,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -53,6 +53,15 @@ def writes(settings: Settings, arguments: WritesArguments, progress: Progress) -
     seconds = round(time.monotonic() - clock, 3)
     log.info("writes_found", frames=page.looked_into, seconds=seconds)
     return page.told() | {"problems": [*faults, *page.problems], "seconds": seconds}
+
+
+class _Touch(NamedTuple):
+    """A command that touches the key, and what it does to it."""
+
+    command: Command
+    effect: Effect
+    behind: int
+    """The next place behind it that is outside a transaction."""
 
 
 @dataclass
@@ -126,16 +135,16 @@ class _Page:
         commands = raw()
         self.progress("reading", self.looked_into, None, "frames")
         if whole or self._needle in commands:
-            for command, effect, behind in reversed(self._found(part, frame, commands)):
-                self._take(stretch, part, frame, command, effect, behind)
+            for touch in reversed(self._found(part, frame, commands)):
+                self._take(stretch, part, frame, touch)
 
     def _reached(self, frame: Frame) -> bool:
         """Whether the page begins in this frame, or has begun."""
         at, offset = self._after or (0, 0)
         return frame.since == at and frame.start < offset <= frame.end
 
-    def _found(self, part: Part, frame: Frame, commands: bytes) -> list[tuple[Command, Effect, int]]:
-        """What touches the key, each with the next place behind it that is outside a transaction."""
+    def _found(self, part: Part, frame: Frame, commands: bytes) -> list[_Touch]:
+        """What touches the key, in order."""
         middle, places = (frame.since + frame.until) // 2, [frame.end]
         touching: list[tuple[Command, Effect]] = []
         for command in commands_in(frame, commands):
@@ -147,9 +156,10 @@ class _Page:
                 touching += [(command, each) for each in effects(_made_absolute(part, command, middle), self._key)]
         self._after = None
         places.sort()
-        return [(command, effect, places[bisect_left(places, command.end)]) for command, effect in touching]
+        return [_Touch(command, effect, places[bisect_left(places, command.end)]) for command, effect in touching]
 
-    def _take(self, stretch: Stretch, part: Part, frame: Frame, command: Command, effect: Effect, behind: int) -> None:
+    def _take(self, stretch: Stretch, part: Part, frame: Frame, touch: _Touch) -> None:
+        command, effect = touch.command, touch.effect
         since, until = window(frame, command.start, command.end)
         blur = (frame.until - frame.since) // 2 if part.segment.relative else 0
         self._waiting.meet(effect, until, blur)
@@ -160,7 +170,7 @@ class _Page:
             self.more = True
             return
         self._last = place
-        self.rows.append(row := self._row(stretch, command, effect, (since, until), behind))
+        self.rows.append(row := self._row(stretch, touch, since, until))
         if effect.did == "taken":
             self._waiting.add(effect, Taken(row, since, until))
 
@@ -170,10 +180,11 @@ class _Page:
         here = wanted is None or effect.db is None or wanted in (effect.db, _swapped(effect))
         return here and until >= self._since and since <= self._until
 
-    def _row(self, stretch: Stretch, command: Command, effect: Effect, times: tuple[int, int], behind: int) -> Data:
+    def _row(self, stretch: Stretch, touch: _Touch, since: int, until: int) -> Data:
+        command, effect = touch.command, touch.effect
         row: Data = {
-            "at": iso(times[0]),
-            "until": iso(times[1]),
+            "at": iso(since),
+            "until": iso(until),
             "db": effect.db,
             "command": command.word.decode("ascii", "replace"),
             "did": effect.did,
@@ -182,15 +193,20 @@ class _Page:
             "other_db": effect.other_db,
             "expires_at": effect.expiry if isinstance(effect.expiry, int) else None,
             "before": command.before if command.before >= stretch.first else None,
-            "after": behind if behind >= stretch.first else None,
+            "after": touch.behind if touch.behind >= stretch.first else None,
         }
         if self.arguments.show:
             row["rows"] = [*self._shown(command, effect)]
         return row
 
     def _shown(self, command: Command, effect: Effect) -> Iterator[Data]:
-        """The arguments as text, and the value afterwards where the command says it: `{part, value}`."""
+        """The arguments as text, and the value afterwards where the command says it: `{part, value}`.
+
+        Its own name right behind the command is none.
+        """
         for number, argument in enumerate(command.arguments[1 : MOST_ARGUMENTS + 1], 1):
+            if number == 1 and argument == self._key:
+                continue
             yield {"part": str(number), "value": self._cut(argument)}
         if (more := len(command.arguments) - 1 - MOST_ARGUMENTS) > 0:
             yield {"part": "more", "value": str(more)}

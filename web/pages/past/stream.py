@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 from flask import g, redirect, request, url_for
 from werkzeug.wrappers import Response
@@ -50,7 +51,7 @@ def show_stream(error: str | None = None, status: int = 200) -> Answer:
         "visited": bool(settings.backup_stream_seconds),
         "away": away,
     }
-    bare = {"look": None, "value": {}, "drawn": None, "error": NOT_SHOWN}
+    bare: dict[str, Any] = {"look": None, "value": {}, "drawn": None, "error": NOT_SHOWN}
     shown = rendered("stream.html", bare, look=look, value=value, error=error, **facts)
     return shown, 503 if away else status
 

@@ -1,0 +1,1 @@
+"""Looking back: what is wrong with data since when (`incident`), and what the replication stream says of it (`stream`)."""
