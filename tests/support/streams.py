@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.support.backups import settings_for, take
+from tests.support.backups import settings_for
 from tests.support.reading import raw
 from tests.support.servers import Server
 from tests.support.states import State, assert_same, state
+from worker.arguments.backups import BackupArguments
+from worker.backups.backup import backup
 from worker.config.settings import Settings
 from worker.formats.commands.reading import parsed
 from worker.progress import silent
@@ -54,7 +56,7 @@ class Streamed:
 
     def take(self) -> dict[str, Any]:
         """A backup of it."""
-        return take(self.source, self.storage)
+        return backup(self.settings, BackupArguments(), silent)
 
     def visit(self) -> dict[str, Any]:
         """What a visit says."""
