@@ -2,7 +2,7 @@
 
 __main__.py   what was asked for
 running.py    which steps go with which data, in which order
-steps         backing_up.py, restoring.py, offsite.py, looking.py, sizes.py, traffic.py, dashboard.py, many.py, far.py: each a
+steps         backing_up.py, restoring.py, streaming.py (and visiting.py, its process), offsite.py, looking.py, sizes.py, traffic.py, dashboard.py, many.py, far.py: each a
               contest or more
 sites.py      a server of S3 and one of SFTP, of this machine
 answering.py  a bucket far away, in memory

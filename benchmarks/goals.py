@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from benchmarks import backing_up, dashboard, far, looking, many, offsite, restoring, traffic
+from benchmarks import backing_up, dashboard, far, looking, many, offsite, restoring, streaming, traffic
 from benchmarks.data import HUGE_BYTES
 from benchmarks.results import Results, Row
 
@@ -71,6 +71,25 @@ GOALS = (
     Goal("memory", 150, "MB", figure="peak"),
     Goal("memory with ten times the keys", 150, "MB", figure="peak", data="10m"),
     Goal("memory with a huge value", 2.5 * HUGE_BYTES / 1e6, "MB", figure="peak", data="huge"),
+    Goal("a visit with nothing new", 20, "ms", of=streaming.IDLE),
+    Goal("the age of what is at home, beside a listener", 1000, "ms", of=streaming.LISTENED),
+    Goal(
+        "restore of a moment, as many writes as keys: time of the full restore",
+        2,
+        of=streaming.MOMENT,
+        to=streaming.FULL,
+    ),
+    Goal("commands played", 100_000, "keys/s", of=streaming.REPLAY, figure="keys/s", at_least=True),
+    *(
+        Goal(
+            f"live traffic, {command}: p99 beside visits every 5 s",
+            1.1,
+            of=traffic.VISITED,
+            to=traffic.ALONE,
+            figure=_p99(command),
+        )
+        for command in ("GET", "SET")
+    ),
     Goal("backup to S3: time of the slower of backup and upload", 1.15, of=offsite.PLAIN, to=offsite.SLOWER),
     Goal("backup to S3, encrypted: time of the same", 1.15, of=offsite.CLOSED, to=offsite.SLOWER),
     Goal(

@@ -30,6 +30,7 @@ _TITLES = {
     "backup": "Backup",
     "look": "Verify and preview",
     "restore": "Restore",
+    "stream": "The replication stream",
     "offsite": "To S3 and SFTP, and back",
     "size": "Bytes stored",
     "traffic": "Live traffic",

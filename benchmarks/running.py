@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import backing_up, dashboard, looking, machine, many, offsite, restoring, sizes, traffic
+from benchmarks import backing_up, dashboard, looking, machine, many, offsite, restoring, sizes, streaming, traffic
 from benchmarks.data import Shape, huge, mixed, tiny
 from benchmarks.loaded import Loaded, loaded
 from benchmarks.made import Backup, back_up
 from benchmarks.place import Place, Told, opened
 from benchmarks.results import Results, Row
 
-STEPS = ("backup", "look", "restore", "offsite", "size", "traffic", "queue", "dashboard", "catalogue")
+STEPS = ("backup", "look", "restore", "stream", "offsite", "size", "traffic", "queue", "dashboard", "catalogue")
 SETS = ("main", "tiny", "10m", "huge")
 MAIN_KEYS, QUICK_KEYS, MANY_KEYS = 1_000_000, 100_000, 10_000_000
 SIZE_KEYS = 100_000
@@ -93,6 +93,7 @@ def _of_main(options: Options) -> dict[str, Step]:
         "backup": lambda held, _: backing_up.run(held, rounds),
         "look": lambda held, backup: looking.run(held, backup, rounds),
         "restore": lambda held, backup: restoring.run(held, backup, rounds),
+        "stream": lambda held, _: streaming.run(held, rounds),
         "offsite": lambda held, backup: offsite.run(held, backup, rounds),
         "traffic": lambda held, backup: traffic.run(held, backup, rounds, options.requests),
         "queue": lambda held, _: dashboard.queue(held.place, held.shape, held.server),

@@ -29,6 +29,9 @@ BESIDE = {
     "beside a replication backup": ("backup", "--engine", "replication"),
 }
 BESIDE_PEER = "beside redis-cli --rdb - | gzip"
+VISITED = "beside visits every 5 seconds"
+_VISITS = ("-m", "benchmarks.visiting", "--every", "5")
+_BACKLOG = 1 << 30
 BUSY = "beside a busy loop"
 """One processor taken, and no question asked: what of it all is the machine's, and not Redis'."""
 # redis-benchmark's own number of clients, as fast as they can; and one alone, who has to wait for nobody else's.
@@ -59,6 +62,12 @@ def run(loaded: Loaded, backup: Backup, rounds: int, requests: int) -> list[Row]
             command = [*PYTHON, *(backup.manifest.name if word == "NAME" else word for word in words)]
             env = loaded.place.environment(server, backup.storage, BACKUP_UNDO_DAYS="0")
             found.append(Contestant(name, "ours", partial(beside, command, env=env), needs))
+        # As many writes as redis-benchmark makes are more than a backlog of the usual size holds.
+        server.ask("CONFIG", "SET", "repl-backlog-size", _BACKLOG)
+        env = loaded.place.environment(
+            server, backup.storage, BACKUP_STREAM_FOLDER=str(loaded.place.folder / "visited")
+        )
+        found.append(Contestant(VISITED, "ours", partial(beside, [sys.executable, *_VISITS], env=env), needs))
         piped = [bash(), "-c", f"{tool('redis-cli')} -p {server.port} --rdb - | gzip > /dev/null"]
         found.append(Contestant(BESIDE_PEER, "peer", partial(beside, piped), (*needs, "redis-cli", "gzip")))
         return contest("traffic", loaded.shape, found, rounds, loaded.place.told)
