@@ -6,7 +6,7 @@ from functools import partial
 
 from benchmarks.contest import Contestant, Outcome, contest
 from benchmarks.loaded import Loaded
-from benchmarks.made import Backup
+from benchmarks.made import Backup, back_up
 from benchmarks.results import Round, Row
 from benchmarks.servers import Server, loading, tool
 
@@ -14,6 +14,7 @@ LOAD, PIPE = "redis-server loads its file", "redis-cli --pipe of RESTORE"
 MIRROR = "restore, mirror by replication"
 SKIP_EMPTY, OVERWRITE_EMPTY = "restore, skip, into an empty target", "restore, overwrite, into an empty target"
 OVERWRITE = "restore, overwrite, key by key"
+JSON = "restore, overwrite, of json"
 PIPE_LIVE = "redis-cli --pipe of RESTORE, over live data"
 OVERWRITE_LIVE = "restore, overwrite, over live data"
 OVERWRITE_UNDO = "restore, overwrite, over live data, undo kept"
@@ -37,6 +38,7 @@ def run(loaded: Loaded, backup: Backup, rounds: int, *, lean: bool = False) -> l
     if not lean:
         found += [
             ours(SKIP_EMPTY, empty, "skip"),
+            _ours(loaded, back_up(loaded, "--format", "json"), JSON, empty, "overwrite"),
             _pipe(loaded, PIPE, empty),
             _pipe(loaded, PIPE_LIVE, full),
             ours(OVERWRITE_LIVE, full, "overwrite", **NO_UNDO),

@@ -195,8 +195,8 @@ def spied(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     found: list[bool] = []
     rest = Pace.rest
 
-    def tell(pace: Pace) -> None:
-        rest(pace)
+    def tell(pace: Pace, *, looks: bool | None = None) -> None:
+        rest(pace, looks=looks)
         found.append(pace.gentle)
 
     monkeypatch.setattr(Pace, "rest", tell)

@@ -69,14 +69,22 @@ class Pace:
         """How many batches may be on their way: `most`, or `least` beside live traffic."""
         return least if self.gentle else most
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for another look."""
+        return time.monotonic() >= self._next_look
+
     def hurry(self) -> None:
         """Go as fast as possible from now on, also beside live traffic."""
         self.gentle, self._next_look = False, math.inf
 
-    def rest(self) -> None:
-        """To be called after each batch: looks now and then, and rests where it should."""
+    def rest(self, *, looks: bool | None = None) -> None:
+        """To be called after each batch: looks now and then, and rests where it should.
+
+        Who has thousands of commands on their way says when it `looks`, and has none then: they would count as others'.
+        """
         now = time.monotonic()
-        if now >= self._next_look:
+        if now >= self._next_look if looks is None else looks:
             self._next_look = now + (FIRST_LOOK_SECONDS if self._others is None else LOOK_SECONDS)
             with suppress(*BROKEN):
                 self._look(now)

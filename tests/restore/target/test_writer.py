@@ -11,6 +11,7 @@ from tests.support.servers import Binary
 from worker.formats.entries import Entry
 from worker.restore.target.report import Report
 from worker.restore.target.writer import AHEAD, BATCH_KEYS, Writing
+from worker.server import throttle
 from worker.server.throttle import Pace
 from worker.server.wire import Wire
 
@@ -45,3 +46,23 @@ def test_of_a_server_that_falls_silent_all_that_was_sent_may_be_there(
     assert (report.restored > 0) == (answered > 0)
     assert 0 < report.unconfirmed < len(batches) * BATCH_KEYS
     assert report.restored + report.unconfirmed == report.taken
+
+
+def test_what_we_ask_ourselves_is_no_traffic_of_others(
+    newest: Binary, start_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A value that is built takes many commands, and whatever is on its way at a look would count as theirs."""
+    monkeypatch.setattr(throttle, "FIRST_LOOK_SECONDS", 0)
+    monkeypatch.setattr(throttle, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(throttle, "JUDGED_SECONDS", 0)
+    source, rates = endpoint(start_server(newest)), list[float]()
+    fields: list[tuple[bytes, bytes, int | None]] = [(b"field", b"value", None)]
+    entries = [Entry(0, b"k:%d" % number, None, "hash", None, fields) for number in range(20 * BATCH_KEYS)]
+    pace, report = Pace(source), Report()
+    monkeypatch.setattr(pace, "_judge", rates.append)
+    pace.gentle = False
+    with Wire(source) as wire:
+        list(Writing(wire, "overwrite", report, (7, 0), pace).run(Given(entries)))
+    assert report.restored == len(entries)
+    assert len(rates) > 10
+    assert set(rates) == {0.0}

@@ -54,9 +54,11 @@ class Writing:
                     now = (time.time() + self._clock_offset) * 1000
                     self._report.taken += len(entries)
                     self._write(entries, now, stream.rdb_version)
-                    self._flush(self._pace.ahead(AHEAD, 0))
+                    # A value that is built takes many commands.
+                    looks = self._pace.is_due
+                    self._flush(0 if looks else self._pace.ahead(AHEAD, 0))
                     self._used = time.monotonic()
-                    self._pace.rest()
+                    self._pace.rest(looks=looks)
                     yield len(entries)
             self._finish()
         except GeneratorExit:
