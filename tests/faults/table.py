@@ -316,6 +316,16 @@ TABLE = [
             "faults/test_stream_faults.py::test_a_source_that_is_frozen_is_left_and_asked_again "
             "faults/test_stream_faults.py::test_a_clock_of_ours_that_is_wrong_makes_no_wrong_moment",
         ),
+        (
+            "kill -9 while a moment is made; the base or a segment is changed; a command is unknown, fails, or is cut short",
+            "no moment is seen that is not whole, no server stays, and the next one who asks makes it, or is told why not",
+            "faults/test_moment_faults.py::test_whoever_makes_a_moment_is_killed "
+            "faults/test_moment_faults.py::test_what_it_is_made_of_has_changed "
+            "segments/playing/test_made.py::test_nothing_is_left_of_one_that_fails_or_is_cancelled "
+            "segments/playing/test_play.py::test_a_command_that_the_server_does_not_know_is_named_without_its_arguments "
+            "segments/playing/test_play.py::test_a_command_that_fails_is_no_moment "
+            "segments/playing/test_play.py::test_one_that_is_cut_short_is_said_to_be",
+        ),
     ),
     *_rows(
         "Damaged and foreign files",

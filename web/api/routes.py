@@ -277,7 +277,7 @@ def stats() -> dict[str, Any] | Answer:
 def search(body: SearchArguments) -> Answer:
     """Find a key, or all that fit a glob, in the backups and in the source; or show one version, or two side by side."""
     for name in body.backups:
-        lookup.in_full(name)
+        lookup.named(name)
     return _queued(jobs.ask("search", body, g.identity.name))
 
 
@@ -293,7 +293,7 @@ def differences(body: DifferencesArguments) -> Answer:
 @needs_scope_of("fits")
 def fits(body: CountArguments) -> Answer:
     """Count the keys of a backup that a preview or a restore with the same selection would take."""
-    name = lookup.in_full(body.name, body.storage)
+    name = lookup.named(body.name, body.storage)
     return _queued(jobs.ask("fits", body.model_copy(update={"name": name}), g.identity.name))
 
 

@@ -2,18 +2,16 @@
 
 from typing import Any
 
-import click
-
 from worker.arguments.questions import CountArguments
 from worker.cli.console import number, say, show
-from worker.cli.options import part
+from worker.cli.options import or_moment, part
 from worker.cli.runner import Data, checked, looked_up, verb
 from worker.config.settings import load
 from worker.restore.selection.count import count
 
 
 @verb("fits")
-@click.argument("name")
+@or_moment
 @part
 def command(as_json: bool, name: str, **options: Any) -> None:
     """Count the keys of the backup NAME that a preview or a restore with the same options would take. No value is read."""
