@@ -28,8 +28,9 @@ def install(app: Flask) -> None:
 
 
 def planned() -> Planned:
-    """As the broker has it now."""
-    now = following.refresh(load_web.said)
+    """As the broker has it now; one that was away a moment ago is not waited for again."""
+    is_away = following.standing(load_web.said).away
+    now = following.refresh(load_web.said, older_than=SECONDS if is_away else 0)
     return Planned(now, origins.rows(load_web.said, now.chosen))
 
 

@@ -68,3 +68,15 @@ def test_without_a_broker_the_shell_says_so(web_app: Web) -> None:
     assert "The broker does not answer" in shell("schedule").err
     changed = shell("schedule", "--set", "keep=14")
     assert (changed.code, "The broker does not answer" in changed.err) == (1, True)
+
+
+def test_a_shell_that_knows_nothing_of_what_is_chosen_says_so_and_deletes_nothing(web_app: Web) -> None:
+    names = [dated(web_app.settings, hours, asked_by="beat daily") for hours in range(1, 10)]
+    web_app.broker.client().set(store.KEY, b"garbage")
+    shell = Shell(web_app.source.url, web_app.storage, web_app.folder, nowhere=web_app.broker.url)
+    refused = shell("prune")
+    assert (refused.code, "nothing was deleted" in refused.err) == (1, True)
+    assert len(shell("prune", "--dry-run", "--json").data["deleted"]) == 2
+    for verb in ("ping", "stats"):
+        assert "the chosen settings of the schedule cannot be read" in shell(verb).err
+    assert shell("prune", "--without-broker", "--json").data["deleted"][0]["name"] in names[7:]

@@ -94,6 +94,15 @@ def test_beat_takes_another_time_interval_and_zone_with_nothing_sent_for_it(web_
     assert web_app.broker.client().llen("jobs") == 0
 
 
+def test_a_beat_that_begins_goes_by_what_is_chosen_and_not_by_its_file(
+    web_app: Web, scheduler: Scheduler, tmp_path: Path
+) -> None:
+    scheduler.close()
+    store.write(web_app.settings, NOTHING, chosen(1, backup_daily_at="04:30"))
+    begun = Scheduler(app, schedule_filename=str(tmp_path / "beat-schedule"))
+    assert begun.schedule["daily"].schedule.at == time(4, 30)
+
+
 def test_beat_goes_on_by_what_it_knew_while_nobody_can_tell(web_app: Web, scheduler: Scheduler) -> None:
     store.write(web_app.settings, NOTHING, chosen(1, backup_daily_at="04:30"))
     look(scheduler)
