@@ -16,6 +16,7 @@ from worker.repository.scope import scope_of
 from worker.segments.bases import bases_of
 from worker.segments.frame import Frame, frames_of, opening_of
 from worker.segments.segment import Segment, described, segments_in
+from worker.segments.unchanged import check_unchanged
 from worker.segments.visits import standing as standings
 from worker.segments.visits.folder import folder_of
 from worker.segments.visits.growing import GROWING, WHOLE
@@ -43,6 +44,7 @@ class Part:
         else:
             with self.storage.fetch(self.segment.name) as file:
                 if not self.segment.encrypted:
+                    check_unchanged(file, self.segment.name, self.segment.sha256)
                     yield file
                     return
                 with self._decrypted(file) as plain:
@@ -133,12 +135,14 @@ class Stretch:
 
         When a backup was begun is none of them: its snapshot is of a later moment, which nobody tells.
         """
-        points = [(self.until, self.end)]
+        points, seen = [(self.until, self.end)], 0
         for part, frame, _ in self.frames:
             points += [(mark.ms, mark.offset) for mark in frame.marks]
             points += [(frame.until, frame.end)]
-            if frame.after or frame.since > part.segment.since:
+            # The frames of one visit have the same times: only the first of them begins where the stream stood then.
+            if frame.since >= seen and (frame.after or frame.since > part.segment.since):
                 points.append((frame.since, frame.start))
+            seen = max(seen, frame.until)
         return sorted(point for point in points if point[1] >= self.first)
 
 
@@ -154,15 +158,20 @@ def stretches(settings: Settings, elsewhere: Storage | None = None) -> tuple[lis
     parts = [Part(segment, None, storage, settings) for segment in stored if segment.address == address]
     quiet = None
     if storage == home:
-        there = {part.segment.last for part in parts}
-        parts += [part for part in _local(settings, folder, storage) if part.segment.last not in there]
+        there = {(part.segment.begins_behind, part.segment.start, part.segment.ends_at) for part in parts}
+        parts += [
+            part
+            for part in _local(folder, storage, settings, faults)
+            if (part.segment.begins_behind, part.segment.start, part.segment.ends_at) not in there
+        ]
         known = standings.of_folder(folder) or standings.shown_or_none(settings, address or "")
-        quiet = (known.offset, known.ms) if known else None
+        # Of a source that cannot be followed nobody knows whether it still stands there.
+        quiet = (known.offset, known.ms) if known and known.follows else None
     bases = bases_of(settings, storage)
     return [Stretch(tuple(ones), tuple(_within(ones, bases)), quiet) for ones in _linked(parts)], faults
 
 
-def _local(settings: Settings, folder: Path, storage: Storage) -> Iterator[Part]:
+def _local(folder: Path, storage: Storage, settings: Settings, faults: list[str]) -> Iterator[Part]:
     for path in sorted([*folder.glob(f"*{WHOLE}"), *folder.glob(f"*{GROWING}")]):
         try:
             with path.open("rb") as file:
@@ -170,20 +179,27 @@ def _local(settings: Settings, folder: Path, storage: Storage) -> Iterator[Part]
                 frames = [frame for frame, _ in frames_of(file)]
         except FileNotFoundError:
             continue  # it has just gone into storage
+        except ArtifactError:
+            faults.append(f"{path.name} of BACKUP_STREAM_FOLDER is damaged: the stream has a gap there.")
+            continue
         if frames:
             yield Part(Segment.model_validate(_NOT_STORED | described(opening, frames)), path, storage, settings)
 
 
 def _linked(parts: list[Part]) -> list[list[Part]]:
     """Each begins where nothing is known that it goes on from."""
-    following = {part.segment.after: part for part in parts if part.segment.after}
-    ends = {part.segment.last for part in parts}
+    # Of two that go on from the same place, because two machines visit, the longer one.
+    following = {part.segment.begins_behind: part for part in sorted(parts, key=lambda part: part.segment.end)}
+    following.pop(None, None)
+    ends = {part.segment.ends_at for part in parts}
     lines: list[list[Part]] = []
     for part in parts:
-        if part.segment.after and part.segment.after in ends:
+        if part.segment.begins_behind in ends:
             continue
         line = [part]
-        while (after := following.get(line[-1].segment.last)) is not None:
+        while (after := following.get(line[-1].segment.ends_at)) is not None and after.segment.end > line[
+            -1
+        ].segment.end:
             line.append(after)
         lines.append(line)
     return sorted(lines, key=lambda line: (line[0].segment.since, line[0].segment.start))

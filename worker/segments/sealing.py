@@ -27,9 +27,16 @@ def seal(settings: Settings, progress: Progress) -> dict[str, Any]:
     storage = open_storage(settings.backup_storage)
     waiting = sorted(folder_of(settings).glob(f"*{WHOLE}"))
     there, _ = segments_in(storage) if waiting or settings.backup_copies else ([], [])
-    sealed = [_store(settings, storage, path, there, progress) for path in waiting]
+    sealed, damaged = [], []
+    for path in waiting:
+        try:
+            sealed.append(_store(settings, storage, path, there, progress))
+        except ArtifactError as error:
+            # Those behind it are good.
+            log.warning("stream_damaged", file=path.name)
+            damaged.append(f"{path.name} of BACKUP_STREAM_FOLDER is damaged, and stays there. {error}")
     copied, warnings = _copy(settings, storage, progress)
-    return {"sealed": [name for name in sealed if name], "copied": copied, "warnings": warnings}
+    return {"sealed": [name for name in sealed if name], "copied": copied, "warnings": [*damaged, *warnings]}
 
 
 def _store(settings: Settings, storage: Storage, path: Path, there: list[Segment], progress: Progress) -> str | None:
@@ -37,7 +44,8 @@ def _store(settings: Settings, storage: Storage, path: Path, there: list[Segment
     with path.open("rb") as file:
         opening = opening_of(file)
         frames = list(_checked(file))
-        known = next((each for each in there if each.last == frames[-1].sha256), None)
+        said = described(opening, frames)
+        known = next((each for each in there if each.is_of(said)), None)
         if known is None:
             encryption = encryption_of(settings)
             file.seek(0)
@@ -49,7 +57,7 @@ def _store(settings: Settings, storage: Storage, path: Path, there: list[Segment
                         draft.write(chunk)
                 segment = Segment(
                     name=draft.name,
-                    **described(opening, frames),
+                    **said,
                     stored=meter.bytes,
                     sha256=meter.sha256,
                     encryption="none"

@@ -1,7 +1,7 @@
 """A segment in storage: a file of frames, and the small document beside it, signed, without which it does not exist."""
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +16,7 @@ from worker.segments.frame import Count, Frame, Milliseconds, Opening
 from worker.storage import Storage
 
 SEGMENT_SUFFIX = ".segment.json"
+_OF_THE_FILE = ("address", "after", "last", "histories", "start", "end", "since", "until", "frames")
 NAME = re.compile(r"redis_stream_\d{8}_\d{6}_\d+(_\d+)?\.zst(\.age)?")
 
 
@@ -27,6 +28,13 @@ class History(BaseModel):
     id: str
     start: Count
     end: Count
+
+
+class Joint(NamedTuple):
+    """A place where segments meet. The same commands at another place have the same sha256: a source that only sends PING."""
+
+    sha256: str
+    offset: int
 
 
 class Segment(BaseModel):
@@ -44,7 +52,7 @@ class Segment(BaseModel):
     after: str
     """The sha256 of the frame before its first; empty where a stretch begins."""
     last: str
-    """The sha256 of its last frame: a segment goes on where another has ended by that."""
+    """The sha256 of its last frame: a segment goes on where another has ended by that, at that offset."""
     histories: tuple[History, ...]
     start: Count
     end: Count
@@ -64,6 +72,20 @@ class Segment(BaseModel):
     encryption: Literal["none"] | Encrypted = "none"
     tool_version: str
     signer: str | None = None
+
+    @property
+    def begins_behind(self) -> Joint | None:
+        """Where another segment must end that this one goes on from; None where a stretch begins."""
+        return Joint(self.after, self.start) if self.after else None
+
+    @property
+    def ends_at(self) -> Joint:
+        """Where another one may go on."""
+        return Joint(self.last, self.end)
+
+    def is_of(self, said: dict[str, Any]) -> bool:
+        """Whether it was made of the file that is `described` so."""
+        return all(getattr(self, name) == said[name] for name in _OF_THE_FILE)
 
     @property
     def encrypted(self) -> bool:

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from worker.config.settings import ClockName
 from worker.segments.frame import Mark
 from worker.segments.visits.continuing import backlog_of
-from worker.segments.visits.framing import TIME_CHANNEL
+from worker.segments.visits.framing import MOST_MARKS, TIME_CHANNEL
 from worker.segments.visits.source import clock_of
 from worker.server.info import info
 from worker.server.replies import raised
 from worker.server.wire import Wire
 
 EVERY_SECONDS = 1.0
-MOST_MARKS = 3600
 
 
 def marks(wire: Wire, clock: ClockName, seconds: float) -> Iterator[Mark | None]:

@@ -1,5 +1,6 @@
 """A stream on its way is cut into frames: each begins between commands and outside a transaction."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ MOST_NAMES = 64
 """Of commands that a frame counts by name."""
 TIME_CHANNEL = b"backup:time"
 """A PUBLISH there is a mark of ours: what it says is the time in milliseconds."""
+MOST_MARKS = 3600
+"""Of a frame: so that its line stays short."""
+_MILLISECONDS = re.compile(rb"\d{1,14}")
 
 
 @dataclass
@@ -78,8 +82,14 @@ class Framing:
         _note(self._beyond, arguments, size, self._at)
         if not self._place.within_transaction:
             self._boundary, self._db_then = self._at, self._place.db
+            self._beyond.marks = [mark for mark in self._beyond.marks if self._is_mark(mark)]
             _add(self._seen, self._beyond)
             self._beyond = _Seen()
+
+    def _is_mark(self, mark: Mark) -> bool:
+        """Whether it is one of ours, and of use: anybody may publish there, any number and as often as they like."""
+        is_place = mark.offset == self._boundary and self._clock.since <= mark.ms <= self._clock.until
+        return is_place and len(self._seen.marks) < MOST_MARKS
 
     def _cut(self) -> tuple[Frame, bytes]:
         size, seen = self._boundary - self.start, self._seen
@@ -111,7 +121,12 @@ def _note(seen: _Seen, arguments: Arguments, size: int, end: int) -> None:
     word = arguments[0].upper()
     seen.largest = max(seen.largest, size)
     if word in SILENT:
-        if word == b"PUBLISH" and len(arguments) == 3 and arguments[1] == TIME_CHANNEL and arguments[2].isdigit():
+        if (
+            word == b"PUBLISH"
+            and len(arguments) == 3
+            and arguments[1] == TIME_CHANNEL
+            and _MILLISECONDS.fullmatch(arguments[2])
+        ):
             seen.marks.append(Mark(offset=end, ms=int(arguments[2])))
         return
     seen.commands[word] += 1

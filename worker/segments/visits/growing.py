@@ -53,9 +53,13 @@ class Growing:
 
     def recover(self) -> None:
         """Find the file and its last whole frame, and cut off what follows that. ArtifactError where its start is damaged."""
-        self._path = next(iter(sorted(self.folder.glob(f"*{GROWING}"))), None)
-        if self._path is None:
+        there = sorted(self.folder.glob(f"*{GROWING}"), key=_offset_of)
+        if not there:
             return
+        self._path = there.pop()
+        for ended in there:
+            # Whoever had begun the next one was killed.
+            ended.replace(ended.with_suffix(WHOLE))
         with self._path.open("r+b") as file:
             self.opening = opening_of(file)
             self.position, end = position_after(self.opening), file.tell()
@@ -98,13 +102,19 @@ class Growing:
         self._path = self.opening = self.position = None
 
     def go_on(self) -> None:
-        """End the file, and begin the next one where it ends."""
-        position, opening = self.position, self.opening
-        if position is None or opening is None or position.offset == opening.start:
+        """End the file, and begin the next one where it ends: that first, so that the place to go on from is never lost."""
+        position, opening, ended = self.position, self.opening, self._path
+        if position is None or opening is None or ended is None or position.offset == opening.start:
             return
-        self.end()
         changes = {"gap": "", "since": position.until, "db": position.db, "start": position.offset}
         self.begin(opening.model_copy(update={**changes, "after": position.after, "history": position.history}))
+        ended.replace(ended.with_suffix(WHOLE))
+        sync(self.folder)
+
+
+def _offset_of(path: Path) -> int:
+    """Where it begins, as its name says."""
+    return int(path.stem.rpartition("_")[2])
 
 
 def position_after(opening: Opening) -> Position:

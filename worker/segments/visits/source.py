@@ -8,6 +8,7 @@ from worker.formats.commands.absolute import FIRST_ABSOLUTE
 from worker.segments.visits.continuing import Backlog, backlog_of
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.server.info import Facts, facts_in, info, keyspace, number
+from worker.server.replies import reply_error
 from worker.server.wire import Wire
 
 CONNECT_SECONDS, ANSWER_SECONDS = 3, 10
@@ -39,6 +40,9 @@ def visited_source(settings: Settings) -> Endpoint:
 def read_source(wire: Wire, address: str) -> Source:
     """Ask INFO. Raises redis errors."""
     fields = info(wire)
+    if fields.get("loading") == "1":
+        # It has its history back only once all is loaded: until then it looks like another one.
+        raise reply_error("LOADING the source is loading its data")
     counts = {db: counts["keys"] for db, counts in keyspace(fields).items()}
     return Source(address, facts_in(fields), backlog_of(fields), clock_of(fields), counts)
 

@@ -33,6 +33,7 @@ BATCH_BYTES = 8 << 20
 """Of frames, that are written together."""
 MOST_BYTES = 256 << 20
 """Of a file, before the next one is begun."""
+LOST = "the files of this machine are gone that it was brought home to, or another machine visits now"
 HOUR_MS, LOOK_MS, ASK_MS, ASK_BASE_MS = 3_600_000, 15_000, 60_000, 600_000
 """A file is of one hour; how often a base is looked for while there is none; how often the stream is asked for, though it has not
 gone on; how often somebody is asked to make a base.
@@ -67,7 +68,11 @@ class Visit:
     def __init__(self, settings: Settings, growing: Growing, wire: Wire, endpoint: Endpoint, prove: Proof) -> None:
         self._settings, self._growing, self._endpoint, self._prove = settings, growing, endpoint, prove
         self.source = read_source(wire, endpoint.address)
-        self._before = standings.of_folder(growing.folder) or Standing(address=endpoint.address, ms=0)
+        self._before = (
+            standings.of_folder(growing.folder)
+            or standings.shown_or_none(settings, endpoint.address)
+            or Standing(address=endpoint.address, ms=0)
+        )
         changes: dict[str, Any] = {"ms": max(self.source.ms, self._before.ms), "backlog": self.source.backlog.size}
         changes |= {"here_ms": int(time.time() * 1000), "counts": self.source.counts}
         self.standing = self._before.model_copy(update=changes)
@@ -98,6 +103,8 @@ class Visit:
     def _go_on(self) -> str:
         """Why the stretch had to end, where it had to. There is a place to go on from afterwards, unless nobody can follow now."""
         position = self._growing.position
+        if position is None and self._before.follows:
+            return self._break(LOST)
         if position is None:
             self._begin(self._before.gap)
             return ""
