@@ -115,6 +115,7 @@ class Life:
         before = folder_of(self.streamed.settings)
         self.streamed.source = replica
         # As behind a name: for us it is the same source.
+        shutil.rmtree(folder_of(self.streamed.settings), ignore_errors=True)
         shutil.move(before, folder_of(self.streamed.settings))
 
     @property

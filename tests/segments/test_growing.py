@@ -9,7 +9,10 @@ from worker.segments.frame import Frame, Opening, commands_of, frames_of, openin
 from worker.segments.visits.growing import Growing, alone
 from worker.server.wire import pack
 
-OPENING = Opening(address="here:1", server="redis", version="7.0.0", history="a" * 40, start=100, db=None, since=1000)
+OPENING = Opening.model_validate(
+    {"address": "here:1", "server": "redis", "version": "7.0.0", "history": "a" * 40, "start": 100, "db": None}
+    | {"since": 1000, "first": 100, "first_ms": 1000}
+)
 
 
 def frame(growing: Growing, key: bytes) -> tuple[Frame, bytes]:

@@ -228,3 +228,22 @@ def test_a_moment_is_found_by_its_time(streamed: Streamed) -> None:
         found = streamed.find(at=datetime.fromtimestamp(at, UTC))
         assert found.offset == offset
         assert found.accuracy_seconds < 1
+
+
+def test_a_visit_that_is_killed_before_it_has_noted_anything_is_believed_by_its_file(streamed: Streamed) -> None:
+    streamed.source.client().config_set("repl-backlog-size", "1mb")
+    for number in range(40):
+        streamed.source.client().set(f"large:{number}", b"x" * 100_000)
+    before = (streamed.stream / "standing.json").read_bytes()
+    assert streamed.visit()["gap"]
+    streamed.take()
+    streamed.source.client().set("key", "value")
+    streamed.visit()
+    # As if neither of these visits had come so far.
+    (streamed.stream / "standing.json").write_bytes(before)
+    outcome = streamed.visit()
+    standing = of_folder(streamed.stream)
+    assert standing is not None
+    assert (outcome["follows"], standing.follows, standing.is_chain) == (True, True, True)
+    assert "more than its replication backlog" in standing.gap
+    assert standing.offset == streamed.find().offset

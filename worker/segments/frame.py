@@ -94,6 +94,12 @@ class Opening(BaseModel):
     since: Milliseconds
     gap: str = ""
     """Why the stretch before it ended, where it begins a new one; empty where it goes on."""
+    gap_since: Milliseconds = 0
+    """The last moment before that gap."""
+    first: Count
+    """The offset where its stretch began."""
+    first_ms: Milliseconds
+    """When that was."""
 
 
 def milliseconds(moment: datetime) -> int:

@@ -62,6 +62,9 @@ def visit(settings: Settings, seconds: float = 0) -> dict[str, Any]:
             return outcome
 
 
+_NO_BASE: dict[str, Any] = {"base": "", "base_ms": 0, "base_offset": 0, "looked_ms": 0}
+
+
 class Visit:
     """One of them, on an open connection."""
 
@@ -76,6 +79,18 @@ class Visit:
         changes: dict[str, Any] = {"ms": max(self.source.ms, self._before.ms), "backlog": self.source.backlog.size}
         changes |= {"here_ms": int(time.time() * 1000), "counts": self.source.counts}
         self.standing = self._before.model_copy(update=changes)
+        self._believe_the_file()
+
+    def _believe_the_file(self) -> None:
+        """A visit that was killed has written there, and noted nothing of it."""
+        opening, position = self._growing.opening, self._growing.position
+        if opening is None or position is None:
+            return
+        changes: dict[str, Any] = {"offset": position.offset, "history": position.history, "follows": True}
+        if (opening.first, opening.first_ms) != (self.standing.began_offset, self.standing.began):
+            changes |= _NO_BASE | {"began": opening.first_ms, "began_offset": opening.first}
+            changes |= {"gap": opening.gap, "gap_since": opening.gap_since} if opening.gap else {}
+        self.standing = self.standing.model_copy(update=changes)
 
     def run(self) -> dict[str, Any]:
         """Go on where the last visit ended; begin a new stretch where that cannot be."""
@@ -119,8 +134,8 @@ class Visit:
             self.standing = self.standing.measured(
                 (self.standing.ms - since) / 1000, backlog.offset - position.offset, 0
             )
-        changes = {"gap": why, "gap_since": since, "base": "", "base_ms": 0, "base_offset": 0, "looked_ms": 0}
-        self.standing = self.standing.model_copy(update=changes | {"marks": (), "follows": False})
+        changes = _NO_BASE | {"gap": why, "gap_since": since, "marks": (), "follows": False}
+        self.standing = self.standing.model_copy(update=changes)
         self._growing.end()
         self._begin(why)
         return why
@@ -142,10 +157,12 @@ class Visit:
                 db=None,
                 since=since,
                 gap=gap,
+                gap_since=self.standing.gap_since if gap else 0,
+                first=offset,
+                first_ms=since,
             )
         )
-        changes = {"began": since, "began_offset": offset, "offset": offset, "follows": True, "base": "", "marks": ()}
-        self.standing = self.standing.model_copy(update=changes)
+        self._believe_the_file()
 
     def _earliest(self) -> tuple[int, int]:
         """The offset, and its time."""
