@@ -87,6 +87,13 @@ def test_what_a_preview_has_made_is_what_the_restore_writes(moment: Moment, monk
     assert moment.streamed.source.client().get("afterwards") == b"written"
 
 
+def test_it_is_made_of_what_lies_in_storage_too(moment: Moment) -> None:
+    assert moment.streamed.end_the_hour()["sealed"]
+    assert [*moment.streamed.stream.glob("*.whole")] == []
+    moment.restore(mode="mirror")
+    same(moment.streamed.source, moment.state)
+
+
 def test_it_is_looked_into_like_a_backup(moment: Moment, tmp_path: Path) -> None:
     name = f"@offset:{moment.offset}"
     found = search(moment.settings, SearchArguments(key="since:7", names=(name, moment.base), live=False), silent)

@@ -59,8 +59,10 @@ def test_a_moment_is_previewed_and_then_restored_as_it_was_seen(works: Works) ->
     seen = works.send("preview", name="@before:FLUSHALL", mode="mirror")
     told = seen.result()
     assert told["counts"]["new"] == number
-    report = works.do("restore", name="@before:FLUSHALL", mode="mirror", preview=seen.id)
-    assert report["name"] == told["name"]
+    restored = works.send("restore", name="@before:FLUSHALL", mode="mirror", preview=seen.id)
+    assert restored.result()["name"] == told["name"]
     assert (client.dbsize(), client.get("a moment ago")) == (number, b"was written")
+    works.do("visit")
+    assert works.do("preview", name=f"@before:{restored.id}", mode="mirror")["counts"]["deleted"] == number
     assert "There is no moment at offset" in works.failure("restore", name="@offset:999999999999")
     assert works.secrets_told() == []

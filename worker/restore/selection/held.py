@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from worker.arguments import moments as naming
 from worker.arguments.moments import Meant, is_moment, meant
@@ -14,12 +15,15 @@ from worker.repository.copies.found import Found, find
 from worker.repository.manifest import Manifest, Scope
 from worker.runs.store import open_runs
 from worker.segments import moments
+from worker.segments.chain import stretches
 from worker.segments.moments import Wanted
 from worker.segments.playing.made import kept, key_of, made, shelf_of
 from worker.segments.recording import Recording
 
 _DAY = 24 * 3600
 """In seconds."""
+_UNSEEN = timedelta(minutes=1)
+"""For how long nobody may have seen the stream before a run that ended it."""
 
 
 @contextmanager
@@ -59,13 +63,28 @@ def recording(settings: Settings, name: str | None) -> Recording:
     """What that moment is made of, or the last one that there is. Raises NotFoundError, UsageError and StorageError."""
     said = Meant() if name is None else meant(name)
     if said.before is not None and (began := _began(settings, said.before)) is not None:
-        said = Meant(at=began)
+        return _before_it_began(settings, began)
     return moments.find(settings, Wanted(said.at, said.offset, said.before))
 
 
 def known_as(name: str, manifest: Manifest) -> str:
     """What leads to the same again: the name of the backup, or the exact place of the moment in the stream."""
     return naming.at_offset(manifest.source.replication_offset) if is_moment(name) else manifest.name
+
+
+def _before_it_began(settings: Settings, began: datetime) -> Recording:
+    """The last moment by then. What a run does to the source may end its stream, as a mirror that is loaded as one file does:
+    then the last visit before counts, and the moment is less exact by the time in between.
+    """
+    try:
+        return moments.find(settings, Wanted(at=began))
+    except NotFoundError:
+        ends = [datetime.fromtimestamp(chain.until / 1000, UTC) for chain in stretches(settings)[0] if chain.bases]
+        end = max((end for end in ends if timedelta() <= began - end <= _UNSEEN), default=None)
+        if end is None:
+            raise
+    recorded, unseen = moments.find(settings, Wanted(at=end)), (began - end).total_seconds()
+    return replace(recorded, accuracy_seconds=round(recorded.accuracy_seconds + unseen, 3))
 
 
 def _began(settings: Settings, run: str) -> datetime | None:
