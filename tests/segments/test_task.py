@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.processes import eventually
+from tests.support.processes import CANARY, eventually
 from tests.support.works import Works
 
 pytestmark = pytest.mark.slow
@@ -65,4 +65,17 @@ def test_a_moment_is_previewed_and_then_restored_as_it_was_seen(works: Works) ->
     works.do("visit")
     assert works.do("preview", name=f"@before:{restored.id}", mode="mirror")["counts"]["deleted"] == number
     assert "There is no moment at offset" in works.failure("restore", name="@offset:999999999999")
+    assert works.secrets_told() == []
+
+
+def test_what_happened_and_each_write_are_asked_of_a_worker_which_keeps_values_apart(works: Works) -> None:
+    eventually(lambda: works.do("visit")["base"], lambda: works.worker.said)
+    works.source.client().set("key", CANARY)
+    works.source.client().flushall()
+    works.do("visit")
+    told = works.do("happened", since="-1h")
+    assert told["totals"]["commands"]["FLUSHALL"] == 1
+    page = works.do("writes", key="key", show=True)
+    assert [(row["command"], row["did"]) for row in page["writes"]] == [("FLUSHALL", "emptied"), ("SET", "written")]
+    assert [row["rows"] for row in page["writes"]] == [None, None]
     assert works.secrets_told() == []

@@ -68,7 +68,9 @@ def before(peak: Data) -> str:
     return f"Just before the {number(peak['count'])} {what} of {datetime.fromisoformat(peak['at']):%Y-%m-%d %H:%M}"
 
 
-def _back(place: Data) -> str:
+def _back(place: Data | None) -> str:
+    if place is None:
+        return "where it begins cannot be read"
     return "no backup lies before it" if place["offset"] is None else f"offset {place['offset']}"
 
 

@@ -22,7 +22,7 @@ from worker.segments.telling.bursts import MINUTE, Burst, Line, bursts
 from worker.segments.telling.looking import Looked, Spot, wanted
 from worker.segments.telling.prefixes import ByPrefix
 from worker.segments.telling.steps import Step, Steps, add, begin_of, total, width_for
-from worker.segments.telling.walking import FOREVER, Span, Unread, iso, walk
+from worker.segments.telling.walking import FOREVER, Span, Unread, iso, unread, walk
 
 log = structlog.get_logger()
 
@@ -87,9 +87,15 @@ class _Telling:
     minutes: Steps = field(default_factory=dict)
     """What bursts are found in."""
     unread: list[Unread] = field(default_factory=list)
+    """Parts of which not even the lines can be read."""
     looked: Looked = field(default_factory=Looked)
     found: list[Burst] = field(default_factory=list)
     by_prefix: ByPrefix = field(default_factory=ByPrefix)
+    _said: list[str] = field(default_factory=list)
+
+    def _say(self, fault: Unread) -> None:
+        """Of a frame whose commands are damaged its line tells all the same how many there were."""
+        self._said.append(fault.why)
 
     @property
     def width(self) -> int:
@@ -99,7 +105,7 @@ class _Telling:
     @property
     def problems(self) -> list[str]:
         """What cannot be read."""
-        return [unread.why for unread in self.unread]
+        return [*dict.fromkeys([*(part.why for part in self.unread), *self._said])]
 
     def read(self) -> None:
         """All lines once, and then the commands of what stands out."""
@@ -108,7 +114,8 @@ class _Telling:
             for _, frame, raw in walk(stretch, self.span, faults=self.unread.append):
                 self._add(number, frame, width)
                 if self.with_prefixes:
-                    self.by_prefix.add(frame, raw)
+                    with unread(frame, self._say):
+                        self.by_prefix.add(frame, raw)
         silent = self._covered() // width - len(self.minutes)
         self.found = bursts(self.minutes, max(0, silent), width)
         why = wanted(self.lines, self.found)
@@ -122,7 +129,8 @@ class _Telling:
             parts = walk(stretch, self.span, faults=lambda _: None, wanted=lambda part, n=number: is_wanted(part, n))  # type: ignore[misc]
             for _, frame, raw in parts:
                 if (number, frame.start) in all_of_them:
-                    self.looked.into(number, frame, raw, why)
+                    with unread(frame, self._say):
+                        self.looked.into(number, frame, raw, why)
 
     def _add(self, number: int, frame: Frame, width: int) -> None:
         add(self.steps, frame, self.width)
@@ -139,7 +147,7 @@ class _Telling:
 
     def gaps(self) -> list[Gap]:
         """Of the span, in order: between stretches, and what cannot be read."""
-        parts = [Gap(unread.part.segment.since, unread.part.segment.until, unread.why) for unread in self.unread]
+        parts = [Gap(part.since, part.until, part.why) for part in self.unread]
         known = [gap for gap in (*gaps_between(self.chains), *parts) if self.span.meets(gap.since, gap.until)]
         return sorted(known, key=lambda gap: gap.since)
 
@@ -155,21 +163,23 @@ class _Telling:
             "steps": [_row(begin, width, steps.get(begin, Step()), gaps) for begin in begins],
             "totals": _counts(whole, MOST_NAMES_IN_ALL),
             "gaps": [{"since": iso(gap.since), "until": iso(gap.until), "why": gap.why} for gap in gaps],
-            "peaks": [self._peak(burst, spot) for burst, spot in self.looked.bursts],
+            "peaks": [self._peak(burst) for burst in self.found],
             "named": [self._spot(spot) for spot in self.looked.newest_named()],
             "named_total": sum(whole.commands[name] for name in ("FLUSHALL", "FLUSHDB", "SWAPDB")),
             "largest": [self._spot(spot) for spot in self.looked.large],
             "prefixes": self.by_prefix.told(iso) if self.with_prefixes else None,
         }
 
-    def _peak(self, burst: Burst, spot: Spot) -> Data:
+    def _peak(self, burst: Burst) -> Data:
+        """With its first command; None where that cannot be read."""
+        spot = self.looked.bursts.get(burst)
         return {
             "what": burst.what,
             "count": burst.count,
             "at": iso(burst.highest),
             "since": iso(burst.since),
             "until": iso(burst.until),
-            "first": self._spot(spot),
+            "first": None if spot is None else self._spot(spot),
         }
 
     def _spot(self, spot: Spot) -> Data:

@@ -62,7 +62,8 @@ def wanted(lines: list[Line], found: Iterable[Burst]) -> Wanted:
 class Looked:
     """What was found in them."""
 
-    bursts: list[tuple[Burst, Spot]] = field(default_factory=list)
+    bursts: dict[Burst, Spot] = field(default_factory=dict)
+    """The first command of each."""
     large: list[Spot] = field(default_factory=list)
     named: list[Spot] = field(default_factory=list)
 
@@ -73,7 +74,7 @@ class Looked:
         for command in commands_in(frame, raw()):
             for burst in [burst for burst in bursts if command.word in burst.words]:
                 bursts.remove(burst)
-                self.bursts.append((burst, _spot(stretch, frame, command)))
+                self.bursts[burst] = _spot(stretch, frame, command)
             if place in why.named and command.word in WHOLE:
                 self.named.append(_spot(stretch, frame, command))
             if place in why.large and command.word not in SILENT:

@@ -1,6 +1,7 @@
 """The frames of a span of time, part by part: each file is opened once, and the commands of one frame at a time are in memory."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -29,10 +30,22 @@ class Span:
 
 @dataclass(frozen=True)
 class Unread:
-    """A part that cannot be read, and why: what it holds is as unknown as what lies in a gap."""
+    """From when to when, in milliseconds, it cannot be read, and why: what it holds is as unknown as what lies in a gap."""
 
-    part: Part
+    since: int
+    until: int
     why: str
+
+
+@contextmanager
+def unread(frame: Frame, faults: Callable[[Unread], None]) -> Iterator[None]:
+    """A frame whose commands cannot be read is one of the `faults`."""
+    try:
+        yield
+    except StoppedError:
+        raise
+    except BackupSystemError as error:
+        faults(Unread(frame.since, frame.until, str(error)))
 
 
 def walk(
@@ -53,7 +66,7 @@ def walk(
         except BackupSystemError as error:
             if faults is None:
                 raise
-            faults(Unread(part, str(error)))
+            faults(Unread(part.segment.since, part.segment.until, str(error)))
 
 
 def _of_part(part: Part, span: Span, backwards: bool) -> Iterator[tuple[Part, Frame, Raw]]:

@@ -27,7 +27,7 @@ from worker.segments.telling.commands import Command, commands_in
 from worker.segments.telling.effects import Effect, effects
 from worker.segments.telling.expiries import Taken, Waiting
 from worker.segments.telling.happened import gaps_between
-from worker.segments.telling.walking import FOREVER, Raw, Span, Unread, iso, walk, window
+from worker.segments.telling.walking import FOREVER, Raw, Span, Unread, iso, unread, walk, window
 
 log = structlog.get_logger()
 
@@ -100,7 +100,8 @@ class _Page:
             for part, frame, raw in walk(stretch, Span(0, self._until), backwards=True, faults=self._unread):
                 if self._is_over(frame):
                     break
-                self._look(stretch, part, frame, raw)
+                with unread(frame, self._unread):
+                    self._look(stretch, part, frame, raw)
             self._waiting.give_up()
             if self.more or (number and gaps[number - 1].until < self._since):
                 break
@@ -110,11 +111,10 @@ class _Page:
         if self._after is not None:
             raise NotFoundError("What this page was to go on from is not there any more: look anew.")
 
-    def _unread(self, unread: Unread) -> None:
-        self.problems.append(unread.why)
+    def _unread(self, fault: Unread) -> None:
+        self.problems.append(fault.why)
         if self._after is None and not self.more:
-            segment = unread.part.segment
-            self.rows.append({"gap": unread.why, "at": iso(segment.since), "until": iso(segment.until)})
+            self.rows.append({"gap": fault.why, "at": iso(fault.since), "until": iso(fault.until)})
         self._waiting.give_up()
 
     def _is_over(self, frame: Frame) -> bool:
