@@ -40,7 +40,7 @@ class Memory:
     copies: list[Run] = field(default_factory=list)
     """The latest that copy a backup to another storage, newest first."""
     planned: dict[str, Run] = field(default_factory=dict)
-    """The latest run of each part of the schedule: daily, interval, prune."""
+    """The latest run of each part of the schedule: daily, interval, prune, drill."""
     alive: dict[str, list[str]] = field(default_factory=dict)
     """Hosts by role (jobs, quick, questions, celery, beat)."""
     away: str | None = None
@@ -128,6 +128,7 @@ def _full(runs: Runs) -> str | None:
 def _planned(runs: Runs) -> dict[str, Run]:
     ours = runs.ours
     latest = {"daily": ours.planned("daily"), "interval": ours.planned("interval"), "prune": ours.latest("prune")}
+    latest["drill"] = ours.latest("drill")
     return {entry: run for entry, run in latest.items() if run is not None}
 
 
