@@ -1,6 +1,7 @@
 """What a visit brings home is what the source ran, whichever server it is; and what it may not do it does not do."""
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,9 +17,11 @@ from tests.support.servers import Binary, Server
 from tests.support.states import state
 from tests.support.streams import BACKLOG, Streamed, assert_played, played
 from worker.errors import BusyError, NotFoundError
+from worker.segments.chain import stretches
 from worker.segments.visits.folder import folder_of
 from worker.segments.visits.growing import alone
 from worker.segments.visits.standing import of_folder
+from worker.segments.visits.visit import visit
 
 
 @pytest.fixture
@@ -247,3 +250,41 @@ def test_a_visit_that_is_killed_before_it_has_noted_anything_is_believed_by_its_
     assert (outcome["follows"], standing.follows, standing.is_chain) == (True, True, True)
     assert "more than its replication backlog" in standing.gap
     assert standing.offset == streamed.find().offset
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("clock", ["info", "publish"])
+def test_a_clock_between_visits_makes_moments_more_exact(clock: str, streamed: Streamed) -> None:
+    streamed.more = {"backup_stream_clock": clock}
+    streamed.visit()
+    ended = threading.Event()
+
+    def write() -> None:
+        number = 0
+        while not ended.wait(0.05):
+            streamed.source.client().set("key", str(number))
+            number += 1
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        visit(streamed.settings, 5.5)
+        visit(streamed.settings)
+    finally:
+        ended.set()
+        writer.join()
+    (there,), _ = stretches(streamed.settings)
+    marks = [mark for _, frame, _ in there.frames for mark in frame.marks]
+    assert len(marks) >= 3
+    for mark in marks[:-1]:
+        found = streamed.find(at=datetime.fromtimestamp(mark.ms / 1000 + 0.4, UTC))
+        assert found.accuracy_seconds <= 0.41
+        assert abs(found.offset - mark.offset) < 2000
+
+
+@pytest.mark.every_server
+def test_expiries_that_may_be_wrong_are_named(streamed: Streamed, binary: Binary) -> None:
+    streamed.source.client().set("key", "value", ex=1000)
+    streamed.visit()
+    error = streamed.find().expiry_error_seconds
+    assert (error > 0) is (binary.version < (7, 0))

@@ -74,7 +74,18 @@ def recording_of(settings: Settings, storage: Storage, place: Found) -> Recordin
         at=datetime.fromtimestamp(place.ms / 1000, UTC),
         accuracy_seconds=place.accuracy_ms / 1000,
         commands=partial(commands_between, stretch, start, place.offset),
+        expiry_error_seconds=_expiry_error(stretch, start, place.offset),
     )
+
+
+def _expiry_error(stretch: Stretch, start: int, end: int) -> float:
+    """Half of the longest time between two visits, as each expiry is reckoned from its middle; 0 where all are absolute."""
+    spans = [
+        frame.until - frame.since
+        for part, frame, _ in stretch.frames
+        if part.segment.relative and frame.end > start and frame.start < end
+    ]
+    return max(spans, default=0) / 2000
 
 
 def _found(chains: list[Stretch], wanted: Wanted) -> Found:

@@ -27,3 +27,5 @@ class Recording:
     """Plus or minus."""
     commands: Callable[[], Iterator[bytes]]
     """Whole commands, outside a transaction at the end; verified by their sha256 as they come. ArtifactError."""
+    expiry_error_seconds: float = 0
+    """By how much expiries may be wrong that the source set meanwhile: those of 6.2 count from when it ran a command."""

@@ -177,8 +177,17 @@ def _fields(recording: Recording, census: Census, tally: Tally) -> dict[str, Any
         ),
         "made_from": base.name,
         "memory": base.memory,
-        "warnings": [words(recording)],
+        "warnings": [words(recording), *_of_expiries(recording)],
     }
+
+
+def _of_expiries(recording: Recording) -> list[str]:
+    """In a sentence, how wrong they may be, where they may."""
+    if not recording.expiry_error_seconds:
+        return []
+    return [
+        f"Expiries that were set since that backup may be wrong by {recording.expiry_error_seconds:.1f} s: its server sends no absolute ones."
+    ]
 
 
 def words(recording: Recording) -> str:
