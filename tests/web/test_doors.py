@@ -37,6 +37,7 @@ KNOWN = {
         "backups.suspicion.judge",
         "backups.suspicion.prefixes",
         "backups.schedule",
+        "formats.compression",
         "formats.entries",
         "formats.prefixes",
         "formats.key_text",
@@ -46,6 +47,9 @@ KNOWN = {
         "notify.outbox",
         "notify.overview",
         "notify.standing",
+        "segments.frame",
+        "segments.visits.folder",
+        "segments.visits.standing",
         "server.endpoint",
     ),
 }
