@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.support.servers import Binary, Server
 from worker.errors import ScratchError
 from worker.formats import rdb
 from worker.formats.entries import Entry
+from worker.formats.rdb.values import value_of
 from worker.progress import silent
 from worker.segments.playing import aof
 from worker.segments.playing.play import dump, playing
@@ -27,6 +29,12 @@ def program(binary: Binary) -> Program:
 
 def written(folder: Path, base: bytes, commands: bytes, binary: Binary, database: int = 0) -> aof.Written:
     return aof.write(folder, aof.Content(iter([base]), database, iter([commands]), binary.version < (7, 0)))
+
+
+def fields(found: list[Entry], key: bytes, rdb_version: int) -> dict[bytes, int | None]:
+    """The fields of a hash, and when each expires."""
+    (entry,) = (entry for entry in found if entry.key == key)
+    return {name: at for name, _, at in cast(list[tuple[bytes, bytes, int | None]], value_of(entry, rdb_version))}
 
 
 def entries(dumped: bytes) -> tuple[list[Entry], int]:
@@ -47,13 +55,21 @@ def test_what_has_expired_since_is_still_there(binary: Binary, source: Server, t
     assert has.database == 9
     time.sleep(scenes.SOON / 1000)
     with playing(folder, has, program(binary), silent, None) as scratch:
-        found, libraries = entries(b"".join(dump(scratch)))
+        dumped = b"".join(dump(scratch))
+        found, libraries = entries(dumped)
         with Wire(scratch.endpoint, 12) as wire:
             assert wire.ask(b"LRANGE", b"list", b"0", b"-1") == [b"1", b"2"]
     assert {(entry.db, entry.key) for entry in found} == scenes.KEYS
     assert libraries == (binary.version >= (7, 0))
     soon = [entry for entry in found if entry.key.endswith(b"soon")]
     assert len(soon) == 2
+    if binary.fields_expire:
+        version, now = int(dumped[6:9]), time.time() * 1000
+        of_base, of_command = fields(found, b"hash", version), fields(found, b"later", version)
+        assert {*of_base} == {*of_command} == {b"field", b"other"}
+        assert (of_base[b"field"] or now) < now < (of_base[b"other"] or 0)
+        assert (of_command[b"field"] or now) < now
+        assert of_command[b"other"] is None
     # Before Redis 7.0 a source sends how long from now, and not when.
     past = soon if binary.version >= (7, 0) else soon[:1]
     assert all(entry.expires_at and entry.expires_at < time.time() * 1000 for entry in past)
