@@ -235,6 +235,7 @@ def furnished(house: House) -> tuple[House, dict[str, Any], list[str]]:
         "/alerts",
         "/system",
         "/incident",
+        "/stream",
         "/tasks?kind=restore",
         "/recovery-sheet",
     ]

@@ -76,6 +76,7 @@ def run(identity: str) -> Answer:
     idle = idle if waits else []
     facts = {"elsewhere": elsewhere, "cancelled_by": by, "away": away, "idle": idle, "undo_days": days}
     facts |= {"why_no_values": why_no_values, "kept_for": quoted.KEPT_FOR}
+    facts |= {"is_followed": settings.backup_stream_seconds > 0}
     if record is not None:
         readings.shown(record)
     bare = record and record.model_copy(update={"state": "FAILURE", "value": None, "arguments": {}, "error": NOT_SHOWN})

@@ -11,6 +11,7 @@ from tests.support.streams import Streamed
 from tests.web.pages.given import ended, given_to, queued
 from tests.web.pages.reading import words
 from worker.arguments.stream import HappenedArguments, WritesArguments
+from worker.config.settings import load_web
 from worker.progress import silent
 from worker.segments.telling.happened import happened
 from worker.segments.telling.writes import writes
@@ -78,6 +79,17 @@ def test_each_write_to_a_key_is_shown_with_ways_back(web_app: Web, admin: Browse
     appended = told.writes["writes"][1]
     assert f'value="@offset:{appended["after"]}"' in page.text
     assert f'action="/backups/@offset:{appended["before"]}/review"' in page.text
+
+
+def test_a_search_leads_to_each_write_where_the_stream_is_followed(
+    web_app: Web, admin: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended(web_app, "SUCCESS", id="one", operation="search", value={"key": "gone", "found": [], "looked_through": []})
+    assert "Each write to it" not in words(admin.get("/tasks/one"))
+    monkeypatch.setenv("BACKUP_STREAM_SECONDS", "5")
+    load_web.cache_clear()
+    assert "Each write to it" in words(admin.get("/tasks/one"))
+    assert "What happened" in words(admin.get("/"))
 
 
 def test_questions_are_asked_as_they_were_typed(web_app: Web, admin: Browser) -> None:
