@@ -1,5 +1,6 @@
 """Backups of the schedule that are made without the source, and when a snapshot is taken all the same."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import pytest
 
 from tests.conftest import StartServer
 from tests.segments.test_visits import write_at_random
-from tests.support.backups import fill_all
+from tests.support.backups import eventually, fill_all
 from tests.support.servers import Binary
 from tests.support.states import assert_same
 from tests.support.streams import BACKLOG, Streamed
@@ -105,3 +106,38 @@ def test_a_snapshot_is_taken_where_no_server_can_play(streamed: Streamed, monkey
 
 def test_the_beat_that_asks_for_a_base_is_no_entry_of_the_schedule() -> None:
     assert Asker("beat").on("for moments to go back to").entry is None
+
+
+def test_a_source_that_is_idle_still_is_what_it_was(streamed: Streamed) -> None:
+    made = scheduled(streamed)
+    time.sleep(0.02)
+    streamed.visit()
+    again = scheduled(streamed)
+    assert again["made_from"] == made["name"]
+    assert again["created_at"] > made["created_at"]
+
+
+def test_a_stream_that_selects_no_database_makes_no_backup(
+    newest: Binary, start_server: StartServer, tmp_path: Path
+) -> None:
+    """As that of a replica, in the middle of which we began: what is made could not say which one its commands go on in."""
+    primary = start_server(newest, *BACKLOG)
+    replica = start_server(newest, *BACKLOG, "--replicaof", "127.0.0.1", str(primary.port))
+    assert eventually(lambda: replica.client().info("replication")["master_link_status"] == "up")
+    primary.client(3).set("key", "0")
+    reached = primary.client().info("replication")["master_repl_offset"]
+    assert eventually(lambda: replica.client().info("replication")["slave_repl_offset"] >= reached)
+    more = {"backup_stream_seconds": 5, "backup_full_every_days": 7, "drill_servers": (newest.path,)}
+    streamed = Streamed(replica, tmp_path, more)
+    streamed.take()
+    primary.client(3).set("key", "1")
+    reached = primary.client().info("replication")["master_repl_offset"]
+    assert eventually(lambda: replica.client().info("replication")["slave_repl_offset"] >= reached)
+    streamed.visit()
+    assert streamed.find().database == 3
+    assert scheduled(streamed)["made_from"] is None
+    primary.client(0).set("key", "2")
+    reached = primary.client().info("replication")["master_repl_offset"]
+    assert eventually(lambda: replica.client().info("replication")["slave_repl_offset"] >= reached)
+    streamed.visit()
+    assert scheduled(streamed)["made_from"]

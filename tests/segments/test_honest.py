@@ -11,7 +11,7 @@ from tests.conftest import StartServer
 from tests.support.backups import eventually
 from tests.support.servers import Binary
 from tests.support.streams import BACKLOG, Streamed
-from worker.errors import ArtifactError, NotFoundError, SourceError
+from worker.errors import ArtifactError, NotFoundError, SourceError, UsageError
 from worker.segments.frame import frames_of, opening_of
 
 
@@ -105,3 +105,21 @@ def test_a_source_that_loads_its_data_has_not_lost_its_history(
     assert eventually(lambda: streamed.source.client().info("persistence")["loading"] == 0)
     after = streamed.visit()
     assert (after["gap"], after["from"]) == (None, before)
+
+
+def test_the_same_offset_of_two_histories_is_asked_about(streamed: Streamed) -> None:
+    streamed.source.client().set("first", "1")
+    offset = streamed.visit()["to"]
+    first = streamed.find(offset=offset)
+    streamed.source.stop()
+    streamed.source.start()
+    streamed.visit()
+    streamed.take()
+    for _ in range(9):
+        streamed.source.client().set("second", "2")
+    streamed.visit()
+    with pytest.raises(UsageError, match=f"@offset:{offset}:{first.history[:8]}"):
+        streamed.find(offset=offset)
+    assert streamed.find(offset=offset, history=first.history[:8]).base == first.base
+    with pytest.raises(NotFoundError):
+        streamed.find(offset=offset, history="no")

@@ -1,4 +1,7 @@
-"""A moment in the place of a backup's name: `@2026-11-28T14:03:05Z`, `@-10m`, `@before:FLUSHALL`, `@before:RUN`, `@offset:14203`."""
+"""A moment in the place of a backup's name: `@2026-11-28T14:03:05Z`, `@-10m`, `@before:FLUSHALL`, `@before:RUN`, `@offset:14203`.
+
+A source that lost its history counts from zero again: `@offset:14203:5bd1e3f0` names the history too, by how its id begins.
+"""
 
 import re
 from dataclasses import dataclass
@@ -12,8 +15,9 @@ from worker.errors import UsageError
 SIGN = "@"
 _AGO = re.compile(r"-([0-9]{1,9})([smhd])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_BEFORE, _OFFSET = "before:", "offset:"
-_LONGEST_OFFSET = 19
+_BEFORE = "before:"
+_PLACE = re.compile(r"offset:([0-9]{1,19})(?::([0-9a-zA-Z]{1,40}))?")
+_SHORT_HISTORY = 8
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Meant:
 
     at: datetime | None = None
     offset: int | None = None
+    history: str = ""
+    """How the replication id begins that the source had at that offset; empty for any."""
     before: str | None = None
     """The last command of that name, or a run by its id."""
 
@@ -34,9 +40,8 @@ def is_moment(name: str) -> bool:
 def meant(name: str) -> Meant:
     """Which moment. UsageError where it is none that anybody could mean."""
     said = name.removeprefix(SIGN).strip()
-    number = said.removeprefix(_OFFSET)
-    if said.startswith(_OFFSET) and number.isdecimal() and number.isascii() and len(number) <= _LONGEST_OFFSET:
-        return Meant(offset=int(number))
+    if place := _PLACE.fullmatch(said):
+        return Meant(offset=int(place[1]), history=place[2] or "")
     if said.startswith(_BEFORE) and said != _BEFORE:
         return Meant(before=said.removeprefix(_BEFORE))
     if (at := _time(said)) is not None:
@@ -46,9 +51,9 @@ def meant(name: str) -> Meant:
     )
 
 
-def at_offset(offset: int | None) -> str:
+def at_offset(offset: int | None, history: str | None) -> str:
     """That place of the stream, which is the same moment whenever it is asked for."""
-    return f"{SIGN}{_OFFSET}{offset}"
+    return f"{SIGN}offset:{offset}" + (f":{history[:_SHORT_HISTORY]}" if history else "")
 
 
 def _time(said: str) -> datetime | None:

@@ -73,6 +73,10 @@ def renewed(settings: Settings, storage: Storage, progress: Progress, prove: Pro
 
 def _renewed(settings: Settings, storage: Storage, progress: Progress, prove: Proof) -> Manifest:
     recording, counted = last_noted(settings, find(settings, Wanted()))
+    if not recording.selects:
+        raise NotTheSameError(
+            "The source has not said yet which database its stream writes to, so a backup that is made could not be gone on from."
+        ).plain()
     compression = COMPRESSIONS[settings.backup_compression or "zstd"]
     new = New(recording.at, "rdb", compression, encryption_of(settings))
     to = Destination(storage, new, "backup_made_from_the_stream", prove)

@@ -57,7 +57,7 @@ def _named(settings: Settings, arguments: RestoreArguments) -> tuple[RestoreArgu
     if is_moment(arguments.name):
         recorded = recording(settings, arguments.name)
         origin = f" of {recorded.base.source.address}" if recorded.base.source.address else ""
-        exactly = arguments.model_copy(update={"name": at_offset(recorded.offset)})
+        exactly = arguments.model_copy(update={"name": at_offset(recorded.offset, recorded.history)})
         return exactly, f"the state{origin} at {moment_of(recorded)}"
     manifest = find(settings, arguments.name, scope_of(settings), arguments.storage).manifest
     origin = f" of {manifest.source.address}" if manifest.source.address else ""

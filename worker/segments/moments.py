@@ -37,6 +37,8 @@ class Wanted:
     offset: int | None = None
     before: str | None = None
     """The last command of that name, such as FLUSHALL."""
+    history: str = ""
+    """How the replication id begins that the source had at the offset; empty for any."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ def recording_of(settings: Settings, storage: Storage, place: Found) -> Recordin
         base=place.base,
         storage=storage,
         database=_database(settings, storage, place, start),
+        selects=_selects(stretch, place.offset),
         offset=place.offset,
         history=stretch.history_at(place.offset) or place.base.source.replication_id or "",
         at=datetime.fromtimestamp(place.ms / 1000, UTC),
@@ -92,7 +95,7 @@ def _found(chains: list[Stretch], wanted: Wanted) -> Found:
     if wanted.at is not None:
         return _at(chains, milliseconds(wanted.at))
     if wanted.offset is not None:
-        return _at_offset(chains, wanted.offset)
+        return _at_offset(chains, wanted.offset, wanted.history)
     if wanted.before is not None:
         return _before(chains, wanted.before)
     last = chains[-1]
@@ -112,12 +115,25 @@ def _in_time(stretch: Stretch, ms: int) -> Found:
     return _place(stretch, offset, seen, ms - seen)
 
 
-def _at_offset(chains: list[Stretch], offset: int) -> Found:
-    for stretch in reversed(chains):
-        if stretch.first <= offset <= stretch.end:
-            return _by_offset(stretch, boundary(stretch, offset))
+def _at_offset(chains: list[Stretch], offset: int, history: str) -> Found:
+    within = [(stretch, _history(stretch, offset)) for stretch in chains if stretch.first <= offset <= stretch.end]
+    fitting = [(stretch, of) for stretch, of in within if of.startswith(history)]
+    if len({of for _, of in fitting}) > 1:
+        moments = " and ".join(f"@offset:{offset}:{of[:8]}" for _, of in fitting)
+        raise UsageError(
+            f"The source has been at offset {offset:,} more than once, for it lost its history in between: say which is meant, of "
+            f"{moments}, or name the time."
+        )
+    if fitting:
+        last, _ = fitting[-1]
+        return _by_offset(last, boundary(last, offset))
     ranges = ", ".join(f"{chain.first:,} to {chain.end:,}" for chain in chains)
     raise NotFoundError(f"There is no moment at offset {offset:,}: those that there are go from {ranges}.")
+
+
+def _history(stretch: Stretch, offset: int) -> str:
+    """The replication id that the source had there; of a backup at the very start of a stretch its own."""
+    return stretch.history_at(offset) or stretch.bases[0].source.replication_id or ""
 
 
 def _by_offset(stretch: Stretch, offset: int) -> Found:
@@ -169,6 +185,12 @@ def _database(settings: Settings, storage: Storage, place: Found, offset: int) -
     if place.offset == offset or (known := database_at(place.stretch, offset)) is None:
         return _of_base(settings, storage, place.base)
     return known
+
+
+def _selects(stretch: Stretch, offset: int) -> bool:
+    if offset == stretch.end and stretch.frames:
+        return stretch.frames[-1][1].db_after is not None
+    return database_at(stretch, offset) is not None
 
 
 def _of_base(settings: Settings, storage: Storage, base: Manifest) -> int:

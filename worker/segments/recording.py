@@ -29,3 +29,5 @@ class Recording:
     """Whole commands, outside a transaction at the end; verified by their sha256 as they come. ArtifactError."""
     expiry_error_seconds: float = 0
     """By how much expiries may be wrong that the source set meanwhile: those of 6.2 count from when it ran a command."""
+    selects: bool = True
+    """Whether the stream itself says which database is selected at its end."""

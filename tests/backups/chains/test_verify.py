@@ -29,7 +29,8 @@ def test_a_chain_holds_as_many_keys_as_were_seen(streamed: Streamed) -> None:
     scenes.after(streamed.source)
     end = streamed.visit()["to"]
     result = verify(streamed.settings, VerifyArguments(name=f"@offset:{end}"), silent)
-    assert (result["name"], result["keys"], result["contents"]) == (f"@offset:{end}", len(scenes.KEYS), True)
+    assert (result["keys"], result["contents"]) == (len(scenes.KEYS), True)
+    assert result["name"].startswith(f"@offset:{end}:")
     assert "made from redis_backup" in result["warnings"][0]
     assert [*(streamed.folder / "cache/moments").iterdir()] == []
 

@@ -29,7 +29,7 @@ def verify_chain(settings: Settings, arguments: VerifyArguments, progress: Progr
     if arguments.storage is not None:
         raise UsageError("A chain is verified as it lies at home: leave out where to read it.")
     recorded, expected = last_noted(settings, recording(settings, arguments.name))
-    base, name = recorded.base, at_offset(recorded.offset)
+    base, name = recorded.base, at_offset(recorded.offset, recorded.history)
     with (
         shelf_of(settings).workspace() as place,
         played(settings, recorded, place / "chain", progress) as scratch,

@@ -42,7 +42,8 @@ def held(settings: Settings, name: str, scope: Scope, address: str | None, progr
             recorded = recording(settings, name)
         except NotFoundError:
             # What was restored is kept for longer than its chain: without it nobody could undo that.
-            moment = block.enter_context(kept(settings, meant(name).offset or -1))
+            said = meant(name)
+            moment = block.enter_context(kept(settings, said.offset or -1, said.history))
             if moment is None:
                 raise
         else:
@@ -64,12 +65,13 @@ def recording(settings: Settings, name: str | None) -> Recording:
     said = Meant() if name is None else meant(name)
     if said.before is not None and (began := _began(settings, said.before)) is not None:
         return _before_it_began(settings, began)
-    return moments.find(settings, Wanted(said.at, said.offset, said.before))
+    return moments.find(settings, Wanted(said.at, said.offset, said.before, said.history))
 
 
 def known_as(name: str, manifest: Manifest) -> str:
     """What leads to the same again: the name of the backup, or the exact place of the moment in the stream."""
-    return naming.at_offset(manifest.source.replication_offset) if is_moment(name) else manifest.name
+    source = manifest.source
+    return naming.at_offset(source.replication_offset, source.replication_id) if is_moment(name) else manifest.name
 
 
 def _before_it_began(settings: Settings, began: datetime) -> Recording:

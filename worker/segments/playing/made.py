@@ -58,14 +58,17 @@ def made(settings: Settings, recording: Recording, progress: Progress) -> Iterat
 
 
 @contextmanager
-def kept(settings: Settings, offset: int) -> Iterator[Found | None]:
-    """The moment at that offset of this source, where it was made and is still there; its chain may have gone since."""
+def kept(settings: Settings, offset: int, history: str) -> Iterator[Found | None]:
+    """The moment at that offset of this source and of that history, where it was made and is still there; its chain may have gone since."""
     shelf, address = shelf_of(settings), scope_of(settings).address
     with ExitStack() as block:
         for path in shelf.made():
             storage = open_storage(str(path))
             for manifest in catalogue.read(storage).listed:
-                is_it = (manifest.source.replication_offset, manifest.source.address) == (offset, address)
+                source = manifest.source
+                is_it = (source.replication_offset, source.address) == (offset, address) and (
+                    (source.replication_id or "").startswith(history)
+                )
                 if is_it and block.enter_context(shelf.reading(path)):
                     yield Found(manifest, storage)
                     return

@@ -16,7 +16,9 @@ def last_noted(settings: Settings, within: Recording) -> tuple[Recording, dict[i
             continue
         for _, frame, _ in reversed(stretch.frames):
             if frame.counts is not None and begin <= frame.end <= within.offset:
-                place = Found(stretch, within.base, frame.end, frame.until, 0)
+                # A source that has been idle since still stands there.
+                seen = stretch.until if frame.end == stretch.end else frame.until
+                place = Found(stretch, within.base, frame.end, seen, 0)
                 storage = open_storage(settings.backup_storage)
                 return recording_of(settings, storage, place), {int(db): keys for db, keys in frame.counts.items()}
     raise NotFoundError(

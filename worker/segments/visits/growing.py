@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,8 +63,8 @@ class Growing:
         with self._path.open("r+b") as file:
             self.opening = opening_of(file)
             self.position, end = position_after(self.opening), file.tell()
-            for frame, place in _walked(file):
-                self.position, end = position_behind(frame), place + frame.stored
+            if (last := _last_whole(file)) is not None:
+                self.position, end = position_behind(last[0]), last[1] + last[0].stored
             if file.seek(0, os.SEEK_END) > end:
                 file.truncate(end)
                 os.fsync(file.fileno())
@@ -127,20 +127,16 @@ def position_behind(frame: Frame) -> Position:
     return Position(frame.history, frame.end, frame.db_after, frame.sha256, frame.until)
 
 
-def _walked(file: BinaryIO) -> Iterator[tuple[Frame, int]]:
-    """The frames up to the last that is whole. One in the midst that is damaged is passed over: what follows it is good."""
-    held: list[tuple[Frame, int]] = []
-    try:
-        for frame, place in frames_of(file):
-            held.append((frame, place))
-            content_at = file.tell()
-            file.seek(place)
-            if hashlib.sha256(file.read(frame.stored)).hexdigest() == frame.sha256:
-                yield from held
-                held = []
-            file.seek(content_at)
-    except ArtifactError:
-        return
+def _last_whole(file: BinaryIO) -> tuple[Frame, int] | None:
+    """The last frame that is whole, and its place. One in the midst that is damaged is passed over: what follows it is good."""
+    there: list[tuple[Frame, int]] = []
+    with suppress(ArtifactError):
+        there.extend(frames_of(file))
+    for frame, place in reversed(there):
+        file.seek(place)
+        if hashlib.sha256(file.read(frame.stored)).hexdigest() == frame.sha256:
+            return frame, place
+    return None
 
 
 @contextmanager
