@@ -40,6 +40,9 @@ _RESTORE = f"{_WRITE} restore"
 _CONNECTIONS = "client|setname client|list client|kill client|no-touch"
 _BETTER_RESTORE = f"pexpiretime hpexpiretime function|load function|dump dbsize memory|usage config|get {_CONNECTIONS}"
 
+_SNAPSHOT = "replconf psync"
+"""Of a target that is kept as its own snapshot before most of it is overwritten."""
+
 
 def _building(mode: str) -> str:
     return f"{_BUILD} {_NAME[mode]} {' '.join(_BY_TYPE.values())}"
@@ -67,7 +70,7 @@ OPERATIONS: dict[str, Needs] = {
     "backup by scan": Needs("info select time scan dump pttl", "pexpiretime function|dump client|no-touch"),
     "backup by typed": Needs(f"info select time scan pttl {_READ}", "pexpiretime function|list dump client|no-touch"),
     "restore of rdb, skip": Needs(f"{_RESTORE} exists", f"dump pttl {_BETTER_RESTORE}", writes=True),
-    "restore of rdb, overwrite": Needs(f"{_RESTORE} dump pttl", _BETTER_RESTORE, writes=True),
+    "restore of rdb, overwrite": Needs(f"{_RESTORE} dump pttl", f"{_BETTER_RESTORE} {_SNAPSHOT}", writes=True),
     "restore of json, skip": Needs(
         f"{_WRITE} {_building('skip')}", f"restore {_BETTER_BUILT} dump pttl {_BETTER_RESTORE}", writes=True
     ),
@@ -83,12 +86,12 @@ OPERATIONS: dict[str, Needs] = {
     ),
     "mirror as one file": Needs(
         f"{_RESTORE} dump pttl scan unlink config|get replicaof",
-        f"pexpiretime hpexpiretime function|load function|dump dbsize config|set {_CONNECTIONS}",
+        f"pexpiretime hpexpiretime function|load function|dump dbsize config|set {_CONNECTIONS} {_SNAPSHOT}",
         writes=True,
     ),
     "mirror key by key": Needs(
         f"{_RESTORE} dump pttl scan unlink",
-        f"type function|list function|delete {_BETTER_RESTORE}",
+        f"type function|list function|delete {_BETTER_RESTORE} {_SNAPSHOT}",
         writes=True,
     ),
     "undo": Needs(
