@@ -7,29 +7,17 @@ The line is JSON in a skippable frame of zstd (RFC 8878, 3.1.2: magic number 0x1
 import hashlib
 import struct
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Annotated, BinaryIO
+from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from worker.errors import ArtifactError
 from worker.formats.compression import COMPRESSIONS, zstd_frame
+from worker.segments.marks import Count, Mark, Milliseconds
 
 _MAGIC = 0x184D2A50
 _PREFIX = struct.Struct("<II")
 MOST_BYTES_OF_A_LINE = 1 << 20
-Count = Annotated[int, Field(ge=0)]
-Milliseconds = Annotated[int, Field(ge=0, le=253402300799999)]
-"""Since the epoch, by the source's clock where it tells that."""
-
-
-class Mark(BaseModel):
-    """What the clock said when the stream stood there."""
-
-    model_config = ConfigDict(frozen=True)
-
-    offset: Count
-    ms: Milliseconds
 
 
 class Frame(BaseModel):
@@ -100,11 +88,6 @@ class Opening(BaseModel):
     """The offset where its stretch began."""
     first_ms: Milliseconds
     """When that was."""
-
-
-def milliseconds(moment: datetime) -> int:
-    """Since the epoch."""
-    return int(moment.timestamp() * 1000)
 
 
 def line(document: Frame | Opening) -> bytes:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from worker.repository.manifest import Manifest
 from worker.segments.chain import Stretch
-from worker.segments.frame import milliseconds
+from worker.segments.marks import milliseconds
 from worker.segments.segment import Segment
 
 HOUR_MS = 3_600_000

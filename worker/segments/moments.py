@@ -14,7 +14,8 @@ from worker.repository.artifact import raw_chunks
 from worker.repository.manifest import Manifest
 from worker.segments.chain import Stretch, stretches
 from worker.segments.cutting import boundary, commands_between, database_at
-from worker.segments.frame import commands_of, milliseconds
+from worker.segments.frame import commands_of
+from worker.segments.marks import milliseconds
 from worker.segments.recording import Recording
 from worker.storage import Storage, open_storage
 

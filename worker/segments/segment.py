@@ -12,7 +12,8 @@ from worker.repository import digest
 from worker.repository.manifest import Encrypted
 from worker.repository.signing import keys, seal
 from worker.repository.signing.trust import Trust, trust_of
-from worker.segments.frame import Count, Frame, Milliseconds, Opening
+from worker.segments.frame import Frame, Opening
+from worker.segments.marks import Count, Milliseconds
 from worker.storage import Storage
 
 SEGMENT_SUFFIX = ".segment.json"

@@ -10,8 +10,8 @@ from worker.config.settings import Settings
 from worker.errors import NotFoundError
 from worker.progress import Proof
 from worker.segments.chain import stretches
-from worker.segments.frame import milliseconds
 from worker.segments.keeping import Kept, kept, seen
+from worker.segments.marks import milliseconds
 from worker.segments.segment import SEGMENT_SUFFIX
 from worker.storage import Storage
 

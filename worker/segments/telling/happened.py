@@ -16,7 +16,8 @@ from worker.config.settings import Settings
 from worker.errors import NotFoundError
 from worker.progress import Progress
 from worker.segments.chain import Part, Stretch, stretches
-from worker.segments.frame import Frame, milliseconds
+from worker.segments.frame import Frame
+from worker.segments.marks import milliseconds
 from worker.segments.moments import NONE_AT_ALL
 from worker.segments.telling.bursts import MINUTE, Burst, Line, bursts
 from worker.segments.telling.looking import Looked, Spot, wanted

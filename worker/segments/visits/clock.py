@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 
 from worker.config.settings import ClockName
-from worker.segments.frame import Mark
+from worker.segments.marks import Mark
 from worker.segments.visits.continuing import backlog_of
 from worker.segments.visits.framing import MOST_MARKS, TIME_CHANNEL
 from worker.segments.visits.source import clock_of

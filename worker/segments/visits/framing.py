@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from worker.formats.commands import filters
 from worker.formats.commands.reading import Arguments, Commands, Place
 from worker.formats.commands.touching import DELETING, SILENT, keys_of
-from worker.segments.frame import Frame, Mark, packed
+from worker.segments.frame import Frame, packed
+from worker.segments.marks import Mark
 
 FRAME_BYTES = 1 << 20
 """Of commands in a frame. Only a single command, or a transaction, makes a larger one: that must be whole in memory."""

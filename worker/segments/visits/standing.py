@@ -13,7 +13,7 @@ from worker.broker import connection
 from worker.config.settings import Settings
 from worker.errors import BrokerUnavailableError
 from worker.repository.scope import scope_of
-from worker.segments.frame import Count, Mark, Milliseconds
+from worker.segments.marks import Count, Mark, Milliseconds
 from worker.segments.visits.folder import folder_of
 from worker.storage.owned import made
 

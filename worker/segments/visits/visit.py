@@ -15,7 +15,8 @@ from worker.errors import FormatError, SourceError, StorageError, StreamBrokenEr
 from worker.progress import Proof
 from worker.repository.manifest import Manifest
 from worker.segments.bases import bases_of
-from worker.segments.frame import Frame, Opening, milliseconds
+from worker.segments.frame import Frame, Opening
+from worker.segments.marks import milliseconds
 from worker.segments.visits import standing as standings
 from worker.segments.visits.clock import marks, with_mark
 from worker.segments.visits.folder import folder_of
