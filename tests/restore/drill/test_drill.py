@@ -111,7 +111,8 @@ def test_what_did_not_come_back_is_told_and_noted(
     kinds = " ".join(result["differs"])
     assert "1 key is missing." in kinds
     assert "1 key expires at another time." in kinds
-    assert ("2 keys have another value." in kinds) == full
+    # Else only of some, by chance, are the values compared.
+    assert "2 keys have another value." in kinds or not full
     assert "Database 0 holds 1 more than the backup." in kinds
     assert {key["key"] for key in result["differing"]} >= {"key:1", "key:3", "key:4"}
     assert not result["rehearsed"]
