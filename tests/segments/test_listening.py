@@ -70,6 +70,7 @@ def test_what_comes_is_at_home_within_a_second(streamed: Streamed, binary: Binar
     assert_played(streamed.source, played(streamed.find(), start_server(binary)))
 
 
+@pytest.mark.slow
 def test_listeners_hand_over_without_a_gap(streamed: Streamed, binary: Binary, start_server: StartServer) -> None:
     outcomes = []
     threads = [threading.Thread(target=lambda: outcomes.append(listen(streamed.settings, 2.0))) for _ in range(3)]
