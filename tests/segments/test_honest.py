@@ -11,7 +11,7 @@ from tests.conftest import StartServer
 from tests.support.backups import eventually
 from tests.support.servers import Binary
 from tests.support.streams import BACKLOG, Streamed
-from worker.errors import ArtifactError, NotFoundError, SourceError, UsageError
+from worker.errors import NotFoundError, SourceError, UsageError
 from worker.segments.frame import frames_of, opening_of
 
 
@@ -81,7 +81,7 @@ def test_a_segment_that_was_exchanged_is_not_played(streamed: Streamed) -> None:
     content = path.read_bytes()
     place = content.index(b'"until":') + len(b'"until":')
     path.write_bytes(content[:place] + b"2" + content[place + 1 :])
-    with pytest.raises(ArtifactError, match="has changed since it was written"):
+    with pytest.raises(NotFoundError, match="has changed since it was written"):
         streamed.find()
 
 

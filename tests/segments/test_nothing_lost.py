@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import StartServer
 from tests.support.servers import Binary
 from tests.support.streams import BACKLOG, Streamed, assert_played, played
-from worker.errors import ArtifactError
+from worker.errors import ArtifactError, NotFoundError
 from worker.progress import silent
 from worker.segments.chain import stretches
 from worker.segments.sealing import seal
@@ -95,3 +95,33 @@ def test_whoever_was_killed_between_two_hours_left_the_place_to_go_on_from(strea
     assert before.with_suffix(".whole").exists()
     (there,), _ = stretches(streamed.settings)
     assert len(there.parts) == 2
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_segment_that_cannot_be_read_is_a_gap_and_takes_no_other_moment_with_it(how: str, streamed: Streamed) -> None:
+    names, ends = [], []
+    for number in range(3):
+        streamed.source.client().set("key", str(number))
+        ends.append(streamed.visit()["to"])
+        names += streamed.end_the_hour()["sealed"]
+        streamed.take()
+        streamed.visit()
+    path = streamed.storage / names[1]
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[::-1])
+    assert [streamed.find(offset=ends[place]).offset for place in (0, 2)] == [ends[0], ends[2]]
+    with pytest.raises(NotFoundError, match=f"There is no moment at offset .*{names[1]}"):
+        streamed.find(offset=ends[1] - 1)
+
+
+def test_the_last_moment_is_not_an_earlier_one_where_the_last_cannot_be_read(streamed: Streamed) -> None:
+    for number in range(2):
+        streamed.source.client().set("key", str(number))
+        streamed.visit()
+        (name,) = streamed.end_the_hour()["sealed"]
+    path = streamed.storage / name
+    path.write_bytes(path.read_bytes()[::-1])
+    with pytest.raises(ArtifactError, match=f"{name} has changed"):
+        streamed.find()

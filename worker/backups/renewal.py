@@ -23,9 +23,11 @@ from worker.repository.behalf import Asker
 from worker.repository.manifest import Manifest
 from worker.repository.writer import New
 from worker.segments.bases import bases_of
+from worker.segments.frame import milliseconds
 from worker.segments.moments import Wanted, find
 from worker.segments.playing.made import Destination, played, write_moment
 from worker.segments.playing.noted import last_noted
+from worker.segments.recording import Recording
 from worker.segments.visits import standing as standings
 from worker.segments.visits.folder import folder_of
 from worker.server.info import info, keyspace
@@ -37,6 +39,9 @@ ENTRIES = ("daily", "interval")
 """Of the schedule: whoever asks for a backup by hand gets a snapshot."""
 PATIENCE_SECONDS = 60
 """How old the last visit may be."""
+
+MOST_BEHIND_MS = 600_000
+"""How long before that the moment may be which the backup is made of: a listener counts keys when it begins."""
 
 
 class NotTheSameError(BackupSystemError):
@@ -77,12 +82,22 @@ def _renewed(settings: Settings, storage: Storage, progress: Progress, prove: Pr
         raise NotTheSameError(
             "The source has not said yet which database its stream writes to, so a backup that is made could not be gone on from."
         ).plain()
+    _check_new(settings, recording)
     compression = COMPRESSIONS[settings.backup_compression or "zstd"]
     new = New(recording.at, "rdb", compression, encryption_of(settings))
     to = Destination(storage, new, "backup_made_from_the_stream", prove)
     with _folder(settings) as folder, played(settings, recording, folder / "played", progress) as scratch:
         _compare(scratch, counted)
         return write_moment(to, recording, scratch, progress)
+
+
+def _check_new(settings: Settings, recording: Recording) -> None:
+    """NotTheSameError where the stream that can be read ends long before the last visit."""
+    known = standings.of_folder(folder_of(settings))
+    if known is None or known.ms - milliseconds(recording.at) > MOST_BEHIND_MS:
+        raise NotTheSameError(
+            "What can be read of the stream ends long before the last visit: a snapshot is taken instead."
+        ).plain()
 
 
 def _compare(scratch: Scratch, counted: dict[int, int]) -> None:

@@ -72,7 +72,11 @@ class Part:
             yield plain
 
     def frames(self) -> list[tuple[Frame, int]]:
-        """What is said of each frame, and where its commands are."""
+        """What is said of each frame, and where its commands are; read once. Raises what `opened` does."""
+        return self._frames
+
+    @cached_property
+    def _frames(self) -> list[tuple[Frame, int]]:
         with self.opened() as file:
             opening_of(file)
             return list(frames_of(file))
@@ -169,6 +173,22 @@ def stretches(settings: Settings, elsewhere: Storage | None = None) -> tuple[lis
         quiet = (known.offset, known.ms) if known and known.follows else None
     bases = bases_of(settings, storage)
     return [Stretch(tuple(ones), tuple(_within(ones, bases)), quiet) for ones in _linked(parts)], faults
+
+
+def readable(stretch: Stretch, faults: list[str]) -> list[Stretch]:
+    """What of it can be read: a part that is damaged is a gap in it, with a sentence in `faults`. Raises SealedError, StorageError."""
+    lines: list[list[Part]] = [[]]
+    for part in stretch.parts:
+        try:
+            part.frames()
+            lines[-1].append(part)
+        except ArtifactError as error:
+            faults.append(str(error))
+            lines.append([])
+    if len(lines) == 1:
+        return [stretch]
+    bases = list(reversed(stretch.bases))
+    return [Stretch(tuple(line), tuple(_within(line, bases)), stretch.quiet) for line in lines if line]
 
 
 def _local(folder: Path, storage: Storage, settings: Settings, faults: list[str]) -> Iterator[Part]:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from functools import partial
 
 from worker.config.settings import Settings
-from worker.errors import NotFoundError, UsageError
+from worker.errors import ArtifactError, NotFoundError, UsageError
 from worker.formats import rdb
 from worker.formats.commands.reading import Place, parsed
 from worker.formats.encryption import keys_of
 from worker.repository.artifact import raw_chunks
 from worker.repository.manifest import Manifest
-from worker.segments.chain import Stretch, stretches
+from worker.segments.chain import Stretch, readable, stretches
 from worker.segments.cutting import boundary, commands_between, database_at
 from worker.segments.frame import commands_of
 from worker.segments.marks import milliseconds
@@ -57,10 +57,16 @@ class Found:
 def find(settings: Settings, wanted: Wanted) -> Recording:
     """The moment. NotFoundError names the nearest ones where there is none such; UsageError for what nobody can mean."""
     there, faults = stretches(settings)
-    chains = [stretch for stretch in there if stretch.bases]
+    based = [stretch for stretch in there if stretch.bases]
+    chains = [piece for stretch in based for piece in readable(stretch, faults) if piece.bases]
     if not chains:
         raise NotFoundError(" ".join([NONE_AT_ALL if not there else NO_BASE, *faults]))
-    place = _found(chains, wanted)
+    if wanted == Wanted() and chains[-1].end != based[-1].end:
+        raise ArtifactError(" ".join(["The last moment cannot be made: name one before it.", *faults]))
+    try:
+        place = _found(chains, wanted)
+    except NotFoundError as error:
+        raise NotFoundError(" ".join([str(error), *faults])) from None
     storage = open_storage(settings.backup_storage)
     return recording_of(settings, storage, place)
 

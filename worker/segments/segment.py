@@ -143,12 +143,15 @@ def segments_in(storage: Storage) -> tuple[list[Segment], list[str]]:
     """The segments of a storage, by their start in time, and a sentence for each that cannot be relied on."""
     segments: list[Segment] = []
     faults, trust = [], trust_of(load(), storage)
-    for file in storage.files():
-        if file.name.endswith(SEGMENT_SUFFIX):
-            try:
-                segments.append(read(storage, file.name.removesuffix(SEGMENT_SUFFIX), trust))
-            except ArtifactError as error:
-                faults.append(str(error))
+    names = {file.name for file in storage.files()}
+    for name in sorted(name.removesuffix(SEGMENT_SUFFIX) for name in names if name.endswith(SEGMENT_SUFFIX)):
+        if name not in names:
+            faults.append(f"The file of {name} is gone: the stream has a gap there.")
+            continue
+        try:
+            segments.append(read(storage, name, trust))
+        except ArtifactError as error:
+            faults.append(str(error))
     return sorted(segments, key=lambda segment: (segment.since, segment.start)), faults
 
 
