@@ -23,7 +23,7 @@ from worker.repository.behalf import Asker
 from worker.repository.manifest import Manifest
 from worker.repository.writer import New
 from worker.segments.bases import bases_of
-from worker.segments.frame import milliseconds
+from worker.segments.marks import milliseconds
 from worker.segments.moments import Wanted, find
 from worker.segments.playing.made import Destination, played, write_moment
 from worker.segments.playing.noted import last_noted
