@@ -98,3 +98,29 @@ def test_nobody_takes_a_listener_for_a_replica_that_has_what_it_was_sent(streame
         assert client.wait(1, 300) == 0
     finally:
         thread.join()
+
+
+def test_what_has_not_come_yet_is_not_taken_for_nothing(
+    newest: Binary, start_server: StartServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that brings nothing: the source has written on, and the moments end where it was last seen to stand."""
+    streamed = Streamed(start_server(newest, "--repl-backlog-size", "1mb"), tmp_path)
+    streamed.take()
+    streamed.visit()
+    before = streamed.visit()["to"]
+    began = int(time.time() * 1000)
+    monkeypatch.setattr("worker.segments.visits.following.Followed.within", lambda *_: time.sleep(0.05))
+
+    def written() -> None:
+        time.sleep(0.3)
+        streamed.source.client().set("key", "value")
+
+    thread = threading.Thread(target=written)
+    thread.start()
+    listen(streamed.settings, 2.5)
+    thread.join()
+    known = of_folder(streamed.stream)
+    assert known
+    assert known.offset == before
+    assert known.ms < began + 2000
+    assert known.here_ms < began + 2000

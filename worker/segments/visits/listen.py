@@ -18,20 +18,31 @@ from worker.config.settings import Settings
 from worker.errors import BackupSystemError, BusyError, FormatError, SourceError, StreamBrokenError
 from worker.segments.frame import Frame
 from worker.segments.visits import standing as standings
+from worker.segments.visits.continuing import backlog_of
 from worker.segments.visits.folder import folder_of
 from worker.segments.visits.following import Followed, followed
 from worker.segments.visits.framing import Clock, Framing
 from worker.segments.visits.growing import Growing, Position, alone
 from worker.segments.visits.pace import SECONDS
-from worker.segments.visits.source import visited_source
+from worker.segments.visits.source import clock_of, visited_source
 from worker.segments.visits.visit import BATCH_BYTES, HELD_SECONDS, Appended, Visit
 from worker.server.endpoint import Endpoint
+from worker.server.info import info
 from worker.server.wire import Wire
 
 HANDOVER_SECONDS = 20
 """How long the next one waits for the last one's end."""
 FLUSH_SECONDS, TICK_SECONDS = 0.5, 0.1
 """How much may be lost, and how often somebody looks at the clock."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Where the source stood, and when, by its clock and by ours."""
+
+    offset: int
+    ms: int
+    here_ms: int
 
 
 @dataclass(frozen=True)
@@ -58,7 +69,7 @@ def listen(settings: Settings, seconds: float = SECONDS) -> dict[str, Any]:
         wire = stack.enter_context(Wire(endpoint))
         listening = Listening(settings, growing, wire, endpoint, lease.check)
         outcome = listening.run()
-        return outcome | listening.follow(ahead, seconds)
+        return outcome | listening.follow(ahead, seconds, wire)
 
 
 def _ahead(stack: ExitStack, endpoint: Endpoint, folder: Path) -> Ahead | None:
@@ -91,8 +102,14 @@ def _in_turn(folder: Path) -> Iterator[Growing]:
 class Listening(Visit):
     """A visit that stays."""
 
-    def follow(self, ahead: Ahead | None, seconds: float) -> dict[str, Any]:
-        """Bring home what comes for so long: the fields of the outcome that have changed. Raises redis errors."""
+    _asking: Wire
+    _asked: Asked | None
+
+    def follow(self, ahead: Ahead | None, seconds: float, asking: Wire) -> dict[str, Any]:
+        """Bring home what comes for so long: the fields of the outcome that have changed; `asking` is asked meanwhile where the source
+        stands. Raises redis errors.
+        """
+        self._asking, self._asked = asking, None
         position = self._growing.position
         if position is None:
             return {}
@@ -113,6 +130,10 @@ class Listening(Visit):
             raise SourceError(f"{error} Nothing of it was kept, and the next one asks again.") from None
         return {"to": self.standing.offset, "commands": total.commands, "whole": self._has_whole()}
 
+    def _ask(self, wire: Wire) -> Asked:
+        here_ms, fields = int(time.time() * 1000), info(wire)
+        return Asked(backlog_of(fields).offset, clock_of(fields), here_ms)
+
     def _listen(self, stream: Followed, position: Position, seconds: float, total: Appended) -> None:
         now = time.monotonic()
         end, due, began_ms = now + seconds, now + FLUSH_SECONDS, self.standing.ms - int(now * 1000)
@@ -131,23 +152,23 @@ class Listening(Visit):
                     batch += framing.rest()
                     self._flush(batch, framing, clock, total)
                     batch, due = [], now + FLUSH_SECONDS
+                    if self._asked is None:
+                        self._asked = self._ask(self._asking)
         finally:
             self._flush([*batch, *framing.rest()], framing, clock, total)
 
     def _flush(self, batch: list[tuple[Frame, bytes]], framing: Framing, clock: Clock, total: Appended) -> None:
-        """Write what has come, and note that all up to now is at home."""
+        """Write what has come, and note until when all is at home: what the source has not sent yet, it alone can tell."""
         before = self.standing
         self._write(batch, total)
-        changes = {
-            "ms": clock.until,
-            "here_ms": int(time.time() * 1000),
-            "asked_ms": clock.until,
-            "offset": framing.start,
-        }
+        changes: dict[str, Any] = {"asked_ms": clock.until, "offset": framing.start}
+        if self._asked is not None and framing.start >= self._asked.offset:
+            clock.since = max(clock.since, self._asked.ms)
+            changes |= {"ms": clock.since, "here_ms": self._asked.here_ms}
+            self._asked = None
         self.standing = before.model_copy(update=changes | {"history": framing.history, "follows": True}).measured(
-            (clock.until - clock.since) / 1000, framing.start - before.offset, total.largest
+            (clock.until - before.asked_ms) / 1000, framing.start - before.offset, total.largest
         )
-        clock.since = clock.until
         if self._growing.position is not None and self._is_full(self._growing.position):
             self._growing.go_on()
         self._look_for_a_base()
