@@ -2,7 +2,7 @@
 
 A Bloom filter of a power of two bits, eight for each key and 64 at least. A key's CRC-32 gives two numbers, its lower 16 bits
 `a` and its upper 16 with the lowest bit set `b`; its bits are `a + i * b` for i of 0 to 3, modulo the size. Of a hundred keys that
-are not there it lets three pass.
+are not there it lets three pass; of a frame with more than 8,192 keys, for which it does not grow further, more.
 """
 
 import zlib
