@@ -168,8 +168,8 @@ EQUAL = {
     ): "A batch of just that size may take one more.",
     (
         "restore/undo/snapshot.py",
-        '"restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.manifest.name},',
-        '"restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=False) | {"name": plan.manifest.name},',
+        '"restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=True) | {"name": plan.name},',
+        '"restore_arguments": plan.request.model_dump(mode="json", exclude_defaults=False) | {"name": plan.name},',
     ): "Arguments mean the same with their defaults.",
     (
         "storage/cache.py",

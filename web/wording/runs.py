@@ -99,30 +99,32 @@ def described(operation: str, arguments: dict[str, Any]) -> str:
     if name := arguments.get("name"):
         shown = [these(arguments)] if operation == "differences" else []
         return ", ".join([*shown, str(name), *_how(arguments)])
-    if operation in ("search", "timeline"):
-        return _sought(arguments) if operation == "search" else restores.narrowing(arguments) or "all keys"
-    if operation in ("writes", "happened"):
-        return _of_stream(arguments)
+    if operation == "search":
+        return _sought(arguments)
+    if operation == "timeline":
+        return restores.narrowing(arguments) or "all keys"
     if operation == "undo":
         return "of a restore"
     if operation == "backup":
         return _options(arguments)
-    if operation == "prune":
-        kept = f"keeping {arguments['keep']}" if arguments.get("keep") else ""
-        manual = f"{arguments['keep_manual']} made by hand" if arguments.get("keep_manual") else ""
-        rules = [
-            f"{words} {arguments[name]:g}"
-            for name, words in _RULES.items()
-            if name in arguments and arguments[name] is not None
-        ]
-        only = f"only what {arguments['made_by']} made" if arguments.get("made_by") else ""
-        return listed(
-            [word for word in (kept, manual, *rules, only, "only looking" if arguments.get("dry_run") else "") if word]
-        )
-    return ""
+    return _pruned(arguments) if operation == "prune" else _of_stream(arguments)
+
+
+def _pruned(arguments: dict[str, Any]) -> str:
+    kept = f"keeping {arguments['keep']}" if arguments.get("keep") else ""
+    manual = f"{arguments['keep_manual']} made by hand" if arguments.get("keep_manual") else ""
+    rules = [
+        f"{words} {arguments[name]:g}"
+        for name, words in _RULES.items()
+        if name in arguments and arguments[name] is not None
+    ]
+    only = f"only what {arguments['made_by']} made" if arguments.get("made_by") else ""
+    looks = "only looking" if arguments.get("dry_run") else ""
+    return listed([word for word in (kept, manual, *rules, only, looks) if word])
 
 
 def _of_stream(arguments: dict[str, Any]) -> str:
+    """Of a question to the replication stream; nothing for what has no such arguments."""
     times = [
         f"{word} {str(arguments[word])[:16].replace('T', ' ')}" for word in ("since", "until") if arguments.get(word)
     ]
