@@ -74,16 +74,20 @@ def test_what_comes_is_at_home_within_a_second(streamed: Streamed, binary: Binar
 def test_listeners_hand_over_without_a_gap(streamed: Streamed, binary: Binary, start_server: StartServer) -> None:
     outcomes = []
     threads = [threading.Thread(target=lambda: outcomes.append(listen(streamed.settings, 2.0))) for _ in range(3)]
+    threads[0].start()
+    assert eventually(lambda: streamed.source.client().info("replication")["connected_slaves"] == 1)
     with writing(streamed.source) as done:
-        for thread in threads:
-            thread.start()
+        for thread in threads[1:]:
             time.sleep(1.2)
+            thread.start()
         for thread in threads[:2]:
             thread.join()
     threads[2].join()
     assert streamed.visit()["gap"] is None
     assert done[0] * 300 > 10 * 16_000, "more than the backlog ever held"
     assert [outcome["gap"] for outcome in outcomes] == [None] * 3
+    # The base was the last snapshot that anybody was sent.
+    assert streamed.source.client().info("stats")["sync_full"] == 1
     assert_played(streamed.source, played(streamed.find(), start_server(binary)))
 
 

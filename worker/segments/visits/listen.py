@@ -5,8 +5,7 @@ count us, and a server that shuts down would wait for us. So it must leave befor
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from worker.segments.visits.framing import Clock, Framing
 from worker.segments.visits.growing import Growing, Position, alone
 from worker.segments.visits.pace import SECONDS
 from worker.segments.visits.source import clock_of, visited_source
+from worker.segments.visits.standing import Standing
 from worker.segments.visits.visit import BATCH_BYTES, HELD_SECONDS, Appended, Visit
 from worker.server.endpoint import Endpoint
 from worker.server.info import info
@@ -53,6 +53,10 @@ class Ahead:
     history: str
     offset: int
 
+    def fits(self, position: Position | None) -> bool:
+        """Whether it goes on there."""
+        return position is not None and self.history == position.history and self.offset <= position.offset
+
 
 def listen(settings: Settings, seconds: float = SECONDS) -> dict[str, Any]:
     """Follow the stream for so long, and bring home what comes, each second: what a visit says.
@@ -61,42 +65,51 @@ def listen(settings: Settings, seconds: float = SECONDS) -> dict[str, Any]:
     """
     endpoint = visited_source(settings)
     with ExitStack() as stack:
-        ahead = _ahead(stack, endpoint, folder_of(settings))
-        growing = stack.enter_context(_in_turn(folder_of(settings)))
+        growing, ahead = _taken_over(stack, endpoint, folder_of(settings))
         lease = stack.enter_context(lock.held(settings, f"stream {endpoint.address}", HELD_SECONDS))
         growing.recover()
         stack.enter_context(endpoint.translated("sending its replication stream"))
         wire = stack.enter_context(Wire(endpoint))
         listening = Listening(settings, growing, wire, endpoint, lease.check)
-        outcome = listening.run()
+        if ahead is not None and not ahead.fits(growing.position):
+            ahead = None
+        outcome = listening.run(is_followed=ahead is not None)
         return outcome | listening.follow(ahead, seconds, wire)
 
 
-def _ahead(stack: ExitStack, endpoint: Endpoint, folder: Path) -> Ahead | None:
-    """Follow from where the one before us is, before it ends; None where that cannot be: then it is done afterwards."""
-    if (known := standings.of_folder(folder)) is None or not known.history:
-        return None
-    with suppress(RedisError, OSError, BackupSystemError):
-        wire = stack.enter_context(Wire(endpoint))
-        stream = stack.enter_context(followed(wire, known.history, known.offset))
-        return Ahead(stream, known.history, known.offset)
+def _taken_over(stack: ExitStack, endpoint: Endpoint, folder: Path) -> tuple[Growing, Ahead | None]:
+    """The folder, once the one before us has left it, and the stream, followed since before that where it could be.
+
+    BusyError where the other stays.
+    """
+    deadline = time.monotonic() + HANDOVER_SECONDS
+    ahead, tried = None, -1
+    while True:
+        known = standings.of_folder(folder)
+        if ahead is None and known is not None and known.history and known.offset != tried:
+            # What was noted just now is what even a small backlog still holds.
+            tried = known.offset
+            ahead = _ahead(stack, endpoint, known)
+        try:
+            return stack.enter_context(alone(folder)), ahead
+        except BusyError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(TICK_SECONDS / 10)
+
+
+def _ahead(stack: ExitStack, endpoint: Endpoint, known: Standing) -> Ahead | None:
+    """Follow from where the one before us is, before it ends; None where that cannot be: then it is done afterwards.
+
+    Nothing is left of a connection that was refused: the source would make a snapshot for it.
+    """
+    with suppress(RedisError, OSError, BackupSystemError), ExitStack() as own:
+        wire = own.enter_context(Wire(endpoint))
+        if backlog_of(info(wire)).refusal(known.history, known.offset) is None:
+            stream = own.enter_context(followed(wire, known.history, known.offset))
+            stack.enter_context(own.pop_all())
+            return Ahead(stream, known.history, known.offset)
     return None
-
-
-@contextmanager
-def _in_turn(folder: Path) -> Iterator[Growing]:
-    """The folder, once the one before us has left it. BusyError where it stays."""
-    with ExitStack() as stack:
-        deadline = time.monotonic() + HANDOVER_SECONDS
-        while True:
-            try:
-                growing = stack.enter_context(alone(folder))
-                break
-            except BusyError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(TICK_SECONDS / 10)
-        yield growing
 
 
 class Listening(Visit):
@@ -113,10 +126,9 @@ class Listening(Visit):
         position = self._growing.position
         if position is None:
             return {}
-        fits = ahead is not None and ahead.history == position.history and ahead.offset <= position.offset
         total = Appended()
         try:
-            if ahead is not None and fits:
+            if ahead is not None:
                 # What the one before us has brought home since is passed over.
                 for _ in ahead.stream.chunks(position.offset - ahead.offset):
                     pass
@@ -136,7 +148,7 @@ class Listening(Visit):
 
     def _listen(self, stream: Followed, position: Position, seconds: float, total: Appended) -> None:
         now = time.monotonic()
-        end, due, began_ms = now + seconds, now + FLUSH_SECONDS, self.standing.ms - int(now * 1000)
+        end, due, began_ms = now + seconds, now + FLUSH_SECONDS, self.source.ms - int(now * 1000)
         clock = Clock(self.standing.ms, self.standing.ms, [])
         framing = Framing(position.offset, position.db, position.after, stream.history, clock)
         batch: list[tuple[Frame, bytes]] = []

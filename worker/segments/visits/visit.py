@@ -93,20 +93,34 @@ class Visit:
             changes |= {"gap": opening.gap, "gap_since": opening.gap_since} if opening.gap else {}
         self.standing = self.standing.model_copy(update=changes)
 
-    def run(self) -> dict[str, Any]:
-        """Go on where the last visit ended; begin a new stretch where that cannot be."""
-        gap, began, appended = self._go_on(), self._growing.position, Appended()
-        try:
-            if began is not None and self._is_due(began):
-                appended = self._bring(began)
-        except StreamBrokenError as error:
-            gap = self._break(str(error))
+    def run(self, *, is_followed: bool = False) -> dict[str, Any]:
+        """Go on where the last visit ended; begin a new stretch where that cannot be.
+
+        Of a stream that `is_followed` already from there nothing is asked for: what has come by now comes that way.
+        """
+        gap, began, appended = "", self._growing.position, Appended()
+        if is_followed:
+            changes = {"ms": self._before.ms, "here_ms": self._before.here_ms}
+            self.standing = self.standing.model_copy(update=changes)
+        else:
+            gap = self._go_on()
+            began = self._growing.position
+            gap, appended = self._brought(began, gap)
         if self._growing.position is not None and self._is_full(self._growing.position):
             self._growing.go_on()
         self._look_for_a_base()
         wants_base = self._ask_for_a_base()
         standings.note(self._settings, self._growing.folder, self.standing)
         return self._outcome(began, gap, appended) | {"wants_base": wants_base}
+
+    def _brought(self, position: Position | None, gap: str) -> tuple[str, "Appended"]:
+        """What has come, and the gap where there is one after all."""
+        try:
+            if position is not None and self._is_due(position):
+                return gap, self._bring(position)
+        except StreamBrokenError as error:
+            gap = self._break(str(error))
+        return gap, Appended()
 
     def watch_the_clock(self, wire: Wire, seconds: float) -> None:
         """Note when the stream stands where, for so long. Raises redis errors."""
