@@ -5,6 +5,21 @@ from typing import Any
 
 NOTHING = "\u2013"
 """What stands where there is no number."""
+FATES = {
+    "written": "written",
+    "expiry": "another expiry",
+    "deleted": "deleted",
+    "expired": "expired",
+    "deleted_or_expired": "deleted or expired",
+    "emptied": "emptied with its database",
+    "swapped": "databases swapped",
+    "renamed_away": "renamed to",
+    "renamed_here": "renamed from",
+    "copied_here": "copied from",
+    "moved_away": "moved to database",
+    "moved_here": "moved from database",
+}
+"""What became of a key by a command, each by its name in telling/writes.py."""
 _SPANS = (("day", 86400), ("hour", 3600), ("minute", 60))
 
 

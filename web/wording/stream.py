@@ -5,21 +5,8 @@ from typing import Any
 
 from web.wording.numbers import counted, duration, number, when
 from web.wording.pictures import steps
+from worker.words import FATES
 
-FATES = {
-    "written": "written",
-    "expiry": "another expiry",
-    "deleted": "deleted",
-    "expired": "expired",
-    "deleted_or_expired": "deleted or expired",
-    "emptied": "emptied with its database",
-    "swapped": "databases swapped",
-    "renamed_away": "renamed to",
-    "renamed_here": "renamed from",
-    "copied_here": "copied from",
-    "moved_away": "moved to database",
-    "moved_here": "moved from database",
-}
 WORTH_A_LOOK = 10_000
 """Bytes of a command that is shown among the largest."""
 LOST = frozenset(("deleted", "expired", "deleted_or_expired", "emptied", "renamed_away", "moved_away"))

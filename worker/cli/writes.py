@@ -13,21 +13,7 @@ from worker.cli.traces import read_at_shell
 from worker.config.settings import load
 from worker.formats.compare.rows import moment as expiry
 from worker.segments.telling.writes import writes
-
-_FATES = {
-    "written": "written",
-    "expiry": "another expiry",
-    "deleted": "deleted",
-    "expired": "expired",
-    "deleted_or_expired": "deleted or expired",
-    "emptied": "emptied with its database",
-    "swapped": "databases swapped",
-    "renamed_away": "renamed to",
-    "renamed_here": "renamed from",
-    "copied_here": "copied from",
-    "moved_away": "moved to database",
-    "moved_here": "moved from database",
-}
+from worker.words import FATES
 
 
 @verb("writes")
@@ -74,7 +60,7 @@ def _row(row: Data) -> tuple[str, ...]:
 
 def fate(row: Data) -> str:
     """What became of the key, in words."""
-    words = [_FATES[row["did"]]]
+    words = [FATES[row["did"]]]
     if row["did"] == "swapped":
         return f"databases {row['db']} and {row['other_db']} swapped"
     words += [str(row["other"])] if row["other"] is not None else []

@@ -51,8 +51,8 @@ def test_the_nearest_is_chosen(
 @pytest.mark.parametrize(
     ("more", "there", "spare", "said"),
     [
-        ({}, EACH[:1], None, r"none loads what Redis 8.2.3 wrote \(only redis 6.2.14 is there\)"),
-        ({}, [], None, r"none loads what Redis 8.2.3 wrote \(none at all is there\)"),
+        ({}, EACH[:1], None, r"no server of this machine loads what Redis 8.2.3 wrote \(only redis 6.2.14\)"),
+        ({}, [], None, r"no server of this machine loads what Redis 8.2.3 wrote \(none at all\)"),
         ({"keys_by_db": {0: {"module": 1}}}, EACH, None, "only a server with those modules takes"),
         ({"module_data": True}, EACH, None, "only a server with those modules takes"),
         ({"memory": 1_000_000_000}, EACH, 500_000_000, "about 1,317 MB for it, and only 500 MB are free"),

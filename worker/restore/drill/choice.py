@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from worker.repository.manifest import Manifest
 from worker.server.scratch import memory
-from worker.server.scratch.programs import Program
+from worker.server.scratch.programs import Program, none_loads
 from worker.server.scratch.scratch import FEWEST_DATABASES, Wanted
 
 _FIRST_WITH_VECTORS = (8,)
@@ -27,12 +27,10 @@ def choose(manifest: Manifest, programs: Iterable[Program], spare: int | None) -
     known = [*programs]
     able = [program for program in known if _takes(program, manifest, types)]
     if not able:
-        return NoServer(_none_of(known, manifest))
+        return NoServer(none_loads(known, manifest.source.server, manifest.source.version))
     needed = memory_needed(manifest)
     if spare is not None and needed > spare:
-        return NoServer(
-            f"a server would need about {_megabytes(needed)} for it, and only {_megabytes(spare)} are free on this machine"
-        )
+        return NoServer(memory.too_little(needed, spare))
     program = max(able, key=lambda program: (program.make == manifest.source.server, program.version))
     return Wanted(program, spare or 0, max([FEWEST_DATABASES - 1, *manifest.keys_by_db]) + 1)
 
@@ -46,17 +44,3 @@ def _takes(program: Program, manifest: Manifest, types: set[str]) -> bool:
     if "vectorset" in types and (program.make != "redis" or program.version < _FIRST_WITH_VECTORS):
         return False
     return manifest.rdb_version is None or program.loads(manifest.rdb_version)
-
-
-def _none_of(known: list[Program], manifest: Manifest) -> str:
-    origin = manifest.source
-    of = f"{origin.server.capitalize()} {origin.version or ''}".strip() if origin.server else "its source"
-    there = f"only {' and '.join(map(str, known))}" if known else "none at all"
-    return (
-        f"no server of this machine loads what {of} wrote ({there}): install a redis-server or valkey-server that does, or "
-        "name it in DRILL_SERVERS"
-    )
-
-
-def _megabytes(number: int) -> str:
-    return f"{number / 1e6:,.0f} MB"

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from worker.errors import RefusedError
 from worker.repository.manifest import Manifest
 from worker.server.scratch import memory
-from worker.server.scratch.programs import Program
+from worker.server.scratch.programs import Program, none_loads
 
 DATABASES = 1024
 """A MOVE or SWAPDB may name any; each costs a few kilobytes."""
@@ -24,13 +24,10 @@ def choose(base: Manifest, programs: Iterable[Program], spare: int | None) -> Pr
     known = [*programs]
     able = [program for program in known if base.rdb_version is not None and program.loads(base.rdb_version)]
     if not able:
-        raise _refused(base, _none_of(known, base))
+        raise _refused(base, none_loads(known, base.source.server, base.source.version))
     needed = memory.needed(base.memory, base.bytes.raw)
     if spare is not None and needed > spare:
-        raise _refused(
-            base,
-            f"a server would need about {_megabytes(needed)} for it, and only {_megabytes(spare)} are free on this machine",
-        )
+        raise _refused(base, memory.too_little(needed, spare))
     return min(able, key=lambda program: _distance(program, base))
 
 
@@ -47,17 +44,3 @@ def _refused(base: Manifest, why: str) -> RefusedError:
         f"No server of this machine can play what followed {base.name}, for {why}. Without one there is no way to the moment; "
         f"{_INSTEAD.format(name=base.name)}."
     ).plain()
-
-
-def _none_of(known: list[Program], base: Manifest) -> str:
-    origin = base.source
-    of = f"{origin.server.capitalize()} {origin.version or ''}".strip() if origin.server else "its source"
-    there = f"only {' and '.join(map(str, known))}" if known else "none at all"
-    return (
-        f"none loads what {of} wrote ({there} is there): install a redis-server or valkey-server of its version, or name it in "
-        "DRILL_SERVERS"
-    )
-
-
-def _megabytes(number: int) -> str:
-    return f"{number / 1e6:,.0f} MB"

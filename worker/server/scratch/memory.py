@@ -28,6 +28,11 @@ def needed(measured: int | None, dump: int) -> int:
     return _BARE_BYTES + (int(measured * _MARGIN) if measured is not None else dump * _PER_BYTE)
 
 
+def too_little(needed: int, spare: int) -> str:
+    """That a server would need more than there is; a clause."""
+    return f"a server would need about {needed / 1e6:,.0f} MB for it, and only {spare / 1e6:,.0f} MB are free on this machine"
+
+
 def _of_the_machine(root: Path) -> Iterator[int]:
     with suppress(OSError, ValueError):
         for line in (root / "proc/meminfo").read_text().splitlines():

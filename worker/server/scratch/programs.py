@@ -56,6 +56,16 @@ def known(paths: Iterable[str] = ()) -> Iterator[Program]:
             yield program
 
 
+def none_loads(programs: list[Program], server: str | None, version: str | None) -> str:
+    """That none of them loads what that server wrote, and what helps; a clause."""
+    of = f"{server.capitalize()} {version or ''}".strip() if server else "its source"
+    there = f"only {' and '.join(map(str, programs))}" if programs else "none at all"
+    return (
+        f"no server of this machine loads what {of} wrote ({there}): install a redis-server or valkey-server that does, or "
+        "name it in DRILL_SERVERS"
+    )
+
+
 def on_path() -> Iterator[str]:
     """The paths of all servers on PATH, but for what our own packages have put there."""
     own = Path(sys.executable).parent
