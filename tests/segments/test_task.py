@@ -70,12 +70,12 @@ def test_a_moment_is_previewed_and_then_restored_as_it_was_seen(works: Works) ->
 
 def test_what_happened_and_each_write_are_asked_of_a_worker_which_keeps_values_apart(works: Works) -> None:
     eventually(lambda: works.do("visit")["base"], lambda: works.worker.said)
-    works.source.client().set("key", CANARY)
+    works.source.client().set("seen once", CANARY)
     works.source.client().flushall()
     works.do("visit")
     told = works.do("happened", since="-1h")
-    assert told["totals"]["commands"]["FLUSHALL"] == 1
-    page = works.do("writes", key="key", show=True)
-    assert [(row["command"], row["did"]) for row in page["writes"]] == [("FLUSHALL", "emptied"), ("SET", "written")]
-    assert [row["rows"] for row in page["writes"]] == [None, None]
+    assert told["totals"]["commands"]["FLUSHALL"] >= 1
+    written = works.do("writes", key="seen once", show=True)["writes"][:2]
+    assert [(row["command"], row["did"]) for row in written] == [("FLUSHALL", "emptied"), ("SET", "written")]
+    assert [row["rows"] for row in written] == [None, None]
     assert works.secrets_told() == []

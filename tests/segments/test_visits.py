@@ -288,3 +288,20 @@ def test_expiries_that_may_be_wrong_are_named(streamed: Streamed, binary: Binary
     streamed.visit()
     error = streamed.find().expiry_error_seconds
     assert (error > 0) is (binary.version < (7, 0))
+
+
+def test_a_base_is_asked_for_again_once_a_gap_has_come_since(
+    streamed: Streamed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def overrun() -> dict[str, Any]:
+        streamed.source.client().config_set("repl-backlog-size", "1mb")
+        for number in range(40):
+            streamed.source.client().set(f"large:{number}", b"x" * 100_000)
+        return streamed.visit()
+
+    assert overrun()["wants_base"]
+    assert not streamed.visit()["wants_base"], "it may be on its way"
+    assert not overrun()["wants_base"], "it was asked for a moment ago"
+    monkeypatch.setattr("worker.segments.visits.visit.ASK_AGAIN_MS", 0)
+    assert overrun()["wants_base"]
+    assert not streamed.visit()["wants_base"]

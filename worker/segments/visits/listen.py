@@ -32,7 +32,7 @@ from worker.server.wire import Wire
 
 HANDOVER_SECONDS = 20
 """How long the next one waits for the last one's end."""
-FLUSH_SECONDS, TICK_SECONDS = 0.5, 0.1
+FLUSH_SECONDS, TICK_SECONDS = 0.35, 0.1
 """How much may be lost, and how often somebody looks at the clock."""
 
 

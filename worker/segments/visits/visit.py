@@ -35,9 +35,9 @@ BATCH_BYTES = 8 << 20
 MOST_BYTES = 256 << 20
 """Of a file, before the next one is begun."""
 LOST = "the files of this machine are gone that it was brought home to, or another machine visits now"
-HOUR_MS, LOOK_MS, ASK_MS, ASK_BASE_MS = 3_600_000, 15_000, 60_000, 600_000
+HOUR_MS, LOOK_MS, ASK_MS, ASK_BASE_MS, ASK_AGAIN_MS = 3_600_000, 15_000, 60_000, 600_000, 60_000
 """A file is of one hour; how often a base is looked for while there is none; how often the stream is asked for, though it has not
-gone on; how often somebody is asked to make a base.
+gone on; how often somebody is asked to make a base, and how soon again after a gap.
 """
 
 
@@ -278,9 +278,10 @@ class Visit:
         return known and self.standing.began_offset <= offset <= self.standing.offset
 
     def _ask_for_a_base(self) -> bool:
-        """Whether somebody is to make one now; not asked for again while it may be on its way."""
+        """Whether somebody is to make one now; not asked for again while it may be on its way, unless a gap has come since."""
         standing = self.standing
-        if standing.base or standing.ms - standing.base_asked_ms < ASK_BASE_MS:
+        patience = ASK_AGAIN_MS if standing.began > standing.base_asked_ms else ASK_BASE_MS
+        if standing.base or standing.ms - standing.base_asked_ms < patience:
             return False
         self.standing = standing.model_copy(update={"base_asked_ms": standing.ms})
         return True
