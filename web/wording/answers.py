@@ -69,7 +69,8 @@ def _since(facts: Facts) -> Answer:
         return Answer(question, NOTHING, "not known" if facts.own is None else "to none so far")
     if facts.stream is not None and facts.stream.is_chain:
         first = datetime.fromtimestamp(facts.stream.base_ms / 1000, UTC)
-        words = f"any since {age(first, facts.now)}, or one of {counted(len(facts.own), 'backup')}"
+        others = f", or one of {len(facts.own):,} backups" if len(facts.own) > 1 else ""
+        words = f"any since {age(first, facts.now)}{others}"
         return Answer(
             question, f"{counted(round(facts.stream.age_seconds(facts.now)), 'second')} ago", words, "pages.backups"
         )
