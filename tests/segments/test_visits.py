@@ -20,7 +20,7 @@ from worker.errors import BusyError, NotFoundError
 from worker.segments.chain import stretches
 from worker.segments.visits.folder import folder_of
 from worker.segments.visits.growing import alone
-from worker.segments.visits.standing import of_folder
+from worker.segments.visits.standing import Standing, of_folder
 from worker.segments.visits.visit import visit
 
 
@@ -305,3 +305,20 @@ def test_a_base_is_asked_for_again_once_a_gap_has_come_since(
     monkeypatch.setattr("worker.segments.visits.visit.ASK_AGAIN_MS", 0)
     assert overrun()["wants_base"]
     assert not streamed.visit()["wants_base"]
+
+
+def test_moments_begin_with_the_oldest_backup_of_the_stretch(streamed: Streamed) -> None:
+    first = streamed.take()
+    streamed.source.client().set("key", "value")
+    streamed.visit()
+    begins = of_folder(streamed.stream)
+    second = streamed.take()
+    path = streamed.stream / "standing.json"
+    noted = Standing.model_validate_json(path.read_bytes()).model_copy(update={"looked_ms": 0})
+    path.write_text(noted.model_dump_json())
+    streamed.visit()
+    after = of_folder(streamed.stream)
+    assert begins
+    assert after
+    assert (after.base, after.base_ms) == (second["name"], begins.base_ms)
+    assert first["name"] != second["name"]

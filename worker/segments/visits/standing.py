@@ -54,6 +54,7 @@ class Standing(BaseModel):
     base: str = ""
     """The newest backup that any moment can be made from; empty where there is none."""
     base_ms: Milliseconds = 0
+    """When the oldest such backup was begun: moments begin with it."""
     base_offset: Count = 0
     looked_ms: Milliseconds = 0
     """When a base was last looked for."""

@@ -251,20 +251,20 @@ class Visit:
             appended.largest = max(appended.largest, frame.largest)
 
     def _look_for_a_base(self) -> None:
-        """The newest backup that lies in this stretch; not looked for often, for its storage may be far away."""
+        """The backups that lie in this stretch; not looked for often, for its storage may be far away."""
         standing = self.standing
         every = LOOK_MS if not standing.base else LOOK_MS * 40
         if standing.ms - standing.looked_ms < every or self._growing.position is None:
             return
         standing = standing.model_copy(update={"looked_ms": standing.ms})
         with suppress(StorageError):
-            base = next((base for base in bases_of(self._settings) if self._is_within(base)), None)
+            bases = [base for base in bases_of(self._settings) if self._is_within(base)]
             changes = {"base": "", "base_ms": 0, "base_offset": 0}
-            if base is not None:
+            if bases:
                 changes = {
-                    "base": base.name,
-                    "base_ms": milliseconds(base.created_at),
-                    "base_offset": base.source.replication_offset or 0,
+                    "base": bases[0].name,
+                    "base_ms": milliseconds(bases[-1].created_at),
+                    "base_offset": bases[0].source.replication_offset or 0,
                 }
             standing = standing.model_copy(update=changes)
         self.standing = standing
