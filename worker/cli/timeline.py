@@ -52,9 +52,19 @@ def view_of(data: Data, arguments: TimelineArguments) -> None:
             f"The last good one is {good['before']}: until {until} {number(good['gone'])} went, {number(good['differs'])} changed."
         )
         notes([f"What differs: {_compared(good['before'], arguments)}"])
+        if closer := data["closer"]:
+            say(f"The replication stream goes closer: {happened(closer)}.")
+            notes([f"What differs from right before that: {_compared(closer['moment'], arguments)}"])
     elif data["versions"]:
         say("None of these keys went or changed.")
     notes(data["problems"])
+
+
+def happened(closer: Data) -> str:
+    """What befell the keys, and when, as a clause."""
+    did = "deletions" if closer["went"] else "writes"
+    what = "all was emptied" if closer["emptied"] else f"{number(closer['number'])} {did} of them"
+    return f"{what} between {closer['since'][:19]} and {closer['until'][11:19]} UTC".replace("T", " ")
 
 
 def _row(version: Data) -> tuple[str, ...]:

@@ -4,27 +4,33 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Any
 
 import structlog
 
+from worker.arguments.moments import at_offset
 from worker.arguments.questions import LIVE, TimelineArguments
 from worker.config.settings import Settings
 from worker.errors import BackupSystemError, StoppedError
 from worker.formats.encryption import keys_of
 from worker.formats.entries import EntryStream
-from worker.formats.key_text import key_text
+from worker.formats.key_text import key_bytes, key_text
 from worker.progress import Progress
 from worker.repository import catalogue
 from worker.repository.scope import scope_of
-from worker.restore.selection.filters import Selected, prefix_of
+from worker.restore.selection.filters import Selected, name_rule, prefix_of
 from worker.search import history
 from worker.search.alive import Alive
 from worker.search.few import Few, are_few
 from worker.search.last_good import Step, last_good
 from worker.search.marks import Change, Counts, Marks, Shared
 from worker.search.places import Stored
+from worker.segments.chain import stretches
+from worker.segments.marks import milliseconds
+from worker.segments.telling.harm import Meant, worst
+from worker.segments.telling.walking import Span
 from worker.server.endpoint import SOURCE, Endpoint
 from worker.storage import open_storage
 
@@ -50,15 +56,41 @@ def timeline(settings: Settings, arguments: TimelineArguments, progress: Progres
         for newer, older in pairwise(versions)
     ]
     good = last_good(steps)
+    closer = None if good is None else _closer(settings, arguments, good, versions, problems)
     seconds = round(time.monotonic() - clock, 3)
     log.info("timeline_made", backups=len(versions), seconds=seconds)
     return {
         "versions": versions,
         "good": None if good is None else good._asdict(),
+        "closer": closer,
         "by_prefix": walk.by_prefix(),
         "problems": problems,
         "seconds": seconds,
     }
+
+
+def _closer(
+    settings: Settings, arguments: TimelineArguments, good: Step, versions: list[Data], problems: list[str]
+) -> Data | None:
+    """`{moment, since, until, number, emptied, went}`: the place in the replication stream right before most of the harm behind that
+    backup was done, where the stream reaches there; None where it does not.
+    """
+    times = {version["where"]: datetime.fromisoformat(version["at"]) for version in versions}
+    span = Span(milliseconds(times[good.before]), milliseconds(times[good.after]))
+    names = [] if arguments.match or arguments.keys is None else [*map(key_bytes, arguments.keys)]
+    meant = Meant(name_rule(arguments), names, good.gone > 0, arguments.databases)
+    try:
+        harm = worst(stretches(settings)[0], span, meant)
+    except StoppedError:
+        raise
+    except BackupSystemError as error:
+        problems.append(f"The replication stream was not looked into. {error}")
+        return None
+    if harm is None:
+        return None
+    since, until = (datetime.fromtimestamp(ms / 1000, UTC).isoformat() for ms in (harm.since, harm.until))
+    told = {"number": harm.number, "emptied": harm.emptied, "went": good.gone > 0}
+    return {"moment": at_offset(harm.before, harm.history), "since": since, "until": until, **told}
 
 
 class _Walk:

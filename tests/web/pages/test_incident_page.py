@@ -102,3 +102,27 @@ def test_whoever_sees_values_there_leaves_a_trace(web_app: Web, admin: Browser, 
 def test_a_prefix_becomes_a_pattern_that_fits_it_to_the_letter() -> None:
     assert incident.beginning_with("a[b]*?\\:") == r"a\[b\]\*\?\\:*"
     assert incident.beginning_with("") == ""
+
+
+def test_where_the_stream_goes_closer_the_moment_before_it_can_be_compared(web_app: Web, admin: Browser) -> None:
+    moment = "@offset:14203:5bd1e3f0"
+    versions = [
+        {"where": "live", "at": "2026-11-30T12:00:00+00:00", "keys": 1, "changes": {"gone": 9, "differs": 0, "new": 0}},
+        {"where": NAME, "at": "2026-11-30T09:00:00+00:00", "keys": 10, "changes": None},
+    ]
+    closer = {"moment": moment, "since": "2026-11-30T11:02:11+00:00", "until": "2026-11-30T11:02:16+00:00"}
+    value = {
+        "versions": versions,
+        "good": {"before": NAME, "after": "live", "gone": 9, "differs": 0},
+        "closer": closer | {"number": 9, "emptied": False, "went": True},
+    }
+    ended(web_app, "SUCCESS", id="look", operation="timeline", arguments={"match": ["user:*"]}, value=value)
+    page = words(admin.get("/incident?look=look"))
+    assert "The replication stream goes closer: 9 keys were deleted between 11:02:11 and 11:02:16 UTC." in page
+    answer = admin.post("/incident/compare", data={"look": "look", "pick": moment})
+    (run,) = queued(web_app)
+    assert (run.operation, run.arguments["name"], run.arguments["match"]) == ("preview", moment, ["user:*"])
+    assert "compare=" in answer.headers["Location"]
+
+
+NAME = "redis_backup_20261130_090000.rdb.zst"

@@ -122,7 +122,7 @@ def incident_compare() -> Response | Answer:
     """Compare these keys of the backup that was picked with the live ones."""
 
     def ask(who: str) -> str:
-        look, name = _ended("look"), lookup.in_full(request.form.get("pick", ""))
+        look, name = _ended("look"), lookup.named(request.form.get("pick", ""))
         said = {part: value for part, value in look.arguments.items() if part in TimelineArguments.model_fields}
         said.pop("backups", None)
         if isinstance(said.get("keys"), str):

@@ -65,6 +65,18 @@ def why(good: dict[str, Any], versions: list[dict[str, Any]]) -> str:
     return f"{harm[:1].upper()}{harm[1:]} {until}{others}."
 
 
+def closer(harm: dict[str, Any]) -> str:
+    """What befell the keys by the replication stream, and when: right before that is a later version of them than the backup's."""
+    many = harm["number"]
+    did = (
+        f"{counted(many, 'key')} {'was' if many == 1 else 'were'} deleted"
+        if harm["went"]
+        else f"{counted(many, 'write')} came"
+    )
+    what = "all was emptied" if harm["emptied"] else did
+    return f"{what} between {harm['since'][11:19]} and {harm['until'][11:19]} UTC"
+
+
 def to_type(counts: dict[str, int]) -> int | None:
     """The number that is typed in before a restore: of the live keys that it replaces; None where it replaces none."""
     return counts.get("differs", 0) + counts.get("expiry", 0) or None

@@ -36,17 +36,26 @@ class Selected(Passing):
 
 def rule(selection: Selection) -> Callable[[Entry], bool]:
     """The rule that decides by db, key and type whether an entry is meant: one that is named, or fits a pattern."""
+    by_name, types = name_rule(selection), selection.types
+
+    def wanted(entry: Entry) -> bool:
+        return (types is None or entry.type in types) and by_name(entry.db, entry.key)
+
+    return wanted
+
+
+def name_rule(selection: Selection) -> Callable[[int | None, bytes], bool]:
+    """The same by db and key alone; a key of an unknown db (None) is meant whatever the databases are."""
     match, exclude = _compiled(selection.match), _compiled(selection.exclude)
     keys = frozenset(map(key_bytes, selection.keys or ()))
     every = selection.keys is None and not match
-    types, databases = selection.types, selection.databases
+    databases = selection.databases
 
-    def wanted(entry: Entry) -> bool:
+    def wanted(db: int | None, key: bytes) -> bool:
         return (
-            (databases is None or entry.db in databases)
-            and (types is None or entry.type in types)
-            and (every or entry.key in keys or any(pattern.fullmatch(entry.key) for pattern in match))
-            and not any(pattern.fullmatch(entry.key) for pattern in exclude)
+            (databases is None or db is None or db in databases)
+            and (every or key in keys or any(pattern.fullmatch(key) for pattern in match))
+            and not any(pattern.fullmatch(key) for pattern in exclude)
         )
 
     return wanted
