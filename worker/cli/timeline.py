@@ -64,7 +64,7 @@ def happened(closer: Data) -> str:
     """What befell the keys, and when, as a clause."""
     did = "deletions" if closer["went"] else "writes"
     what = "all was emptied" if closer["emptied"] else f"{number(closer['number'])} {did} of them"
-    return f"{what} between {closer['since'][:19]} and {closer['until'][11:19]} UTC".replace("T", " ")
+    return f"{what} between {closer['since'][:10]} {closer['since'][11:19]} and {closer['until'][11:19]} UTC"
 
 
 def _row(version: Data) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What befell some keys most in a span, and the place right before it."""
 
+import re
 import time
 from collections.abc import Collection
 from typing import Any
@@ -9,6 +10,7 @@ from tests.support.backups import asking
 from tests.support.servers import Binary
 from tests.support.streams import Streamed, played
 from worker.arguments.questions import TimelineArguments
+from worker.cli import timeline as words
 from worker.progress import silent
 from worker.restore.selection.filters import name_rule
 from worker.search.timeline import timeline
@@ -92,3 +94,7 @@ def test_a_timeline_goes_closer_than_the_last_good_backup(streamed: Streamed) ->
     assert told["closer"]["moment"].startswith(f"@offset:{before}:")
     assert (told["closer"]["number"], told["closer"]["emptied"], told["closer"]["went"]) == (2, False, True)
     assert told["problems"] == []
+    assert re.fullmatch(
+        r"2 deletions of them between \d{4}-\d\d-\d\d \d\d:\d\d:\d\d and \d\d:\d\d:\d\d UTC",
+        words.happened(told["closer"]),
+    )
