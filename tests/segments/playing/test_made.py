@@ -195,7 +195,7 @@ def test_no_server_or_no_memory_is_said_with_what_can_be_done(
         pass
     monkeypatch.setattr(programs, "known", lambda _: [])
     with (
-        pytest.raises(RefusedError, match="install a redis-server or valkey-server of its version"),
+        pytest.raises(RefusedError, match="install a redis-server or valkey-server that does"),
         made(settings, recording, silent),
     ):
         pass

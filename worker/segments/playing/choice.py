@@ -41,6 +41,6 @@ def _distance(program: Program, base: Manifest) -> tuple[bool, bool, tuple[int, 
 
 def _refused(base: Manifest, why: str) -> RefusedError:
     return RefusedError(
-        f"No server of this machine can play what followed {base.name}, for {why}. Without one there is no way to the moment; "
+        f"What followed {base.name} cannot be played, for {why}. Without that there is no way to the moment; "
         f"{_INSTEAD.format(name=base.name)}."
     ).plain()
