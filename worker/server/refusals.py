@@ -55,7 +55,7 @@ _FORMS: dict[str, tuple[bytes, ...]] = {
 _FORMS |= {right: command.form for right, command in OF_TYPES.items()}
 # They write in any form, so they are tried in a transaction that is never executed.
 _WRITE_ALWAYS = frozenset(right for right, command in OF_TYPES.items() if command.writes_always)
-_READ_A_KEY = ("exists", "type", "pttl", "dump", "get")
+_NAME_A_KEY = ("exists", "type", "pttl", "dump", "get", "restore")
 # PSYNC is tried by engines/replication.py.
 _ASKED_ELSEWHERE = frozenset({"psync"})
 
@@ -92,8 +92,8 @@ def missing(endpoint: Endpoint, rights: Collection[str]) -> list[str]:
 
 def _keys_are_out_of_bounds(wire: Wire) -> bool:
     """Whether the user may not touch the key KEY. Also true where all commands that name it are refused, so that it is unknown."""
-    refused = _refused(wire, list(_READ_A_KEY))
-    return ALL_KEYS in refused or len(refused) == len(_READ_A_KEY)
+    refused = _refused(wire, list(_NAME_A_KEY))
+    return ALL_KEYS in refused or len(refused) == len(_NAME_A_KEY)
 
 
 def _refused_in_transaction(endpoint: Endpoint, rights: list[str]) -> list[str]:
