@@ -100,7 +100,13 @@ function goAnywhere() {
   list.addEventListener("click", () => setTimeout(() => dialog.close()));
   show();
   field.focus();
-  backups().then((more) => { places = [...places, ...more]; show(); }).catch(() => {});
+  backups().then((more) => {
+    places = [...places, ...more];
+    // Who has gone to one of them already stays there.
+    const chosen = list.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    show();
+    [...list.querySelectorAll("a")].find((link) => link.getAttribute("href") === chosen)?.focus();
+  }).catch(() => {});
 }
 
 document.addEventListener("keydown", (event) => {
