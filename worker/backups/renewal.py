@@ -4,12 +4,7 @@ So a full snapshot, for which the source forks, is taken every BACKUP_FULL_EVERY
 of keys that the source told at its last visit; where anything is not as it should be, a snapshot is taken as ever.
 """
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from worker.arguments.backups import BackupArguments
 from worker.config.settings import Settings
@@ -25,7 +20,7 @@ from worker.repository.writer import New
 from worker.segments.bases import bases_of
 from worker.segments.marks import milliseconds
 from worker.segments.moments import Wanted, find
-from worker.segments.playing.made import Destination, played, write_moment
+from worker.segments.playing.made import Destination, played, shelf_of, write_moment
 from worker.segments.playing.noted import last_noted
 from worker.segments.recording import Recording
 from worker.segments.visits import standing as standings
@@ -86,7 +81,7 @@ def _renewed(settings: Settings, storage: Storage, progress: Progress, prove: Pr
     compression = COMPRESSIONS[settings.backup_compression or "zstd"]
     new = New(recording.at, "rdb", compression, encryption_of(settings))
     to = Destination(storage, new, "backup_made_from_the_stream", prove)
-    with _folder(settings) as folder, played(settings, recording, folder / "played", progress) as scratch:
+    with shelf_of(settings).workspace() as folder, played(settings, recording, folder / "played", progress) as scratch:
         _compare(scratch, counted)
         return write_moment(to, recording, scratch, progress)
 
@@ -109,15 +104,3 @@ def _compare(scratch: Scratch, counted: dict[int, int]) -> None:
             "What was made from the backup before and the replication stream does not hold as many keys as the source did: a "
             "snapshot is taken instead."
         ).plain()
-
-
-@contextmanager
-def _folder(settings: Settings) -> Iterator[Path]:
-    """Where the server finds what it loads, beside what moments are made in."""
-    within = Path(settings.backup_cache).absolute()
-    within.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="renewal-", dir=within))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -21,9 +21,10 @@ from worker.server.wire import Wire, pack
 MARK_BYTES = 40
 LONGEST_LINE = 64 * 1024
 _RESYNC = re.compile(rb"\+FULLRESYNC ([0-9A-Za-z?]+) (\d+)")
-# Sentinel takes every replica that INFO shows for one that it may promote, unless its port cannot be: without any it
-# would note us as port 0, and keep that for ever.
-_NO_PORT = b"65536"
+NO_PORT = b"65536"
+"""Sentinel takes every replica that INFO shows for one that it may promote, unless its port cannot be: without any it would note us
+as port 0, and keep that for ever.
+"""
 _ACKNOWLEDGE = pack(b"REPLCONF", b"ACK", b"0")
 _ACKNOWLEDGE_SECONDS = 0.2
 _ACKNOWLEDGEMENTS = 50
@@ -89,7 +90,7 @@ class Replication:
     def _introduce(self, wire: Wire) -> bool:
         """Say what we are; whether the server will send the snapshot alone and then hang up (6.2 and newer)."""
         # The server may refuse any of these.
-        wire.try_(b"REPLCONF", b"listening-port", _NO_PORT)
+        wire.try_(b"REPLCONF", b"listening-port", NO_PORT)
         wire.try_(b"REPLCONF", b"capa", b"eof")
         if self._rdb_of:
             wire.try_(b"REPLCONF", b"version", self._rdb_of.encode())

@@ -168,7 +168,7 @@ def stretches(settings: Settings, elsewhere: Storage | None = None) -> tuple[lis
             for part in _local(folder, storage, settings, faults)
             if (part.segment.begins_behind, part.segment.start, part.segment.ends_at) not in there
         ]
-        known = standings.of_folder(folder) or standings.shown_or_none(settings, address or "")
+        known = standings.last(settings)
         # Of a source that cannot be followed nobody knows whether it still stands there.
         quiet = (known.offset, known.ms) if known and known.follows else None
     bases = bases_of(settings, storage)

@@ -6,6 +6,7 @@ from worker.errors import ArtifactError
 from worker.formats.commands.absolute import absolute
 from worker.formats.commands.reading import Place, parsed
 from worker.segments.chain import Part, Stretch
+from worker.segments.commands import commands_in
 from worker.segments.frame import Frame, commands_of
 from worker.server.wire import pack
 
@@ -43,21 +44,9 @@ def boundary(stretch: Stretch, offset: int) -> int:
     for part, frame, place in stretch.frames:
         if frame.start <= offset < frame.end:
             with part.opened() as file:
-                return _last(frame, commands_of(file, frame, place), offset)
+                commands = commands_in(frame, commands_of(file, frame, place))
+            return next(command.before for command in commands if command.end > offset)
     return offset
-
-
-def _last(frame: Frame, commands: bytes, offset: int) -> int:
-    at = boundary_at = frame.start
-    where = Place(frame.db)
-    for arguments, size in parsed([commands]):
-        if at + size > offset:
-            break
-        at += size
-        where.pass_over(arguments)
-        if not where.within_transaction:
-            boundary_at = at
-    return boundary_at
 
 
 def database_at(stretch: Stretch, offset: int) -> int | None:

@@ -8,11 +8,11 @@ from functools import partial
 from worker.config.settings import Settings
 from worker.errors import ArtifactError, NotFoundError, UsageError
 from worker.formats import rdb
-from worker.formats.commands.reading import Place, parsed
 from worker.formats.encryption import keys_of
 from worker.repository.artifact import raw_chunks
 from worker.repository.manifest import Manifest
 from worker.segments.chain import Stretch, readable, stretches
+from worker.segments.commands import commands_in
 from worker.segments.cutting import boundary, commands_between, database_at
 from worker.segments.frame import commands_of
 from worker.segments.marks import milliseconds
@@ -166,18 +166,10 @@ def _last_of(stretch: Stretch, name: str) -> int | None:
         if not frame.commands.get(name) or frame.end <= stretch.first:
             continue
         with part.opened() as file:
-            commands = commands_of(file, frame, place)
-        at, outside, last = frame.start, frame.start, None
-        where = Place(frame.db)
-        for arguments, size in parsed([commands]):
-            if arguments[0].upper() == name.encode():
-                last = outside
-            at += size
-            where.pass_over(arguments)
-            if not where.within_transaction:
-                outside = at
-        if last is not None and last >= stretch.first:
-            return last
+            commands = commands_in(frame, commands_of(file, frame, place))
+        befores = [command.before for command in commands if command.word == name.encode()]
+        if befores and befores[-1] >= stretch.first:
+            return befores[-1]
     return None
 
 

@@ -27,20 +27,24 @@ def seal(settings: Settings, progress: Progress) -> dict[str, Any]:
     storage = open_storage(settings.backup_storage)
     waiting = sorted(folder_of(settings).glob(f"*{WHOLE}"))
     there, _ = segments_in(storage) if waiting or settings.backup_copies else ([], [])
-    sealed, damaged = [], []
+    sealed: list[Segment] = []
+    damaged = []
     for path in waiting:
         try:
-            sealed.append(_store(settings, storage, path, there, progress))
+            if (segment := _store(settings, storage, path, there, progress)) is not None:
+                sealed.append(segment)
         except ArtifactError as error:
             # Those behind it are good.
             log.warning("stream_damaged", file=path.name)
             damaged.append(f"{path.name} of BACKUP_STREAM_FOLDER is damaged, and stays there. {error}")
-    copied, warnings = _copy(settings, storage, progress)
-    return {"sealed": [name for name in sealed if name], "copied": copied, "warnings": [*damaged, *warnings]}
+    copied, warnings = _copy(settings, storage, [*there, *sealed], progress)
+    return {"sealed": [segment.name for segment in sealed], "copied": copied, "warnings": [*damaged, *warnings]}
 
 
-def _store(settings: Settings, storage: Storage, path: Path, there: list[Segment], progress: Progress) -> str | None:
-    """The name that it has in storage; None where one before us has brought it there."""
+def _store(
+    settings: Settings, storage: Storage, path: Path, there: list[Segment], progress: Progress
+) -> Segment | None:
+    """What it is in storage; None where one before us has brought it there."""
     with path.open("rb") as file:
         opening = opening_of(file)
         frames = list(_checked(file))
@@ -68,7 +72,7 @@ def _store(settings: Settings, storage: Storage, path: Path, there: list[Segment
                 add(settings, storage, segment)
             log.info("segment_stored", name=segment.name, commands=sum(segment.commands.values()), bytes=segment.stored)
     path.unlink()
-    return None if known else segment.name
+    return None if known else segment
 
 
 def _names(stem: str, suffix: str) -> Iterator[str]:
@@ -84,12 +88,9 @@ def _checked(file: Any) -> Iterator[Frame]:
         yield frame
 
 
-def _copy(settings: Settings, storage: Storage, progress: Progress) -> tuple[int, list[str]]:
-    """How many segments went to other storages, and a sentence for each of those that takes nothing now."""
+def _copy(settings: Settings, storage: Storage, segments: list[Segment], progress: Progress) -> tuple[int, list[str]]:
+    """How many of these segments went to other storages, and a sentence for each of those that takes nothing now."""
     copied, warnings = 0, []
-    if not settings.backup_copies:
-        return 0, []
-    segments, _ = segments_in(storage)
     for address in settings.backup_copies:
         try:
             other = open_storage(address)

@@ -20,9 +20,10 @@ log = structlog.get_logger()
 
 def _owned(storage: Storage) -> set[str]:
     """Files of backups and segments with a manifest, damaged or not, which no sweep may take for leftovers."""
-    names = [file.name for file in storage.files() if file.name.endswith(MANIFEST_SUFFIX)]
+    there = [file.name for file in storage.files()]
+    names = [name for name in there if name.endswith(MANIFEST_SUFFIX)]
     backups = [name.removesuffix(MANIFEST_SUFFIX) for name in names]
-    documents = [file.name for file in storage.files() if file.name.endswith(SEGMENT_SUFFIX)]
+    documents = [name for name in there if name.endswith(SEGMENT_SUFFIX)]
     segments = [name.removesuffix(SEGMENT_SUFFIX) for name in documents]
     return {*names, *backups, *(name + NOTES_SUFFIX for name in backups), *documents, *segments}
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from worker.formats.commands.touching import DELETING, SILENT, keys_of
-from worker.segments.telling.commands import Command
+from worker.segments.commands import Command
 
 Did = Literal[
     "written",

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from worker.formats.commands import filters
 from worker.formats.commands.touching import DELETING, EMPTYING, SILENT, WHOLE, keys_of
 from worker.segments.chain import Stretch
+from worker.segments.commands import Command, commands_in
 from worker.segments.frame import Frame
-from worker.segments.telling.commands import Command, commands_in
 from worker.segments.telling.walking import Raw, Span, walk
 
 MOST_BYTES = 256 << 20

@@ -9,9 +9,9 @@ from heapq import nlargest
 from typing import NamedTuple
 
 from worker.formats.commands.touching import SILENT, WHOLE
+from worker.segments.commands import Command, commands_in
 from worker.segments.frame import Frame
 from worker.segments.telling.bursts import Burst, Line, beginning
-from worker.segments.telling.commands import Command, commands_in
 from worker.segments.telling.walking import Raw, window
 
 MOST_LARGE, MOST_NAMED = 10, 50

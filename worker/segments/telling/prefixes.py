@@ -5,8 +5,8 @@ from typing import Any
 
 from worker.formats.commands.touching import DELETING, SILENT, keys_of
 from worker.formats.prefixes import PrefixSample
+from worker.segments.commands import commands_in
 from worker.segments.frame import Frame
-from worker.segments.telling.commands import commands_in
 from worker.segments.telling.walking import Raw
 
 MOST_BYTES = 256 << 20

@@ -21,10 +21,10 @@ from worker.formats.compare.rows import text
 from worker.formats.key_text import key_bytes, key_text
 from worker.progress import Progress
 from worker.segments.chain import Part, Stretch, stretches
+from worker.segments.commands import Command, commands_in
 from worker.segments.frame import Frame
 from worker.segments.marks import milliseconds
 from worker.segments.moments import NONE_AT_ALL
-from worker.segments.telling.commands import Command, commands_in
 from worker.segments.telling.effects import Effect, effects
 from worker.segments.telling.expiries import Taken, Waiting
 from worker.segments.telling.happened import gaps_between

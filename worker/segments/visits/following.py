@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
+from worker.engines.replication import NO_PORT
 from worker.errors import StreamBrokenError
 from worker.server.replies import reply_error
 from worker.server.wire import Wire, pack
 
 _CONTINUE = re.compile(rb"\+CONTINUE(?: ([0-9a-zA-Z]{40}))?")
 _LONGEST_LINE = 1024
-# Sentinel takes every replica that INFO shows for one that it may promote, unless its port cannot be.
-_NO_PORT = b"65536"
 
 
 class Followed:
@@ -61,7 +60,7 @@ class Followed:
 @contextmanager
 def followed(wire: Wire, history: str, offset: int) -> Iterator[Followed]:
     """Follow the stream behind that offset. StreamBrokenError where the source does not go on there; raises redis errors."""
-    wire.try_(b"REPLCONF", b"listening-port", _NO_PORT)
+    wire.try_(b"REPLCONF", b"listening-port", NO_PORT)
     wire.try_(b"REPLCONF", b"capa", b"psync2")
     wire.send(pack(b"PSYNC", history.encode(), b"%d" % (offset + 1)))
     answer, rest = _line(wire)

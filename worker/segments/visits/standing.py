@@ -43,8 +43,6 @@ class Standing(BaseModel):
     began_offset: Count = 0
     marks: tuple[Mark, ...] = ()
     """When the stream stood where since the last frame."""
-    counts: dict[Count, Count] = {}
-    """The keys of each database."""
     gap: str = ""
     """Why the stretch before this one ended."""
     gap_since: Milliseconds = 0
@@ -132,6 +130,11 @@ def shown(settings: Settings, address: str) -> Standing | None:
         return None
 
 
+def last(settings: Settings) -> Standing | None:
+    """What is known of the last visit: here, or else in the broker."""
+    return of_folder(folder_of(settings)) or shown_or_none(settings, str(scope_of(settings).address))
+
+
 def shown_or_none(settings: Settings, address: str) -> Standing | None:
     """The same; None also where the broker is away."""
     with suppress(BrokerUnavailableError):
@@ -141,7 +144,7 @@ def shown_or_none(settings: Settings, address: str) -> Standing | None:
 
 def as_shown(settings: Settings) -> dict[str, Any] | None:
     """What there is to say of it, for `ping`; None where nobody has visited."""
-    known = of_folder(folder_of(settings)) or shown_or_none(settings, str(scope_of(settings).address))
+    known = last(settings)
     if known is None:
         return None
     numbers = {"backlog": known.backlog, "wanted_backlog": known.wanted_backlog, "is_short": known.is_short}

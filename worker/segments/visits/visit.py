@@ -72,13 +72,9 @@ class Visit:
     def __init__(self, settings: Settings, growing: Growing, wire: Wire, endpoint: Endpoint, prove: Proof) -> None:
         self._settings, self._growing, self._endpoint, self._prove = settings, growing, endpoint, prove
         self.source = read_source(wire, endpoint.address)
-        self._before = (
-            standings.of_folder(growing.folder)
-            or standings.shown_or_none(settings, endpoint.address)
-            or Standing(address=endpoint.address, ms=0)
-        )
+        self._before = standings.last(settings) or Standing(address=endpoint.address, ms=0)
         changes: dict[str, Any] = {"ms": max(self.source.ms, self._before.ms), "backlog": self.source.backlog.size}
-        changes |= {"here_ms": int(time.time() * 1000), "counts": self.source.counts}
+        changes["here_ms"] = int(time.time() * 1000)
         self.standing = self._before.model_copy(update=changes)
         self._believe_the_file()
 
