@@ -47,6 +47,8 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     error_task_class = Refusal
     network: str
+    is_served: bool
+    """Whether a thread is at a request of it: waitress drops the request before that thread is done."""
     free_since: float
     """When it last had no request to serve."""
     begun: float
@@ -54,14 +56,15 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any, clock: Clock) -> None:  # noqa: A002, PLR0913, PLR0917 - waitress' own
         self.clock = clock
-        self.free_since = self.begun = self.clock()
+        self.is_served, self.free_since = False, self.clock()
+        self.begun = self.free_since
         self.network = network_of(str(addr[0]))
         super().__init__(server, sock, addr, adj, map=map)
 
     @property
     def waits(self) -> bool:
         """Whether it is the client's turn."""
-        return not self.requests and not self.total_outbufs_len
+        return not self.requests and not self.is_served and not self.total_outbufs_len
 
     @property
     def waits_since(self) -> float:
@@ -78,8 +81,12 @@ class Connection(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         """Do a request."""
-        super().service()
-        self.free_since = self.clock()
+        self.is_served = True
+        try:
+            super().service()
+        finally:
+            self.free_since = self.clock()
+            self.is_served = False
 
     def readable(self) -> bool:
         """Whether more may come. It is asked at least once a second, so this is where time is up as well."""
@@ -102,7 +109,7 @@ class Connection(HTTPChannel):  # type: ignore[misc]
         self.handle_close()
 
     def _late(self) -> str | None:
-        if self.requests:
+        if self.requests or self.is_served:
             return None
         if self.total_outbufs_len:
             # Waitress would wait for room to send in before it closes, and such a client makes none.

@@ -6,6 +6,7 @@ import resource
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import waitress
+from waitress.channel import HTTPChannel
 
 from tests.support.processes import eventually
 from tests.support.served import Serve, ask
@@ -234,3 +236,34 @@ def test_who_comes_takes_the_place_of_who_waited_longest_and_of_nobody_that_is_s
         assert b"too many connections already" in refused
         one.gate.set()
         assert served.recv(100).startswith(b"HTTP/1.1 200")
+
+
+def test_one_that_was_served_for_long_is_not_taken_for_idle_before_its_thread_is_done(
+    small: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is on its way, waitress has dropped the request, and the thread has not said yet that it is free since now."""
+    one = small()
+    dropped, go_on = threading.Event(), threading.Event()
+    service = HTTPChannel.service
+
+    def slow(channel: Any) -> None:
+        service(channel)
+        dropped.set()
+        go_on.wait(20)
+
+    monkeypatch.setattr(HTTPChannel, "service", slow)
+    with one.connect() as client:
+        until(lambda: one.seen)
+        one.clock.now += IDLE_SECONDS - 1
+        client.sendall(b"GET /wait HTTP/1.1\r\n\r\n")
+        until(lambda: one.asked)
+        one.clock.now += IDLE_SECONDS
+        one.gate.set()
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+        assert dropped.wait(20)
+        # The server looks at it twenty times a second.
+        time.sleep(0.3)
+        assert len(one.seen) == 1
+        go_on.set()
+        client.sendall(b"GET /healthz HTTP/1.1\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
